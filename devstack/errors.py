@@ -1,0 +1,70 @@
+"""The one error type that a user of devstack sees.
+
+A message reads "cannot X: cause", followed by the captured output's tail and
+what to do next.  Anything else that escapes is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """Exit statuses of the ``devstack`` command."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    ENVIRONMENT = 3
+    TIMEOUT = 4
+    FLOW_FAILED = 5
+    INTERRUPTED = 130
+
+
+class DevstackError(Exception):
+    """Something the user asked for cannot be done.
+
+    Args:
+        message: what cannot be done, starting with "cannot" or naming the fault.
+        cause: why, in one sentence; empty where the message says it all.
+        remedy: the next step for the user, a command where there is one.
+        code: a stable upper-case identifier, such as ``PORT_TAKEN``.
+        exit_status: the status the command ends with.
+        output: captured output of a tool; only its tail is shown.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str = "",
+        remedy: str = "",
+        code: str = "FAILED",
+        exit_status: ExitStatus = ExitStatus.FAILED,
+        output: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cause = cause
+        self.remedy = remedy
+        self.code = code
+        self.exit_status = exit_status
+        self.output = output
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.cause}" if self.cause else self.message
+
+    def output_tail(self, lines: int = 15) -> list[str]:
+        """Return the last ``lines`` non-empty lines of the captured output."""
+        kept = [line.rstrip() for line in self.output.splitlines() if line.strip()]
+        return kept[-lines:]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the error as it stands in the JSON envelope."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "cause": self.cause,
+            "remedy": self.remedy,
+            "output": self.output_tail(),
+        }

@@ -1,0 +1,225 @@
+"""Starting other programs.
+
+Everything that runs a program takes a :class:`Runner`, so that tests need no
+programs at all.  Nothing secret goes into ``argv``: pass it by ``input`` or
+``env``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from devstack.errors import DevstackError, ExitStatus
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that has ended: what was run, its status and its output."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str = ""
+    stderr: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """True where the program ended with status 0."""
+        return self.returncode == 0
+
+
+class Runner(Protocol):
+    """Runs programs to their end."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: str | bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float | None = None,
+        check: bool = True,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Run ``argv`` and wait for it.
+
+        Args:
+            argv: the program and its arguments; never a secret.
+            input: what the program reads on standard input.
+            env: variables set on top of this process's own.
+            cwd: the folder to run in.
+            timeout: seconds after which the program is killed.
+            check: raise where the status is not 0.
+            on_line: called with each line of stdout and stderr as it appears.
+
+        Returns:
+            The ended program, its output decoded as UTF-8.
+
+        Raises:
+            DevstackError: the program is missing (``TOOL_MISSING``), took too
+                long (``TOOL_TIMEOUT``) or, with ``check``, failed
+                (``TOOL_FAILED``).
+        """
+        ...
+
+    def which(self, program: str) -> str | None:
+        """Return the path of ``program`` on PATH, or None."""
+        ...
+
+
+class SubprocessRunner:
+    """The real :class:`Runner`: programs run in a process group of their own.
+
+    A timeout or an interruption ends the whole group, so that no grandchild is
+    left behind.
+    """
+
+    def which(self, program: str) -> str | None:
+        """Return the path of ``program`` on PATH, or None."""
+        return shutil.which(program)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: str | bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float | None = None,
+        check: bool = True,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Run ``argv`` and wait for it; see :class:`Runner`."""
+        process = _start(argv, env=env, cwd=cwd, has_input=input is not None)
+        try:
+            stdout, stderr = _communicate(process, input, timeout, on_line)
+        except subprocess.TimeoutExpired as late:
+            end_group(process)
+            raise _too_late(argv, timeout or 0) from late
+        except BaseException:
+            end_group(process)
+            raise
+        done = Completed(tuple(argv), process.returncode, stdout, stderr)
+        if check and not done.ok:
+            raise failed(done)
+        return done
+
+
+def failed(done: Completed) -> DevstackError:
+    """Return the error for a program that ended with a status other than 0."""
+    output = done.stderr.strip() or done.stdout
+    return DevstackError(
+        f"`{_short(done.argv)}` failed with status {done.returncode}",
+        code="TOOL_FAILED",
+        output=output,
+    )
+
+
+def end_group(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
+    """End a process and all that it started: SIGTERM, then SIGKILL after ``grace`` s."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(timeout=grace)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+
+
+def _start(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    has_input: bool,
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except FileNotFoundError as missing:
+        raise DevstackError(
+            f"cannot run `{argv[0]}`",
+            cause="the program is not on PATH",
+            remedy=f"install {argv[0]}, or run `devstack doctor`",
+            code="TOOL_MISSING",
+            exit_status=ExitStatus.ENVIRONMENT,
+        ) from missing
+
+
+def _communicate(
+    process: subprocess.Popen[bytes],
+    input: str | bytes | None,
+    timeout: float | None,
+    on_line: Callable[[str], None] | None,
+) -> tuple[str, str]:
+    data = input.encode() if isinstance(input, str) else input
+    if on_line is None:
+        out, err = process.communicate(data, timeout=timeout)
+        return out.decode(errors="replace"), err.decode(errors="replace")
+    return _stream(process, data, timeout, on_line)
+
+
+def _stream(
+    process: subprocess.Popen[bytes],
+    data: bytes | None,
+    timeout: float | None,
+    on_line: Callable[[str], None],
+) -> tuple[str, str]:
+    out: list[str] = []
+    err: list[str] = []
+    threads = [
+        threading.Thread(target=_pump, args=(stream, kept, on_line), daemon=True)
+        for stream, kept in ((process.stdout, out), (process.stderr, err))
+    ]
+    for thread in threads:
+        thread.start()
+    if data is not None and process.stdin is not None:
+        process.stdin.write(data)
+        process.stdin.close()
+    process.wait(timeout=timeout)
+    for thread in threads:
+        thread.join()
+    return "".join(out), "".join(err)
+
+
+def _pump(stream: IO[bytes] | None, kept: list[str], on_line: Callable[[str], None]) -> None:
+    if stream is None:
+        return
+    with stream:
+        for raw in stream:
+            line = raw.decode(errors="replace")
+            kept.append(line)
+            if line.strip():
+                on_line(line.rstrip())
+
+
+def _too_late(argv: Sequence[str], timeout: float) -> DevstackError:
+    return DevstackError(
+        f"`{_short(argv)}` did not end within {timeout:.0f} s",
+        remedy="run it again with a longer --timeout",
+        code="TOOL_TIMEOUT",
+        exit_status=ExitStatus.TIMEOUT,
+    )
+
+
+def _short(argv: Sequence[str], words: int = 6) -> str:
+    head = " ".join(argv[:words])
+    return head + (" ..." if len(argv) > words else "")

@@ -1,0 +1,103 @@
+"""What a provider is: the place a cluster comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class ClusterSpec:
+    """The cluster that is wanted.
+
+    Attributes:
+        name: the stack's name; providers derive the cluster's name from it.
+        nodes: number of nodes, the control plane's included.
+        host_ports: node port by host port on loopback, for services that are
+            reached without a port-forward.
+        timeout: seconds for the cluster to be ready.
+        context: the kubeconfig context, for providers that use one.
+        offline: True where nothing may be fetched.
+    """
+
+    name: str
+    nodes: int = 1
+    host_ports: Mapping[int, int] = field(default_factory=dict)
+    timeout: float = 300.0
+    context: str = ""
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class ClusterStatus:
+    """The cluster that is there.
+
+    Attributes:
+        state: "absent", "stopped", "running" or "unreachable".
+        detail: one sentence for a person: which container is stopped, and why.
+    """
+
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A reason why a provider cannot be used here, and what to do about it."""
+
+    message: str
+    remedy: str
+    code: str
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """A source of clusters.  Everything else devstack does goes by the kubeconfig."""
+
+    name: str
+
+    def check(self) -> list[Problem]:
+        """Return why this provider cannot be used on this machine; empty if it can."""
+        ...
+
+    def ensure(self, spec: ClusterSpec) -> str:
+        """Bring the cluster up or heal it; return the administrator's kubeconfig (YAML)."""
+        ...
+
+    def status(self, spec: ClusterSpec) -> ClusterStatus:
+        """Look at the cluster without changing anything."""
+        ...
+
+    def delete(self, spec: ClusterSpec) -> None:
+        """Remove the cluster and all that came with it; nothing to do if absent."""
+        ...
+
+    def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
+        """Write the nodes' and control plane's logs below ``into``."""
+        ...
+
+    def plan(self, spec: ClusterSpec) -> list[str]:
+        """Return the commands `ensure` would run, for ``--dry-run``."""
+        ...
+
+
+@runtime_checkable
+class LoadsImages(Protocol):
+    """A provider whose nodes take images from the machine rather than from a registry."""
+
+    def images_present(self, spec: ClusterSpec) -> set[str]:
+        """Return the references that every node already has."""
+        ...
+
+    def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
+        """Put the images into every node."""
+        ...
+
+
+@runtime_checkable
+class MapsPorts(Protocol):
+    """A provider that maps host ports to node ports, so that no port-forward is needed."""
+
+    maps_ports: bool

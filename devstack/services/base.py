@@ -1,0 +1,99 @@
+"""What a service is: manifests, what it needs, when it is ready, what it offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from devstack.kube.client import KubeClient
+    from devstack.state import StackState
+    from devstack.waits import Observation
+
+Manifest = dict[str, Any]
+"""One Kubernetes object, as JSON would have it."""
+
+
+@dataclass(frozen=True)
+class ServiceContext:
+    """What a service may know of the stack that it is part of.
+
+    Attributes:
+        state: the stack's lasting facts: namespace, ports, credentials.
+        kube: the API, as administrator; None while only planning.
+        host_mapped: True where ``state.ports`` lead straight to the service
+            (kind); False where a port-forward is needed (context).
+    """
+
+    state: StackState
+    kube: KubeClient | None = None
+    host_mapped: bool = True
+
+
+@dataclass(frozen=True)
+class HostPort:
+    """A port of a service that people reach from the host.
+
+    Attributes:
+        name: unique among all services; the key in ``state.ports``.
+        preferred: the host port tried first.
+        node_port: the NodePort of the Service in k8s/.
+        target: the Service as ``namespace/name:port``, for a port-forward.
+        about: what answers there, for ``devstack status``.
+    """
+
+    name: str
+    preferred: int
+    node_port: int
+    target: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a service gives to those who use the stack.
+
+    Attributes:
+        metaflow: entries of Metaflow's configuration file.
+        environment: variables for processes on the host.
+        urls: addresses a person opens, by name.
+        secrets: credentials a person needs to log in, by name.
+    """
+
+    metaflow: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    urls: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+class Service(Protocol):
+    """One part of the stack.
+
+    Attributes:
+        name: also the folder below k8s/.
+        needs: the services that must be ready before this one.
+        images: catalogue names of the images its pods run.
+        host_ports: ports reached from the host.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    images: tuple[str, ...]
+    host_ports: tuple[HostPort, ...]
+
+    def manifests(self, ctx: ServiceContext) -> list[Manifest]:
+        """Return all objects of the service, in the order to apply them."""
+        ...
+
+    def prepare(self, ctx: ServiceContext) -> None:
+        """Do once what manifests cannot (make a bucket); idempotent, after ready."""
+        ...
+
+    def observe(self, ctx: ServiceContext) -> Observation:
+        """Look once whether the service is ready, naming the culprit if not."""
+        ...
+
+    def outputs(self, ctx: ServiceContext) -> Outputs:
+        """Return what the service offers."""
+        ...
