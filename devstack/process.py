@@ -12,7 +12,9 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -48,6 +50,7 @@ class Runner(Protocol):
         timeout: float | None = None,
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
+        pidfile: Path | None = None,
     ) -> Completed:
         """Run ``argv`` and wait for it.
 
@@ -59,6 +62,8 @@ class Runner(Protocol):
             timeout: seconds after which the program is killed.
             check: raise where the status is not 0.
             on_line: called with each line of stdout and stderr as it appears.
+            pidfile: where to note the program while it runs, so that
+                :func:`end_orphan` can end it if this process is killed.
 
         Returns:
             The ended program, its output decoded as UTF-8.
@@ -96,10 +101,13 @@ class SubprocessRunner:
         timeout: float | None = None,
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
+        pidfile: Path | None = None,
     ) -> Completed:
         """Run ``argv`` and wait for it; see :class:`Runner`."""
         process = _start(argv, env=env, cwd=cwd, has_input=input is not None)
         try:
+            if pidfile:
+                note_process(pidfile, process.pid)
             stdout, stderr = _communicate(process, input, timeout, on_line)
         except subprocess.TimeoutExpired as late:
             end_group(process)
@@ -107,6 +115,9 @@ class SubprocessRunner:
         except BaseException:
             end_group(process)
             raise
+        finally:
+            if pidfile:
+                pidfile.unlink(missing_ok=True)
         done = Completed(tuple(argv), process.returncode, stdout, stderr)
         if check and not done.ok:
             raise failed(done)
@@ -135,6 +146,43 @@ def end_group(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
         except subprocess.TimeoutExpired:
             continue
     process.wait()
+
+
+def note_process(pidfile: Path, pid: int) -> None:
+    """Write down a process and when it began; the two together are never recycled."""
+    import psutil
+
+    pidfile.parent.mkdir(parents=True, exist_ok=True)
+    pidfile.write_text(f"{pid} {psutil.Process(pid).create_time()}")
+
+
+def noted_process(pidfile: Path) -> int | None:
+    """Return the process that :func:`note_process` wrote down, if it still runs."""
+    import psutil
+
+    try:
+        pid, began = pidfile.read_text().split()
+        process = psutil.Process(int(pid))
+        same = abs(process.create_time() - float(began)) < 0.1
+        return process.pid if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        return None
+
+
+def end_orphan(pidfile: Path) -> None:
+    """End the process group that a killed devstack left behind, if there is one."""
+    pid = noted_process(pidfile)
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        _wait_gone(pidfile)
+    pidfile.unlink(missing_ok=True)
+
+
+def _wait_gone(pidfile: Path, timeout: float = 5.0) -> None:
+    deadline = time.monotonic() + timeout
+    while noted_process(pidfile) is not None and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _start(

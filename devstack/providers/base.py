@@ -54,9 +54,18 @@ class Problem:
 
 @runtime_checkable
 class Provider(Protocol):
-    """A source of clusters.  Everything else devstack does goes by the kubeconfig."""
+    """A source of clusters.  Everything else devstack does goes by the kubeconfig.
+
+    Attributes:
+        name: as ``--provider`` takes it.
+        maps_ports: True where host ports lead to node ports by themselves, so
+            that no port-forward is needed.
+        owns_cluster: True where `down` removes the cluster as a whole.
+    """
 
     name: str
+    maps_ports: bool
+    owns_cluster: bool
 
     def check(self) -> list[Problem]:
         """Return why this provider cannot be used on this machine; empty if it can."""
@@ -94,10 +103,3 @@ class LoadsImages(Protocol):
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
         """Put the images into every node."""
         ...
-
-
-@runtime_checkable
-class MapsPorts(Protocol):
-    """A provider that maps host ports to node ports, so that no port-forward is needed."""
-
-    maps_ports: bool

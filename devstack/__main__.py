@@ -1,0 +1,5 @@
+"""`python -m devstack` is the `devstack` command."""
+
+from devstack.cli.main import main
+
+main()

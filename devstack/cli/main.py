@@ -1,0 +1,133 @@
+"""The ``devstack`` command.
+
+Commands are imported only when they run, and their one-line helps stand here,
+so that ``devstack --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from devstack import __version__
+from devstack.cli.output import Output
+from devstack.errors import DevstackError, ExitStatus
+
+COMMANDS = {
+    "up": "Bring the stack up, or make it match its settings again.",
+    "down": "Take the stack away, with all that belongs to it.",
+    "status": "Show what runs, and where to reach it.",
+    "run": "Run sample flows, or your own, on the stack.",
+    "logs": "Show the logs of a service, a pod or the cluster.",
+    "env": "Print the variables that point Metaflow, kubectl and S3 clients at the stack.",
+    "shell": "Open a shell with those variables set.",
+    "kubectl": "Run kubectl with the stack's kubeconfig.",
+    "images": "List, pull, build, save and load the images.",
+    "doctor": "Find out what is wrong, and what to do about it.",
+    "completion": "Print the shell completion script.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live one a module and are imported when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of a user's day."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module; None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"devstack.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name near commands where one is unknown."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as unknown:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=2)
+            if near:
+                unknown.message += f" Did you mean {' or '.join(near)}?"
+            raise
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: devstack up && devstack run hello",
+)
+@click.version_option(__version__, prog_name="devstack")
+def cli() -> None:
+    """A local Kubernetes stack on which Metaflow flows run end to end."""
+
+
+def main() -> None:
+    """Run the command line, and end with the status that tells how it went."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    output = Output()
+    sys.exit(_run(output))
+
+
+def _run(output: Output) -> int:
+    try:
+        status = cli.main(obj=output, standalone_mode=False, prog_name="devstack")
+    except DevstackError as error:
+        output.fail(error)
+        return int(error.exit_status)
+    except click.ClickException as usage:
+        return _usage_error(output, usage)
+    except (KeyboardInterrupt, click.Abort):
+        output.fail(_interrupted(output.command))
+        return int(ExitStatus.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output went away (`devstack logs | head`).
+        sys.stderr.close()
+        return 0
+    return status if isinstance(status, int) else 0
+
+
+def _usage_error(output: Output, usage: click.ClickException) -> int:
+    if output.as_json:
+        output.fail(
+            DevstackError(usage.format_message(), code="USAGE", exit_status=ExitStatus.USAGE)
+        )
+    else:
+        usage.show()
+    return int(ExitStatus.USAGE)
+
+
+def _interrupted(command: str) -> DevstackError:
+    remedies = {
+        "up": "`devstack up` goes on from here; `devstack down` removes what was begun",
+        "down": "`devstack down` goes on from here",
+    }
+    return DevstackError(
+        f"{command or 'devstack'} was interrupted",
+        remedy=remedies.get(command, ""),
+        code="INTERRUPTED",
+        exit_status=ExitStatus.INTERRUPTED,
+    )
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

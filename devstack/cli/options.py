@@ -1,0 +1,92 @@
+"""Options that many commands share, and what they select."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from devstack.cli.output import Output
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+pass_output = click.make_pass_decorator(Output)
+
+
+def _set_json(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    output = context.ensure_object(Output)
+    output.as_json = output.as_json or value
+    output.command = context.info_name or ""
+
+
+def _complete_names(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    from devstack.state import stack_names
+
+    return [name for name in stack_names() if name.startswith(incomplete)]
+
+
+json_option = click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_set_json,
+    help="Print one JSON envelope instead of text.",
+)
+
+name_option = click.option(
+    "--name",
+    metavar="NAME",
+    envvar="DEVSTACK_NAME",
+    shell_complete=_complete_names,
+    help="The stack's name, where there are several.  [default: devstack]",
+)
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="Settings file.  [default: devstack.toml in this folder]",
+)
+
+timeout_option = click.option(
+    "--timeout",
+    type=float,
+    metavar="SECONDS",
+    help="How long any single wait may take.  [default: 300]",
+)
+
+verbose_option = click.option(
+    "--verbose",
+    "-v",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _parameter, value: setattr(
+        context.ensure_object(Output), "verbose", value
+    ),
+    help="Show every line of the tools that run.",
+)
+
+
+def stack_options(command: Command) -> Command:
+    """Add ``--name``, ``--json`` and ``--config``."""
+    for option in (config_option, json_option, name_option):
+        command = option(command)
+    return command
+
+
+def parse_ports(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, int] | None:
+    """Turn ``--port NAME=PORT`` options into a table."""
+    ports = {}
+    for value in values:
+        name, _, port = value.partition("=")
+        if not port.isdigit():
+            raise click.BadParameter(f"{value!r} is not NAME=PORT")
+        ports[name] = int(port)
+    return ports or None

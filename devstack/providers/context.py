@@ -1,0 +1,113 @@
+"""Any cluster the user already has, chosen by a kubeconfig context."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images import tools
+from devstack.process import Runner
+from devstack.progress import Progress
+from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
+from devstack.providers.ready import wait_for_api
+from devstack.waits import Clock
+
+
+class ContextProvider:
+    """A cluster that devstack neither makes nor removes.
+
+    `down` takes away what devstack put into it, and nothing else.
+
+    Args:
+        runner: starts kubectl.
+        clock: tells the time.
+        progress: told what is going on.
+    """
+
+    name = "context"
+    maps_ports = False
+    owns_cluster = False
+
+    def __init__(self, runner: Runner, clock: Clock, progress: Progress) -> None:
+        self._runner = runner
+        self._clock = clock
+        self._progress = progress
+
+    def check(self) -> list[Problem]:
+        """Return why no context can be used: there is no kubeconfig."""
+        if any(path.exists() for path in _kubeconfig_files()):
+            return []
+        return [
+            Problem(
+                "there is no kubeconfig",
+                "set KUBECONFIG to a file that has the context",
+                "KUBECONFIG_MISSING",
+            )
+        ]
+
+    def ensure(self, spec: ClusterSpec) -> str:
+        """Return the kubeconfig of the one context, once its API answers.
+
+        Raises:
+            DevstackError: ``CONTEXT_MISSING`` or ``WAIT_TIMEOUT``.
+        """
+        kubeconfig = self._minified(spec)
+        wait_for_api(kubeconfig, spec.timeout, self._clock, self._progress.note)
+        return kubeconfig
+
+    def status(self, spec: ClusterSpec) -> ClusterStatus:
+        """Ask the API once."""
+        try:
+            wait_for_api(self._minified(spec), 0, self._clock)
+        except DevstackError as error:
+            return ClusterStatus("unreachable", str(error))
+        return ClusterStatus("running", f"context {spec.context!r}")
+
+    def delete(self, spec: ClusterSpec) -> None:
+        """Leave the cluster alone: it is not ours."""
+
+    def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
+        """Let `kubectl cluster-info dump` write what the API knows."""
+        kubectl = tools.find_kubectl(self._runner, self._progress)
+        self._runner.run(
+            [str(kubectl), "--context", spec.context, "cluster-info", "dump"]
+            + ["--output-directory", str(into)]
+        )
+
+    def plan(self, spec: ClusterSpec) -> list[str]:
+        """Return the command that reads the context."""
+        return [" ".join(["kubectl", *_view(spec.context)])]
+
+    def _minified(self, spec: ClusterSpec) -> str:
+        if not spec.context:
+            raise DevstackError(
+                "cannot use provider 'context' without a context",
+                remedy="devstack up --provider context --context NAME "
+                "(see `kubectl config get-contexts`)",
+                code="CONTEXT_MISSING",
+                exit_status=ExitStatus.USAGE,
+            )
+        kubectl = tools.find_kubectl(self._runner, self._progress)
+        done = self._runner.run([str(kubectl), *_view(spec.context)], check=False)
+        if not done.ok or "server:" not in done.stdout:
+            raise DevstackError(
+                f"cannot use the context {spec.context!r}",
+                cause="no such context in the kubeconfig",
+                remedy="see `kubectl config get-contexts`",
+                code="CONTEXT_MISSING",
+                exit_status=ExitStatus.USAGE,
+                output=done.stderr,
+            )
+        return done.stdout
+
+
+def _view(context: str) -> list[str]:
+    return ["config", "view", "--raw", "--minify", "--flatten", "--context", context]
+
+
+def _kubeconfig_files() -> list[Path]:
+    configured = os.environ.get("KUBECONFIG")
+    if configured:
+        return [Path(item) for item in configured.split(os.pathsep) if item]
+    return [Path.home() / ".kube" / "config"]

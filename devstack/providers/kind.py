@@ -1,0 +1,214 @@
+"""Real clusters in Docker, by the kind CLI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images import ImageStore, tools
+from devstack.ports import require_free
+from devstack.process import Runner, end_orphan
+from devstack.progress import Progress
+from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
+from devstack.providers.engine import Engine
+from devstack.providers.kind_config import build_config
+from devstack.providers.ready import wait_for_api
+from devstack.state import StackDir
+from devstack.waits import Clock
+
+API_PORT = "api"
+"""The name of the API's port in ``StackState.ports``."""
+
+
+class KindProvider:
+    """One kind cluster a stack, in a Docker network of its own.
+
+    The administrator's kubeconfig is renamed into place only when kind is
+    through, so a cluster without it was interrupted and is made anew.
+
+    Args:
+        stack: the stack's directory.
+        images: where the node image comes from.
+        runner: starts kind.
+        clock: tells the time.
+        progress: told what kind is doing.
+    """
+
+    name = "kind"
+    maps_ports = True
+    owns_cluster = True
+
+    def __init__(
+        self,
+        stack: StackDir,
+        images: ImageStore,
+        runner: Runner,
+        clock: Clock,
+        progress: Progress,
+    ) -> None:
+        self._stack = stack
+        self._images = images
+        self._runner = runner
+        self._clock = clock
+        self._progress = progress
+        self._engine = Engine(runner)
+        self._pidfile = stack.path / "kind.pid"
+
+    @property
+    def cluster(self) -> str:
+        """The cluster's name, as `kind get clusters` shows it."""
+        return f"devstack-{self._stack.name}"
+
+    def check(self) -> list[Problem]:
+        """Return why there can be no kind cluster here: Docker, told apart by fault."""
+        problem = self._engine.problem()
+        return [problem] if problem else []
+
+    def ensure(self, spec: ClusterSpec) -> str:
+        """Make the cluster, or start its stopped nodes; return the kubeconfig.
+
+        Raises:
+            DevstackError: ``PORT_TAKEN``, ``NODES_FIXED``, ``KIND_FAILED`` or
+                ``API_UNREACHABLE``.
+        """
+        self._end_interrupted()
+        nodes = self._engine.nodes(self.cluster)
+        if nodes and self._stack.admin_kubeconfig.exists():
+            _require_same_size(spec, nodes)
+            self._engine.start(nodes)
+        else:
+            self._remove(nodes)
+            self._create(spec)
+        kubeconfig = self._stack.admin_kubeconfig.read_text()
+        wait_for_api(kubeconfig, spec.timeout, self._clock, self._progress.note)
+        return kubeconfig
+
+    def status(self, spec: ClusterSpec) -> ClusterStatus:
+        """Look at the node containers."""
+        nodes = self._engine.nodes(self.cluster)
+        if not nodes:
+            return ClusterStatus("absent", f"there is no kind cluster {self.cluster!r}")
+        down = [f"{node.name} is {node.status}" for node in nodes if node.status != "running"]
+        if down:
+            return ClusterStatus("stopped", "; ".join(down))
+        return ClusterStatus("running", f"{len(nodes)} node(s): {_names(nodes)}")
+
+    def delete(self, spec: ClusterSpec) -> None:
+        """Remove the node containers, their volumes and the network."""
+        self._end_interrupted()
+        self._remove(self._engine.nodes(self.cluster))
+
+    def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
+        """Let `kind export logs` write everything below ``into``."""
+        self._kind(["export", "logs", str(into), "--name", self.cluster])
+
+    def images_present(self, spec: ClusterSpec) -> set[str]:
+        """Return the references that every node's containerd already has."""
+        nodes = self._engine.nodes(self.cluster)
+        found = [_references(node) for node in nodes]
+        return set.intersection(*found) if found else set()
+
+    def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
+        """Copy images from Docker into every node."""
+        self._kind(["load", "docker-image", *references, "--name", self.cluster])
+
+    def plan(self, spec: ClusterSpec) -> list[str]:
+        """Return the kind command and its configuration."""
+        config = build_config(spec, api_port=0)
+        command = f"kind create cluster --name {self.cluster} --image {self._node_image()}"
+        return [f"{command} --config - <<EOF", *config.splitlines(), "EOF"]
+
+    def _node_image(self) -> str:
+        return self._images.reference("node")
+
+    def _create(self, spec: ClusterSpec) -> None:
+        state = self._stack.read()
+        ports = state.ports if state else {}
+        require_free(ports)
+        image = self._images.ensure(["node"])["node"]
+        unfinished = self._stack.path / "unfinished.kubeconfig"
+        argv = ["create", "cluster", "--name", self.cluster, "--image", image]
+        argv += ["--config", "-", "--kubeconfig", str(unfinished)]
+        self._kind(
+            argv,
+            input=build_config(spec, ports.get(API_PORT, 0)),
+            timeout=spec.timeout,
+            on_line=lambda line: self._progress.note(line.strip(" •✓…")),
+        )
+        unfinished.chmod(0o600)
+        unfinished.replace(self._stack.admin_kubeconfig)
+
+    def _kind(
+        self,
+        argv: list[str],
+        *,
+        input: str | None = None,
+        timeout: float | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        kind = tools.find_kind(self._runner, self._progress)
+        done = self._runner.run(
+            [str(kind), *argv],
+            input=input,
+            timeout=timeout,
+            check=False,
+            on_line=on_line,
+            pidfile=self._pidfile,
+            # A network for each stack goes with the stack; kind's shared one would stay.
+            env={"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.cluster},
+        )
+        if not done.ok:
+            raise DevstackError(
+                f"cannot {argv[0]} the kind cluster {self.cluster!r}",
+                cause=_kind_error(done.stderr),
+                remedy="see `devstack doctor`; `devstack down` removes what was begun",
+                code="KIND_FAILED",
+                exit_status=ExitStatus.ENVIRONMENT,
+                output=done.stderr,
+            )
+
+    def _end_interrupted(self) -> None:
+        # kind outlives a killed devstack, and would go on making what we remove.
+        end_orphan(self._pidfile)
+
+    def _remove(self, nodes: list[Any]) -> None:
+        self._stack.admin_kubeconfig.unlink(missing_ok=True)
+        self._engine.remove(nodes)
+        self._engine.remove_network(self.cluster)
+
+
+def _names(nodes: list[Any]) -> str:
+    return ", ".join(node.name for node in nodes)
+
+
+def _require_same_size(spec: ClusterSpec, nodes: list[Any]) -> None:
+    if len(nodes) != spec.nodes:
+        raise DevstackError(
+            f"cannot change the stack to {spec.nodes} node(s)",
+            cause=f"its kind cluster was made with {len(nodes)}",
+            remedy=f"devstack down --name {spec.name}, then up with --nodes {spec.nodes}",
+            code="NODES_FIXED",
+            exit_status=ExitStatus.USAGE,
+        )
+
+
+def _references(node: Any) -> set[str]:
+    status, listing = node.exec_run(["ctr", "-n", "k8s.io", "images", "list", "-q"])
+    if status != 0:
+        return set()
+    lines = listing.decode().split()
+    # containerd writes the default registry's prefix out; manifests leave it off.
+    return {_short(line) for line in lines}
+
+
+def _short(reference: str) -> str:
+    first, _, rest = reference.partition("/")
+    return rest if first == "docker.io" else os.path.join(first, rest)
+
+
+def _kind_error(stderr: str) -> str:
+    errors = [line for line in stderr.splitlines() if line.startswith("ERROR")]
+    return errors[-1].removeprefix("ERROR: ") if errors else "kind ended with an error"

@@ -1,0 +1,47 @@
+"""The configuration file that `kind create cluster` is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from devstack.ports import LOOPBACK
+from devstack.providers.base import ClusterSpec
+
+# Native gang scheduling is alpha in Kubernetes 1.36 (KEP-4671): off unless asked for.
+FEATURE_GATES = {"GenericWorkload": True, "GangScheduling": True}
+RUNTIME_CONFIG = {"scheduling.k8s.io/v1alpha2": "true"}
+
+# Kubernetes 1.35 and later refuse a host with cgroup v1 unless told otherwise.
+KUBELET_PATCH = """\
+kind: KubeletConfiguration
+apiVersion: kubelet.config.k8s.io/v1beta1
+failCgroupV1: false
+"""
+
+
+def build_config(spec: ClusterSpec, api_port: int) -> str:
+    """Return kind's configuration for ``spec``, as YAML.
+
+    Args:
+        spec: the cluster wanted; ``host_ports`` are mapped on the control plane.
+        api_port: the host port of the API on loopback.
+    """
+    control_plane: dict[str, Any] = {
+        "role": "control-plane",
+        "extraPortMappings": [
+            {"listenAddress": LOOPBACK, "hostPort": host, "containerPort": node}
+            for host, node in sorted(spec.host_ports.items())
+        ],
+    }
+    config = {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "featureGates": FEATURE_GATES,
+        "runtimeConfig": RUNTIME_CONFIG,
+        "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
+        "kubeadmConfigPatches": [KUBELET_PATCH],
+        "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
+    }
+    return str(yaml.safe_dump(config, sort_keys=False))

@@ -1,0 +1,133 @@
+"""Clusters made by minikube, for people who have it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images.versions import KUBERNETES
+from devstack.process import Completed, Runner
+from devstack.progress import Progress
+from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
+from devstack.providers.kind_config import FEATURE_GATES, RUNTIME_CONFIG
+from devstack.providers.ready import wait_for_api
+from devstack.state import StackDir
+from devstack.waits import Clock
+
+
+class MinikubeProvider:
+    """One minikube profile a stack; other profiles are never touched.
+
+    Args:
+        stack: the stack's directory; the kubeconfig is kept there.
+        runner: starts minikube.
+        clock: tells the time.
+        progress: told what minikube says.
+    """
+
+    name = "minikube"
+    maps_ports = False
+    owns_cluster = True
+
+    def __init__(self, stack: StackDir, runner: Runner, clock: Clock, progress: Progress) -> None:
+        self._stack = stack
+        self._runner = runner
+        self._clock = clock
+        self._progress = progress
+
+    @property
+    def profile(self) -> str:
+        """The profile's name, as `minikube profile list` shows it."""
+        return f"devstack-{self._stack.name}"
+
+    def check(self) -> list[Problem]:
+        """Return why minikube cannot be used: it is not installed."""
+        if self._runner.which("minikube"):
+            return []
+        remedy = "install minikube, or use another provider: devstack up --provider kind"
+        return [Problem("minikube is not on PATH", remedy, "MINIKUBE_MISSING")]
+
+    def ensure(self, spec: ClusterSpec) -> str:
+        """Start the profile; return its kubeconfig.
+
+        Raises:
+            DevstackError: ``TOOL_FAILED`` with minikube's output, or ``WAIT_TIMEOUT``.
+        """
+        self._stack.write_file("admin.kubeconfig", "")
+        self._minikube(self._start_flags(spec), timeout=spec.timeout)
+        kubeconfig = self._stack.admin_kubeconfig.read_text()
+        wait_for_api(kubeconfig, spec.timeout, self._clock, self._progress.note)
+        return kubeconfig
+
+    def status(self, spec: ClusterSpec) -> ClusterStatus:
+        """Ask `minikube status`."""
+        done = self._minikube(["status", "--output", "json"], check=False)
+        host = _host_state(done.stdout)
+        if not host:
+            return ClusterStatus("absent", f"there is no minikube profile {self.profile!r}")
+        running = host == "Running"
+        return ClusterStatus("running" if running else "stopped", f"the host is {host}")
+
+    def delete(self, spec: ClusterSpec) -> None:
+        """Delete this profile, never another."""
+        if self._runner.which("minikube"):
+            self._minikube(["delete"])
+
+    def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
+        """Let `minikube logs` write one file."""
+        self._minikube(["logs", "--file", str(into / "minikube.log")])
+
+    def images_present(self, spec: ClusterSpec) -> set[str]:
+        """Return the references minikube lists, without the default registry's prefix."""
+        done = self._minikube(["image", "list"], check=False)
+        return {line.strip().removeprefix("docker.io/") for line in done.stdout.splitlines()}
+
+    def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
+        """Copy images from Docker into every node."""
+        self._minikube(["image", "load", *references])
+
+    def plan(self, spec: ClusterSpec) -> list[str]:
+        """Return the command that makes the cluster."""
+        return [" ".join(["minikube", "--profile", self.profile, *self._start_flags(spec)])]
+
+    def _start_flags(self, spec: ClusterSpec) -> list[str]:
+        gates = ",".join(f"{name}={str(on).lower()}" for name, on in FEATURE_GATES.items())
+        served = ",".join(f"{api}={on}" for api, on in RUNTIME_CONFIG.items())
+        return [
+            "start",
+            "--driver=docker",
+            f"--kubernetes-version={KUBERNETES}",
+            f"--nodes={spec.nodes}",
+            f"--feature-gates={gates}",
+            f"--extra-config=apiserver.runtime-config={served}",
+            "--listen-address=127.0.0.1",
+            "--embed-certs",
+            "--interactive=false",
+        ]
+
+    def _minikube(
+        self, argv: list[str], *, check: bool = True, timeout: float | None = None
+    ) -> Completed:
+        try:
+            return self._runner.run(
+                ["minikube", "--profile", self.profile, *argv],
+                env={"KUBECONFIG": str(self._stack.admin_kubeconfig)},
+                check=check,
+                timeout=timeout,
+                on_line=self._progress.note,
+            )
+        except DevstackError as error:
+            error.exit_status = ExitStatus.ENVIRONMENT
+            raise
+
+
+def _host_state(output: str) -> str:
+    try:
+        seen = json.loads(output)
+    except ValueError:
+        return ""
+    first = seen[0] if isinstance(seen, list) else seen
+    state = str(first.get("Host", ""))
+    return "" if state == "Nonexistent" else state
