@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import IO
 
 from devstack.errors import DevstackError
 from devstack.paths import private_folder, state_home
@@ -37,6 +38,8 @@ class StackState:
         ports: host ports on loopback by name, chosen once ("minio": 40311).
         credentials: random secrets by name, made once.
         images: image reference by catalogue name, as they were brought up.
+        loaded: the images that the nodes were given, by catalogue name.
+        prepared: services whose one-time work (a bucket made) is behind them.
         phase: "creating", "up" or "deleting"; tells what an interrupted
             command was doing.
     """
@@ -49,6 +52,8 @@ class StackState:
     ports: dict[str, int] = field(default_factory=dict)
     credentials: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
+    loaded: dict[str, str] = field(default_factory=dict)
+    prepared: list[str] = field(default_factory=list)
     phase: str = "creating"
 
     def credential(self, name: str, length: int = 24) -> str:
@@ -146,20 +151,22 @@ class StackDir:
         """Remove the directory and all in it."""
         shutil.rmtree(self.path, ignore_errors=True)
 
+    @property
+    def _lock_path(self) -> Path:
+        # Beside the directory, so that `down` can remove that whole while holding it.
+        return self.path.parent / f".{self.name}.{LOCK_FILE}"
+
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the stack's lock.
+        """Hold the stack's lock; its file goes with the directory.
 
         Raises:
             DevstackError: ``LOCKED``, with the holder's pid, where another
                 devstack is at work on this stack.
         """
-        # The lock lies beside the directory, so that `down` can remove it whole.
-        folder = private_folder(self.path.parent)
-        path = folder / f".{self.name}.{LOCK_FILE}"
-        with path.open("a+") as file:
-            path.chmod(0o600)
-            self._take(file.fileno(), path)
+        private_folder(self.path.parent)
+        file = self._locked_file()
+        with file:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
@@ -167,12 +174,26 @@ class StackDir:
                 yield
             finally:
                 file.truncate(0)
+                if not self.path.exists():
+                    self._lock_path.unlink(missing_ok=True)
 
-    def _take(self, descriptor: int, path: Path) -> None:
+    def _locked_file(self) -> IO[str]:
+        while True:
+            file = self._lock_path.open("a+")
+            os.fchmod(file.fileno(), 0o600)
+            self._take(file)
+            # A `down` may have removed the file between our open and our lock.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), self._lock_path.stat()):
+                    return file
+            file.close()
+
+    def _take(self, file: IO[str]) -> None:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as held:
-            holder = path.read_text().strip() or "unknown"
+            file.close()
+            holder = self._lock_path.read_text().strip() or "unknown"
             raise DevstackError(
                 f"stack {self.name!r} is in use by another devstack",
                 cause=f"process {holder} holds the lock",

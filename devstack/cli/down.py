@@ -1,0 +1,55 @@
+"""``devstack down``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from devstack.cli.options import (
+    config_option,
+    json_option,
+    name_option,
+    pass_output,
+    timeout_option,
+    verbose_option,
+)
+from devstack.cli.output import Output
+from devstack.config import load
+
+
+@click.command("down", epilog="Example: devstack down --name ci")
+@name_option
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@timeout_option
+@config_option
+@json_option
+@verbose_option
+@pass_output
+def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: Any) -> None:
+    """Take the stack away: cluster, volumes, network, ports, files.
+
+    Built images stay in the cache, for the next `up`.
+    """
+    from devstack.plan.down import build_undo, down
+    from devstack.plan.stack import open_stack
+
+    began = time.monotonic()
+    stack = open_stack(load(config_file, **chosen), output.progress())
+    if dry_run:
+        titles = [title for title, _ in build_undo(stack)] + [f"Remove {stack.dir.path}"]
+        output.data(steps=titles)
+        for title in titles:
+            output.text(title)
+        output.finish()
+        return
+    done = down(stack)
+    seconds = time.monotonic() - began
+    output.data(name=stack.spec.name, removed=bool(done), seconds=round(seconds, 2))
+    if done:
+        output.text(f"Stack {stack.spec.name!r} is gone ({seconds:.1f} s)")
+    else:
+        output.text(f"There is no stack {stack.spec.name!r}; nothing to do")
+    output.finish()

@@ -1,0 +1,31 @@
+"""``devstack env``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from devstack.cli.options import pass_output, stack_options
+from devstack.cli.output import Output
+from devstack.config import load
+
+
+@click.command("env", epilog='Example: eval "$(devstack env)"')
+@stack_options
+@pass_output
+def command(output: Output, config_file: Path | None, **chosen: Any) -> None:
+    """Print the variables that point Metaflow, kubectl and S3 clients at the stack."""
+    from devstack.plan.access import UNSET, build_environment
+    from devstack.plan.stack import open_stack, require_up
+
+    stack = open_stack(load(config_file, **chosen))
+    require_up(stack)
+    environment = build_environment(stack)
+    output.data(environment=environment, unset=list(UNSET))
+    output.text(f"unset {' '.join(UNSET)}")
+    for key, value in sorted(environment.items()):
+        output.text(f"export {key}={shlex.quote(value)}")
+    output.finish()

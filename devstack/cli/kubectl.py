@@ -1,0 +1,42 @@
+"""``devstack kubectl``."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import click
+
+from devstack.cli.options import pass_output, stack_options
+from devstack.cli.output import Output
+from devstack.config import load
+
+
+@click.command(
+    "kubectl",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="Example: devstack kubectl --admin get pods -A",
+)
+@click.option("--admin", is_flag=True, help="As administrator, not as one who submits flows.")
+@stack_options
+@click.argument("argv", nargs=-1, type=click.UNPROCESSED)
+@pass_output
+def command(
+    output: Output, config_file: Path | None, admin: bool, argv: tuple[str, ...], **chosen: Any
+) -> int:
+    """Run kubectl with the stack's kubeconfig; its exit status is ours."""
+    from devstack.images import tools
+    from devstack.plan.stack import open_stack, require_up
+
+    stack = open_stack(load(config_file, **chosen), output.progress())
+    require_up(stack)
+    kubectl = tools.find_kubectl(stack.runner, stack.progress)
+    kubeconfig = stack.dir.admin_kubeconfig if admin else stack.dir.kubeconfig
+    words = [str(kubectl), "--kubeconfig", str(kubeconfig), *argv]
+    if not output.as_json:
+        return subprocess.run(words, check=False).returncode
+    done = stack.runner.run(words, check=False)
+    output.data(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    output.finish()
+    return done.returncode

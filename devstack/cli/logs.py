@@ -1,0 +1,72 @@
+"""``devstack logs``."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import click
+
+from devstack.cli.options import pass_output, stack_options
+from devstack.cli.output import Output
+from devstack.config import load
+
+
+def _complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from devstack.services import SERVICES
+
+    return [each.name for each in SERVICES if each.name.startswith(incomplete)]
+
+
+@click.command("logs", epilog="Example: devstack logs minio --follow")
+@click.argument("target", required=False, shell_complete=_complete)
+@click.option("--follow", "-f", is_flag=True, help="Go on as lines are written.")
+@click.option("--tail", type=int, default=50, show_default=True, help="Lines from the end.")
+@click.option("--previous", is_flag=True, help="Of the container before its last restart.")
+@click.option(
+    "--cluster",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Write the logs of nodes and control plane to this folder instead.",
+)
+@stack_options
+@pass_output
+def command(
+    output: Output,
+    config_file: Path | None,
+    target: str | None,
+    follow: bool,
+    tail: int,
+    previous: bool,
+    folder: Path | None,
+    **chosen: Any,
+) -> int:
+    """Show the logs of a service, of a pod, or of every service.
+
+    TARGET is a service (minio, jobset), a task pod's name, or NAMESPACE/POD.
+    """
+    from devstack.plan.logs import log_arguments, log_targets
+    from devstack.plan.stack import open_stack, require_up
+
+    stack = open_stack(load(config_file, **chosen), output.progress())
+    require_up(stack)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        stack.provider.collect_logs(stack.cluster, folder)
+        output.data(folder=str(folder))
+        output.text(f"The cluster's logs are in {folder}")
+        output.finish()
+        return 0
+    targets = log_targets(stack, target)
+    if follow and not output.as_json:
+        words = log_arguments(stack, targets[0], tail, previous)
+        return subprocess.run([*words, "--follow"], check=False).returncode
+    for item in targets:
+        done = stack.runner.run(log_arguments(stack, item, tail, previous), check=False)
+        output.data(**{item.label: done.stdout or done.stderr})
+        if len(targets) > 1:
+            output.text(f"==> {item.label} <==")
+        output.text((done.stdout or done.stderr).rstrip("\n"))
+    output.finish()
+    return 0

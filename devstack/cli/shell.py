@@ -1,0 +1,69 @@
+"""``devstack shell``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import click
+
+from devstack.cli.options import pass_output, stack_options
+from devstack.cli.output import Output
+from devstack.config import load
+
+
+@click.command(
+    "shell",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="Example: devstack shell -- python my_flow.py run --with kubernetes",
+)
+@stack_options
+@click.argument("argv", nargs=-1, type=click.UNPROCESSED)
+@pass_output
+def command(
+    output: Output, config_file: Path | None, argv: tuple[str, ...], **chosen: Any
+) -> int:
+    """Open a shell, or run one command, with the stack's variables set."""
+    from devstack.plan.access import UNSET, build_environment
+    from devstack.plan.stack import open_stack, require_up
+
+    stack = open_stack(load(config_file, **chosen))
+    require_up(stack)
+    environment = {key: value for key, value in os.environ.items() if key not in UNSET}
+    environment.update(build_environment(stack))
+    words = list(argv) or [os.environ.get("SHELL", "/bin/sh")]
+    if not argv:
+        output.text(f"Stack {stack.spec.name!r}: `exit` leaves this shell")
+    if output.as_json:
+        return _captured(output, words, environment)
+    return _run(words, environment)
+
+
+def _run(words: list[str], environment: dict[str, str]) -> int:
+    try:
+        return subprocess.run(words, env=environment, check=False).returncode
+    except FileNotFoundError as missing:
+        raise _unknown(words[0]) from missing
+
+
+def _captured(output: Output, words: list[str], environment: dict[str, str]) -> int:
+    try:
+        done = subprocess.run(words, env=environment, check=False, capture_output=True, text=True)
+    except FileNotFoundError as missing:
+        raise _unknown(words[0]) from missing
+    output.data(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    output.finish()
+    return done.returncode
+
+
+def _unknown(program: str) -> Exception:
+    from devstack.errors import DevstackError, ExitStatus
+
+    return DevstackError(
+        f"cannot run {program!r}",
+        cause="there is no such program on PATH",
+        code="TOOL_MISSING",
+        exit_status=ExitStatus.USAGE,
+    )

@@ -1,0 +1,78 @@
+"""``devstack status``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from devstack.cli.options import pass_output, stack_options
+from devstack.cli.output import Output
+from devstack.config import load
+from devstack.errors import ExitStatus
+
+COLOURS = {"ready": "green", "up": "green", "waiting": "yellow", "degraded": "yellow"}
+
+
+@click.command("status", epilog="Example: devstack status --json")
+@click.option("--all", "every", is_flag=True, help="One line for each stack of this machine.")
+@click.option("--secrets", is_flag=True, help="Show the credentials too.")
+@stack_options
+@pass_output
+def command(
+    output: Output, config_file: Path | None, every: bool, secrets: bool, **chosen: Any
+) -> int:
+    """Show what runs, and where to reach it; status 1 unless all of it is well."""
+    from devstack.plan.access import collect_outputs
+    from devstack.plan.stack import open_stack
+    from devstack.plan.status import look
+    from devstack.state import stack_names
+
+    if every:
+        return _show_all(output, [look(open_stack(load(name=name))) for name in stack_names()])
+    stack = open_stack(load(config_file, **chosen))
+    status = look(stack)
+    output.data(**status.as_dict())
+    _show(output, status)
+    if secrets and stack.dir.exists():
+        credentials = dict(collect_outputs(stack).secrets)
+        output.data(secrets=credentials)
+        for name, value in credentials.items():
+            output.text(f"  {name:<22} {value}")
+    output.finish()
+    return int(ExitStatus.OK if status.healthy else ExitStatus.FAILED)
+
+
+def _show(output: Output, status: Any) -> None:
+    provider = f" on {status.provider}" if status.provider else ""
+    output.text(f"Stack {status.name!r}{provider}: {_coloured(status.state)}  {status.detail}")
+    for service in status.services:
+        detail = f"  {service.detail}" if service.detail else ""
+        output.text(f"  {service.name:<16} {_coloured(service.state)}{detail}")
+    if status.urls:
+        output.text()
+    for name, url in status.urls.items():
+        output.text(f"  {name:<16} {url}")
+    if not status.healthy:
+        output.text("\nNext: devstack up" if status.state != "degraded" else "\nNext: devstack doctor")
+
+
+def _show_all(output: Output, found: list[Any]) -> int:
+    output.data(stacks=[status.as_dict() for status in found])
+    for status in found:
+        output.text(
+            f"{status.name:<20} {status.provider:<9} {_coloured(status.state)}  {status.detail}"
+        )
+    if not found:
+        output.text("There is no stack on this machine")
+    output.finish()
+    return int(ExitStatus.OK)
+
+
+def _coloured(state: str) -> str:
+    return click.style(state, fg=COLOURS.get(state, "red")) if _on_terminal() else state
+
+
+def _on_terminal() -> bool:
+    return click.get_text_stream("stdout").isatty()

@@ -1,0 +1,91 @@
+"""``devstack up``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from devstack.cli.options import (
+    config_option,
+    json_option,
+    name_option,
+    parse_ports,
+    pass_output,
+    timeout_option,
+    verbose_option,
+)
+from devstack.cli.output import Output
+from devstack.config import IMAGE_SOURCES, PROVIDERS, load
+
+
+@click.command("up", epilog="Example: devstack up --name ci --timeout 600")
+@name_option
+@click.option("--provider", type=click.Choice(PROVIDERS), help="Where the cluster comes from.")
+@click.option("--context", metavar="CONTEXT", help="The context, for --provider context.")
+@click.option("--namespace", metavar="NS", help="Where task pods run; 14 characters at most.")
+@click.option("--nodes", type=int, metavar="N", help="Nodes of the cluster.  [default: 1]")
+@click.option("--images", type=click.Choice(IMAGE_SOURCES), help="Where images come from.")
+@click.option(
+    "--port",
+    "ports",
+    multiple=True,
+    metavar="NAME=PORT",
+    callback=parse_ports,
+    help="A host port, such as minio=9000; others are chosen free.",
+)
+@click.option("--offline", is_flag=True, default=None, help="Fetch nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@timeout_option
+@config_option
+@json_option
+@verbose_option
+@pass_output
+def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: Any) -> None:
+    """Bring the stack up, or make it match its settings again.
+
+    A second run changes nothing; a run after a crash goes on from there.
+    """
+    from devstack.plan.stack import open_stack
+    from devstack.plan.up import build_steps, up
+
+    began = time.monotonic()
+    stack = open_stack(load(config_file, **chosen), output.progress())
+    if dry_run:
+        _show_plan(output, build_steps(stack))
+        return
+    changed = up(stack)
+    seconds = round(time.monotonic() - began, 2)
+    output.data(name=stack.spec.name, provider=stack.provider.name)
+    output.data(changed=changed, seconds=seconds)
+    _show_result(output, stack, changed, seconds)
+    output.finish()
+
+
+def _show_plan(output: Output, steps: list[Any]) -> None:
+    rows = []
+    for step in steps:
+        commands = step.commands()
+        rows.append({"name": step.name, "title": step.title, "commands": commands})
+        output.text(f"{step.title}:")
+        for line in commands:
+            output.text(f"    {line}")
+    output.data(steps=rows)
+    output.finish()
+
+
+def _show_result(output: Output, stack: Any, changed: list[str], seconds: float) -> None:
+    from devstack.plan.access import collect_outputs
+
+    urls = dict(collect_outputs(stack).urls)
+    output.data(urls=urls)
+    verb = "is up" if changed else "was up already; nothing changed"
+    output.text(f"\nStack {stack.spec.name!r} {verb} ({seconds:.1f} s)")
+    for name, url in urls.items():
+        output.text(f"  {name:<16} {url}")
+    suffix = "" if stack.spec.name == "devstack" else f" --name {stack.spec.name}"
+    output.text("\nNext:")
+    output.text(f"  devstack run hello{suffix:<18}  run a sample flow")
+    output.text(f"  devstack shell{suffix:<22}  work with Metaflow and kubectl on the stack")

@@ -1,0 +1,3 @@
+module devstack/images/runc-wrapper
+
+go 1.21

@@ -1,0 +1,107 @@
+"""What the Kubernetes API can answer with, other than success."""
+
+from __future__ import annotations
+
+import json
+
+from devstack.errors import DevstackError, ExitStatus
+
+
+class ApiError(DevstackError):
+    """The API server refused a request.
+
+    Args:
+        request: method and path, such as ``GET /api/v1/pods``.
+        status: the HTTP status.
+        reason: the reason of the Status object, such as ``NotFound``.
+        detail: its message.
+    """
+
+    remedy_text = "run `devstack status`; `devstack kubectl` reaches the cluster directly"
+    code_text = "API_REFUSED"
+
+    def __init__(self, request: str, status: int, reason: str, detail: str) -> None:
+        super().__init__(
+            f"the Kubernetes API refused `{request}` with status {status}",
+            cause=detail or reason,
+            remedy=self.remedy_text,
+            code=self.code_text,
+        )
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+
+class NotFound(ApiError):
+    """There is no such object, or no such kind."""
+
+    code_text = "API_NOT_FOUND"
+
+
+class Forbidden(ApiError):
+    """The identity has no right to do this."""
+
+    code_text = "API_FORBIDDEN"
+    remedy_text = "use an identity that has the right, or check `devstack kubectl auth can-i`"
+
+
+class Unauthorized(ApiError):
+    """The identity is not known to the API server."""
+
+    code_text = "API_UNAUTHORIZED"
+    remedy_text = "run `devstack up` to renew the stack's kubeconfig"
+
+
+class Conflict(ApiError):
+    """The object exists already, or changed meanwhile, or is being deleted."""
+
+    code_text = "API_CONFLICT"
+    remedy_text = "run the command again"
+
+
+class Invalid(ApiError):
+    """The object is refused as it is; a field that cannot change, most often."""
+
+    code_text = "API_INVALID"
+    remedy_text = "where a field is immutable: `devstack down`, then `devstack up`"
+
+
+class ServerFault(ApiError):
+    """The server could not answer now; a webhook that is not up yet, most often."""
+
+    code_text = "API_SERVER_FAULT"
+    remedy_text = "run the command again; if it lasts, look at `devstack logs`"
+
+
+class Unreachable(DevstackError):
+    """No API server answers at the address."""
+
+    def __init__(self, server: str, cause: str) -> None:
+        super().__init__(
+            f"cannot reach the Kubernetes API at {server}",
+            cause=cause,
+            remedy="run `devstack up`; it starts or heals the cluster",
+            code="API_UNREACHABLE",
+            exit_status=ExitStatus.ENVIRONMENT,
+        )
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    422: Invalid,
+}
+
+
+def from_answer(request: str, status: int, body: bytes) -> ApiError:
+    """Return the error for an answer with a status of 400 or more."""
+    kind = _BY_STATUS.get(status, ServerFault if status >= 500 or status == 429 else ApiError)
+    try:
+        said = json.loads(body)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        said = {"message": body.decode(errors="replace").strip()[:500]}
+    return kind(request, status, said.get("reason", ""), said.get("message", ""))

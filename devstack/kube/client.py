@@ -1,0 +1,261 @@
+"""A thin JSON client of the Kubernetes API.
+
+It exists because the official client takes longer to import than `devstack up`
+may take when there is nothing to do; see docs/adr/0003-kube-client.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from devstack.kube import api_errors, kubeconfig
+from devstack.kube.login import log_in
+from devstack.kube.resources import KNOWN, Resource
+from devstack.kube.transport import HttpTransport, Transport
+from devstack.process import Runner, SubprocessRunner
+
+Object = dict[str, Any]
+"""One Kubernetes object, as JSON has it."""
+
+FIELD_MANAGER = "devstack"
+"""Under this name the API server keeps which fields are devstack's."""
+
+_APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
+
+
+class KubeClient:
+    """Talks to one API server as one identity; may be used by several threads.
+
+    Args:
+        transport: carries the requests.
+        context: name of the kubeconfig context, for messages.
+
+    Attributes:
+        writes: how many requests asked the server to change something.
+    """
+
+    def __init__(self, transport: Transport, context: str = "") -> None:
+        self.context = context
+        self.writes = 0
+        self._transport = transport
+        self._discovered: dict[tuple[str, str], Resource] = {}
+
+    @classmethod
+    def from_kubeconfig(
+        cls,
+        text: str,
+        context: str | None = None,
+        *,
+        timeout: float = 10.0,
+        runner: Runner | None = None,
+    ) -> KubeClient:
+        """Return a client for one context of a kubeconfig.
+
+        Args:
+            text: the kubeconfig, YAML.
+            context: the context; the current one where None.
+            timeout: seconds for one request.
+            runner: runs the login program, where the context has one.
+
+        Raises:
+            DevstackError: ``KUBECONFIG_BROKEN``, ``CONTEXT_UNKNOWN`` or
+                ``LOGIN_FAILED``.
+        """
+        access = kubeconfig.access(kubeconfig.parse(text), context)
+        access = log_in(access, runner or SubprocessRunner())
+        return cls(HttpTransport(access, timeout), access.context)
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object:
+        """Return one object.
+
+        Raises:
+            NotFound: there is none.
+        """
+        path = self.resource(api_version, kind).path(name, namespace)
+        return self._json("GET", path)
+
+    def find(
+        self, api_version: str, kind: str, name: str, namespace: str | None = None
+    ) -> Object | None:
+        """Return one object, or None where there is none or its kind is unknown."""
+        try:
+            return self.get(api_version, kind, name, namespace)
+        except api_errors.NotFound:
+            return None
+
+    def list_objects(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+    ) -> list[Object]:
+        """Return the objects of a kind.
+
+        Args:
+            api_version: such as ``apps/v1``.
+            kind: such as ``Deployment``.
+            namespace: where to look; everywhere if None.
+            labels: a label selector.
+            fields: a field selector.
+        """
+        query = {"labelSelector": labels, "fieldSelector": fields}
+        path = self.resource(api_version, kind).path(namespace=namespace)
+        answer = self._json("GET", path, query={k: v for k, v in query.items() if v})
+        found: list[Object] = answer["items"]
+        return [{"apiVersion": api_version, "kind": kind, **item} for item in found]
+
+    def create(self, manifest: Object, *, dry_run: bool = False) -> Object:
+        """Create an object; with ``dry_run`` only ask whether it would be taken."""
+        resource = self.resource(manifest["apiVersion"], manifest["kind"])
+        path = resource.path(namespace=_namespace(manifest))
+        query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
+        return self._json("POST", path, query=query, body=manifest, write=not dry_run)
+
+    def apply(self, manifest: Object) -> Object:
+        """Make the object have the fields of ``manifest`` (server-side apply)."""
+        return self._json(
+            "PATCH",
+            self._path_of(manifest),
+            query={"fieldManager": FIELD_MANAGER, "force": "true"},
+            body=manifest,
+            content_type=_APPLY,
+            write=True,
+        )
+
+    def patch(
+        self, api_version: str, kind: str, name: str, body: Object, namespace: str | None = None
+    ) -> Object:
+        """Merge ``body`` into an object (JSON merge patch)."""
+        path = self.resource(api_version, kind).path(name, namespace)
+        query = {"fieldManager": FIELD_MANAGER}
+        return self._json("PATCH", path, query=query, body=body, content_type=_MERGE, write=True)
+
+    def delete(
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        namespace: str | None = None,
+        *,
+        propagation: str = "Background",
+    ) -> bool:
+        """Delete an object and what it owns; return False where there was none.
+
+        Args:
+            api_version: such as ``v1``.
+            kind: such as ``Pod``.
+            name: the object's name.
+            namespace: its namespace, if it has one.
+            propagation: ``Background``, ``Foreground`` or ``Orphan``.
+        """
+        path = self.resource(api_version, kind).path(name, namespace)
+        try:
+            self._json("DELETE", path, query={"propagationPolicy": propagation}, write=True)
+        except api_errors.NotFound:
+            return False
+        return True
+
+    def logs(
+        self,
+        pod: str,
+        namespace: str,
+        *,
+        container: str = "",
+        tail: int = 20,
+        previous: bool = False,
+    ) -> str:
+        """Return the last ``tail`` lines of a container's log.
+
+        Args:
+            pod: the pod's name.
+            namespace: its namespace.
+            container: the container; may be empty where the pod has just one.
+            tail: number of lines.
+            previous: the log of the run before the last restart.
+        """
+        query = {"tailLines": str(tail), "container": container}
+        if previous:
+            query["previous"] = "true"
+        path = KNOWN["v1", "Pod"].path(pod, namespace, "log")
+        body = self._send("GET", path, query={k: v for k, v in query.items() if v})
+        return body.decode(errors="replace")
+
+    def version(self) -> str:
+        """Return the server's version, such as ``v1.36.3``."""
+        return str(self._json("GET", "/version")["gitVersion"])
+
+    def ready(self) -> bool:
+        """True where the API server answers and says that it is ready."""
+        try:
+            return self._transport.request("GET", "/readyz").status == 200
+        except api_errors.Unreachable:
+            return False
+
+    def resource(self, api_version: str, kind: str) -> Resource:
+        """Return where a kind lives, asking the server where devstack does not know it.
+
+        Raises:
+            NotFound: the server does not serve that kind.
+        """
+        key = (api_version, kind)
+        if key not in KNOWN and key not in self._discovered:
+            self._discover(api_version)
+        found = KNOWN.get(key) or self._discovered.get(key)
+        if found is None:
+            raise api_errors.NotFound(f"GET {api_version}", 404, "NotFound", f"no kind {kind}")
+        return found
+
+    def _discover(self, api_version: str) -> None:
+        root = "/api/v1" if api_version == "v1" else f"/apis/{api_version}"
+        for entry in self._json("GET", root)["resources"]:
+            if "/" not in entry["name"]:
+                found = Resource(api_version, entry["name"], entry["namespaced"])
+                self._discovered[api_version, entry["kind"]] = found
+
+    def _path_of(self, manifest: Object) -> str:
+        resource = self.resource(manifest["apiVersion"], manifest["kind"])
+        return resource.path(manifest["metadata"]["name"], _namespace(manifest))
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = "application/json",
+        write: bool = False,
+    ) -> Object:
+        if write:
+            self.writes += 1
+        sent = json.dumps(body).encode() if body is not None else None
+        answer = self._send(method, path, query=query, body=sent, content_type=content_type)
+        decoded: Object = json.loads(answer)
+        return decoded
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        answer = self._transport.request(
+            method, path, query=query, body=body, content_type=content_type
+        )
+        if answer.status >= 400:
+            raise api_errors.from_answer(f"{method} {path}", answer.status, answer.body)
+        return answer.body
+
+
+def _namespace(manifest: Object) -> str | None:
+    named: str | None = manifest["metadata"].get("namespace")
+    return named

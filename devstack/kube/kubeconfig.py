@@ -1,0 +1,277 @@
+"""Kubeconfigs as text: reading, merging, picking one context, building our own.
+
+Nothing here touches the user's own kubeconfig except to read it.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from devstack.errors import DevstackError, ExitStatus
+
+Config = dict[str, Any]
+"""A kubeconfig as YAML would have it."""
+
+_LISTS = ("clusters", "users", "contexts")
+_LOCAL_PREFIXES = ("kind-", "k3d-")
+_LOCAL_NAMES = frozenset({"minikube", "docker-desktop", "rancher-desktop", "orbstack", "colima"})
+_LOCAL_HOSTS = frozenset({"localhost", "kubernetes.docker.internal", "host.docker.internal"})
+
+
+@dataclass(frozen=True)
+class Access:
+    """How one context of a kubeconfig reaches its API server.
+
+    Attributes:
+        context: the context's name.
+        server: the URL of the API server.
+        namespace: the context's own namespace; "default" where it names none.
+        ca: certificate authority, PEM; None for the system's.
+        certificate: client certificate, PEM, or None.
+        key: its private key, PEM, or None.
+        token: bearer token, or "".
+        server_name: the name expected in the server's certificate, or "".
+        insecure: True where the server's certificate is not to be checked.
+        login: the ``exec`` entry of a user who logs in by a program, or None.
+    """
+
+    context: str
+    server: str
+    namespace: str = "default"
+    ca: bytes | None = None
+    certificate: bytes | None = None
+    key: bytes | None = None
+    token: str = ""
+    server_name: str = ""
+    insecure: bool = False
+    login: Mapping[str, Any] | None = None
+
+
+def parse(text: str) -> Config:
+    """Return the kubeconfig in ``text``.
+
+    Raises:
+        DevstackError: ``KUBECONFIG_BROKEN`` where it is not one.
+    """
+    import yaml
+
+    try:
+        config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    except yaml.YAMLError as error:
+        raise _broken(str(error)) from error
+    if not isinstance(config, dict):
+        raise _broken("it is not a mapping")
+    for name in _LISTS:
+        _check_entries(name, config.setdefault(name, []) or [])
+        config[name] = config[name] or []
+    return config
+
+
+def dump(config: Config) -> str:
+    """Return ``config`` as YAML text."""
+    import yaml
+
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def read_files(paths: Iterable[Path]) -> Config:
+    """Return the merged kubeconfig of ``paths``, certificate files embedded.
+
+    Args:
+        paths: files in the order of ``KUBECONFIG``; those that are missing are
+            passed over, as kubectl does.
+
+    Raises:
+        DevstackError: ``KUBECONFIG_BROKEN`` where a file cannot be read.
+    """
+    configs = []
+    for path in paths:
+        if not path.exists():
+            continue
+        try:
+            configs.append(_embed_files(parse(path.read_text()), path.parent))
+        except OSError as error:
+            raise _broken(f"{path}: {error.strerror}") from error
+    return merge(configs)
+
+
+def merge(configs: Iterable[Config]) -> Config:
+    """Return one kubeconfig out of several; the first to name an entry wins."""
+    merged: Config = {"apiVersion": "v1", "kind": "Config", "current-context": ""}
+    merged.update({name: [] for name in _LISTS})
+    for config in configs:
+        merged["current-context"] = merged["current-context"] or config.get("current-context", "")
+        for name in _LISTS:
+            known = {entry["name"] for entry in merged[name]}
+            merged[name] += [entry for entry in config[name] if entry["name"] not in known]
+    return merged
+
+
+def minify(config: Config, context: str | None = None) -> Config:
+    """Return ``config`` with nothing but one context and what that one uses.
+
+    Args:
+        config: the kubeconfig.
+        context: the context to keep; the current one where None.
+
+    Raises:
+        DevstackError: ``CONTEXT_UNKNOWN`` or ``KUBECONFIG_BROKEN``.
+    """
+    chosen = _context(config, context)
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": chosen["name"],
+        "contexts": [chosen],
+        "clusters": [_entry(config, "clusters", chosen["context"].get("cluster", ""))],
+        "users": [_entry(config, "users", chosen["context"].get("user", ""))],
+    }
+
+
+def access(config: Config, context: str | None = None) -> Access:
+    """Return how ``context`` (the current one where None) reaches its API server.
+
+    Raises:
+        DevstackError: ``CONTEXT_UNKNOWN`` or ``KUBECONFIG_BROKEN``.
+    """
+    chosen = _context(config, context)
+    cluster = _entry(config, "clusters", chosen["context"].get("cluster", ""))["cluster"]
+    user = _entry(config, "users", chosen["context"].get("user", ""))["user"]
+    if not cluster.get("server"):
+        raise _broken(f"cluster of context {chosen['name']!r} has no server")
+    return Access(
+        context=chosen["name"],
+        server=cluster["server"].rstrip("/"),
+        namespace=chosen["context"].get("namespace") or "default",
+        ca=_material(cluster, "certificate-authority"),
+        certificate=_material(user, "client-certificate"),
+        key=_material(user, "client-key"),
+        token=_token(user),
+        server_name=cluster.get("tls-server-name", ""),
+        insecure=bool(cluster.get("insecure-skip-tls-verify", False)),
+        login=user.get("exec"),
+    )
+
+
+def is_local(reached: Access) -> bool:
+    """True where the context leads to this machine, going by its name or its server.
+
+    Anything that would be harmful on a cluster shared with others asks this first.
+    """
+    name = reached.context
+    if name in _LOCAL_NAMES or name.startswith(_LOCAL_PREFIXES):
+        return True
+    host = urlsplit(reached.server).hostname or ""
+    if host in _LOCAL_HOSTS:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def with_token(config: Config, *, name: str, namespace: str, token: str) -> str:
+    """Return a kubeconfig for the same cluster with another identity, as text.
+
+    Args:
+        config: the administrator's kubeconfig; its current context is used.
+        name: name of the new context, cluster and user.
+        namespace: the namespace of the new context.
+        token: the bearer token of the new identity.
+    """
+    cluster = minify(config)["clusters"][0]["cluster"]
+    return dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": name,
+            "clusters": [{"name": name, "cluster": cluster}],
+            "users": [{"name": name, "user": {"token": token}}],
+            "contexts": [
+                {"name": name, "context": {"cluster": name, "user": name, "namespace": namespace}}
+            ],
+        }
+    )
+
+
+def _context(config: Config, wanted: str | None) -> Config:
+    name = wanted or config.get("current-context", "")
+    names = [entry["name"] for entry in config["contexts"]]
+    if name in names:
+        return _entry(config, "contexts", name)
+    raise DevstackError(
+        f"cannot find context {name!r} in the kubeconfig" if name else "cannot pick a context",
+        cause=f"it has {', '.join(sorted(names))}" if names else "the kubeconfig has no context",
+        remedy="name one of them with --context, or run `kubectl config get-contexts`",
+        code="CONTEXT_UNKNOWN",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )
+
+
+def _entry(config: Config, kind: str, name: str) -> Config:
+    for entry in config[kind]:
+        if entry["name"] == name:
+            return {"name": name, kind[:-1]: entry.get(kind[:-1]) or {}}
+    raise _broken(f"it names {kind[:-1]} {name!r}, which it does not define")
+
+
+def _material(section: Mapping[str, Any], key: str) -> bytes | None:
+    data = section.get(f"{key}-data")
+    if data:
+        try:
+            return base64.b64decode(data, validate=True)
+        except ValueError as error:
+            raise _broken(f"{key}-data is not base64") from error
+    return _file(section[key]) if section.get(key) else None
+
+
+def _token(user: Mapping[str, Any]) -> str:
+    if user.get("token"):
+        return str(user["token"])
+    return _file(user["tokenFile"]).decode().strip() if user.get("tokenFile") else ""
+
+
+def _file(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise _broken(f"{path}: {error.strerror}") from error
+
+
+def _embed_files(config: Config, folder: Path) -> Config:
+    """Turn paths, which are relative to the file's folder, into data."""
+    files = (
+        ("clusters", "certificate-authority"),
+        ("users", "client-certificate"),
+        ("users", "client-key"),
+    )
+    for kind, key in files:
+        for entry in config[kind]:
+            section = entry.get(kind[:-1]) or {}
+            if path := section.pop(key, None):
+                data = base64.b64encode(_file(str(folder / path))).decode()
+                section.setdefault(f"{key}-data", data)
+    return config
+
+
+def _check_entries(kind: str, entries: object) -> None:
+    if not isinstance(entries, list):
+        raise _broken(f"{kind} is not a list")
+    if not all(isinstance(entry, dict) and "name" in entry for entry in entries):
+        raise _broken(f"an entry of {kind} has no name")
+
+
+def _broken(cause: str) -> DevstackError:
+    return DevstackError(
+        "cannot use the kubeconfig",
+        cause=cause,
+        remedy="check it with `kubectl config view`",
+        code="KUBECONFIG_BROKEN",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )

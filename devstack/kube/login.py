@@ -1,0 +1,54 @@
+"""Logging in by a program that a kubeconfig names (``users[].user.exec``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.kubeconfig import Access
+from devstack.process import Runner
+
+LOGIN_SECONDS = 60.0
+"""How long the program may take; it may open a browser window."""
+
+
+def log_in(access: Access, runner: Runner) -> Access:
+    """Return ``access`` with the credentials that its login program hands out.
+
+    Raises:
+        DevstackError: ``LOGIN_FAILED``, or those of the program itself.
+    """
+    if access.login is None:
+        return access
+    argv = [access.login["command"], *(access.login.get("args") or [])]
+    done = runner.run(argv, env=_environment(access.login), timeout=LOGIN_SECONDS)
+    try:
+        status = json.loads(done.stdout)["status"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DevstackError(
+            f"cannot log in to context {access.context!r}",
+            cause=f"`{argv[0]}` did not print an ExecCredential",
+            remedy=f"run `kubectl --context {access.context} version` and mend what it reports",
+            code="LOGIN_FAILED",
+            exit_status=ExitStatus.ENVIRONMENT,
+        ) from error
+    return replace(
+        access,
+        token=status.get("token", ""),
+        certificate=_pem(status, "clientCertificateData"),
+        key=_pem(status, "clientKeyData"),
+        login=None,
+    )
+
+
+def _environment(login: Mapping[str, Any]) -> dict[str, str]:
+    asked = {"kind": "ExecCredential", "apiVersion": login["apiVersion"], "spec": {}}
+    named = {entry["name"]: entry["value"] for entry in login.get("env") or []}
+    return {**named, "KUBERNETES_EXEC_INFO": json.dumps(asked)}
+
+
+def _pem(status: Mapping[str, Any], key: str) -> bytes | None:
+    return status[key].encode() if status.get(key) else None

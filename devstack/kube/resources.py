@@ -1,0 +1,83 @@
+"""Where each kind of object lives in the API: its plural and whether it has a namespace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+CORE = "v1"
+APPS = "apps/v1"
+BATCH = "batch/v1"
+RBAC = "rbac.authorization.k8s.io/v1"
+ADMISSION = "admissionregistration.k8s.io/v1"
+JOBSET = "jobset.x-k8s.io/v1alpha2"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind as the API serves it.
+
+    Attributes:
+        api_version: group and version, such as ``apps/v1``.
+        plural: the name in the path, such as ``deployments``.
+        namespaced: False for kinds of the whole cluster.
+    """
+
+    api_version: str
+    plural: str
+    namespaced: bool = True
+
+    def path(self, name: str = "", namespace: str | None = None, subresource: str = "") -> str:
+        """Return the path of one object, or of the list where ``name`` is empty."""
+        root = "/api/v1" if self.api_version == CORE else f"/apis/{self.api_version}"
+        parts = [root]
+        if self.namespaced and namespace:
+            parts.append(f"namespaces/{quote(namespace, safe='')}")
+        parts.append(self.plural)
+        parts += [quote(part, safe="") for part in (name, subresource) if part]
+        return "/".join(parts)
+
+
+def _known(
+    api_version: str, *, cluster: bool = False, **plurals: str
+) -> dict[tuple[str, str], Resource]:
+    return {
+        (api_version, kind): Resource(api_version, plural, namespaced=not cluster)
+        for kind, plural in plurals.items()
+    }
+
+
+# Asking the API for these would cost a round trip at each start of devstack.
+KNOWN: dict[tuple[str, str], Resource] = {
+    **_known(
+        CORE,
+        ConfigMap="configmaps",
+        Endpoints="endpoints",
+        Event="events",
+        PersistentVolumeClaim="persistentvolumeclaims",
+        Pod="pods",
+        Secret="secrets",
+        Service="services",
+        ServiceAccount="serviceaccounts",
+    ),
+    **_known(CORE, cluster=True, Namespace="namespaces", Node="nodes"),
+    **_known(APPS, Deployment="deployments", ReplicaSet="replicasets", StatefulSet="statefulsets"),
+    **_known(BATCH, Job="jobs"),
+    **_known(RBAC, Role="roles", RoleBinding="rolebindings"),
+    **_known(
+        RBAC, cluster=True, ClusterRole="clusterroles", ClusterRoleBinding="clusterrolebindings"
+    ),
+    **_known(
+        ADMISSION,
+        cluster=True,
+        MutatingWebhookConfiguration="mutatingwebhookconfigurations",
+        ValidatingWebhookConfiguration="validatingwebhookconfigurations",
+    ),
+    **_known(
+        "apiextensions.k8s.io/v1",
+        cluster=True,
+        CustomResourceDefinition="customresourcedefinitions",
+    ),
+    **_known("storage.k8s.io/v1", cluster=True, StorageClass="storageclasses"),
+    **_known(JOBSET, JobSet="jobsets"),
+}

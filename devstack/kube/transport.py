@@ -1,0 +1,135 @@
+"""HTTP to one API server: TLS, a pool of connections kept alive, nothing of Kubernetes."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlencode, urlsplit
+
+import urllib3
+
+from devstack.kube.api_errors import Unreachable
+from devstack.kube.kubeconfig import Access
+
+POOL_SIZE = 8
+"""Connections kept open; as many requests run side by side."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server said."""
+
+    status: int
+    body: bytes
+
+
+class Transport(Protocol):
+    """Carries requests to one API server."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Answer:
+        """Send one request and return its answer, whatever the status.
+
+        Raises:
+            Unreachable: no answer came.
+        """
+        ...
+
+
+class HttpTransport:
+    """The real :class:`Transport`.
+
+    Args:
+        access: the API server and the identity to use.
+        timeout: seconds for one request.
+    """
+
+    def __init__(self, access: Access, timeout: float) -> None:
+        self._server = access.server
+        self._prefix = urlsplit(access.server).path
+        self._headers = {"Accept": "application/json", "User-Agent": "devstack"}
+        if access.token:
+            self._headers["Authorization"] = f"Bearer {access.token}"
+        self._pool = _pool(access, timeout)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Answer:
+        """Send one request and return its answer; see :class:`Transport`."""
+        url = f"{self._prefix}{path}" + (f"?{urlencode(query)}" if query else "")
+        headers = {**self._headers, "Content-Type": content_type} if body else self._headers
+        try:
+            answer = self._pool.request(
+                method, url, body=body, headers=headers, retries=False, redirect=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(self._server, _cause(error)) from error
+        return Answer(answer.status, answer.data)
+
+
+def _pool(access: Access, timeout: float) -> urllib3.HTTPConnectionPool:
+    address = urlsplit(access.server)
+    limits = urllib3.Timeout(connect=min(timeout, 5.0), read=timeout)
+    if address.scheme == "http":
+        return urllib3.HTTPConnectionPool(
+            address.hostname or "", address.port or 80, timeout=limits, maxsize=POOL_SIZE
+        )
+    name = access.server_name or None
+    return urllib3.HTTPSConnectionPool(
+        address.hostname or "",
+        address.port or 443,
+        timeout=limits,
+        maxsize=POOL_SIZE,
+        ssl_context=_tls(access),
+        server_hostname=name,
+        assert_hostname=False if access.insecure else name,
+    )
+
+
+def _tls(access: Access) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=access.ca.decode() if access.ca else None)
+    if access.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if access.certificate and access.key:
+        _load_identity(context, access.certificate + b"\n" + access.key)
+    return context
+
+
+def _load_identity(context: ssl.SSLContext, pem: bytes) -> None:
+    """Hand a client certificate to OpenSSL, which takes it from a file only."""
+    descriptor, path = tempfile.mkstemp(prefix="devstack-")  # mkstemp makes it 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+        context.load_cert_chain(path)
+    finally:
+        os.unlink(path)
+
+
+def _cause(error: urllib3.exceptions.HTTPError) -> str:
+    """Return what went wrong without urllib3's own object names in it."""
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return "connection refused" if "refused" in str(error) else str(error).split(": ", 1)[-1]
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return f"TLS failed: {error}"
+    return str(error)

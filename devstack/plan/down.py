@@ -1,0 +1,74 @@
+"""Taking a stack away, whole, from whatever state it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from devstack.kube.apply import delete_all
+from devstack.kube.forward import stop_forwards
+from devstack.plan.stack import Stack
+from devstack.progress import step
+
+
+def down(stack: Stack) -> list[str]:
+    """Remove the stack; return what was done, nothing where there was no stack.
+
+    An interrupted `up` or `down` leaves a state that this goes on from: each
+    part is removed whether the state knows of it or not.
+    """
+    with stack.dir.lock():
+        stack.state = stack.dir.read() or stack.state
+        if not _anything(stack):
+            return []
+        if stack.dir.exists():
+            stack.state.phase = "deleting"
+            stack.save()
+        done = [title for title, act in build_undo(stack) if _perform(stack, title, act)]
+        stack.dir.remove()
+    return done
+
+
+def build_undo(stack: Stack) -> list[tuple[str, Callable[[], None]]]:
+    """Return what `down` does, in order, as titles and acts."""
+    undo: list[tuple[str, Callable[[], None]]] = [
+        ("Stop port-forwards", lambda: stop_forwards(stack.dir.path)),
+    ]
+    if stack.provider.owns_cluster:
+        title = f"Delete the {stack.provider.name} cluster"
+        undo.append((title, lambda: stack.provider.delete(stack.cluster)))
+    else:
+        undo += [
+            (f"Delete {service.name}", _remover(stack, index))
+            for index, service in reversed(list(enumerate(stack.services)))
+        ]
+    return undo
+
+
+def _anything(stack: Stack) -> bool:
+    if stack.dir.path.exists():
+        return True
+    if stack.spec.provider == "context" or stack.provider.check():
+        return False
+    return stack.provider.status(stack.cluster).state != "absent"
+
+
+def _perform(stack: Stack, title: str, act: Callable[[], None]) -> bool:
+    with step(stack.progress, title):
+        act()
+    return True
+
+
+def _remover(stack: Stack, index: int) -> Callable[[], None]:
+    def remove() -> None:
+        if not stack.dir.admin_kubeconfig.exists():
+            return
+        objects = stack.services[index].manifests(stack.context(None))
+        delete_all(
+            stack.kube(),
+            list(reversed(objects)),
+            timeout=stack.spec.timeout,
+            clock=stack.clock,
+            note=stack.progress.note,
+        )
+
+    return remove

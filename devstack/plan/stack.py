@@ -1,0 +1,142 @@
+"""One stack and all that commands need to work on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from devstack.config import StackSpec
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images import ImageStore
+from devstack.kube.client import KubeClient
+from devstack.process import Runner, SubprocessRunner
+from devstack.progress import Progress, Silent
+from devstack.providers.base import ClusterSpec, Provider
+from devstack.providers.choose import AUTO, make_provider
+from devstack.providers.kind import API_PORT
+from devstack.services import SERVICES
+from devstack.services.base import HostPort, Service, ServiceContext
+from devstack.state import StackDir, StackState
+from devstack.waits import Clock, SystemClock
+
+
+@dataclass
+class Stack:
+    """A stack: what is wanted of it, what is known of it, and the tools to work with.
+
+    Attributes:
+        spec: the settings.
+        dir: the stack's directory.
+        state: the lasting facts; written by :meth:`save`.
+        runner: starts programs.
+        clock: tells the time.
+        progress: told what is going on.
+        services: the parts of the stack, in the order of their needs.
+    """
+
+    spec: StackSpec
+    dir: StackDir
+    state: StackState
+    runner: Runner
+    clock: Clock
+    progress: Progress
+    services: Sequence[Service] = tuple(SERVICES)
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """Where images come from."""
+        return ImageStore(self.runner, self.progress, self.spec.images, self.spec.offline)
+
+    @cached_property
+    def provider(self) -> Provider:
+        """Where the cluster comes from."""
+        name = self.state.provider or self.spec.provider
+        name = AUTO if name == "auto" else name
+        return make_provider(name, self.dir, self.images, self.runner, self.clock, self.progress)
+
+    @property
+    def host_ports(self) -> dict[str, HostPort]:
+        """The ports of all services that are reached from the host, by name."""
+        return {port.name: port for service in self.services for port in service.host_ports}
+
+    @property
+    def cluster(self) -> ClusterSpec:
+        """The cluster that the provider is asked for."""
+        mapped = {
+            self.state.ports[name]: port.node_port
+            for name, port in self.host_ports.items()
+            if name in self.state.ports
+        }
+        return ClusterSpec(
+            name=self.spec.name,
+            nodes=self.spec.nodes,
+            host_ports=mapped,
+            timeout=self.spec.timeout,
+            context=self.state.context or self.spec.context,
+            offline=self.spec.offline,
+        )
+
+    @property
+    def port_names(self) -> dict[str, int]:
+        """The host ports that this stack needs, and the one tried first for each."""
+        preferred = {name: port.preferred for name, port in self.host_ports.items()}
+        return {**preferred, API_PORT: 0} if self.provider.maps_ports else preferred
+
+    def kube(self, timeout: float = 10.0) -> KubeClient:
+        """Return a client of the API, as administrator; ``timeout`` seconds a request."""
+        if not self.dir.admin_kubeconfig.exists():
+            raise not_up(self.spec.name)
+        return KubeClient.from_kubeconfig(self.dir.admin_kubeconfig.read_text(), timeout=timeout)
+
+    def context(self, kube: KubeClient | None) -> ServiceContext:
+        """Return what services may know."""
+        return ServiceContext(self.state, kube, host_mapped=self.provider.maps_ports)
+
+    def save(self) -> None:
+        """Keep the state."""
+        self.dir.write(self.state)
+
+
+def open_stack(
+    spec: StackSpec,
+    progress: Progress | None = None,
+    runner: Runner | None = None,
+    clock: Clock | None = None,
+) -> Stack:
+    """Return the stack called ``spec.name``, whether it is up or not."""
+    directory = StackDir(spec.name)
+    state = directory.read() or StackState(name=spec.name, namespace=spec.namespace)
+    return Stack(
+        spec=spec,
+        dir=directory,
+        state=state,
+        runner=runner or SubprocessRunner(),
+        clock=clock or SystemClock(),
+        progress=progress or Silent(),
+    )
+
+
+def require_up(stack: Stack) -> None:
+    """Raise ``STACK_DOWN`` unless the stack was brought up."""
+    if not stack.dir.exists() or stack.state.phase != "up":
+        raise not_up(stack.spec.name, stack.state.phase if stack.dir.exists() else "")
+
+
+def not_up(name: str, phase: str = "") -> DevstackError:
+    """Return the error for a command that needs a stack which is not up."""
+    cause = {
+        "": f"there is no stack {name!r}",
+        "creating": f"bringing up {name!r} was not finished",
+        "deleting": f"taking down {name!r} was not finished",
+    }.get(phase, f"stack {name!r} has no cluster")
+    remedy = "devstack down" if phase == "deleting" else "devstack up"
+    if name != StackSpec.name:
+        remedy += f" --name {name}"
+    return DevstackError(
+        "the stack is not up",
+        cause=cause,
+        remedy=remedy,
+        code="STACK_DOWN",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )

@@ -1,0 +1,257 @@
+"""The steps of `devstack up`."""
+
+from __future__ import annotations
+
+from devstack.config import StackSpec
+from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.apply import apply_all, differing
+from devstack.plan.access import access_holds, ensure_access
+from devstack.plan.stack import Stack
+from devstack.plan.step import Step, perform
+from devstack.ports import choose
+from devstack.providers.base import LoadsImages
+from devstack.providers.choose import require_usable
+from devstack.services import layers
+from devstack.services.base import Service
+from devstack.waits import Ready, wait_until
+
+PROBE_SECONDS = 2.0
+"""How long a cluster that should be there has to answer before `up` looks closer."""
+
+
+def up(stack: Stack) -> list[str]:
+    """Bring the stack up, or heal it; return the names of the steps that did something.
+
+    Raises:
+        DevstackError: from the step that failed.
+    """
+    with stack.dir.lock():
+        # Another `up` may have written while this one waited for its turn.
+        stack.state = stack.dir.read() or stack.state
+        _require_same(stack)
+        changed = perform(build_steps(stack), stack.progress)
+        if stack.state.phase != "up":
+            stack.state.phase = "up"
+            stack.save()
+    return changed
+
+
+def build_steps(stack: Stack) -> list[Step]:
+    """Return what must hold of the stack, in the order of needs."""
+    cluster = _Cluster(stack)
+    steps = [
+        Step(
+            "machine",
+            "Check this machine",
+            holds=cluster.answers,
+            ensure=lambda: require_usable(stack.provider),
+        ),
+        Step(
+            "settings",
+            "Choose ports and credentials",
+            holds=lambda: _settled(stack),
+            ensure=lambda: _settle(stack),
+            commands=lambda: [f"write {stack.dir.path}/stack.json"],
+        ),
+        Step(
+            "images",
+            "Get the images",
+            holds=lambda: cluster.answers() and stack.state.images == _wanted_images(stack),
+            ensure=lambda: _ensure_images(stack),
+            commands=lambda: [f"have image {ref}" for ref in _wanted_images(stack).values()],
+        ),
+        Step(
+            "cluster",
+            f"Bring up the {stack.provider.name} cluster",
+            holds=cluster.answers,
+            ensure=cluster.ensure,
+            commands=lambda: stack.provider.plan(stack.cluster),
+        ),
+        Step(
+            "node-images",
+            "Load the images into the nodes",
+            holds=lambda: stack.state.loaded == stack.state.images,
+            ensure=lambda: _load_images(stack),
+        ),
+    ]
+    for layer in layers(stack.services):
+        steps += [_apply_step(stack, service) for service in layer]
+        steps += [_ready_step(stack, service) for service in layer]
+    steps.append(
+        Step(
+            "access",
+            "Hand out kubeconfig and Metaflow settings",
+            holds=lambda: access_holds(stack),
+            ensure=lambda: ensure_access(stack),
+            commands=lambda: [f"write {stack.dir.kubeconfig}", f"write {stack.dir.metaflow_home}"],
+        )
+    )
+    return steps
+
+
+class _Cluster:
+    """The cluster's part of the plan; asks it once whether it answers."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._answered: bool | None = None
+
+    def answers(self) -> bool:
+        """Return True where the cluster is there and its API answers."""
+        if self._answered is None:
+            self._answered = self._ask()
+        return self._answered
+
+    def _ask(self) -> bool:
+        stack = self._stack
+        if stack.state.phase != "up" or not stack.dir.admin_kubeconfig.exists():
+            return False
+        try:
+            stack.kube(timeout=PROBE_SECONDS).readyz()
+        except DevstackError:
+            return False
+        return True
+
+    def ensure(self) -> None:
+        """Let the provider make or heal the cluster; forget what a lost one held."""
+        stack = self._stack
+        before = _text(stack)
+        kubeconfig = stack.provider.ensure(stack.cluster)
+        if kubeconfig != before:
+            stack.state.prepared, stack.state.loaded = [], {}
+            stack.dir.kubeconfig.unlink(missing_ok=True)
+        stack.save()
+        stack.dir.write_file(stack.dir.admin_kubeconfig.name, kubeconfig)
+
+
+def _text(stack: Stack) -> str:
+    path = stack.dir.admin_kubeconfig
+    return path.read_text() if path.exists() else ""
+
+
+def _require_same(stack: Stack) -> None:
+    """Refuse settings that an existing stack cannot change to; nothing is lost so."""
+    state, spec = stack.state, stack.spec
+    if not stack.dir.exists():
+        return
+    wanted = {
+        "provider": (state.provider, stack.provider.name if spec.provider == "auto" else spec.provider),
+        "namespace": (state.namespace, spec.namespace),
+        "nodes": (state.nodes, spec.nodes),
+        "context": (state.context, spec.context or state.context),
+    }
+    for setting, (has, wants) in wanted.items():
+        if has and has != wants:
+            raise _fixed(spec, setting, has, wants)
+    for name, port in spec.ports.items():
+        if state.ports.get(name, port) != port:
+            raise _fixed(spec, f"port {name}", state.ports[name], port)
+
+
+def _fixed(spec: StackSpec, setting: str, has: object, wants: object) -> DevstackError:
+    return DevstackError(
+        f"cannot change the {setting} of stack {spec.name!r} to {wants!r}",
+        cause=f"it was brought up with {has!r}",
+        remedy=f"devstack down --name {spec.name}, then up again, or another --name",
+        code="STACK_DIFFERS",
+        exit_status=ExitStatus.USAGE,
+    )
+
+
+def _settled(stack: Stack) -> bool:
+    return stack.dir.exists() and set(stack.state.ports) == set(stack.port_names)
+
+
+def _settle(stack: Stack) -> None:
+    state, spec = stack.state, stack.spec
+    state.ports = choose(stack.port_names, spec.ports, state.ports)
+    state.provider = stack.provider.name
+    state.context = spec.context
+    state.namespace = spec.namespace
+    state.nodes = spec.nodes
+    state.phase = "creating"
+    stack.save()
+
+
+def _wanted_images(stack: Stack) -> dict[str, str]:
+    names = {name for service in stack.services for name in service.images} | {"task"}
+    return {name: stack.images.reference(name) for name in sorted(names)}
+
+
+def _ensure_images(stack: Stack) -> None:
+    if isinstance(stack.provider, LoadsImages):
+        node = ["node"] if stack.provider.name == "kind" else []
+        stack.images.ensure([*node, *_wanted_images(stack)])
+    stack.state.images = _wanted_images(stack)
+    stack.save()
+
+
+def _load_images(stack: Stack) -> None:
+    provider = stack.provider
+    if isinstance(provider, LoadsImages):
+        present = provider.images_present(stack.cluster)
+        missing = [ref for ref in stack.state.images.values() if ref not in present]
+        if missing:
+            provider.load_images(stack.cluster, missing)
+    stack.state.loaded = dict(stack.state.images)
+    stack.save()
+
+
+def _apply_step(stack: Stack, service: Service) -> Step:
+    def objects() -> list[dict[str, object]]:
+        return service.manifests(stack.context(None))
+
+    return Step(
+        f"apply-{service.name}",
+        f"Apply {service.name}",
+        holds=lambda: not differing(stack.kube(), objects()),
+        ensure=lambda: _apply(stack, service),
+        commands=lambda: [_describe(item) for item in objects()],
+    )
+
+
+def _apply(stack: Stack, service: Service) -> None:
+    stack.save()
+    apply_all(
+        stack.kube(),
+        service.manifests(stack.context(None)),
+        timeout=stack.spec.timeout,
+        clock=stack.clock,
+        note=stack.progress.note,
+    )
+
+
+def _describe(item: dict[str, object]) -> str:
+    metadata = item["metadata"]
+    assert isinstance(metadata, dict)
+    where = f" in {metadata['namespace']}" if "namespace" in metadata else ""
+    return f"apply {item['kind']} {metadata['name']}{where}"
+
+
+def _ready_step(stack: Stack, service: Service) -> Step:
+    def holds() -> bool:
+        if service.name not in stack.state.prepared:
+            return False
+        return isinstance(service.observe(stack.context(stack.kube())), Ready)
+
+    return Step(
+        f"ready-{service.name}",
+        f"Wait for {service.name}",
+        holds=holds,
+        ensure=lambda: _await_ready(stack, service),
+    )
+
+
+def _await_ready(stack: Stack, service: Service) -> None:
+    ctx = stack.context(stack.kube())
+    wait_until(
+        lambda: service.observe(ctx),
+        what=f"{service.name} to be ready",
+        timeout=stack.spec.timeout,
+        clock=stack.clock,
+        note=stack.progress.note,
+    )
+    service.prepare(ctx)
+    if service.name not in stack.state.prepared:
+        stack.state.prepared.append(service.name)
+    stack.save()

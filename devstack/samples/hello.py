@@ -1,0 +1,46 @@
+"""Hello: the smallest flow that runs in the cluster.
+
+A flow is a class, its steps are methods, and what a step puts on ``self`` is
+an artifact: Metaflow keeps it in the datastore and hands it to the next step,
+wherever that runs.  ``@kubernetes`` makes a step a pod.  Here ``greet`` runs
+in the cluster, while ``start`` and ``end`` run on your machine.
+
+Try:  devstack run hello
+      devstack run devstack/samples/hello.py -- --who you
+"""
+
+import os
+import platform
+
+from metaflow import FlowSpec, Parameter, kubernetes, step
+
+
+class HelloFlow(FlowSpec):
+    """Greets from a pod."""
+
+    who = Parameter("who", default="world", help="Whom to greet.")
+
+    @step
+    def start(self):
+        """Begin on this machine."""
+        self.started_in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
+        self.next(self.greet)
+
+    @kubernetes(cpu=0.2, memory=256, disk=512)
+    @step
+    def greet(self):
+        """Greet from a pod, and say which one."""
+        self.greeting = f"Hello, {self.who}!"
+        self.greeted_in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
+        self.pod = platform.node()
+        print(f"{self.greeting} This is pod {self.pod}.")
+        self.next(self.end)
+
+    @step
+    def end(self):
+        """Back on this machine, with what the pod left behind."""
+        print(f"The pod said: {self.greeting}")
+
+
+if __name__ == "__main__":
+    HelloFlow()
