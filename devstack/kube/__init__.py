@@ -1,0 +1,1 @@
+"""The Kubernetes API: a client, kubeconfigs, manifests, waits and port-forwards."""

@@ -32,48 +32,48 @@ class ApiError(DevstackError):
         self.detail = detail
 
 
-class NotFound(ApiError):
+class NotFoundError(ApiError):
     """There is no such object, or no such kind."""
 
     code_text = "API_NOT_FOUND"
 
 
-class Forbidden(ApiError):
+class ForbiddenError(ApiError):
     """The identity has no right to do this."""
 
     code_text = "API_FORBIDDEN"
     remedy_text = "use an identity that has the right, or check `devstack kubectl auth can-i`"
 
 
-class Unauthorized(ApiError):
+class UnauthorizedError(ApiError):
     """The identity is not known to the API server."""
 
     code_text = "API_UNAUTHORIZED"
     remedy_text = "run `devstack up` to renew the stack's kubeconfig"
 
 
-class Conflict(ApiError):
+class ConflictError(ApiError):
     """The object exists already, or changed meanwhile, or is being deleted."""
 
     code_text = "API_CONFLICT"
     remedy_text = "run the command again"
 
 
-class Invalid(ApiError):
+class InvalidError(ApiError):
     """The object is refused as it is; a field that cannot change, most often."""
 
     code_text = "API_INVALID"
     remedy_text = "where a field is immutable: `devstack down`, then `devstack up`"
 
 
-class ServerFault(ApiError):
+class ServerFaultError(ApiError):
     """The server could not answer now; a webhook that is not up yet, most often."""
 
     code_text = "API_SERVER_FAULT"
     remedy_text = "run the command again; if it lasts, look at `devstack logs`"
 
 
-class Unreachable(DevstackError):
+class UnreachableError(DevstackError):
     """No API server answers at the address."""
 
     def __init__(self, server: str, cause: str) -> None:
@@ -87,17 +87,17 @@ class Unreachable(DevstackError):
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    409: Conflict,
-    422: Invalid,
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: InvalidError,
 }
 
 
 def from_answer(request: str, status: int, body: bytes) -> ApiError:
     """Return the error for an answer with a status of 400 or more."""
-    kind = _BY_STATUS.get(status, ServerFault if status >= 500 or status == 429 else ApiError)
+    kind = _BY_STATUS.get(status, ServerFaultError if status >= 500 or status == 429 else ApiError)
     try:
         said = json.loads(body)
     except ValueError:

@@ -72,7 +72,7 @@ class KubeClient:
         """Return one object.
 
         Raises:
-            NotFound: there is none.
+            NotFoundError: there is none.
         """
         path = self.resource(api_version, kind).path(name, namespace)
         return self._json("GET", path)
@@ -83,7 +83,7 @@ class KubeClient:
         """Return one object, or None where there is none or its kind is unknown."""
         try:
             return self.get(api_version, kind, name, namespace)
-        except api_errors.NotFound:
+        except api_errors.NotFoundError:
             return None
 
     def list_objects(
@@ -157,7 +157,7 @@ class KubeClient:
         path = self.resource(api_version, kind).path(name, namespace)
         try:
             self._json("DELETE", path, query={"propagationPolicy": propagation}, write=True)
-        except api_errors.NotFound:
+        except api_errors.NotFoundError:
             return False
         return True
 
@@ -190,25 +190,27 @@ class KubeClient:
         """Return the server's version, such as ``v1.36.3``."""
         return str(self._json("GET", "/version")["gitVersion"])
 
-    def ready(self) -> bool:
-        """True where the API server answers and says that it is ready."""
-        try:
-            return self._transport.request("GET", "/readyz").status == 200
-        except api_errors.Unreachable:
-            return False
+    def readyz(self) -> None:
+        """Return where the API server says that it is ready.
+
+        Raises:
+            UnreachableError: nothing answers.
+            ServerFaultError: it answers that it is not ready yet.
+        """
+        self._send("GET", "/readyz")
 
     def resource(self, api_version: str, kind: str) -> Resource:
         """Return where a kind lives, asking the server where devstack does not know it.
 
         Raises:
-            NotFound: the server does not serve that kind.
+            NotFoundError: the server does not serve that kind.
         """
         key = (api_version, kind)
         if key not in KNOWN and key not in self._discovered:
             self._discover(api_version)
         found = KNOWN.get(key) or self._discovered.get(key)
         if found is None:
-            raise api_errors.NotFound(f"GET {api_version}", 404, "NotFound", f"no kind {kind}")
+            raise api_errors.NotFoundError(f"GET {api_version}", 404, "NotFound", f"no kind {kind}")
         return found
 
     def _discover(self, api_version: str) -> None:

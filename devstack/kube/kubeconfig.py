@@ -1,4 +1,4 @@
-"""Kubeconfigs as text: reading, merging, picking one context, building our own.
+"""Kubeconfigs as text: reading one, picking a context, building our own.
 
 Nothing here touches the user's own kubeconfig except to read it.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import yaml
 
 from devstack.errors import DevstackError, ExitStatus
 
@@ -59,10 +61,8 @@ def parse(text: str) -> Config:
     Raises:
         DevstackError: ``KUBECONFIG_BROKEN`` where it is not one.
     """
-    import yaml
-
     try:
-        config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+        config = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise _broken(str(error)) from error
     if not isinstance(config, dict):
@@ -71,67 +71,6 @@ def parse(text: str) -> Config:
         _check_entries(name, config.setdefault(name, []) or [])
         config[name] = config[name] or []
     return config
-
-
-def dump(config: Config) -> str:
-    """Return ``config`` as YAML text."""
-    import yaml
-
-    return yaml.safe_dump(config, sort_keys=False)
-
-
-def read_files(paths: Iterable[Path]) -> Config:
-    """Return the merged kubeconfig of ``paths``, certificate files embedded.
-
-    Args:
-        paths: files in the order of ``KUBECONFIG``; those that are missing are
-            passed over, as kubectl does.
-
-    Raises:
-        DevstackError: ``KUBECONFIG_BROKEN`` where a file cannot be read.
-    """
-    configs = []
-    for path in paths:
-        if not path.exists():
-            continue
-        try:
-            configs.append(_embed_files(parse(path.read_text()), path.parent))
-        except OSError as error:
-            raise _broken(f"{path}: {error.strerror}") from error
-    return merge(configs)
-
-
-def merge(configs: Iterable[Config]) -> Config:
-    """Return one kubeconfig out of several; the first to name an entry wins."""
-    merged: Config = {"apiVersion": "v1", "kind": "Config", "current-context": ""}
-    merged.update({name: [] for name in _LISTS})
-    for config in configs:
-        merged["current-context"] = merged["current-context"] or config.get("current-context", "")
-        for name in _LISTS:
-            known = {entry["name"] for entry in merged[name]}
-            merged[name] += [entry for entry in config[name] if entry["name"] not in known]
-    return merged
-
-
-def minify(config: Config, context: str | None = None) -> Config:
-    """Return ``config`` with nothing but one context and what that one uses.
-
-    Args:
-        config: the kubeconfig.
-        context: the context to keep; the current one where None.
-
-    Raises:
-        DevstackError: ``CONTEXT_UNKNOWN`` or ``KUBECONFIG_BROKEN``.
-    """
-    chosen = _context(config, context)
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": chosen["name"],
-        "contexts": [chosen],
-        "clusters": [_entry(config, "clusters", chosen["context"].get("cluster", ""))],
-        "users": [_entry(config, "users", chosen["context"].get("user", ""))],
-    }
 
 
 def access(config: Config, context: str | None = None) -> Access:
@@ -185,19 +124,18 @@ def with_token(config: Config, *, name: str, namespace: str, token: str) -> str:
         namespace: the namespace of the new context.
         token: the bearer token of the new identity.
     """
-    cluster = minify(config)["clusters"][0]["cluster"]
-    return dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": name,
-            "clusters": [{"name": name, "cluster": cluster}],
-            "users": [{"name": name, "user": {"token": token}}],
-            "contexts": [
-                {"name": name, "context": {"cluster": name, "user": name, "namespace": namespace}}
-            ],
-        }
-    )
+    used = _context(config, None)["context"].get("cluster", "")
+    cluster = _entry(config, "clusters", used)["cluster"]
+    context = {"cluster": name, "user": name, "namespace": namespace}
+    built = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": name,
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": {"token": token}}],
+        "contexts": [{"name": name, "context": context}],
+    }
+    return yaml.safe_dump(built, sort_keys=False)
 
 
 def _context(config: Config, wanted: str | None) -> Config:
@@ -242,22 +180,6 @@ def _file(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise _broken(f"{path}: {error.strerror}") from error
-
-
-def _embed_files(config: Config, folder: Path) -> Config:
-    """Turn paths, which are relative to the file's folder, into data."""
-    files = (
-        ("clusters", "certificate-authority"),
-        ("users", "client-certificate"),
-        ("users", "client-key"),
-    )
-    for kind, key in files:
-        for entry in config[kind]:
-            section = entry.get(kind[:-1]) or {}
-            if path := section.pop(key, None):
-                data = base64.b64encode(_file(str(folder / path))).decode()
-                section.setdefault(f"{key}-data", data)
-    return config
 
 
 def _check_entries(kind: str, entries: object) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
-from devstack.kube.api_errors import Unreachable
+from devstack.kube.api_errors import UnreachableError
 from devstack.kube.kubeconfig import Access
 
 POOL_SIZE = 8
@@ -42,7 +42,7 @@ class Transport(Protocol):
         """Send one request and return its answer, whatever the status.
 
         Raises:
-            Unreachable: no answer came.
+            UnreachableError: no answer came.
         """
         ...
 
@@ -80,7 +80,7 @@ class HttpTransport:
                 method, url, body=body, headers=headers, retries=False, redirect=False
             )
         except urllib3.exceptions.HTTPError as error:
-            raise Unreachable(self._server, _cause(error)) from error
+            raise UnreachableError(self._server, _cause(error)) from error
         return Answer(answer.status, answer.data)
 
 

@@ -1,0 +1,91 @@
+"""Whether a live object has all the fields that a manifest asks for.
+
+The comparison follows server-side apply: fields that the manifest does not
+name belong to others and are passed over; lists of named entries are matched
+by name, so an entry that somebody else added is no difference either.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from devstack.kube import quantity
+
+_QUANTITIES = frozenset({"requests", "limits", "capacity", "hard"})
+"""Fields whose values the server may write in another form: 0.5 becomes 500m."""
+
+
+def differs(desired: Mapping[str, Any], live: Mapping[str, Any]) -> str:
+    """Return the path of the first field of ``desired`` that ``live`` lacks or has otherwise.
+
+    Args:
+        desired: a manifest.
+        live: the object as the API has it.
+
+    Returns:
+        Such as ``spec.replicas``; empty where nothing differs.
+    """
+    return _in_mapping(_as_stored(desired), live, "")
+
+
+def _as_stored(desired: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a Secret's ``stringData`` as the server keeps it."""
+    if "stringData" not in desired:
+        return desired
+    encoded = {k: base64.b64encode(v.encode()).decode() for k, v in desired["stringData"].items()}
+    kept = {key: value for key, value in desired.items() if key != "stringData"}
+    return {**kept, "data": {**kept.get("data", {}), **encoded}}
+
+
+def _in_mapping(desired: Mapping[str, Any], live: Mapping[str, Any], path: str) -> str:
+    for key, wanted in desired.items():
+        where = f"{path}.{key}" if path else key
+        if wanted is None:
+            continue
+        if key not in live:
+            return where
+        if found := _in_value(wanted, live[key], where, in_quantities=key in _QUANTITIES):
+            return found
+    return ""
+
+
+def _in_value(wanted: Any, has: Any, path: str, *, in_quantities: bool = False) -> str:
+    if isinstance(wanted, Mapping):
+        if not isinstance(has, Mapping):
+            return path
+        return (
+            _in_quantities(wanted, has, path) if in_quantities else _in_mapping(wanted, has, path)
+        )
+    if isinstance(wanted, list):
+        return _in_list(wanted, has, path) if isinstance(has, list) else path
+    return "" if wanted == has else path
+
+
+def _in_quantities(wanted: Mapping[str, Any], has: Mapping[str, Any], path: str) -> str:
+    for key, value in wanted.items():
+        if key not in has or quantity.parse(value) != quantity.parse(has[key]):
+            return f"{path}.{key}"
+    return ""
+
+
+def _in_list(wanted: list[Any], has: list[Any], path: str) -> str:
+    if all(isinstance(item, Mapping) and "name" in item for item in (*wanted, *has)):
+        return _in_named(wanted, {item["name"]: item for item in has}, path)
+    if len(wanted) != len(has):
+        return path
+    for index, (item, live) in enumerate(zip(wanted, has, strict=True)):
+        if found := _in_value(item, live, f"{path}[{index}]"):
+            return found
+    return ""
+
+
+def _in_named(wanted: list[Any], has: Mapping[str, Any], path: str) -> str:
+    for item in wanted:
+        where = f"{path}[{item['name']}]"
+        if item["name"] not in has:
+            return where
+        if found := _in_mapping(item, has[item["name"]], where):
+            return found
+    return ""
