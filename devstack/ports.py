@@ -73,15 +73,18 @@ def require_free(ports: Mapping[str, int]) -> None:
         if not is_free(port):
             raise DevstackError(
                 f"cannot use port {port} for {name}",
-                cause=f"it is taken by {_holder(port)}",
+                cause=f"it is taken by {listener(port)}",
                 remedy=f"end that program, or choose another: devstack up --port {name}=PORT",
                 code="PORT_TAKEN",
             )
 
 
-def _holder(port: int) -> str:
+def listener(port: int) -> str | None:
+    """Return who listens on ``port``, as a person would name it; None for nobody."""
     import psutil
 
+    if is_free(port):
+        return None
     try:
         connections = psutil.net_connections("tcp")
     except psutil.AccessDenied:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from devstack.config import StackSpec
+from devstack.doctor.check import Patient
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.kube.client import KubeClient
@@ -92,6 +93,18 @@ class Stack:
     def context(self, kube: KubeClient | None) -> ServiceContext:
         """Return what services may know."""
         return ServiceContext(self.state, kube, host_mapped=self.provider.maps_ports)
+
+    def patient(self) -> Patient:
+        """Return what the doctor looks at."""
+        return Patient(
+            runner=self.runner,
+            provider=self.provider,
+            cluster=self.cluster,
+            dir=self.dir,
+            state=self.state if self.dir.exists() else None,
+            connect=self.kube,
+            services=self.services,
+        )
 
     def save(self) -> None:
         """Keep the state."""

@@ -1,0 +1,52 @@
+"""``devstack doctor``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from devstack.cli.options import pass_output, stack_options
+from devstack.cli.output import Output
+from devstack.config import load
+from devstack.errors import ExitStatus
+
+MARKS = {"ok": "✓", "warning": "!", "error": "✗", "skipped": "-"}
+
+
+@click.command("doctor", epilog="Example: devstack doctor --json")
+@stack_options
+@pass_output
+def command(output: Output, config_file: Path | None, **chosen: Any) -> int:
+    """Find out what is wrong with this machine or the stack, and what to do about it.
+
+    Ends with status 1 where there is an error; warnings do not count.
+    """
+    from devstack.doctor.check import examine
+    from devstack.doctor.machine import MACHINE_CHECKS
+    from devstack.doctor.stack import STACK_CHECKS
+    from devstack.plan.stack import open_stack
+
+    stack = open_stack(load(config_file, **chosen))
+    diagnoses = examine([*MACHINE_CHECKS, *STACK_CHECKS], stack.patient())
+    output.data(
+        checks=[
+            {
+                "name": each.check.name,
+                "description": each.check.description,
+                "state": each.state,
+                "findings": [asdict(finding) for finding in each.findings],
+            }
+            for each in diagnoses
+        ]
+    )
+    for each in diagnoses:
+        output.text(f"  {MARKS[each.state]} {each.check.description}")
+        for finding in each.findings:
+            output.text(f"      {finding.cause}  [{finding.code}]")
+            output.text(f"      next: {finding.remedy}")
+    output.finish()
+    failed = any(each.state == "error" for each in diagnoses)
+    return int(ExitStatus.FAILED if failed else ExitStatus.OK)

@@ -1,0 +1,141 @@
+"""Checks of the machine: Docker, tools, room."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from devstack.doctor.check import Check, Finding, Patient
+from devstack.images import tools
+from devstack.images.capabilities import withholds_sys_resource, wrapper_is_default
+from devstack.paths import cache_home, state_home
+from devstack.progress import Silent
+from devstack.providers.choose import AUTO
+
+GIB = 1024**3
+ROOM_TO_RUN = 2 * GIB
+ROOM_TO_BUILD = 15 * GIB
+MEMORY = 4 * GIB
+INOTIFY_INSTANCES = 128
+"""What one kind node uses up; kind's known issue "too many open files"."""
+
+
+def _provider(patient: Patient) -> list[Finding]:
+    return [
+        Finding(problem.message, problem.remedy, problem.code)
+        for problem in patient.provider.check()
+    ]
+
+
+def _tools(patient: Patient) -> list[Finding]:
+    found = []
+    if patient.provider.name == AUTO and tools.find_kind(patient.runner, Silent(), build=False) is None:
+        found.append(
+            Finding(
+                "the kind CLI is neither on PATH nor built yet",
+                "devstack images build (`up` does it too)",
+                "KIND_MISSING",
+                "warning",
+            )
+        )
+    if tools.find_kubectl(patient.runner, Silent(), build=False) is None:
+        found.append(
+            Finding(
+                "kubectl is neither on PATH nor built yet",
+                "devstack images build (`up` does it too)",
+                "KUBECTL_MISSING",
+                "warning",
+            )
+        )
+    return found
+
+
+def _room(patient: Patient) -> list[Finding]:
+    found = []
+    for folder, need, use in (
+        (state_home(), ROOM_TO_RUN, "the stack's files"),
+        (cache_home(), ROOM_TO_BUILD, "building images"),
+    ):
+        there = _nearest_existing(folder)
+        free = shutil.disk_usage(there).free
+        if free < need:
+            found.append(
+                Finding(
+                    f"{free / GIB:.1f} GiB free below {there}, {use} want {need / GIB:.0f}",
+                    "free some room, or set DEVSTACK_HOME or DEVSTACK_CACHE to another disk",
+                    "DISK_FULL",
+                    "error" if free < ROOM_TO_RUN / 4 else "warning",
+                )
+            )
+    return found
+
+
+def _nearest_existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _memory(patient: Patient) -> list[Finding]:
+    import psutil
+
+    available = psutil.virtual_memory().available
+    if available >= MEMORY or patient.up:
+        return []
+    cause = f"{available / GIB:.1f} GiB of memory available, a stack wants {MEMORY / GIB:.0f}"
+    return [Finding(cause, "end some programs", "MEMORY_LOW", "warning")]
+
+
+def _capability(patient: Patient) -> list[Finding]:
+    if patient.provider.name != AUTO or not withholds_sys_resource():
+        return []
+    if wrapper_is_default(patient.runner):
+        return []
+    return [
+        Finding(
+            "this host withholds CAP_SYS_RESOURCE, so no privileged container can start",
+            "./scripts/prepare-docker sets Docker up to do without it",
+            "CAP_SYS_RESOURCE",
+        )
+    ]
+
+
+def _certificates(patient: Patient) -> list[Finding]:
+    bundle = os.environ.get("DEVSTACK_CA_BUNDLE")
+    if not bundle or Path(bundle).is_file():
+        return []
+    return [
+        Finding(
+            f"DEVSTACK_CA_BUNDLE names {bundle}, which is no file",
+            "point it at a PEM file with your certificate authorities, or unset it",
+            "CA_BUNDLE_MISSING",
+        )
+    ]
+
+
+def _inotify(patient: Patient) -> list[Finding]:
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    if not limit.exists():
+        return []
+    allowed, need = int(limit.read_text()), INOTIFY_INSTANCES * max(1, patient.cluster.nodes)
+    if allowed >= need:
+        return []
+    return [
+        Finding(
+            f"fs.inotify.max_user_instances is {allowed}, too few for "
+            f"{patient.cluster.nodes} node(s)",
+            f"sysctl fs.inotify.max_user_instances={max(512, need)}",
+            "INOTIFY_LOW",
+            "warning",
+        )
+    ]
+
+
+MACHINE_CHECKS = (
+    Check("provider", "the provider can be used here", _provider),
+    Check("tools", "kind and kubectl are at hand", _tools),
+    Check("capability", "privileged containers can start", _capability),
+    Check("room", "the disk has room", _room),
+    Check("memory", "there is memory for a stack", _memory),
+    Check("certificates", "the private CA bundle can be read", _certificates),
+    Check("inotify", "the kernel lets enough files be watched", _inotify),
+)

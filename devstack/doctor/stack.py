@@ -1,0 +1,86 @@
+"""Checks of a stack: its files, cluster, ports and services."""
+
+from __future__ import annotations
+
+import stat
+
+from devstack.doctor.check import Check, Finding, Patient
+from devstack.errors import DevstackError
+from devstack.ports import listener
+from devstack.waits import Hopeless, Waiting
+
+
+def _phase(patient: Patient) -> list[Finding]:
+    if patient.state is None or patient.up:
+        return []
+    doing, command = ("down", "down") if patient.state.phase == "deleting" else ("up", "up")
+    return [
+        Finding(
+            f"`devstack {doing}` was interrupted",
+            f"devstack {command} --name {patient.state.name} goes on from there",
+            "INTERRUPTED",
+        )
+    ]
+
+
+def _files(patient: Patient) -> list[Finding]:
+    found = []
+    for path in (patient.dir.admin_kubeconfig, patient.dir.kubeconfig):
+        if not path.exists():
+            remedy = "devstack up writes it again"
+            found.append(Finding(f"{path} is missing", remedy, "FILE_MISSING"))
+        elif stat.S_IMODE(path.stat().st_mode) & 0o077:
+            remedy = f"chmod 600 {path}"
+            found.append(Finding(f"others can read {path}", remedy, "FILE_EXPOSED"))
+    return found
+
+
+def _cluster(patient: Patient) -> list[Finding]:
+    seen = patient.provider.status(patient.cluster)
+    if seen.state == "running":
+        return []
+    causes = {"absent": "CLUSTER_ABSENT", "stopped": "NODE_STOPPED"}
+    remedy = "devstack up starts it again, or makes it anew"
+    return [Finding(seen.detail, remedy, causes.get(seen.state, "CLUSTER_UNREACHABLE"))]
+
+
+def _api(patient: Patient) -> list[Finding]:
+    try:
+        patient.connect().readyz()
+    except DevstackError as error:
+        remedy = "devstack up waits for it; devstack logs --cluster DIR shows more"
+        return [Finding(f"the API does not answer: {error}", remedy, "API_DOWN")]
+    return []
+
+
+def _ports(patient: Patient) -> list[Finding]:
+    assert patient.state is not None
+    found = []
+    for name, port in patient.state.ports.items():
+        if listener(port) is None:
+            remedy = "devstack up"
+            found.append(Finding(f"nothing answers on port {port} ({name})", remedy, "PORT_SILENT"))
+    return found
+
+
+def _services(patient: Patient) -> list[Finding]:
+    ctx = patient.service_context()
+    found = []
+    for service in patient.services:
+        seen = service.observe(ctx)
+        if isinstance(seen, Hopeless):
+            found.append(Finding(f"{service.name}: {seen.reason}", seen.remedy, seen.code))
+        elif isinstance(seen, Waiting):
+            remedy = f"devstack logs {service.name}; devstack up waits for it"
+            found.append(Finding(f"{service.name}: {seen.reason}", remedy, "NOT_READY"))
+    return found
+
+
+STACK_CHECKS = (
+    Check("phase", "the last command was finished", _phase),
+    Check("cluster", "the cluster runs", _cluster, needs_stack=True),
+    Check("api", "the Kubernetes API answers", _api, needs_stack=True),
+    Check("files", "the stack's files are there, and private", _files, needs_stack=True),
+    Check("ports", "the host ports answer", _ports, needs_stack=True),
+    Check("services", "the services are ready", _services, needs_stack=True),
+)
