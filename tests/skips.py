@@ -1,0 +1,46 @@
+"""No test is skipped in secret: a reason that is not listed here fails the test."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TypeVar
+
+import pytest
+
+ALLOWED: tuple[str, ...] = ("minikube is not installed",)
+"""The reasons that count, for what no machine of ours can have."""
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    where = report.longrepr
+    text = where[2] if isinstance(where, tuple) else str(where)
+    return text.removeprefix("Skipped: ")
+
+
+def refuse_skip(report: Report) -> Report:
+    """Turn a skip for a reason that is not allowed into a failure."""
+    expected_failure = hasattr(report, "wasxfail")
+    if report.skipped and not expected_failure and _reason(report) not in ALLOWED:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which only tests/skips.py may allow: {_reason(report)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Refuse the skip of a test."""
+    return refuse_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Refuse the skip of a whole file."""
+    return refuse_skip((yield))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many tests were skipped; tests/skips.py lists every reason there can be."""
+    skipped = len(terminalreporter.getreports("skipped"))
+    terminalreporter.write_line(f"tests skipped for a listed reason: {skipped}")
