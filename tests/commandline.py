@@ -1,0 +1,95 @@
+"""devstack as a user runs it: its command line, on a home folder of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Devstack:
+    """One stack, reached by the ``devstack`` command alone.
+
+    Args:
+        name: the stack's name.
+        home: DEVSTACK_HOME; the cache of built images is the user's own.
+        environment: more variables for every call.
+    """
+
+    def __init__(
+        self, name: str, home: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.home = home
+        cache = os.environ.get("DEVSTACK_CACHE") or str(_user_cache())
+        self.environment = {
+            **os.environ,
+            "DEVSTACK_HOME": str(home),
+            "DEVSTACK_CACHE": cache,
+            "DEVSTACK_NAME": name,
+            **(environment or {}),
+        }
+
+    @property
+    def directory(self) -> Path:
+        """The stack's own directory."""
+        return self.home / "state" / self.name
+
+    def command(self, *argv: str) -> list[str]:
+        """Return the words of a call."""
+        return [sys.executable, "-m", "devstack", *argv]
+
+    def run(
+        self, *argv: str, check: bool = True, timeout: float = 900, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``devstack`` to its end; with ``check``, fail where it fails."""
+        done = subprocess.run(
+            self.command(*argv),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=cwd,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(
+                f"devstack {' '.join(argv)} ended with {done.returncode}\n"
+                f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+            )
+        return done
+
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        """Start ``devstack`` in a process group of its own."""
+        return subprocess.Popen(
+            self.command(*argv),
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def json(self, *argv: str, check: bool = True, timeout: float = 900) -> dict[str, Any]:
+        """Run ``devstack ... --json``; return the envelope."""
+        command, *rest = argv
+        done = self.run(command, "--json", *rest, check=check, timeout=timeout)
+        envelope: dict[str, Any] = json.loads(done.stdout)
+        return envelope
+
+    def kubectl(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Run kubectl as one who submits flows."""
+        return self.run("kubectl", *argv, check=False)
+
+    def admin_kubectl(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run kubectl as administrator."""
+        return self.run("kubectl", "--admin", *argv, check=check)
+
+
+def _user_cache() -> Path:
+    configured = os.environ.get("XDG_CACHE_HOME")
+    return (Path(configured) if configured else Path.home() / ".cache") / "devstack"

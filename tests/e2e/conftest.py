@@ -1,0 +1,19 @@
+"""The stack that end-to-end tests share, and small ones of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.commandline import Devstack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
+    """A stack that is up; shared, so a test leaves it as it found it."""
+    devstack = Devstack("e2e", tmp_path_factory.mktemp("e2e"))
+    devstack.run("down")
+    devstack.run("up", "--timeout", "600", timeout=3600)
+    yield devstack
+    devstack.run("down")
