@@ -7,7 +7,6 @@ by name, so an entry that somebody else added is no difference either.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,16 +26,7 @@ def differs(desired: Mapping[str, Any], live: Mapping[str, Any]) -> str:
     Returns:
         Such as ``spec.replicas``; empty where nothing differs.
     """
-    return _in_mapping(_as_stored(desired), live, "")
-
-
-def _as_stored(desired: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a Secret's ``stringData`` as the server keeps it."""
-    if "stringData" not in desired:
-        return desired
-    encoded = {k: base64.b64encode(v.encode()).decode() for k, v in desired["stringData"].items()}
-    kept = {key: value for key, value in desired.items() if key != "stringData"}
-    return {**kept, "data": {**kept.get("data", {}), **encoded}}
+    return _in_mapping(desired, live, "")
 
 
 def _in_mapping(desired: Mapping[str, Any], live: Mapping[str, Any], path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +18,9 @@ from devstack.paths import project_file
 _KUSTOMIZATION = "kustomization.yaml"
 # Anything else in a kustomization would make kubectl see other objects than devstack does.
 _UNDERSTOOD = {"apiVersion", "kind", "resources"}
+
+
+_LABELS = {"app.kubernetes.io/managed-by": "devstack", "app.kubernetes.io/part-of": "devstack"}
 
 
 def load(service: str) -> list[Object]:
@@ -59,17 +63,14 @@ def with_namespace(objects: Iterable[Object], old: str, new: str) -> list[Object
 
 def secret(name: str, namespace: str, values: Mapping[str, str]) -> Object:
     """Return a Secret that devstack makes itself, so that no file ever holds it."""
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace, "labels": dict(MANAGED)},
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(_LABELS)},
         "type": "Opaque",
-        "stringData": dict(values),
+        "data": encoded,
     }
-
-
-MANAGED = {"app.kubernetes.io/managed-by": "devstack", "app.kubernetes.io/part-of": "devstack"}
-"""Labels of the objects that devstack makes without a file."""
 
 
 @cache

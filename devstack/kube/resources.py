@@ -10,6 +10,7 @@ APPS = "apps/v1"
 BATCH = "batch/v1"
 RBAC = "rbac.authorization.k8s.io/v1"
 ADMISSION = "admissionregistration.k8s.io/v1"
+EXTENSIONS = "apiextensions.k8s.io/v1"
 JOBSET = "jobset.x-k8s.io/v1alpha2"
 
 
@@ -39,45 +40,46 @@ class Resource:
 
 
 def _known(
-    api_version: str, *, cluster: bool = False, **plurals: str
+    api_version: str, plurals: dict[str, str], *, namespaced: bool = True
 ) -> dict[tuple[str, str], Resource]:
     return {
-        (api_version, kind): Resource(api_version, plural, namespaced=not cluster)
+        (api_version, kind): Resource(api_version, plural, namespaced)
         for kind, plural in plurals.items()
     }
 
 
-# Asking the API for these would cost a round trip at each start of devstack.
-KNOWN: dict[tuple[str, str], Resource] = {
-    **_known(
-        CORE,
-        ConfigMap="configmaps",
-        Endpoints="endpoints",
-        Event="events",
-        PersistentVolumeClaim="persistentvolumeclaims",
-        Pod="pods",
-        Secret="secrets",
-        Service="services",
-        ServiceAccount="serviceaccounts",
-    ),
-    **_known(CORE, cluster=True, Namespace="namespaces", Node="nodes"),
-    **_known(APPS, Deployment="deployments", ReplicaSet="replicasets", StatefulSet="statefulsets"),
-    **_known(BATCH, Job="jobs"),
-    **_known(RBAC, Role="roles", RoleBinding="rolebindings"),
-    **_known(
-        RBAC, cluster=True, ClusterRole="clusterroles", ClusterRoleBinding="clusterrolebindings"
-    ),
-    **_known(
-        ADMISSION,
-        cluster=True,
-        MutatingWebhookConfiguration="mutatingwebhookconfigurations",
-        ValidatingWebhookConfiguration="validatingwebhookconfigurations",
-    ),
-    **_known(
-        "apiextensions.k8s.io/v1",
-        cluster=True,
-        CustomResourceDefinition="customresourcedefinitions",
-    ),
-    **_known("storage.k8s.io/v1", cluster=True, StorageClass="storageclasses"),
-    **_known(JOBSET, JobSet="jobsets"),
+_IN_NAMESPACES = {
+    CORE: {
+        "ConfigMap": "configmaps",
+        "Event": "events",
+        "PersistentVolumeClaim": "persistentvolumeclaims",
+        "Pod": "pods",
+        "Secret": "secrets",
+        "Service": "services",
+        "ServiceAccount": "serviceaccounts",
+    },
+    APPS: {
+        "Deployment": "deployments",
+        "ReplicaSet": "replicasets",
+        "StatefulSet": "statefulsets",
+    },
+    BATCH: {"Job": "jobs"},
+    RBAC: {"Role": "roles", "RoleBinding": "rolebindings"},
+    JOBSET: {"JobSet": "jobsets"},
 }
+_IN_CLUSTER = {
+    CORE: {"Namespace": "namespaces", "Node": "nodes"},
+    RBAC: {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"},
+    ADMISSION: {
+        "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
+        "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
+    },
+    EXTENSIONS: {"CustomResourceDefinition": "customresourcedefinitions"},
+}
+
+KNOWN: dict[tuple[str, str], Resource] = {}
+"""Kinds that need no question to the API, which would cost a round trip at each start."""
+for _version, _plurals in _IN_NAMESPACES.items():
+    KNOWN |= _known(_version, _plurals)
+for _version, _plurals in _IN_CLUSTER.items():
+    KNOWN |= _known(_version, _plurals, namespaced=False)
