@@ -15,8 +15,6 @@ goes wrong:
 Try:  devstack run foreach
 """
 
-import signal
-
 from metaflow import FlowSpec, catch, current, kubernetes, resources, retry, step, timeout
 
 ITEMS = ["plain", "flaky", "hopeless"]
@@ -41,9 +39,6 @@ class ForeachFlow(FlowSpec):
         """Work on one item; two of the three get into trouble."""
         self.item = self.input
         self.attempt = current.retry_count
-        # @timeout is an alarm clock inside the task; it must be ticking now.
-        self.seconds_left = signal.getitimer(signal.ITIMER_REAL)[0]
-        self.memory_request = self.requested_memory()
         if self.item == "flaky" and self.attempt == 0:
             raise RuntimeError("flaky fails at its first attempt")
         if self.item == "hopeless":
@@ -57,7 +52,6 @@ class ForeachFlow(FlowSpec):
         self.results = {i.item: i.result for i in inputs if not i.failure}
         self.attempts = {i.item: i.attempt for i in inputs}
         self.failures = {i.item: str(i.failure) for i in inputs if i.failure}
-        self.seconds_left = {i.item: i.seconds_left for i in inputs}
         print(f"results {self.results}, failed for good: {sorted(self.failures)}")
         self.next(self.end)
 
