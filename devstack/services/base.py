@@ -30,6 +30,13 @@ class ServiceContext:
     kube: KubeClient | None = None
     host_mapped: bool = True
 
+    @property
+    def api(self) -> KubeClient:
+        """The API, for what is never asked while only planning."""
+        if self.kube is None:
+            raise RuntimeError("a plan must not ask the API")
+        return self.kube
+
 
 @dataclass(frozen=True)
 class HostPort:

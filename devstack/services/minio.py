@@ -1,0 +1,190 @@
+"""MinIO, the S3 datastore of flows."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from devstack.errors import DevstackError
+from devstack.kube import manifests
+from devstack.kube.readiness import observe_deployment
+from devstack.ports import LOOPBACK
+from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
+from devstack.waits import Observation
+
+if TYPE_CHECKING:
+    from minio import Minio, MinioAdmin
+
+NAMESPACE = "devstack"
+BUCKET = "metaflow"
+TASK_SECRET = "metaflow-s3"  # noqa: S105 - the Secret's name
+"""Task pods get the datastore's address and keys from this Secret."""
+
+ROOT_SECRET = "minio-root"  # noqa: S105 - the Secret's name
+ENDPOINT_IN_CLUSTER = f"http://minio.{NAMESPACE}.svc.cluster.local:9000"
+REGION = "us-east-1"
+
+_ROOT_USER = "devstack-root"
+_FLOW_USER = "metaflow"
+_POLICY = "metaflow-bucket"
+
+
+class MinioService:
+    """The object store, its bucket, and a user that may use that bucket alone."""
+
+    name = "minio"
+    needs = ("rbac",)
+    images = ("minio",)
+    host_ports = (
+        HostPort("minio", 9000, 30900, f"{NAMESPACE}/minio:9000", "MinIO (S3)"),
+        HostPort("minio-console", 9001, 30901, f"{NAMESPACE}/minio:9001", "MinIO console"),
+    )
+
+    def manifests(self, ctx: ServiceContext) -> list[Manifest]:
+        """Return the objects of k8s/minio and the two Secrets, random keys in them."""
+        namespace, *objects = manifests.load(self.name)
+        root = {
+            "MINIO_ROOT_USER": _ROOT_USER,
+            "MINIO_ROOT_PASSWORD": ctx.state.credential("minio-root"),
+        }
+        secrets = [
+            manifests.secret(ROOT_SECRET, NAMESPACE, root),
+            manifests.secret(TASK_SECRET, ctx.state.namespace, _for_pods(ctx)),
+        ]
+        objects = manifests.with_images(objects, ctx.state.images)
+        return [namespace, *secrets, *(_restarting(item, root) for item in objects)]
+
+    def observe(self, ctx: ServiceContext) -> Observation:
+        """Look whether MinIO takes requests."""
+        return observe_deployment(ctx.api, NAMESPACE, "minio")
+
+    def prepare(self, ctx: ServiceContext) -> None:
+        """Make the bucket, and the user that flows are; safe to call again.
+
+        Raises:
+            DevstackError: ``MINIO_UNREACHABLE`` or ``MINIO_REFUSED``.
+        """
+        import urllib3
+        from minio.error import MinioException
+
+        store, admin = _connect(ctx)
+        try:
+            if not store.bucket_exists(bucket_name=BUCKET):
+                store.make_bucket(bucket_name=BUCKET)
+            admin.policy_add(_POLICY, policy=_policy())
+            admin.user_add(_FLOW_USER, ctx.state.credential("minio-metaflow"))
+            admin.policy_set(_POLICY, user=_FLOW_USER)
+        except urllib3.exceptions.HTTPError as error:
+            raise _unreachable(ctx, str(error)) from error
+        except MinioException as error:
+            raise DevstackError(
+                "cannot set up the bucket in MinIO",
+                cause=str(error),
+                remedy="devstack logs minio",
+                code="MINIO_REFUSED",
+            ) from error
+
+    def outputs(self, ctx: ServiceContext) -> Outputs:
+        """Return Metaflow's datastore settings, and the keys for processes on the host."""
+        root = f"s3://{BUCKET}"
+        return Outputs(
+            metaflow={
+                "METAFLOW_DEFAULT_DATASTORE": "s3",
+                "METAFLOW_DEFAULT_METADATA": "local",
+                "METAFLOW_DATASTORE_SYSROOT_S3": f"{root}/metaflow",
+                "METAFLOW_DATATOOLS_S3ROOT": f"{root}/data",
+                "METAFLOW_KUBERNETES_SECRETS": TASK_SECRET,
+            },
+            environment={**_keys(ctx), "AWS_ENDPOINT_URL_S3": _url(ctx, "minio")},
+            urls={"minio": _url(ctx, "minio"), "minio-console": _url(ctx, "minio-console")},
+            secrets={
+                "minio-user": _ROOT_USER,
+                "minio-password": ctx.state.credential("minio-root"),
+            },
+        )
+
+
+def _keys(ctx: ServiceContext) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": _FLOW_USER,
+        "AWS_SECRET_ACCESS_KEY": ctx.state.credential("minio-metaflow"),
+        "AWS_DEFAULT_REGION": REGION,
+    }
+
+
+def _for_pods(ctx: ServiceContext) -> dict[str, str]:
+    return {
+        **_keys(ctx),
+        "AWS_ENDPOINT_URL_S3": ENDPOINT_IN_CLUSTER,
+        # The task image has boto3 and requests; Metaflow would install them at each start.
+        "METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1",
+    }
+
+
+def _url(ctx: ServiceContext, port: str) -> str:
+    return f"http://{LOOPBACK}:{ctx.state.ports.get(port, 0)}"
+
+
+def _restarting(item: Manifest, credentials: Mapping[str, str]) -> Manifest:
+    """Return a Deployment that starts anew where its credentials change.
+
+    Pods read them at their start only; a stack whose state was lost makes new ones.
+    """
+    if item["kind"] != "Deployment":
+        return item
+    digest = hashlib.sha256(json.dumps(credentials, sort_keys=True).encode()).hexdigest()
+    changed = copy.deepcopy(item)
+    annotations = changed["spec"]["template"]["metadata"].setdefault("annotations", {})
+    annotations["devstack/credentials"] = digest[:16]
+    return changed
+
+
+def _connect(ctx: ServiceContext) -> tuple[Minio, MinioAdmin]:
+    """Return clients that go in by the host's port, as MinIO's administrator."""
+    import urllib3
+    from minio import Minio, MinioAdmin
+    from minio.credentials import StaticProvider
+
+    endpoint = f"{LOOPBACK}:{ctx.state.ports['minio']}"
+    keys = StaticProvider(_ROOT_USER, ctx.state.credential("minio-root"))
+    # A ready pod is not reached at once: the node's proxy follows a moment later.
+    patient = urllib3.Retry(total=10, backoff_factor=0.1, backoff_max=2, status_forcelist=[503])
+    pool = urllib3.PoolManager(timeout=urllib3.Timeout(10), retries=patient)
+    store = Minio(
+        endpoint=endpoint, credentials=keys, secure=False, region=REGION, http_client=pool
+    )
+    admin = MinioAdmin(
+        endpoint=endpoint, credentials=keys, secure=False, region=REGION, http_client=pool
+    )
+    return store, admin
+
+
+def _policy() -> dict[str, Any]:
+    """Return what flows may do in S3: all that Metaflow does, in the one bucket."""
+    on_bucket = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
+    on_objects = [
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:DeleteObject",
+        "s3:AbortMultipartUpload",
+        "s3:ListMultipartUploadParts",
+    ]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": on_bucket, "Resource": [f"arn:aws:s3:::{BUCKET}"]},
+            {"Effect": "Allow", "Action": on_objects, "Resource": [f"arn:aws:s3:::{BUCKET}/*"]},
+        ],
+    }
+
+
+def _unreachable(ctx: ServiceContext, cause: str) -> DevstackError:
+    return DevstackError(
+        f"cannot reach MinIO at {_url(ctx, 'minio')}",
+        cause=cause,
+        remedy="devstack logs minio; devstack status shows whether its port is mapped",
+        code="MINIO_UNREACHABLE",
+    )
