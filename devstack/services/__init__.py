@@ -9,8 +9,9 @@ from devstack.services.base import Service
 from devstack.services.jobset import JobSetService
 from devstack.services.minio import MinioService
 from devstack.services.rbac import RbacService
+from devstack.services.samples import Samples
 
-SERVICES: tuple[Service, ...] = (RbacService(), JobSetService(), MinioService())
+SERVICES: tuple[Service, ...] = (RbacService(), JobSetService(), MinioService(), Samples())
 """All services, each after those that it needs."""
 
 

@@ -22,8 +22,8 @@ class JobSetService:
     """The controller, its API and its webhooks."""
 
     name = "jobset"
-    needs = ("rbac",)
-    images = ("jobset",)
+    needs: tuple[str, ...] = ("rbac",)
+    images: tuple[str, ...] = ("jobset",)
     host_ports: tuple[HostPort, ...] = ()
 
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:

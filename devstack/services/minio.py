@@ -36,9 +36,9 @@ class MinioService:
     """The object store, its bucket, and a user that may use that bucket alone."""
 
     name = "minio"
-    needs = ("rbac",)
-    images = ("minio",)
-    host_ports = (
+    needs: tuple[str, ...] = ("rbac",)
+    images: tuple[str, ...] = ("minio",)
+    host_ports: tuple[HostPort, ...] = (
         HostPort("minio", 9000, 30900, f"{NAMESPACE}/minio:9000", "MinIO (S3)"),
         HostPort("minio-console", 9001, 30901, f"{NAMESPACE}/minio:9001", "MinIO console"),
     )
@@ -146,7 +146,7 @@ def _connect(ctx: ServiceContext) -> tuple[Minio, MinioAdmin]:
     """Return clients that go in by the host's port, as MinIO's administrator."""
     import urllib3
     from minio import Minio, MinioAdmin
-    from minio.credentials import StaticProvider
+    from minio.credentials.providers import StaticProvider
 
     endpoint = f"{LOOPBACK}:{ctx.state.ports['minio']}"
     keys = StaticProvider(_ROOT_USER, ctx.state.credential("minio-root"))
