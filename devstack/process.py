@@ -69,9 +69,9 @@ class Runner(Protocol):
             The ended program, its output decoded as UTF-8.
 
         Raises:
-            DevstackError: the program is missing (``TOOL_MISSING``), took too
-                long (``TOOL_TIMEOUT``) or, with ``check``, failed
-                (``TOOL_FAILED``).
+            DevstackError: the program is missing (``TOOL_MISSING``), cannot be
+                started (``TOOL_UNUSABLE``), took too long (``TOOL_TIMEOUT``)
+                or, with ``check``, failed (``TOOL_FAILED``).
         """
         ...
 
@@ -104,6 +104,9 @@ class SubprocessRunner:
         pidfile: Path | None = None,
     ) -> Completed:
         """Run ``argv`` and wait for it; see :class:`Runner`."""
+        if pidfile:
+            # Its import takes longer than all else between the start and the note.
+            import psutil  # noqa: F401
         process = _start(argv, env=env, cwd=cwd, has_input=input is not None)
         try:
             if pidfile:
@@ -153,6 +156,7 @@ def note_process(pidfile: Path, pid: int) -> None:
     import psutil
 
     pidfile.parent.mkdir(parents=True, exist_ok=True)
+    pidfile.touch(mode=0o600)
     pidfile.write_text(f"{pid} {psutil.Process(pid).create_time()}")
 
 
@@ -202,14 +206,19 @@ def _start(
             cwd=cwd,
             start_new_session=True,
         )
-    except FileNotFoundError as missing:
-        raise DevstackError(
-            f"cannot run `{argv[0]}`",
-            cause="the program is not on PATH",
-            remedy=f"install {argv[0]}, or run `devstack doctor`",
-            code="TOOL_MISSING",
-            exit_status=ExitStatus.ENVIRONMENT,
-        ) from missing
+    except OSError as error:
+        raise _unstartable(argv[0], error) from error
+
+
+def _unstartable(program: str, error: OSError) -> DevstackError:
+    missing = isinstance(error, FileNotFoundError) and error.filename == program
+    return DevstackError(
+        f"cannot run `{program}`",
+        cause="the program is not on PATH" if missing else str(error),
+        remedy=f"install {program}, or run `devstack doctor`" if missing else "",
+        code="TOOL_MISSING" if missing else "TOOL_UNUSABLE",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )
 
 
 def _communicate(
@@ -231,21 +240,32 @@ def _stream(
     timeout: float | None,
     on_line: Callable[[str], None],
 ) -> tuple[str, str]:
+    deadline = None if timeout is None else time.monotonic() + timeout
     out: list[str] = []
     err: list[str] = []
+    # Written and read at the same time: a full pipe in one direction blocks the other.
     threads = [
-        threading.Thread(target=_pump, args=(stream, kept, on_line), daemon=True)
-        for stream, kept in ((process.stdout, out), (process.stderr, err))
+        threading.Thread(target=_pump, args=(process.stdout, out, on_line), daemon=True),
+        threading.Thread(target=_pump, args=(process.stderr, err, on_line), daemon=True),
+        threading.Thread(target=_feed, args=(process.stdin, data), daemon=True),
     ]
     for thread in threads:
         thread.start()
-    if data is not None and process.stdin is not None:
-        process.stdin.write(data)
-        process.stdin.close()
     process.wait(timeout=timeout)
     for thread in threads:
-        thread.join()
+        # What the program left running may hold its output open.
+        thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            raise subprocess.TimeoutExpired(process.args, timeout or 0)
     return "".join(out), "".join(err)
+
+
+def _feed(stream: IO[bytes] | None, data: bytes | None) -> None:
+    if stream is None or data is None:
+        return
+    # A program may end without reading all of it; its status says whether that is wrong.
+    with suppress(BrokenPipeError), stream:
+        stream.write(data)
 
 
 def _pump(stream: IO[bytes] | None, kept: list[str], on_line: Callable[[str], None]) -> None:

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.process import (
+    SubprocessRunner,
+    end_group,
+    end_orphan,
+    note_process,
+    noted_process,
+)
+
+PYTHON = sys.executable
+run = SubprocessRunner().run
+
+
+def ignore(_line: str) -> None:
+    pass
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def await_true(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.01)
+
+
+def test_status_and_both_outputs_come_back() -> None:
+    done = run(["sh", "-c", "echo out; echo err >&2; exit 3"], check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
+    assert not done.ok
+
+
+def test_variables_are_set_on_top_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OURS", "1")
+    assert run(["sh", "-c", "echo $OURS$THEIRS"], env={"THEIRS": "2"}).stdout == "12\n"
+
+
+def test_output_that_is_no_text_does_not_break() -> None:
+    assert run(["sh", "-c", r"printf '\377'"]).stdout == "\ufffd"
+
+
+def test_standard_input_of_a_program_is_never_ours() -> None:
+    assert run(["cat"]).stdout == ""
+
+
+def test_a_failed_program_shows_its_last_words() -> None:
+    with pytest.raises(DevstackError) as caught:
+        run(["sh", "-c", "echo 'no such cluster' >&2; exit 7"])
+    assert caught.value.code == "TOOL_FAILED"
+    assert "status 7" in str(caught.value)
+    assert caught.value.output_tail() == ["no such cluster"]
+
+
+def test_a_program_that_only_writes_to_stdout_has_its_last_words_too() -> None:
+    with pytest.raises(DevstackError) as caught:
+        run(["sh", "-c", "echo 'said here'; exit 1"])
+    assert caught.value.output_tail() == ["said here"]
+
+
+def test_a_missing_program_is_named() -> None:
+    with pytest.raises(DevstackError) as caught:
+        run(["no-such-program", "--flag"])
+    assert caught.value.code == "TOOL_MISSING"
+    assert "no-such-program" in caught.value.message
+    assert caught.value.exit_status == ExitStatus.ENVIRONMENT
+
+
+def test_a_missing_folder_is_not_taken_for_a_missing_program(tmp_path: Path) -> None:
+    with pytest.raises(DevstackError) as caught:
+        run(["true"], cwd=tmp_path / "nowhere")
+    assert caught.value.code == "TOOL_UNUSABLE"
+    assert "nowhere" in caught.value.cause
+
+
+@pytest.mark.parametrize(("mode", "word"), [(0o644, "Permission"), (0o755, "Exec format")])
+def test_a_file_that_is_no_program_is_told_apart(tmp_path: Path, mode: int, word: str) -> None:
+    program = tmp_path / "kind"
+    program.write_bytes(b"\x00not for this machine")
+    program.chmod(mode)
+    with pytest.raises(DevstackError) as caught:
+        run([str(program)])
+    assert caught.value.code == "TOOL_UNUSABLE"
+    assert word in caught.value.cause
+
+
+@pytest.mark.parametrize("on_line", [None, ignore])
+def test_a_timeout_ends_grandchildren_too(
+    tmp_path: Path, on_line: Callable[[str], None] | None
+) -> None:
+    note = tmp_path / "grandchild"
+    script = f"sleep 600 & echo $! > {note}.part; mv {note}.part {note}; wait"
+    with pytest.raises(DevstackError) as caught:
+        run(["sh", "-c", script], timeout=0.5, on_line=on_line)
+    assert caught.value.code == "TOOL_TIMEOUT"
+    assert caught.value.exit_status == ExitStatus.TIMEOUT
+    await_true(lambda: gone(int(note.read_text())))
+
+
+@pytest.mark.parametrize("on_line", [None, ignore])
+def test_a_program_that_ignores_sigterm_is_killed(
+    monkeypatch: pytest.MonkeyPatch, on_line: Callable[[str], None] | None
+) -> None:
+    monkeypatch.setattr("devstack.process.end_group", lambda process: end_group(process, 0.1))
+    with pytest.raises(DevstackError, match="did not end"):
+        run(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], timeout=0.3, on_line=on_line)
+
+
+@pytest.mark.parametrize("on_line", [None, ignore])
+def test_what_keeps_the_output_open_does_not_outlast_the_timeout(
+    on_line: Callable[[str], None] | None,
+) -> None:
+    began = time.monotonic()
+    with pytest.raises(DevstackError, match="did not end"):
+        run(["sh", "-c", "sleep 600 & echo started"], timeout=0.3, on_line=on_line)
+    assert time.monotonic() - began < 5
+
+
+def test_an_interruption_ends_the_program(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    with pytest.raises(KeyboardInterrupt):
+
+        def interrupt() -> None:
+            await_true(lambda: note.exists() and note.read_text().endswith("\n"))
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt, daemon=True).start()
+        run(["sh", "-c", f"echo $$ > {note}; exec sleep 600"])
+    await_true(lambda: gone(int(note.read_text())))
+
+
+def test_lines_are_told_as_they_appear() -> None:
+    lines: list[str] = []
+    done = run(["sh", "-c", "echo one; echo; echo two"], on_line=lines.append)
+    assert lines == ["one", "two"]
+    assert done.stdout == "one\n\ntwo\n"
+
+
+def test_much_input_and_output_at_once_does_not_deadlock() -> None:
+    data = "x" * 99 + "\n"
+    done = run(["cat"], input=data * 40_000, on_line=ignore, timeout=30)
+    assert len(done.stdout) == 4_000_000
+
+
+def test_a_program_that_writes_before_it_reads_does_not_deadlock() -> None:
+    script = "import sys; print('y' * 1_000_000); print(len(sys.stdin.read()))"
+    done = run([PYTHON, "-c", script], input="x" * 1_000_000, on_line=ignore, timeout=30)
+    assert done.stdout.endswith("\n1000000\n")
+
+
+@pytest.mark.parametrize("on_line", [None, ignore])
+def test_a_program_may_end_without_reading_its_input(
+    on_line: Callable[[str], None] | None,
+) -> None:
+    done = run(["sh", "-c", "exit 4"], input="x" * 1_000_000, on_line=on_line, check=False)
+    assert done.returncode == 4
+
+
+def test_a_program_that_never_reads_its_input_runs_into_the_timeout() -> None:
+    with pytest.raises(DevstackError, match="did not end"):
+        run(["sleep", "600"], input="x" * 1_000_000, on_line=ignore, timeout=0.3)
+
+
+def test_a_long_command_is_shortened_in_messages() -> None:
+    with pytest.raises(DevstackError, match=r"`sh -c exit 1 a b c \.\.\.`"):
+        run(["sh", "-c", "exit 1", "a", "b", "c", "d"])
+
+
+def test_a_program_is_noted_while_it_runs_and_no_longer(tmp_path: Path) -> None:
+    pidfile = tmp_path / "kind.pid"
+    done = run(["sh", "-c", f"sleep 0.05; stat -c %a {pidfile}"], pidfile=pidfile)
+    assert done.stdout == "600\n"
+    assert not pidfile.exists()
+
+
+@pytest.fixture
+def sleeper() -> object:
+    process = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_an_orphan_is_ended_by_its_note(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    pidfile = tmp_path / "kind.pid"
+    note_process(pidfile, sleeper.pid)
+    assert noted_process(pidfile) == sleeper.pid
+    end_orphan(pidfile)
+    assert sleeper.wait(timeout=5) == -signal.SIGKILL
+    assert not pidfile.exists()
+
+
+def test_a_recycled_pid_is_left_alone(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    pidfile = tmp_path / "kind.pid"
+    pidfile.write_text(f"{sleeper.pid} {psutil.Process(sleeper.pid).create_time() - 60}")
+    end_orphan(pidfile)
+    assert sleeper.poll() is None
+    assert not pidfile.exists()
+
+
+@pytest.mark.parametrize("text", ["", "12", "no number"])
+def test_a_note_cut_short_is_dropped(tmp_path: Path, text: str) -> None:
+    pidfile = tmp_path / "kind.pid"
+    pidfile.write_text(text)
+    end_orphan(pidfile)
+    assert not pidfile.exists()
+
+
+def test_no_note_means_no_orphan(tmp_path: Path) -> None:
+    end_orphan(tmp_path / "kind.pid")
