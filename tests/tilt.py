@@ -6,7 +6,7 @@ name and the parameters that Tilt gives it, so that a misspelt argument fails.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,11 @@ config = struct(define_string = _define_string, parse = _parse)
 TRIGGER_MODE_AUTO = {TRIGGER_MODE_AUTO}
 TRIGGER_MODE_MANUAL = {TRIGGER_MODE_MANUAL}
 """
+
+
+def documents(text: str) -> Iterator[dict[str, Any]]:
+    """Read a stream of YAML, by the C library: custom resource definitions are long."""
+    yield from filter(None, yaml.load_all(text, Loader=yaml.CSafeLoader))  # noqa: S506 - safe
 
 
 @dataclass
@@ -83,13 +88,13 @@ class Tilt:
         return "\n---\n".join((folder / name).read_text() for name in files)
 
     def decode_yaml_stream(self, yaml_text: str) -> list[Any]:
-        return [document for document in yaml.safe_load_all(yaml_text) if document]
+        return list(documents(yaml_text))
 
     def encode_yaml_stream(self, objs: list[Any]) -> str:
-        return yaml.safe_dump_all(objs)
+        return yaml.dump_all(objs, Dumper=yaml.CSafeDumper)
 
     def k8s_yaml(self, yaml_text: str, allow_duplicates: bool = False) -> None:
-        self.objects += yaml.safe_load_all(yaml_text)
+        self.objects += documents(yaml_text)
 
     def port_forward(
         self,

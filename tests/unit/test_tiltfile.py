@@ -4,11 +4,11 @@ import functools
 
 import pytest
 import starlark
-import yaml
 
 from devstack.paths import project_file
+from devstack.samples.catalogue import SAMPLES
 from devstack.services import SERVICES
-from tests.tilt import TRIGGER_MODE_MANUAL, Tilt
+from tests.tilt import TRIGGER_MODE_MANUAL, Tilt, documents
 
 LOCAL = ["kind-devstack-devstack", "kind-other", "k3d-mine", "minikube", "docker-desktop"]
 REMOTE = ["production", "gke_shop_europe_main", "arn:aws:eks:eu-west-1:1:cluster/x", "minikube-2"]
@@ -51,7 +51,7 @@ def test_objects_are_those_of_the_files() -> None:
         (item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"])
         for path in project_file("k8s").glob("*/*.*")
         if path.name != "kustomization.yaml"
-        for item in yaml.safe_load_all(path.read_text())
+        for item in documents(path.read_text())
     ]
     served = [
         (item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"])
@@ -108,15 +108,14 @@ def test_port_forwards_are_the_services_host_ports(context: str, shift: int) -> 
 
 
 def test_every_sample_has_a_button_that_waits_to_be_pressed() -> None:
-    local = tilt_up("kind-devstack-mine").local
-    assert local
-    for name, said in local.items():
-        sample = name.removeprefix("sample-")
-        assert said == {
-            "cmd": ["devstack", "run", sample, "--name", "mine"],
+    assert tilt_up("kind-devstack-mine").local == {
+        f"sample-{sample.name}": {
+            "cmd": ["devstack", "run", sample.name, "--name", "mine"],
             "trigger_mode": TRIGGER_MODE_MANUAL,
             "auto_init": False,
         }
+        for sample in SAMPLES
+    }
 
 
 def test_buttons_are_for_the_stack_that_was_named() -> None:
