@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -12,7 +12,11 @@ from devstack.cli.output import Output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-pass_output = click.make_pass_decorator(Output)
+
+def pass_output(command: Command) -> Command:
+    """Give the command the :class:`Output` of this run as its first argument."""
+    decorated: Any = click.make_pass_decorator(Output)(cast("Any", command))
+    return cast("Command", decorated)
 
 
 def _set_json(context: click.Context, _parameter: click.Parameter, value: bool) -> None:

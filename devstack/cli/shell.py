@@ -22,9 +22,7 @@ from devstack.config import load
 @stack_options
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
 @pass_output
-def command(
-    output: Output, config_file: Path | None, argv: tuple[str, ...], **chosen: Any
-) -> int:
+def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **chosen: Any) -> int:
     """Open a shell, or run one command, with the stack's variables set."""
     from devstack.plan.access import UNSET, build_environment
     from devstack.plan.stack import open_stack, require_up

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ def _show(output: Output, status: Any) -> None:
     for name, url in status.urls.items():
         output.text(f"  {name:<16} {url}")
     if not status.healthy:
-        output.text("\nNext: devstack up" if status.state != "degraded" else "\nNext: devstack doctor")
+        output.text(
+            "\nNext: devstack up" if status.state != "degraded" else "\nNext: devstack doctor"
+        )
 
 
 def _show_all(output: Output, found: list[Any]) -> int:
@@ -71,8 +74,4 @@ def _show_all(output: Output, found: list[Any]) -> int:
 
 
 def _coloured(state: str) -> str:
-    return click.style(state, fg=COLOURS.get(state, "red")) if _on_terminal() else state
-
-
-def _on_terminal() -> bool:
-    return click.get_text_stream("stdout").isatty()
+    return click.style(state, fg=COLOURS.get(state, "red")) if sys.stdout.isatty() else state

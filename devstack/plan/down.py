@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from devstack.kube.apply import delete_all
-from devstack.kube.forward import stop_forwards
+from devstack.plan.forwards import end_forwards
 from devstack.plan.stack import Stack
 from devstack.progress import step
 
@@ -30,9 +30,9 @@ def down(stack: Stack) -> list[str]:
 
 def build_undo(stack: Stack) -> list[tuple[str, Callable[[], None]]]:
     """Return what `down` does, in order, as titles and acts."""
-    undo: list[tuple[str, Callable[[], None]]] = [
-        ("Stop port-forwards", lambda: stop_forwards(stack.dir.path)),
-    ]
+    undo: list[tuple[str, Callable[[], None]]] = []
+    if not stack.provider.maps_ports:
+        undo.append(("Stop port-forwards", lambda: end_forwards(stack)))
     if stack.provider.owns_cluster:
         title = f"Delete the {stack.provider.name} cluster"
         undo.append((title, lambda: stack.provider.delete(stack.cluster)))

@@ -36,7 +36,7 @@ def log_targets(stack: Stack, target: str | None) -> list[LogTarget]:
     kube = stack.kube()
     pods = [
         (pod["metadata"]["namespace"], pod["metadata"]["name"], pod["metadata"].get("labels", {}))
-        for pod in kube.list("v1", "Pod")
+        for pod in kube.list_objects("v1", "Pod")
     ]
     services = {service.name for service in stack.services}
     found = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from devstack.config import StackSpec
@@ -43,6 +43,7 @@ class Stack:
     clock: Clock
     progress: Progress
     services: Sequence[Service] = tuple(SERVICES)
+    _clients: dict[tuple[str, float], KubeClient] = field(default_factory=dict)
 
     @cached_property
     def images(self) -> ImageStore:
@@ -85,10 +86,18 @@ class Stack:
         return {**preferred, API_PORT: 0} if self.provider.maps_ports else preferred
 
     def kube(self, timeout: float = 10.0) -> KubeClient:
-        """Return a client of the API, as administrator; ``timeout`` seconds a request."""
+        """Return the client of the API, as administrator; ``timeout`` seconds a request.
+
+        One client serves a whole command: its connections are kept open, and
+        it counts the writes.
+        """
         if not self.dir.admin_kubeconfig.exists():
             raise not_up(self.spec.name)
-        return KubeClient.from_kubeconfig(self.dir.admin_kubeconfig.read_text(), timeout=timeout)
+        text = self.dir.admin_kubeconfig.read_text()
+        key = (text, timeout)
+        if key not in self._clients:
+            self._clients[key] = KubeClient.from_kubeconfig(text, timeout=timeout)
+        return self._clients[key]
 
     def context(self, kube: KubeClient | None) -> ServiceContext:
         """Return what services may know."""

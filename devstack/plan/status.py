@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from devstack.errors import DevstackError
 from devstack.plan.access import collect_outputs
+from devstack.plan.forwards import forwards_hold
 from devstack.plan.stack import Stack
 from devstack.services.base import Service, ServiceContext
 from devstack.waits import Hopeless, Ready
@@ -73,7 +74,7 @@ def look(stack: Stack) -> StackStatus:
     except DevstackError as error:
         return _without_api(stack, error)
     ctx = stack.context(kube)
-    services = [_look_at(service, ctx) for service in stack.services]
+    services = [_look_at(stack, service, ctx) for service in stack.services]
     ready = all(service.state == "ready" for service in services)
     return StackStatus(
         name,
@@ -87,11 +88,13 @@ def look(stack: Stack) -> StackStatus:
     )
 
 
-def _look_at(service: Service, ctx: ServiceContext) -> ServiceStatus:
+def _look_at(stack: Stack, service: Service, ctx: ServiceContext) -> ServiceStatus:
     try:
         seen = service.observe(ctx)
     except DevstackError as error:
         return ServiceStatus(service.name, "unknown", str(error))
+    if isinstance(seen, Ready) and not forwards_hold(stack, service):
+        return ServiceStatus(service.name, "failed", "its port-forward has ended")
     if isinstance(seen, Ready):
         return ServiceStatus(service.name, "ready")
     state = "failed" if isinstance(seen, Hopeless) else "waiting"

@@ -6,6 +6,7 @@ from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.apply import apply_all, differing
 from devstack.plan.access import access_holds, ensure_access
+from devstack.plan.forwards import ensure_forwards, forwards_hold
 from devstack.plan.stack import Stack
 from devstack.plan.step import Step, perform
 from devstack.ports import choose
@@ -14,9 +15,6 @@ from devstack.providers.choose import require_usable
 from devstack.services import layers
 from devstack.services.base import Service
 from devstack.waits import Ready, wait_until
-
-PROBE_SECONDS = 2.0
-"""How long a cluster that should be there has to answer before `up` looks closer."""
 
 
 def up(stack: Stack) -> list[str]:
@@ -107,7 +105,7 @@ class _Cluster:
         if stack.state.phase != "up" or not stack.dir.admin_kubeconfig.exists():
             return False
         try:
-            stack.kube(timeout=PROBE_SECONDS).readyz()
+            stack.kube().readyz()
         except DevstackError:
             return False
         return True
@@ -135,7 +133,10 @@ def _require_same(stack: Stack) -> None:
     if not stack.dir.exists():
         return
     wanted = {
-        "provider": (state.provider, stack.provider.name if spec.provider == "auto" else spec.provider),
+        "provider": (
+            state.provider,
+            stack.provider.name if spec.provider == "auto" else spec.provider,
+        ),
         "namespace": (state.namespace, spec.namespace),
         "nodes": (state.nodes, spec.nodes),
         "context": (state.context, spec.context or state.context),
@@ -230,7 +231,7 @@ def _describe(item: dict[str, object]) -> str:
 
 def _ready_step(stack: Stack, service: Service) -> Step:
     def holds() -> bool:
-        if service.name not in stack.state.prepared:
+        if service.name not in stack.state.prepared or not forwards_hold(stack, service):
             return False
         return isinstance(service.observe(stack.context(stack.kube())), Ready)
 
@@ -251,6 +252,7 @@ def _await_ready(stack: Stack, service: Service) -> None:
         clock=stack.clock,
         note=stack.progress.note,
     )
+    ensure_forwards(stack, service)
     service.prepare(ctx)
     if service.name not in stack.state.prepared:
         stack.state.prepared.append(service.name)
