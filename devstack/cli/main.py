@@ -63,7 +63,8 @@ class LazyGroup(click.Group):
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=2)
             if near:
-                unknown.message += f" Did you mean {' or '.join(near)}?"
+                hint = f" Did you mean {' or '.join(near)}?"
+                raise click.UsageError(unknown.message + hint, ctx) from unknown
             raise
 
 

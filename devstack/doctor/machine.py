@@ -30,7 +30,10 @@ def _provider(patient: Patient) -> list[Finding]:
 
 def _tools(patient: Patient) -> list[Finding]:
     found = []
-    if patient.provider.name == AUTO and tools.find_kind(patient.runner, Silent(), build=False) is None:
+    if (
+        patient.provider.name == AUTO
+        and tools.find_kind(patient.runner, Silent(), build=False) is None
+    ):
         found.append(
             Finding(
                 "the kind CLI is neither on PATH nor built yet",

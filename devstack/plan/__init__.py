@@ -1,0 +1,1 @@
+"""What `up`, `down` and `status` do, as data and as acts."""

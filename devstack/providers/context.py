@@ -71,8 +71,14 @@ class ContextProvider:
         """Let `kubectl cluster-info dump` write what the API knows."""
         kubectl = tools.find_kubectl(self._runner, self._progress)
         self._runner.run(
-            [str(kubectl), "--context", spec.context, "cluster-info", "dump"]
-            + ["--output-directory", str(into)]
+            [
+                str(kubectl),
+                "--context",
+                spec.context,
+                "cluster-info",
+                "dump",
+                f"--output-directory={into}",
+            ]
         )
 
     def plan(self, spec: ClusterSpec) -> list[str]:
