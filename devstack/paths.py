@@ -42,7 +42,7 @@ def config_home() -> Path:
 
 
 def private_folder(path: Path) -> Path:
-    """Make ``path`` with mode 0700 (its parents too) and return it."""
+    """Make ``path`` with mode 0700, whatever the umask, and return it."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
     return path

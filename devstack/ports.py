@@ -90,8 +90,8 @@ def listener(port: int) -> str | None:
     except psutil.AccessDenied:
         return "another program"
     for connection in connections:
-        listens = connection.status == psutil.CONN_LISTEN and connection.laddr
-        if listens and connection.laddr[1] == port:
+        listens = connection.status == psutil.CONN_LISTEN
+        if listens and getattr(connection.laddr, "port", 0) == port:
             if connection.pid is None:
                 break
             return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"

@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import IO
 
-from devstack.errors import DevstackError
+from devstack.errors import DevstackError, ExitStatus
 from devstack.paths import private_folder, state_home
 
 STATE_FILE = "stack.json"
@@ -103,19 +102,16 @@ class StackDir:
         """Return the state, or None where there is no such stack.
 
         Raises:
-            DevstackError: ``STATE_BROKEN`` where the file is not ours to read.
+            DevstackError: ``STATE_BROKEN`` where the file cannot be understood.
         """
         try:
             raw = json.loads((self.path / STATE_FILE).read_text())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as broken:
-            raise DevstackError(
-                f"cannot read the state of stack {self.name!r}",
-                cause=str(broken),
-                remedy=f"devstack down --name {self.name}",
-                code="STATE_BROKEN",
-            ) from broken
+            raise self._broken(str(broken)) from broken
+        if not _is_state(raw):
+            raise self._broken("it is not what devstack writes")
         known = {f.name for f in fields(StackState)}
         return StackState(**{key: value for key, value in raw.items() if key in known})
 
@@ -126,30 +122,49 @@ class StackDir:
     def write_file(self, name: str, text: str) -> Path:
         """Write a file below the directory, mode 0600, by rename; return its path."""
         target = self.path / name
-        private_folder(self.path)
-        private_folder(target.parent)
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
+            private_folder(self.path)
+            private_folder(target.parent)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-        except OSError as full:
+        except OSError as error:
             with suppress(OSError):
                 temporary.unlink()
-            raise DevstackError(
-                f"cannot write {target}",
-                cause=os.strerror(full.errno or 0),
-                remedy="free some room, or set DEVSTACK_HOME to another disk",
-                code="STATE_UNWRITABLE",
-            ) from full
+            raise _unwritable(target, error) from error
         return target
 
     def remove(self) -> None:
-        """Remove the directory and all in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove the directory and all in it.
+
+        The state goes last: where this is cut short, the stack is still known.
+
+        Raises:
+            DevstackError: ``STATE_UNWRITABLE`` where something cannot be removed.
+        """
+        try:
+            for entry in self.path.iterdir():
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                elif entry.name != STATE_FILE:
+                    entry.unlink()
+            shutil.rmtree(self.path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def _broken(self, cause: str) -> DevstackError:
+        return DevstackError(
+            f"cannot read the state of stack {self.name!r}",
+            cause=cause,
+            remedy=f"devstack down --name {self.name} removes the stack all the same",
+            code="STATE_BROKEN",
+        )
 
     @property
     def _lock_path(self) -> Path:
@@ -164,42 +179,77 @@ class StackDir:
             DevstackError: ``LOCKED``, with the holder's pid, where another
                 devstack is at work on this stack.
         """
-        private_folder(self.path.parent)
-        file = self._locked_file()
-        with file:
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            try:
-                yield
-            finally:
-                file.truncate(0)
-                if not self.path.exists():
-                    self._lock_path.unlink(missing_ok=True)
+        descriptor = self._locked()
+        # A full disk must not keep `down` from making room: the lock holds without a name.
+        with suppress(OSError):
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        try:
+            yield
+        finally:
+            os.ftruncate(descriptor, 0)
+            if not self.path.exists():
+                self._lock_path.unlink(missing_ok=True)
+            os.close(descriptor)
 
-    def _locked_file(self) -> IO[str]:
+    def holder(self) -> int | None:
+        """Return the process that holds the lock, as far as can be told without taking it."""
+        import psutil
+
+        try:
+            pid = int(self._lock_path.read_text())
+        except (OSError, ValueError):
+            return None
+        return pid if psutil.pid_exists(pid) else None
+
+    def _locked(self) -> int:
         while True:
-            file = self._lock_path.open("a+")
-            os.fchmod(file.fileno(), 0o600)
-            self._take(file)
+            descriptor = self._open_lock()
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as held:
+                holder = os.pread(descriptor, 20, 0).decode()
+                os.close(descriptor)
+                raise self._in_use(holder) from held
             # A `down` may have removed the file between our open and our lock.
             with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file.fileno()), self._lock_path.stat()):
-                    return file
-            file.close()
+                if os.path.samestat(os.fstat(descriptor), self._lock_path.stat()):
+                    os.ftruncate(descriptor, 0)
+                    return descriptor
+            os.close(descriptor)
 
-    def _take(self, file: IO[str]) -> None:
+    def _open_lock(self) -> int:
         try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as held:
-            file.close()
-            holder = self._lock_path.read_text().strip() or "unknown"
-            raise DevstackError(
-                f"stack {self.name!r} is in use by another devstack",
-                cause=f"process {holder} holds the lock",
-                remedy=f"wait for process {holder} to end, then run the command again",
-                code="LOCKED",
-            ) from held
+            private_folder(self.path.parent)
+            return os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise _unwritable(self._lock_path, error) from error
+
+    def _in_use(self, holder: str) -> DevstackError:
+        process = f"process {holder}" if holder else "another process"
+        return DevstackError(
+            f"stack {self.name!r} is in use by another devstack",
+            cause=f"{process} holds the lock",
+            remedy=f"wait for {process} to end, then run the command again",
+            code="LOCKED",
+        )
+
+
+def _is_state(raw: object) -> bool:
+    """Tell whether JSON has the types of :class:`StackState`, the stack's name at least."""
+    if not isinstance(raw, dict) or "name" not in raw:
+        return False
+    sample = asdict(StackState(name=""))
+    return all(isinstance(raw.get(key, value), type(value)) for key, value in sample.items())
+
+
+def _unwritable(path: Path, error: OSError) -> DevstackError:
+    return DevstackError(
+        f"cannot write {path}",
+        cause=os.strerror(error.errno) if error.errno else str(error),
+        remedy="free some room, or set DEVSTACK_HOME to a folder of yours on another disk",
+        code="STATE_UNWRITABLE",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )
 
 
 def stack_names(home: Path | None = None) -> list[str]:

@@ -27,7 +27,7 @@ TRIGGER_MODE_MANUAL = {TRIGGER_MODE_MANUAL}
 
 def documents(text: str) -> Iterator[dict[str, Any]]:
     """Read a stream of YAML, by the C library: custom resource definitions are long."""
-    yield from filter(None, yaml.load_all(text, Loader=yaml.CSafeLoader))  # noqa: S506 - safe
+    yield from filter(None, yaml.load_all(text, Loader=yaml.CSafeLoader))
 
 
 @dataclass
@@ -109,6 +109,7 @@ class Tilt:
     def k8s_resource(
         self,
         workload: str = "",
+        *,
         new_name: str = "",
         port_forwards: Sequence[Any] = (),
         trigger_mode: int = TRIGGER_MODE_AUTO,
@@ -125,6 +126,7 @@ class Tilt:
     def local_resource(
         self,
         name: str,
+        *,
         cmd: str | list[str] = "",
         deps: Sequence[str] = (),
         trigger_mode: int = TRIGGER_MODE_AUTO,

@@ -1,0 +1,1 @@
+"""The sample flows: one lesson a file, and a check of its results for each."""

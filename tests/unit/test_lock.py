@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import sys
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def wanted(lock: str) -> list[Requirement]:
     project: dict[str, Any] = tomllib.loads(project_file("pyproject.toml").read_text())
     texts = project["project"]["dependencies"] + project["dependency-groups"]["build"]
     if lock == TEST:
-        texts += sum(project["project"]["optional-dependencies"].values(), [])
+        texts += chain(*project["project"]["optional-dependencies"].values())
     return [Requirement(text) for text in texts]
 
 

@@ -1,0 +1,1 @@
+"""Running flows on the stack: start, watch, stop, report, verify."""

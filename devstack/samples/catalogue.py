@@ -1,0 +1,50 @@
+"""Which sample flows there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample flow.
+
+    Attributes:
+        name: what the user types; also the name of its file and of its check.
+        shows: what one learns from it, in a few words.
+        slow: True where it takes long however fast the machine is; it starts first.
+        fails_saying: what the report of its failure must contain; empty for a
+            flow that should succeed.
+    """
+
+    name: str
+    shows: str
+    slow: bool = False
+    fails_saying: str = ""
+
+    @property
+    def file(self) -> Path:
+        """The flow's file."""
+        return FOLDER / f"{self.name}.py"
+
+
+SAMPLES = (
+    Sample("hello", "a step that runs in a pod"),
+    Sample("foreach", "fan-out, join, @resources, @retry, @catch"),
+    Sample("timeout", "@timeout strikes, @catch goes on", slow=True),
+    Sample("parallel", "3 pods of a JobSet talk to each other"),
+    Sample("datatools", "128 MiB to S3 and back"),
+    Sample("report", "a @card"),
+    Sample("settings", "@environment, a Kubernetes Secret"),
+    Sample("storage", "a volume, tmpfs, /dev/shm"),
+    Sample("failure", "a failure, and its report", fails_saying="out of fuel, on purpose"),
+)
+"""All samples, in the order in which one reads them."""
+
+
+def find_sample(name: str) -> Sample | None:
+    """Return the sample called ``name``, or None."""
+    return next((sample for sample in SAMPLES if sample.name == name), None)

@@ -1,0 +1,38 @@
+"""Three items: one plain, one that needed a second attempt, one that failed for good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from devstack.samples.checks.finding import Finding, contains, same
+
+
+def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
+    """Return what is to be said of a run of foreach."""
+    data = run["join"].task.data
+    return [
+        same("the run succeeded", run.successful, True),
+        same("join has the results", data.results, {"plain": 25, "flaky": 25}),
+        same("the retries happened", data.attempts, {"plain": 0, "flaky": 1, "hopeless": 1}),
+        same("only hopeless failed for good", list(data.failures), ["hopeless"]),
+        contains("@catch kept why", data.failures.get("hopeless", ""), "ValueError"),
+        *_first_attempt(run),
+        *_in_the_cluster(pods),
+    ]
+
+
+def _first_attempt(run: Any) -> list[Finding]:
+    from metaflow import Task
+
+    flaky = next(task for task in run["work"] if task.data.item == "flaky")
+    log = Task(flaky.pathspec, attempt=0).stderr
+    return [contains("flaky really failed first", log, "flaky fails at its first attempt")]
+
+
+def _in_the_cluster(pods: list[dict[str, Any]]) -> list[Finding]:
+    attempts = sorted(pod["attempt"] for pod in pods if pod["step"] == "work")
+    return [
+        same("each attempt had a pod", attempts, [0, 0, 0, 1, 1]),
+        same("@resources reached the pods", {pod["cpu"] for pod in pods}, {"200m"}),
+        same("@timeout reached the pods", {pod["deadline_seconds"] for pod in pods}, {120}),
+    ]
