@@ -146,15 +146,13 @@ class StackDir:
         Raises:
             DevstackError: ``STATE_UNWRITABLE`` where something cannot be removed.
         """
+        if not self.path.exists():
+            return
         try:
             for entry in self.path.iterdir():
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry)
-                elif entry.name != STATE_FILE:
-                    entry.unlink()
+                if entry.name != STATE_FILE:
+                    _discard(entry)
             shutil.rmtree(self.path)
-        except FileNotFoundError:
-            return
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
@@ -232,6 +230,13 @@ class StackDir:
             remedy=f"wait for {process} to end, then run the command again",
             code="LOCKED",
         )
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_state(raw: object) -> bool:

@@ -136,13 +136,13 @@ def test_what_keeps_the_output_open_does_not_outlast_the_timeout(
 
 def test_an_interruption_ends_the_program(tmp_path: Path) -> None:
     note = tmp_path / "pid"
+
+    def interrupt() -> None:
+        await_true(lambda: note.exists() and note.read_text().endswith("\n"))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-
-        def interrupt() -> None:
-            await_true(lambda: note.exists() and note.read_text().endswith("\n"))
-            os.kill(os.getpid(), signal.SIGINT)
-
-        threading.Thread(target=interrupt, daemon=True).start()
         run(["sh", "-c", f"echo $$ > {note}; exec sleep 600"])
     await_true(lambda: gone(int(note.read_text())))
 
@@ -199,9 +199,7 @@ def sleeper() -> object:
     process.wait()
 
 
-def test_an_orphan_is_ended_by_its_note(
-    tmp_path: Path, sleeper: subprocess.Popen[bytes]
-) -> None:
+def test_an_orphan_is_ended_by_its_note(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
     pidfile = tmp_path / "kind.pid"
     note_process(pidfile, sleeper.pid)
     assert noted_process(pidfile) == sleeper.pid
