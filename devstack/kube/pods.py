@@ -131,7 +131,7 @@ def _failed(client: KubeClient, pod: Object) -> Hopeless:
 def _not_yet(client: KubeClient, pod: Object) -> Waiting:
     event = last_event(client, pod)
     for status in _container_statuses(pod):
-        if status.get("state", {}).get("running") and not status.get("ready"):
+        if "running" in status.get("state", {}) and not status.get("ready"):
             reason = f"{name_of(pod)}: container {status['name']!r} runs but is not ready"
             tail = last_lines(client, pod, status["name"])
             return Waiting(f"{reason} ({event})" if event else reason, output=tail)

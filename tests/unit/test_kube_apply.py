@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from devstack.errors import DevstackError
+from devstack.kube.api_errors import ForbiddenError, InvalidError
+from devstack.kube.apply import apply_all, delete_all, differing
+from devstack.kube.client import Object
+from tests.fake_api import FakeApi, path_of
+from tests.fakes import FakeClock
+
+NAMESPACE: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "devstack"}}
+SERVICE: Object = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "minio", "namespace": "devstack"},
+    "spec": {"selector": {"app": "minio"}},
+}
+CRD: Object = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "jobsets.jobset.x-k8s.io"},
+    "spec": {"scope": "Namespaced"},
+}
+
+
+def apply(api: FakeApi, *manifests: Object, timeout: float = 10) -> list[str]:
+    return apply_all(api.client(), manifests, timeout=timeout, clock=FakeClock())
+
+
+def test_what_is_missing_is_written_in_order() -> None:
+    api = FakeApi()
+    assert apply(api, NAMESPACE, SERVICE) == ["Namespace devstack", "Service devstack/minio"]
+    assert [path for _, path in api.writes] == [path_of(NAMESPACE), path_of(SERVICE)]
+
+
+def test_a_second_time_nothing_is_written() -> None:
+    api = FakeApi()
+    apply(api, NAMESPACE, SERVICE)
+    api.requests.clear()
+    assert apply(api, NAMESPACE, SERVICE) == []
+    assert api.writes == []
+
+
+def test_only_the_edited_object_is_written_again() -> None:
+    api = FakeApi()
+    apply(api, NAMESPACE, SERVICE)
+    api.objects[path_of(SERVICE)]["spec"]["selector"]["app"] = "other"
+    api.requests.clear()
+    assert apply(api, NAMESPACE, SERVICE) == ["Service devstack/minio"]
+    assert len(api.writes) == 1
+
+
+def test_a_dry_run_names_object_and_field_and_writes_nothing() -> None:
+    api = FakeApi()
+    edited: dict[str, Any] = {**SERVICE, "spec": {"selector": {"app": "other"}}}
+    api.add(edited)
+    found = [str(difference) for difference in differing(api.client(), [NAMESPACE, SERVICE])]
+    assert found == ["Namespace devstack (missing)", "Service devstack/minio (spec.selector.app)"]
+    assert api.writes == []
+
+
+def test_writes_are_counted_by_the_client() -> None:
+    api = FakeApi()
+    client = api.client()
+    apply_all(client, [NAMESPACE], timeout=1, clock=FakeClock())
+    assert client.writes == 1
+    apply_all(client, [NAMESPACE], timeout=1, clock=FakeClock())
+    assert client.writes == 1
+
+
+def test_a_webhook_that_is_not_up_yet_is_waited_for() -> None:
+    api = FakeApi()
+    for _ in range(3):
+        api.refuse("PATCH", "/minio", 500, "InternalError", "failed calling webhook")
+    assert apply(api, SERVICE) == ["Service devstack/minio"]
+
+
+def test_a_webhook_that_never_comes_up_is_named_when_time_is_over() -> None:
+    api = FakeApi()
+    for _ in range(100):
+        api.refuse("PATCH", "/minio", 500, "InternalError", "failed calling webhook x")
+    with pytest.raises(DevstackError, match="failed calling webhook x") as caught:
+        apply(api, SERVICE, timeout=2)
+    assert caught.value.code == "WAIT_TIMEOUT"
+    assert "Service devstack/minio" in caught.value.message
+
+
+def test_a_namespace_that_is_going_is_waited_for_and_all_in_it_made_anew() -> None:
+    api = FakeApi()
+    apply(api, NAMESPACE, SERVICE)
+    api.objects[path_of(NAMESPACE)]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+
+    class Going(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            api.objects.clear()
+
+    done = apply_all(api.client(), [NAMESPACE, SERVICE], timeout=10, clock=Going())
+    assert done == ["Namespace devstack", "Service devstack/minio"]
+
+
+def test_a_refusal_that_lasts_is_raised_at_once() -> None:
+    api = FakeApi()
+    api.refuse("PATCH", "/minio", 403, "Forbidden", "you may not")
+    with pytest.raises(ForbiddenError, match="you may not") as caught:
+        apply(api, SERVICE)
+    assert caught.value.code == "API_FORBIDDEN"
+
+
+def test_an_immutable_field_says_what_to_do() -> None:
+    api = FakeApi()
+    api.refuse("PATCH", "/minio", 422, "Invalid", "field is immutable")
+    with pytest.raises(InvalidError, match="immutable") as caught:
+        apply(api, SERVICE)
+    assert "devstack down" in caught.value.remedy
+
+
+def test_a_new_kind_is_waited_for_until_it_is_served() -> None:
+    api = FakeApi()
+    clock = FakeClock()
+
+    class Serving(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            clock.sleep(seconds)
+            api.objects[path_of(CRD)]["status"] = {
+                "conditions": [{"type": "Established", "status": "True"}]
+            }
+
+    apply_all(api.client(), [CRD], timeout=10, clock=Serving())
+    assert clock.slept
+
+
+def test_names_that_another_kind_has_taken_are_hopeless() -> None:
+    api = FakeApi()
+    taken = {"type": "NamesAccepted", "status": "False", "message": "jobsets is taken"}
+    api.add({**CRD, "spec": {}, "status": {"conditions": [taken]}})
+    with pytest.raises(DevstackError, match="jobsets is taken"):
+        apply(api, CRD)
+
+
+def test_deleting_waits_until_all_are_gone_and_passes_over_the_missing() -> None:
+    api = FakeApi()
+    api.add(SERVICE)
+    deleted = delete_all(api.client(), [SERVICE, NAMESPACE], timeout=5, clock=FakeClock())
+    assert deleted == ["Service devstack/minio"]
+    assert api.objects == {}

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from devstack.kube.client import Object
+from devstack.kube.pods import observe_pod
+from devstack.waits import Hopeless, Observation, Ready, Waiting
+from tests.fake_api import FakeApi, event, pod, waiting
+
+
+def observe(item: Object, *others: Object, logs: str = "") -> Observation:
+    api = FakeApi()
+    api.add(item, *others)
+    api.logs["/api/v1/namespaces/devstack/pods/minio-0/log"] = logs
+    return observe_pod(api.client(), item)
+
+
+def hopeless(item: Object, *others: Object, logs: str = "") -> Hopeless:
+    seen = observe(item, *others, logs=logs)
+    assert isinstance(seen, Hopeless), seen
+    return seen
+
+
+def still_waiting(item: Object, *others: Object, logs: str = "") -> Waiting:
+    seen = observe(item, *others, logs=logs)
+    assert isinstance(seen, Waiting), seen
+    return seen
+
+
+def unschedulable(message: str, spec: Object) -> Object:
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": message,
+    }
+    return pod("minio-0", spec=spec, conditions=[condition])
+
+
+def asking(**requests: str) -> Object:
+    return {"containers": [{"name": "main", "image": "x", "resources": {"requests": requests}}]}
+
+
+def node(labels: dict[str, str] | None = None, **allocatable: str) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "node", "labels": labels or {}},
+        "status": {"allocatable": allocatable},
+    }
+
+
+def test_a_ready_pod_is_ready() -> None:
+    ready = pod("minio-0", phase="Running", conditions=[{"type": "Ready", "status": "True"}])
+    assert observe(ready) == Ready()
+
+
+def test_a_succeeded_pod_is_ready() -> None:
+    assert observe(pod("minio-0", phase="Succeeded")) == Ready()
+
+
+def test_more_memory_than_any_node_has_is_hopeless_and_names_both_amounts() -> None:
+    item = unschedulable("0/1 nodes are available: 1 Insufficient memory.", asking(memory="64Gi"))
+    seen = hopeless(item, node(cpu="2", memory="8Gi"))
+    assert seen.code == "POD_UNSCHEDULABLE"
+    assert "pod devstack/minio-0" in seen.reason
+    assert "65,536 MiB of memory" in seen.reason
+    assert "8,192 MiB" in seen.reason
+
+
+def test_a_device_that_no_node_has_is_hopeless() -> None:
+    item = unschedulable("Insufficient nvidia.com/gpu", asking(**{"nvidia.com/gpu": "1"}))
+    assert (
+        "1 of nvidia.com/gpu, and no node has more than 0" in hopeless(item, node(cpu="2")).reason
+    )
+
+
+def test_the_requests_of_all_containers_count_together() -> None:
+    spec = asking(cpu="1500m")
+    spec["containers"] *= 2
+    assert "asks for 3 of cpu" in hopeless(unschedulable("", spec), node(cpu="2")).reason
+
+
+def test_room_that_others_take_for_now_is_waited_for() -> None:
+    item = unschedulable("0/1 nodes are available: 1 Insufficient cpu.", asking(cpu="1"))
+    assert "Insufficient cpu" in still_waiting(item, node(cpu="2")).reason
+
+
+def test_a_label_that_no_node_has_is_hopeless() -> None:
+    spec = {**asking(cpu="1"), "nodeSelector": {"disk": "ssd"}}
+    seen = hopeless(unschedulable("", spec), node(cpu="2"))
+    assert "no node has the labels disk=ssd" in seen.reason
+
+
+def test_a_label_that_a_node_has_is_waited_for() -> None:
+    spec = {**asking(cpu="1"), "nodeSelector": {"disk": "ssd"}}
+    still_waiting(unschedulable("", spec), node({"disk": "ssd"}, cpu="2"))
+
+
+def test_a_volume_claim_that_is_not_bound_is_named() -> None:
+    spec = {**asking(), "volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]}
+    assert "waits for volume claim data" in still_waiting(unschedulable("", spec)).reason
+
+
+def test_those_who_may_not_see_nodes_wait_with_the_schedulers_words() -> None:
+    api = FakeApi()
+    api.refuse("GET", "/nodes", 403)
+    item = unschedulable("1 Insufficient memory", asking(memory="64Gi"))
+    seen = observe_pod(api.client(), item)
+    assert isinstance(seen, Waiting)
+    assert "1 Insufficient memory" in seen.reason
+
+
+@pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName"])
+def test_an_image_that_cannot_be_pulled_is_hopeless_and_named(reason: str) -> None:
+    seen = hopeless(pod("minio-0", containerStatuses=[waiting(reason, "no such host")]))
+    assert seen.code == "IMAGE_PULL_FAILED"
+    assert "devstack/x:1" in seen.reason
+    assert "no such host" in seen.reason
+    assert "devstack images" in seen.remedy
+
+
+def test_the_image_of_an_init_container_counts_too() -> None:
+    item = pod("minio-0", initContainerStatuses=[waiting("ErrImagePull")])
+    assert hopeless(item).code == "IMAGE_PULL_FAILED"
+
+
+def test_a_crash_loop_is_hopeless_and_shows_the_log() -> None:
+    ended = {"terminated": {"exitCode": 3, "reason": "Error"}}
+    status = waiting("CrashLoopBackOff", lastState=ended, restartCount=2)
+    seen = hopeless(pod("minio-0", containerStatuses=[status]), logs="boom\n")
+    assert seen.code == "POD_CRASHES"
+    assert "ended with status 3, restarted 2 times" in seen.reason
+    assert seen.output == "boom\n"
+
+
+def test_a_kill_for_lack_of_memory_is_named() -> None:
+    ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    status = waiting("CrashLoopBackOff", lastState=ended, restartCount=1)
+    assert "(OOMKilled)" in hopeless(pod("minio-0", containerStatuses=[status])).reason
+
+
+def test_a_missing_secret_is_hopeless_and_named() -> None:
+    status = waiting("CreateContainerConfigError", 'secret "minio-root" not found')
+    seen = hopeless(pod("minio-0", containerStatuses=[status]))
+    assert seen.code == "POD_CONFIG_MISSING"
+    assert 'secret "minio-root" not found' in seen.reason
+
+
+def test_a_failed_pod_says_how_it_ended() -> None:
+    state: dict[str, Any] = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    status = {"name": "main", "image": "x", "state": state}
+    seen = hopeless(pod("minio-0", phase="Failed", containerStatuses=[status]), logs="last words")
+    assert "container 'main' ended with status 1" in seen.reason
+    assert seen.output == "last words"
+
+
+def test_an_evicted_pod_says_why() -> None:
+    seen = hopeless(pod("minio-0", phase="Failed", reason="Evicted", message="low on disk"))
+    assert "low on disk" in seen.reason
+
+
+def test_a_failing_probe_shows_its_event_and_the_log() -> None:
+    status = {"name": "main", "image": "x", "ready": False, "state": {"running": {}}}
+    seen = still_waiting(
+        pod("minio-0", phase="Running", containerStatuses=[status]),
+        event("minio-0", "Scheduled", "assigned", "2026-01-01T00:00:09Z", kind="Normal"),
+        event("minio-0", "Unhealthy", "probe failed: 503", "2026-01-01T00:00:05Z"),
+        logs="starting\n",
+    )
+    assert "runs but is not ready (Unhealthy: probe failed: 503)" in seen.reason
+    assert seen.output == "starting\n"
+
+
+def test_a_starting_pod_shows_its_newest_event() -> None:
+    seen = still_waiting(
+        pod("minio-0"),
+        event("minio-0", "Scheduled", "assigned", "2026-01-01T00:00:01Z", kind="Normal"),
+        event("minio-0", "Pulled", "image there", "2026-01-01T00:00:02Z", kind="Normal"),
+    )
+    assert seen.reason == "pod devstack/minio-0 is starting (Pulled: image there)"
