@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 
-from devstack.errors import DevstackError
+from devstack.errors import DevstackError, ExitStatus
 
 LOOPBACK = "127.0.0.1"
 
@@ -16,6 +17,9 @@ def is_free(port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
+        except PermissionError:
+            # A port below 1024, which Docker may bind though this user may not.
+            return probe.connect_ex((LOOPBACK, port)) != 0
         except OSError:
             return False
     return True
@@ -44,15 +48,9 @@ def choose(
         remembered: ports of an earlier `up`, kept as they are.
 
     Raises:
-        DevstackError: ``PORT_UNKNOWN`` or ``PORT_TAKEN``.
+        DevstackError: ``PORT_UNKNOWN`` or ``PORT_TWICE``.
     """
-    unknown = sorted(set(wanted) - set(preferred))
-    if unknown:
-        raise DevstackError(
-            f"cannot set the port of {', '.join(unknown)}",
-            cause=f"the stack has the ports {', '.join(sorted(preferred))}",
-            code="PORT_UNKNOWN",
-        )
+    _require_known(wanted, preferred)
     chosen: dict[str, int] = {}
     for name, first in preferred.items():
         port = wanted.get(name) or remembered.get(name)
@@ -61,7 +59,34 @@ def choose(
             usable = first and first not in used and is_free(first)
             port = first if usable else any_free(used)
         chosen[name] = port
+    _require_distinct(chosen)
     return chosen
+
+
+def _require_known(wanted: Mapping[str, int], preferred: Mapping[str, int]) -> None:
+    unknown = sorted(set(wanted) - set(preferred))
+    if unknown:
+        raise DevstackError(
+            f"cannot set the port of {', '.join(unknown)}",
+            cause="the stack has no such port",
+            remedy=f"choose from {', '.join(sorted(preferred))}",
+            code="PORT_UNKNOWN",
+            exit_status=ExitStatus.USAGE,
+        )
+
+
+def _require_distinct(ports: Mapping[str, int]) -> None:
+    names: dict[int, str] = {}
+    for name, port in ports.items():
+        if port in names:
+            raise DevstackError(
+                f"cannot use port {port} for {name}",
+                cause=f"{names[port]} has it already",
+                remedy=f"choose another: devstack up --port {name}=PORT",
+                code="PORT_TWICE",
+                exit_status=ExitStatus.USAGE,
+            )
+        names[port] = name
 
 
 def require_free(ports: Mapping[str, int]) -> None:
@@ -76,6 +101,7 @@ def require_free(ports: Mapping[str, int]) -> None:
                 cause=f"it is taken by {listener(port)}",
                 remedy=f"end that program, or choose another: devstack up --port {name}=PORT",
                 code="PORT_TAKEN",
+                exit_status=ExitStatus.ENVIRONMENT,
             )
 
 
@@ -85,14 +111,15 @@ def listener(port: int) -> str | None:
 
     if is_free(port):
         return None
-    try:
-        connections = psutil.net_connections("tcp")
-    except psutil.AccessDenied:
-        return "another program"
-    for connection in connections:
-        listens = connection.status == psutil.CONN_LISTEN
-        if listens and getattr(connection.laddr, "port", 0) == port:
-            if connection.pid is None:
-                break
-            return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+    with suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                # Without a pid it belongs to another user, whose name is not ours to see.
+                return _describe(connection.pid) if connection.pid else "another user's program"
     return "another program"
+
+
+def _describe(pid: int) -> str:
+    import psutil
+
+    return f"process {pid} ({psutil.Process(pid).name()})"

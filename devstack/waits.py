@@ -93,7 +93,7 @@ def wait_until(
             return
         if isinstance(seen, Hopeless):
             raise DevstackError(
-                f"{what} failed",
+                f"cannot wait for {what}",
                 cause=seen.reason,
                 remedy=seen.remedy or remedy,
                 code=seen.code,

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devstack.config import StackSpec, load
+from devstack.errors import DevstackError, ExitStatus
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DEVSTACK_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(text: str, name: str = "devstack.toml") -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def refused(text: str = "", **chosen: object) -> DevstackError:
+    write(text)
+    with pytest.raises(DevstackError) as caught:
+        load(**chosen)  # type: ignore[arg-type]
+    assert caught.value.code == "CONFIG_INVALID"
+    assert caught.value.exit_status == ExitStatus.USAGE
+    return caught.value
+
+
+def test_no_file_means_the_defaults() -> None:
+    assert load() == StackSpec()
+
+
+def test_the_file_of_this_folder_is_read() -> None:
+    write('name = "ci"\nnodes = 3\ntimeout = 60\n[ports]\nminio = 9100\n')
+    assert load() == StackSpec(name="ci", nodes=3, timeout=60, ports={"minio": 9100})
+
+
+def test_the_users_own_file_counts_where_the_folder_has_none(home: Path) -> None:
+    write('namespace = "mine"', "home/config/config.toml")
+    assert load().namespace == "mine"
+    write('namespace = "theirs"')
+    assert load().namespace == "theirs"
+
+
+def test_a_named_file_is_read_instead() -> None:
+    write('namespace = "here"')
+    assert load(write('namespace = "there"', "other.toml")).namespace == "there"
+
+
+def test_the_command_line_wins_over_the_file() -> None:
+    write('name = "file"\nnodes = 3\n[ports]\nminio = 9100\nconsole = 9101\n')
+    spec = load(name="line", nodes=None, ports={"minio": 9200})
+    assert spec.name == "line"
+    assert spec.nodes == 3
+    assert spec.ports == {"minio": 9200, "console": 9101}
+
+
+def test_three_mistakes_in_one_file_are_all_reported() -> None:
+    error = refused('provder = "kind"\nnodes = 0\nnamespace = "metaflow-of-the-team"\n')
+    assert "devstack.toml" in error.message
+    assert error.cause.startswith("3 mistakes: ")
+    assert "unknown setting 'provder' (did you mean 'provider'?)" in error.cause
+    assert "nodes: 0 is not a number from 1 to 10" in error.cause
+    assert "namespace: 'metaflow-of-the-team' has 20 characters, and 14 is the most" in error.cause
+
+
+def test_a_setting_like_no_other_is_told_what_there_is() -> None:
+    cause = refused("zzz = 1").cause
+    assert "known: context, images, name, namespace" in cause
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('name = "Team A"', "name"),
+        ('name = "-ci"', "name"),
+        (f'name = "{"x" * 31}"', "name"),
+        ("name = 3", "name"),
+        ('provider = "docker"', "auto, kind, context, minikube"),
+        ("provider = []", "provider"),
+        ('namespace = "a.b"', "namespace"),
+        ("namespace = 14", "namespace"),
+        ("nodes = 1.5", "nodes"),
+        ("nodes = true", "nodes"),
+        ('nodes = "3"', "nodes"),
+        ("timeout = 0", "timeout"),
+        ("timeout = nan", "timeout"),
+        ("timeout = inf", "timeout"),
+        ('offline = "yes"', "offline"),
+        ("context = 1", "context"),
+        ("ports = 9000", "ports"),
+        ("[ports]\nminio = 0\nconsole = 65536", "minio = 0, console = 65536"),
+        ('[ports]\nminio = "9000"', "minio = '9000'"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named(text: str, word: str) -> None:
+    assert word in refused(text).cause
+
+
+def test_a_namespace_of_14_characters_is_the_longest() -> None:
+    assert load(namespace="x" * 14).namespace == "x" * 14
+    assert "15 characters" in refused(namespace="x" * 15).cause
+
+
+def test_mistakes_of_the_command_line_are_told_as_such() -> None:
+    error = refused(nodes=99, timeout=-1.0)
+    assert "the command line" in error.message
+    assert error.cause.startswith("2 mistakes: ")
+
+
+def test_a_file_that_is_not_toml_is_told_with_the_place() -> None:
+    assert "line 1" in refused("nodes = = 3").cause
+
+
+def test_a_file_that_is_no_text_is_no_crash() -> None:
+    Path("devstack.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(DevstackError, match="utf-8"):
+        load()
+
+
+def test_a_named_file_that_does_not_exist_is_told() -> None:
+    with pytest.raises(DevstackError, match="there is no such file"):
+        load(Path("nowhere.toml"))

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.waits import Hopeless, Observation, Ready, SystemClock, Waiting, wait_until
+from tests.fakes import FakeClock
+
+
+def script(observations: Iterable[Observation]) -> Callable[[], Observation]:
+    """Return each observation once, and the last one ever after."""
+    left = list(observations)
+    return lambda: left.pop(0) if len(left) > 1 else left[0]
+
+
+def wait(
+    clock: FakeClock,
+    *observations: Observation,
+    timeout: float = 60,
+    note: Callable[[str], None] | None = None,
+) -> None:
+    wait_until(
+        script(observations), what="minio to be ready", timeout=timeout, clock=clock, note=note
+    )
+
+
+def test_what_is_ready_is_not_waited_for() -> None:
+    clock = FakeClock()
+    wait(clock, Ready())
+    assert clock.slept == []
+
+
+def test_it_looks_again_until_ready() -> None:
+    clock = FakeClock()
+    wait(clock, Waiting("no pod yet"), Waiting("pulling"), Ready())
+    assert len(clock.slept) == 2
+
+
+def test_giving_up_names_what_was_waited_for_and_the_last_reason() -> None:
+    clock = FakeClock()
+    with pytest.raises(DevstackError) as caught:
+        wait(clock, Waiting("no pod yet"), Waiting("pod minio-0 is pulling", "last log line"))
+    error = caught.value
+    assert error.message == "gave up waiting for minio to be ready after 60 s"
+    assert error.cause == "pod minio-0 is pulling"
+    assert error.output_tail() == ["last log line"]
+    assert (error.code, error.exit_status) == ("WAIT_TIMEOUT", ExitStatus.TIMEOUT)
+    assert "--timeout" in error.remedy
+
+
+def test_it_never_sleeps_past_the_deadline() -> None:
+    clock = FakeClock()
+    with pytest.raises(DevstackError):
+        wait(clock, Waiting("still"), timeout=0.5)
+    assert sum(clock.slept) == pytest.approx(0.5)
+
+
+def test_no_time_at_all_still_looks_once() -> None:
+    clock = FakeClock()
+    wait(clock, Ready(), timeout=0)
+    with pytest.raises(DevstackError, match="gave up"):
+        wait(clock, Waiting("still"), timeout=0)
+    assert clock.slept == []
+
+
+def test_what_is_ready_only_after_a_slow_look_counts() -> None:
+    clock = FakeClock()
+
+    def slow() -> Observation:
+        clock.sleep(100)
+        return Ready()
+
+    wait_until(slow, what="the API", timeout=60, clock=clock)
+
+
+def test_what_can_never_be_fails_at_once() -> None:
+    clock = FakeClock()
+    hopeless = Hopeless(
+        "pod task-1 asks for 64 CPU, and no node has that", "ask for less", "UNSCHEDULABLE", "event"
+    )
+    with pytest.raises(DevstackError) as caught:
+        wait(clock, hopeless)
+    error = caught.value
+    assert str(error) == f"cannot wait for minio to be ready: {hopeless.reason}"
+    assert (error.remedy, error.code, error.output) == ("ask for less", "UNSCHEDULABLE", "event")
+    assert clock.slept == []
+
+
+def test_a_hopeless_wait_always_has_a_next_step() -> None:
+    with pytest.raises(DevstackError) as caught:
+        wait(FakeClock(), Hopeless("crash loop"))
+    assert caught.value.remedy
+
+
+def test_a_reason_is_told_once_until_it_changes() -> None:
+    told: list[str] = []
+    reasons = ["no pod", "no pod", "pulling", "pulling", "no pod"]
+    wait(FakeClock(), *map(Waiting, reasons), Ready(), note=told.append)
+    assert told == ["no pod", "pulling", "no pod"]
+
+
+def test_the_real_clock_only_goes_forward() -> None:
+    clock = SystemClock()
+    began = clock.now()
+    clock.sleep(0.01)
+    assert clock.now() - began >= 0.01
