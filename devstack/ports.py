@@ -113,7 +113,8 @@ def listener(port: int) -> str | None:
         return None
     with suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+            listens = connection.status == psutil.CONN_LISTEN
+            if listens and getattr(connection.laddr, "port", 0) == port:
                 # Without a pid it belongs to another user, whose name is not ours to see.
                 return _describe(connection.pid) if connection.pid else "another user's program"
     return "another program"
