@@ -6,6 +6,8 @@ what to do next.  Anything else that escapes is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import errno
+import os
 from enum import IntEnum
 
 
@@ -68,3 +70,23 @@ class DevstackError(Exception):
             "remedy": self.remedy,
             "output": self.output_tail(),
         }
+
+
+def disk_full(error: OSError) -> DevstackError | None:
+    """Return the error for a disk, or a user's share of it, without room.
+
+    Args:
+        error: what a write ended with.
+
+    Returns:
+        None where ``error`` is something else.
+    """
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return DevstackError(
+        f"cannot write {error.filename}" if error.filename else "cannot write",
+        cause=os.strerror(error.errno),
+        remedy="free some room, or set DEVSTACK_HOME and DEVSTACK_CACHE to another disk",
+        code="DISK_FULL",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )

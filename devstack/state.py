@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from devstack.errors import DevstackError, ExitStatus
+from devstack.errors import DevstackError, ExitStatus, disk_full
 from devstack.paths import private_folder, state_home
 
 STATE_FILE = "stack.json"
@@ -144,7 +144,7 @@ class StackDir:
         The state goes last: where this is cut short, the stack is still known.
 
         Raises:
-            DevstackError: ``STATE_UNWRITABLE`` where something cannot be removed.
+            DevstackError: ``DISK_FULL`` or ``STATE_UNWRITABLE`` where something cannot be removed.
         """
         if not self.path.exists():
             return
@@ -248,7 +248,8 @@ def _is_state(raw: object) -> bool:
 
 
 def _unwritable(path: Path, error: OSError) -> DevstackError:
-    return DevstackError(
+    error.filename = error.filename or str(path)
+    return disk_full(error) or DevstackError(
         f"cannot write {path}",
         cause=os.strerror(error.errno) if error.errno else str(error),
         remedy="free some room, or set DEVSTACK_HOME to a folder of yours on another disk",

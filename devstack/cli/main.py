@@ -15,7 +15,7 @@ import click
 
 from devstack import __version__
 from devstack.cli.output import Output
-from devstack.errors import DevstackError, ExitStatus
+from devstack.errors import DevstackError, ExitStatus, disk_full
 
 COMMANDS = {
     "up": "Bring the stack up, or make it match its settings again.",
@@ -100,6 +100,12 @@ def _run(output: Output) -> int:
         # The reader of our output went away (`devstack logs | head`).
         sys.stderr.close()
         return 0
+    except OSError as error:
+        full = disk_full(error)
+        if full is None:
+            raise
+        output.fail(full)
+        return int(full.exit_status)
     return status if isinstance(status, int) else 0
 
 

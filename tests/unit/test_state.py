@@ -112,7 +112,7 @@ def test_a_full_disk_leaves_the_old_file_whole(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DevstackError) as caught:
         stack.write(StackState(name="demo", phase="deleting"))
-    assert caught.value.code == "STATE_UNWRITABLE"
+    assert caught.value.code == "DISK_FULL"
     assert "No space left" in caught.value.cause
     assert stack.read() == StackState(name="demo", phase="up")
     assert [path.name for path in stack.path.iterdir()] == [STATE_FILE]
