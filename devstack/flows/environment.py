@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.kube.client import KubeClient
+from devstack.paths import APP
+
+_USER_VARIABLES = ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER")
+"""Where Metaflow looks for the user's name."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,6 @@ class FlowEnvironment:
         namespace: where task pods run.
         kube: looks after the run's pods; the flow itself has its own kubeconfig.
         logs: the folder in which each run's output is kept.
-        unset: variables that the flow must not see.
     """
 
     environment: Mapping[str, str]
@@ -30,11 +32,10 @@ class FlowEnvironment:
     namespace: str
     kube: KubeClient
     logs: Path
-    unset: Sequence[str] = field(default=())
 
     def variables(self) -> dict[str, str]:
         """Return all variables of a flow's process."""
-        inherited = {key: value for key, value in os.environ.items() if key not in self.unset}
+        inherited = dict(os.environ)
         # Metaflow looks up the interpreter of local tasks on PATH.
         path = f"{self.python.parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"
         return {
@@ -47,9 +48,6 @@ class FlowEnvironment:
 
 
 def _user(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return METAFLOW_USER where Metaflow would find no user's name, or refuse root's."""
-    names = (inherited.get(key) for key in ("METAFLOW_USER", "USERNAME", "USER"))
-    if any(name and name != "root" for name in names):
-        return {}
-    name = getpass.getuser()
-    return {"METAFLOW_USER": "devstack" if name == "root" else name}
+    """Return METAFLOW_USER where Metaflow would find no name; it does not take root's."""
+    names = (inherited.get(key) for key in _USER_VARIABLES)
+    return {} if any(name and name != "root" for name in names) else {"METAFLOW_USER": APP}

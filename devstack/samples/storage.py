@@ -25,9 +25,7 @@ MEBIBYTE = 1024 * 1024
 class StorageFlow(FlowSpec):
     """Leaves a note on a volume, and uses memory in two ways."""
 
-    @kubernetes(
-        cpu=0.2, memory=256, disk=512, persistent_volume_claims={"devstack-sample": VOLUME}
-    )
+    @kubernetes(cpu=0.2, memory=256, disk=512, persistent_volume_claims={"devstack-sample": VOLUME})
     @step
     def start(self):
         """Write a note to the volume."""
@@ -37,9 +35,7 @@ class StorageFlow(FlowSpec):
         Path(self.path).write_text(self.note)
         self.next(self.read)
 
-    @kubernetes(
-        cpu=0.2, memory=256, disk=512, persistent_volume_claims={"devstack-sample": VOLUME}
-    )
+    @kubernetes(cpu=0.2, memory=256, disk=512, persistent_volume_claims={"devstack-sample": VOLUME})
     @step
     def read(self):
         """Read the note in another pod, and take it off the volume."""
@@ -48,9 +44,7 @@ class StorageFlow(FlowSpec):
         Path(self.path).unlink()
         self.next(self.memory)
 
-    @kubernetes(
-        cpu=0.2, memory=384, disk=512, use_tmpfs=True, tmpfs_size=64, shared_memory=48
-    )
+    @kubernetes(cpu=0.2, memory=384, disk=512, use_tmpfs=True, tmpfs_size=64, shared_memory=48)
     @step
     def memory(self):
         """Use both kinds of memory as a disk."""

@@ -1,0 +1,215 @@
+"""``devstack run``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from devstack.cli.options import pass_output, stack_options, verbose_option
+from devstack.cli.output import Output
+from devstack.config import load
+from devstack.errors import DevstackError, ExitStatus
+
+if TYPE_CHECKING:
+    from devstack.flows.environment import FlowEnvironment
+    from devstack.flows.source import FlowSource
+    from devstack.flows.suite import SampleOutcome
+    from devstack.samples.catalogue import Sample
+
+BEHIND_DASHES = "devstack.flow-arguments"
+
+
+class FlowCommand(click.Command):
+    """A command that hands on what stands behind ``--``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words behind ``--`` apart from our own."""
+        own = args
+        if "--" in args:
+            dashes = args.index("--")
+            own = args[:dashes]
+            ctx.meta[BEHIND_DASHES] = args[dashes + 1 :]
+        return super().parse_args(ctx, own)
+
+
+def _complete_samples(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[Any]:
+    from click.shell_completion import CompletionItem
+
+    from devstack.samples.catalogue import SAMPLES
+
+    found = [
+        CompletionItem(sample.name, help=sample.shows)
+        for sample in SAMPLES
+        if sample.name.startswith(incomplete)
+    ]
+    return [*found, CompletionItem(incomplete, type="file")]
+
+
+@click.command(
+    "run",
+    cls=FlowCommand,
+    epilog="Examples: devstack run hello parallel | devstack run my_flow.py -- --n 3",
+    options_metavar="[OPTIONS]",
+)
+@click.argument("words", nargs=-1, metavar="[FLOW]...", shell_complete=_complete_samples)
+@click.option("--sample", "named", multiple=True, metavar="NAME", help="A sample flow, by name.")
+@click.option("--list", "listing", is_flag=True, help="List the sample flows, and stop.")
+@click.option("--local", is_flag=True, help="Do not add --with kubernetes to flows of your own.")
+@click.option(
+    "-j", "--at-once", type=click.IntRange(1, 16), default=2, help="Samples at once.  [default: 2]"
+)
+@click.option(
+    "--timeout", type=float, metavar="SECONDS", help="Stop a flow that takes longer than this."
+)
+@verbose_option
+@stack_options
+@pass_output
+def command(
+    output: Output,
+    words: tuple[str, ...],
+    named: tuple[str, ...],
+    listing: bool,
+    local: bool,
+    at_once: int,
+    timeout: float | None,
+    config_file: Path | None,
+    **chosen: Any,
+) -> int:
+    """Run sample flows, or your own, on the stack.
+
+    FLOW is a sample's name or a Python file. Without any, all samples run and
+    their results are checked. What follows `--` goes to the flow: its
+    parameters, and Metaflow's own options. Steps that do not name a platform
+    themselves run on the cluster.
+    """
+    from devstack.flows.target import find_targets
+
+    if listing:
+        return _list_samples(output)
+    targets = find_targets(words, named)
+    arguments: list[str] = click.get_current_context().meta.get(BEHIND_DASHES, [])
+    sources = list(targets.sources)
+    samples = list(targets.samples)
+    if arguments:
+        sources, samples = _with_arguments(sources, samples), []
+    env = _environment(load(config_file, **chosen))
+    for source in sources:
+        _run_source(output, source, arguments, env, local=local, timeout=timeout)
+    if samples:
+        _run_samples(output, samples, env, at_once, timeout)
+    output.finish()
+    return int(ExitStatus.OK)
+
+
+def _with_arguments(sources: list[FlowSource], samples: list[Sample]) -> list[FlowSource]:
+    """Return the one flow that arguments are for; a sample is then run as a flow of the user's."""
+    from devstack.flows.source import read_source
+
+    flows = [*sources, *(read_source(sample.file) for sample in samples)]
+    if len(flows) != 1:
+        raise click.UsageError("what stands behind `--` goes to one flow; name just one")
+    return flows
+
+
+def _list_samples(output: Output) -> int:
+    from devstack.samples.catalogue import SAMPLES
+
+    output.data(samples=[{"name": each.name, "shows": each.shows} for each in SAMPLES])
+    for sample in SAMPLES:
+        output.text(f"{sample.name:<12} {sample.shows}")
+    output.finish()
+    return int(ExitStatus.OK)
+
+
+def _environment(spec: Any) -> FlowEnvironment:
+    from devstack.flows.environment import FlowEnvironment
+    from devstack.plan.access import UNSET, build_environment
+    from devstack.plan.stack import open_stack, require_up
+
+    stack = open_stack(spec)
+    require_up(stack)
+    for variable in UNSET:
+        os.environ.pop(variable, None)
+    return FlowEnvironment(
+        environment=build_environment(stack),
+        python=Path(sys.executable),
+        namespace=stack.state.namespace,
+        kube=stack.kube(),
+        logs=stack.dir.logs,
+    )
+
+
+def _run_source(
+    output: Output,
+    source: FlowSource,
+    arguments: list[str],
+    env: FlowEnvironment,
+    *,
+    local: bool,
+    timeout: float | None,
+) -> None:
+    from devstack.cli.run_display import StatusLine
+    from devstack.flows.failure import failure_of
+    from devstack.flows.run import FlowCall, run_flow
+
+    with StatusLine(output) as display:
+        call = FlowCall(
+            source,
+            arguments,
+            local=local,
+            timeout=timeout,
+            on_line=display.line,
+            note=display.note,
+        )
+        result = run_flow(call, env)
+    output.data(**result.as_dict())
+    if not result.ok:
+        raise failure_of(result)
+    output.text(f"\n{result.pathspec} succeeded in {result.timing.total:.1f} s")
+
+
+def _run_samples(
+    output: Output,
+    samples: list[Sample],
+    env: FlowEnvironment,
+    at_once: int,
+    timeout: float | None,
+) -> None:
+    from devstack.cli.run_display import choose_audience, show_table
+    from devstack.flows.suite import SAMPLE_SECONDS, Suite
+    from devstack.process import SubprocessRunner
+
+    with choose_audience(output, samples) as audience:
+        suite = Suite(env, SubprocessRunner(), audience, timeout or SAMPLE_SECONDS)
+        outcomes = suite.run(samples, at_once)
+    output.data(samples=[outcome.as_dict() for outcome in outcomes])
+    show_table(output, outcomes)
+    _raise_failures(output, outcomes)
+
+
+def _raise_failures(output: Output, outcomes: list[SampleOutcome]) -> None:
+    if len(outcomes) == 1 and outcomes[0].error:
+        # On its own, a sample shows what a flow of the user's would show.
+        raise outcomes[0].error
+    failed = [outcome for outcome in outcomes if not outcome.ok]
+    if not failed:
+        return
+    for outcome in failed:
+        output.text(f"\n{outcome.sample.name}:")
+        for wrong in outcome.wrong:
+            output.text(f"  {wrong}")
+        for line in outcome.error.output_tail() if outcome.error else []:
+            output.text(f"  | {line}")
+    names = ", ".join(outcome.sample.name for outcome in failed)
+    raise DevstackError(
+        f"{len(failed)} of {len(outcomes)} samples failed: {names}",
+        remedy=f"devstack run {failed[0].sample.name}",
+        code="SAMPLES_FAILED",
+        exit_status=ExitStatus.FLOW_FAILED,
+    )

@@ -1,0 +1,72 @@
+"""The report of a run that failed."""
+
+from __future__ import annotations
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.flows.result import FlowResult
+
+LOG_LINES = 12
+"""How many lines of a log a report quotes."""
+
+
+def failure_of(result: FlowResult) -> DevstackError:
+    """Return the error for a run that did not succeed.
+
+    It quotes the end of the failed pod's log, or of the flow's own output where
+    no pod failed.
+    """
+    if result.trouble:
+        return _stopped(result)
+    if not result.run_id and result.returncode == 0:
+        return _no_flow(result)
+    return DevstackError(
+        f"flow {result.flow or result.name} failed",
+        cause=_cause(result),
+        remedy=f"all of its output is in {result.log}",
+        code="FLOW_FAILED",
+        exit_status=ExitStatus.FLOW_FAILED,
+        output="\n".join(_tail(result)),
+    )
+
+
+def _stopped(result: FlowResult) -> DevstackError:
+    trouble = result.trouble
+    assert trouble is not None
+    return DevstackError(
+        f"flow {result.flow or result.name} was stopped",
+        cause=trouble.reason,
+        remedy=trouble.remedy or f"all of its output is in {result.log}",
+        code=trouble.code,
+        exit_status=ExitStatus.FLOW_FAILED,
+        output=trouble.output,
+    )
+
+
+def _no_flow(result: FlowResult) -> DevstackError:
+    return DevstackError(
+        f"cannot run {result.name}",
+        cause="the file was run, and no flow started",
+        remedy="end it with `if __name__ == '__main__': MyFlow()`, MyFlow being the flow's class",
+        code="FLOW_NOT_STARTED",
+        exit_status=ExitStatus.USAGE,
+        output="\n".join(result.output),
+    )
+
+
+def _cause(result: FlowResult) -> str:
+    if not result.run_id:
+        return f"it did not start; its process ended with status {result.returncode}"
+    failed = result.failed
+    if not failed:
+        return f"run {result.run_id} ended with status {result.returncode}"
+    last = failed[-1]
+    reasons = {pod.name: pod.reason for pod in result.pods}
+    why = reasons.get(last.pod, "")
+    told = f" ({why})" if why not in ("", "Error") else ""
+    return f"step {last.step} of run {result.run_id} failed in pod {last.pod}{told}"
+
+
+def _tail(result: FlowResult) -> list[str]:
+    if result.failed and result.failed[-1].lines:
+        return list(result.failed[-1].lines[-LOG_LINES:])
+    return list(result.output[-LOG_LINES:])

@@ -1,0 +1,117 @@
+"""The pods of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from devstack.kube.client import KubeClient, Object
+
+TASK_LABELS = "app.kubernetes.io/part-of=metaflow"
+"""Metaflow's own label on its Jobs, JobSets and pods."""
+
+_JOBSET = "jobset.sigs.k8s.io/jobset-name"
+
+
+@dataclass(frozen=True)
+class TaskPod:
+    """One pod of a run, as it was last seen.
+
+    Attributes:
+        name: the pod's name.
+        step: the step that it runs.
+        attempt: 0 for the first attempt of a task.
+        jobset: the JobSet that it belongs to, or nothing.
+        phase: Kubernetes' word: Pending, Running, Succeeded, Failed.
+        reason: why it ended, where Kubernetes says so: Error, OOMKilled.
+        cpu: the cpu that it asks for, as Kubernetes writes it: ``200m``.
+        deadline_seconds: after how many seconds Kubernetes ends it.
+        created: when it was created, seconds since the epoch.
+        started: when its container started; None before that.
+        ended: when its container ended; None before that.
+    """
+
+    name: str
+    step: str
+    attempt: int
+    jobset: str
+    phase: str
+    reason: str
+    cpu: str
+    deadline_seconds: int
+    created: float
+    started: float | None
+    ended: float | None
+
+    @property
+    def seconds(self) -> float:
+        """How long its container ran; 0 where it has not ended."""
+        if self.started is None or self.ended is None:
+            return 0.0
+        return self.ended - self.started
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the pod as a check reads it."""
+        return {
+            "name": self.name,
+            "step": self.step,
+            "attempt": self.attempt,
+            "jobset": self.jobset,
+            "phase": self.phase,
+            "reason": self.reason,
+            "cpu": self.cpu,
+            "deadline_seconds": self.deadline_seconds,
+            "seconds": self.seconds,
+        }
+
+
+def is_of_run(item: Object, run_id: str) -> bool:
+    """True for an object that Metaflow made for a run."""
+    annotations = item["metadata"].get("annotations") or {}
+    return bool(run_id) and annotations.get("metaflow/run_id") == run_id
+
+
+def list_pods(kube: KubeClient, namespace: str, run_id: str) -> list[Object]:
+    """Return the pods of a run, as the API has them."""
+    pods = kube.list_objects("v1", "Pod", namespace, labels=TASK_LABELS)
+    return [pod for pod in pods if is_of_run(pod, run_id)]
+
+
+def describe_pods(pods: Iterable[Object]) -> list[TaskPod]:
+    """Return the pods in the order of their creation."""
+    return sorted((describe_pod(pod) for pod in pods), key=lambda pod: (pod.created, pod.name))
+
+
+def describe_pod(pod: Object) -> TaskPod:
+    """Return what there is to say of a task's pod."""
+    metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status", {})
+    annotations = metadata.get("annotations") or {}
+    container = spec["containers"][0]
+    state = _state(status)
+    ended = state.get("terminated") or {}
+    begun = ended or state.get("running") or {}
+    return TaskPod(
+        name=metadata["name"],
+        step=annotations.get("metaflow/step_name", ""),
+        attempt=int(annotations.get("metaflow/attempt", 0)),
+        jobset=metadata.get("labels", {}).get(_JOBSET, ""),
+        phase=status.get("phase", "Pending"),
+        reason=status.get("reason") or ended.get("reason", ""),
+        cpu=container.get("resources", {}).get("requests", {}).get("cpu", ""),
+        deadline_seconds=spec.get("activeDeadlineSeconds", 0),
+        created=_seconds(metadata["creationTimestamp"]) or 0.0,
+        started=_seconds(begun.get("startedAt")),
+        ended=_seconds(ended.get("finishedAt")),
+    )
+
+
+def _state(status: dict[str, Any]) -> dict[str, Any]:
+    statuses = status.get("containerStatuses") or [{}]
+    state: dict[str, Any] = statuses[0].get("state", {})
+    return state
+
+
+def _seconds(stamp: str | None) -> float | None:
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() if stamp else None

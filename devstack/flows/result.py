@@ -1,0 +1,74 @@
+"""How a run ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from devstack.flows.pods import TaskPod
+from devstack.flows.timing import Timing
+from devstack.waits import Hopeless
+
+
+@dataclass(frozen=True)
+class PodLog:
+    """The end of a failed pod's log."""
+
+    pod: str
+    step: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FlowResult:
+    """A run that is over.
+
+    Attributes:
+        name: the flow's file, without its ending.
+        flow: the flow's class, as Metaflow calls it; empty where none started.
+        run_id: the run's id; empty where none started.
+        returncode: the status that the flow's process ended with.
+        trouble: why devstack stopped the run, where it did.
+        timing: where the time went.
+        pods: the run's pods.
+        output: the last lines that the flow printed.
+        failed: the ends of the failed pods' logs.
+        log: the file with all that the flow printed.
+    """
+
+    name: str
+    flow: str
+    run_id: str
+    returncode: int
+    trouble: Hopeless | None
+    timing: Timing
+    pods: Sequence[TaskPod]
+    output: Sequence[str]
+    failed: Sequence[PodLog] = field(default=())
+    log: Path = Path()
+
+    @property
+    def ok(self) -> bool:
+        """True where the flow ran, and succeeded."""
+        return self.returncode == 0 and self.trouble is None and bool(self.run_id)
+
+    @property
+    def pathspec(self) -> str:
+        """The run as Metaflow's client names it: ``HelloFlow/1795261754359845``."""
+        return f"{self.flow}/{self.run_id}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the run as it stands in the JSON envelope."""
+        return {
+            "flow": self.flow,
+            "run_id": self.run_id,
+            "status": self.returncode,
+            "seconds": round(self.timing.total, 2),
+            "running_seconds": round(self.timing.running, 2),
+            "waiting_seconds": round(self.timing.waiting, 2),
+            "overhead_seconds": round(self.timing.overhead, 2),
+            "pods": [pod.as_dict() for pod in self.pods],
+            "log": str(self.log),
+        }

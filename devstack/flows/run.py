@@ -1,0 +1,219 @@
+"""Running one flow on the stack, from its start to the end of its last pod."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from devstack.flows.command import build_command
+from devstack.flows.environment import FlowEnvironment
+from devstack.flows.leftovers import end_leftovers
+from devstack.flows.pods import TaskPod, describe_pod, describe_pods, list_pods
+from devstack.flows.process import FlowProcess
+from devstack.flows.result import FlowResult, PodLog
+from devstack.flows.source import FlowSource
+from devstack.flows.timing import measure
+from devstack.flows.trouble import TroubleWatch
+from devstack.kube.api_errors import ApiError, UnreachableError
+from devstack.kube.client import Object
+from devstack.paths import private_folder
+from devstack.waits import Clock, Hopeless, SystemClock, Waiting
+
+LOOK_SECONDS = 1.0
+"""How often a run's pods are looked at."""
+
+TAIL_LINES = 25
+"""How much of a flow's output, and of a failed pod's log, is kept for a report."""
+
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ ")
+
+
+def ignore(_text: str) -> None:
+    """Take no notice of a line."""
+
+
+@dataclass(frozen=True)
+class FlowCall:
+    """What to run, and who is told of it.
+
+    Attributes:
+        source: the flow.
+        arguments: its parameters, and Metaflow's own options.
+        local: True to leave steps on this machine that do not name a platform.
+        timeout: seconds after which the run is stopped; None for no limit.
+        on_line: told each line of the flow's output.
+        note: told what the run is doing now.
+        stop: set from elsewhere to interrupt the run.
+    """
+
+    source: FlowSource
+    arguments: Sequence[str] = ()
+    local: bool = False
+    timeout: float | None = None
+    on_line: Callable[[str], None] = ignore
+    note: Callable[[str], None] = ignore
+    stop: Event = field(default_factory=Event)
+
+
+def run_flow(call: FlowCall, env: FlowEnvironment, clock: Clock | None = None) -> FlowResult:
+    """Run a flow to its end; whatever happens, none of its pods is left running.
+
+    Args:
+        call: the flow, its arguments, and who is told.
+        env: the stack.
+        clock: tells the time.
+
+    Returns:
+        How it ended, whether well or not.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted, and is stopped.
+    """
+    with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
+        return _Run(call, env, clock or SystemClock(), Path(folder) / "run.json").to_its_end()
+
+
+class _Run:
+    """One run under way."""
+
+    def __init__(self, call: FlowCall, env: FlowEnvironment, clock: Clock, identity: Path) -> None:
+        self._call = call
+        self._env = env
+        self._clock = clock
+        self._identity = identity
+        self._watch = TroubleWatch(env.kube, env.namespace, clock)
+        self._output: deque[str] = deque(maxlen=TAIL_LINES)
+        began = time.strftime("%Y%m%d-%H%M%S")
+        self._log = private_folder(env.logs) / f"{call.source.name}-{began}-{os.getpid()}.log"
+        self._flow = self._run_id = ""
+
+    def to_its_end(self) -> FlowResult:
+        """Start the flow, watch it, and clean up behind it."""
+        began = self._clock.now()
+        process = FlowProcess(self._argv(), self._env.variables(), self._log, self._take_line)
+        try:
+            trouble = self._follow(process, began)
+        except BaseException:
+            self._call.note("stopping the flow and its pods")
+            self._stop(process)
+            raise
+        if trouble:
+            self._call.note(trouble.reason)
+            self._stop(process)
+        returncode = process.finish()
+        total = self._clock.now() - began
+        self._identify()
+        return self._result(returncode, trouble, total)
+
+    def _argv(self) -> list[str]:
+        return build_command(
+            self._env.python,
+            self._call.source,
+            self._call.arguments,
+            identity=self._identity,
+            local=self._call.local,
+        )
+
+    def _follow(self, process: FlowProcess, began: float) -> Hopeless | None:
+        """Watch until the flow ends; return why it has to be stopped, if it has."""
+        while not process.wait(LOOK_SECONDS):
+            if self._call.stop.is_set():
+                raise KeyboardInterrupt
+            limit = self._call.timeout
+            if limit is not None and self._clock.now() - began > limit:
+                return Hopeless(
+                    f"the flow did not end within {limit:.0f} s",
+                    remedy="look at its log, or give it more time with --timeout",
+                    code="FLOW_TIMEOUT",
+                )
+            trouble = self._look()
+            if trouble:
+                return trouble
+        return None
+
+    def _look(self) -> Hopeless | None:
+        self._identify()
+        if not self._run_id:
+            return None
+        try:
+            pods = list_pods(self._env.kube, self._env.namespace, self._run_id)
+            seen = self._watch.look(self._run_id, pods)
+        except (ApiError, UnreachableError) as away:
+            # The flow may well outlive it; if it does not, it says so itself.
+            self._call.note(str(away))
+            return None
+        if isinstance(seen, Hopeless):
+            return seen
+        self._call.note(_doing(pods, seen.reason if isinstance(seen, Waiting) else ""))
+        return None
+
+    def _identify(self) -> None:
+        if self._run_id:
+            return
+        try:
+            known = json.loads(self._identity.read_text())
+        except (FileNotFoundError, ValueError):  # not written yet, or being written
+            return
+        self._flow, self._run_id = known["flow_name"], str(known["run_id"])
+
+    def _take_line(self, line: str) -> None:
+        if line.strip():
+            self._output.append(line)
+        self._call.on_line(line)
+
+    def _stop(self, process: FlowProcess) -> None:
+        process.stop()
+        self._identify()
+        self._end_leftovers()
+
+    def _end_leftovers(self) -> None:
+        for ended in end_leftovers(self._env.kube, self._env.namespace, self._run_id, self._clock):
+            self._call.note(f"ended {ended}")
+
+    def _result(self, returncode: int, trouble: Hopeless | None, total: float) -> FlowResult:
+        pods = list_pods(self._env.kube, self._env.namespace, self._run_id)
+        failed = [pod for pod in pods if pod.get("status", {}).get("phase") == "Failed"]
+        logs = tuple(self._pod_log(pod) for pod in failed) if returncode else ()
+        if returncode and not trouble:
+            self._end_leftovers()
+        described = describe_pods(pods)
+        return FlowResult(
+            name=self._call.source.name,
+            flow=self._flow,
+            run_id=self._run_id,
+            returncode=returncode,
+            trouble=trouble,
+            timing=measure(total, described),
+            pods=described,
+            output=[_STAMP.sub("", line) for line in self._output],
+            failed=logs,
+            log=self._log,
+        )
+
+    def _pod_log(self, pod: Object) -> PodLog:
+        task: TaskPod = describe_pod(pod)
+        try:
+            text = self._env.kube.logs(task.name, self._env.namespace, tail=TAIL_LINES)
+        except ApiError as gone:
+            text = gone.detail
+        lines = tuple(line.rstrip() for line in text.splitlines() if line.strip())
+        return PodLog(task.name, task.step, lines)
+
+
+def _doing(pods: Sequence[Object], reason: str) -> str:
+    """Return what a run does now, in one line."""
+    if reason:
+        return reason
+    running = [describe_pod(pod) for pod in pods if pod.get("status", {}).get("phase") == "Running"]
+    if not running:
+        return "no pod is running"
+    steps = " and ".join(sorted({pod.step for pod in running}))
+    return f"{steps}: {len(running)} pod{'s' if len(running) > 1 else ''} running"

@@ -1,0 +1,64 @@
+"""What the words of `devstack run` mean: sample flows, or files of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack.flows.source import FlowSource, read_source, unknown_flow
+from devstack.samples.catalogue import SAMPLES, Sample, find_sample
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What is to be run.
+
+    Attributes:
+        samples: sample flows, to be verified.
+        sources: flows of the user's own.
+    """
+
+    samples: tuple[Sample, ...]
+    sources: tuple[FlowSource, ...]
+
+
+def find_targets(words: Sequence[str], named: Sequence[str] = ()) -> Targets:
+    """Return what the words name; all samples where there are none.
+
+    Args:
+        words: names of samples, or paths of files.
+        named: names of samples alone.
+
+    Raises:
+        DevstackError: ``FLOW_UNKNOWN``, or a file that cannot be run.
+    """
+    samples = [_sample(name) for name in named]
+    sources = []
+    for word in words:
+        sample = find_sample(word)
+        if sample:
+            samples.append(sample)
+        elif _is_path(word):
+            sources.append(read_source(Path(word)))
+        else:
+            raise _unknown(word)
+    if not samples and not sources:
+        samples = list(SAMPLES)
+    return Targets(tuple(dict.fromkeys(samples)), tuple(sources))
+
+
+def _sample(name: str) -> Sample:
+    sample = find_sample(name)
+    if sample is None:
+        raise _unknown(name)
+    return sample
+
+
+def _unknown(word: str) -> Exception:
+    nearby = [path.name for path in sorted(Path().glob("*.py"))]
+    return unknown_flow(word, [sample.name for sample in SAMPLES] + nearby)
+
+
+def _is_path(word: str) -> bool:
+    return word.endswith(".py") or "/" in word or Path(word).is_file()

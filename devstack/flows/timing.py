@@ -1,0 +1,51 @@
+"""Where a run's time went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from devstack.flows.pods import TaskPod
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The seconds of a run; the last three add up to the first.
+
+    Attributes:
+        total: from the start of the flow's process to its end.
+        running: at least one pod of the run was running.
+        waiting: none was running, but at least one waited for its container:
+            Kubernetes' share.
+        overhead: there was no pod to wait for: Metaflow's own share.
+    """
+
+    total: float
+    running: float
+    waiting: float
+
+    @property
+    def overhead(self) -> float:
+        """Metaflow's own share."""
+        return max(0.0, self.total - self.running - self.waiting)
+
+
+def measure(total: float, pods: Sequence[TaskPod]) -> Timing:
+    """Return where the time went.
+
+    Args:
+        total: seconds from the start of the flow's process to its end.
+        pods: all pods of the run; Kubernetes keeps their times in whole seconds.
+    """
+    running = _covered((pod.started, pod.ended) for pod in pods)
+    there = _covered((pod.created, pod.ended) for pod in pods)
+    return Timing(total, running, max(0.0, there - running))
+
+
+def _covered(spans: Iterable[tuple[float | None, float | None]]) -> float:
+    """Return how many seconds the spans cover together."""
+    covered, reached = 0.0, float("-inf")
+    for begin, end in sorted((b, e) for b, e in spans if b is not None and e is not None):
+        covered += max(0.0, end - max(begin, reached))
+        reached = max(reached, end)
+    return covered

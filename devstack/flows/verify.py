@@ -1,0 +1,80 @@
+"""Checking what a sample's run left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from devstack.errors import DevstackError
+from devstack.flows.environment import FlowEnvironment
+from devstack.flows.result import FlowResult
+from devstack.process import Runner
+from devstack.samples.catalogue import Sample
+
+CHECK_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: the claim.
+        ok: True where it holds.
+        saw: what was seen instead.
+    """
+
+    what: str
+    ok: bool
+    saw: str = ""
+
+
+def verify(
+    sample: Sample, result: FlowResult, env: FlowEnvironment, runner: Runner
+) -> list[Finding]:
+    """Check a run's results through Metaflow's client.
+
+    Args:
+        sample: tells which check to run.
+        result: the run.
+        env: the stack.
+        runner: runs the check, in a process of its own: Metaflow reads its
+            settings when it is imported.
+
+    Returns:
+        What was looked at; one finding at least.
+    """
+    module = "devstack.samples.checks"
+    pods = json.dumps([pod.as_dict() for pod in result.pods])
+    done = runner.run(
+        [str(env.python), "-m", module, sample.name, result.pathspec],
+        input=pods,
+        env=env.variables(),
+        timeout=CHECK_SECONDS,
+        check=False,
+    )
+    try:
+        return _read(done.stdout)
+    except ValueError:
+        last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
+        return [Finding("the results can be read", ok=False, saw=last)]
+
+
+def failures(findings: Sequence[Finding]) -> list[str]:
+    """Return what was not as it should be, one sentence each."""
+    return [f"{each.what}: {each.saw}" for each in findings if not each.ok]
+
+
+def check_report(sample: Sample, error: DevstackError) -> Finding:
+    """Check that a failure on purpose was reported as it should be."""
+    told = "\n".join(error.output_tail())
+    ok = error.code == "FLOW_FAILED" and sample.fails_saying in told
+    return Finding("the failure is reported with the pod's last words", ok, "" if ok else told)
+
+
+def _read(text: str) -> list[Finding]:
+    findings = [Finding(**each) for each in json.loads(text)]
+    if not findings:
+        raise ValueError("a check that looks at nothing")
+    return findings
