@@ -11,7 +11,7 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class StackSpec:
         timeout: seconds any single wait may take.
         ports: host ports wanted, by name; others are chosen.
         offline: True where nothing may be fetched.
+        given: the settings that the user named; the others are defaults, and
+            give way to what a stack was brought up with.
     """
 
     name: str = "devstack"
@@ -52,6 +54,7 @@ class StackSpec:
     timeout: float = 300.0
     ports: Mapping[str, int] = field(default_factory=dict)
     offline: bool = False
+    given: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def load(file: Path | None = None, **chosen: Any) -> StackSpec:
@@ -74,7 +77,8 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
     if mistakes:
         raise _invalid("the command line", mistakes)
     ports = {**settings.get("ports", {}), **given.get("ports", {})}
-    return replace(StackSpec(), **{**settings, **given, "ports": ports})
+    named = {**settings, **given}
+    return replace(StackSpec(), **{**named, "ports": ports, "given": frozenset(named)})
 
 
 def _usual_file() -> Path | None:
@@ -110,7 +114,7 @@ def _invalid(where: str, mistakes: list[str]) -> DevstackError:
 
 def _mistakes(settings: Mapping[str, Any]) -> list[str]:
     found = []
-    known = {f.name for f in fields(StackSpec)}
+    known = set(_CHECKS)
     for key, value in settings.items():
         if key not in known:
             found.append(f"unknown setting {key!r}{_nearest(key, known)}")

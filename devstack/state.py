@@ -39,6 +39,8 @@ class StackState:
         images: image reference by catalogue name, as they were brought up.
         loaded: the images that the nodes were given, by catalogue name.
         prepared: services whose one-time work (a bucket made) is behind them.
+        cluster: fingerprint of the cluster that ``loaded`` and ``prepared``
+            tell of; of another one they tell nothing.
         phase: "creating", "up" or "deleting"; tells what an interrupted
             command was doing.
     """
@@ -53,6 +55,7 @@ class StackState:
     images: dict[str, str] = field(default_factory=dict)
     loaded: dict[str, str] = field(default_factory=dict)
     prepared: list[str] = field(default_factory=list)
+    cluster: str = ""
     phase: str = "creating"
 
     def credential(self, name: str, length: int = 24) -> str:

@@ -11,7 +11,7 @@ from devstack.waits import Hopeless, Waiting
 
 
 def _phase(patient: Patient) -> list[Finding]:
-    if patient.state is None or patient.up:
+    if patient.state is None or patient.up or patient.dir.holder() is not None:
         return []
     doing, command = ("down", "down") if patient.state.phase == "deleting" else ("up", "up")
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from devstack.config import StackSpec
@@ -126,17 +126,26 @@ def open_stack(
     runner: Runner | None = None,
     clock: Clock | None = None,
 ) -> Stack:
-    """Return the stack called ``spec.name``, whether it is up or not."""
+    """Return the stack called ``spec.name``, whether it is up or not.
+
+    What the user did not name is as the stack was brought up, not a default.
+    """
     directory = StackDir(spec.name)
-    state = directory.read() or StackState(name=spec.name, namespace=spec.namespace)
+    known = directory.read()
     return Stack(
-        spec=spec,
+        spec=_as_remembered(spec, known) if known else spec,
         dir=directory,
-        state=state,
+        state=known or StackState(name=spec.name, namespace=spec.namespace),
         runner=runner or SubprocessRunner(),
         clock=clock or SystemClock(),
         progress=progress or Silent(),
     )
+
+
+def _as_remembered(spec: StackSpec, state: StackState) -> StackSpec:
+    lasting = ("provider", "context", "namespace", "nodes")
+    kept = {name: getattr(state, name) for name in lasting if name not in spec.given}
+    return replace(spec, **{name: value for name, value in kept.items() if value})
 
 
 def require_up(stack: Stack) -> None:

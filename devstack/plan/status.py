@@ -66,8 +66,7 @@ def look(stack: Stack) -> StackStatus:
         return StackStatus(name, "", "absent", f"there is no stack {name!r}")
     provider = stack.provider.name
     if stack.state.phase != "up":
-        detail = f"an earlier command was interrupted while {stack.state.phase} it"
-        return StackStatus(name, provider, stack.state.phase, detail)
+        return StackStatus(name, provider, stack.state.phase, _unfinished(stack))
     try:
         kube = stack.kube(timeout=API_SECONDS)
         kube.readyz()
@@ -86,6 +85,13 @@ def look(stack: Stack) -> StackStatus:
         dict(collect_outputs(stack).urls),
         str(stack.dir.path),
     )
+
+
+def _unfinished(stack: Stack) -> str:
+    holder = stack.dir.holder()
+    if holder is not None:
+        return f"process {holder} is at work on it"
+    return f"an earlier command was interrupted while {stack.state.phase} it"
 
 
 def _look_at(stack: Stack, service: Service, ctx: ServiceContext) -> ServiceStatus:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.apply import apply_all, differing
@@ -27,6 +29,9 @@ def up(stack: Stack) -> list[str]:
         # Another `up` may have written while this one waited for its turn.
         stack.state = stack.dir.read() or stack.state
         _require_same(stack)
+        if stack.state.phase == "deleting":
+            stack.state.phase = "creating"
+            stack.save()
         changed = perform(build_steps(stack), stack.progress)
         if stack.state.phase != "up":
             stack.state.phase = "up"
@@ -102,7 +107,7 @@ class _Cluster:
 
     def _ask(self) -> bool:
         stack = self._stack
-        if stack.state.phase != "up" or not stack.dir.admin_kubeconfig.exists():
+        if stack.state.phase != "up" or stack.state.cluster != _fingerprint(_text(stack)):
             return False
         try:
             stack.kube().readyz()
@@ -113,13 +118,18 @@ class _Cluster:
     def ensure(self) -> None:
         """Let the provider make or heal the cluster; forget what a lost one held."""
         stack = self._stack
-        before = _text(stack)
         kubeconfig = stack.provider.ensure(stack.cluster)
-        if kubeconfig != before:
+        stack.dir.write_file(stack.dir.admin_kubeconfig.name, kubeconfig)
+        if stack.state.cluster != _fingerprint(kubeconfig):
             stack.state.prepared, stack.state.loaded = [], {}
             stack.dir.kubeconfig.unlink(missing_ok=True)
-        stack.save()
-        stack.dir.write_file(stack.dir.admin_kubeconfig.name, kubeconfig)
+            stack.state.cluster = _fingerprint(kubeconfig)
+            stack.save()
+
+
+def _fingerprint(kubeconfig: str) -> str:
+    """Tell clusters apart: each has certificates of its own."""
+    return hashlib.sha256(kubeconfig.encode()).hexdigest()[:16]
 
 
 def _text(stack: Stack) -> str:
@@ -144,8 +154,10 @@ def _require_same(stack: Stack) -> None:
     for setting, (has, wants) in wanted.items():
         if has and has != wants:
             raise _fixed(spec, setting, has, wants)
+    # Until there is a cluster that maps them, ports can still be chosen anew.
+    mapped = state.ports if stack.dir.admin_kubeconfig.exists() else {}
     for name, port in spec.ports.items():
-        if state.ports.get(name, port) != port:
+        if mapped.get(name, port) != port:
             raise _fixed(spec, f"port {name}", state.ports[name], port)
 
 
@@ -160,7 +172,9 @@ def _fixed(spec: StackSpec, setting: str, has: object, wants: object) -> Devstac
 
 
 def _settled(stack: Stack) -> bool:
-    return stack.dir.exists() and set(stack.state.ports) == set(stack.port_names)
+    chosen, wanted = stack.state.ports, stack.spec.ports
+    as_wanted = all(chosen.get(name) == port for name, port in wanted.items())
+    return stack.dir.exists() and set(chosen) == set(stack.port_names) and as_wanted
 
 
 def _settle(stack: Stack) -> None:
