@@ -27,6 +27,9 @@ ROOT_SECRET = "minio-root"  # noqa: S105 - the Secret's name
 ENDPOINT_IN_CLUSTER = f"http://minio.{NAMESPACE}.svc.cluster.local:9000"
 REGION = "us-east-1"
 
+REACH_TRIES = 10
+"""A ready pod is not reached at once: the node's proxy follows a moment later."""
+
 _ROOT_USER = "devstack-root"
 _FLOW_USER = "metaflow"
 _POLICY = "metaflow-bucket"
@@ -150,8 +153,9 @@ def _connect(ctx: ServiceContext) -> tuple[Minio, MinioAdmin]:
 
     endpoint = f"{LOOPBACK}:{ctx.state.ports['minio']}"
     keys = StaticProvider(_ROOT_USER, ctx.state.credential("minio-root"))
-    # A ready pod is not reached at once: the node's proxy follows a moment later.
-    patient = urllib3.Retry(total=10, backoff_factor=0.1, backoff_max=2, status_forcelist=[503])
+    patient = urllib3.Retry(
+        total=REACH_TRIES, backoff_factor=0.1, backoff_max=2, status_forcelist=[503]
+    )
     pool = urllib3.PoolManager(timeout=urllib3.Timeout(10), retries=patient)
     store = Minio(
         endpoint=endpoint, credentials=keys, secure=False, region=REGION, http_client=pool

@@ -1,0 +1,163 @@
+"""What the files below k8s/ promise, each held against the files themselves."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from devstack.kube import manifests
+from devstack.kube.client import Object
+from devstack.kube.resources import KNOWN
+from devstack.paths import project_file
+from devstack.services import SERVICES
+
+FOLDERS = sorted(path.name for path in project_file("k8s").iterdir() if path.is_dir())
+
+
+def workloads() -> Iterator[tuple[str, dict[str, Any]]]:
+    for folder in FOLDERS:
+        for item in manifests.load(folder):
+            if "template" in item.get("spec", {}):
+                yield f"{folder}/{item['metadata']['name']}", item["spec"]["template"]["spec"]
+
+
+PODS = list(workloads())
+CONTAINERS = [(name, container) for name, pod in PODS for container in pod["containers"]]
+
+
+def key(item: Object) -> tuple[str, str, str]:
+    metadata = item["metadata"]
+    return item["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def test_every_folder_is_a_service_and_every_service_has_one() -> None:
+    assert {service.name for service in SERVICES} == set(FOLDERS)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_kubectl_sees_the_same_objects_as_devstack(folder: str) -> None:
+    kubectl = shutil.which("kubectl")
+    assert kubectl, "this test needs kubectl on PATH"
+    done = subprocess.run(
+        [kubectl, "kustomize", str(project_file("k8s", folder))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rendered = [item for item in yaml.safe_load_all(done.stdout) if item]
+    assert sorted(rendered, key=key) == sorted(manifests.load(folder), key=key)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_objects_come_after_their_namespace(folder: str) -> None:
+    seen = {"metaflow"}  # rbac makes it, and comes before all others
+    for item in manifests.load(folder):
+        namespace = item["metadata"].get("namespace")
+        assert namespace is None or namespace in seen, key(item)
+        if item["kind"] == "Namespace":
+            seen.add(item["metadata"]["name"])
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_kinds_are_known_without_asking_the_api(folder: str) -> None:
+    for item in manifests.load(folder):
+        resource = KNOWN[item["apiVersion"], item["kind"]]
+        assert resource.namespaced == ("namespace" in item["metadata"]), key(item)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_secret_is_in_a_file(folder: str) -> None:
+    for item in manifests.load(folder):
+        if item["kind"] == "Secret":
+            assert not item.get("data"), key(item)
+            assert not item.get("stringData"), key(item)
+
+
+@pytest.mark.parametrize(("name", "pod"), PODS, ids=[name for name, _ in PODS])
+def test_pods_are_not_root_and_have_a_seccomp_profile(name: str, pod: dict[str, Any]) -> None:
+    context = pod["securityContext"]
+    assert context["runAsNonRoot"] is True
+    assert context["runAsUser"] > 0
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+@pytest.mark.parametrize(("name", "container"), CONTAINERS, ids=[name for name, _ in CONTAINERS])
+def test_containers_may_do_nothing_special(name: str, container: dict[str, Any]) -> None:
+    context = container["securityContext"]
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["readOnlyRootFilesystem"] is True
+    assert context["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize(("name", "container"), CONTAINERS, ids=[name for name, _ in CONTAINERS])
+def test_containers_say_what_they_need_and_how_they_are(
+    name: str, container: dict[str, Any]
+) -> None:
+    assert container["imagePullPolicy"] == "IfNotPresent"
+    assert set(container["resources"]["requests"]) == {"cpu", "memory"}
+    assert "memory" in container["resources"]["limits"]
+    assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container)
+
+
+def test_node_ports_are_those_that_the_services_declare() -> None:
+    declared = {port.node_port for service in SERVICES for port in service.host_ports}
+    in_files = {
+        port["nodePort"]
+        for folder in FOLDERS
+        for item in manifests.load(folder)
+        if item["kind"] == "Service"
+        for port in item["spec"]["ports"]
+        if "nodePort" in port
+    }
+    assert in_files == declared
+
+
+def test_a_port_forward_leads_to_a_service_that_is_there() -> None:
+    offered = {
+        f"{item['metadata']['namespace']}/{item['metadata']['name']}:{port['port']}"
+        for folder in FOLDERS
+        for item in manifests.load(folder)
+        if item["kind"] == "Service"
+        for port in item["spec"]["ports"]
+    }
+    assert {port.target for service in SERVICES for port in service.host_ports} <= offered
+
+
+def test_the_jobset_definition_has_no_descriptions_in_its_schema() -> None:
+    (definition,) = (
+        item for item in manifests.load("jobset") if item["kind"] == "CustomResourceDefinition"
+    )
+    (version,) = definition["spec"]["versions"]
+    assert not list(_descriptions(version["schema"]["openAPIV3Schema"]))
+
+
+def test_pods_that_are_no_jobsets_start_while_its_controller_is_down() -> None:
+    for item in manifests.load("jobset"):
+        for hook in item.get("webhooks", []):
+            if hook["rules"][0]["resources"] == ["pods"]:
+                (expression,) = hook["objectSelector"]["matchExpressions"]
+                assert expression["key"] == "jobset.sigs.k8s.io/jobset-name"
+
+
+def test_nobody_gets_every_right() -> None:
+    for folder in FOLDERS:
+        for item in manifests.load(folder):
+            for rule in item.get("rules", []):
+                assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+
+
+def _descriptions(schema: Any) -> Iterator[str]:
+    """Return the descriptions of a schema, but not fields of that name."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _descriptions(item)
+    if isinstance(schema, dict):
+        if isinstance(schema.get("description"), str):
+            yield schema["description"]
+        for value in schema.values():
+            yield from _descriptions(value)

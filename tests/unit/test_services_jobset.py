@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+
+from devstack.kube.client import KubeClient, Object
+from devstack.services.base import ServiceContext
+from devstack.services.jobset import JobSetService
+from devstack.state import StackState
+from devstack.waits import Hopeless, Ready, Waiting
+from tests.fake_api import FakeApi, available
+
+HOOKS = {
+    "MutatingWebhookConfiguration": "jobset-mutating-webhook-configuration",
+    "ValidatingWebhookConfiguration": "jobset-validating-webhook-configuration",
+}
+
+
+def configuration(kind: str, authority: str = "Q0E=") -> Object:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": HOOKS[kind]},
+        "webhooks": [{"name": "one", "clientConfig": {"caBundle": authority}}],
+    }
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    up = FakeApi()
+    up.add(available("jobset-controller", "jobset-system"))
+    up.add(*(configuration(kind) for kind in HOOKS))
+    return up
+
+
+def context(kube: KubeClient) -> ServiceContext:
+    return ServiceContext(StackState("mine"), kube)
+
+
+def wrote(api: FakeApi) -> KubeClient:
+    """A client that has changed something, as one has while the stack comes up."""
+    client = api.client()
+    client.apply(configuration("MutatingWebhookConfiguration"))
+    api.requests.clear()
+    return client
+
+
+def test_a_stack_that_nothing_was_written_to_is_looked_at_only(api: FakeApi) -> None:
+    assert JobSetService().observe(context(api.client())) == Ready()
+    assert api.writes == []
+
+
+def test_the_webhook_is_proved_without_making_anything(api: FakeApi) -> None:
+    before = set(api.objects)
+    JobSetService().observe(context(wrote(api)))
+    assert api.writes == [("POST", "/apis/jobset.x-k8s.io/v1alpha2/namespaces/metaflow/jobsets")]
+    assert set(api.objects) == before
+
+
+def test_a_webhook_that_fills_in_nothing_is_waited_for(api: FakeApi) -> None:
+    seen = JobSetService().observe(context(wrote(api)))
+    assert seen == Waiting("the JobSet webhook fills in no defaults yet")
+
+
+def test_a_webhook_that_does_not_answer_is_waited_for(api: FakeApi) -> None:
+    api.refuse("POST", "/jobsets", 500, "InternalError", "connection refused")
+    seen = JobSetService().observe(context(wrote(api)))
+    assert isinstance(seen, Waiting)
+    assert "connection refused" in seen.reason
+
+
+def test_a_webhook_that_refuses_a_plain_jobset_is_hopeless(api: FakeApi) -> None:
+    api.refuse("POST", "/jobsets", 422, "Invalid", "no")
+    assert isinstance(JobSetService().observe(context(wrote(api))), Hopeless)
+
+
+def test_a_missing_certificate_authority_is_waited_for(api: FakeApi) -> None:
+    api.add(configuration("ValidatingWebhookConfiguration", authority=""))
+    seen = JobSetService().observe(context(api.client()))
+    assert isinstance(seen, Waiting)
+    assert "jobset-validating-webhook-configuration" in seen.reason
+
+
+def test_the_controller_comes_first() -> None:
+    seen = JobSetService().observe(context(FakeApi().client()))
+    assert seen == Waiting("Deployment jobset-system/jobset-controller does not exist yet")
+
+
+def test_the_controller_runs_without_leader_election() -> None:
+    objects = JobSetService().manifests(ServiceContext(StackState("mine")))
+    (deployment,) = (item for item in objects if item["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert "--leader-elect=false" in container["args"]
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from devstack.errors import DevstackError
+from devstack.kube.client import Object
+from devstack.ports import any_free
+from devstack.services.base import ServiceContext
+from devstack.services.minio import MinioService
+from devstack.state import StackState
+from devstack.waits import Ready
+from tests.fake_api import FakeApi, available, decoded
+
+
+def context(**state: Any) -> ServiceContext:
+    known = {"namespace": "flows", "ports": {"minio": 40311, "minio-console": 40312}} | state
+    return ServiceContext(StackState("mine", **known))
+
+
+def find(ctx: ServiceContext, kind: str, name: str) -> Object:
+    (found,) = (
+        item
+        for item in MinioService().manifests(ctx)
+        if (item["kind"], item["metadata"]["name"]) == (kind, name)
+    )
+    return found
+
+
+def test_pods_get_the_address_inside_the_cluster_and_install_nothing() -> None:
+    ctx = context()
+    secret = find(ctx, "Secret", "metaflow-s3")
+    assert secret["metadata"]["namespace"] == "flows"
+    values = decoded(secret)
+    assert values["AWS_ENDPOINT_URL_S3"] == "http://minio.devstack.svc.cluster.local:9000"
+    assert values["METAFLOW_SKIP_INSTALL_DEPENDENCIES"] == "1"
+
+
+def test_the_host_gets_an_address_of_its_own() -> None:
+    told = MinioService().outputs(context())
+    assert told.environment["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:40311"
+    assert told.urls["minio-console"] == "http://127.0.0.1:40312"
+
+
+def test_host_and_pods_use_the_same_keys_and_not_the_administrators() -> None:
+    ctx = context()
+    pods = decoded(find(ctx, "Secret", "metaflow-s3"))
+    host = MinioService().outputs(ctx).environment
+    root = decoded(find(ctx, "Secret", "minio-root"))
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        assert pods[key] == host[key]
+        assert pods[key] not in root.values()
+
+
+def test_credentials_are_random_and_stay_the_same() -> None:
+    ctx, other = context(), context()
+    assert find(ctx, "Secret", "minio-root") == find(ctx, "Secret", "minio-root")
+    assert find(ctx, "Secret", "minio-root") != find(other, "Secret", "minio-root")
+
+
+def test_no_setting_holds_an_address_that_only_one_side_can_reach() -> None:
+    told = MinioService().outputs(context()).metaflow
+    assert "METAFLOW_S3_ENDPOINT_URL" not in told
+    assert not any("http" in value for value in told.values())
+
+
+def test_metaflow_is_told_its_datastore() -> None:
+    told = MinioService().outputs(context()).metaflow
+    assert told["METAFLOW_DEFAULT_DATASTORE"] == "s3"
+    assert told["METAFLOW_DATASTORE_SYSROOT_S3"] == "s3://metaflow/metaflow"
+    assert told["METAFLOW_KUBERNETES_SECRETS"] == "metaflow-s3"
+
+
+def test_new_credentials_start_the_pod_anew() -> None:
+    def annotations(ctx: ServiceContext) -> dict[str, str]:
+        template = find(ctx, "Deployment", "minio")["spec"]["template"]
+        found: dict[str, str] = template["metadata"]["annotations"]
+        return found
+
+    ctx = context()
+    assert annotations(ctx) == annotations(ctx)
+    assert annotations(ctx) != annotations(context())
+    assert ctx.state.credential("minio-root") not in str(annotations(ctx))
+
+
+def test_the_volume_is_never_written_by_two_servers() -> None:
+    assert find(context(), "Deployment", "minio")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_it_is_ready_when_its_deployment_is() -> None:
+    api = FakeApi()
+    api.add(available("minio"))
+    assert MinioService().observe(ServiceContext(StackState("mine"), api.client())) == Ready()
+
+
+def test_a_port_that_leads_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devstack.services.minio.REACH_TRIES", 0)
+    port = any_free(set())
+    with pytest.raises(DevstackError, match=f"127.0.0.1:{port}") as caught:
+        MinioService().prepare(context(ports={"minio": port}))
+    assert caught.value.code == "MINIO_UNREACHABLE"
