@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from devstack.errors import DevstackError, ExitStatus
@@ -35,57 +36,79 @@ class Engine:
         """Return why Docker cannot be used, told apart: absent, stopped, not permitted."""
         if self._runner.which("docker") is None:
             return Problem("Docker is not installed", INSTALL, "DOCKER_MISSING")
-        import docker
-
         try:
-            self._connect().ping()
-        except docker.errors.DockerException as error:
-            return _problem(error)
-        except Exception as error:  # requests' own errors differ by version
-            return _problem(error)
+            with answering():
+                self._connect().ping()
+        except DevstackError as error:
+            return Problem(str(error), error.remedy, error.code)
         return None
 
     def nodes(self, cluster: str) -> list[Any]:
         """Return the node containers of a kind cluster, the control plane's first."""
-        found = self._connect().containers.list(
-            all=True, filters={"label": f"{CLUSTER_LABEL}={cluster}"}
-        )
+        with answering():
+            found = self._connect().containers.list(
+                all=True, filters={"label": f"{CLUSTER_LABEL}={cluster}"}
+            )
         return sorted(found, key=lambda node: (node.labels.get(ROLE_LABEL, ""), node.name))
 
     def start(self, nodes: Iterable[Any]) -> None:
         """Start the containers that do not run; resume those that are paused."""
-        for node in nodes:
-            if node.status == "paused":
-                node.unpause()
-            elif node.status != "running":
-                node.start()
+        with answering():
+            for node in nodes:
+                if node.status == "paused":
+                    node.unpause()
+                elif node.status != "running":
+                    node.start()
+
+    def execute(self, node: Any, argv: Sequence[str]) -> str:
+        """Run a program in a container; return its output, nothing where it failed."""
+        with answering():
+            status, output = node.exec_run(list(argv))
+        return str(output.decode(errors="replace")) if status == 0 else ""
 
     def remove(self, nodes: Iterable[Any]) -> None:
         """Remove containers, running or not, and their anonymous volumes."""
-        with ThreadPoolExecutor(max_workers=8) as pool:
+        with answering(), ThreadPoolExecutor(max_workers=8) as pool:
             list(pool.map(_remove, nodes))
 
     def remove_network(self, name: str) -> None:
         """Remove the networks of this name, if there are any."""
-        for network in self._connect().networks.list(names=[name]):
-            if network.name == name:
-                network.remove()
+        with answering():
+            for network in self._connect().networks.list(names=[name]):
+                if network.name == name:
+                    network.remove()
 
     def _connect(self) -> Any:
         if self._client is None:
             import docker
 
-            try:
-                self._client = docker.from_env(timeout=60)
-            except docker.errors.DockerException as error:
-                problem = _problem(error)
-                raise DevstackError(
-                    problem.message,
-                    remedy=problem.remedy,
-                    code=problem.code,
-                    exit_status=ExitStatus.ENVIRONMENT,
-                ) from error
+            self._client = docker.from_env(timeout=60)
         return self._client
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn what the Docker SDK raises into errors that say what to do.
+
+    Raises:
+        DevstackError: ``DOCKER_REFUSED`` where the engine says no,
+            ``DOCKER_FORBIDDEN`` or ``DOCKER_STOPPED`` where it cannot be asked.
+    """
+    import docker
+    import requests
+
+    try:
+        yield
+    except docker.errors.APIError as refused:
+        raise DevstackError(
+            "Docker refused",
+            cause=refused.explanation or str(refused),
+            remedy="see `docker ps -a` and `devstack doctor`; then run the command again",
+            code="DOCKER_REFUSED",
+            exit_status=ExitStatus.ENVIRONMENT,
+        ) from refused
+    except (docker.errors.DockerException, requests.RequestException) as silent:
+        raise _silent(silent) from silent
 
 
 def _remove(node: Any) -> None:
@@ -101,33 +124,36 @@ def _remove(node: Any) -> None:
             raise
 
 
-def _problem(error: Exception) -> Problem:
+def _silent(error: Exception) -> DevstackError:
     causes = _causes(error)
     if any(isinstance(cause, PermissionError) for cause in causes):
-        return Problem(
+        return DevstackError(
             "Docker refuses this user",
-            "add yourself to the group `docker` and log in again, or use rootless Docker",
-            "DOCKER_FORBIDDEN",
+            remedy="add yourself to the group `docker` and log in again, or use rootless Docker",
+            code="DOCKER_FORBIDDEN",
+            exit_status=ExitStatus.ENVIRONMENT,
         )
-    return Problem(
-        f"Docker does not answer ({_last_words(error)})",
-        "start the Docker engine (`systemctl start docker`, `./scripts/prepare-docker`, "
+    return DevstackError(
+        "Docker does not answer",
+        cause=str(causes[-1]),
+        remedy="start the Docker engine (`systemctl start docker`, `./scripts/prepare-docker`, "
         "or Docker Desktop)",
-        "DOCKER_STOPPED",
+        code="DOCKER_STOPPED",
+        exit_status=ExitStatus.ENVIRONMENT,
     )
 
 
-def _causes(error: BaseException | None) -> list[BaseException]:
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an exception and all that it came of, the first cause last.
+
+    requests and urllib3 keep the operating system's error as an argument of
+    theirs rather than as ``__cause__``.
+    """
     found: list[BaseException] = []
-    queue: list[Any] = [error]
+    queue: list[object] = [error]
     while queue:
         item = queue.pop()
         if isinstance(item, BaseException) and item not in found:
             found.append(item)
             queue += [item.__cause__, item.__context__, *item.args]
     return found
-
-
-def _last_words(error: Exception) -> str:
-    deepest = _causes(error)[-1]
-    return str(deepest).strip("()'\" ") or type(deepest).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,8 +70,8 @@ class KindProvider:
         """Make the cluster, or start its stopped nodes; return the kubeconfig.
 
         Raises:
-            DevstackError: ``PORT_TAKEN``, ``NODES_FIXED``, ``KIND_FAILED`` or
-                ``API_UNREACHABLE``.
+            DevstackError: ``PORT_TAKEN``, ``NODES_FIXED``, ``KIND_FAILED``,
+                ``TOOL_TIMEOUT`` or ``WAIT_TIMEOUT``.
         """
         self._end_interrupted()
         nodes = self._engine.nodes(self.cluster)
@@ -103,23 +102,38 @@ class KindProvider:
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
         """Let `kind export logs` write everything below ``into``."""
-        self._kind(["export", "logs", str(into), "--name", self.cluster])
+        self._kind(["export", "logs", str(into), "--name", self.cluster], timeout=spec.timeout)
 
     def images_present(self, spec: ClusterSpec) -> set[str]:
         """Return the references that every node's containerd already has."""
         nodes = self._engine.nodes(self.cluster)
-        found = [_references(node) for node in nodes]
+        found = [self._references(node) for node in nodes]
         return set.intersection(*found) if found else set()
 
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
         """Copy images from Docker into every node."""
-        self._kind(["load", "docker-image", *references, "--name", self.cluster])
+        self._kind(
+            ["load", "docker-image", *references, "--name", self.cluster],
+            timeout=spec.timeout,
+            pidfile=self._pidfile,
+        )
 
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return the kind command and its configuration."""
         config = build_config(spec, api_port=0)
+        variables = " ".join(f"{key}={value}" for key, value in self._variables.items())
         command = f"kind create cluster --name {self.cluster} --image {self._node_image()}"
-        return [f"{command} --config - <<EOF", *config.splitlines(), "EOF"]
+        return [f"{variables} {command} --config - <<EOF", *config.splitlines(), "EOF"]
+
+    def _references(self, node: Any) -> set[str]:
+        listing = self._engine.execute(node, ["ctr", "-n", "k8s.io", "images", "list", "-q"])
+        # containerd writes the default registry's prefix out; manifests leave it off.
+        return {line.removeprefix("docker.io/") for line in listing.split()}
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        # A network for each stack goes with the stack; kind's shared one would stay.
+        return {"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.cluster}
 
     def _node_image(self) -> str:
         return self._images.reference("node")
@@ -130,12 +144,16 @@ class KindProvider:
         require_free(ports)
         image = self._images.ensure(["node"])["node"]
         unfinished = self._stack.path / "unfinished.kubeconfig"
+        # A killed kind leaves its lock on the file behind, and would wait for it here.
+        for leftover in self._stack.path.glob(f"{unfinished.name}*"):
+            leftover.unlink()
         argv = ["create", "cluster", "--name", self.cluster, "--image", image]
         argv += ["--config", "-", "--kubeconfig", str(unfinished)]
         self._kind(
             argv,
             input=build_config(spec, ports.get(API_PORT, 0)),
             timeout=spec.timeout,
+            pidfile=self._pidfile,
             on_line=lambda line: self._progress.note(line.strip(" •✓…")),
         )
         unfinished.chmod(0o600)
@@ -146,7 +164,8 @@ class KindProvider:
         argv: list[str],
         *,
         input: str | None = None,
-        timeout: float | None = None,
+        timeout: float,
+        pidfile: Path | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         kind = tools.find_kind(self._runner, self._progress)
@@ -156,9 +175,8 @@ class KindProvider:
             timeout=timeout,
             check=False,
             on_line=on_line,
-            pidfile=self._pidfile,
-            # A network for each stack goes with the stack; kind's shared one would stay.
-            env={"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.cluster},
+            pidfile=pidfile,
+            env=self._variables,
         )
         if not done.ok:
             raise DevstackError(
@@ -193,20 +211,6 @@ def _require_same_size(spec: ClusterSpec, nodes: list[Any]) -> None:
             code="NODES_FIXED",
             exit_status=ExitStatus.USAGE,
         )
-
-
-def _references(node: Any) -> set[str]:
-    status, listing = node.exec_run(["ctr", "-n", "k8s.io", "images", "list", "-q"])
-    if status != 0:
-        return set()
-    lines = listing.decode().split()
-    # containerd writes the default registry's prefix out; manifests leave it off.
-    return {_short(line) for line in lines}
-
-
-def _short(reference: str) -> str:
-    first, _, rest = reference.partition("/")
-    return rest if first == "docker.io" else os.path.join(first, rest)
 
 
 def _kind_error(stderr: str) -> str:

@@ -53,9 +53,12 @@ class MinikubeProvider:
         """Start the profile; return its kubeconfig.
 
         Raises:
-            DevstackError: ``TOOL_FAILED`` with minikube's output, or ``WAIT_TIMEOUT``.
+            DevstackError: ``MINIKUBE_FAILED`` with minikube's output,
+                ``TOOL_TIMEOUT`` or ``WAIT_TIMEOUT``.
         """
-        self._stack.write_file("admin.kubeconfig", "")
+        if not self._stack.admin_kubeconfig.exists():
+            # minikube adds to the file that is there, and leaves its mode alone.
+            self._stack.write_file(self._stack.admin_kubeconfig.name, "")
         self._minikube(self._start_flags(spec), timeout=spec.timeout)
         kubeconfig = self._stack.admin_kubeconfig.read_text()
         wait_for_api(kubeconfig, spec.timeout, self._clock, self._progress.note)
@@ -63,7 +66,7 @@ class MinikubeProvider:
 
     def status(self, spec: ClusterSpec) -> ClusterStatus:
         """Ask `minikube status`."""
-        done = self._minikube(["status", "--output", "json"], check=False)
+        done = self._minikube(["status", "--output", "json"], timeout=30, check=False)
         host = _host_state(done.stdout)
         if not host:
             return ClusterStatus("absent", f"there is no minikube profile {self.profile!r}")
@@ -73,20 +76,20 @@ class MinikubeProvider:
     def delete(self, spec: ClusterSpec) -> None:
         """Delete this profile, never another."""
         if self._runner.which("minikube"):
-            self._minikube(["delete"])
+            self._minikube(["delete"], timeout=spec.timeout)
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
         """Let `minikube logs` write one file."""
-        self._minikube(["logs", "--file", str(into / "minikube.log")])
+        self._minikube(["logs", "--file", str(into / "minikube.log")], timeout=spec.timeout)
 
     def images_present(self, spec: ClusterSpec) -> set[str]:
         """Return the references minikube lists, without the default registry's prefix."""
-        done = self._minikube(["image", "list"], check=False)
+        done = self._minikube(["image", "list"], timeout=spec.timeout, check=False)
         return {line.strip().removeprefix("docker.io/") for line in done.stdout.splitlines()}
 
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
         """Copy images from Docker into every node."""
-        self._minikube(["image", "load", *references])
+        self._minikube(["image", "load", *references], timeout=spec.timeout)
 
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return the command that makes the cluster."""
@@ -107,20 +110,30 @@ class MinikubeProvider:
             "--interactive=false",
         ]
 
-    def _minikube(
-        self, argv: list[str], *, check: bool = True, timeout: float | None = None
-    ) -> Completed:
-        try:
-            return self._runner.run(
-                ["minikube", "--profile", self.profile, *argv],
-                env={"KUBECONFIG": str(self._stack.admin_kubeconfig)},
-                check=check,
-                timeout=timeout,
-                on_line=self._progress.note,
+    def _minikube(self, argv: list[str], *, timeout: float, check: bool = True) -> Completed:
+        done = self._runner.run(
+            ["minikube", "--profile", self.profile, *argv],
+            env={"KUBECONFIG": str(self._stack.admin_kubeconfig)},
+            check=False,
+            timeout=timeout,
+            on_line=self._progress.note,
+        )
+        if check and not done.ok:
+            raise DevstackError(
+                f"cannot {argv[0]} the minikube profile {self.profile!r}",
+                cause=_last_error(done),
+                remedy="`devstack down` removes what was begun; `minikube logs` shows more",
+                code="MINIKUBE_FAILED",
+                exit_status=ExitStatus.ENVIRONMENT,
+                output=done.stderr or done.stdout,
             )
-        except DevstackError as error:
-            error.exit_status = ExitStatus.ENVIRONMENT
-            raise
+        return done
+
+
+def _last_error(done: Completed) -> str:
+    # minikube marks what it gives up for, as in "X Exiting due to DRV_NOT_DETECTED: ...".
+    marked = [line for line in done.stderr.splitlines() if "Exiting due to" in line]
+    return marked[-1].partition("Exiting due to ")[2] if marked else "minikube ended with an error"
 
 
 def _host_state(output: str) -> str:
