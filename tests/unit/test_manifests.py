@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from devstack.images.catalogue import IMAGES
 from devstack.kube import manifests
 from devstack.kube.client import Object
 from devstack.kube.resources import KNOWN
@@ -102,6 +103,11 @@ def test_containers_say_what_they_need_and_how_they_are(
     assert set(container["resources"]["requests"]) == {"cpu", "memory"}
     assert "memory" in container["resources"]["limits"]
     assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container)
+
+
+@pytest.mark.parametrize(("name", "container"), CONTAINERS, ids=[name for name, _ in CONTAINERS])
+def test_images_are_the_catalogues(name: str, container: dict[str, Any]) -> None:
+    assert container["image"] in {image.reference for image in IMAGES.values()}
 
 
 def test_node_ports_are_those_that_the_services_declare() -> None:

@@ -1,0 +1,106 @@
+"""Who may do what in a stack, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SUBMITTER = "metaflow-submitter"
+TASK = "metaflow-task"
+
+
+@dataclass(frozen=True)
+class Right:
+    """One question to `kubectl auth can-i`.
+
+    Attributes:
+        verb: such as ``create``.
+        resource: such as ``jobs.batch`` or ``pods/log``.
+        allowed: the answer that is right.
+        namespace: where; the task namespace if empty, ``*`` for the whole cluster.
+    """
+
+    verb: str
+    resource: str
+    allowed: bool
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        where = f" in {self.namespace}" if self.namespace else ""
+        return f"{'may' if self.allowed else 'may not'} {self.verb} {self.resource}{where}"
+
+
+def _rights(allowed: bool, table: dict[str, str], namespace: str = "") -> list[Right]:
+    return [
+        Right(verb, resource, allowed, namespace)
+        for resource, verbs in table.items()
+        for verb in verbs.split()
+    ]
+
+
+# What Metaflow's client calls: docs/adr/0003 and Metaflow's plugins/kubernetes.
+SUBMITTER_RIGHTS = [
+    *_rights(
+        True,
+        {
+            "jobs.batch": "create get patch delete",
+            "jobsets.jobset.x-k8s.io": "create get delete",
+            "pods": "get list",
+            "pods/log": "get",
+            "pods/exec": "get create",
+            "events": "get list",
+        },
+    ),
+    *_rights(
+        False,
+        {
+            "jobs.batch": "list watch update deletecollection",
+            "jobsets.jobset.x-k8s.io": "list watch update patch",
+            "pods": "create delete patch update watch",
+            "pods/portforward": "create",
+            "pods/attach": "create",
+            "pods/ephemeralcontainers": "patch",
+            "secrets": "get list create delete",
+            "configmaps": "get create",
+            "serviceaccounts": "get impersonate",
+            "serviceaccounts/token": "create",
+            "services": "get create",
+            "persistentvolumeclaims": "get create",
+            "deployments.apps": "get create",
+            "roles.rbac.authorization.k8s.io": "get create bind escalate",
+            "rolebindings.rbac.authorization.k8s.io": "create",
+        },
+    ),
+    *_rights(
+        False,
+        {
+            "nodes": "get list",
+            "namespaces": "list create delete",
+            "persistentvolumes": "list",
+            "pods": "list",
+            "secrets": "list",
+            "clusterroles.rbac.authorization.k8s.io": "get create",
+            "clusterrolebindings.rbac.authorization.k8s.io": "create",
+            "customresourcedefinitions.apiextensions.k8s.io": "get",
+        },
+        namespace="*",
+    ),
+    *_rights(False, {"pods": "list create", "secrets": "get", "jobs.batch": "create"}, "devstack"),
+    *_rights(False, {"pods": "list", "secrets": "get"}, "jobset-system"),
+    *_rights(False, {"pods": "list", "secrets": "get", "pods/exec": "create"}, "kube-system"),
+]
+
+TASK_RIGHTS = [
+    *_rights(
+        False,
+        {
+            "jobs.batch": "create get list",
+            "jobsets.jobset.x-k8s.io": "create get list",
+            "pods": "get list create delete",
+            "pods/log": "get",
+            "pods/exec": "create",
+            "secrets": "get list",
+            "events": "list create",
+        },
+    ),
+    *_rights(False, {"nodes": "list", "namespaces": "list", "secrets": "list"}, namespace="*"),
+]
