@@ -1,14 +1,15 @@
-"""`docker compose`, built from its Go module where Docker came without it."""
+"""`docker compose`, compiled from its Go module where Docker came without it."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
-from devstack.paths import cache_home
+from devstack.images import certificates
+from devstack.images.golang import find_go
+from devstack.images.pieces import Pieces, digest
+from devstack.process import SubprocessRunner
+from devstack.progress import Silent
 
 SOURCES = Path(__file__).parent / "compose-plugin"
 PROGRAM = "github.com/docker/compose/v2/cmd"
@@ -20,28 +21,24 @@ def docker_has_compose() -> bool:
     return asked.returncode == 0
 
 
-def built_plugin() -> Path:
-    """Return the DOCKER_CONFIG folder that holds the plugin, built once and cached."""
-    pins = b"".join((SOURCES / name).read_bytes() for name in ("go.mod", "go.sum"))
-    folder = cache_home() / "compose" / hashlib.sha256(pins).hexdigest()[:16]
+def plugin_folder() -> Path:
+    """Return the DOCKER_CONFIG folder that holds the plugin, compiled once and kept."""
+    return Pieces().make("docker-compose", digest(SOURCES, "-s -w"), _compile)
+
+
+def _compile(folder: Path) -> None:
+    runner, pieces = SubprocessRunner(), Pieces()
     plugin = folder / "cli-plugins" / "docker-compose"
-    if not plugin.exists():
-        plugin.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = plugin.with_name(f".{plugin.name}.{os.getpid()}")
-        _build(unfinished)
-        unfinished.replace(plugin)
-    return folder
-
-
-def _build(target: Path) -> None:
-    go = shutil.which("go") or cache_home() / "go-release" / "bin" / "go"
-    options = ["-trimpath", "-mod=readonly", "-ldflags=-s -w"]
-    done = subprocess.run(
-        [go, "build", *options, "-o", target, PROGRAM],
+    caches = {"GOCACHE": pieces.root / "go" / "build", "GOMODCACHE": pieces.root / "go" / "mod"}
+    go = find_go(runner, Silent(), pieces)
+    runner.run(
+        [go, "build", "-trimpath", "-ldflags=-s -w", "-o", str(plugin), PROGRAM],
         cwd=SOURCES,
-        env={**os.environ, "CGO_ENABLED": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
+        env={
+            **certificates.variables(),
+            **{name: str(folder) for name, folder in caches.items()},
+            "CGO_ENABLED": "0",
+            "GOFLAGS": "-modcacherw -buildvcs=false -mod=readonly",
+            "GOWORK": "off",
+        },
     )
-    assert done.returncode == 0, f"docker compose did not compile:\n{done.stderr[-4000:]}"
