@@ -142,6 +142,17 @@ def test_the_jobset_definition_has_no_descriptions_in_its_schema() -> None:
     assert not list(_descriptions(version["schema"]["openAPIV3Schema"]))
 
 
+def test_labels_of_a_jobsets_pods_are_part_of_its_definition() -> None:
+    (definition,) = (
+        item for item in manifests.load("jobset") if item["kind"] == "CustomResourceDefinition"
+    )
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    for step in ("spec", "replicatedJobs", "template", "spec", "template", "metadata"):
+        schema = schema["properties"][step]
+        schema = schema.get("items", schema)
+    assert {"labels", "annotations"} <= set(schema["properties"])
+
+
 def test_pods_that_are_no_jobsets_start_while_its_controller_is_down() -> None:
     for item in manifests.load("jobset"):
         for hook in item.get("webhooks", []):
