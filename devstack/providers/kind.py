@@ -21,6 +21,9 @@ from devstack.waits import Clock
 API_PORT = "api"
 """The name of the API's port in ``StackState.ports``."""
 
+_WITHOUT_PORTS = ("created", "exited", "dead")
+"""Docker's words for a container whose host ports anybody may have taken since."""
+
 
 class KindProvider:
     """One kind cluster a stack, in a Docker network of its own.
@@ -77,6 +80,8 @@ class KindProvider:
         nodes = self._engine.nodes(self.cluster)
         if nodes and self._stack.admin_kubeconfig.exists():
             _require_same_size(spec, nodes)
+            if nodes[0].status in _WITHOUT_PORTS:
+                require_free(self._ports())
             self._engine.start(nodes)
         else:
             self._remove(nodes)
@@ -139,8 +144,7 @@ class KindProvider:
         return self._images.reference("node")
 
     def _create(self, spec: ClusterSpec) -> None:
-        state = self._stack.read()
-        ports = state.ports if state else {}
+        ports = self._ports()
         require_free(ports)
         image = self._images.ensure(["node"])["node"]
         unfinished = self._stack.path / "unfinished.kubeconfig"
@@ -158,6 +162,10 @@ class KindProvider:
         )
         unfinished.chmod(0o600)
         unfinished.replace(self._stack.admin_kubeconfig)
+
+    def _ports(self) -> dict[str, int]:
+        state = self._stack.read()
+        return state.ports if state else {}
 
     def _kind(
         self,
