@@ -180,7 +180,7 @@ def _passes(error: ApiError) -> bool:
 
 def _established(client: KubeClient, manifest: Object) -> Observation:
     live = _live(client, manifest) or {}
-    for condition in live.get("status", {}).get("conditions", []):
+    for condition in (live.get("status") or {}).get("conditions") or []:
         if condition["type"] == "Established" and condition["status"] == "True":
             return Ready()
         if condition["type"] == "NamesAccepted" and condition["status"] == "False":
@@ -207,6 +207,6 @@ def _gone(client: KubeClient, manifest: Object) -> Observation:
     live = _live(client, manifest)
     if live is None:
         return Ready()
-    conditions = live.get("status", {}).get("conditions", [])
+    conditions = (live.get("status") or {}).get("conditions") or []
     why = [c["message"] for c in conditions if c["status"] == "True" and c.get("message")]
     return Waiting("; ".join(why) or f"{identify(manifest)} is still being deleted")

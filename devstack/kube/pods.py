@@ -145,7 +145,7 @@ def _container_statuses(pod: Object) -> Iterator[dict[str, Any]]:
 
 
 def _condition(pod: Object, kind: str) -> dict[str, Any]:
-    for condition in pod.get("status", {}).get("conditions", []):
+    for condition in (pod.get("status") or {}).get("conditions") or []:
         if condition["type"] == kind:
             found: dict[str, Any] = condition
             return found

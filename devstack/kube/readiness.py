@@ -28,7 +28,7 @@ def observe_deployment(client: KubeClient, namespace: str, name: str) -> Observa
         return Waiting(f"Deployment {namespace}/{name} does not exist yet")
     if _available(live):
         return Ready()
-    for condition in live.get("status", {}).get("conditions", []):
+    for condition in (live.get("status") or {}).get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             return Waiting(f"Deployment {namespace}/{name}: {condition.get('message', '')}")
     return _first_not_ready(client, live)

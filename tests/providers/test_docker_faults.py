@@ -1,0 +1,128 @@
+"""Docker that is absent, stopped or not permitted; kind that is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devstack.errors import ExitStatus
+from tests.commandline import Devstack
+from tests.providers.refusal import findings, refused
+
+ENVIRONMENT = ExitStatus.ENVIRONMENT
+
+
+@pytest.fixture
+def absent(fresh: Devstack, tmp_path: Path) -> Devstack:
+    """Docker is not on PATH, and neither is anything else."""
+    (tmp_path / "bin").mkdir()
+    return Devstack(fresh.name, fresh.home, {**_home(fresh), "PATH": str(tmp_path / "bin")})
+
+
+@pytest.fixture
+def stopped(fresh: Devstack, tmp_path: Path) -> Devstack:
+    """The docker client is there, and nobody listens on its socket."""
+    host = f"unix://{tmp_path}/nobody.sock"
+    return Devstack(fresh.name, fresh.home, {**_home(fresh), "DOCKER_HOST": host})
+
+
+@pytest.fixture
+def forbidden(fresh: Devstack, tmp_path: Path) -> Iterator[Devstack]:
+    """Docker listens on a socket that this user may not open."""
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        path.chmod(0)
+        host = f"unix://{path}"
+        yield _Unprivileged(fresh.name, fresh.home, {**_home(fresh), "DOCKER_HOST": host})
+
+
+class _Unprivileged(Devstack):
+    """devstack by a user whom file permissions hold back, root too."""
+
+    def command(self, *argv: str) -> list[str]:
+        words = super().command(*argv)
+        if os.geteuid() != 0:
+            return words
+        # Root opens every file by these two capabilities; without them it is held back as well.
+        lacking = "-dac_override,-dac_read_search"
+        return ["setpriv", f"--bounding-set={lacking}", f"--inh-caps={lacking}", *words]
+
+
+def _home(stack: Devstack) -> dict[str, str]:
+    return {"HOME": stack.environment["HOME"]}
+
+
+def test_docker_absent_says_how_to_get_it(absent: Devstack) -> None:
+    refusal = refused(absent, "up", code="DOCKER_MISSING", status=ENVIRONMENT)
+    assert "Docker is not installed" in refusal.cause
+    assert "install Docker" in refusal.remedy
+
+
+def test_docker_stopped_says_to_start_it(stopped: Devstack) -> None:
+    refusal = refused(stopped, "up", code="DOCKER_STOPPED", status=ENVIRONMENT)
+    assert "does not answer" in refusal.cause
+    assert "start the Docker engine" in refusal.remedy
+
+
+def test_docker_not_permitted_says_whom_to_let_in(forbidden: Devstack) -> None:
+    refusal = refused(forbidden, "up", code="DOCKER_FORBIDDEN", status=ENVIRONMENT)
+    assert "refuses this user" in refusal.cause
+    assert "group `docker`" in refusal.remedy
+
+
+@pytest.mark.parametrize("fault", ["absent", "stopped", "forbidden"])
+def test_without_docker_nothing_is_written_and_down_has_nothing_to_do(
+    fault: str, request: pytest.FixtureRequest
+) -> None:
+    stack: Devstack = request.getfixturevalue(fault)
+    stack.run("up", check=False)
+    assert not stack.directory.exists()
+    assert stack.json("down")["data"]["removed"] is False
+    assert stack.json("status", check=False)["data"]["state"] == "absent"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("absent", "DOCKER_MISSING"),
+        ("stopped", "DOCKER_STOPPED"),
+        ("forbidden", "DOCKER_FORBIDDEN"),
+    ],
+)
+def test_the_doctor_names_the_same_fault(
+    fault: str, code: str, request: pytest.FixtureRequest
+) -> None:
+    assert code in findings(request.getfixturevalue(fault))
+
+
+def test_the_text_for_a_person_has_cause_next_step_and_code(stopped: Devstack) -> None:
+    done = stopped.run("up", check=False)
+    assert done.returncode == ENVIRONMENT
+    assert "error: cannot use provider 'kind': Docker does not answer" in done.stderr
+    assert "  next: start the Docker engine" in done.stderr
+    assert "  code: DOCKER_STOPPED" in done.stderr
+
+
+def test_kind_missing_and_nothing_to_be_fetched(fresh: Devstack, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "docker").symlink_to(_program("docker"))
+    lacking = {**_home(fresh), "PATH": str(tools), "DEVSTACK_CACHE": str(tmp_path / "empty")}
+    stack = Devstack(fresh.name, fresh.home, lacking)
+    refusal = refused(stack, "up", "--offline", code="KIND_MISSING", status=ENVIRONMENT)
+    assert "kind" in refusal.text
+    assert "KIND_MISSING" in findings(stack)
+
+
+def _program(name: str) -> Path:
+    found = shutil.which(name)
+    assert found, f"{name} is not on PATH of {sys.executable}"
+    return Path(found).resolve()

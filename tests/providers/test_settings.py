@@ -1,0 +1,76 @@
+"""Settings that cannot be: every mistake is named at once, and nothing is begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devstack.errors import ExitStatus
+from tests.commandline import Devstack
+from tests.providers.refusal import refused
+
+
+def test_all_mistakes_of_a_file_are_reported_at_once(fresh: Devstack, tmp_path: Path) -> None:
+    file = tmp_path / "devstack.toml"
+    file.write_text('nodse = 2\nnamespace = "longer-than-fourteen"\nports = { minio = 70000 }\n')
+    for command in ("up", "status", "down"):
+        refusal = refused(
+            fresh, command, "--config", str(file), code="CONFIG_INVALID", status=ExitStatus.USAGE
+        )
+        assert str(file) in refusal.message
+        assert "3 mistakes" in refusal.cause
+        assert "'nodse' (did you mean 'nodes'?)" in refusal.cause
+        assert "14 is the most" in refusal.cause
+        assert "minio = 70000" in refusal.cause
+    assert not fresh.directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("nodes = ", "line 1"),
+        ("nodes = true\n", "nodes: True is not a number"),
+        ("[ports]\nminio = '9000'\n", "minio = '9000'"),
+    ],
+)
+def test_a_broken_file_is_shown_where_it_is_broken(
+    fresh: Devstack, tmp_path: Path, text: str, names: str
+) -> None:
+    file = tmp_path / "devstack.toml"
+    file.write_text(text)
+    argv = ("up", "--dry-run", "--config", str(file))
+    assert names in refused(fresh, *argv, code="CONFIG_INVALID", status=ExitStatus.USAGE).cause
+
+
+def test_a_file_that_is_not_there(fresh: Devstack) -> None:
+    argv = ("up", "--config", "nowhere.toml")
+    refusal = refused(fresh, *argv, code="CONFIG_INVALID", status=ExitStatus.USAGE)
+    assert "there is no such file" in refusal.cause
+
+
+def test_mistakes_on_the_command_line(fresh: Devstack) -> None:
+    argv = ("up", "--nodes", "0", "--namespace", "Ünfit", "--timeout", "-1")
+    refusal = refused(fresh, *argv, code="CONFIG_INVALID", status=ExitStatus.USAGE)
+    assert "3 mistakes" in refusal.cause
+
+
+def test_a_port_that_no_service_has(fresh: Devstack) -> None:
+    argv = ("up", "--port", "mini=9000")
+    refusal = refused(fresh, *argv, code="PORT_UNKNOWN", status=ExitStatus.USAGE)
+    assert "minio" in refusal.text
+
+
+def test_a_misspelt_command_and_option_get_a_hint(fresh: Devstack) -> None:
+    for argv, hint in ((("statsu",), "status"), (("up", "--nodse", "2"), "--nodes")):
+        done = fresh.run(*argv, check=False)
+        assert done.returncode == ExitStatus.USAGE
+        assert hint in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["logs", "env", "shell", "kubectl", "run"])
+def test_commands_that_need_a_stack_say_how_to_get_one(fresh: Devstack, command: str) -> None:
+    refusal = refused(fresh, command, code="STACK_DOWN", status=ExitStatus.ENVIRONMENT)
+    assert "there is no stack 'fresh'" in refusal.cause
+    assert refusal.remedy == "devstack up --name fresh"

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from devstack.flows.environment import FlowEnvironment
+from devstack.flows.failure import failure_of
+from devstack.flows.run import FlowCall, run_flow
+from devstack.flows.source import read_source
+from tests.fake_api import FakeApi, path_of
+from tests.task_objects import NAMESPACE, RUN, job, task_pod, unschedulable_pod
+
+# Behaves to devstack as a flow's file does: says which run it is, then what the test asks for.
+PREAMBLE = f"""
+import json, os, signal, sys, time
+from pathlib import Path
+def identify():
+    place = Path(sys.argv[sys.argv.index("--runner-attribute-file") + 1])
+    place.write_text(json.dumps({{"flow_name": "MyFlow", "run_id": {RUN!r}}}))
+"""
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+@pytest.fixture
+def env(api: FakeApi, tmp_path: Path) -> FlowEnvironment:
+    return FlowEnvironment(
+        environment={"METAFLOW_PROFILE": "devstack"},
+        python=Path(sys.executable),
+        namespace=NAMESPACE,
+        kube=api.client(),
+        logs=tmp_path / "logs",
+    )
+
+
+def call(folder: Path, text: str, **options: object) -> FlowCall:
+    path = folder / "my_flow.py"
+    path.write_text(PREAMBLE + text)
+    return FlowCall(read_source(path), **options)  # type: ignore[arg-type]
+
+
+def test_a_flow_that_succeeds_is_told_line_by_line(env: FlowEnvironment, tmp_path: Path) -> None:
+    lines: list[str] = []
+    text = "identify(); print(os.environ['METAFLOW_PROFILE']); print('warned', file=sys.stderr)"
+    result = run_flow(call(tmp_path, text, on_line=lines.append), env)
+    assert result.ok
+    assert result.pathspec == f"MyFlow/{RUN}"
+    assert sorted(lines) == ["devstack", "warned"]
+    assert sorted(result.log.read_text().splitlines()) == ["devstack", "warned"]
+    assert result.log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_failure_is_reported_with_the_pods_last_words(
+    env: FlowEnvironment, api: FakeApi, tmp_path: Path
+) -> None:
+    api.add(task_pod("t-1", "train", phase="Failed"))
+    api.logs[f"/api/v1/namespaces/{NAMESPACE}/pods/t-1/log"] = "loading\nValueError: no data\n"
+    result = run_flow(call(tmp_path, "identify(); sys.exit(1)"), env)
+    error = failure_of(result)
+    assert not result.ok
+    assert (error.code, int(error.exit_status)) == ("FLOW_FAILED", 5)
+    assert "step train" in error.cause
+    assert "pod t-1" in error.cause
+    assert error.output_tail() == ["loading", "ValueError: no data"]
+
+
+def test_a_failure_before_any_pod_is_reported_with_the_flows_output(
+    env: FlowEnvironment, tmp_path: Path
+) -> None:
+    error = failure_of(run_flow(call(tmp_path, "print('no such option'); sys.exit(2)"), env))
+    assert "status 2" in error.cause
+    assert error.output_tail() == ["no such option"]
+
+
+def test_a_file_that_starts_no_flow_is_not_a_success(env: FlowEnvironment, tmp_path: Path) -> None:
+    result = run_flow(call(tmp_path, "pass"), env)
+    assert not result.ok
+    assert failure_of(result).code == "FLOW_NOT_STARTED"
+
+
+def test_a_pod_that_can_never_start_stops_the_flow(
+    env: FlowEnvironment, api: FakeApi, tmp_path: Path
+) -> None:
+    api.add(job("t-1"), unschedulable_pod("t-1-x", "0/1 nodes: Insufficient cpu.", cpu="64"))
+    api.add(
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "node"},
+            "status": {"allocatable": {"cpu": "2"}},
+        }
+    )
+    # The pod goes with its Job, as the garbage collector would have it.
+    pod = path_of(unschedulable_pod("t-1-x", ""))
+    waiting = "identify()\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('told to stop')"
+    forget = threading.Event()
+
+    def note(text: str) -> None:
+        if "never be scheduled" in text and not forget.is_set():
+            forget.set()
+            del api.objects[pod]
+
+    result = run_flow(call(tmp_path, waiting, note=note), env)
+    error = failure_of(result)
+    assert error.code == "POD_UNSCHEDULABLE"
+    assert "64 of cpu" in error.cause
+    assert result.output[-1] == "told to stop"
+    assert path_of(job("t-1")) not in api.objects
+
+
+def test_a_flow_that_takes_too_long_is_stopped(env: FlowEnvironment, tmp_path: Path) -> None:
+    result = run_flow(call(tmp_path, "identify(); time.sleep(600)", timeout=0.5), env)
+    assert failure_of(result).code == "FLOW_TIMEOUT"
+    assert result.returncode == -signal.SIGINT or result.returncode == 1
+
+
+def test_an_interrupted_flow_leaves_no_process_and_no_job(
+    env: FlowEnvironment, api: FakeApi, tmp_path: Path
+) -> None:
+    api.add(job("t-1"))
+    stop = threading.Event()
+    pids: list[int] = []
+
+    def started(line: str) -> None:
+        pids.append(int(line))
+        stop.set()
+
+    # A grandchild, as Metaflow's workers are; it is deaf to SIGINT.
+    text = (
+        "import subprocess\nidentify()\n"
+        "deaf = 'import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        " print(1, flush=True); time.sleep(600)'\n"
+        "child = subprocess.Popen([sys.executable, '-c', deaf], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\nprint(child.pid, flush=True)\ntime.sleep(600)\n"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run_flow(call(tmp_path, text, on_line=started, stop=stop), env)
+    assert path_of(job("t-1")) not in api.objects
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+
+
+def test_an_api_that_is_away_for_a_moment_does_not_end_the_flow(
+    env: FlowEnvironment, api: FakeApi, tmp_path: Path
+) -> None:
+    api.refuse("GET", "/pods", 503, "ServiceUnavailable", "away")
+    notes: list[str] = []
+    text = "identify(); time.sleep(1.5)"
+    assert run_flow(call(tmp_path, text, note=notes.append), env).ok
+    assert "away" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"), [({}, "devstack"), ({"USER": "root"}, "devstack"), ({"USER": "ann"}, None)]
+)
+def test_metaflow_always_finds_a_user(
+    env: FlowEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+    names: dict[str, str],
+    wanted: str | None,
+) -> None:
+    for variable in ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in names.items():
+        monkeypatch.setenv(variable, value)
+    assert env.variables().get("METAFLOW_USER") == wanted
+
+
+def test_a_real_metaflow_run_is_recognised(env: FlowEnvironment, tmp_path: Path) -> None:
+    path = tmp_path / "real.py"
+    path.write_text(
+        "from metaflow import FlowSpec, step\n"
+        "class RealFlow(FlowSpec):\n"
+        "    @step\n    def start(self):\n        self.next(self.end)\n"
+        "    @step\n    def end(self):\n        pass\n"
+        "if __name__ == '__main__':\n    RealFlow()\n"
+    )
+    home = {"METAFLOW_HOME": str(tmp_path), "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(tmp_path)}
+    local = FlowEnvironment(home, env.python, env.namespace, env.kube, env.logs)
+    result = run_flow(FlowCall(read_source(path), local=True), local)
+    assert result.ok, result.output
+    assert result.flow == "RealFlow"
+    assert json.dumps(result.as_dict())
+    assert (tmp_path / ".metaflow" / "RealFlow" / result.run_id).is_dir()

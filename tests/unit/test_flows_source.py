@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.flows.source import read_source
+from devstack.flows.target import find_targets
+from devstack.samples.catalogue import SAMPLES
+
+
+def write(folder: Path, text: str, name: str = "my_flow.py") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_a_syntax_error_is_reported_with_its_place_and_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "x = 1\nclass MyFlow(:\n    pass\n")
+    with pytest.raises(DevstackError) as caught:
+        read_source(path)
+    assert caught.value.code == "FLOW_SYNTAX"
+    assert f"{path}:2" in caught.value.cause
+    assert caught.value.output_tail() == ["class MyFlow(:", "             ^"]
+    assert caught.value.exit_status is ExitStatus.USAGE
+
+
+def test_a_file_that_is_not_text_is_a_syntax_error(tmp_path: Path) -> None:
+    path = tmp_path / "my_flow.py"
+    path.write_bytes(b"x = 1\n\0\n")
+    with pytest.raises(DevstackError) as caught:
+        read_source(path)
+    assert caught.value.code == "FLOW_SYNTAX"
+
+
+def test_an_unknown_file_names_the_near_one(tmp_path: Path) -> None:
+    near = write(tmp_path, "")
+    with pytest.raises(DevstackError) as caught:
+        read_source(tmp_path / "my_flw.py")
+    assert caught.value.code == "FLOW_UNKNOWN"
+    assert str(near) in caught.value.remedy
+
+
+def test_a_folder_cannot_be_run(tmp_path: Path) -> None:
+    with pytest.raises(DevstackError) as caught:
+        read_source(tmp_path)
+    assert caught.value.code == "FLOW_UNREADABLE"
+
+
+@pytest.mark.parametrize(
+    ("decorator", "named"),
+    [
+        ("@kubernetes", True),
+        ("@kubernetes(cpu=1)", True),
+        ("@metaflow.kubernetes(cpu=1)", True),
+        ("@batch", True),
+        ("@retry", False),
+    ],
+)
+def test_a_step_that_names_its_platform_is_seen(
+    tmp_path: Path, decorator: str, named: bool
+) -> None:
+    text = f"class MyFlow(FlowSpec):\n    {decorator}\n    @step\n    def start(self): pass\n"
+    assert read_source(write(tmp_path, text)).names_platform is named
+
+
+def test_no_word_means_all_samples() -> None:
+    assert find_targets(()).samples == SAMPLES
+
+
+def test_words_may_be_samples_and_files(tmp_path: Path) -> None:
+    path = write(tmp_path, "")
+    targets = find_targets(("parallel", str(path), "hello", "hello"))
+    assert [sample.name for sample in targets.samples] == ["parallel", "hello"]
+    assert [source.path for source in targets.sources] == [path]
+
+
+@pytest.mark.parametrize("words", [(("helo",), ()), ((), ("helo",))])
+def test_an_unknown_name_gives_the_near_sample(
+    words: tuple[tuple[str, ...], tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DevstackError) as caught:
+        find_targets(*words)
+    assert caught.value.remedy.startswith("did you mean hello?")
+
+
+def test_every_sample_has_its_file_its_check_and_its_lesson() -> None:
+    for sample in SAMPLES:
+        text = sample.file.read_text()
+        assert f"devstack run {sample.name}" in text
+        assert (sample.file.parent / "checks" / sample.file.name).exists()
+        assert read_source(sample.file).names_platform
+
+
+def test_no_flow_among_the_samples_is_left_out() -> None:
+    names = {path.stem for path in SAMPLES[0].file.parent.glob("*.py")}
+    assert names - {"__init__", "catalogue"} == {sample.name for sample in SAMPLES}

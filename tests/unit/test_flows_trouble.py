@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pytest
+
+from devstack.flows.trouble import ROOM_SECONDS, TroubleWatch
+from devstack.kube.client import Object
+from devstack.waits import Hopeless, Observation, Waiting
+from tests.fake_api import FakeApi, event
+from tests.fakes import FakeClock
+from tests.task_objects import NAMESPACE, RUN, job, task_pod, unschedulable_pod
+
+FULL = "0/1 nodes are available: 1 Insufficient cpu."
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def watch(api: FakeApi, clock: FakeClock) -> TroubleWatch:
+    return TroubleWatch(api.client(), NAMESPACE, clock)
+
+
+def node(cpu: str) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "node"},
+        "status": {"allocatable": {"cpu": cpu}},
+    }
+
+
+def look_twice(watch: TroubleWatch, clock: FakeClock, *pods: Object) -> Observation | None:
+    watch.look(RUN, pods)
+    clock.sleep(ROOM_SECONDS)
+    return watch.look(RUN, pods)
+
+
+def test_running_pods_are_no_trouble(watch: TroubleWatch) -> None:
+    assert watch.look(RUN, [task_pod("t-1"), task_pod("t-2", phase="Failed")]) is None
+
+
+def test_a_pod_larger_than_any_node_is_hopeless_at_once(watch: TroubleWatch, api: FakeApi) -> None:
+    api.add(node("2"))
+    seen = watch.look(RUN, [unschedulable_pod("t-1", FULL, cpu="8")])
+    assert isinstance(seen, Hopeless)
+    assert seen.code == "POD_UNSCHEDULABLE"
+    assert "8 of cpu" in seen.reason
+
+
+def test_a_pod_waits_for_room_that_another_task_holds(
+    watch: TroubleWatch, api: FakeApi, clock: FakeClock
+) -> None:
+    api.add(node("2"), task_pod("t-0", node="node"))
+    assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", FULL)), Waiting)
+
+
+def test_a_pod_does_not_wait_for_room_that_no_task_holds(
+    watch: TroubleWatch, api: FakeApi, clock: FakeClock
+) -> None:
+    api.add(node("2"), task_pod("t-0", node="node", phase="Succeeded"))
+    pod = unschedulable_pod("t-1", FULL)
+    assert isinstance(watch.look(RUN, [pod]), Waiting)
+    clock.sleep(ROOM_SECONDS)
+    seen = watch.look(RUN, [pod])
+    assert isinstance(seen, Hopeless)
+    assert "Insufficient cpu" in seen.reason
+
+
+def test_a_pod_waits_for_a_node_that_is_on_its_way(
+    watch: TroubleWatch, api: FakeApi, clock: FakeClock
+) -> None:
+    scaling = event("t-1", "TriggeredScaleUp", "1->2", "2026-11-21T12:00:00Z", kind="Normal")
+    scaling["metadata"]["namespace"] = NAMESPACE
+    api.add(node("2"), scaling)
+    assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", FULL)), Waiting)
+
+
+def test_an_image_that_cannot_be_pulled_is_hopeless_at_once(watch: TroubleWatch) -> None:
+    state = {"waiting": {"reason": "ErrImagePull", "message": "no such host"}}
+    status = {"name": "work", "image": "nowhere/x:1", "state": state}
+    seen = watch.look(RUN, [task_pod("t-1", phase="Pending", containerStatuses=[status])])
+    assert isinstance(seen, Hopeless)
+    assert seen.code == "IMAGE_PULL_FAILED"
+    assert "nowhere/x:1" in seen.reason
+
+
+def refused(job_name: str) -> Object:
+    refusal = event(job_name, "FailedCreate", "exceeded quota: pods=4", "2026-11-21T12:00:00Z")
+    refusal["metadata"]["namespace"] = NAMESPACE
+    refusal["involvedObject"]["kind"] = "Job"
+    return refusal
+
+
+def test_a_pod_that_may_not_be_created_is_hopeless(watch: TroubleWatch, api: FakeApi) -> None:
+    api.add(job("t-1"), refused("t-1"))
+    seen = watch.look(RUN, [])
+    assert isinstance(seen, Hopeless)
+    assert seen.code == "POD_REFUSED"
+    assert "exceeded quota: pods=4" in seen.reason
+
+
+def test_what_is_refused_to_other_runs_is_no_trouble(watch: TroubleWatch, api: FakeApi) -> None:
+    api.add(job("t-1", run_id="17"), refused("t-1"), refused("t-2"))
+    assert watch.look(RUN, []) is None
