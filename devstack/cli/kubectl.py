@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import click
 
+from devstack.cli.handover import hand_over
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
@@ -35,7 +35,7 @@ def command(
     kubeconfig = stack.dir.admin_kubeconfig if admin else stack.dir.kubeconfig
     words = [str(kubectl), "--kubeconfig", str(kubeconfig), *argv]
     if not output.as_json:
-        return subprocess.run(words, check=False).returncode
+        hand_over(words)
     done = stack.runner.run(words, check=False)
     output.data(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
     output.finish()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
+from devstack.cli.handover import hand_over
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
+from devstack.errors import ExitStatus
 
 
 def _complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -46,27 +48,35 @@ def command(
 
     TARGET is a service (minio, jobset), a task pod's name, or NAMESPACE/POD.
     """
-    from devstack.plan.logs import log_arguments, log_targets
+    from devstack.plan.logs import log_arguments, log_targets, read_logs
     from devstack.plan.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen), output.progress())
-    require_up(stack)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        stack.provider.collect_logs(stack.cluster, folder)
-        output.data(folder=str(folder))
-        output.text(f"The cluster's logs are in {folder}")
-        output.finish()
-        return 0
+        return _collect(output, stack, folder)
+    require_up(stack)
     targets = log_targets(stack, target)
     if follow and not output.as_json:
-        words = log_arguments(stack, targets[0], tail, previous)
-        return subprocess.run([*words, "--follow"], check=False).returncode
-    for item in targets:
-        done = stack.runner.run(log_arguments(stack, item, tail, previous), check=False)
-        output.data(**{item.label: done.stdout or done.stderr})
         if len(targets) > 1:
-            output.text(f"==> {item.label} <==")
-        output.text((done.stdout or done.stderr).rstrip("\n"))
+            output.warn(f"there are {len(targets)} pods; following {targets[0].label}")
+        hand_over([*log_arguments(stack, targets[0], tail, previous), "--follow"])
+    shown = [read_logs(stack, each, tail, previous) for each in targets]
+    output.data(logs=[asdict(each) for each in shown])
+    for each in shown:
+        if len(shown) > 1:
+            output.text(f"==> {each.pod} <==")
+        output.text(each.text.rstrip("\n"))
+        if each.error:
+            output.warn(f"{each.pod}: {each.error}")
     output.finish()
-    return 0
+    return int(ExitStatus.FAILED if any(each.error for each in shown) else ExitStatus.OK)
+
+
+def _collect(output: Output, stack: Any, folder: Path) -> int:
+    # Allowed of a stack that is not up: it may show why.
+    folder.mkdir(parents=True, exist_ok=True)
+    stack.provider.collect_logs(stack.cluster, folder)
+    output.data(folder=str(folder))
+    output.text(f"The cluster's logs are in {folder}")
+    output.finish()
+    return int(ExitStatus.OK)

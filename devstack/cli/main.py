@@ -7,8 +7,11 @@ so that ``devstack --help`` stays quick.
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 
 import click
@@ -80,26 +83,34 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line, and end with the status that tells how it went."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    output = Output()
-    sys.exit(_run(output))
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that has no "✓" shall get a "?", not an exception.
+            stream.reconfigure(errors="replace")
+    sys.exit(run(sys.argv[1:], Output()))
 
 
-def _run(output: Output) -> int:
+def run(argv: Sequence[str], output: Output) -> int:
+    """Run one command, report what goes wrong, and return the exit status."""
     try:
-        status = cli.main(obj=output, standalone_mode=False, prog_name="devstack")
+        status = cli.main(list(argv), "devstack", obj=output, standalone_mode=False)
+        sys.stdout.flush()
     except DevstackError as error:
         output.fail(error)
         return int(error.exit_status)
     except click.ClickException as usage:
+        # click stops at some mistakes before it comes to --json.
+        output.as_json = output.as_json or "--json" in argv
         return _usage_error(output, usage)
     except (KeyboardInterrupt, click.Abort):
         output.fail(_interrupted(output.command))
         return int(ExitStatus.INTERRUPTED)
     except BrokenPipeError:
-        # The reader of our output went away (`devstack logs | head`).
-        sys.stderr.close()
-        return 0
+        # The reader went away (`devstack logs | head`); Python would try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitStatus.FAILED)
     except OSError as error:
         full = disk_full(error)
         if full is None:

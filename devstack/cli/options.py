@@ -22,7 +22,8 @@ def pass_output(command: Command) -> Command:
 def _set_json(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     output = context.ensure_object(Output)
     output.as_json = output.as_json or value
-    output.command = context.info_name or ""
+    # Without the program's own name: "images list".
+    output.command = context.command_path.partition(" ")[2]
 
 
 def _complete_names(
@@ -90,7 +91,7 @@ def parse_ports(
     ports = {}
     for value in values:
         name, _, port = value.partition("=")
-        if not port.isdigit():
+        if not port.isdecimal():
             raise click.BadParameter(f"{value!r} is not NAME=PORT")
         ports[name] = int(port)
     return ports or None

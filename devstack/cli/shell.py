@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from devstack.cli.handover import hand_over, unusable
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
@@ -34,34 +35,16 @@ def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **c
     words = list(argv) or [os.environ.get("SHELL", "/bin/sh")]
     if not argv:
         output.text(f"Stack {stack.spec.name!r}: `exit` leaves this shell")
-    if output.as_json:
-        return _captured(output, words, environment)
-    return _run(words, environment)
-
-
-def _run(words: list[str], environment: dict[str, str]) -> int:
-    try:
-        return subprocess.run(words, env=environment, check=False).returncode
-    except FileNotFoundError as missing:
-        raise _unknown(words[0]) from missing
+    if not output.as_json:
+        hand_over(words, environment)
+    return _captured(output, words, environment)
 
 
 def _captured(output: Output, words: list[str], environment: dict[str, str]) -> int:
     try:
         done = subprocess.run(words, env=environment, check=False, capture_output=True, text=True)
-    except FileNotFoundError as missing:
-        raise _unknown(words[0]) from missing
+    except OSError as error:
+        raise unusable(words[0], error) from error
     output.data(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
     output.finish()
     return done.returncode
-
-
-def _unknown(program: str) -> Exception:
-    from devstack.errors import DevstackError, ExitStatus
-
-    return DevstackError(
-        f"cannot run {program!r}",
-        cause="there is no such program on PATH",
-        code="TOOL_MISSING",
-        exit_status=ExitStatus.USAGE,
-    )

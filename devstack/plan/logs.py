@@ -63,6 +63,28 @@ def _wanted(
     return target in (service, name, f"{namespace}/{name}")
 
 
+@dataclass(frozen=True)
+class PodLogs:
+    """What a pod has written.
+
+    Attributes:
+        pod: its label.
+        text: the lines, of all its containers.
+        error: why there are none, or not all.
+    """
+
+    pod: str
+    text: str
+    error: str = ""
+
+
+def read_logs(stack: Stack, target: LogTarget, tail: int, previous: bool) -> PodLogs:
+    """Return the last ``tail`` lines of a pod, or of its containers before their restart."""
+    argv = log_arguments(stack, target, tail, previous)
+    done = stack.runner.run(argv, timeout=stack.spec.timeout, check=False)
+    return PodLogs(target.label, done.stdout, "" if done.ok else done.stderr.strip())
+
+
 def log_arguments(stack: Stack, target: LogTarget, tail: int, previous: bool) -> list[str]:
     """Return the kubectl command that prints the last ``tail`` lines of a pod's logs."""
     kubectl = tools.find_kubectl(stack.runner, stack.progress)
