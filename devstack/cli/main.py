@@ -95,7 +95,7 @@ def main() -> None:
 def run(argv: Sequence[str], output: Output) -> int:
     """Run one command, report what goes wrong, and return the exit status."""
     try:
-        status = cli.main(list(argv), "devstack", obj=output, standalone_mode=False)
+        status = cli.main(list(argv) or ["--help"], "devstack", obj=output, standalone_mode=False)
         sys.stdout.flush()
     except DevstackError as error:
         output.fail(error)
@@ -121,13 +121,20 @@ def run(argv: Sequence[str], output: Output) -> int:
 
 
 def _usage_error(output: Output, usage: click.ClickException) -> int:
-    if output.as_json:
-        output.fail(
-            DevstackError(usage.format_message(), code="USAGE", exit_status=ExitStatus.USAGE)
-        )
-    else:
+    context = getattr(usage, "ctx", None)
+    called = context.command_path if context else "devstack"
+    output.command = called.partition(" ")[2]
+    if not output.as_json:
         usage.show()
-    return int(ExitStatus.USAGE)
+        return int(ExitStatus.USAGE)
+    wrong = DevstackError(
+        usage.format_message(),
+        remedy=f"{called} --help",
+        code="USAGE",
+        exit_status=ExitStatus.USAGE,
+    )
+    output.fail(wrong)
+    return int(wrong.exit_status)
 
 
 def _interrupted(command: str) -> DevstackError:
