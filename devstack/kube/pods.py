@@ -8,10 +8,15 @@ from typing import Any
 from devstack.kube import scheduling
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.events import last_event
+from devstack.kube.volumes import pending_claim
 from devstack.waits import Hopeless, Observation, Ready, Waiting
 
 LOG_LINES = 15
 """How much of a container's log goes with an error."""
+
+FORGIVEN_RESTARTS = 1
+"""A program may die once or twice while the network of a new cluster comes up."""
 
 _PULL_FAILURES = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
@@ -50,20 +55,6 @@ def name_of(pod: Object) -> str:
     return f"pod {pod['metadata']['namespace']}/{pod['metadata']['name']}"
 
 
-def last_event(client: KubeClient, pod: Object) -> str:
-    """Return the message of the pod's last warning, or of its last event; or nothing."""
-    metadata = pod["metadata"]
-    selector = f"involvedObject.kind=Pod,involvedObject.name={metadata['name']}"
-    try:
-        events = client.list_objects("v1", "Event", metadata["namespace"], fields=selector)
-    except ApiError:
-        return ""
-    if not events:
-        return ""
-    newest = max(events, key=lambda event: (event.get("type") == "Warning", _when(event)))
-    return f"{newest.get('reason', '')}: {newest.get('message', '')}"
-
-
 def last_lines(client: KubeClient, pod: Object, container: str, *, previous: bool = False) -> str:
     """Return the end of a container's log; nothing where there is none to be had."""
     metadata = pod["metadata"]
@@ -84,7 +75,7 @@ def _observe_waiting(client: KubeClient, pod: Object, status: dict[str, Any]) ->
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _PULL_FAILURES:
         return _image_missing(pod, status["image"], message)
-    if reason == "CrashLoopBackOff":
+    if reason == "CrashLoopBackOff" and status.get("restartCount", 0) > FORGIVEN_RESTARTS:
         return _crashing(client, pod, status)
     if reason == "CreateContainerConfigError":
         return Hopeless(
@@ -129,13 +120,15 @@ def _failed(client: KubeClient, pod: Object) -> Hopeless:
 
 
 def _not_yet(client: KubeClient, pod: Object) -> Waiting:
-    event = last_event(client, pod)
+    metadata = pod["metadata"]
+    event = last_event(client, "Pod", metadata["namespace"], metadata["name"])
     for status in _container_statuses(pod):
         if "running" in status.get("state", {}) and not status.get("ready"):
             reason = f"{name_of(pod)}: container {status['name']!r} runs but is not ready"
             tail = last_lines(client, pod, status["name"])
             return Waiting(f"{reason} ({event})" if event else reason, output=tail)
-    return Waiting(f"{name_of(pod)} is starting" + (f" ({event})" if event else ""))
+    why = event or pending_claim(client, pod)
+    return Waiting(f"{name_of(pod)} is starting" + (f" ({why})" if why else ""))
 
 
 def _container_statuses(pod: Object) -> Iterator[dict[str, Any]]:
@@ -156,9 +149,3 @@ def _ending(ended: dict[str, Any]) -> str:
     reason = ended.get("reason", "")
     code = f"ended with status {ended.get('exitCode', '?')}"
     return code if reason in ("", "Error") else f"{code} ({reason})"
-
-
-def _when(event: Object) -> str:
-    # All three are RFC 3339 in UTC, so that they sort as text.
-    stamp = event.get("lastTimestamp") or event.get("eventTime")
-    return stamp or event["metadata"].get("creationTimestamp") or ""

@@ -9,6 +9,7 @@ from typing import Any
 from devstack.kube import quantity
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.volumes import pending_claim
 from devstack.waits import Hopeless, Observation, Waiting
 
 
@@ -34,7 +35,8 @@ def observe_unscheduled(client: KubeClient, pod: Object, message: str) -> Observ
     selector = pod["spec"].get("nodeSelector") or {}
     if selector and nodes and not any(_carries(node, selector) for node in nodes):
         return _no_such_node(name, selector, message)
-    return Waiting(f"{name} has no node yet: {message}" + _claims(client, pod))
+    claim = pending_claim(client, pod)
+    return Waiting(f"{name} has no node yet: {message}" + (f"; {claim}" if claim else ""))
 
 
 def _too_large(name: str, resource: str, asked: Decimal, most: Decimal, message: str) -> Hopeless:
@@ -95,24 +97,3 @@ def _written(resource: str, amount: Decimal) -> str:
     if resource in ("memory", "ephemeral-storage") or resource.startswith("hugepages-"):
         return f"{amount / 2**20:,.0f} MiB"
     return f"{amount.normalize():f}"
-
-
-def _claims(client: KubeClient, pod: Object) -> str:
-    """Return which of the pod's volume claims are not bound, as a clause."""
-    pending = [name for name in _claim_names(pod) if not _bound(client, pod, name)]
-    return f"; waits for volume claim {', '.join(pending)}" if pending else ""
-
-
-def _claim_names(pod: Object) -> list[str]:
-    volumes = pod["spec"].get("volumes", [])
-    claims = [volume.get("persistentVolumeClaim") for volume in volumes]
-    return [claim["claimName"] for claim in claims if claim]
-
-
-def _bound(client: KubeClient, pod: Object, claim: str) -> bool:
-    namespace = pod["metadata"]["namespace"]
-    try:
-        found = client.find("v1", "PersistentVolumeClaim", claim, namespace)
-    except ApiError:
-        return True
-    return found is not None and found.get("status", {}).get("phase") == "Bound"

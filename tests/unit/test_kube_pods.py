@@ -99,9 +99,32 @@ def test_a_label_that_a_node_has_is_waited_for() -> None:
     still_waiting(unschedulable("", spec), node({"disk": "ssd"}, cpu="2"))
 
 
-def test_a_volume_claim_that_is_not_bound_is_named() -> None:
-    spec = {**asking(), "volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]}
-    assert "waits for volume claim data" in still_waiting(unschedulable("", spec)).reason
+CLAIMING: Object = {**asking(), "volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]}
+CLAIM: Object = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "data", "namespace": "devstack"},
+    "status": {"phase": "Pending"},
+}
+
+
+def test_a_volume_claim_that_does_not_exist_is_named() -> None:
+    seen = still_waiting(unschedulable("", CLAIMING))
+    assert "volume claim devstack/data does not exist" in seen.reason
+
+
+def test_a_volume_claim_that_is_not_bound_is_named_with_its_last_warning() -> None:
+    failed = event("data", "ProvisioningFailed", "no account", "2026-01-01T00:00:01Z")
+    seen = still_waiting(pod("minio-0", spec=CLAIMING), CLAIM, failed)
+    assert seen.reason == (
+        "pod devstack/minio-0 is starting"
+        " (volume claim devstack/data is not bound (ProvisioningFailed: no account))"
+    )
+
+
+def test_a_bound_volume_claim_is_not_to_blame() -> None:
+    bound = {**CLAIM, "status": {"phase": "Bound"}}
+    assert still_waiting(pod("minio-0", spec=CLAIMING), bound).reason.endswith("is starting")
 
 
 def test_those_who_may_not_see_nodes_wait_with_the_schedulers_words() -> None:
@@ -136,9 +159,14 @@ def test_a_crash_loop_is_hopeless_and_shows_the_log() -> None:
     assert seen.output == "boom\n"
 
 
+def test_a_program_that_died_as_the_cluster_came_up_is_given_another_chance() -> None:
+    status = waiting("CrashLoopBackOff", restartCount=1)
+    still_waiting(pod("minio-0", containerStatuses=[status]))
+
+
 def test_a_kill_for_lack_of_memory_is_named() -> None:
     ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
-    status = waiting("CrashLoopBackOff", lastState=ended, restartCount=1)
+    status = waiting("CrashLoopBackOff", lastState=ended, restartCount=2)
     assert "(OOMKilled)" in hopeless(pod("minio-0", containerStatuses=[status])).reason
 
 
