@@ -118,6 +118,12 @@ class StackDir:
         known = {f.name for f in fields(StackState)}
         return StackState(**{key: value for key, value in raw.items() if key in known})
 
+    def salvage(self) -> StackState | None:
+        """Return the state, or None where there is none that can be read."""
+        with suppress(DevstackError):
+            return self.read()
+        return None
+
     def write(self, state: StackState) -> None:
         """Keep ``state``; the file on disk is always whole."""
         self.write_file(STATE_FILE, json.dumps(asdict(state), indent=2, sort_keys=True))

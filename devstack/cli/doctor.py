@@ -29,7 +29,7 @@ def command(output: Output, config_file: Path | None, **chosen: Any) -> int:
     from devstack.doctor.stack import STACK_CHECKS
     from devstack.plan.stack import open_stack
 
-    stack = open_stack(load(config_file, **chosen))
+    stack = open_stack(load(config_file, **chosen), even_broken=True)
     diagnoses = examine([*MACHINE_CHECKS, *STACK_CHECKS], stack.patient())
     output.data(
         checks=[

@@ -37,7 +37,7 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
     from devstack.plan.stack import open_stack
 
     began = time.monotonic()
-    stack = open_stack(load(config_file, **chosen), output.progress())
+    stack = open_stack(load(config_file, **chosen), output.progress(), even_broken=True)
     if dry_run:
         titles = [title for title, _ in build_undo(stack)] + [f"Remove {stack.dir.path}"]
         output.data(steps=titles)

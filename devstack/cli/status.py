@@ -27,11 +27,11 @@ def command(
     """Show what runs, and where to reach it; status 1 unless all of it is well."""
     from devstack.plan.access import collect_outputs
     from devstack.plan.stack import open_stack
-    from devstack.plan.status import look
+    from devstack.plan.status import look, look_by_name
     from devstack.state import stack_names
 
     if every:
-        return _show_all(output, [look(open_stack(load(name=name))) for name in stack_names()])
+        return _show_all(output, [look_by_name(name) for name in stack_names()])
     stack = open_stack(load(config_file, **chosen))
     status = look(stack)
     output.data(**status.as_dict())

@@ -49,12 +49,13 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
     A second run changes nothing; a run after a crash goes on from there.
     """
     from devstack.plan.stack import open_stack
+    from devstack.plan.step import foresee
     from devstack.plan.up import build_steps, up
 
     began = time.monotonic()
     stack = open_stack(load(config_file, **chosen), output.progress())
     if dry_run:
-        _show_plan(output, build_steps(stack))
+        _show_plan(output, foresee(build_steps(stack)))
         return
     changed = up(stack)
     seconds = round(time.monotonic() - began, 2)
@@ -65,11 +66,13 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
 
 
 def _show_plan(output: Output, steps: list[Any]) -> None:
-    rows = []
+    rows: list[dict[str, Any]] = []
+    if not steps:
+        output.text("Nothing to do")
     for step in steps:
         commands = step.commands()
         rows.append({"name": step.name, "title": step.title, "commands": commands})
-        output.text(f"{step.title}:")
+        output.text(f"{step.title}:" if commands else step.title)
         for line in commands:
             output.text(f"    {line}")
     output.data(steps=rows)

@@ -6,17 +6,22 @@ import stat
 
 from devstack.doctor.check import Check, Finding, Patient
 from devstack.errors import DevstackError
-from devstack.ports import listener
+from devstack.ports import is_free
 from devstack.waits import Hopeless, Waiting
+
+
+def _state(patient: Patient) -> list[Finding]:
+    patient.dir.read()  # its error is the finding
+    return []
 
 
 def _phase(patient: Patient) -> list[Finding]:
     if patient.state is None or patient.up or patient.dir.holder() is not None:
         return []
-    doing, command = ("down", "down") if patient.state.phase == "deleting" else ("up", "up")
+    command = "down" if patient.state.phase == "deleting" else "up"
     return [
         Finding(
-            f"`devstack {doing}` was interrupted",
+            f"`devstack {command}` was interrupted",
             f"devstack {command} --name {patient.state.name} goes on from there",
             "INTERRUPTED",
         )
@@ -57,7 +62,7 @@ def _ports(patient: Patient) -> list[Finding]:
     assert patient.state is not None
     found = []
     for name, port in patient.state.ports.items():
-        if listener(port) is None:
+        if is_free(port):
             remedy = "devstack up"
             found.append(Finding(f"nothing answers on port {port} ({name})", remedy, "PORT_SILENT"))
     return found
@@ -77,6 +82,7 @@ def _services(patient: Patient) -> list[Finding]:
 
 
 STACK_CHECKS = (
+    Check("state", "the stack's state can be read", _state),
     Check("phase", "the last command was finished", _phase),
     Check("cluster", "the cluster runs", _cluster, needs_stack=True),
     Check("api", "the Kubernetes API answers", _api, needs_stack=True),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
+from devstack.errors import DevstackError
 from devstack.kube.apply import delete_all
 from devstack.plan.forwards import end_forwards
 from devstack.plan.stack import Stack
@@ -17,15 +19,20 @@ def down(stack: Stack) -> list[str]:
     part is removed whether the state knows of it or not.
     """
     with stack.dir.lock():
-        stack.state = stack.dir.read() or stack.state
+        stack.state = stack.dir.salvage() or stack.state
         if not _anything(stack):
             return []
         if stack.dir.exists():
             stack.state.phase = "deleting"
-            stack.save()
-        done = [title for title, act in build_undo(stack) if _perform(stack, title, act)]
+            # A full disk must not keep it from being emptied.
+            with suppress(DevstackError):
+                stack.save()
+        undo = build_undo(stack)
+        for title, act in undo:
+            with step(stack.progress, title):
+                act()
         stack.dir.remove()
-    return done
+    return [title for title, _ in undo]
 
 
 def build_undo(stack: Stack) -> list[tuple[str, Callable[[], None]]]:
@@ -50,12 +57,6 @@ def _anything(stack: Stack) -> bool:
     if stack.spec.provider == "context" or stack.provider.check():
         return False
     return stack.provider.status(stack.cluster).state != "absent"
-
-
-def _perform(stack: Stack, title: str, act: Callable[[], None]) -> bool:
-    with step(stack.progress, title):
-        act()
-    return True
 
 
 def _remover(stack: Stack, index: int) -> Callable[[], None]:

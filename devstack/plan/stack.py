@@ -65,11 +65,8 @@ class Stack:
     @property
     def cluster(self) -> ClusterSpec:
         """The cluster that the provider is asked for."""
-        mapped = {
-            self.state.ports[name]: port.node_port
-            for name, port in self.host_ports.items()
-            if name in self.state.ports
-        }
+        ports = {**self.port_names, **self.spec.ports, **self.state.ports}
+        mapped = {ports[name]: port.node_port for name, port in self.host_ports.items()}
         return ClusterSpec(
             name=self.spec.name,
             nodes=self.spec.nodes,
@@ -92,7 +89,7 @@ class Stack:
         it counts the writes.
         """
         if not self.dir.admin_kubeconfig.exists():
-            raise not_up(self.spec.name)
+            raise not_up(self.spec.name, self.state.phase if self.dir.exists() else "")
         text = self.dir.admin_kubeconfig.read_text()
         key = (text, timeout)
         if key not in self._clients:
@@ -110,7 +107,7 @@ class Stack:
             provider=self.provider,
             cluster=self.cluster,
             dir=self.dir,
-            state=self.state if self.dir.exists() else None,
+            state=self.dir.salvage(),
             connect=self.kube,
             services=self.services,
         )
@@ -125,13 +122,25 @@ def open_stack(
     progress: Progress | None = None,
     runner: Runner | None = None,
     clock: Clock | None = None,
+    *,
+    even_broken: bool = False,
 ) -> Stack:
     """Return the stack called ``spec.name``, whether it is up or not.
 
     What the user did not name is as the stack was brought up, not a default.
+
+    Args:
+        spec: the settings.
+        progress: told what is going on; nobody is where None.
+        runner: starts programs; the real one where None.
+        clock: tells the time; the real one where None.
+        even_broken: go on where the state cannot be read, as `down` must.
+
+    Raises:
+        DevstackError: ``STATE_BROKEN``.
     """
     directory = StackDir(spec.name)
-    known = directory.read()
+    known = directory.salvage() if even_broken else directory.read()
     return Stack(
         spec=_as_remembered(spec, known) if known else spec,
         dir=directory,

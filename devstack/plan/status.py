@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
+from devstack.config import load
 from devstack.errors import DevstackError
 from devstack.plan.access import collect_outputs
 from devstack.plan.forwards import forwards_hold
-from devstack.plan.stack import Stack
+from devstack.plan.stack import Stack, open_stack
 from devstack.services.base import Service, ServiceContext
 from devstack.waits import Hopeless, Ready
 
@@ -32,7 +33,7 @@ class StackStatus:
         name: the stack's name.
         provider: where its cluster comes from.
         state: "up", "degraded", "creating", "deleting", "stopped",
-            "unreachable" or "absent".
+            "unreachable", "broken" or "absent".
         detail: one sentence on the cluster.
         namespace: where task pods run.
         services: each service's state.
@@ -57,6 +58,14 @@ class StackStatus:
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON has it."""
         return asdict(self)
+
+
+def look_by_name(name: str) -> StackStatus:
+    """Return how a stack is, whatever is wrong with it: it must not hide the others."""
+    try:
+        return look(open_stack(load(name=name)))
+    except DevstackError as error:
+        return StackStatus(name, "", "broken", str(error))
 
 
 def look(stack: Stack) -> StackStatus:

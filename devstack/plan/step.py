@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from devstack.errors import DevstackError
 from devstack.progress import Progress
 
 
@@ -29,6 +30,19 @@ class Step:
     holds: Callable[[], bool]
     ensure: Callable[[], None]
     commands: Callable[[], list[str]] = _nothing
+
+
+def foresee(steps: Sequence[Step]) -> list[Step]:
+    """Return the steps that `perform` would have to do, as things are now."""
+    return [step for step in steps if not _holds_already(step)]
+
+
+def _holds_already(step: Step) -> bool:
+    try:
+        return step.holds()
+    except DevstackError:
+        # It cannot even be asked, as long as a step before it does not hold.
+        return False
 
 
 def perform(steps: Sequence[Step], progress: Progress) -> list[str]:

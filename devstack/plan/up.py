@@ -61,7 +61,7 @@ def build_steps(stack: Stack) -> list[Step]:
             "Get the images",
             holds=lambda: cluster.answers() and stack.state.images == _wanted_images(stack),
             ensure=lambda: _ensure_images(stack),
-            commands=lambda: [f"have image {ref}" for ref in _wanted_images(stack).values()],
+            commands=lambda: [f"have image {stack.images.reference(n)}" for n in _needed(stack)],
         ),
         Step(
             "cluster",
@@ -73,7 +73,7 @@ def build_steps(stack: Stack) -> list[Step]:
         Step(
             "node-images",
             "Load the images into the nodes",
-            holds=lambda: stack.state.loaded == stack.state.images,
+            holds=lambda: bool(stack.state.images) and stack.state.loaded == stack.state.images,
             ensure=lambda: _load_images(stack),
         ),
     ]
@@ -193,10 +193,18 @@ def _wanted_images(stack: Stack) -> dict[str, str]:
     return {name: stack.images.reference(name) for name in sorted(names)}
 
 
+def _needed(stack: Stack) -> list[str]:
+    """Return the images that this machine must have, to give them to the nodes."""
+    if not isinstance(stack.provider, LoadsImages):
+        return []
+    node = ["node"] if stack.provider.name == "kind" else []
+    return [*node, *_wanted_images(stack)]
+
+
 def _ensure_images(stack: Stack) -> None:
-    if isinstance(stack.provider, LoadsImages):
-        node = ["node"] if stack.provider.name == "kind" else []
-        stack.images.ensure([*node, *_wanted_images(stack)])
+    needed = _needed(stack)
+    if needed:
+        stack.images.ensure(needed)
     stack.state.images = _wanted_images(stack)
     stack.save()
 

@@ -94,7 +94,7 @@ class ContextProvider:
                 code="CONTEXT_MISSING",
                 exit_status=ExitStatus.USAGE,
             )
-        kubectl = tools.find_kubectl(self._runner, self._progress)
+        kubectl = tools.find_kubectl(self._runner, self._progress, spec.offline)
         done = self._runner.run([str(kubectl), *_view(spec.context)], check=False)
         if not done.ok or "server:" not in done.stdout:
             raise DevstackError(

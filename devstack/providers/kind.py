@@ -107,7 +107,7 @@ class KindProvider:
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
         """Let `kind export logs` write everything below ``into``."""
-        self._kind(["export", "logs", str(into), "--name", self.cluster], timeout=spec.timeout)
+        self._kind(spec, ["export", "logs", str(into), "--name", self.cluster])
 
     def images_present(self, spec: ClusterSpec) -> set[str]:
         """Return the references that every node's containerd already has."""
@@ -117,11 +117,8 @@ class KindProvider:
 
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
         """Copy images from Docker into every node."""
-        self._kind(
-            ["load", "docker-image", *references, "--name", self.cluster],
-            timeout=spec.timeout,
-            pidfile=self._pidfile,
-        )
+        argv = ["load", "docker-image", *references, "--name", self.cluster]
+        self._kind(spec, argv, pidfile=self._pidfile)
 
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return the kind command and its configuration."""
@@ -154,9 +151,9 @@ class KindProvider:
         argv = ["create", "cluster", "--name", self.cluster, "--image", image]
         argv += ["--config", "-", "--kubeconfig", str(unfinished)]
         self._kind(
+            spec,
             argv,
             input=build_config(spec, ports.get(API_PORT, 0)),
-            timeout=spec.timeout,
             pidfile=self._pidfile,
             on_line=lambda line: self._progress.note(line.strip(" •✓…")),
         )
@@ -169,18 +166,18 @@ class KindProvider:
 
     def _kind(
         self,
+        spec: ClusterSpec,
         argv: list[str],
         *,
         input: str | None = None,
-        timeout: float,
         pidfile: Path | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
-        kind = tools.find_kind(self._runner, self._progress)
+        kind = tools.find_kind(self._runner, self._progress, spec.offline)
         done = self._runner.run(
             [str(kind), *argv],
             input=input,
-            timeout=timeout,
+            timeout=spec.timeout,
             check=False,
             on_line=on_line,
             pidfile=pidfile,

@@ -44,4 +44,16 @@ def build_config(spec: ClusterSpec, api_port: int) -> str:
         "kubeadmConfigPatches": [KUBELET_PATCH],
         "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
     }
-    return str(yaml.safe_dump(config, sort_keys=False))
+    return str(yaml.dump(config, Dumper=_Dumper, sort_keys=False))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such, for those who read the plan."""
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
