@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import copy
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from devstack.kube.client import Object
 from devstack.paths import project_file
+
+try:
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # PyYAML built without libyaml, ten times slower
+    from yaml import SafeLoader  # type: ignore[assignment]
 
 _KUSTOMIZATION = "kustomization.yaml"
 # Anything else in a kustomization would make kubectl see other objects than devstack does.
@@ -29,7 +32,11 @@ def load(service: str) -> list[Object]:
     Raises:
         ValueError: the kustomization says more than devstack understands.
     """
-    return copy.deepcopy(_read_folder(project_file("k8s", service)))
+    folder = project_file("k8s", service)
+    kustomization = _read_file(folder / _KUSTOMIZATION)[0]
+    if extra := set(kustomization) - _UNDERSTOOD:
+        raise ValueError(f"{folder / _KUSTOMIZATION}: cannot handle {', '.join(sorted(extra))}")
+    return [item for name in kustomization["resources"] for item in _read_file(folder / name)]
 
 
 def with_images(objects: Iterable[Object], images: Mapping[str, str]) -> list[Object]:
@@ -39,13 +46,10 @@ def with_images(objects: Iterable[Object], images: Mapping[str, str]) -> list[Ob
         objects: workloads among them name images as ``devstack/<name>:<tag>``.
         images: the reference to use by that name; others stay as they are.
     """
-    changed = copy.deepcopy(list(objects))
-    for container in _containers(changed):
-        repository = container["image"].rsplit(":", 1)[0]
-        name = repository.removeprefix("devstack/")
-        if name != repository:
-            container["image"] = images.get(name, container["image"])
-    return changed
+    return [
+        _with_images(item, images) if "template" in item.get("spec", {}) else item
+        for item in objects
+    ]
 
 
 def with_namespace(objects: Iterable[Object], old: str, new: str) -> list[Object]:
@@ -73,23 +77,19 @@ def secret(name: str, namespace: str, values: Mapping[str, str]) -> Object:
     }
 
 
-@cache
-def _read_folder(folder: Path) -> list[Object]:
-    kustomization = yaml.safe_load((folder / _KUSTOMIZATION).read_text())
-    if extra := set(kustomization) - _UNDERSTOOD:
-        raise ValueError(f"{folder / _KUSTOMIZATION}: cannot handle {', '.join(sorted(extra))}")
-    return [item for name in kustomization["resources"] for item in _read_file(folder / name)]
-
-
 def _read_file(path: Path) -> list[Object]:
     text = path.read_text()
     # Large generated objects are kept as JSON, which reads fifty times faster.
-    documents = [json.loads(text)] if path.suffix == ".json" else yaml.safe_load_all(text)
+    documents = [json.loads(text)] if path.suffix == ".json" else yaml.load_all(text, SafeLoader)
     return [document for document in documents if document]
 
 
-def _containers(objects: Iterable[Object]) -> Iterator[dict[str, Any]]:
-    for item in objects:
-        spec = item.get("spec", {}).get("template", {}).get("spec", {})
-        yield from spec.get("initContainers", [])
-        yield from spec.get("containers", [])
+def _with_images(workload: Object, images: Mapping[str, str]) -> Object:
+    changed = copy.deepcopy(workload)
+    pod = changed["spec"]["template"]["spec"]
+    for container in [*pod.get("initContainers", []), *pod["containers"]]:
+        repository = container["image"].rsplit(":", 1)[0]
+        name = repository.removeprefix("devstack/")
+        if name != repository:
+            container["image"] = images.get(name, container["image"])
+    return changed
