@@ -126,7 +126,8 @@ class StackDir:
 
     def write(self, state: StackState) -> None:
         """Keep ``state``; the file on disk is always whole."""
-        self.write_file(STATE_FILE, json.dumps(asdict(state), indent=2, sort_keys=True))
+        if self.salvage() != state:
+            self.write_file(STATE_FILE, json.dumps(asdict(state), indent=2, sort_keys=True))
 
     def write_file(self, name: str, text: str) -> Path:
         """Write a file below the directory, mode 0600, by rename; return its path."""

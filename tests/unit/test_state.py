@@ -66,6 +66,13 @@ def test_what_was_written_is_read_again(stack: StackDir) -> None:
     assert stack.exists()
 
 
+def test_a_state_that_did_not_change_is_not_written_again(stack: StackDir) -> None:
+    stack.write(StackState(name="demo"))
+    before = (stack.path / STATE_FILE).stat().st_ino
+    stack.write(StackState(name="demo"))
+    assert (stack.path / STATE_FILE).stat().st_ino == before
+
+
 def test_no_stack_is_no_error(stack: StackDir) -> None:
     assert stack.read() is None
     assert not stack.exists()
