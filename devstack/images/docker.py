@@ -1,0 +1,134 @@
+"""What images need of Docker, through its client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.process import Completed, Runner
+from devstack.progress import Progress
+
+KEY_LABEL = "devstack.key"
+"""On images that devstack built: the digest of what they were made from."""
+BUILDER = "devstack-image-builder"
+"""The container that works on the node image; one at a time, under the build lock."""
+
+
+@dataclass(frozen=True)
+class Present:
+    """An image that Docker has.
+
+    Attributes:
+        key: the digest of what it was built from; empty where it was pulled.
+        size: bytes.
+    """
+
+    key: str
+    size: int
+
+
+class Docker:
+    """A Docker engine.
+
+    Args:
+        runner: starts the ``docker`` client.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def look(self, references: Sequence[str]) -> dict[str, Present]:
+        """Return those of ``references`` that are there, in one call.
+
+        Raises:
+            DevstackError: ``DOCKER_UNUSABLE``.
+        """
+        done = self._runner.run(
+            ["docker", "image", "inspect", "--format", "{{json .}}", *references],
+            check=False,
+            timeout=60,
+        )
+        _require_engine(done)
+        found: dict[str, Present] = {}
+        for line in done.stdout.splitlines():
+            image = json.loads(line) if line.strip() else {}
+            labels = (image.get("Config") or {}).get("Labels") or {}
+            present = Present(labels.get(KEY_LABEL, ""), int(image.get("Size", 0)))
+            found.update(dict.fromkeys(image.get("RepoTags") or [], present))
+        return {reference: found[reference] for reference in references if reference in found}
+
+    def load(self, archive: Path) -> None:
+        """Load every image of an archive."""
+        self._runner.run(["docker", "load", "--quiet", "--input", str(archive)])
+
+    def save(self, archive: Path, references: Sequence[str]) -> None:
+        """Write images into one archive, layers that they share once."""
+        self._runner.run(["docker", "save", "--output", str(archive), *references])
+
+    def pull(self, reference: str, progress: Progress, timeout: float) -> None:
+        """Pull an image within ``timeout`` seconds."""
+        self._runner.run(["docker", "pull", reference], timeout=timeout, on_line=progress.note)
+
+    def tag(self, source: str, target: str) -> None:
+        """Give an image another name."""
+        self._runner.run(["docker", "tag", source, target])
+
+    def build(self, dockerfile: str, target: str, files: Path, progress: Progress) -> None:
+        """Build an image from a Dockerfile's text and a folder of files."""
+        argv = ["docker", "build", "--tag", target, "--file", "-", str(files)]
+        self._runner.run(argv, input=dockerfile, on_line=progress.note)
+
+    def extract(self, image: str, script: str, into: Path) -> None:
+        """Run a script in a throw-away container and keep what it writes to standard output."""
+        self._remove_builder()
+        mount = f"{into.parent}:/out"
+        argv = ["docker", "run", "--name", BUILDER, "--volume", mount, "--entrypoint", "bash"]
+        try:
+            self._runner.run([*argv, image, "-euc", script, "bash", f"/out/{into.name}"])
+        finally:
+            self._remove_builder()
+
+    def change(
+        self, image: str, script: str, files: Path, target: str, settings: Sequence[str]
+    ) -> None:
+        """Run a script in a privileged container and keep its file system as an image.
+
+        Args:
+            image: what the container starts from.
+            script: run by bash; ``files`` are below ``/files``.
+            files: a folder on this machine.
+            target: the reference of the new image.
+            settings: Dockerfile instructions for the new image's configuration.
+        """
+        self._remove_builder()
+        argv = ["docker", "run", "--name", BUILDER, "--privileged", "--network", "none"]
+        argv += ["--volume", f"{files}:/files:ro", "--entrypoint", "bash"]
+        commit = ["docker", "commit"]
+        for setting in settings:
+            commit += ["--change", setting]
+        try:
+            self._runner.run([*argv, image, "-euc", script])
+            self._runner.run([*commit, BUILDER, target])
+        finally:
+            self._remove_builder()
+
+    def _remove_builder(self) -> None:
+        argv = ["docker", "rm", "--force", "--volumes", BUILDER]
+        self._runner.run(argv, check=False)
+
+
+def _require_engine(done: Completed) -> None:
+    if done.ok or "no such" in done.stderr.lower():
+        return
+    raise DevstackError(
+        "cannot look at Docker's images",
+        cause="Docker does not answer",
+        remedy="devstack doctor says why; on a Debian-family machine as root, "
+        "./scripts/prepare-docker installs and starts it",
+        code="DOCKER_UNUSABLE",
+        exit_status=ExitStatus.ENVIRONMENT,
+        output=done.stderr,
+    )

@@ -1,0 +1,58 @@
+"""The Postgres image: Debian's server, with the variables of upstream's image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from devstack.images import versions
+from devstack.images.archive import Layer, LayeredImage
+from devstack.images.catalogue import IMAGES
+from devstack.images.debian import RootFileSystem
+from devstack.images.pieces import digest
+from devstack.images.workshop import SOURCES, Workshop, labels
+
+FILES = RootFileSystem("postgres", (f"postgresql-{versions.POSTGRES}",))
+ROOTFS = SOURCES / "postgres"
+USER = 65532
+HOME = "var/lib/postgresql"
+# Postgres wants its user to have a name; nobody else is needed.
+PASSWD = f"root:x:0:0::/:/bin/sh\npostgres:x:{USER}:{USER}::/{HOME}:/bin/sh\n"
+ENVIRONMENT = {
+    "PATH": f"/usr/lib/postgresql/{versions.POSTGRES}/bin:/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    # Below the volume, so that a new database can be put there by rename.
+    "PGDATA": f"/{HOME}/data/main",
+}
+
+
+class PostgresImage:
+    """A database server that makes its database at the first start; a :class:`Recipe`."""
+
+    programs: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Debian's packages and our own files."""
+        return digest(IMAGES["postgres"].reference, FILES.key, ROOTFS, Path(__file__))
+
+    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+        """Make the image's two layers: Debian, and what starts the server."""
+        base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
+        config = {
+            "Entrypoint": ["/usr/local/bin/entrypoint"],
+            "User": "postgres",
+            "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
+            # Lets clients finish their query, and takes no new ones.
+            "StopSignal": "SIGINT",
+            "Labels": labels(self.key),
+        }
+        layers = (base, _own_files(scratch / "postgres-files.tar"))
+        return LayeredImage(IMAGES["postgres"].reference, layers, config)
+
+
+def _own_files(path: Path) -> Path:
+    with Layer(path) as layer:
+        layer.file("etc/passwd", PASSWD.encode())
+        layer.folder(f"{HOME}/data", 0o700, USER)
+        layer.tree(ROOTFS)
+    return path

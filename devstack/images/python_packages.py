@@ -1,0 +1,60 @@
+"""Installing Python packages into a folder, for another Python than this one."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images import certificates
+from devstack.process import Runner
+
+
+def install_packages(
+    runner: Runner, target: Path, what: Sequence[str], python: str | None = None
+) -> None:
+    """Install wheels below ``target``, with pip or else uv.
+
+    Args:
+        runner: starts the installer.
+        target: the folder, as it stands on ``sys.path``.
+        what: requirements, or options such as ``--requirement FILE``.
+        python: minor version that the wheels are for; this Python's if None.
+
+    Raises:
+        DevstackError: ``PACKAGE_INDEX_UNREACHABLE`` or ``PIP_MISSING``.
+    """
+    options = ["--quiet", "--target", str(target), "--no-compile", "--only-binary", ":all:"]
+    if python:
+        options += ["--python-version", python]
+    try:
+        runner.run([*_installer(runner), *options, *what], env=certificates.variables())
+    except DevstackError as error:
+        if error.code == "PIP_MISSING":
+            raise
+        raise DevstackError(
+            "cannot install Python packages for an image",
+            cause=str(error),
+            remedy="look at pip's index settings, the proxy variables and, behind a company's "
+            f"proxy, {certificates.VARIABLE}",
+            code="PACKAGE_INDEX_UNREACHABLE",
+            exit_status=ExitStatus.ENVIRONMENT,
+            output=error.output,
+        ) from error
+
+
+def _installer(runner: Runner) -> list[str]:
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
+    uv = runner.which("uv")
+    if uv:
+        return [uv, "pip", "install", "--no-config"]
+    raise DevstackError(
+        "cannot install Python packages for an image",
+        cause="this Python has no pip, and there is no uv on PATH",
+        remedy=f"{sys.executable} -m ensurepip",
+        code="PIP_MISSING",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )

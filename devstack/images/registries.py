@@ -1,0 +1,77 @@
+"""Pulling images from the registries they are published on."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.error
+import urllib.request
+
+from devstack.errors import DevstackError
+from devstack.images.catalogue import Image
+from devstack.images.certificates import private_bundle
+from devstack.images.docker import Docker
+from devstack.images.task import LOCK, dockerfile
+from devstack.progress import Progress, step
+
+PROBE_TIMEOUT = 4.0
+PULL_TIMEOUT = 900.0
+API_HOSTS = {"docker.io": "registry-1.docker.io"}
+"""Registries whose API is served elsewhere than their name says."""
+REACHED = (200, 401)
+"""What a registry answers to somebody who has not logged in."""
+
+
+def is_reachable(reference: str, timeout: float = PROBE_TIMEOUT) -> bool:
+    """Tell whether the registry of ``reference`` answers as a registry does.
+
+    Args:
+        reference: an image with its registry's name.
+        timeout: seconds to wait at the most.
+    """
+    registry = reference.partition("/")[0]
+    url = f"https://{API_HOSTS.get(registry, registry)}/v2/"
+    context = ssl.create_default_context(cafile=private_bundle())
+    try:
+        with urllib.request.urlopen(url, timeout=timeout, context=context) as answer:
+            return answer.status in REACHED
+    except urllib.error.HTTPError as refusal:
+        return refusal.code in REACHED
+    except (OSError, ValueError):
+        return False
+
+
+def pull(docker: Docker, image: Image, key: str, progress: Progress) -> None:
+    """Pull an image and give it its name in the stack.
+
+    Args:
+        docker: the engine.
+        image: what to pull.
+        key: the digest that marks a task image built upon the pulled one.
+        progress: told what Docker does.
+
+    Raises:
+        DevstackError: ``IMAGE_UNAVAILABLE``.
+    """
+    with step(progress, f"Pull {image.upstream}"):
+        try:
+            docker.pull(image.upstream, progress, PULL_TIMEOUT)
+            if image.name == "task":
+                docker.build(
+                    dockerfile(image.upstream, key), image.reference, LOCK.parent, progress
+                )
+            else:
+                docker.tag(image.upstream, image.reference)
+        except DevstackError as error:
+            raise unavailable(image, str(error), error.output) from error
+
+
+def unavailable(image: Image, cause: str, output: str = "") -> DevstackError:
+    """Return the error for an image that cannot be pulled."""
+    return DevstackError(
+        f"cannot pull the image {image.upstream}",
+        cause=cause,
+        remedy="build it from packages (--images build, or `devstack images build`), or bring "
+        "a bundle: devstack images load FILE",
+        code="IMAGE_UNAVAILABLE",
+        output=output,
+    )

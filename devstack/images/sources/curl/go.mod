@@ -1,0 +1,3 @@
+module devstack/images/curl
+
+go 1.21

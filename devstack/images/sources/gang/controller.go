@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	schedulingv1alpha2 "k8s.io/api/scheduling/v1alpha2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	schedulinglisters "k8s.io/client-go/listers/scheduling/v1alpha2"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
+	jobsetclient "sigs.k8s.io/jobset/client-go/clientset/versioned"
+	jobsetinformers "sigs.k8s.io/jobset/client-go/informers/externalversions"
+	jobsetlisters "sigs.k8s.io/jobset/client-go/listers/jobset/v1alpha2"
+)
+
+const (
+	fieldManager = "gang-controller"
+	workers      = 4
+	groupIndex   = "group"
+)
+
+// controller makes what is missing and reports what it sees. Whatever it does
+// is decided from the API's state alone and may be done twice, so that several
+// replicas need no leader, and a missed event costs nothing but time.
+type controller struct {
+	core    kubernetes.Interface
+	jobSets jobsetclient.Interface
+
+	factory       informers.SharedInformerFactory
+	jobSetFactory jobsetinformers.SharedInformerFactory
+	jobSetLister  jobsetlisters.JobSetLister
+	groupLister   schedulinglisters.PodGroupLister
+	nodeLister    corelisters.NodeLister
+	pods          cache.SharedIndexInformer
+
+	queue    workqueue.TypedRateLimitingInterface[cache.ObjectName]
+	waiting  sync.Map
+	recorder record.EventRecorder
+	synced   atomic.Bool
+}
+
+func newController(core kubernetes.Interface, jobSets jobsetclient.Interface) (*controller, error) {
+	c := &controller{core: core, jobSets: jobSets}
+	c.factory = informers.NewSharedInformerFactoryWithOptions(core, 0, informers.WithTransform(slim))
+	c.jobSetFactory = jobsetinformers.NewSharedInformerFactoryWithOptions(
+		jobSets, 0, jobsetinformers.WithTransform(slim))
+	c.queue = workqueue.NewTypedRateLimitingQueue(
+		workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName]())
+	sets := c.jobSetFactory.Jobset().V1alpha2().JobSets()
+	groups := c.factory.Scheduling().V1alpha2().PodGroups()
+	nodes := c.factory.Core().V1().Nodes()
+	c.pods = c.factory.Core().V1().Pods().Informer()
+	c.jobSetLister, c.groupLister, c.nodeLister = sets.Lister(), groups.Lister(), nodes.Lister()
+	c.recorder = newRecorder(core)
+	return c, errors.Join(
+		c.pods.AddIndexers(cache.Indexers{groupIndex: groupsOfPod}),
+		follow(sets.Informer(), c.onJobSet),
+		follow(groups.Informer(), c.onGroup),
+		follow(nodes.Informer(), c.onNode),
+		follow(c.pods, c.onPod),
+	)
+}
+
+// run works until the context ends.
+func (c *controller) run(ctx context.Context) error {
+	defer c.queue.ShutDown()
+	c.factory.Start(ctx.Done())
+	c.jobSetFactory.Start(ctx.Done())
+	for kind, ok := range c.factory.WaitForCacheSync(ctx.Done()) {
+		if !ok {
+			return fmt.Errorf("cannot list %v", kind)
+		}
+	}
+	for kind, ok := range c.jobSetFactory.WaitForCacheSync(ctx.Done()) {
+		if !ok {
+			return fmt.Errorf("cannot list %v", kind)
+		}
+	}
+	c.synced.Store(true)
+	klog.InfoS("the gang controller is ready")
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for c.next(ctx) {
+			}
+		})
+	}
+	<-ctx.Done()
+	c.queue.ShutDown()
+	group.Wait()
+	return nil
+}
+
+// health answers whether the process lives, and whether it has seen the cluster.
+func (c *controller) health() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/readyz", func(answer http.ResponseWriter, _ *http.Request) {
+		if !c.synced.Load() {
+			http.Error(answer, "the first lists are not through yet", http.StatusServiceUnavailable)
+		}
+	})
+	return mux
+}
+
+func (c *controller) next(ctx context.Context) bool {
+	key, over := c.queue.Get()
+	if over {
+		return false
+	}
+	defer c.queue.Done(key)
+	if err := c.reconcile(ctx, key); err != nil {
+		if !apierrors.IsConflict(err) {
+			runtime.HandleErrorWithContext(ctx, err, "cannot reconcile", "jobSet", key)
+		}
+		c.queue.AddRateLimited(key)
+		return true
+	}
+	c.queue.Forget(key)
+	return true
+}
+
+func (c *controller) reconcile(ctx context.Context, key cache.ObjectName) error {
+	set, err := c.jobSetLister.JobSets(key.Namespace).Get(key.Name)
+	if apierrors.IsNotFound(err) || (err == nil && !isActive(set)) {
+		c.waiting.Delete(key)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !isMarked(set) {
+		if wantsGang(set) {
+			return c.reportUngrouped(ctx, set)
+		}
+		return nil
+	}
+	group, err := c.ensureGroup(ctx, set)
+	if err != nil || group == nil {
+		return err
+	}
+	return c.reportGang(ctx, set, group)
+}
+
+func (c *controller) onJobSet(_, current any) {
+	if set, ok := current.(*jobset.JobSet); ok {
+		c.queue.Add(cache.MetaObjectToName(set))
+	}
+}
+
+func (c *controller) onGroup(_, current any) {
+	group, ok := current.(*schedulingv1alpha2.PodGroup)
+	if !ok {
+		return
+	}
+	for _, owner := range group.OwnerReferences {
+		if owner.Kind == jobSetKind.Kind {
+			c.queue.Add(cache.ObjectName{Namespace: group.Namespace, Name: owner.Name})
+		}
+	}
+}
+
+func (c *controller) onPod(old, current any) {
+	pod, ok := current.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	if name, found := pod.Labels[jobset.JobSetNameKey]; found && pod.Spec.SchedulingGroup != nil {
+		c.queue.Add(cache.ObjectName{Namespace: pod.Namespace, Name: name})
+	}
+	before, changed := old.(*corev1.Pod)
+	if !changed || isOver(before) != isOver(pod) || before.Spec.NodeName != pod.Spec.NodeName {
+		c.lookAgain()
+	}
+}
+
+func (c *controller) onNode(old, current any) {
+	before, changed := old.(*corev1.Node)
+	after, ok := current.(*corev1.Node)
+	if !changed || !ok || !sameRoom(before, after) {
+		c.lookAgain()
+	}
+}
+
+// lookAgain has the gangs that wait reported anew: what is free has changed.
+// Not at once, since changes come in swarms, and each of them is a write for
+// each gang.
+func (c *controller) lookAgain() {
+	c.waiting.Range(func(key, _ any) bool {
+		c.queue.AddAfter(key.(cache.ObjectName), time.Second)
+		return true
+	})
+}
+
+// follow calls seen with the old and the new state of whatever changes; the old
+// one is nil for what is new, and both are the last state of what is gone.
+func follow(informer cache.SharedIndexInformer, seen func(old, current any)) error {
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(added any) { seen(nil, added) },
+		UpdateFunc: seen,
+		DeleteFunc: func(deleted any) {
+			if last, ok := deleted.(cache.DeletedFinalStateUnknown); ok {
+				deleted = last.Obj
+			}
+			seen(nil, deleted)
+		},
+	})
+	return err
+}

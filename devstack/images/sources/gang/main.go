@@ -1,0 +1,82 @@
+// The gang controller makes a PodGroup for each JobSet that is to start whole
+// or not at all, and says on the JobSet why it waits.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	jobsetclient "sigs.k8s.io/jobset/client-go/clientset/versioned"
+)
+
+// A hundred gangs started at once mean some hundred requests; the API server's
+// own fairness is there for more.
+const (
+	requestsPerSecond = 100
+	requestsAtOnce    = 200
+)
+
+func main() {
+	kubeconfig := flag.String("kubeconfig", "", "kubeconfig to use outside a cluster")
+	health := flag.String("health-address", ":8080", "address of /healthz and /readyz")
+	flag.Parse()
+	if err := run(*kubeconfig, *health); err != nil {
+		klog.ErrorS(err, "the gang controller ends")
+		os.Exit(1)
+	}
+}
+
+func run(kubeconfig, address string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	config, err := configuration(kubeconfig)
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	controller, err := connect(config)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Addr: address, Handler: controller.health()}
+	failed := make(chan error, 1)
+	go func() { failed <- server.ListenAndServe() }()
+	go func() {
+		failed <- controller.run(ctx)
+		_ = server.Close()
+	}()
+	if err := <-failed; err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func configuration(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		return rest.InClusterConfig()
+	}
+	return clientcmd.BuildConfigFromFlags("", kubeconfig)
+}
+
+func connect(config *rest.Config) (*controller, error) {
+	config.QPS, config.Burst = requestsPerSecond, requestsAtOnce
+	config.UserAgent = fieldManager
+	core, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	jobSets, err := jobsetclient.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return newController(core, jobSets)
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	schedulingv1alpha2 "k8s.io/api/scheduling/v1alpha2"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcore "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/ptr"
+	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
+	jobsetscheme "sigs.k8s.io/jobset/client-go/clientset/versioned/scheme"
+)
+
+// The condition on the JobSet, and its reasons.
+const (
+	conditionType = "GangScheduled"
+
+	reasonScheduled = "Scheduled"
+	reasonNoRoom    = "NoRoom"
+	reasonTooLarge  = "TooLarge"
+	reasonPods      = "PodsMissing"
+	reasonScheduler = "SchedulerSilent"
+	reasonNotAGang  = "NotAGang"
+)
+
+// patience is how long pods may take to appear, and the scheduler to decide,
+// before that is worth a word.
+const patience = 3 * time.Second
+
+func newRecorder(core kubernetes.Interface) record.EventRecorder {
+	_ = jobsetscheme.AddToScheme(scheme.Scheme)
+	broadcaster := record.NewBroadcaster()
+	broadcaster.StartRecordingToSink(
+		&typedcore.EventSinkImpl{Interface: core.CoreV1().Events("")})
+	return broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: fieldManager})
+}
+
+// reportGang says on the JobSet that its gang is placed, or why it waits.
+func (c *controller) reportGang(
+	ctx context.Context, set *jobset.JobSet, group *schedulingv1alpha2.PodGroup,
+) error {
+	key := cache.MetaObjectToName(set)
+	pods, err := c.podsOf(group)
+	if err != nil {
+		return err
+	}
+	size := int(group.Spec.SchedulingPolicy.Gang.MinCount)
+	if bound := countBound(pods); bound >= size {
+		c.waiting.Delete(key)
+		return c.say(ctx, set, metav1.ConditionTrue, reasonScheduled,
+			fmt.Sprintf("all %d pods have a node", size))
+	}
+	if meta.IsStatusConditionTrue(group.Status.Conditions, schedulingv1alpha2.PodGroupScheduled) {
+		// Admitted: its pods are being bound, or one of them was lost later.
+		c.waiting.Delete(key)
+		return nil
+	}
+	c.waiting.Store(key, nil)
+	reason, message, err := c.whyWaiting(group, pods, size)
+	if err != nil || reason == "" {
+		return err
+	}
+	return c.say(ctx, set, metav1.ConditionFalse, reason, message)
+}
+
+// whyWaiting returns no reason where it is too early to say.
+func (c *controller) whyWaiting(
+	group *schedulingv1alpha2.PodGroup, pods []*corev1.Pod, size int,
+) (reason, message string, err error) {
+	if meta.IsStatusConditionFalse(group.Status.Conditions, schedulingv1alpha2.PodGroupScheduled) {
+		return c.whyNoRoom(pods)
+	}
+	if early := patience - time.Since(group.CreationTimestamp.Time); early > 0 {
+		c.queue.AddAfter(cache.ObjectName{
+			Namespace: group.Namespace, Name: group.Labels[jobset.JobSetNameKey],
+		}, early)
+		return "", "", nil
+	}
+	if len(pods) < size {
+		return reasonPods, fmt.Sprintf("%d of %d pods exist; none starts before all do",
+			len(pods), size), nil
+	}
+	return reasonScheduler, fmt.Sprintf("all %d pods exist, but the scheduler has not said"+
+		" whether there is room; does it run with gang scheduling on?", size), nil
+}
+
+func (c *controller) whyNoRoom(pods []*corev1.Pod) (reason, message string, err error) {
+	nodes, err := c.nodeLister.List(labels.Everything())
+	if err != nil {
+		return "", "", err
+	}
+	others := asPods(c.pods.GetIndexer().List())
+	var lasting []*corev1.Pod
+	for _, pod := range others {
+		if !ofJobs(pod) {
+			lasting = append(lasting, pod)
+		}
+	}
+	needs := describeNeeds(pods)
+	if most, lack := place(pods, freeRoom(nodes, lasting)); most < len(pods) {
+		return reasonTooLarge, fmt.Sprintf("needs %s at once, and with no other job in the cluster"+
+			" there is room for %d (%s); add nodes or ask for less", needs, most, lack), nil
+	}
+	room, lack := place(pods, freeRoom(nodes, others))
+	if lack != "" {
+		lack = " (" + lack + ")"
+	}
+	return reasonNoRoom, fmt.Sprintf("needs %s at once, room for %d%s", needs, room, lack), nil
+}
+
+// reportUngrouped says why a JobSet that should be a gang is none.
+func (c *controller) reportUngrouped(ctx context.Context, set *jobset.JobSet) error {
+	return c.say(ctx, set, metav1.ConditionFalse, reasonNotAGang,
+		"its pods are scheduled one by one: "+whyNoGang(set))
+}
+
+// say puts the condition on the JobSet where it is news, and makes an event of
+// it where the reason is new too. A condition is compared with what the JobSet
+// has, so a restarted controller repeats nothing.
+func (c *controller) say(
+	ctx context.Context, set *jobset.JobSet, status metav1.ConditionStatus, reason, message string,
+) error {
+	before := meta.FindStatusCondition(set.Status.Conditions, conditionType)
+	if before != nil && before.Reason == reason && before.Message == message {
+		return nil
+	}
+	since := metav1.Now()
+	if before != nil && before.Status == status {
+		since = before.LastTransitionTime
+	}
+	patch, err := conditionPatch(set, metav1.Condition{
+		Type: conditionType, Status: status, Reason: reason, Message: message, LastTransitionTime: since,
+	})
+	if err != nil {
+		return err
+	}
+	options := metav1.PatchOptions{FieldManager: fieldManager, Force: ptr.To(true)}
+	_, err = c.jobSets.JobsetV1alpha2().JobSets(set.Namespace).Patch(
+		ctx, set.Name, types.ApplyPatchType, patch, options, "status")
+	if err != nil {
+		return fmt.Errorf("report on JobSet: %w", err)
+	}
+	if before == nil || before.Reason != reason {
+		c.recordEvent(set, status, reason, message)
+	}
+	return nil
+}
+
+func (c *controller) recordEvent(
+	set *jobset.JobSet, status metav1.ConditionStatus, reason, message string,
+) {
+	kind := corev1.EventTypeWarning
+	if status == metav1.ConditionTrue {
+		kind = corev1.EventTypeNormal
+	}
+	c.recorder.Event(set, kind, "Gang"+reason, message)
+}
+
+// conditionPatch names the one condition and nothing else, so that what the
+// JobSet controller has in the status stays as it is. The UID keeps the patch
+// from meeting another JobSet under the same name.
+func conditionPatch(set *jobset.JobSet, condition metav1.Condition) ([]byte, error) {
+	return json.Marshal(map[string]any{
+		"apiVersion": jobset.SchemeGroupVersion.String(),
+		"kind":       jobSetKind.Kind,
+		"metadata":   map[string]any{"name": set.Name, "namespace": set.Namespace, "uid": set.UID},
+		"status":     map[string]any{"conditions": []metav1.Condition{condition}},
+	})
+}
+
+func countBound(pods []*corev1.Pod) int {
+	bound := 0
+	for _, pod := range pods {
+		if pod.Spec.NodeName != "" {
+			bound++
+		}
+	}
+	return bound
+}

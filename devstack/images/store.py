@@ -1,0 +1,170 @@
+"""The images of this machine, obtained by whichever way is open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images.catalogue import PRELOADED, Image, find_image, find_images
+from devstack.images.docker import Docker, Present
+from devstack.images.pieces import Pieces
+from devstack.process import Runner
+from devstack.progress import Progress
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image as `devstack images list` shows it.
+
+    Attributes:
+        name: its name in the catalogue.
+        reference: what manifests call it.
+        source: "built", "pulled", "outdated" or "absent".
+        size: bytes on disk, 0 where it is absent.
+        upstream: what would be pulled.
+    """
+
+    name: str
+    reference: str
+    source: str
+    size: int
+    upstream: str
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the row as it stands in the JSON envelope."""
+        return asdict(self)
+
+
+class ImageStore:
+    """Gets images: those that Docker has, else pulled, else built from packages.
+
+    Args:
+        runner: starts programs.
+        progress: told what happens.
+        source: "auto", "pull" or "build".
+        offline: True where nothing may be fetched.
+    """
+
+    def __init__(
+        self, runner: Runner, progress: Progress, source: str = "auto", offline: bool = False
+    ) -> None:
+        self._runner = runner
+        self._progress = progress
+        self._source = source
+        self._offline = offline
+        self._docker = Docker(runner)
+        self._pieces = Pieces()
+
+    def reference(self, name: str) -> str:
+        """Return what manifests call the image; needs no Docker.
+
+        Raises:
+            DevstackError: ``IMAGE_UNKNOWN``.
+        """
+        return find_image(name).reference
+
+    def present(self, names: Sequence[str]) -> dict[str, bool]:
+        """Tell for each image whether Docker has it, as this devstack wants it."""
+        return {row.name: row.source in ("built", "pulled") for row in self.rows(names)}
+
+    def rows(self, names: Sequence[str] = ()) -> list[Row]:
+        """Look at the images called ``names``, all if there are none."""
+        images = find_images(names)
+        found = self._docker.look([image.reference for image in images])
+        return [_row(image, found.get(image.reference)) for image in images]
+
+    def ensure(self, names: Sequence[str]) -> dict[str, str]:
+        """Get the images that are missing; return all references by name.
+
+        Raises:
+            DevstackError: ``IMAGES_MISSING`` when offline, ``IMAGE_UNAVAILABLE``
+                when they can be neither pulled nor built.
+        """
+        if self._missing(names):
+            if self._offline:
+                raise _offline(self._missing(names))
+            with self._pieces.lock(self._progress):
+                # Another process may have got them while this one waited.
+                self._get(self._missing(names))
+        return {name: self.reference(name) for name in names}
+
+    def preloaded_in_node(self, names: Sequence[str]) -> bool:
+        """Tell whether the node image has all of ``names`` inside: only a built one has."""
+        node = self.rows(["node"])[0]
+        return node.source == "built" and set(names) <= {*PRELOADED, "node"}
+
+    def save(self, path: Path, names: Sequence[str] = ()) -> None:
+        """Write images, kind and kubectl into a bundle file; see :mod:`devstack.images.bundle`."""
+        from devstack.images.bundle import save
+
+        wanted = [image.name for image in find_images(names)]
+        self.ensure(wanted)
+        save(path, wanted, self._runner, self._progress, self._pieces)
+
+    def load(self, path: Path) -> list[str]:
+        """Load a bundle file; return the names of its images."""
+        from devstack.images.bundle import load
+
+        return load(path, self._runner, self._progress, self._pieces)
+
+    def _missing(self, names: Sequence[str]) -> list[str]:
+        return [name for name, there in self.present(names).items() if not there]
+
+    def _get(self, names: Sequence[str]) -> None:
+        if not names:
+            return
+        to_build = list(names) if self._source == "build" else self._pull(names)
+        if to_build:
+            from devstack.images.recipes import build
+            from devstack.images.workshop import Workshop
+
+            build(Workshop(self._runner, self._progress, self._pieces), to_build)
+
+    def _pull(self, names: Sequence[str]) -> list[str]:
+        """Pull what can be pulled; return the rest, or raise where only pulling is allowed."""
+        from devstack.images.recipes import key
+        from devstack.images.registries import is_reachable, pull, unavailable
+
+        rest = []
+        for image in find_images(names):
+            reachable = is_reachable(image.upstream)
+            if not reachable and self._source == "pull":
+                raise unavailable(image, "its registry does not answer")
+            try:
+                if reachable:
+                    pull(self._docker, image, key(image.name), self._progress)
+            except DevstackError as error:
+                if self._source == "pull":
+                    raise
+                self._progress.warn(f"{error}; building it instead")
+                reachable = False
+            if not reachable:
+                rest.append(image.name)
+        return rest
+
+
+def _row(image: Image, found: Present | None) -> Row:
+    from devstack.images.recipes import key
+
+    if found is None:
+        source = "absent"
+    elif not found.key:
+        source = "pulled"
+    else:
+        source = "built" if found.key == key(image.name) else "outdated"
+    size = found.size if found else 0
+    return Row(image.name, image.reference, source, size, image.upstream)
+
+
+def _offline(names: Sequence[str]) -> DevstackError:
+    missing = ", ".join(f"{name} ({find_image(name).reference})" for name in names)
+    return DevstackError(
+        "cannot get the images offline",
+        cause=f"Docker lacks {missing}",
+        remedy="devstack images load FILE, with a bundle that `devstack images save FILE` "
+        "wrote on a machine with a network; or leave --offline out",
+        code="IMAGES_MISSING",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )

@@ -1,0 +1,107 @@
+"""The image that task pods run in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from devstack.images import versions
+from devstack.images.archive import Layer, LayeredImage
+from devstack.images.catalogue import IMAGES
+from devstack.images.debian import RootFileSystem
+from devstack.images.docker import KEY_LABEL
+from devstack.images.pieces import digest
+from devstack.images.python_packages import install_packages
+from devstack.images.workshop import SOURCES, Workshop, labels
+from devstack.progress import step
+
+LOCK = SOURCES / "task" / "requirements.lock"
+PYTHON = f"python{versions.TASK_PYTHON}"
+FILES = RootFileSystem(
+    "task",
+    (
+        "python3",
+        # Metaflow calls `python`, and ends a task with /sbin/killall5.
+        "python-is-python3",
+        "sysvinit-utils",
+        "ca-certificates",
+        "bash",
+        "tar",
+        "gzip",
+        "procps",
+    ),
+)
+USER, HOME = 1000, "home/task"
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+    "HOME": f"/{HOME}",
+    "LANG": "C.UTF-8",
+    # The packages are in the image, so pods install nothing when they start.
+    "METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1",
+}
+
+
+class TaskImage:
+    """Python with boto3 and requests, run as an ordinary user; a :class:`Recipe`."""
+
+    programs: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The packages, Debian's and Python's."""
+        settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+        return digest(FILES.key, LOCK, Path(__file__), *settings)
+
+    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+        """Make the image's one layer: Debian, and the Python packages."""
+        config = {
+            "Cmd": ["python"],
+            "User": str(USER),
+            "WorkingDir": f"/{HOME}",
+            "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
+            "Labels": labels(self.key),
+        }
+        base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
+        packages = workshop.pieces.make(
+            "task-packages",
+            digest(LOCK, versions.TASK_PYTHON),
+            lambda path: _install(workshop, path),
+        )
+        with Layer(scratch / "task.tar") as layer:
+            # Debian's guard against pip has nothing to guard in an image of its own.
+            layer.archive(base, without="EXTERNALLY-MANAGED")
+            # Pods may be told to run as any user.
+            layer.folder(HOME, 0o1777, USER)
+            layer.tree(packages, f"usr/local/lib/{PYTHON}/dist-packages")
+        return LayeredImage(IMAGES["task"].reference, (layer.path,), config)
+
+
+def _install(workshop: Workshop, path: Path) -> None:
+    with step(workshop.progress, "Install Python packages for the task image"):
+        install_packages(
+            workshop.runner,
+            path,
+            ["--require-hashes", "--requirement", str(LOCK)],
+            versions.TASK_PYTHON,
+        )
+
+
+def dockerfile(upstream: str, key: str) -> str:
+    """Return how to make the task image from a Python image that was pulled.
+
+    Args:
+        upstream: the Python image.
+        key: what the packages are made from.
+    """
+    settings = "\n".join(f"ENV {name}={value}" for name, value in ENVIRONMENT.items())
+    return f"""\
+FROM {upstream}
+RUN apt-get update && apt-get install -y --no-install-recommends procps sysvinit-utils \\
+    && rm -rf /var/lib/apt/lists/* && install -d -m 1777 -o {USER} /{HOME}
+COPY requirements.lock /tmp/
+RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.lock
+{settings}
+LABEL {KEY_LABEL}={key}
+USER {USER}
+WORKDIR /{HOME}
+CMD ["python"]
+"""

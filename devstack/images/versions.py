@@ -1,0 +1,33 @@
+"""The one place that says which version of what devstack runs."""
+
+from __future__ import annotations
+
+KUBERNETES = "v1.36.3"
+CONTAINERD = "v2.3.7"
+KIND = "v0.33.0"
+JOBSET = "v0.12.0"
+LOCAL_PATH_PROVISIONER = "v0.0.30"
+MINIO = "RELEASE.2025-09-07T16-13-09Z"
+"""The last release of which upstream published an image; built from the same commit."""
+
+POSTGRES = "15"
+"""Major version: Debian bookworm's."""
+
+# What `kubeadm config images list` of this Kubernetes names.
+COREDNS = "v1.14.2"
+ETCD = "3.6.8-0"
+PAUSE = "3.10.2"
+
+TASK_PYTHON = "3.11"
+"""Minor version of Python in the task image: Debian bookworm's."""
+TASK = "1"
+"""Version of the task image's recipe; raise it when its contents change."""
+
+DEBIAN_SUITE = "bookworm"
+"""Later ones bring a systemd that no longer boots on cgroup v1 hosts."""
+GO = "1.26.8"
+"""The Go release that compiles everything; an older or newer `go` fetches it."""
+
+OLDEST_KIND = (0, 33)
+"""Older ones do not know Kubernetes 1.36's kubeadm."""
+OLDEST_KUBECTL = (1, 28)
