@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from devstack.plan.access import UNSET, access_holds, build_environment, collect_outputs
+from devstack.plan.up import up
+from tests.fake_stack import World
+
+
+@pytest.fixture
+def ready(world: World) -> World:
+    up(world.open())
+    return world
+
+
+def test_the_kubeconfig_handed_out_is_the_submitters(ready: World) -> None:
+    config = yaml.safe_load(ready.open().dir.kubeconfig.read_text())
+    assert [user["user"] for user in config["users"]] == [{"token": "submitter"}]
+    assert config["contexts"][0]["context"]["namespace"] == "metaflow"
+
+
+def test_metaflow_is_configured_by_what_services_offer(ready: World) -> None:
+    stack = ready.open()
+    config = json.loads((stack.dir.metaflow_home / "config_devstack.json").read_text())
+    assert config == {"METAFLOW_RBAC": "metaflow", "METAFLOW_MINIO": "metaflow"}
+
+
+def test_the_environment_points_everything_at_the_stack(ready: World) -> None:
+    stack = ready.open()
+    environment = build_environment(stack)
+    assert environment["KUBECONFIG"] == str(stack.dir.kubeconfig)
+    assert environment["METAFLOW_HOME"] == str(stack.dir.metaflow_home)
+    assert environment["METAFLOW_PROFILE"] == "devstack"
+    assert environment["MINIO_KEY"] == stack.state.credentials["minio"]
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        assert Path(environment[name]).read_text() == ""
+
+
+def test_the_users_own_settings_do_not_win(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METAFLOW_MINIO", "the user's own")
+    assert build_environment(ready.open())["METAFLOW_MINIO"] == "metaflow"
+    assert "METAFLOW_RBAC" not in build_environment(ready.open())
+
+
+def test_the_users_own_files_are_never_written(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "user"
+    for name in (".kube/config", ".aws/config", ".metaflowconfig/config.json"):
+        (theirs / name).parent.mkdir(parents=True)
+        (theirs / name).write_text("theirs")
+    monkeypatch.setenv("HOME", str(theirs))
+    monkeypatch.setenv("KUBECONFIG", str(theirs / ".kube" / "config"))
+    up(world.open())
+    build_environment(world.open())
+    assert {path.read_text() for path in theirs.rglob("*") if path.is_file()} == {"theirs"}
+
+
+@pytest.mark.parametrize(
+    "name", ["kubeconfig", "metaflow/config_devstack.json", "metaflow/aws/config"]
+)
+def test_a_file_that_is_missing_is_written_again(ready: World, name: str) -> None:
+    path = ready.open().dir.path / name
+    path.unlink()
+    assert not access_holds(ready.open())
+    assert up(ready.open()) == ["access"]
+    assert path.exists()
+
+
+def test_a_setting_that_changed_is_written_again(ready: World) -> None:
+    stack = ready.open()
+    (stack.dir.metaflow_home / "config_devstack.json").write_text("{}")
+    assert up(ready.open()) == ["access"]
+
+
+def test_credentials_are_kept_apart_from_addresses(ready: World) -> None:
+    outputs = collect_outputs(ready.open())
+    secrets = set(outputs.secrets.values())
+    assert secrets == set(ready.open().state.credentials.values())
+    assert not secrets & {*outputs.urls.values(), *outputs.metaflow.values()}
+
+
+def test_variables_that_lead_elsewhere_are_taken_away() -> None:
+    assert {"AWS_PROFILE", "AWS_SESSION_TOKEN"} <= set(UNSET)
