@@ -34,7 +34,7 @@ class StackSpec:
     Attributes:
         name: tells stacks on one machine apart.
         provider: one of :data:`PROVIDERS`.
-        context: the kubeconfig context, for provider ``context``.
+        context: the kubeconfig context; to name one is to choose provider ``context``.
         namespace: where task pods run, at most 14 characters.
         nodes: nodes of the cluster, the control plane's included.
         images: where images come from, one of :data:`IMAGE_SOURCES`.
@@ -78,6 +78,8 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
         raise _invalid("the command line", mistakes)
     ports = {**settings.get("ports", {}), **given.get("ports", {})}
     named = {**settings, **given}
+    if named.get("context") and named.get("provider", "auto") == "auto":
+        named["provider"] = "context"
     return replace(StackSpec(), **{**named, "ports": ports, "given": frozenset(named)})
 
 

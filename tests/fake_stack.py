@@ -47,7 +47,7 @@ class FakeProvider:
         self.fails: dict[str, BaseException] = {}
         self.seen: ClusterSpec | None = None
 
-    def check(self) -> list[Problem]:
+    def check(self, spec: ClusterSpec) -> list[Problem]:
         """Return the problems set."""
         self._ask("check")
         return self.problems

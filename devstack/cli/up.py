@@ -24,7 +24,7 @@ from devstack.config import IMAGE_SOURCES, PROVIDERS, load
 @click.command("up", epilog="Example: devstack up --name ci --timeout 600")
 @name_option
 @click.option("--provider", type=click.Choice(PROVIDERS), help="Where the cluster comes from.")
-@click.option("--context", metavar="CONTEXT", help="The context, for --provider context.")
+@click.option("--context", metavar="CONTEXT", help="Use the cluster of this kubeconfig context.")
 @click.option("--namespace", metavar="NS", help="Where task pods run; 14 characters at most.")
 @click.option("--nodes", type=int, metavar="N", help="Nodes of the cluster.  [default: 1]")
 @click.option("--images", type=click.Choice(IMAGE_SOURCES), help="Where images come from.")

@@ -24,7 +24,7 @@ INOTIFY_INSTANCES = 128
 def _provider(patient: Patient) -> list[Finding]:
     return [
         Finding(problem.message, problem.remedy, problem.code)
-        for problem in patient.provider.check()
+        for problem in patient.provider.check(patient.cluster)
     ]
 
 

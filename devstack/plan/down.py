@@ -54,7 +54,7 @@ def build_undo(stack: Stack) -> list[tuple[str, Callable[[], None]]]:
 def _anything(stack: Stack) -> bool:
     if stack.dir.path.exists():
         return True
-    if stack.spec.provider == "context" or stack.provider.check():
+    if stack.spec.provider == "context" or stack.provider.check(stack.cluster):
         return False
     return stack.provider.status(stack.cluster).state != "absent"
 

@@ -47,7 +47,7 @@ def build_steps(stack: Stack) -> list[Step]:
             "machine",
             "Check this machine",
             holds=cluster.answers,
-            ensure=lambda: require_usable(stack.provider),
+            ensure=lambda: require_usable(stack.provider, stack.cluster),
         ),
         Step(
             "settings",

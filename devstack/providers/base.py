@@ -67,8 +67,8 @@ class Provider(Protocol):
     maps_ports: bool
     owns_cluster: bool
 
-    def check(self) -> list[Problem]:
-        """Return why this provider cannot be used on this machine; empty if it can."""
+    def check(self, spec: ClusterSpec) -> list[Problem]:
+        """Return why this machine cannot have the cluster from here; empty if it can."""
         ...
 
     def ensure(self, spec: ClusterSpec) -> str:

@@ -6,7 +6,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.process import Runner
 from devstack.progress import Progress
-from devstack.providers.base import Problem, Provider
+from devstack.providers.base import ClusterSpec, Problem, Provider
 from devstack.providers.context import ContextProvider
 from devstack.providers.kind import KindProvider
 from devstack.providers.minikube import MinikubeProvider
@@ -42,9 +42,9 @@ def make_provider(
     return KindProvider(stack, images, runner, clock, progress)
 
 
-def require_usable(provider: Provider) -> None:
+def require_usable(provider: Provider, spec: ClusterSpec) -> None:
     """Raise the provider's first problem, where it has one, with what to do."""
-    problems = provider.check()
+    problems = provider.check(spec)
     if problems:
         raise _unusable(provider.name, problems[0])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import tools
+from devstack.kube import kubeconfig
 from devstack.process import Runner
 from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
@@ -34,17 +35,18 @@ class ContextProvider:
         self._clock = clock
         self._progress = progress
 
-    def check(self) -> list[Problem]:
-        """Return why no context can be used: there is no kubeconfig."""
-        if any(path.exists() for path in _kubeconfig_files()):
+    def check(self, spec: ClusterSpec) -> list[Problem]:
+        """Return why the context cannot be used: no kubeconfig, or none of that name in it."""
+        files = [path for path in _kubeconfig_files() if path.exists()]
+        if not files:
+            remedy = "set KUBECONFIG to a file that has the context"
+            return [Problem("there is no kubeconfig", remedy, "KUBECONFIG_MISSING")]
+        contexts = [entry["name"] for path in files for entry in _read(path)["contexts"]]
+        if spec.context in contexts:
             return []
-        return [
-            Problem(
-                "there is no kubeconfig",
-                "set KUBECONFIG to a file that has the context",
-                "KUBECONFIG_MISSING",
-            )
-        ]
+        message = f"there is no context {spec.context!r}" if spec.context else "no context is named"
+        remedy = f"--context NAME, one of {', '.join(contexts) or 'none'}"
+        return [Problem(message, f"devstack up --provider context {remedy}", "CONTEXT_MISSING")]
 
     def ensure(self, spec: ClusterSpec) -> str:
         """Return the kubeconfig of the one context, once its API answers.
@@ -52,9 +54,9 @@ class ContextProvider:
         Raises:
             DevstackError: ``CONTEXT_MISSING`` or ``WAIT_TIMEOUT``.
         """
-        kubeconfig = self._minified(spec)
-        wait_for_api(kubeconfig, spec.timeout, self._clock, self._progress.note)
-        return kubeconfig
+        text = self._minified(spec)
+        wait_for_api(text, spec.timeout, self._clock, self._progress.note)
+        return text
 
     def status(self, spec: ClusterSpec) -> ClusterStatus:
         """Ask the API once."""
@@ -69,33 +71,17 @@ class ContextProvider:
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
         """Let `kubectl cluster-info dump` write what the API knows."""
-        kubectl = tools.find_kubectl(self._runner, self._progress)
-        self._runner.run(
-            [
-                str(kubectl),
-                "--context",
-                spec.context,
-                "cluster-info",
-                "dump",
-                f"--output-directory={into}",
-            ]
-        )
+        kubectl = tools.find_kubectl(self._runner, self._progress, spec.offline)
+        words = [str(kubectl), "--context", spec.context, "cluster-info", "dump"]
+        self._runner.run([*words, f"--output-directory={into}"], timeout=spec.timeout)
 
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return the command that reads the context."""
         return [" ".join(["kubectl", *_view(spec.context)])]
 
     def _minified(self, spec: ClusterSpec) -> str:
-        if not spec.context:
-            raise DevstackError(
-                "cannot use provider 'context' without a context",
-                remedy="devstack up --provider context --context NAME "
-                "(see `kubectl config get-contexts`)",
-                code="CONTEXT_MISSING",
-                exit_status=ExitStatus.USAGE,
-            )
         kubectl = tools.find_kubectl(self._runner, self._progress, spec.offline)
-        done = self._runner.run([str(kubectl), *_view(spec.context)], check=False)
+        done = self._runner.run([str(kubectl), *_view(spec.context)], timeout=30, check=False)
         if not done.ok or "server:" not in done.stdout:
             raise DevstackError(
                 f"cannot use the context {spec.context!r}",
@@ -110,6 +96,19 @@ class ContextProvider:
 
 def _view(context: str) -> list[str]:
     return ["config", "view", "--raw", "--minify", "--flatten", "--context", context]
+
+
+def _read(path: Path) -> kubeconfig.Config:
+    try:
+        return kubeconfig.parse(path.read_text())
+    except OSError as error:
+        raise DevstackError(
+            f"cannot read {path}",
+            cause=str(error.strerror),
+            remedy="set KUBECONFIG to a file that you may read",
+            code="KUBECONFIG_BROKEN",
+            exit_status=ExitStatus.ENVIRONMENT,
+        ) from error
 
 
 def _kubeconfig_files() -> list[Path]:

@@ -17,7 +17,8 @@ ROLE_LABEL = "io.x-k8s.kind.role"
 
 INSTALL = (
     "install Docker and start it; on a Debian-family machine as root, "
-    "`./scripts/prepare-docker` does both"
+    "`./scripts/prepare-docker` does both. Or use a cluster that you have: "
+    "devstack up --context NAME"
 )
 
 

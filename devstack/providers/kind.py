@@ -15,6 +15,8 @@ from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
 from devstack.providers.engine import Engine
 from devstack.providers.kind_config import build_config
 from devstack.providers.ready import wait_for_api
+from devstack.providers.scheduler_config import FILE as SCHEDULER_FILE
+from devstack.providers.scheduler_config import scheduler_text
 from devstack.state import StackDir
 from devstack.waits import Clock
 
@@ -64,7 +66,7 @@ class KindProvider:
         """The cluster's name, as `kind get clusters` shows it."""
         return f"devstack-{self._stack.name}"
 
-    def check(self) -> list[Problem]:
+    def check(self, spec: ClusterSpec) -> list[Problem]:
         """Return why there can be no kind cluster here: Docker, told apart by fault."""
         problem = self._engine.problem()
         return [problem] if problem else []
@@ -122,7 +124,7 @@ class KindProvider:
 
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return the kind command and its configuration."""
-        config = build_config(spec, api_port=0)
+        config = build_config(spec, api_port=0, scheduler=self._stack.path / SCHEDULER_FILE)
         variables = " ".join(f"{key}={value}" for key, value in self._variables.items())
         command = f"kind create cluster --name {self.cluster} --image {self._node_image()}"
         return [f"{variables} {command} --config - <<EOF", *config.splitlines(), "EOF"]
@@ -148,12 +150,13 @@ class KindProvider:
         # A killed kind leaves its lock on the file behind, and would wait for it here.
         for leftover in self._stack.path.glob(f"{unfinished.name}*"):
             leftover.unlink()
+        scheduler = self._stack.write_file(SCHEDULER_FILE, scheduler_text())
         argv = ["create", "cluster", "--name", self.cluster, "--image", image]
         argv += ["--config", "-", "--kubeconfig", str(unfinished)]
         self._kind(
             spec,
             argv,
-            input=build_config(spec, ports.get(API_PORT, 0)),
+            input=build_config(spec, ports.get(API_PORT, 0), scheduler),
             pidfile=self._pidfile,
             on_line=lambda line: self._progress.note(line.strip(" •✓…")),
         )

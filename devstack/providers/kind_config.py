@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from devstack.ports import LOOPBACK
 from devstack.providers.base import ClusterSpec
+from devstack.providers.scheduler_config import scheduler_mount, scheduler_patch
 
 # Native gang scheduling is alpha in Kubernetes 1.36 (KEP-4671): off unless asked for.
 FEATURE_GATES = {"GenericWorkload": True, "GangScheduling": True}
@@ -21,12 +23,14 @@ failCgroupV1: false
 """
 
 
-def build_config(spec: ClusterSpec, api_port: int) -> str:
+def build_config(spec: ClusterSpec, api_port: int, scheduler: Path | None = None) -> str:
     """Return kind's configuration for ``spec``, as YAML.
 
     Args:
         spec: the cluster wanted; ``host_ports`` are mapped on the control plane.
         api_port: the host port of the API on loopback.
+        scheduler: the scheduler's configuration file on this machine; without
+            one the scheduler has its defaults.
     """
     control_plane: dict[str, Any] = {
         "role": "control-plane",
@@ -35,7 +39,7 @@ def build_config(spec: ClusterSpec, api_port: int) -> str:
             for host, node in sorted(spec.host_ports.items())
         ],
     }
-    config = {
+    config: dict[str, Any] = {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "featureGates": FEATURE_GATES,

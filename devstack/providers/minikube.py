@@ -42,7 +42,7 @@ class MinikubeProvider:
         """The profile's name, as `minikube profile list` shows it."""
         return f"devstack-{self._stack.name}"
 
-    def check(self) -> list[Problem]:
+    def check(self, spec: ClusterSpec) -> list[Problem]:
         """Return why minikube cannot be used: it is not installed."""
         if self._runner.which("minikube"):
             return []

@@ -60,6 +60,11 @@ def test_the_command_line_wins_over_the_file() -> None:
     assert spec.ports == {"minio": 9200, "console": 9101}
 
 
+@pytest.mark.parametrize(("provider", "used"), [(None, "context"), ("minikube", "minikube")])
+def test_to_name_a_context_is_to_choose_its_provider(provider: str | None, used: str) -> None:
+    assert load(context="staging", provider=provider).provider == used
+
+
 def test_three_mistakes_in_one_file_are_all_reported() -> None:
     error = refused('provder = "kind"\nnodes = 0\nnamespace = "metaflow-of-the-team"\n')
     assert "devstack.toml" in error.message

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images import tools
+from devstack.kube.client import KubeClient
+from devstack.providers.base import ClusterSpec
+from devstack.providers.choose import make_provider, require_usable
+from devstack.providers.context import ContextProvider
+from devstack.state import StackDir
+from tests.fake_api import FakeApi
+from tests.fake_stack import FakeImages, kubeconfig
+from tests.fakes import FakeClock, FakeRunner, Recorder
+
+SPEC = ClusterSpec("ci", context="fake", timeout=60)
+
+
+@pytest.fixture
+def runner() -> FakeRunner:
+    return FakeRunner()
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
+    fake = FakeApi()
+    fake.objects["/readyz"] = {}
+    monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda *_a, **_o: fake.client())
+    return fake
+
+
+@pytest.fixture
+def provider(
+    runner: FakeRunner, api: FakeApi, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> ContextProvider:
+    monkeypatch.setenv("KUBECONFIG", "theirs")
+    monkeypatch.setattr(tools, "find_kubectl", lambda *_arguments, **_options: Path("kubectl"))
+    return ContextProvider(runner, FakeClock(), Recorder())
+
+
+def problem(provider: ContextProvider, spec: ClusterSpec = SPEC) -> tuple[str, str]:
+    (found,) = provider.check(spec)
+    return found.code, f"{found.message}; {found.remedy}"
+
+
+def test_no_kubeconfig_is_told(provider: ContextProvider) -> None:
+    code, text = problem(provider)
+    assert code == "KUBECONFIG_MISSING"
+    assert "KUBECONFIG" in text
+
+
+def test_the_usual_kubeconfig_is_read_where_none_is_named(
+    provider: ContextProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBECONFIG")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").write_text(kubeconfig())
+    assert provider.check(SPEC) == []
+
+
+def test_all_files_of_kubeconfig_count(
+    provider: ContextProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("first").write_text("")
+    Path("second").write_text(kubeconfig())
+    monkeypatch.setenv("KUBECONFIG", "first:nowhere:second")
+    assert provider.check(SPEC) == []
+
+
+@pytest.mark.parametrize(
+    ("context", "message"), [("", "no context is named"), ("fakee", "there is no context 'fakee'")]
+)
+def test_a_context_that_is_not_there_is_told_with_those_that_are(
+    provider: ContextProvider, context: str, message: str
+) -> None:
+    Path("theirs").write_text(kubeconfig())
+    code, text = problem(provider, ClusterSpec("ci", context=context))
+    assert code == "CONTEXT_MISSING"
+    assert text == f"{message}; devstack up --provider context --context NAME, one of fake"
+
+
+def test_a_kubeconfig_that_cannot_be_read_is_no_crash(
+    provider: ContextProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("folder").mkdir()
+    monkeypatch.setenv("KUBECONFIG", "folder")
+    with pytest.raises(DevstackError) as caught:
+        provider.check(SPEC)
+    assert caught.value.code == "KUBECONFIG_BROKEN"
+
+
+def test_only_the_one_context_is_taken(provider: ContextProvider, runner: FakeRunner) -> None:
+    runner.answer("kubectl", stdout=kubeconfig())
+    assert provider.ensure(SPEC) == kubeconfig()
+    assert runner.argvs == [
+        ("kubectl", "config", "view", "--raw", "--minify", "--flatten", "--context", "fake")
+    ]
+
+
+def test_a_context_that_vanished_is_told(provider: ContextProvider, runner: FakeRunner) -> None:
+    runner.answer("kubectl", returncode=1, stderr='error: cannot locate context "fake"\n')
+    with pytest.raises(DevstackError) as caught:
+        provider.ensure(SPEC)
+    assert (caught.value.code, caught.value.exit_status) == ("CONTEXT_MISSING", ExitStatus.USAGE)
+
+
+def test_a_cluster_that_does_not_answer_is_waited_for_and_named(
+    provider: ContextProvider, runner: FakeRunner, api: FakeApi
+) -> None:
+    runner.answer("kubectl", stdout=kubeconfig())
+    del api.objects["/readyz"]
+    with pytest.raises(DevstackError) as caught:
+        provider.ensure(SPEC)
+    assert caught.value.code == "WAIT_TIMEOUT"
+    assert provider.status(SPEC).state == "unreachable"
+
+
+def test_status_and_delete_leave_the_cluster_alone(
+    provider: ContextProvider, runner: FakeRunner, api: FakeApi
+) -> None:
+    runner.answer("kubectl", stdout=kubeconfig())
+    assert provider.status(SPEC).state == "running"
+    provider.delete(SPEC)
+    assert api.writes == []
+    assert [argv[1:3] for argv in runner.argvs] == [("config", "view")]
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [("auto", "kind"), ("kind", "kind"), ("context", "context"), ("minikube", "minikube")],
+)
+def test_a_provider_is_chosen_by_name(home: Path, name: str, chosen: str) -> None:
+    images = FakeImages()
+    provider = make_provider(
+        name,
+        StackDir("ci"),
+        images,  # type: ignore[arg-type]
+        FakeRunner(),
+        FakeClock(),
+        Recorder(),
+    )
+    assert provider.name == chosen
+
+
+def test_auto_without_docker_says_exactly_what_to_do(home: Path) -> None:
+    images = FakeImages()
+    provider = make_provider(
+        "auto",
+        StackDir("ci"),
+        images,  # type: ignore[arg-type]
+        FakeRunner(),
+        FakeClock(),
+        Recorder(),
+    )
+    with pytest.raises(DevstackError) as caught:
+        require_usable(provider, SPEC)
+    error = caught.value
+    assert (error.code, error.exit_status) == ("DOCKER_MISSING", ExitStatus.ENVIRONMENT)
+    assert "./scripts/prepare-docker" in error.remedy
+    assert "devstack up --context NAME" in error.remedy

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.client import KubeClient
+from devstack.providers.base import ClusterSpec
+from devstack.providers.minikube import MinikubeProvider
+from devstack.state import StackDir
+from tests.fake_api import FakeApi
+from tests.fake_stack import kubeconfig
+from tests.fakes import Call, FakeClock, FakeRunner, Recorder
+
+SPEC = ClusterSpec("ci", nodes=2, timeout=60)
+PROFILE = ("minikube", "--profile", "devstack-ci")
+
+
+@pytest.fixture
+def stack(home: Path) -> StackDir:
+    return StackDir("ci")
+
+
+@pytest.fixture
+def runner() -> FakeRunner:
+    return FakeRunner()
+
+
+@pytest.fixture
+def provider(
+    stack: StackDir, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> MinikubeProvider:
+    api = FakeApi()
+    api.objects["/readyz"] = {}
+    monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda *_a, **_o: api.client())
+    return MinikubeProvider(stack, runner, FakeClock(), Recorder())
+
+
+def write_kubeconfig(call: Call) -> None:
+    path = Path(call.env["KUBECONFIG"])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.write_text(kubeconfig())
+
+
+def test_without_minikube_it_says_so(provider: MinikubeProvider) -> None:
+    (problem,) = provider.check(SPEC)
+    assert problem.code == "MINIKUBE_MISSING"
+    assert "install minikube" in problem.remedy
+
+
+def test_a_profile_of_its_own_is_started_with_our_settings(
+    provider: MinikubeProvider, runner: FakeRunner, stack: StackDir
+) -> None:
+    runner.answer(*PROFILE, "start", effect=write_kubeconfig)
+    assert provider.check(SPEC) == []
+    assert provider.ensure(SPEC) == kubeconfig()
+    (call,) = runner.calls
+    assert call.argv[:4] == (*PROFILE, "start")
+    assert "--nodes=2" in call.argv
+    assert "--listen-address=127.0.0.1" in call.argv
+    assert "--feature-gates=GenericWorkload=true,GangScheduling=true" in call.argv
+    assert call.env == {"KUBECONFIG": str(stack.admin_kubeconfig)}
+    assert call.timeout == 60
+
+
+def test_a_failed_start_keeps_the_kubeconfig_of_before(
+    provider: MinikubeProvider, runner: FakeRunner, stack: StackDir
+) -> None:
+    stack.write_file("admin.kubeconfig", kubeconfig())
+    said = "* minikube v1\nX Exiting due to DRV_NOT_DETECTED: No possible driver was detected\n"
+    runner.answer(*PROFILE, "start", returncode=69, stderr=said)
+    with pytest.raises(DevstackError) as caught:
+        provider.ensure(SPEC)
+    error = caught.value
+    assert (error.code, error.exit_status) == ("MINIKUBE_FAILED", ExitStatus.ENVIRONMENT)
+    assert error.cause == "DRV_NOT_DETECTED: No possible driver was detected"
+    assert stack.admin_kubeconfig.read_text() == kubeconfig()
+
+
+@pytest.mark.parametrize(
+    ("output", "state"),
+    [
+        (json.dumps({"Name": "devstack-ci", "Host": "Running"}), "running"),
+        (json.dumps([{"Host": "Stopped"}, {"Host": "Running"}]), "stopped"),
+        (json.dumps({"Host": "Nonexistent"}), "absent"),
+        ("", "absent"),
+        ('* Profile "devstack-ci" not found.\n', "absent"),
+    ],
+)
+def test_status_is_read_from_minikubes_own(
+    provider: MinikubeProvider, runner: FakeRunner, output: str, state: str
+) -> None:
+    runner.answer(*PROFILE, "status", returncode=7, stdout=output)
+    assert provider.status(SPEC).state == state
+
+
+def test_only_our_profile_is_deleted(provider: MinikubeProvider, runner: FakeRunner) -> None:
+    runner.answer(*PROFILE, "delete")
+    provider.delete(SPEC)
+    assert runner.argvs == [(*PROFILE, "delete")]
+
+
+def test_where_minikube_is_gone_there_is_nothing_to_delete(
+    provider: MinikubeProvider, runner: FakeRunner
+) -> None:
+    provider.delete(SPEC)
+    assert runner.calls == []
+
+
+def test_images_are_listed_without_the_default_registry(
+    provider: MinikubeProvider, runner: FakeRunner
+) -> None:
+    runner.answer(*PROFILE, "image", "list", stdout="docker.io/devstack/minio:1\nquay.io/x:2\n")
+    assert provider.images_present(SPEC) == {"devstack/minio:1", "quay.io/x:2"}
+    runner.answer(*PROFILE, "image", "load")
+    provider.load_images(SPEC, ["devstack/task:1"])
+    assert runner.argvs[-1] == (*PROFILE, "image", "load", "devstack/task:1")
+
+
+def test_logs_go_into_one_file(
+    provider: MinikubeProvider, runner: FakeRunner, tmp_path: Path
+) -> None:
+    runner.answer(*PROFILE, "logs")
+    provider.collect_logs(SPEC, tmp_path)
+    assert runner.argvs == [(*PROFILE, "logs", "--file", str(tmp_path / "minikube.log"))]
