@@ -1,0 +1,96 @@
+"""The configuration file of a kind cluster's scheduler, and how it gets there.
+
+Two of its settings have no flag: how nodes are scored, and the rate at which
+the scheduler may call the API once it has a file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = "scheduler.yaml"
+"""Its name in the stack's directory and in the node."""
+
+_FOLDER = "/etc/kubernetes/devstack"
+
+SCHEDULER = {
+    "apiVersion": "kubescheduler.config.k8s.io/v1",
+    "kind": "KubeSchedulerConfiguration",
+    "clientConnection": {
+        "kubeconfig": "/etc/kubernetes/scheduler.conf",
+        # A gang's pods are bound one by one, two writes each; at the default of
+        # 50 a second a hundred of them take four times as long.
+        "qps": 1000,
+        "burst": 1000,
+    },
+    # There is one scheduler; electing it costs seconds at each start.
+    "leaderElection": {"leaderElect": False},
+    "profiles": [
+        {
+            "schedulerName": "default-scheduler",
+            # A gang is placed pod by pod without going back on a choice. Spread
+            # over the nodes, small pods leave no node with room for a large one.
+            "plugins": {
+                "score": {
+                    "disabled": [
+                        {"name": "NodeResourcesBalancedAllocation"},
+                        {"name": "PodTopologySpread"},
+                    ]
+                }
+            },
+            "pluginConfig": [
+                {
+                    "name": "NodeResourcesFit",
+                    "args": {
+                        "scoringStrategy": {
+                            "type": "MostAllocated",
+                            "resources": [
+                                {"name": "cpu", "weight": 1},
+                                {"name": "memory", "weight": 1},
+                            ],
+                        }
+                    },
+                }
+            ],
+        }
+    ],
+}
+
+
+def scheduler_text() -> str:
+    """Return the file's content, YAML."""
+    return str(yaml.safe_dump(SCHEDULER, sort_keys=False))
+
+
+def scheduler_mount(file: Path) -> dict[str, Any]:
+    """Return kind's mount of ``file`` into the control plane's node."""
+    return {"hostPath": str(file), "containerPath": f"{_FOLDER}/{FILE}", "readOnly": True}
+
+
+def scheduler_patch() -> dict[str, str]:
+    """Return kind's patch of kubeadm's configuration that makes the scheduler read the file.
+
+    It adds to lists that kind has filled, which a merge patch would replace.
+    """
+    volume = {
+        "name": "devstack",
+        "hostPath": _FOLDER,
+        "mountPath": _FOLDER,
+        "readOnly": True,
+        "pathType": "Directory",
+    }
+    argument = {"name": "config", "value": f"{_FOLDER}/{FILE}"}
+    operations = [
+        {"op": "add", "path": "/scheduler/extraArgs/-", "value": argument},
+        {"op": "add", "path": "/scheduler/extraVolumes", "value": [volume]},
+    ]
+    return {
+        "group": "kubeadm.k8s.io",
+        "version": "v1beta4",
+        "kind": "ClusterConfiguration",
+        "patch": json.dumps(operations),
+    }
