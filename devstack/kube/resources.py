@@ -71,6 +71,8 @@ _IN_CLUSTER = {
     CORE: {"Namespace": "namespaces", "Node": "nodes"},
     RBAC: {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"},
     ADMISSION: {
+        "MutatingAdmissionPolicy": "mutatingadmissionpolicies",
+        "MutatingAdmissionPolicyBinding": "mutatingadmissionpolicybindings",
         "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
         "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
     },
