@@ -11,12 +11,13 @@ from devstack.images import tools
 from devstack.images.capabilities import withholds_sys_resource, wrapper_is_default
 from devstack.paths import cache_home, state_home
 from devstack.progress import Silent
-from devstack.providers.choose import AUTO
+from devstack.providers.kind import KindProvider
 
 GIB = 1024**3
 ROOM_TO_RUN = 2 * GIB
 ROOM_TO_BUILD = 15 * GIB
 MEMORY = 4 * GIB
+INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 INOTIFY_INSTANCES = 128
 """What one kind node uses up; kind's known issue "too many open files"."""
 
@@ -30,28 +31,20 @@ def _provider(patient: Patient) -> list[Finding]:
 
 def _tools(patient: Patient) -> list[Finding]:
     found = []
-    if (
-        patient.provider.name == AUTO
-        and tools.find_kind(patient.runner, Silent(), build=False) is None
-    ):
-        found.append(
-            Finding(
-                "the kind CLI is neither on PATH nor built yet",
-                "devstack images build (`up` does it too)",
-                "KIND_MISSING",
-                "warning",
-            )
-        )
+    if _on_kind(patient) and tools.find_kind(patient.runner, Silent(), build=False) is None:
+        found.append(_missing("the kind CLI", "KIND_MISSING"))
     if tools.find_kubectl(patient.runner, Silent(), build=False) is None:
-        found.append(
-            Finding(
-                "kubectl is neither on PATH nor built yet",
-                "devstack images build (`up` does it too)",
-                "KUBECTL_MISSING",
-                "warning",
-            )
-        )
+        found.append(_missing("kubectl", "KUBECTL_MISSING"))
     return found
+
+
+def _missing(tool: str, code: str) -> Finding:
+    cause = f"{tool} is neither on PATH nor built yet"
+    return Finding(cause, "devstack images build (`up` does it too)", code, "warning")
+
+
+def _on_kind(patient: Patient) -> bool:
+    return patient.provider.name == KindProvider.name
 
 
 def _room(patient: Patient) -> list[Finding]:
@@ -89,9 +82,10 @@ def _memory(patient: Patient) -> list[Finding]:
 
 
 def _capability(patient: Patient) -> list[Finding]:
-    if patient.provider.name != AUTO or not withholds_sys_resource():
+    if not _on_kind(patient) or not withholds_sys_resource():
         return []
-    if wrapper_is_default(patient.runner):
+    if patient.provider.check(patient.cluster) or wrapper_is_default(patient.runner):
+        # Without Docker there is nobody to ask, and the first check has said so.
         return []
     return [
         Finding(
@@ -116,10 +110,9 @@ def _certificates(patient: Patient) -> list[Finding]:
 
 
 def _inotify(patient: Patient) -> list[Finding]:
-    limit = Path("/proc/sys/fs/inotify/max_user_instances")
-    if not limit.exists():
+    if not INOTIFY_LIMIT.exists():
         return []
-    allowed, need = int(limit.read_text()), INOTIFY_INSTANCES * max(1, patient.cluster.nodes)
+    allowed, need = int(INOTIFY_LIMIT.read_text()), INOTIFY_INSTANCES * patient.cluster.nodes
     if allowed >= need:
         return []
     return [

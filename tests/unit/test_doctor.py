@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import shutil
+import socket
+from collections import namedtuple
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devstack.doctor import machine
+from devstack.doctor.check import Check, Diagnosis, Finding, examine
+from devstack.doctor.machine import MACHINE_CHECKS
+from devstack.doctor.stack import STACK_CHECKS
+from devstack.errors import DevstackError
+from devstack.images import tools
+from devstack.plan.up import up
+from devstack.ports import LOOPBACK
+from devstack.providers.base import Problem
+from devstack.state import STATE_FILE
+from devstack.waits import Hopeless, Waiting
+from tests.fake_stack import World
+
+Usage = namedtuple("Usage", "total used free")
+Memory = namedtuple("Memory", "available")
+
+
+@pytest.fixture
+def well(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+    """A machine and a stack with nothing wrong."""
+    limit = tmp_path / "max_user_instances"
+    limit.write_text("8192\n")
+    monkeypatch.setattr(machine, "INOTIFY_LIMIT", limit)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, 100 * machine.GIB))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(16 * machine.GIB))
+    monkeypatch.setattr(tools, "find_kind", lambda *_a, **_o: Path("kind"))
+    monkeypatch.setattr(tools, "find_kubectl", lambda *_a, **_o: Path("kubectl"))
+    monkeypatch.setattr(machine, "withholds_sys_resource", lambda: False)
+    monkeypatch.delenv("DEVSTACK_CA_BUNDLE", raising=False)
+    up(world.open())
+    with socket.create_server((LOOPBACK, world.open().state.ports["minio"])):
+        stack = world.open()
+        stack.state.ports.pop("api", None)
+        stack.save()
+        yield world
+
+
+def diagnose(world: World) -> dict[str, Diagnosis]:
+    stack = world.open(even_broken=True)
+    return {
+        each.check.name: each for each in examine([*MACHINE_CHECKS, *STACK_CHECKS], stack.patient())
+    }
+
+
+def codes(world: World, check: str) -> list[tuple[str, str]]:
+    return [(each.code, each.severity) for each in diagnose(world)[check].findings]
+
+
+def test_where_nothing_is_wrong_nothing_is_found(well: World) -> None:
+    found = diagnose(well)
+    assert {name: each.findings for name, each in found.items() if each.findings} == {}
+    assert {each.state for each in found.values()} == {"ok"}
+
+
+def test_the_doctor_changes_nothing(well: World) -> None:
+    well.api.requests.clear()
+    well.provider.asked.clear()
+    diagnose(well)
+    assert well.api.writes == []
+    assert set(well.provider.asked) == {"check", "status"}
+
+
+def test_every_finding_says_what_to_do(well: World) -> None:
+    well.lose_cluster()
+    for each in diagnose(well).values():
+        for finding in each.findings:
+            assert finding.cause
+            assert finding.remedy
+            assert finding.code.isupper()
+
+
+def test_without_a_stack_only_the_machine_is_looked_at(world: World) -> None:
+    states = {name: each.state for name, each in diagnose(world).items()}
+    for name in ("cluster", "api", "files", "ports", "services"):
+        assert states[name] == "skipped"
+
+
+def test_a_provider_that_cannot_be_used(well: World) -> None:
+    well.provider.problems = [Problem("Docker is not installed", "install it", "DOCKER_MISSING")]
+    assert codes(well, "provider") == [("DOCKER_MISSING", "error")]
+
+
+def test_missing_tools_are_a_warning(well: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "find_kind", lambda *_a, **_o: None)
+    monkeypatch.setattr(tools, "find_kubectl", lambda *_a, **_o: None)
+    assert codes(well, "tools") == [("KIND_MISSING", "warning"), ("KUBECTL_MISSING", "warning")]
+
+
+def test_little_room_is_a_warning_and_none_an_error(
+    well: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, machine.GIB))
+    assert codes(well, "room") == [("DISK_FULL", "warning")] * 2
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, 0))
+    assert codes(well, "room") == [("DISK_FULL", "error")] * 2
+
+
+def test_little_memory_is_a_warning_before_up_alone(
+    well: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(machine.GIB))
+    assert codes(well, "memory") == []
+    well.open().dir.remove()
+    assert codes(well, "memory") == [("MEMORY_LOW", "warning")]
+
+
+@pytest.mark.parametrize(("runtime", "found"), [("runc", 1), ("devstack", 0)])
+def test_a_host_that_withholds_the_capability(
+    well: World, monkeypatch: pytest.MonkeyPatch, runtime: str, found: int
+) -> None:
+    monkeypatch.setattr(machine, "withholds_sys_resource", lambda: True)
+    well.runner.answer("docker", "info", stdout=f"{runtime}\n")
+    assert codes(well, "capability") == [("CAP_SYS_RESOURCE", "error")] * found
+
+
+def test_without_docker_its_runtime_is_not_asked_for(
+    well: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "withholds_sys_resource", lambda: True)
+    well.provider.problems = [Problem("Docker is not installed", "install it", "DOCKER_MISSING")]
+    assert codes(well, "capability") == []
+
+
+def test_a_ca_bundle_that_is_not_there(well: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVSTACK_CA_BUNDLE", "nowhere.pem")
+    assert codes(well, "certificates") == [("CA_BUNDLE_MISSING", "error")]
+    Path("nowhere.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    assert codes(well, "certificates") == []
+
+
+def test_too_few_inotify_instances_for_so_many_nodes(well: World) -> None:
+    machine.INOTIFY_LIMIT.write_text("128\n")
+    assert codes(well, "inotify") == []
+    machine.INOTIFY_LIMIT.write_text("127\n")
+    assert codes(well, "inotify") == [("INOTIFY_LOW", "warning")]
+
+
+@pytest.mark.parametrize("phase", ["creating", "deleting"])
+def test_a_command_that_was_interrupted(well: World, phase: str) -> None:
+    stack = well.open()
+    stack.state.phase = phase
+    stack.save()
+    command = {"creating": "up", "deleting": "down"}[phase]
+    (finding,) = diagnose(well)["phase"].findings
+    assert finding.code == "INTERRUPTED"
+    assert finding.cause == f"`devstack {command}` was interrupted"
+    assert finding.remedy.startswith(f"devstack {command}")
+
+
+def test_a_command_at_work_is_not_interrupted(well: World) -> None:
+    stack = well.open()
+    stack.state.phase = "creating"
+    stack.save()
+    with stack.dir.lock():
+        assert codes(well, "phase") == []
+
+
+def test_a_state_that_cannot_be_read(well: World) -> None:
+    (well.open().dir.path / STATE_FILE).write_text("{")
+    found = diagnose(well)
+    assert [each.code for each in found["state"].findings] == ["STATE_BROKEN"]
+    assert "devstack down" in found["state"].findings[0].remedy
+    assert found["phase"].findings == []
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ("absent", "CLUSTER_ABSENT"),
+        ("stopped", "NODE_STOPPED"),
+        ("unreachable", "CLUSTER_UNREACHABLE"),
+    ],
+)
+def test_a_cluster_that_does_not_run(well: World, state: str, code: str) -> None:
+    well.provider.state = state
+    assert codes(well, "cluster") == [(code, "error")]
+
+
+def test_an_api_that_does_not_answer(well: World) -> None:
+    well.break_api()
+    assert codes(well, "api") == [("API_DOWN", "error")]
+
+
+def test_files_that_are_missing_or_open_to_others(well: World) -> None:
+    stack = well.open()
+    stack.dir.admin_kubeconfig.chmod(0o644)
+    stack.dir.kubeconfig.unlink()
+    assert codes(well, "files") == [("FILE_EXPOSED", "error"), ("FILE_MISSING", "error")]
+
+
+def test_a_port_on_which_nothing_answers(well: World) -> None:
+    stack = well.open()
+    stack.state.ports["gone"] = 1
+    stack.save()
+    assert codes(well, "ports") == [("PORT_SILENT", "error")]
+
+
+def test_services_that_are_not_ready(well: World) -> None:
+    well.services[0].seen = Waiting("no token yet")
+    well.services[1].seen = Hopeless("crash loop", "see its logs", "CRASH_LOOP")
+    assert codes(well, "services") == [("NOT_READY", "error"), ("CRASH_LOOP", "error")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "remedy"),
+    [
+        (DevstackError("cannot", remedy="do this", code="THAT"), "THAT", "do this"),
+        (ZeroDivisionError("by zero"), "CHECK_FAILED", "report this as a bug"),
+    ],
+)
+def test_a_check_that_fails_itself_does_not_stop_the_others(
+    well: World, fault: Exception, code: str, remedy: str
+) -> None:
+    def fail(_patient: object) -> list[Finding]:
+        raise fault
+
+    checks = [Check("bad", "fails", fail), Check("good", "holds", lambda _patient: [])]
+    bad, good = examine(checks, well.open().patient())
+    assert bad.state == "error"
+    assert [(each.code, each.remedy) for each in bad.findings] == [(code, remedy)]
+    assert good.state == "ok"
