@@ -87,6 +87,7 @@ class FakeApi:
 
     def _patch(self, path: str, query: Mapping[str, str], body: Object) -> Answer:
         merged = _merged(self.objects.get(path, {}), body)
+        merged["metadata"]["managedFields"] = [{"manager": query["fieldManager"]}]
         self.objects[path] = merged
         if self.on_apply:
             self.on_apply(merged)

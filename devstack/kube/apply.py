@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import (
     ApiError,
     ConflictError,
@@ -15,12 +16,13 @@ from devstack.kube.api_errors import (
     ServerFaultError,
     UnreachableError,
 )
-from devstack.kube.client import KubeClient, Object
+from devstack.kube.client import FIELD_MANAGER, KubeClient, Object
 from devstack.kube.differences import differs
 from devstack.kube.transport import POOL_SIZE
 from devstack.waits import Clock, Hopeless, Observation, Ready, Waiting, wait_until
 
 _CRD = "CustomResourceDefinition"
+_PART_OF = "app.kubernetes.io/part-of"
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,17 @@ class Difference:
         manifest: what is wanted.
         field: the first field that differs; empty where the object is missing.
         leaving: True where an object of that name is being deleted.
+        foreign: True where somebody else made an object of that name.
     """
 
     manifest: Object
     field: str = ""
     leaving: bool = False
+    foreign: bool = False
 
     def __str__(self) -> str:
-        return f"{identify(self.manifest)} ({self.field or 'missing'})"
+        why = "somebody else's" if self.foreign else self.field or "missing"
+        return f"{identify(self.manifest)} ({why})"
 
 
 @dataclass(frozen=True)
@@ -95,10 +100,12 @@ def apply_all(
         The objects written, as `identify` names them.
 
     Raises:
-        DevstackError: ``WAIT_TIMEOUT`` or the refusal of the API.
+        DevstackError: ``OBJECT_FOREIGN`` before anything is written,
+            ``WAIT_TIMEOUT``, or the refusal of the API.
     """
     patience = Patience(timeout, clock, note)
     changes = differing(client, manifests)
+    _require_ours(changes, client.context)
     leaving = [change.manifest for change in changes if change.leaving]
     if leaving:
         _await_gone(client, leaving, patience)
@@ -117,7 +124,7 @@ def delete_all(
     clock: Clock,
     note: Callable[[str], None] | None = None,
 ) -> list[str]:
-    """Delete the objects and wait until they are gone; those already gone are passed over.
+    """Delete the objects that devstack made, and wait until they are gone.
 
     Args:
         client: the API.
@@ -132,7 +139,8 @@ def delete_all(
     Raises:
         DevstackError: ``WAIT_TIMEOUT`` or the refusal of the API.
     """
-    deleted = [manifest for manifest in manifests if _delete(client, manifest)]
+    ours = [item for item in manifests if (live := _live(client, item)) and _is_ours(live)]
+    deleted = [manifest for manifest in ours if _delete(client, manifest)]
     _await_gone(client, deleted, Patience(timeout, clock, note))
     return [identify(manifest) for manifest in deleted]
 
@@ -141,10 +149,32 @@ def _compare(client: KubeClient, manifest: Object) -> Difference | None:
     live = _live(client, manifest)
     if live is None:
         return Difference(manifest)
+    if not _is_ours(live):
+        return Difference(manifest, foreign=True)
     if live["metadata"].get("deletionTimestamp"):
         return Difference(manifest, "metadata.deletionTimestamp", leaving=True)
     field = differs(manifest, live)
     return Difference(manifest, field) if field else None
+
+
+def _is_ours(live: Object) -> bool:
+    """Return True for what devstack applied, or `kubectl apply -k` out of k8s/."""
+    metadata = live["metadata"]
+    managers = {entry.get("manager") for entry in metadata.get("managedFields", [])}
+    return FIELD_MANAGER in managers or metadata.get("labels", {}).get(_PART_OF) == "devstack"
+
+
+def _require_ours(changes: Sequence[Difference], context: str) -> None:
+    """Refuse to take over what others made: `down` would delete it, and all in it."""
+    foreign = [identify(change.manifest) for change in changes if change.foreign]
+    if foreign:
+        raise DevstackError(
+            f"cannot use the cluster of context {context!r} as it is",
+            cause=f"{', '.join(foreign)} is there already, and devstack did not make it",
+            remedy="choose another namespace with --namespace, or another cluster",
+            code="OBJECT_FOREIGN",
+            exit_status=ExitStatus.ENVIRONMENT,
+        )
 
 
 def _live(client: KubeClient, manifest: Object) -> Object | None:

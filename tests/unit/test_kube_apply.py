@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from devstack.errors import DevstackError
@@ -30,6 +28,12 @@ def apply(api: FakeApi, *manifests: Object, timeout: float = 10) -> list[str]:
     return apply_all(api.client(), manifests, timeout=timeout, clock=FakeClock())
 
 
+def ours(item: Object) -> Object:
+    """Return an object as `kubectl apply -k` out of k8s/ would have made it."""
+    labels = {"app.kubernetes.io/part-of": "devstack"}
+    return {**item, "metadata": {**item["metadata"], "labels": labels}}
+
+
 def test_what_is_missing_is_written_in_order() -> None:
     api = FakeApi()
     assert apply(api, NAMESPACE, SERVICE) == ["Namespace devstack", "Service devstack/minio"]
@@ -55,8 +59,9 @@ def test_only_the_edited_object_is_written_again() -> None:
 
 def test_a_dry_run_names_object_and_field_and_writes_nothing() -> None:
     api = FakeApi()
-    edited: dict[str, Any] = {**SERVICE, "spec": {"selector": {"app": "other"}}}
-    api.add(edited)
+    apply(api, SERVICE)
+    api.objects[path_of(SERVICE)]["spec"]["selector"]["app"] = "other"
+    api.requests.clear()
     found = [str(difference) for difference in differing(api.client(), [NAMESPACE, SERVICE])]
     assert found == ["Namespace devstack (missing)", "Service devstack/minio (spec.selector.app)"]
     assert api.writes == []
@@ -136,14 +141,37 @@ def test_a_new_kind_is_waited_for_until_it_is_served() -> None:
 def test_names_that_another_kind_has_taken_are_hopeless() -> None:
     api = FakeApi()
     taken = {"type": "NamesAccepted", "status": "False", "message": "jobsets is taken"}
-    api.add({**CRD, "spec": {}, "status": {"conditions": [taken]}})
+    api.add(ours({**CRD, "spec": {}, "status": {"conditions": [taken]}}))
     with pytest.raises(DevstackError, match="jobsets is taken"):
         apply(api, CRD)
 
 
+def test_what_somebody_else_made_is_not_taken_over() -> None:
+    api = FakeApi()
+    api.add(NAMESPACE)
+    with pytest.raises(DevstackError, match="Namespace devstack is there already") as caught:
+        apply(api, NAMESPACE, SERVICE)
+    assert caught.value.code == "OBJECT_FOREIGN"
+    assert api.writes == []
+
+
+def test_what_somebody_else_made_is_not_deleted() -> None:
+    api = FakeApi()
+    api.add(NAMESPACE, ours(SERVICE))
+    deleted = delete_all(api.client(), [SERVICE, NAMESPACE], timeout=5, clock=FakeClock())
+    assert deleted == ["Service devstack/minio"]
+    assert path_of(NAMESPACE) in api.objects
+
+
+def test_what_kubectl_applied_from_the_same_files_is_taken_over() -> None:
+    api = FakeApi()
+    api.add(ours(SERVICE))
+    assert apply(api, SERVICE) == []
+
+
 def test_deleting_waits_until_all_are_gone_and_passes_over_the_missing() -> None:
     api = FakeApi()
-    api.add(SERVICE)
+    api.add(ours(SERVICE))
     deleted = delete_all(api.client(), [SERVICE, NAMESPACE], timeout=5, clock=FakeClock())
     assert deleted == ["Service devstack/minio"]
     assert api.objects == {}
