@@ -11,7 +11,7 @@ from devstack.plan.access import access_holds, ensure_access
 from devstack.plan.forwards import ensure_forwards, forwards_hold
 from devstack.plan.stack import Stack
 from devstack.plan.step import Step, perform
-from devstack.ports import choose
+from devstack.ports import choose, is_free
 from devstack.providers.base import LoadsImages
 from devstack.providers.choose import require_usable
 from devstack.services import layers
@@ -118,13 +118,34 @@ class _Cluster:
     def ensure(self) -> None:
         """Let the provider make or heal the cluster; forget what a lost one held."""
         stack = self._stack
-        kubeconfig = stack.provider.ensure(stack.cluster)
+        try:
+            kubeconfig = stack.provider.ensure(stack.cluster)
+        except DevstackError as error:
+            if error.code != "PORT_TAKEN" or not _choose_other_ports(stack):
+                raise
+            kubeconfig = stack.provider.ensure(stack.cluster)
         stack.dir.write_file(stack.dir.admin_kubeconfig.name, kubeconfig)
         if stack.state.cluster != _fingerprint(kubeconfig):
             stack.state.prepared, stack.state.loaded = [], {}
             stack.dir.kubeconfig.unlink(missing_ok=True)
             stack.state.cluster = _fingerprint(kubeconfig)
             stack.save()
+
+
+def _choose_other_ports(stack: Stack) -> bool:
+    """Replace ports that others took since they were chosen; return whether that helps.
+
+    Only before the first cluster: later ones are known to whoever uses the stack.
+    """
+    state, wanted = stack.state, stack.spec.ports
+    if state.cluster:
+        return False
+    kept = {name: port for name, port in state.ports.items() if name in wanted or is_free(port)}
+    chosen = choose(stack.port_names, wanted, kept)
+    helps = chosen != state.ports
+    state.ports = chosen
+    stack.save()
+    return helps
 
 
 def _fingerprint(kubeconfig: str) -> str:

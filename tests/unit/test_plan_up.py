@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import stat
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
 from devstack.plan.step import foresee
 from devstack.plan.up import build_steps, up
-from devstack.providers.base import Problem
+from devstack.ports import require_free
+from devstack.providers.base import ClusterSpec, Problem
 from devstack.waits import Hopeless, Ready, Waiting
 from tests.fake_stack import FakeLoadingProvider, FakeProvider, World, fails_with
 
@@ -224,6 +226,36 @@ def test_a_port_can_be_changed_as_long_as_there_is_no_cluster(world: World) -> N
     world.provider.fails.clear()
     up(world.open(given(ports={"minio": 45678})))
     assert world.open().state.ports["minio"] == 45678
+
+
+class RobbedProvider(FakeProvider):
+    """Somebody takes the ports of the stack right before its cluster is made."""
+
+    def __init__(self, thief: socket.socket) -> None:
+        super().__init__()
+        self._thief = thief
+
+    def ensure(self, spec: ClusterSpec) -> str:
+        """Refuse ports that are taken, as Docker does."""
+        if "ensure" not in self.asked:
+            self._thief.bind(("127.0.0.1", next(iter(spec.host_ports))))
+            self._thief.listen()
+        self._ask("ensure")
+        require_free({"minio": next(iter(spec.host_ports))})
+        return super().ensure(spec)
+
+
+def test_a_port_taken_before_the_first_cluster_is_replaced(world: World) -> None:
+    with socket.socket() as thief:
+        world.provider = RobbedProvider(thief)
+        up(world.open())
+        assert world.open().state.ports["minio"] != thief.getsockname()[1]
+
+
+def test_a_port_that_the_user_named_is_not_replaced(world: World) -> None:
+    with socket.socket() as thief:
+        world.provider = RobbedProvider(thief)
+        assert refused(world, given(ports={"minio": 45678})).code == "PORT_TAKEN"
 
 
 def test_an_unknown_port_is_refused_before_anything_is_kept(world: World) -> None:
