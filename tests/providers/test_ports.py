@@ -40,7 +40,14 @@ def test_after_a_taken_port_another_may_be_chosen(fresh: Devstack, holder: int) 
     # The next fault on the way tells that the port is none any more.
     busy = f"minio-console={holder}"
     refusal = refused(
-        fresh, "up", "--port", other, "--port", busy, code="PORT_TAKEN", status=ExitStatus.ENVIRONMENT
+        fresh,
+        "up",
+        "--port",
+        other,
+        "--port",
+        busy,
+        code="PORT_TAKEN",
+        status=ExitStatus.ENVIRONMENT,
     )
     assert "minio-console" in refusal.message
 

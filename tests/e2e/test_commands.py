@@ -1,0 +1,255 @@
+"""Every command on a stack that is up, as text and as JSON, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commandline import Devstack
+from tests.providers.cluster import minio_pod
+from tests.providers.refusal import findings
+
+ENVELOPE = {"schemaVersion", "command", "status", "data", "warnings", "error"}
+
+
+def bash(stack: Devstack, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in bash, where ``devstack`` is the one under test."""
+    call = shlex.join([sys.executable, "-m", "devstack"])
+    return subprocess.run(
+        ["bash", "-c", f'devstack() {{ {call} "$@"; }}\n{script}'],
+        env=stack.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("up",),
+        ("up", "--dry-run"),
+        ("down", "--dry-run"),
+        ("status",),
+        ("status", "--all"),
+        ("logs", "minio"),
+        ("env",),
+        ("shell", "--", "true"),
+        ("kubectl", "get", "pods"),
+        ("images", "list"),
+        ("doctor",),
+        ("completion", "bash"),
+    ],
+    ids=" ".join,
+)
+def test_every_command_speaks_text_and_one_json_envelope(
+    stack: Devstack, argv: tuple[str, ...]
+) -> None:
+    text = stack.run(*argv)
+    assert not text.stdout.startswith("{")
+    command, *rest = argv
+    done = stack.run(command, "--json", *rest)
+    envelope: dict[str, Any] = json.loads(done.stdout)
+    assert set(envelope) == ENVELOPE
+    assert (envelope["schemaVersion"], envelope["status"]) == (1, "ok")
+    assert envelope["command"] == command
+    assert envelope["error"] is None
+
+
+def test_status_shows_every_service_ready_and_where_it_is(stack: Devstack) -> None:
+    data = stack.json("status")["data"]
+    assert data["state"] == "up"
+    assert {each["name"]: each["state"] for each in data["services"]} == {
+        "rbac": "ready",
+        "jobset": "ready",
+        "minio": "ready",
+        "samples": "ready",
+    }
+    text = stack.run("status").stdout
+    assert all(url in text for url in data["urls"].values())
+
+
+def test_status_shows_credentials_only_when_asked(stack: Devstack) -> None:
+    secrets = stack.json("status", "--secrets")["data"]["secrets"]
+    assert secrets["minio-password"]
+    assert secrets["minio-password"] not in stack.run("status").stdout
+    assert secrets["minio-password"] in stack.run("status", "--secrets").stdout
+
+
+def test_status_lists_all_stacks_of_the_machine(stack: Devstack) -> None:
+    stacks = stack.json("status", "--all")["data"]["stacks"]
+    assert [each["name"] for each in stacks] == [stack.name]
+
+
+def test_dry_runs_show_each_step_and_change_nothing(stack: Devstack) -> None:
+    before = sorted(stack.directory.rglob("*"))
+    steps = stack.json("up", "--dry-run")["data"]["steps"]
+    titles = [step["title"] for step in steps]
+    assert titles[0] == "Check this machine"
+    assert {"cluster", "apply-minio", "ready-jobset", "access"} <= {s["name"] for s in steps}
+    shown = stack.run("up", "--dry-run").stdout
+    assert all(f"{title}:" in shown for title in titles)
+    undo = stack.json("down", "--dry-run")["data"]["steps"]
+    assert undo == ["Delete the kind cluster", f"Remove {stack.directory}"]
+    assert sorted(stack.directory.rglob("*")) == before
+    assert stack.json("status")["data"]["state"] == "up"
+
+
+def test_logs_of_a_service_of_a_pod_and_of_all(stack: Devstack) -> None:
+    pod = minio_pod(stack).metadata.name
+    by_service = stack.run("logs", "minio").stdout
+    assert "MinIO" in by_service
+    assert stack.run("logs", f"devstack/{pod}").stdout == by_service
+    everything = stack.run("logs").stdout
+    assert f"==> devstack/{pod} <==" in everything
+    assert "==> jobset-system/jobset-controller" in everything
+    assert len(stack.run("logs", "minio", "--tail", "1").stdout.splitlines()) == 1
+
+
+def test_logs_of_the_cluster_go_to_a_folder(stack: Devstack, tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    assert str(folder) in stack.run("logs", "--cluster", str(folder)).stdout
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert {"kubelet.log", "containerd.log"} <= names
+
+
+def test_logs_of_nothing_that_there_is(stack: Devstack) -> None:
+    done = stack.run("logs", "minoi", check=False)
+    assert done.returncode == 2
+    assert "code: TARGET_UNKNOWN" in done.stderr
+    assert "minio" in done.stderr
+
+
+def test_env_leads_s3_clients_and_kubectl_to_the_stack(stack: Devstack) -> None:
+    listing = (
+        "import boto3; s3 = boto3.client('s3');"
+        " print([each['Name'] for each in s3.list_buckets()['Buckets']])"
+    )
+    done = bash(
+        stack,
+        f"""
+        set -e
+        export AWS_PROFILE=of-the-user
+        eval "$(devstack env)"
+        {shlex.quote(sys.executable)} -c {shlex.quote(listing)}
+        kubectl() {{ devstack kubectl "$@"; }}
+        test "$(kubectl config current-context)" = devstack-{stack.name}
+        kubectl get pods
+        """,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "['metaflow']" in done.stdout
+
+
+def test_env_hands_out_the_rights_of_a_submitter_only(stack: Devstack) -> None:
+    kubeconfig = Path(stack.json("env")["data"]["environment"]["KUBECONFIG"])
+    assert kubeconfig == stack.directory / "kubeconfig"
+    refusal = stack.kubectl("get", "secrets")
+    assert refusal.returncode != 0
+    assert "forbidden" in refusal.stderr
+    assert stack.kubectl("get", "pods", "-A").returncode != 0
+    assert stack.admin_kubectl("get", "secrets", "-A").returncode == 0
+
+
+def test_shell_runs_a_command_with_the_stacks_variables(stack: Devstack) -> None:
+    words = ("python3", "-c", "import os; print(os.environ['METAFLOW_PROFILE'])")
+    assert stack.run("shell", "--", *words).stdout == "devstack\n"
+    assert stack.run("shell", "--", "sh", "-c", "exit 7", check=False).returncode == 7
+    missing = stack.run("shell", "--", "no-such-program", check=False)
+    assert (missing.returncode, "TOOL_MISSING" in missing.stderr) == (2, True)
+
+
+def test_shell_without_a_command_is_a_shell(stack: Devstack) -> None:
+    done = subprocess.run(
+        stack.command("shell"),
+        env={**stack.environment, "SHELL": "/bin/sh"},
+        input="echo $DEVSTACK_NAME $METAFLOW_HOME\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert f"{stack.name} {stack.directory}/metaflow" in done.stdout
+
+
+def test_kubectl_passes_options_status_and_output_through(stack: Devstack) -> None:
+    nodes = stack.admin_kubectl("get", "nodes", "-o", "name").stdout
+    assert nodes == f"node/devstack-{stack.name}-control-plane\n"
+    assert stack.kubectl("get", "pod", "no-such-pod").returncode == 1
+    data = stack.json("kubectl", "get", "pod", "no-such-pod", check=False)["data"]
+    assert data["returncode"] == 1
+    assert "NotFound" in data["stderr"]
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_healthy_stack(stack: Devstack) -> None:
+    assert {code for code in findings(stack) if code not in ("DISK_FULL", "INOTIFY_LOW")} == set()
+
+
+def test_the_doctor_names_what_was_broken_in_the_stacks_files(stack: Devstack) -> None:
+    kubeconfig = stack.directory / "kubeconfig"
+    kubeconfig.chmod(0o644)
+    try:
+        assert str(kubeconfig) in findings(stack)["FILE_EXPOSED"]
+    finally:
+        kubeconfig.chmod(0o600)
+    text = kubeconfig.read_text()
+    kubeconfig.unlink()
+    assert "devstack up" in findings(stack)["FILE_MISSING"]
+    assert stack.json("up")["data"]["changed"] == ["access"]
+    assert kubeconfig.read_text() == text
+
+
+def test_the_doctor_names_a_bundle_of_authorities_that_is_not_there(stack: Devstack) -> None:
+    lost = Devstack(stack.name, stack.home, {"DEVSTACK_CA_BUNDLE": "/nowhere/ca.pem"})
+    assert "/nowhere/ca.pem" in findings(lost)["CA_BUNDLE_MISSING"]
+
+
+def test_bash_completes_commands_options_and_names(stack: Devstack) -> None:
+    script = """
+        eval "$(devstack completion bash)" || exit 9
+        complete -p devstack
+        try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=();
+                _devstack_completion devstack; printf '%s\\n' "${COMPREPLY[@]}"; }
+        try devstack sta
+        try devstack up --nod
+        try devstack logs mini
+        try devstack status --name e2
+    """
+    done = bash(stack, script)
+    assert done.returncode == 0, done.stderr
+    for word in ("status", "--nodes", "minio", stack.name):
+        assert word in done.stdout.splitlines(), done.stdout
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_get_a_script_too(stack: Devstack, shell: str) -> None:
+    assert "_DEVSTACK_COMPLETE" in stack.run("completion", shell).stdout
+
+
+def test_everything_listens_on_loopback_alone(stack: Devstack) -> None:
+    import docker
+
+    container = docker.from_env().containers.get(f"devstack-{stack.name}-control-plane")
+    bindings = container.attrs["NetworkSettings"]["Ports"].values()
+    addresses = {each["HostIp"] for mapped in bindings for each in mapped or []}
+    assert addresses == {"127.0.0.1"}
+
+
+def test_the_stacks_files_are_private(stack: Devstack) -> None:
+    for path in (stack.directory, *stack.directory.rglob("*")):
+        shared = path.stat().st_mode & 0o077
+        assert not shared, f"others may use {path} ({oct(shared)})"
+
+
+def test_a_pipe_that_closes_early_ends_the_command_quietly(stack: Devstack) -> None:
+    done = bash(stack, "set -o pipefail; devstack logs --tail 500 | head -n 1")
+    assert "Traceback" not in done.stderr
+    assert os.linesep not in done.stderr or "BrokenPipe" not in done.stderr

@@ -1,0 +1,177 @@
+"""Ctrl-C and kill -9 at every step of `up` and of `down`: `up` heals, `down` removes all.
+
+One stack goes through it all.  Each `up` gets one step further than the last and is ended
+there, so that every step is interrupted both ways while the cluster is made but a few times.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from devstack.errors import ExitStatus
+from tests.commandline import Devstack
+from tests.providers import footprint
+from tests.providers.datastore import read, serves, write
+from tests.providers.eventually import eventually
+from tests.providers.interruption import START, Interrupted, interrupt
+from tests.providers.refusal import findings, refused
+
+CTRL_C, KILL = signal.SIGINT, signal.SIGKILL
+CLUSTER = "Bring up the kind cluster"
+DELETE = "Delete the kind cluster"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
+    """The stack that is interrupted."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    (folder / "user").mkdir()
+    devstack = Devstack("broken", folder / "home", {"HOME": str(folder / "user")})
+    yield devstack
+    devstack.run("down")
+
+
+@pytest.fixture(scope="module")
+def before(stack: Devstack) -> footprint.Footprint:
+    """What of the stack was on the machine before anything."""
+    return footprint.take(stack, stack.home, Path(stack.environment["HOME"]))
+
+
+def left(stack: Devstack, before: footprint.Footprint) -> dict[str, list[str]]:
+    """Return what of the stack there is now, and was not before."""
+    now = footprint.take(stack, stack.home, Path(stack.environment["HOME"]))
+    return now.since(before)
+
+
+def state(stack: Devstack) -> dict[str, Any]:
+    """Return the stack's state file, which no interruption may leave in halves."""
+    found: dict[str, Any] = json.loads((stack.directory / "stack.json").read_text())
+    return found
+
+
+def check_ending(ended: Interrupted, sign: signal.Signals, command: str) -> None:
+    """Ctrl-C ends with a word of what to do; kill -9 just ends."""
+    assert "Traceback" not in ended.printed, ended.printed
+    if sign == KILL:
+        assert ended.returncode in (-KILL, 0), ended
+    elif ended.returncode != 0:
+        assert ended.returncode == ExitStatus.INTERRUPTED, ended
+        assert "code: INTERRUPTED" in ended.printed
+        assert f"`devstack {command}` goes on from here" in ended.printed
+
+
+def test_down_removes_what_an_interrupted_creation_began(
+    stack: Devstack, before: footprint.Footprint
+) -> None:
+    titles = _titles(stack)
+    before_cluster = titles[titles.index(CLUSTER) - 1]
+    for when in (before_cluster, f"{CLUSTER}: Starting control-plane"):
+        interrupt(stack, "up", "--verbose", when=when, sign=KILL)
+        assert stack.json("status", check=False)["data"]["state"] == "creating"
+        assert "INTERRUPTED" in findings(stack)
+        assert stack.json("down")["data"]["removed"] is True
+        assert left(stack, before) == {}, f"after kill -9 at {when!r}"
+
+
+def test_up_goes_on_from_an_interruption_at_every_step(stack: Devstack) -> None:
+    titles = _titles(stack)
+    moments = [START, *titles[:-1]]
+    moments.insert(moments.index(CLUSTER), f"{CLUSTER}: Starting control-plane")
+    interrupted = set()
+    kept: dict[str, Any] = {}
+    for when in moments:
+        for sign in (CTRL_C, KILL):
+            ended = interrupt(stack, "up", "--verbose", when=when, sign=sign)
+            check_ending(ended, sign, "up")
+            interrupted.add(ended.returncode != 0)
+            kept = _check_kept(stack, kept)
+    assert True in interrupted
+    stack.run("up")
+    assert stack.json("status")["data"]["state"] == "up"
+    assert _check_kept(stack, kept)
+    assert serves(stack)
+    assert stack.json("up")["data"]["changed"] == []
+
+
+def _titles(stack: Devstack) -> list[str]:
+    return [step["title"] for step in stack.json("up", "--dry-run")["data"]["steps"]]
+
+
+def _check_kept(stack: Devstack, kept: dict[str, Any]) -> dict[str, Any]:
+    """Return ports and credentials, which stay once they were chosen."""
+    if not (stack.directory / "stack.json").exists():
+        assert not kept
+        return {}
+    now = state(stack)
+    assert {**now["credentials"], **kept.get("credentials", {})} == now["credentials"]
+    assert kept.get("ports", now["ports"]) == now["ports"]
+    return now
+
+
+def test_no_process_is_left_of_what_was_interrupted(stack: Devstack) -> None:
+    now = footprint.take(stack)
+    assert not now.processes, now.processes
+
+
+def test_a_down_that_was_interrupted_before_it_began_is_undone_by_up(stack: Devstack) -> None:
+    write(stack, "probe", "still here")
+    for sign in (CTRL_C, KILL):
+        check_ending(interrupt(stack, "down", when=START, sign=sign), sign, "down")
+    stack.run("up")
+    assert read(stack, "probe") == "still here"
+
+
+def test_two_at_once_the_second_is_told_who_the_first_is(stack: Devstack) -> None:
+    """While one `up` makes the cluster anew, after a `down` that was killed half-way."""
+    before = state(stack)
+    _interrupt_in_delete(stack, KILL)
+    first = stack.start("up")
+    eventually("the first to take the lock", lambda: _holder(stack) == first.pid)
+    for command in ("up", "down"):
+        refusal = refused(stack, command, code="LOCKED", status=ExitStatus.FAILED)
+        assert f"process {first.pid}" in refusal.cause
+        assert f"process {first.pid}" in refusal.remedy
+    status = stack.json("status", check=False)["data"]
+    assert f"process {first.pid} is at work" in status["detail"]
+    _, printed = first.communicate(timeout=300)
+    assert first.returncode == 0, printed
+    now = state(stack)
+    assert (now["ports"], now["credentials"]) == (before["ports"], before["credentials"])
+    assert serves(stack)
+
+
+def test_down_removes_all_after_it_was_interrupted_in_every_way(
+    stack: Devstack, before: footprint.Footprint
+) -> None:
+    check_ending(_interrupt_in_delete(stack, CTRL_C), CTRL_C, "down")
+    _interrupt_in_delete(stack, KILL)
+    stack.run("down")
+    assert left(stack, before) == {}
+
+
+def _interrupt_in_delete(stack: Devstack, sign: signal.Signals) -> Interrupted:
+    """End a `down` while Docker removes the nodes: the kubeconfig goes right before that."""
+    process = stack.start("down")
+    kubeconfig = stack.directory / "admin.kubeconfig"
+    eventually("the deletion to begin", lambda: not kubeconfig.exists() or _ended(process))
+    process.send_signal(sign)
+    _, printed = process.communicate(timeout=60)
+    return Interrupted(process.returncode, printed)
+
+
+def _ended(process: subprocess.Popen[str]) -> bool:
+    return process.poll() is not None
+
+
+def _holder(stack: Devstack) -> int | None:
+    lock = stack.directory.parent / f".{stack.name}.lock"
+    text = lock.read_text() if lock.exists() else ""
+    return int(text) if text and psutil.pid_exists(int(text)) else None
