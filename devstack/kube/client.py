@@ -23,7 +23,6 @@ FIELD_MANAGER = "devstack"
 """Under this name the API server keeps which fields are devstack's."""
 
 _APPLY = "application/apply-patch+yaml"
-_MERGE = "application/merge-patch+json"
 
 
 class KubeClient:
@@ -127,14 +126,6 @@ class KubeClient:
             content_type=_APPLY,
             write=True,
         )
-
-    def patch(
-        self, api_version: str, kind: str, name: str, body: Object, namespace: str | None = None
-    ) -> Object:
-        """Merge ``body`` into an object (JSON merge patch)."""
-        path = self.resource(api_version, kind).path(name, namespace)
-        query = {"fieldManager": FIELD_MANAGER}
-        return self._json("PATCH", path, query=query, body=body, content_type=_MERGE, write=True)
 
     def delete(
         self,

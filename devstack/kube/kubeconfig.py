@@ -6,12 +6,10 @@ Nothing here touches the user's own kubeconfig except to read it.
 from __future__ import annotations
 
 import base64
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 
@@ -21,9 +19,6 @@ Config = dict[str, Any]
 """A kubeconfig as YAML would have it."""
 
 _LISTS = ("clusters", "users", "contexts")
-_LOCAL_PREFIXES = ("kind-", "k3d-")
-_LOCAL_NAMES = frozenset({"minikube", "docker-desktop", "rancher-desktop", "orbstack", "colima"})
-_LOCAL_HOSTS = frozenset({"localhost", "kubernetes.docker.internal", "host.docker.internal"})
 
 
 @dataclass(frozen=True)
@@ -96,23 +91,6 @@ def access(config: Config, context: str | None = None) -> Access:
         insecure=bool(cluster.get("insecure-skip-tls-verify", False)),
         login=user.get("exec"),
     )
-
-
-def is_local(reached: Access) -> bool:
-    """True where the context leads to this machine, going by its name or its server.
-
-    Anything that would be harmful on a cluster shared with others asks this first.
-    """
-    name = reached.context
-    if name in _LOCAL_NAMES or name.startswith(_LOCAL_PREFIXES):
-        return True
-    host = urlsplit(reached.server).hostname or ""
-    if host in _LOCAL_HOSTS:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def with_token(config: Config, *, name: str, namespace: str, token: str) -> str:

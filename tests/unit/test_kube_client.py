@@ -132,11 +132,6 @@ def test_a_dry_run_asks_for_one_and_counts_as_no_write(client: KubeClient, serve
     assert client.writes == 1
 
 
-def test_a_patch_is_merged(client: KubeClient, server: Server) -> None:
-    client.patch("v1", "Pod", "p", {"metadata": {"labels": {"a": "b"}}}, "ns")
-    assert server.asked[0]["type"] == "application/merge-patch+json"
-
-
 def test_deleting_what_is_gone_is_no_error(client: KubeClient, server: Server) -> None:
     assert client.delete("v1", "Pod", "p", "ns", propagation="Foreground")
     assert server.asked[0]["query"] == {"propagationPolicy": "Foreground"}

@@ -89,25 +89,6 @@ def test_data_that_is_not_base64_is_broken() -> None:
         access(cluster={"certificate-authority-data": "%%%"})
 
 
-@pytest.mark.parametrize(
-    ("name", "server", "local"),
-    [
-        ("kind-x", "https://10.0.0.1:6443", True),
-        ("minikube", "https://192.168.49.2:8443", True),
-        ("docker-desktop", "https://kubernetes.docker.internal:6443", True),
-        ("k3d-a", "https://0.0.0.0:6443", True),
-        ("mine", "https://127.0.0.1:1", True),
-        ("mine", "https://[::1]:1", True),
-        ("mine", "https://localhost:1", True),
-        ("prod", "https://10.0.0.1:6443", False),
-        ("prod", "https://k8s.example.com", False),
-        ("prod-kind-x", "https://k8s.example.com", False),
-    ],
-)
-def test_local_contexts_are_told_from_shared_ones(name: str, server: str, local: bool) -> None:
-    assert kubeconfig.is_local(access(name=name, cluster={"server": server})) is local
-
-
 def test_another_identity_keeps_the_cluster_and_nothing_of_the_administrator() -> None:
     admin = kubeconfig.parse(yaml.safe_dump(config(user={"client-key-data": "c2VjcmV0"})))
     text = kubeconfig.with_token(admin, name="devstack-x", namespace="flows", token="t0ken")
