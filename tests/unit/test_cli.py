@@ -1,0 +1,432 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from devstack.cli.main import COMMANDS, LazyGroup, cli, run
+from devstack.cli.output import Output
+from devstack.config import StackSpec
+from devstack.errors import DevstackError, ExitStatus
+from devstack.plan.up import up
+from devstack.state import STATE_FILE, StackDir, StackState
+from tests.fake_stack import World
+
+PROJECT = Path(__file__).parents[2]
+
+NEED_A_STACK = {
+    "run": ("hello",),
+    "logs": (),
+    "env": (),
+    "shell": ("--", "true"),
+    "kubectl": ("get", "pods"),
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The envelope, which has to be all that was printed."""
+        assert self.err == ""
+        envelope = json.loads(self.out)
+        keys = ["schemaVersion", "command", "status", "data", "warnings", "error"]
+        assert list(envelope) == keys
+        assert envelope["schemaVersion"] == 1
+        return envelope
+
+
+@pytest.fixture
+def call(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    def act(*argv: str) -> Ended:
+        status = run(argv, Output())
+        shown = capsys.readouterr()
+        return Ended(status, shown.out, shown.err)
+
+    return act
+
+
+@pytest.fixture
+def stack(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Commands meet this world instead of the real one."""
+
+    def open_stack(spec: StackSpec, _progress: object = None, **options: bool) -> Any:
+        return world.open(spec, **options)
+
+    monkeypatch.setattr("devstack.plan.stack.open_stack", open_stack)
+    monkeypatch.setattr("devstack.plan.status.open_stack", open_stack)
+    return world
+
+
+def command_of(name: str) -> click.Command:
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None
+    return found
+
+
+def leaves(name: str, command: click.Command) -> list[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        return [(name, command)]
+    context = click.Context(command)
+    return [
+        leaf
+        for below in command.list_commands(context)
+        for leaf in leaves(f"{name} {below}", command.get_command(context, below))  # type: ignore[arg-type]
+    ]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_speaks_json_and_shows_an_example(name: str) -> None:
+    for path, command in leaves(name, command_of(name)):
+        flags = {flag for each in command.params for flag in each.opts}
+        assert "--json" in flags, path
+        assert command.epilog, path
+        assert f"devstack {path}" in command.epilog, path
+        assert command.help, path
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_under_both_flags(call: Callable[..., Ended], name: str) -> None:
+    long, short = call(name, "--help"), call(name, "-h")
+    assert long == short
+    assert long.status == 0
+    assert long.out.startswith(f"Usage: devstack {name} ")
+
+
+@pytest.mark.parametrize(("name", "arguments"), NEED_A_STACK.items())
+def test_what_needs_a_stack_says_so_in_json(
+    call: Callable[..., Ended], name: str, arguments: tuple[str, ...]
+) -> None:
+    ended = call(name, "--json", *arguments)
+    assert ended.status == ExitStatus.ENVIRONMENT
+    assert ended.json["command"] == name
+    assert ended.json["status"] == "error"
+    assert ended.json["error"]["code"] == "STACK_DOWN"
+    assert ended.json["error"]["remedy"] == "devstack up"
+
+
+@pytest.mark.parametrize("name", NEED_A_STACK)
+def test_what_needs_a_stack_says_so_to_a_person(call: Callable[..., Ended], name: str) -> None:
+    ended = call(name, "--name", "ci", *NEED_A_STACK[name])
+    assert ended.out == ""
+    assert ended.err == (
+        "error: the stack is not up: there is no stack 'ci'\n"
+        "  next: devstack up --name ci\n"
+        "  code: STACK_DOWN\n"
+    )
+
+
+def test_nothing_said_means_help(call: Callable[..., Ended]) -> None:
+    assert call() == call("--help")
+    assert call().status == 0
+
+
+def test_help_imports_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_group: LazyGroup, _context: click.Context, name: str) -> None:
+        raise AssertionError(f"{name} was imported")
+
+    monkeypatch.setattr(LazyGroup, "get_command", refuse)
+    assert run(["--help"], Output()) == 0
+
+
+def test_an_unknown_command_is_told_the_nearest(call: Callable[..., Ended]) -> None:
+    ended = call("statu")
+    assert ended.status == ExitStatus.USAGE
+    assert "Did you mean status?" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (("statu", "--json"), ""),
+        (("up", "--bogus", "--json"), "up"),
+        (("up", "--json", "--nodes", "many"), "up"),
+        (("up", "--json", "--port", "9000"), "up"),
+        (("up", "--json", "--port", "minio=²"), "up"),
+        (("up", "--json", "--provider", "docker"), "up"),
+    ],
+)
+def test_wrong_usage_is_an_envelope_too(
+    call: Callable[..., Ended], argv: tuple[str, ...], command: str
+) -> None:
+    ended = call(*argv)
+    assert ended.status == ExitStatus.USAGE
+    assert ended.json["error"]["code"] == "USAGE"
+    assert ended.json["command"] == command
+    assert ended.json["error"]["remedy"] == f"devstack {command} --help".replace("  ", " ")
+
+
+def test_mistakes_in_the_settings_are_all_reported(call: Callable[..., Ended]) -> None:
+    Path("devstack.toml").write_text('provder = "kind"\nnodes = 0\nnamespace = "a.b"\n')
+    ended = call("status", "--json")
+    assert ended.status == ExitStatus.USAGE
+    assert ended.json["error"]["code"] == "CONFIG_INVALID"
+    assert ended.json["error"]["cause"].startswith("3 mistakes: ")
+
+
+def test_a_name_that_cannot_be_is_refused_before_anything_is_touched(
+    call: Callable[..., Ended], home: Path
+) -> None:
+    ended = call("down", "--json", "--name", "../../etc")
+    assert ended.json["error"]["code"] == "CONFIG_INVALID"
+    assert not home.exists()
+
+
+def test_a_stack_goes_up_and_down(call: Callable[..., Ended], stack: World) -> None:
+    first = call("up", "--json").json
+    assert first["data"]["changed"][:2] == ["machine", "settings"]
+    assert first["data"]["urls"].keys() == {"minio"}
+    assert call("up", "--json").json["data"]["changed"] == []
+    assert call("status", "--json").json["data"]["state"] == "up"
+    assert call("env", "--json").json["data"]["environment"]["DEVSTACK_NAME"] == "devstack"
+    assert call("down", "--json").json["data"]["removed"] is True
+    assert call("down", "--json").json["data"]["removed"] is False
+
+
+def test_a_person_is_told_what_to_do_next(call: Callable[..., Ended], stack: World) -> None:
+    ended = call("up", "--name", "ci")
+    assert "Stack 'ci' is up" in ended.out
+    assert "devstack run hello --name ci" in ended.out
+    assert "nothing changed" in call("up", "--name", "ci").out
+    assert "is gone" in call("down", "--name", "ci").out
+    assert "nothing to do" in call("down", "--name", "ci").out
+
+
+def test_secrets_are_only_shown_when_asked_for(call: Callable[..., Ended], stack: World) -> None:
+    shown = [call("up"), call("up", "--json"), call("status"), call("status", "--json")]
+    shown += [call("up", "--dry-run"), call("doctor", "--json"), call("down", "--dry-run")]
+    secret = stack.open().state.credentials["minio"]
+    assert not [ended for ended in shown if secret in ended.out + ended.err]
+    assert secret in call("status", "--secrets").out
+
+
+def test_env_is_for_a_shell_to_read(call: Callable[..., Ended], stack: World) -> None:
+    up(stack.open())
+    script = call("env").out + 'echo "$METAFLOW_PROFILE:$AWS_PROFILE"'
+    done = subprocess.run(
+        ["sh", "-c", script],
+        env={**os.environ, "AWS_PROFILE": "theirs"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "devstack:\n"
+
+
+def test_a_program_in_the_stacks_shell_sees_the_stack(
+    call: Callable[..., Ended], stack: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up(stack.open())
+    monkeypatch.setenv("AWS_PROFILE", "theirs")
+    ended = call("shell", "--json", "--", "sh", "-c", 'echo "$KUBECONFIG$AWS_PROFILE"; exit 7')
+    assert ended.status == 7
+    assert ended.json["data"]["stdout"] == f"{stack.open().dir.kubeconfig}\n"
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_program_that_is_not_there_is_told(
+    call: Callable[..., Ended], stack: World, flags: tuple[str, ...]
+) -> None:
+    up(stack.open())
+    ended = call("shell", *flags, "--", "no-such-program")
+    assert ended.status == ExitStatus.USAGE
+    assert "no-such-program" in ended.out + ended.err
+    assert "TOOL_MISSING" in ended.out + ended.err
+
+
+def test_status_tells_by_its_own_status(call: Callable[..., Ended], stack: World) -> None:
+    assert call("status").status == ExitStatus.FAILED
+    up(stack.open())
+    assert call("status").status == ExitStatus.OK
+    stack.break_api()
+    ended = call("status")
+    assert ended.status == ExitStatus.FAILED
+    assert "Next: devstack up" in ended.out
+
+
+def test_all_stacks_are_shown_one_a_line(call: Callable[..., Ended], stack: World) -> None:
+    assert call("status", "--all").out == "There is no stack on this machine\n"
+    up(stack.open(StackSpec(name="one")))
+    StackDir("two").write_file(STATE_FILE, "{")
+    ended = call("status", "--all", "--json").json
+    assert [(each["name"], each["state"]) for each in ended["data"]["stacks"]] == [
+        ("one", "up"),
+        ("two", "broken"),
+    ]
+
+
+def test_a_broken_state_can_be_taken_down(
+    call: Callable[..., Ended], stack: World, home: Path
+) -> None:
+    up(stack.open())
+    (stack.open().dir.path / STATE_FILE).write_text("{")
+    refused = call("up", "--json").json["error"]
+    assert refused["code"] == "STATE_BROKEN"
+    assert "devstack down --name devstack" in refused["remedy"]
+    assert call("doctor", "--json").json["status"] == "ok"
+    assert call("down", "--json").json["data"]["removed"] is True
+    assert [path for path in home.rglob("*") if path.is_file()] == []
+
+
+def test_the_clusters_logs_can_be_had_of_a_stack_that_did_not_come_up(
+    call: Callable[..., Ended], stack: World, tmp_path: Path
+) -> None:
+    stack.open().save()
+    assert call("logs", "--cluster", str(tmp_path / "logs")).status == 0
+    assert (tmp_path / "logs" / "kubelet.log").exists()
+
+
+def test_a_dry_run_does_nothing(call: Callable[..., Ended], stack: World, home: Path) -> None:
+    steps = call("up", "--dry-run", "--json").json["data"]["steps"]
+    assert [step["name"] for step in steps][:2] == ["machine", "settings"]
+    assert call("down", "--dry-run", "--json").json["data"]["steps"]
+    assert stack.provider.asked == []
+    assert not home.exists()
+
+
+def test_a_dry_run_of_a_stack_that_is_up_has_nothing_to_do(
+    call: Callable[..., Ended], stack: World
+) -> None:
+    up(stack.open())
+    assert call("up", "--dry-run").out == "Nothing to do\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_for_the_shell(call: Callable[..., Ended], shell: str) -> None:
+    ended = call("completion", shell)
+    assert ended.status == 0
+    assert "_DEVSTACK_COMPLETE" in ended.out
+    assert call("completion", "--json", shell).json["data"]["script"] in ended.out
+
+
+def devstack(*argv: str, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "devstack", *argv],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "found"), [("devstack sta", "plain,status"), ("devstack status --name c", "plain,ci")]
+)
+def test_commands_and_stacks_are_completed(home: Path, words: str, found: str) -> None:
+    StackDir("ci").write(StackState("ci"))
+    out, _ = devstack(
+        _DEVSTACK_COMPLETE="bash_complete",
+        COMP_WORDS=words,
+        COMP_CWORD=str(len(words.split()) - 1),
+    ).communicate()
+    assert out.splitlines() == [found]
+
+
+def test_a_terminal_without_our_letters_is_no_crash(home: Path) -> None:
+    out, err = devstack("doctor", PYTHONIOENCODING="ascii").communicate()
+    assert "the provider can be used here" in out
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_goes_away_is_no_crash() -> None:
+    process = devstack("--help")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.wait()
+
+
+INTERRUPTED = """
+import sys, time
+from devstack.cli import main
+def slow(*_arguments, **options):
+    options["obj"].command = "up"
+    print("started", flush=True)
+    time.sleep(60)
+main.cli.main = slow
+main.main()
+"""
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_says_how_to_go_on(sign: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(sign)
+    _, err = process.communicate()
+    assert process.returncode == ExitStatus.INTERRUPTED
+    assert err == (
+        "error: up was interrupted\n"
+        "  next: `devstack up` goes on from here; `devstack down` removes what was begun\n"
+        "  code: INTERRUPTED\n"
+    )
+
+
+def test_a_bug_keeps_its_traceback(
+    call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_arguments: object, **_options: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("devstack.plan.status.look", bug)
+    with pytest.raises(ZeroDivisionError):
+        call("status")
+
+
+def hand_over(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from devstack.cli.handover import hand_over; hand_over(sys.argv[1:])",
+            "sh",
+            "-c",
+            script,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_program_we_become_ends_as_it_likes() -> None:
+    assert hand_over("exit 9").returncode == 9
+    assert hand_over("kill -TERM $$").returncode == -signal.SIGTERM
+
+
+def test_the_program_we_become_may_lose_its_reader() -> None:
+    done = hand_over("yes | head -1")
+    assert (done.stdout, done.stderr) == ("y\n", "")
+
+
+def test_a_program_we_cannot_become_is_told(tmp_path: Path) -> None:
+    from devstack.cli.handover import hand_over as become
+
+    program = tmp_path / "tool"
+    program.write_text("")
+    with pytest.raises(DevstackError) as caught:
+        become([str(program)])
+    assert caught.value.code == "TOOL_UNUSABLE"
