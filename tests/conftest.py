@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["pytester", "tests.groups", "tests.skips"]
+pytest_plugins = ["pytester", "tests.golden_option", "tests.groups", "tests.home", "tests.skips"]
