@@ -16,7 +16,8 @@ class Image:
     Attributes:
         name: its name in the catalogue.
         reference: what manifests call it, however it was obtained.
-        upstream: what is pulled; for the task image, what it is built upon.
+        upstream: what is pulled; for the task image, what it is built upon; empty
+            for what is devstack's own and built wherever it is needed.
         about: one line for people.
     """
 
@@ -48,6 +49,12 @@ IMAGES = {
             "the JobSet controller",
         ),
         Image(
+            "gang",
+            f"devstack/gang:{versions.GANG}",
+            "",
+            "devstack's own controller of gangs",
+        ),
+        Image(
             "task",
             f"devstack/task:{versions.TASK_PYTHON}-{versions.TASK}",
             f"docker.io/library/python:{versions.TASK_PYTHON}-slim-{versions.DEBIAN_SUITE}",
@@ -62,7 +69,7 @@ IMAGES = {
     )
 }
 
-PRELOADED = ("minio", "jobset", "task")
+PRELOADED = ("minio", "jobset", "gang", "task")
 """The images that a built node image has inside, so that `up` loads none."""
 
 

@@ -15,6 +15,7 @@ from devstack.images.workshop import Recipe, Workshop
 RECIPES: dict[str, Recipe] = {
     "minio": MinioImage(),
     "jobset": ProgramImage(IMAGES["jobset"].reference, "jobset"),
+    "gang": ProgramImage(IMAGES["gang"].reference, "gang"),
     "task": TaskImage(),
     "postgres": PostgresImage(),
 }

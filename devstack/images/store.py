@@ -127,8 +127,11 @@ class ImageStore:
         from devstack.images.recipes import key
         from devstack.images.registries import is_reachable, pull, unavailable
 
-        rest = []
-        for image in find_images(names):
+        images = find_images(names)
+        rest = [image.name for image in images if not image.upstream]
+        for image in images:
+            if not image.upstream:
+                continue
             reachable = is_reachable(image.upstream)
             if not reachable and self._source == "pull":
                 raise unavailable(image, "its registry does not answer")

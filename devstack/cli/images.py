@@ -1,0 +1,113 @@
+"""``devstack images``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from devstack.cli.options import json_option, pass_output, verbose_option
+from devstack.cli.output import Output
+
+if TYPE_CHECKING:
+    from devstack.images import ImageStore
+    from devstack.images.store import Row
+
+MEBIBYTE = 1 << 20
+
+
+@click.group("images", epilog="Example: devstack images list")
+def command() -> None:
+    """List, pull, build, save and load the images that the stack runs."""
+
+
+@command.command("list", epilog="Example: devstack images list --json")
+@json_option
+@pass_output
+def list_images(output: Output) -> None:
+    """Show each image: where it came from, its size, what it is called."""
+    rows = _store(output).rows()
+    output.data(images=[row.as_dict() for row in rows])
+    output.text(f"{'NAME':<10} {'SOURCE':<9} {'SIZE':>9}  {'REFERENCE':<46} UPSTREAM")
+    for row in rows:
+        output.text(_line(row))
+    output.finish()
+
+
+@command.command("pull", epilog="Example: devstack images pull minio jobset")
+@click.argument("names", nargs=-1)
+@verbose_option
+@json_option
+@pass_output
+def pull(output: Output, names: tuple[str, ...]) -> None:
+    """Pull the images called NAMES (all by default) that are missing."""
+    _get(output, names, "pull")
+
+
+@command.command("build", epilog="Example: devstack images build")
+@click.argument("names", nargs=-1)
+@verbose_option
+@json_option
+@pass_output
+def build(output: Output, names: tuple[str, ...]) -> None:
+    """Build the images called NAMES (all by default) from packages, unless they are there."""
+    _get(output, names, "build")
+
+
+@command.command("save", epilog="Example: devstack images save devstack.bundle")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--image", "names", multiple=True, help="Only this image; may be repeated.")
+@verbose_option
+@json_option
+@pass_output
+def save(output: Output, file: Path, names: tuple[str, ...]) -> None:
+    """Write images, kind and kubectl into FILE, for a machine without a network."""
+    _store(output).save(file, names)
+    size = file.stat().st_size
+    output.data(file=str(file), size=size)
+    output.text(f"Wrote {file} ({size // MEBIBYTE} MiB). There: devstack images load {file.name}")
+    output.finish()
+
+
+@command.command("load", epilog="Example: devstack images load devstack.bundle")
+@click.argument("file", type=click.Path(path_type=Path))
+@verbose_option
+@json_option
+@pass_output
+def load(output: Output, file: Path) -> None:
+    """Load what `devstack images save` wrote into FILE."""
+    store = _store(output)
+    rows = store.rows(store.load(file))
+    output.data(images=[row.as_dict() for row in rows])
+    for row in rows:
+        output.text(_line(row))
+        if row.source == "outdated":
+            output.warn(f"{row.reference} was made by another version of devstack")
+    output.text("Next: devstack up --offline")
+    output.finish()
+
+
+def _get(output: Output, names: tuple[str, ...], source: str) -> None:
+    from devstack.images.catalogue import find_images
+
+    store = _store(output, source)
+    wanted = [image.name for image in find_images(names)]
+    store.ensure(wanted)
+    rows = store.rows(wanted)
+    output.data(images=[row.as_dict() for row in rows])
+    for row in rows:
+        output.text(_line(row))
+    output.finish()
+
+
+def _store(output: Output, source: str = "auto") -> ImageStore:
+    from devstack.images import ImageStore
+    from devstack.process import SubprocessRunner
+
+    return ImageStore(SubprocessRunner(), output.progress(), source)
+
+
+def _line(row: Row) -> str:
+    size = f"{row.size // MEBIBYTE} MiB" if row.size else "-"
+    return f"{row.name:<10} {row.source:<9} {size:>9}  {row.reference:<46} {row.upstream}"
