@@ -38,6 +38,8 @@ class StackState:
         credentials: random secrets by name, made once.
         images: image reference by catalogue name, as they were brought up.
         loaded: the images that the nodes were given, by catalogue name.
+        gangs: what the cluster offers for gang scheduling: "native",
+            "coscheduling" or "off"; empty where nobody has looked yet.
         prepared: services whose one-time work (a bucket made) is behind them.
         cluster: fingerprint of the cluster that ``loaded`` and ``prepared``
             tell of; of another one they tell nothing.
@@ -54,6 +56,7 @@ class StackState:
     credentials: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     loaded: dict[str, str] = field(default_factory=dict)
+    gangs: str = ""
     prepared: list[str] = field(default_factory=list)
     cluster: str = ""
     phase: str = "creating"

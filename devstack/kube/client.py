@@ -204,6 +204,14 @@ class KubeClient:
             raise api_errors.NotFoundError(f"GET {api_version}", 404, "NotFound", f"no kind {kind}")
         return found
 
+    def kinds(self, api_version: str) -> set[str]:
+        """Return the kinds that the server has in a group and version; none if unserved."""
+        try:
+            self._discover(api_version)
+        except api_errors.NotFoundError:
+            return set()
+        return {kind for version, kind in self._discovered if version == api_version}
+
     def _discover(self, api_version: str) -> None:
         root = "/api/v1" if api_version == "v1" else f"/apis/{api_version}"
         for entry in self._json("GET", root)["resources"]:

@@ -1,4 +1,4 @@
-"""Gangs: JobSets that start whole or not at all, and how the cluster offers that."""
+"""Gangs: JobSets that start whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from devstack.kube.api_errors import NotFoundError
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.resources import ADMISSION, JOBSET, POD_GROUPS
+from devstack.kube.resources import JOBSET
 
 MARK = "devstack.dev/gang=true"
 """The label of JobSets that are gangs, and of their pods."""
@@ -17,9 +16,6 @@ JOBSET_NAME = "jobset.sigs.k8s.io/jobset-name"
 CONDITION = "GangScheduled"
 TOO_LARGE = "TooLarge"
 """The condition's reason where the whole cluster has no room for the gang."""
-
-COSCHEDULING = "scheduling.x-k8s.io/v1alpha1"
-"""The API of the scheduler plug-in that older clusters may have."""
 
 
 @dataclass(frozen=True)
@@ -86,38 +82,6 @@ def is_over(jobset: Object) -> bool:
     """Return True for a JobSet that has ended, or is on its way out."""
     ended = [condition_of(jobset, kind).get("status") for kind in ("Completed", "Failed")]
     return "True" in ended or bool(jobset["metadata"].get("deletionTimestamp"))
-
-
-def why_no_gangs(client: KubeClient) -> str:
-    """Return why a cluster cannot have gangs; nothing where it can.
-
-    Gangs take two things of the API server: groups of pods that its scheduler
-    knows, and policies that change objects when they are created.
-    """
-    missing = [what for what, served in _required(client) if not served]
-    if not missing:
-        return ""
-    why = f"Kubernetes {client.version()} serves no {' and no '.join(missing)}"
-    if _serves(client, COSCHEDULING, "PodGroup"):
-        why += "; its coscheduling plug-in alone is not enough"
-    return why
-
-
-def _required(client: KubeClient) -> list[tuple[str, bool]]:
-    return [
-        (f"PodGroup in {POD_GROUPS}", _serves(client, POD_GROUPS, "PodGroup")),
-        (
-            f"MutatingAdmissionPolicy in {ADMISSION}",
-            _serves(client, ADMISSION, "MutatingAdmissionPolicy"),
-        ),
-    ]
-
-
-def _serves(client: KubeClient, api_version: str, kind: str) -> bool:
-    try:
-        return kind in client.kinds(api_version)
-    except NotFoundError:
-        return False
 
 
 def _gang(jobset: Object, bound: int) -> Gang:

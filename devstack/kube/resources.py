@@ -12,6 +12,7 @@ RBAC = "rbac.authorization.k8s.io/v1"
 ADMISSION = "admissionregistration.k8s.io/v1"
 EXTENSIONS = "apiextensions.k8s.io/v1"
 JOBSET = "jobset.x-k8s.io/v1alpha2"
+POD_GROUPS = "scheduling.k8s.io/v1alpha2"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ _IN_NAMESPACES = {
     BATCH: {"Job": "jobs"},
     RBAC: {"Role": "roles", "RoleBinding": "rolebindings"},
     JOBSET: {"JobSet": "jobsets"},
+    POD_GROUPS: {"PodGroup": "podgroups"},
 }
 _IN_CLUSTER = {
     CORE: {"Namespace": "namespaces", "Node": "nodes"},

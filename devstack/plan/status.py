@@ -9,7 +9,7 @@ from devstack.errors import DevstackError
 from devstack.plan.access import collect_outputs
 from devstack.plan.forwards import forwards_hold
 from devstack.plan.stack import Stack, open_stack
-from devstack.services.base import Service, ServiceContext
+from devstack.services.base import Describes, Service, ServiceContext
 from devstack.waits import Hopeless, Ready
 
 API_SECONDS = 3.0
@@ -111,7 +111,8 @@ def _look_at(stack: Stack, service: Service, ctx: ServiceContext) -> ServiceStat
     if isinstance(seen, Ready) and not forwards_hold(stack, service):
         return ServiceStatus(service.name, "failed", "its port-forward has ended")
     if isinstance(seen, Ready):
-        return ServiceStatus(service.name, "ready")
+        about = service.describe(ctx) if isinstance(service, Describes) else ""
+        return ServiceStatus(service.name, "ready", about)
     state = "failed" if isinstance(seen, Hopeless) else "waiting"
     return ServiceStatus(service.name, state, seen.reason)
 

@@ -15,7 +15,7 @@ from devstack.ports import choose, is_free
 from devstack.providers.base import LoadsImages
 from devstack.providers.choose import require_usable
 from devstack.services import layers
-from devstack.services.base import Service
+from devstack.services.base import Adapts, Service
 from devstack.waits import Ready, wait_until
 
 
@@ -78,6 +78,7 @@ def build_steps(stack: Stack) -> list[Step]:
         ),
     ]
     for layer in layers(stack.services):
+        steps += [_adapt_step(stack, each) for each in layer if isinstance(each, Adapts)]
         steps += [_apply_step(stack, service) for service in layer]
         steps += [_ready_step(stack, service) for service in layer]
     steps.append(
@@ -238,6 +239,22 @@ def _load_images(stack: Stack) -> None:
         if missing:
             provider.load_images(stack.cluster, missing)
     stack.state.loaded = dict(stack.state.images)
+    stack.save()
+
+
+def _adapt_step(stack: Stack, service: Adapts) -> Step:
+    return Step(
+        f"adapt-{service.name}",
+        f"See what the cluster offers for {service.name}",
+        holds=lambda: service.adapted(stack.context(None)),
+        ensure=lambda: _adapt(stack, service),
+    )
+
+
+def _adapt(stack: Stack, service: Adapts) -> None:
+    warning = service.adapt(stack.context(stack.kube()))
+    if warning:
+        stack.progress.warn(warning)
     stack.save()
 
 

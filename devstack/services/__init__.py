@@ -6,12 +6,19 @@ from collections.abc import Sequence
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.services.base import Service
+from devstack.services.gang import GangService
 from devstack.services.jobset import JobSetService
 from devstack.services.minio import MinioService
 from devstack.services.rbac import RbacService
 from devstack.services.samples import Samples
 
-SERVICES: tuple[Service, ...] = (RbacService(), JobSetService(), MinioService(), Samples())
+SERVICES: tuple[Service, ...] = (
+    RbacService(),
+    JobSetService(),
+    GangService(),
+    MinioService(),
+    Samples(),
+)
 """All services, each after those that it needs."""
 
 

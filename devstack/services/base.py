@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from devstack.kube.client import KubeClient
@@ -103,4 +103,32 @@ class Service(Protocol):
 
     def outputs(self, ctx: ServiceContext) -> Outputs:
         """Return what the service offers."""
+        ...
+
+
+@runtime_checkable
+class Adapts(Protocol):
+    """A service whose manifests depend on what the cluster can do.
+
+    Attributes:
+        name: the service's name.
+    """
+
+    name: str
+
+    def adapted(self, ctx: ServiceContext) -> bool:
+        """Return True where the state says already what the cluster can do."""
+        ...
+
+    def adapt(self, ctx: ServiceContext) -> str:
+        """Note in the state what the cluster can do; return a warning, or nothing."""
+        ...
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """A service with more to say of itself than that it is ready."""
+
+    def describe(self, ctx: ServiceContext) -> str:
+        """Return what it does now, in a few words for `devstack status`."""
         ...
