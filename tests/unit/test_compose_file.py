@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from devstack.images.catalogue import IMAGES
 from devstack.paths import project_file
 from devstack.services import SERVICES
 
@@ -28,6 +29,12 @@ def test_minio_has_the_ports_that_a_stack_prefers() -> None:
     (minio,) = [service for service in SERVICES if service.name == "minio"]
     ports = [with_defaults(port).split(":")[1] for port in COMPOSE["services"]["minio"]["ports"]]
     assert ports == [str(port.preferred) for port in minio.host_ports]
+
+
+@pytest.mark.parametrize("service", COMPOSE["services"])
+def test_images_are_those_of_the_catalogue(service: str) -> None:
+    image = with_defaults(COMPOSE["services"][service]["image"])
+    assert image == IMAGES[service].reference
 
 
 @pytest.mark.parametrize("service", COMPOSE["services"])

@@ -5,6 +5,7 @@ import functools
 import pytest
 import starlark
 
+from devstack.images.catalogue import IMAGES
 from devstack.paths import project_file
 from devstack.samples.catalogue import SAMPLES
 from devstack.services import SERVICES
@@ -58,6 +59,16 @@ def test_objects_are_those_of_the_files() -> None:
         for item in tilt_up().objects
     ]
     assert sorted(served, key=str) == sorted(in_files, key=str)
+
+
+def test_images_are_those_of_the_catalogue() -> None:
+    images = {
+        container["image"]
+        for item in tilt_up().objects
+        if item["kind"] == "Deployment"
+        for container in item["spec"]["template"]["spec"]["containers"]
+    }
+    assert images == {IMAGES[name].reference for service in SERVICES for name in service.images}
 
 
 def test_no_secret_value_is_served() -> None:
