@@ -19,7 +19,7 @@ SERVICES: tuple[Service, ...] = (
     MinioService(),
     Samples(),
 )
-"""All services, each after those that it needs."""
+"""All services, each after those that it needs; MinIO early, as its volume takes longest."""
 
 
 def layers(services: Sequence[Service]) -> list[list[Service]]:

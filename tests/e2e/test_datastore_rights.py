@@ -1,0 +1,69 @@
+"""What the keys of flows may do in MinIO: read and write the one bucket, no more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import botocore.exceptions
+import pytest
+from minio import MinioAdmin
+from minio.credentials.providers import StaticProvider
+from minio.error import MinioAdminException
+
+from tests.commandline import Devstack
+from tests.providers.datastore import BUCKET, s3
+
+KEY = "test/rights"
+
+
+@pytest.fixture
+def client(stack: Devstack) -> Iterator[Any]:
+    made = s3(stack)
+    yield made
+    made.delete_object(Bucket=BUCKET, Key=KEY)
+
+
+def test_an_object_is_written_listed_read_and_deleted(client: Any) -> None:
+    data = os.urandom(1000)
+    client.put_object(Bucket=BUCKET, Key=KEY, Body=data)
+    listed = client.list_objects_v2(Bucket=BUCKET, Prefix=KEY)["Contents"]
+    assert [item["Key"] for item in listed] == [KEY]
+    assert client.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == data
+    client.delete_object(Bucket=BUCKET, Key=KEY)
+    assert "Contents" not in client.list_objects_v2(Bucket=BUCKET, Prefix=KEY)
+
+
+def test_an_upload_in_parts_is_given_up(client: Any) -> None:
+    upload = client.create_multipart_upload(Bucket=BUCKET, Key=KEY)["UploadId"]
+    client.upload_part(Bucket=BUCKET, Key=KEY, UploadId=upload, PartNumber=1, Body=b"part")
+    client.abort_multipart_upload(Bucket=BUCKET, Key=KEY, UploadId=upload)
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        lambda s3: s3.create_bucket(Bucket="other"),
+        lambda s3: s3.delete_bucket(Bucket=BUCKET),
+        lambda s3: s3.get_bucket_policy(Bucket=BUCKET),
+        lambda s3: s3.put_bucket_versioning(
+            Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"}
+        ),
+        lambda s3: s3.list_objects_v2(Bucket="other"),
+    ],
+    ids=["make a bucket", "delete it", "read its policy", "change it", "look into another"],
+)
+def test_flows_may_not(client: Any, forbidden: Callable[[Any], Any]) -> None:
+    with pytest.raises(botocore.exceptions.ClientError) as refused:
+        forbidden(client)
+    assert refused.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_flows_are_no_administrators(stack: Devstack) -> None:
+    given = stack.json("env")["data"]["environment"]
+    keys = StaticProvider(given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"])
+    endpoint = given["AWS_ENDPOINT_URL_S3"].removeprefix("http://")
+    admin = MinioAdmin(endpoint=endpoint, credentials=keys, secure=False)
+    with pytest.raises(MinioAdminException, match="AccessDenied"):
+        admin.user_list()
