@@ -14,9 +14,9 @@ from devstack.services.samples import Samples
 
 SERVICES: tuple[Service, ...] = (
     RbacService(),
+    MinioService(),
     JobSetService(),
     GangService(),
-    MinioService(),
     Samples(),
 )
 """All services, each after those that it needs; MinIO early, as its volume takes longest."""
