@@ -151,12 +151,16 @@ class Compiler:
             step(self._progress, f"Compile {first.batch}"),
             self._pieces.scratch(f"go-{first.module}") as folder,
         ):
-            self._runner.run(
-                [go, "build", "-v", *FLAGS, "-o", f"{folder}/", *(each.package for each in batch)],
-                cwd=SOURCES / first.module,
-                env=self._environment(),
-                on_line=self._progress.note,
-            )
+            argv = [go, "build", "-v", *FLAGS, "-o", f"{folder}/"]
+            try:
+                self._runner.run(
+                    [*argv, *(each.package for each in batch)],
+                    cwd=SOURCES / first.module,
+                    env=self._environment(),
+                    on_line=self._progress.note,
+                )
+            except DevstackError as error:
+                raise _not_compiled(first.batch, error) from error
             for program in batch:
                 self._pieces.add(program.name, program.key, folder / program.output)
 
@@ -211,3 +215,14 @@ def _install_go(runner: Runner, progress: Progress, path: Path) -> None:
                 exit_status=ExitStatus.ENVIRONMENT,
                 output=error.output,
             ) from error
+
+
+def _not_compiled(batch: str, error: DevstackError) -> DevstackError:
+    return DevstackError(
+        f"cannot compile {batch}",
+        cause=str(error),
+        remedy="look at the output above; where sources cannot be fetched, at GOPROXY, the proxy "
+        f"variables and {certificates.VARIABLE}. The next run goes on from here",
+        code="COMPILE_FAILED",
+        output=error.output,
+    )

@@ -227,7 +227,7 @@ def _provisioner(workshop: Workshop, scratch: Path) -> LayeredImage:
     with Layer(scratch / "provisioner.tar") as layer:
         layer.file(f"usr/bin/{name}", workshop.program(name), 0o755)
         layer.file("bin/busybox", _member(root, "busybox"), 0o755)
-        for applet in ("sh", "mkdir", "rm"):
+        for applet in ("sh", "mkdir", "nc", "rm", "sleep"):
             layer.link(f"bin/{applet}", "busybox")
     config = {"Entrypoint": [f"/usr/bin/{name}"], "Env": ["PATH=/bin:/usr/bin"]}
     return LayeredImage(PROVISIONER_IMAGE, (layer.path,), config)

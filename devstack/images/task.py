@@ -55,7 +55,7 @@ class TaskImage:
         """Make the image's one layer: Debian, and the Python packages."""
         config = {
             "Cmd": ["python"],
-            "User": str(USER),
+            "User": f"{USER}:{USER}",
             "WorkingDir": f"/{HOME}",
             "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
             "Labels": labels(self.key),
@@ -101,7 +101,7 @@ COPY requirements.lock /tmp/
 RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.lock
 {settings}
 LABEL {KEY_LABEL}={key}
-USER {USER}
+USER {USER}:{USER}
 WORKDIR /{HOME}
 CMD ["python"]
 """
