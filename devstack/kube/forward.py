@@ -14,13 +14,15 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
+from typing import TYPE_CHECKING
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.paths import private_folder
 from devstack.ports import LOOPBACK
 from devstack.waits import Clock, Hopeless, Observation, Ready, Waiting, wait_until
+
+if TYPE_CHECKING:
+    import psutil
 
 FOLDER = "forwards"
 """The folder of the process files, below the stack's directory."""
@@ -140,6 +142,8 @@ def _record(folder: Path, name: str) -> Path:
 
 
 def _write_record(path: Path, pid: int, forward: Forward) -> None:
+    import psutil
+
     started = psutil.Process(pid).create_time()
     known = {"pid": pid, "started": started}
     path.write_text(json.dumps({**known, "host_port": forward.host_port, "target": forward.target}))
@@ -156,6 +160,8 @@ def _read_record(path: Path) -> Mapping[str, object]:
 
 def _process(record: Mapping[str, object]) -> psutil.Process | None:
     """Return the process of a record where it still is that very process."""
+    import psutil
+
     pid = record.get("pid")
     try:
         process = psutil.Process(pid) if isinstance(pid, int) else None
@@ -167,6 +173,8 @@ def _process(record: Mapping[str, object]) -> psutil.Process | None:
 
 
 def _stop(record: Path) -> bool:
+    import psutil
+
     process = _process(_read_record(record))
     if process:
         process.terminate()
