@@ -23,6 +23,8 @@ def access_holds(stack: Stack) -> bool:
     config = stack.dir.metaflow_home / _config_name()
     return (
         stack.dir.kubeconfig.exists()
+        # A token made anew leaves the old kubeconfig without any rights.
+        and stack.dir.kubeconfig.read_text() == _kubeconfig_text(stack)
         and config.exists()
         and config.read_text() == _config_text(stack)
         and (stack.dir.metaflow_home / "aws" / "config").exists()
@@ -31,9 +33,7 @@ def access_holds(stack: Stack) -> bool:
 
 def ensure_access(stack: Stack) -> None:
     """Write the submitter's kubeconfig and Metaflow's configuration."""
-    admin = stack.dir.admin_kubeconfig.read_text()
-    text = submitter_kubeconfig(stack.context(stack.kube()), admin)
-    stack.dir.write_file(stack.dir.kubeconfig.name, text)
+    stack.dir.write_file(stack.dir.kubeconfig.name, _kubeconfig_text(stack))
     home = stack.dir.metaflow_home.name
     # Empty ones of our own, so that neither the user's profile nor region leaks in.
     stack.dir.write_file(f"{home}/aws/config", "")
@@ -81,6 +81,11 @@ UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_AR
 
 def _merge(tables: list[Mapping[str, str]]) -> dict[str, str]:
     return {key: value for table in tables for key, value in table.items()}
+
+
+def _kubeconfig_text(stack: Stack) -> str:
+    admin = stack.dir.admin_kubeconfig.read_text()
+    return submitter_kubeconfig(stack.context(stack.kube()), admin)
 
 
 def _config_name() -> str:
