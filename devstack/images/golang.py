@@ -156,7 +156,7 @@ class Compiler:
                 self._runner.run(
                     [*argv, *(each.package for each in batch)],
                     cwd=SOURCES / first.module,
-                    env=self._environment(),
+                    env=go_environment(self._pieces),
                     on_line=self._progress.note,
                 )
             except DevstackError as error:
@@ -164,20 +164,26 @@ class Compiler:
             for program in batch:
                 self._pieces.add(program.name, program.key, folder / program.output)
 
-    def _environment(self) -> dict[str, str]:
-        return {
-            **certificates.variables(),
-            "CGO_ENABLED": "0",
-            "GOOS": "linux",
-            "GOARCH": architecture(),
-            "GOTOOLCHAIN": f"go{versions.GO}",
-            "GOFLAGS": "-modcacherw -buildvcs=false",
-            "GOWORK": "off",
-            "GOCACHE": str(self._pieces.root / "go" / "build"),
-            "GOMODCACHE": str(self._pieces.root / "go" / "mod"),
-            # The compiler is short-lived: collecting its garbage less often is faster.
-            "GOGC": "400",
-        }
+
+def go_environment(pieces: Pieces) -> dict[str, str]:
+    """Return the variables under which programs are compiled, all by the same Go.
+
+    Args:
+        pieces: where Go keeps what it fetched and compiled.
+    """
+    return {
+        **certificates.variables(),
+        "CGO_ENABLED": "0",
+        "GOOS": "linux",
+        "GOARCH": architecture(),
+        "GOTOOLCHAIN": f"go{versions.GO}",
+        "GOFLAGS": "-modcacherw -buildvcs=false",
+        "GOWORK": "off",
+        "GOCACHE": str(pieces.root / "go" / "build"),
+        "GOMODCACHE": str(pieces.root / "go" / "mod"),
+        # The compiler is short-lived: collecting its garbage less often is faster.
+        "GOGC": "400",
+    }
 
 
 def find_go(runner: Runner, progress: Progress, pieces: Pieces) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from devstack.images import certificates
-from devstack.images.golang import find_go
+from devstack.images.golang import FLAGS, find_go, go_environment
 from devstack.images.pieces import Pieces, digest
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
@@ -23,22 +22,15 @@ def docker_has_compose() -> bool:
 
 def plugin_folder() -> Path:
     """Return the DOCKER_CONFIG folder that holds the plugin, compiled once and kept."""
-    return Pieces().make("docker-compose", digest(SOURCES, "-s -w"), _compile)
+    return Pieces().make("docker-compose", digest(SOURCES, *FLAGS), _compile)
 
 
 def _compile(folder: Path) -> None:
     runner, pieces = SubprocessRunner(), Pieces()
-    plugin = folder / "cli-plugins" / "docker-compose"
-    caches = {"GOCACHE": pieces.root / "go" / "build", "GOMODCACHE": pieces.root / "go" / "mod"}
     go = find_go(runner, Silent(), pieces)
+    plugin = folder / "cli-plugins" / "docker-compose"
     runner.run(
-        [go, "build", "-trimpath", "-ldflags=-s -w", "-o", str(plugin), PROGRAM],
+        [go, "build", *FLAGS, "-o", str(plugin), PROGRAM],
         cwd=SOURCES,
-        env={
-            **certificates.variables(),
-            **{name: str(folder) for name, folder in caches.items()},
-            "CGO_ENABLED": "0",
-            "GOFLAGS": "-modcacherw -buildvcs=false -mod=readonly",
-            "GOWORK": "off",
-        },
+        env=go_environment(pieces),
     )
