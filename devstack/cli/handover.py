@@ -26,10 +26,11 @@ def hand_over(argv: Sequence[str], environment: Mapping[str, str] | None = None)
     """
     sys.stdout.flush()
     # Python ignores it, and what is ignored stays so in the next program.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    ours = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         os.execvpe(argv[0], list(argv), dict(environment or os.environ))  # noqa: S606 - as asked
     except OSError as error:
+        signal.signal(signal.SIGPIPE, ours)
         raise unusable(argv[0], error) from error
 
 

@@ -430,3 +430,4 @@ def test_a_program_we_cannot_become_is_told(tmp_path: Path) -> None:
     with pytest.raises(DevstackError) as caught:
         become([str(program)])
     assert caught.value.code == "TOOL_UNUSABLE"
+    assert signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN
