@@ -41,7 +41,7 @@ class Layer:
 
     def folder(self, name: str, mode: int = 0o755, owner: int = 0) -> None:
         """Add a folder; one that a file needs is added with the file."""
-        if name in self._folders or name in ("", "."):
+        if name in self._folders or name == ".":
             return
         self._parent(name)
         self._folders.add(name)
@@ -79,8 +79,11 @@ class Layer:
         """Add what another tar archive holds, but for files named ``without``."""
         with tarfile.open(source) as other:
             for entry in other:
-                if not without or Path(entry.name).name != without:
-                    self._tar.addfile(entry, other.extractfile(entry) if entry.isreg() else None)
+                if without and Path(entry.name).name == without:
+                    continue
+                # Docker refuses a layer that has a name twice.
+                self._folders.add(str(Path(entry.name)))
+                self._tar.addfile(entry, other.extractfile(entry) if entry.isreg() else None)
 
     def _parent(self, name: str) -> None:
         self.folder(str(Path(name).parent))

@@ -115,6 +115,15 @@ class Docker:
         finally:
             self._remove_builder()
 
+    def forget_older(self, repository: str, keep: str) -> None:
+        """Remove the other tags of a repository, and what no name is left for."""
+        argv = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository]
+        for reference in self._runner.run(argv).stdout.split():
+            if reference != keep:
+                self._runner.run(["docker", "rmi", reference], check=False)
+        unnamed = ["docker", "image", "prune", "--force", "--filter", f"label={KEY_LABEL}"]
+        self._runner.run(unnamed, check=False)
+
     def _remove_builder(self) -> None:
         argv = ["docker", "rm", "--force", "--volumes", BUILDER]
         self._runner.run(argv, check=False)

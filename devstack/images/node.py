@@ -143,6 +143,8 @@ class NodeImage:
                 self._build_base(workshop, base)
             self._import(workshop, base, kubernetes, self.kubernetes_key, _kubernetes_images)
         self._import(workshop, kubernetes, IMAGES["node"].reference, self.key, self._stack_images)
+        for kept in (base, kubernetes):
+            workshop.docker.forget_older(kept.partition(":")[0], kept)
 
     def _build_base(self, workshop: Workshop, reference: str) -> None:
         files = FILES.build(workshop.runner, workshop.progress, workshop.pieces)

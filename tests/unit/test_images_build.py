@@ -16,6 +16,7 @@ from devstack.images.archive import Layer, LayeredImage, write_images
 from devstack.images.capabilities import withholds_sys_resource, wrapper_is_default
 from devstack.images.catalogue import IMAGES, PRELOADED
 from devstack.images.debian import RootFileSystem, host_sources
+from devstack.images.docker import Docker
 from devstack.images.golang import PROGRAMS, SOURCES, Compiler, find_go
 from devstack.images.pieces import Pieces
 from devstack.images.tools import find_kind, find_kubectl
@@ -265,3 +266,27 @@ def test_offline_a_missing_client_is_an_error_with_the_bundle_as_remedy() -> Non
         find_kind(FakeRunner(), Recorder(), offline=True)
     assert caught.value.code == "TOOL_MISSING"
     assert "images load" in caught.value.remedy
+
+
+def test_a_layer_upon_another_archive_has_no_name_twice(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "base.tar", "w") as tar:
+        for name in (".", "./usr", "./usr/bin"):
+            entry = tarfile.TarInfo(name)
+            entry.type = tarfile.DIRTYPE
+            tar.addfile(entry)
+    with Layer(tmp_path / "whole.tar") as layer:
+        layer.archive(tmp_path / "base.tar")
+        layer.file("usr/bin/tool", b"program")
+    with tarfile.open(tmp_path / "whole.tar") as tar:
+        names = [str(Path(name)) for name in tar.getnames()]
+    assert names == [".", "usr", "usr/bin", "usr/bin/tool"]
+
+
+def test_older_steps_of_the_node_are_forgotten(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    runner.answer("docker", "image", "ls", stdout="devstack/node-base:a\ndevstack/node-base:b\n")
+    runner.answer("docker", "rmi")
+    runner.answer("docker", "image", "prune")
+    Docker(runner).forget_older("devstack/node-base", "devstack/node-base:b")
+    assert ("docker", "rmi", "devstack/node-base:a") in runner.argvs
+    assert ("docker", "rmi", "devstack/node-base:b") not in runner.argvs
