@@ -96,9 +96,9 @@ class Stack:
             self._clients[key] = KubeClient.from_kubeconfig(text, timeout=timeout)
         return self._clients[key]
 
-    def context(self, kube: KubeClient | None) -> ServiceContext:
-        """Return what services may know."""
-        return ServiceContext(self.state, kube, host_mapped=self.provider.maps_ports)
+    def context(self, kube: KubeClient | None, *, restarted: bool = False) -> ServiceContext:
+        """Return what services may know; ``restarted`` where the cluster was, just now."""
+        return ServiceContext(self.state, kube, self.provider.maps_ports, restarted)
 
     def patient(self) -> Patient:
         """Return what the doctor looks at."""

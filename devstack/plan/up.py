@@ -119,6 +119,9 @@ class _Cluster:
     def ensure(self) -> None:
         """Let the provider make or heal the cluster; forget what a lost one held."""
         stack = self._stack
+        # Every service has to prove itself again, even if this `up` is cut short.
+        stack.state.prepared = []
+        stack.save()
         try:
             kubeconfig = stack.provider.ensure(stack.cluster)
         except DevstackError as error:
@@ -127,7 +130,7 @@ class _Cluster:
             kubeconfig = stack.provider.ensure(stack.cluster)
         stack.dir.write_file(stack.dir.admin_kubeconfig.name, kubeconfig)
         if stack.state.cluster != _fingerprint(kubeconfig):
-            stack.state.prepared, stack.state.loaded = [], {}
+            stack.state.loaded = {}
             stack.dir.kubeconfig.unlink(missing_ok=True)
             stack.state.cluster = _fingerprint(kubeconfig)
             stack.save()
@@ -304,7 +307,8 @@ def _ready_step(stack: Stack, service: Service) -> Step:
 
 
 def _await_ready(stack: Stack, service: Service) -> None:
-    ctx = stack.context(stack.kube())
+    restarted = service.name not in stack.state.prepared
+    ctx = stack.context(stack.kube(), restarted=restarted)
     wait_until(
         lambda: service.observe(ctx),
         what=f"{service.name} to be ready",

@@ -24,11 +24,22 @@ class ServiceContext:
         kube: the API, as administrator; None while only planning.
         host_mapped: True where ``state.ports`` lead straight to the service
             (kind); False where a port-forward is needed (context).
+        restarted: True where the cluster was made or started just now, so that
+            the API may tell of pods as they were before.
     """
 
     state: StackState
     kube: KubeClient | None = None
     host_mapped: bool = True
+    restarted: bool = False
+
+    @property
+    def needs_proof(self) -> bool:
+        """True where a service has to be used to know that it is ready.
+
+        A stack that nothing was written to since it was proved needs none.
+        """
+        return self.restarted or self.api.writes > 0
 
     @property
     def api(self) -> KubeClient:

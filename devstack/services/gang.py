@@ -50,8 +50,7 @@ class GangService:
         seen = observe_deployment(ctx.api, NAMESPACE, "gang-controller")
         if not isinstance(seen, Ready):
             return seen
-        # A stack that nothing was written to was proved when it came up.
-        return _prove(ctx.api, ctx.state.namespace) if ctx.api.writes else Ready()
+        return _prove(ctx.api, ctx.state.namespace) if ctx.needs_proof else Ready()
 
     def outputs(self, ctx: ServiceContext) -> Outputs:
         """Return nothing: no setting of Metaflow's is involved."""

@@ -42,8 +42,7 @@ class JobSetService:
         for kind, name in _WEBHOOKS:
             if not _trusted(kube.find(ADMISSION, kind, name)):
                 return Waiting(f"{kind} {name} has no certificate authority yet")
-        # A stack that nothing was written to was proved when it came up.
-        return _prove(kube, ctx.state.namespace) if kube.writes else Ready()
+        return _prove(kube, ctx.state.namespace) if ctx.needs_proof else Ready()
 
     def outputs(self, ctx: ServiceContext) -> Outputs:
         """Return nothing: Metaflow's own defaults name the API group and version."""

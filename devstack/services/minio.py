@@ -6,6 +6,8 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
 from devstack.errors import DevstackError
@@ -13,7 +15,7 @@ from devstack.kube import manifests
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
 from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
-from devstack.waits import Observation
+from devstack.waits import Observation, Ready, Waiting
 
 if TYPE_CHECKING:
     from minio import Minio, MinioAdmin
@@ -26,6 +28,8 @@ TASK_SECRET = "metaflow-s3"  # noqa: S105 - the Secret's name
 ROOT_SECRET = "minio-root"  # noqa: S105 - the Secret's name
 ENDPOINT_IN_CLUSTER = f"http://minio.{NAMESPACE}.svc.cluster.local:9000"
 REGION = "us-east-1"
+ANSWER_SECONDS = 2.0
+"""How long MinIO may take to say that it is ready."""
 
 REACH_TRIES = 10
 """A ready pod is not reached at once: the node's proxy follows a moment later."""
@@ -61,8 +65,11 @@ class MinioService:
         return [namespace, *secrets, *(_restarting(item, root) for item in objects)]
 
     def observe(self, ctx: ServiceContext) -> Observation:
-        """Look whether MinIO takes requests."""
-        return observe_deployment(ctx.api, NAMESPACE, "minio")
+        """Look whether MinIO takes requests, from the host too where its port is mapped."""
+        seen = observe_deployment(ctx.api, NAMESPACE, "minio")
+        if not isinstance(seen, Ready) or not ctx.host_mapped or _answers(ctx):
+            return seen
+        return Waiting(f"MinIO does not answer on {_url(ctx, 'minio')} yet")
 
     def prepare(self, ctx: ServiceContext) -> None:
         """Make the bucket, and the user that flows are; safe to call again.
@@ -108,6 +115,18 @@ class MinioService:
                 "minio-password": ctx.state.credential("minio-root"),
             },
         )
+
+
+def _answers(ctx: ServiceContext) -> bool:
+    """Ask MinIO itself: the API calls its pod ready for a while after the node went down."""
+    connection = HTTPConnection(LOOPBACK, ctx.state.ports.get("minio", 0), timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/minio/health/ready")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _keys(ctx: ServiceContext) -> dict[str, str]:

@@ -329,3 +329,20 @@ def test_a_plan_for_a_stack_that_lost_its_cluster_has_what_is_to_do(world: World
     names = [step.name for step in foresee(build_steps(world.open()))]
     assert {"machine", "cluster"} <= set(names)
     assert "settings" not in names
+
+
+def test_after_a_restart_services_prove_themselves_even_if_that_up_is_cut_short(
+    world: World,
+) -> None:
+    up(world.open())
+    world.break_api()
+    minio = world.services[1]
+    minio.fails = fails_with(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        up(world.open())
+    minio.fails = None
+    world.api.objects["/readyz"] = {}
+    asked: list[bool] = []
+    minio.observe = lambda ctx: (asked.append(ctx.restarted), Ready())[1]  # type: ignore[method-assign]
+    assert up(world.open()) == ["ready-minio"]
+    assert asked == [True]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ from devstack.ports import any_free
 from devstack.services.base import ServiceContext
 from devstack.services.minio import MinioService
 from devstack.state import StackState
-from devstack.waits import Ready
+from devstack.waits import Observation, Ready, Waiting
 from tests.fake_api import FakeApi, available, decoded
 
 
@@ -88,10 +91,50 @@ def test_the_volume_is_never_written_by_two_servers() -> None:
     assert find(context(), "Deployment", "minio")["spec"]["strategy"] == {"type": "Recreate"}
 
 
-def test_it_is_ready_when_its_deployment_is() -> None:
+class Health(BaseHTTPRequestHandler):
+    """MinIO's answer to whether it is ready."""
+
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status if self.path == "/minio/health/ready" else 404)
+        self.end_headers()
+
+    def log_message(self, *_words: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def health() -> Iterator[tuple[type[Health], int]]:
+    answer = type("Answer", (Health,), {})
+    with HTTPServer(("127.0.0.1", 0), answer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield answer, server.server_port
+        server.shutdown()
+
+
+def observe(port: int, *, host_mapped: bool = True) -> Observation:
     api = FakeApi()
     api.add(available("minio"))
-    assert MinioService().observe(ServiceContext(StackState("mine"), api.client())) == Ready()
+    state = StackState("mine", ports={"minio": port})
+    return MinioService().observe(ServiceContext(state, api.client(), host_mapped))
+
+
+def test_it_is_ready_when_its_deployment_is_and_it_says_so_itself(
+    health: tuple[type[Health], int],
+) -> None:
+    answer, port = health
+    assert observe(port) == Ready()
+    answer.status = 503
+    assert observe(port) == Waiting(f"MinIO does not answer on http://127.0.0.1:{port} yet")
+
+
+def test_a_deployment_that_is_only_called_available_is_not_ready() -> None:
+    assert isinstance(observe(any_free(set())), Waiting)
+
+
+def test_where_no_port_is_mapped_its_deployment_is_all_there_is_to_see() -> None:
+    assert observe(any_free(set()), host_mapped=False) == Ready()
 
 
 def test_a_port_that_leads_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
