@@ -18,6 +18,7 @@ from devstack.kube.api_errors import (
 )
 from devstack.kube.client import FIELD_MANAGER, KubeClient, Object
 from devstack.kube.differences import differs
+from devstack.kube.manifests import OWNER_LABEL
 from devstack.kube.transport import POOL_SIZE
 from devstack.waits import Clock, Hopeless, Observation, Ready, Waiting, wait_until
 
@@ -139,7 +140,8 @@ def delete_all(
     Raises:
         DevstackError: ``WAIT_TIMEOUT`` or the refusal of the API.
     """
-    ours = [item for item in manifests if (live := _live(client, item)) and _is_ours(live)]
+    found = [(item, _live(client, item)) for item in manifests]
+    ours = [item for item, live in found if live and _is_ours(live, item)]
     deleted = [manifest for manifest in ours if _delete(client, manifest)]
     _await_gone(client, deleted, Patience(timeout, clock, note))
     return [identify(manifest) for manifest in deleted]
@@ -149,7 +151,7 @@ def _compare(client: KubeClient, manifest: Object) -> Difference | None:
     live = _live(client, manifest)
     if live is None:
         return Difference(manifest)
-    if not _is_ours(live):
+    if not _is_ours(live, manifest):
         return Difference(manifest, foreign=True)
     if live["metadata"].get("deletionTimestamp"):
         return Difference(manifest, "metadata.deletionTimestamp", leaving=True)
@@ -157,11 +159,15 @@ def _compare(client: KubeClient, manifest: Object) -> Difference | None:
     return Difference(manifest, field) if field else None
 
 
-def _is_ours(live: Object) -> bool:
-    """Return True for what devstack applied, or `kubectl apply -k` out of k8s/."""
+def _is_ours(live: Object, manifest: Object) -> bool:
+    """Return True for what this stack applied, or `kubectl apply -k` out of k8s/."""
     metadata = live["metadata"]
+    labels = metadata.get("labels", {})
+    owner = labels.get(OWNER_LABEL)
+    if owner and owner != manifest["metadata"].get("labels", {}).get(OWNER_LABEL, owner):
+        return False
     managers = {entry.get("manager") for entry in metadata.get("managedFields", [])}
-    return FIELD_MANAGER in managers or metadata.get("labels", {}).get(_PART_OF) == "devstack"
+    return FIELD_MANAGER in managers or labels.get(_PART_OF) == "devstack"
 
 
 def _require_ours(changes: Sequence[Difference], context: str) -> None:
@@ -170,7 +176,7 @@ def _require_ours(changes: Sequence[Difference], context: str) -> None:
     if foreign:
         raise DevstackError(
             f"cannot use the cluster of context {context!r} as it is",
-            cause=f"{', '.join(foreign)} is there already, and devstack did not make it",
+            cause=f"{', '.join(foreign)} is there already, and this stack did not make it",
             remedy="choose another namespace with --namespace, or another cluster",
             code="OBJECT_FOREIGN",
             exit_status=ExitStatus.ENVIRONMENT,

@@ -23,6 +23,9 @@ _KUSTOMIZATION = "kustomization.yaml"
 _UNDERSTOOD = {"apiVersion", "kind", "resources"}
 
 
+OWNER_LABEL = "devstack/stack"
+"""With the stack's name as value; several stacks may meet on one cluster."""
+
 _LABELS = {"app.kubernetes.io/managed-by": "devstack", "app.kubernetes.io/part-of": "devstack"}
 
 
@@ -63,6 +66,18 @@ def with_namespace(objects: Iterable[Object], old: str, new: str) -> list[Object
             if place.get("namespace") == old:
                 place["namespace"] = new
     return renamed
+
+
+def with_owner(objects: Iterable[Object], stack: str) -> list[Object]:
+    """Return the objects with the label that tells the stack they belong to."""
+    return [
+        {**item, "metadata": {**item["metadata"], "labels": _owned(item["metadata"], stack)}}
+        for item in objects
+    ]
+
+
+def _owned(metadata: Object, stack: str) -> dict[str, str]:
+    return {**metadata.get("labels", {}), OWNER_LABEL: stack}
 
 
 def secret(name: str, namespace: str, values: Mapping[str, str]) -> Object:

@@ -63,7 +63,7 @@ def _remover(stack: Stack, index: int) -> Callable[[], None]:
     def remove() -> None:
         if not stack.dir.admin_kubeconfig.exists():
             return
-        objects = stack.services[index].manifests(stack.context(None))
+        objects = stack.manifests(stack.services[index])
         delete_all(
             stack.kube(),
             list(reversed(objects)),

@@ -11,13 +11,14 @@ from devstack.doctor.check import Patient
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.kube.client import KubeClient
+from devstack.kube.manifests import with_owner
 from devstack.process import Runner, SubprocessRunner
 from devstack.progress import Progress, Silent
 from devstack.providers.base import ClusterSpec, Provider
 from devstack.providers.choose import AUTO, make_provider
 from devstack.providers.kind import API_PORT
 from devstack.services import SERVICES
-from devstack.services.base import HostPort, Service, ServiceContext
+from devstack.services.base import HostPort, Manifest, Service, ServiceContext
 from devstack.state import StackDir, StackState
 from devstack.waits import Clock, SystemClock
 
@@ -99,6 +100,10 @@ class Stack:
     def context(self, kube: KubeClient | None, *, restarted: bool = False) -> ServiceContext:
         """Return what services may know; ``restarted`` where the cluster was, just now."""
         return ServiceContext(self.state, kube, self.provider.maps_ports, restarted)
+
+    def manifests(self, service: Service) -> list[Manifest]:
+        """Return the objects of a service, marked as this stack's."""
+        return with_owner(service.manifests(self.context(None)), self.spec.name)
 
     def patient(self) -> Patient:
         """Return what the doctor looks at."""

@@ -262,15 +262,12 @@ def _adapt(stack: Stack, service: Adapts) -> None:
 
 
 def _apply_step(stack: Stack, service: Service) -> Step:
-    def objects() -> list[dict[str, object]]:
-        return service.manifests(stack.context(None))
-
     return Step(
         f"apply-{service.name}",
         f"Apply {service.name}",
-        holds=lambda: not differing(stack.kube(), objects()),
+        holds=lambda: not differing(stack.kube(), stack.manifests(service)),
         ensure=lambda: _apply(stack, service),
-        commands=lambda: [_describe(item) for item in objects()],
+        commands=lambda: [_describe(item) for item in stack.manifests(service)],
     )
 
 
@@ -278,7 +275,7 @@ def _apply(stack: Stack, service: Service) -> None:
     stack.save()
     apply_all(
         stack.kube(),
-        service.manifests(stack.context(None)),
+        stack.manifests(service),
         timeout=stack.spec.timeout,
         clock=stack.clock,
         note=stack.progress.note,

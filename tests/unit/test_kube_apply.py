@@ -6,6 +6,7 @@ from devstack.errors import DevstackError
 from devstack.kube.api_errors import ForbiddenError, InvalidError
 from devstack.kube.apply import apply_all, delete_all, differing
 from devstack.kube.client import Object
+from devstack.kube.manifests import with_owner
 from tests.fake_api import FakeApi, path_of
 from tests.fakes import FakeClock
 
@@ -32,6 +33,17 @@ def ours(item: Object) -> Object:
     """Return an object as `kubectl apply -k` out of k8s/ would have made it."""
     labels = {"app.kubernetes.io/part-of": "devstack"}
     return {**item, "metadata": {**item["metadata"], "labels": labels}}
+
+
+def test_what_another_stack_made_is_neither_taken_over_nor_removed() -> None:
+    api = FakeApi()
+    (first,), (second,) = with_owner([SERVICE], "first"), with_owner([SERVICE], "second")
+    apply(api, first)
+    with pytest.raises(DevstackError) as caught:
+        apply(api, second)
+    assert caught.value.code == "OBJECT_FOREIGN"
+    assert delete_all(api.client(), [second], timeout=1, clock=FakeClock()) == []
+    assert apply(api, first) == []
 
 
 def test_what_is_missing_is_written_in_order() -> None:
