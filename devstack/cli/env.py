@@ -18,14 +18,15 @@ from devstack.config import load
 @pass_output
 def command(output: Output, config_file: Path | None, **chosen: Any) -> None:
     """Print the variables that point Metaflow, kubectl and S3 clients at the stack."""
-    from devstack.plan.access import UNSET, build_environment
+    from devstack.plan.access import build_environment, leading_elsewhere
     from devstack.plan.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen))
     require_up(stack)
     environment = build_environment(stack)
-    output.data(environment=environment, unset=list(UNSET))
-    output.text(f"unset {' '.join(UNSET)}")
+    unset = leading_elsewhere(stack)
+    output.data(environment=environment, unset=unset)
+    output.text(f"unset {' '.join(unset)}")
     for key, value in sorted(environment.items()):
         output.text(f"export {key}={shlex.quote(value)}")
     output.finish()

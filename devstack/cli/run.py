@@ -129,12 +129,12 @@ def _list_samples(output: Output) -> int:
 
 def _environment(spec: Any) -> FlowEnvironment:
     from devstack.flows.environment import FlowEnvironment
-    from devstack.plan.access import UNSET, build_environment
+    from devstack.plan.access import build_environment, leading_elsewhere
     from devstack.plan.stack import open_stack, require_up
 
     stack = open_stack(spec)
     require_up(stack)
-    for variable in UNSET:
+    for variable in leading_elsewhere(stack):
         os.environ.pop(variable, None)
     return FlowEnvironment(
         environment=build_environment(stack),

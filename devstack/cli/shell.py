@@ -25,12 +25,13 @@ from devstack.config import load
 @pass_output
 def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **chosen: Any) -> int:
     """Open a shell, or run one command, with the stack's variables set."""
-    from devstack.plan.access import UNSET, build_environment
+    from devstack.plan.access import build_environment, leading_elsewhere
     from devstack.plan.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen))
     require_up(stack)
-    environment = {key: value for key, value in os.environ.items() if key not in UNSET}
+    unset = leading_elsewhere(stack)
+    environment = {key: value for key, value in os.environ.items() if key not in unset}
     environment.update(build_environment(stack))
     words = list(argv) or [os.environ.get("SHELL", "/bin/sh")]
     if not argv:

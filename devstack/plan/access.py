@@ -11,11 +11,30 @@ import os
 from collections.abc import Mapping
 
 from devstack.plan.stack import Stack
+from devstack.ports import LOOPBACK
 from devstack.services.base import Outputs
 from devstack.services.rbac import submitter_kubeconfig
 
 PROFILE = "devstack"
 """The Metaflow profile; its file is ``config_devstack.json`` in METAFLOW_HOME."""
+
+_OTHER_S3 = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_ROLE_ARN",
+    "AWS_REGION",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+)
+_CHOOSES_PLACE = (
+    "METAFLOW_DATASTORE_",
+    "METAFLOW_DATATOOLS_",
+    "METAFLOW_DEFAULT_",
+    "METAFLOW_KUBERNETES_",
+    "METAFLOW_S3_ENDPOINT_URL",
+    "METAFLOW_SERVICE_",
+)
+"""How the names of Metaflow's settings begin that say where flows run and what they write."""
 
 
 def access_holds(stack: Stack) -> bool:
@@ -64,6 +83,7 @@ def build_environment(stack: Stack) -> dict[str, str]:
     overridden = {key: value for key, value in outputs.metaflow.items() if key in os.environ}
     return {
         **overridden,
+        **_past_proxies(),
         **outputs.environment,
         "METAFLOW_HOME": str(home),
         "METAFLOW_PROFILE": PROFILE,
@@ -75,8 +95,24 @@ def build_environment(stack: Stack) -> dict[str, str]:
     }
 
 
-UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN")
-"""Variables that would make an S3 client look elsewhere; taken away for the stack."""
+def leading_elsewhere(stack: Stack) -> list[str]:
+    """Return the variables that have to be unset, since they lead away from the stack.
+
+    Those of S3 clients are named whether they are set or not, so that what
+    `devstack env` prints serves any shell; of Metaflow's there are too many.
+    """
+    ours = collect_outputs(stack).metaflow
+    theirs = [name for name in os.environ if name.startswith(_CHOOSES_PLACE) and name not in ours]
+    return [*_OTHER_S3, *sorted(theirs)]
+
+
+def _past_proxies() -> dict[str, str]:
+    """Keep loopback away from a proxy, where one is set."""
+    if not {"HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} & set(os.environ):
+        return {}
+    exempt = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    names = ",".join([*filter(None, [exempt]), LOOPBACK, "localhost"])
+    return {"NO_PROXY": names, "no_proxy": names}
 
 
 def _merge(tables: list[Mapping[str, str]]) -> dict[str, str]:

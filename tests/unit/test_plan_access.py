@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from devstack.plan.access import UNSET, access_holds, build_environment, collect_outputs
+from devstack.plan.access import (
+    access_holds,
+    build_environment,
+    collect_outputs,
+    leading_elsewhere,
+)
 from devstack.plan.up import up
 from tests.fake_stack import World
 
@@ -84,5 +89,22 @@ def test_credentials_are_kept_apart_from_addresses(ready: World) -> None:
     assert not secrets & {*outputs.urls.values(), *outputs.metaflow.values()}
 
 
-def test_variables_that_lead_elsewhere_are_taken_away() -> None:
-    assert {"AWS_PROFILE", "AWS_SESSION_TOKEN"} <= set(UNSET)
+def test_variables_that_lead_elsewhere_are_taken_away(
+    ready: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("METAFLOW_SERVICE_URL", "METAFLOW_KUBERNETES_NODE_SELECTOR", "METAFLOW_MINIO"):
+        monkeypatch.setenv(name, "theirs")
+    monkeypatch.setenv("METAFLOW_DEBUG_SUBCOMMAND", "1")
+    unset = leading_elsewhere(ready.open())
+    assert unset[-2:] == ["METAFLOW_KUBERNETES_NODE_SELECTOR", "METAFLOW_SERVICE_URL"]
+    assert {"AWS_PROFILE", "AWS_SESSION_TOKEN"} <= set(unset)
+
+
+def test_a_proxy_is_kept_away_from_loopback(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert "NO_PROXY" not in build_environment(ready.open())
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    assert build_environment(ready.open())["no_proxy"] == "127.0.0.1,localhost"
+    monkeypatch.setenv("NO_PROXY", ".corp")
+    assert build_environment(ready.open())["NO_PROXY"] == ".corp,127.0.0.1,localhost"
