@@ -138,9 +138,9 @@ def test_a_service_runs_as_an_ordinary_user(compose: DockerCompose, service: str
     container = compose.get_container(service).ID
     assert container
     listed = subprocess.run(
-        ["docker", "top", container, "-eo", "uid"], capture_output=True, text=True, check=True
+        ["docker", "top", container, "-eo", "pid,uid"], capture_output=True, text=True, check=True
     )
-    _, *users = listed.stdout.split()
+    users = {line.split()[1] for line in listed.stdout.splitlines()[1:]}
     assert users
     assert "0" not in users
 
