@@ -68,6 +68,7 @@ MASKED = (
     "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer",
     "e2scrub_all.timer",
+    "e2scrub_reap.service",
     "fstrim.timer",
     "getty.target",
     "getty-static.service",
