@@ -6,17 +6,19 @@ import hashlib
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
-from devstack.kube.apply import apply_all, differing
+from devstack.kube.apply import apply_all, delete_all, differing
+from devstack.kube.pods import observe_pod
 from devstack.plan.access import access_holds, ensure_access
 from devstack.plan.forwards import ensure_forwards, forwards_hold
+from devstack.plan.logs import SERVICE_LABEL
 from devstack.plan.stack import Stack
 from devstack.plan.step import Step, perform
 from devstack.ports import choose, is_free
 from devstack.providers.base import LoadsImages
 from devstack.providers.choose import require_usable
 from devstack.services import layers
-from devstack.services.base import Adapts, Service
-from devstack.waits import Ready, wait_until
+from devstack.services.base import Adapts, Service, ServiceContext
+from devstack.waits import Hopeless, Ready, wait_until
 
 
 def up(stack: Stack) -> list[str]:
@@ -112,9 +114,11 @@ class _Cluster:
             return False
         try:
             stack.kube().readyz()
+            # A worker may have stopped though the control plane answers.
+            alone = stack.state.nodes == 1
+            return alone or stack.provider.status(stack.cluster).state == "running"
         except DevstackError:
             return False
-        return True
 
     def ensure(self) -> None:
         """Let the provider make or heal the cluster; forget what a lost one held."""
@@ -306,6 +310,21 @@ def _ready_step(stack: Stack, service: Service) -> Step:
 def _await_ready(stack: Stack, service: Service) -> None:
     restarted = service.name not in stack.state.prepared
     ctx = stack.context(stack.kube(), restarted=restarted)
+    try:
+        _wait_for(stack, service, ctx)
+    except DevstackError as error:
+        if error.code != "IMAGE_PULL_FAILED":
+            raise
+        _pull_again(stack, service)
+        _wait_for(stack, service, ctx)
+    ensure_forwards(stack, service)
+    service.prepare(ctx)
+    if service.name not in stack.state.prepared:
+        stack.state.prepared.append(service.name)
+    stack.save()
+
+
+def _wait_for(stack: Stack, service: Service, ctx: ServiceContext) -> None:
     wait_until(
         lambda: service.observe(ctx),
         what=f"{service.name} to be ready",
@@ -313,8 +332,12 @@ def _await_ready(stack: Stack, service: Service) -> None:
         clock=stack.clock,
         note=stack.progress.note,
     )
-    ensure_forwards(stack, service)
-    service.prepare(ctx)
-    if service.name not in stack.state.prepared:
-        stack.state.prepared.append(service.name)
-    stack.save()
+
+
+def _pull_again(stack: Stack, service: Service) -> None:
+    """Bring images that the nodes lost, and try at once: the kubelet would in minutes."""
+    _load_images(stack)
+    kube = stack.kube()
+    pods = kube.list_objects("v1", "Pod", labels=f"{SERVICE_LABEL}={service.name}")
+    stuck = [pod for pod in pods if isinstance(observe_pod(kube, pod), Hopeless)]
+    delete_all(kube, stuck, timeout=stack.spec.timeout, clock=stack.clock, note=stack.progress.note)

@@ -158,6 +158,14 @@ def test_a_stopped_node_is_started_and_keeps_what_it_has(world: World) -> None:
     assert world.provider.clusters == 1
 
 
+def test_a_stopped_worker_is_started_though_the_api_answers(world: World) -> None:
+    up(world.open(given(nodes=2)))
+    world.provider.state = "stopped"
+    assert "cluster" in up(world.open())
+    assert world.provider.state == "running"
+    assert up(world.open()) == []
+
+
 def test_ports_and_credentials_stay_the_same_ever_after(world: World) -> None:
     up(world.open())
     first = world.open().state
@@ -329,6 +337,18 @@ def test_a_plan_for_a_stack_that_lost_its_cluster_has_what_is_to_do(world: World
     names = [step.name for step in foresee(build_steps(world.open()))]
     assert {"machine", "cluster"} <= set(names)
     assert "settings" not in names
+
+
+def test_an_image_that_the_nodes_lost_is_brought_again(world: World) -> None:
+    up(world.open())
+    assert isinstance(world.provider, FakeLoadingProvider)
+    brought = list(world.provider.loaded)
+    world.provider.loaded = []
+    lost = Hopeless("pod minio cannot get its image", code="IMAGE_PULL_FAILED")
+    seen = [lost, lost, Ready()]
+    world.services[1].observe = lambda _ctx: seen.pop(0)  # type: ignore[method-assign]
+    assert up(world.open()) == ["ready-minio"]
+    assert world.provider.loaded == brought
 
 
 def test_after_a_restart_services_prove_themselves_even_if_that_up_is_cut_short(
