@@ -16,6 +16,10 @@ FAREWELL_SECONDS = 20.0
 """How long Metaflow may take to end its tasks; it gives them 5 s itself."""
 
 
+def ignore(_text: str) -> None:
+    """Take no notice of a line."""
+
+
 class FlowProcess:
     """A flow's process, in a process group of its own; its output goes to a file.
 
@@ -66,7 +70,11 @@ class FlowProcess:
         return self._process.wait()
 
     def stop(self) -> None:
-        """End it as Ctrl-C would, so that Metaflow ends its tasks; then by force."""
+        """End it as Ctrl-C would, so that Metaflow ends its tasks; then by force.
+
+        What it says from now on goes to the log alone.
+        """
+        self._on_line = ignore
         with suppress(ProcessLookupError):
             # The whole group, as a terminal does: Metaflow expects its workers to hear it too.
             os.killpg(self._process.pid, signal.SIGINT)

@@ -17,7 +17,7 @@ from devstack.flows.command import build_command
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.leftovers import end_leftovers
 from devstack.flows.pods import TaskPod, describe_pod, describe_pods, list_pods
-from devstack.flows.process import FlowProcess
+from devstack.flows.process import FlowProcess, ignore
 from devstack.flows.result import FlowResult, PodLog
 from devstack.flows.source import FlowSource
 from devstack.flows.timing import measure
@@ -33,11 +33,10 @@ LOOK_SECONDS = 1.0
 TAIL_LINES = 25
 """How much of a flow's output, and of a failed pod's log, is kept for a report."""
 
+_AWAY = (ApiError, UnreachableError)
+"""The cluster refuses, or does not answer."""
+
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ ")
-
-
-def ignore(_text: str) -> None:
-    """Take no notice of a line."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +101,9 @@ class _Run:
         try:
             trouble = self._follow(process, began)
         except BaseException:
-            self._call.note("stopping the flow and its pods")
             self._stop(process)
             raise
         if trouble:
-            self._call.note(trouble.reason)
             self._stop(process)
         returncode = process.finish()
         total = self._clock.now() - began
@@ -146,7 +143,7 @@ class _Run:
         try:
             pods = list_pods(self._env.kube, self._env.namespace, self._run_id)
             seen = self._watch.look(self._run_id, pods)
-        except (ApiError, UnreachableError) as away:
+        except _AWAY as away:
             # The flow may well outlive it; if it does not, it says so itself.
             self._call.note(str(away))
             return None
@@ -170,16 +167,30 @@ class _Run:
         self._call.on_line(line)
 
     def _stop(self, process: FlowProcess) -> None:
+        self._call.note("stopping the flow and its pods")
         process.stop()
         self._identify()
         self._end_leftovers()
 
     def _end_leftovers(self) -> None:
-        for ended in end_leftovers(self._env.kube, self._env.namespace, self._run_id, self._clock):
-            self._call.note(f"ended {ended}")
+        env = self._env
+        try:
+            ended = end_leftovers(env.kube, env.namespace, self._run_id, self._clock)
+        except _AWAY as away:
+            self._call.note(f"pods of the run may be left: {away}")
+            return
+        for each in ended:
+            self._call.note(f"ended {each}")
+
+    def _last_look(self) -> list[Object]:
+        try:
+            return list_pods(self._env.kube, self._env.namespace, self._run_id)
+        except _AWAY as away:
+            self._call.note(str(away))
+            return []
 
     def _result(self, returncode: int, trouble: Hopeless | None, total: float) -> FlowResult:
-        pods = list_pods(self._env.kube, self._env.namespace, self._run_id)
+        pods = self._last_look()
         failed = [pod for pod in pods if pod.get("status", {}).get("phase") == "Failed"]
         logs = tuple(self._pod_log(pod) for pod in failed) if returncode else ()
         if returncode and not trouble:
@@ -202,8 +213,8 @@ class _Run:
         task: TaskPod = describe_pod(pod)
         try:
             text = self._env.kube.logs(task.name, self._env.namespace, tail=TAIL_LINES)
-        except ApiError as gone:
-            text = gone.detail
+        except _AWAY as away:
+            text = away.cause
         lines = tuple(line.rstrip() for line in text.splitlines() if line.strip())
         return PodLog(task.name, task.step, lines)
 
@@ -214,6 +225,6 @@ def _doing(pods: Sequence[Object], reason: str) -> str:
         return reason
     running = [describe_pod(pod) for pod in pods if pod.get("status", {}).get("phase") == "Running"]
     if not running:
-        return "no pod is running"
+        return "Metaflow is between pods"
     steps = " and ".join(sorted({pod.step for pod in running}))
     return f"{steps}: {len(running)} pod{'s' if len(running) > 1 else ''} running"

@@ -10,11 +10,20 @@ from collections.abc import Sequence
 from devstack.flows.pods import TASK_LABELS, is_of_run
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.pods import last_event, observe_pod
+from devstack.kube.pods import observe_pod
 from devstack.waits import Clock, Hopeless, Observation, Waiting
 
-ROOM_SECONDS = 15.0
-"""How long a pod waits for room while no other task holds any, before that is hopeless."""
+PATIENCE_SECONDS = 15.0
+"""How long a pod may wait for what will not come by itself, before that is hopeless."""
+
+_ROOM = ("Insufficient", "Too many pods", "free ports")
+"""Words of the scheduler's for what other pods may free."""
+
+_LASTING = ("not found", "untolerated taint", "Preemption is not helpful")
+"""Words of the scheduler's for what no other pod can free."""
+
+_NODE_AWAY = "node.kubernetes.io/"
+"""The taints of a node that starts, or is out of reach for a moment."""
 
 _SCALES_UP = ("TriggeredScaleUp", "Nominated")
 """Events by which a cluster's autoscalers say that a node is on its way."""
@@ -33,7 +42,7 @@ class TroubleWatch:
         self._kube = kube
         self._namespace = namespace
         self._clock = clock
-        self._without_room: dict[str, float] = {}
+        self._waiting_since: dict[str, float] = {}
 
     def look(self, run_id: str, pods: Sequence[Object]) -> Observation | None:
         """Return the worst to be said of the pods of a run that have not started.
@@ -55,30 +64,45 @@ class TroubleWatch:
 
     def _look_at(self, pod: Object) -> Observation:
         found = observe_pod(self._kube, pod)
-        if isinstance(found, Waiting) and _is_unschedulable(pod):
-            return self._lack_of_room(pod, found)
+        said = _scheduler_says(pod)
+        if isinstance(found, Waiting) and said:
+            return self._without_node(pod, said, found)
         return found
 
-    def _lack_of_room(self, pod: Object, found: Waiting) -> Observation:
-        """Give up on a pod that waits for room which no other task will ever free."""
+    def _without_node(self, pod: Object, said: str, found: Waiting) -> Observation:
+        """Give up on a pod for which no node will be free, however long it waits."""
         name = pod["metadata"]["name"]
-        if self._room_may_come(pod):
-            self._without_room.pop(name, None)
+        if self._node_may_come(pod, said):
+            self._waiting_since.pop(name, None)
             return found
-        since = self._without_room.setdefault(name, self._clock.now())
-        if self._clock.now() - since < ROOM_SECONDS:
+        since = self._waiting_since.setdefault(name, self._clock.now())
+        if self._clock.now() - since < PATIENCE_SECONDS:
             return found
+        if _wants_room(said):
+            return Hopeless(
+                f"{found.reason}; no other task is running that could make room",
+                remedy="ask for less in @kubernetes or @resources, or give the cluster more room",
+                code="POD_UNSCHEDULABLE",
+            )
         return Hopeless(
-            f"{found.reason}; no other task is running that could make room",
-            remedy="ask for less in @kubernetes or @resources, or give the cluster more room",
+            found.reason,
+            remedy="create what it names, or change what the step asks for",
             code="POD_UNSCHEDULABLE",
         )
 
-    def _room_may_come(self, pod: Object) -> bool:
+    def _node_may_come(self, pod: Object, said: str) -> bool:
+        if _wants_room(said):
+            return self._is_room_held() or self._is_scaling_up(pod)
+        return not any(word in said for word in _LASTING) or _NODE_AWAY in said
+
+    def _is_room_held(self) -> bool:
         everyone = self._kube.list_objects("v1", "Pod", self._namespace, labels=TASK_LABELS)
-        if any(_holds_room(other) for other in everyone):
-            return True
-        return any(last_event(self._kube, pod).startswith(reason) for reason in _SCALES_UP)
+        return any(_holds_room(other) for other in everyone)
+
+    def _is_scaling_up(self, pod: Object) -> bool:
+        of_pod = f"involvedObject.kind=Pod,involvedObject.name={pod['metadata']['name']}"
+        events = self._kube.list_objects("v1", "Event", self._namespace, fields=of_pod)
+        return any(event.get("reason") in _SCALES_UP for event in events)
 
     def _refused(self, run_id: str) -> Hopeless | None:
         """Return why the API server refuses to create a pod of the run: a quota, most often."""
@@ -102,12 +126,16 @@ class TroubleWatch:
             return None
 
 
-def _is_unschedulable(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions", [])
-    return any(
-        condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable"
-        for condition in conditions
-    )
+def _scheduler_says(pod: Object) -> str:
+    """Return why the scheduler finds no node; nothing where it has not looked, or found one."""
+    for condition in pod.get("status", {}).get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return str(condition.get("message", ""))
+    return ""
+
+
+def _wants_room(said: str) -> bool:
+    return any(word in said for word in _ROOM)
 
 
 def _holds_room(pod: Object) -> bool:

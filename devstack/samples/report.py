@@ -4,6 +4,10 @@
 "devstack shell" and then ``python report.py card view end`` opens it, and
 ``metaflow.cards.get_cards`` reads it from Python.
 
+To draw a card, Metaflow looks its task up in the run's records.  Without a
+metadata service those are on your machine, where pods cannot read them: so the
+pod does the work, and the step with the card runs here.
+
 Try:  devstack run report
 """
 
@@ -16,22 +20,23 @@ MONTHS = {"January": 31, "February": 28, "March": 31}
 class ReportFlow(FlowSpec):
     """Draws a table of months into a card."""
 
-    @card(type="blank", id="months")
     @kubernetes(cpu=0.2, memory=256, disk=512)
     @step
     def start(self):
-        """Compute something, and show it."""
+        """Compute something worth looking at."""
+        self.months = MONTHS
         self.days = sum(MONTHS.values())
-        current.card["months"].append(Markdown("# The first months of a year"))
-        current.card["months"].append(
-            Table([[name, days] for name, days in MONTHS.items()], headers=["Month", "Days"])
-        )
-        current.card["months"].append(Markdown(f"{self.days} days in all"))
         self.next(self.end)
 
+    @card(type="blank", id="months")
     @step
     def end(self):
-        """The card stays with the task that made it."""
+        """Show it; the card stays with this task."""
+        page = current.card["months"]
+        page.append(Markdown("# The first months of a year"))
+        rows = [[name, days] for name, days in self.months.items()]
+        page.append(Table(rows, headers=["Month", "Days"]))
+        page.append(Markdown(f"{self.days} days in all"))
 
 
 if __name__ == "__main__":

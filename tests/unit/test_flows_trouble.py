@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from devstack.flows.trouble import ROOM_SECONDS, TroubleWatch
+from devstack.flows.trouble import PATIENCE_SECONDS, TroubleWatch
 from devstack.kube.client import Object
 from devstack.waits import Hopeless, Observation, Waiting
 from tests.fake_api import FakeApi, event
@@ -38,7 +38,7 @@ def node(cpu: str) -> Object:
 
 def look_twice(watch: TroubleWatch, clock: FakeClock, *pods: Object) -> Observation | None:
     watch.look(RUN, pods)
-    clock.sleep(ROOM_SECONDS)
+    clock.sleep(PATIENCE_SECONDS)
     return watch.look(RUN, pods)
 
 
@@ -67,7 +67,7 @@ def test_a_pod_does_not_wait_for_room_that_no_task_holds(
     api.add(node("2"), task_pod("t-0", node="node", phase="Succeeded"))
     pod = unschedulable_pod("t-1", FULL)
     assert isinstance(watch.look(RUN, [pod]), Waiting)
-    clock.sleep(ROOM_SECONDS)
+    clock.sleep(PATIENCE_SECONDS)
     seen = watch.look(RUN, [pod])
     assert isinstance(seen, Hopeless)
     assert "Insufficient cpu" in seen.reason
@@ -80,6 +80,36 @@ def test_a_pod_waits_for_a_node_that_is_on_its_way(
     scaling["metadata"]["namespace"] = NAMESPACE
     api.add(node("2"), scaling)
     assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", FULL)), Waiting)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '0/1 nodes are available: persistentvolumeclaim "data" not found.',
+        "0/1 nodes are available: 1 node(s) had untolerated taint(s) {gpu: only}.",
+    ],
+)
+def test_a_pod_does_not_wait_for_what_no_task_can_free(
+    watch: TroubleWatch, api: FakeApi, clock: FakeClock, said: str
+) -> None:
+    api.add(node("2"), task_pod("t-0", node="node"))
+    seen = look_twice(watch, clock, unschedulable_pod("t-1", said))
+    assert isinstance(seen, Hopeless)
+    assert said in seen.reason
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+        "0/1 nodes: 1 node(s) had untolerated taint(s) {node.kubernetes.io/not-ready}.",
+    ],
+)
+def test_a_pod_waits_for_what_the_cluster_is_about_to_bring(
+    watch: TroubleWatch, api: FakeApi, clock: FakeClock, said: str
+) -> None:
+    api.add(node("2"))
+    assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", said)), Waiting)
 
 
 def test_an_image_that_cannot_be_pulled_is_hopeless_at_once(watch: TroubleWatch) -> None:

@@ -16,7 +16,7 @@ def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
     """Return what is to be said of a run of report."""
     from metaflow.cards import get_cards
 
-    cards = list(get_cards(run["start"].task))
+    cards = list(get_cards(run["end"].task))
     shown = "".join(_contents(card.get()) for card in cards)
     return [
         same("the run succeeded", run.successful, True),
@@ -24,7 +24,7 @@ def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
         contains("the card has its title", shown, "The first months of a year"),
         contains("the card has the table", shown, '["February", 28]'),
         contains("the card has the result", shown, "90 days in all"),
-        same("a pod made it", [pod["step"] for pod in pods], ["start"]),
+        same("a pod did the work", [pod["step"] for pod in pods], ["start"]),
     ]
 
 
