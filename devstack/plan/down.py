@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from devstack.errors import DevstackError
+from devstack.kube.api_errors import UnreachableError
 from devstack.kube.apply import delete_all
 from devstack.plan.forwards import end_forwards
 from devstack.plan.stack import Stack
 from devstack.progress import step
+from devstack.services.base import Service
 
 
 def down(stack: Stack) -> list[str]:
@@ -45,8 +48,8 @@ def build_undo(stack: Stack) -> list[tuple[str, Callable[[], None]]]:
         undo.append((title, lambda: stack.provider.delete(stack.cluster)))
     else:
         undo += [
-            (f"Delete {service.name}", _remover(stack, index))
-            for index, service in reversed(list(enumerate(stack.services)))
+            (f"Delete {service.name}", partial(_delete, stack, service))
+            for service in reversed(stack.services)
         ]
     return undo
 
@@ -59,11 +62,11 @@ def _anything(stack: Stack) -> bool:
     return stack.provider.status(stack.cluster).state != "absent"
 
 
-def _remover(stack: Stack, index: int) -> Callable[[], None]:
-    def remove() -> None:
-        if not stack.dir.admin_kubeconfig.exists():
-            return
-        objects = stack.manifests(stack.services[index])
+def _delete(stack: Stack, service: Service) -> None:
+    if not stack.dir.admin_kubeconfig.exists():
+        return
+    objects = service.manifests(stack.context(None))
+    try:
         delete_all(
             stack.kube(),
             list(reversed(objects)),
@@ -71,5 +74,7 @@ def _remover(stack: Stack, index: int) -> Callable[[], None]:
             clock=stack.clock,
             note=stack.progress.note,
         )
-
-    return remove
+    except UnreachableError as error:
+        folder = stack.dir.path
+        error.remedy = f"run it again once it answers; if it is gone for good, remove {folder}"
+        raise

@@ -9,6 +9,7 @@ from devstack.errors import DevstackError
 from devstack.plan.access import collect_outputs
 from devstack.plan.forwards import forwards_hold
 from devstack.plan.stack import Stack, open_stack
+from devstack.providers.base import ClusterStatus
 from devstack.services.base import Describes, Service, ServiceContext
 from devstack.waits import Hopeless, Ready
 
@@ -83,17 +84,28 @@ def look(stack: Stack) -> StackStatus:
         return _without_api(stack, error)
     ctx = stack.context(kube)
     services = [_look_at(stack, service, ctx) for service in stack.services]
-    ready = all(service.state == "ready" for service in services)
+    nodes = _look_at_nodes(stack)
+    ready = nodes.state == "running" and all(service.state == "ready" for service in services)
     return StackStatus(
         name,
         provider,
         "up" if ready else "degraded",
-        f"{stack.state.nodes} node(s)",
+        nodes.detail,
         stack.state.namespace,
         services,
         dict(collect_outputs(stack).urls),
         str(stack.dir.path),
     )
+
+
+def _look_at_nodes(stack: Stack) -> ClusterStatus:
+    if stack.state.nodes == 1:
+        # It answered just now; the provider would take longer to ask.
+        return ClusterStatus("running", "1 node")
+    try:
+        return stack.provider.status(stack.cluster)
+    except DevstackError as error:
+        return ClusterStatus("unreachable", str(error))
 
 
 def _unfinished(stack: Stack) -> str:

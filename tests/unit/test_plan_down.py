@@ -8,6 +8,7 @@ import pytest
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
+from devstack.kube.api_errors import UnreachableError
 from devstack.plan.down import build_undo, down
 from devstack.plan.up import up
 from devstack.providers.base import Problem
@@ -132,6 +133,20 @@ def test_a_cluster_that_is_not_ours_loses_our_objects_alone(world: World, home: 
     assert configmaps == ["/api/v1/namespaces/metaflow/configmaps/theirs"]
     assert world.provider.state == "running"
     assert left(home) == []
+
+
+def test_a_borrowed_cluster_that_is_gone_for_good_is_told_how_to_forget(world: World) -> None:
+    world.provider = BorrowedProvider()
+    up(world.open())
+
+    def gone(*_arguments: object, **_options: object) -> None:
+        raise UnreachableError("https://127.0.0.1:6444", "connection refused")
+
+    world.api.request = gone  # type: ignore[assignment,method-assign]
+    with pytest.raises(DevstackError) as caught:
+        down(world.open())
+    assert caught.value.code == "API_UNREACHABLE"
+    assert f"remove {world.open().dir.path}" in caught.value.remedy
 
 
 def test_a_plan_of_down_says_what_goes(world: World) -> None:

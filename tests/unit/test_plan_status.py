@@ -78,6 +78,14 @@ def test_an_api_that_does_not_answer_is_told(world: World) -> None:
     assert status.detail
 
 
+def test_a_stopped_worker_is_told_though_the_api_answers(world: World) -> None:
+    up(world.open(StackSpec(nodes=2, given=frozenset({"nodes"}))))
+    assert look(world.open()).healthy
+    world.provider.state = "stopped"
+    status = look(world.open())
+    assert (status.state, status.detail) == ("degraded", "the cluster is stopped")
+
+
 def test_a_docker_that_does_not_answer_is_told(world: World) -> None:
     up(world.open())
     world.break_api()
