@@ -29,6 +29,7 @@ class TaskPod:
         cpu: the cpu that it asks for, as Kubernetes writes it: ``200m``.
         deadline_seconds: after how many seconds Kubernetes ends it.
         created: when it was created, seconds since the epoch.
+        bound: when it got its node; None before that.
         started: when its container started; None before that.
         ended: when its container ended; None before that.
     """
@@ -42,6 +43,7 @@ class TaskPod:
     cpu: str
     deadline_seconds: int
     created: float
+    bound: float | None
     started: float | None
     ended: float | None
 
@@ -102,9 +104,16 @@ def describe_pod(pod: Object) -> TaskPod:
         cpu=container.get("resources", {}).get("requests", {}).get("cpu", ""),
         deadline_seconds=spec.get("activeDeadlineSeconds", 0),
         created=_seconds(metadata["creationTimestamp"]) or 0.0,
+        bound=_seconds(_scheduled(status).get("lastTransitionTime")),
         started=_seconds(begun.get("startedAt")),
         ended=_seconds(ended.get("finishedAt")),
     )
+
+
+def _scheduled(status: dict[str, Any]) -> dict[str, Any]:
+    conditions: list[dict[str, Any]] = status.get("conditions") or []
+    scheduled = (c for c in conditions if c["type"] == "PodScheduled" and c["status"] == "True")
+    return next(scheduled, {})
 
 
 def _state(status: dict[str, Any]) -> dict[str, Any]:

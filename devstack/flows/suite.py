@@ -13,6 +13,7 @@ from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.failure import failure_of
 from devstack.flows.result import FlowResult
+from devstack.flows.rivals import Rivals, check_rivals, draw_rivals
 from devstack.flows.run import FlowCall, run_flow
 from devstack.flows.source import read_source
 from devstack.flows.verify import check_report, failures, verify
@@ -147,12 +148,20 @@ class Suite:
             note=lambda text: self.audience.note(sample, text),
             stop=stop,
         )
-        result = run_flow(call, self.env)
+        results = Rivals(call, self.env).run() if sample.rivals else [run_flow(call, self.env)]
+        result = next((each for each in results if not each.ok), results[0])
         error = None if result.ok else failure_of(result)
         if error and (not sample.fails_saying or not result.run_id):
             return SampleOutcome(sample, result, 0, [str(error)], error, result.timing.total)
         self.audience.note(sample, "checking the results")
-        findings = verify(sample, result, self.env, self.runner)
+        findings = [
+            finding for each in results for finding in verify(sample, each, self.env, self.runner)
+        ]
+        if sample.rivals and not error:
+            findings += check_rivals(results)
+            picture = self.env.logs / f"{sample.name}-{result.run_id}.svg"
+            picture.write_text(draw_rivals(results))
+            self.audience.line(sample, f"The picture of when the pods had a node: {picture}")
         if error:
             findings.append(check_report(sample, error))
         wrong = failures(findings)

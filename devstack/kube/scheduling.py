@@ -28,7 +28,7 @@ def observe_unscheduled(client: KubeClient, pod: Object, message: str) -> Observ
     """
     name = f"pod {pod['metadata']['namespace']}/{pod['metadata']['name']}"
     nodes = _nodes(client)
-    for resource, asked in _requests(pod).items():
+    for resource, asked in requests_of(pod).items():
         most = max((_offers(node, resource) for node in nodes), default=None)
         if most is not None and asked > most:
             return _too_large(name, resource, asked, most, message)
@@ -41,8 +41,8 @@ def observe_unscheduled(client: KubeClient, pod: Object, message: str) -> Observ
 
 def _too_large(name: str, resource: str, asked: Decimal, most: Decimal, message: str) -> Hopeless:
     return Hopeless(
-        f"{name} can never be scheduled: it asks for {_written(resource, asked)} of {resource},"
-        f" and no node has more than {_written(resource, most)} ({message})",
+        f"{name} can never be scheduled: it asks for {written(resource, asked)} of {resource},"
+        f" and no node has more than {written(resource, most)} ({message})",
         remedy=f"ask for less {resource}, or give the machine or Docker more",
         code="POD_UNSCHEDULABLE",
     )
@@ -74,8 +74,8 @@ def _carries(node: Object, selector: Mapping[str, str]) -> bool:
     return all(labels.get(key) == value for key, value in selector.items())
 
 
-def _requests(pod: Object) -> dict[str, Decimal]:
-    """Return what the pod asks for: its containers' sum, or the largest init container's."""
+def requests_of(pod: Object) -> dict[str, Decimal]:
+    """Return what a pod asks for: its containers' sum, or the largest init container's."""
     spec = pod["spec"]
     total = _sum(spec["containers"])
     for first in spec.get("initContainers", []):
@@ -93,7 +93,8 @@ def _sum(containers: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
     return total
 
 
-def _written(resource: str, amount: Decimal) -> str:
+def written(resource: str, amount: Decimal) -> str:
+    """Return an amount of a resource as people write it: "0.2", "256 MiB"."""
     if resource in ("memory", "ephemeral-storage") or resource.startswith("hugepages-"):
         return f"{amount / 2**20:,.0f} MiB"
     return f"{amount.normalize():f}"

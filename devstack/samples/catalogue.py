@@ -16,6 +16,7 @@ class Sample:
         name: what the user types; also the name of its file and of its check.
         shows: what one learns from it, in a few words.
         slow: True where it takes long however fast the machine is; it starts first.
+        rivals: True where it is run twice at once, for room that is enough for one.
         fails_saying: what the report of its failure must contain; empty for a
             flow that should succeed.
     """
@@ -23,6 +24,7 @@ class Sample:
     name: str
     shows: str
     slow: bool = False
+    rivals: bool = False
     fails_saying: str = ""
 
     @property
@@ -36,6 +38,8 @@ SAMPLES = (
     Sample("foreach", "fan-out, join, @resources, @retry, @catch"),
     Sample("timeout", "@timeout strikes, @catch goes on", slow=True),
     Sample("parallel", "3 pods of a JobSet talk to each other"),
+    Sample("ring", "8 pods of a JobSet know each other by name"),
+    Sample("gang", "two flows, room for one: each starts whole", slow=True, rivals=True),
     Sample("datatools", "128 MiB to S3 and back"),
     Sample("report", "a @card"),
     Sample("settings", "@environment, a Kubernetes Secret"),

@@ -36,7 +36,7 @@ const (
 
 // patience is how long pods may take to appear, and the scheduler to decide,
 // before that is worth a word.
-const patience = 3 * time.Second
+const patience = 5 * time.Second
 
 func newRecorder(core kubernetes.Interface) record.EventRecorder {
 	_ = jobsetscheme.AddToScheme(scheme.Scheme)

@@ -1,0 +1,191 @@
+"""A sample that is run twice at once, for room that is enough for one."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from threading import Event
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.flows.environment import FlowEnvironment
+from devstack.flows.pods import TASK_LABELS, TaskPod
+from devstack.flows.result import FlowResult
+from devstack.flows.run import FlowCall, run_flow
+from devstack.flows.timeline import draw
+from devstack.flows.verify import Finding
+from devstack.kube.api_errors import ApiError, UnreachableError
+from devstack.kube.client import Object
+from devstack.kube.gangs import Gang, list_gangs
+from devstack.kube.room import measure_room
+
+RANKS = 4
+LOOK_SECONDS = 0.5
+
+_SHARE = Decimal("0.65")
+"""Of the free cpu that one flow asks for: one fits with room to spare, two do not."""
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """Two runs of one flow that start together.
+
+    Attributes:
+        call: how each of them is run.
+        env: the stack.
+    """
+
+    call: FlowCall
+    env: FlowEnvironment
+
+    def run(self) -> list[FlowResult]:
+        """Run both to their end; return how they ended.
+
+        Raises:
+            DevstackError: ``NO_ROOM`` where not even one would fit.
+            KeyboardInterrupt: they were interrupted, and are stopped.
+        """
+        over = Event()
+        with tempfile.TemporaryDirectory(prefix="devstack-") as meeting:
+            env = self._with_room(Path(meeting))
+            with ThreadPoolExecutor(3) as pool:
+                watcher = pool.submit(self._watch, over)
+                runs = [pool.submit(run_flow, self._call(number), env) for number in (1, 2)]
+                wait(runs)
+                over.set()
+                watcher.result()
+            return [run.result() for run in runs]
+
+    def _call(self, number: int) -> FlowCall:
+        told = self.call.on_line
+        # The watcher tells what the pods do, of both flows at once.
+        return replace(
+            self.call, on_line=lambda line: told(f"[{number}] {line}"), note=lambda _text: None
+        )
+
+    def _with_room(self, meeting: Path) -> FlowEnvironment:
+        cpu = share_of_room(self._free_cpu(), RANKS)
+        settings = {
+            "GANG_RANKS": str(RANKS),
+            "GANG_CPU": str(cpu),
+            "GANG_MEETING": str(meeting),
+        }
+        return replace(self.env, environment={**self.env.environment, **settings})
+
+    def _free_cpu(self) -> list[Decimal]:
+        """Return each node's cpu that is free once all tasks have ended."""
+        rooms = measure_room(self.env.kube, lambda pod: not _is_task(pod))
+        open_to_all = [room for room in rooms if not room.node["spec"].get("taints")]
+        return [room.free.get("cpu", Decimal(0)) for room in open_to_all]
+
+    def _watch(self, over: Event) -> None:
+        said = ""
+        while not over.wait(LOOK_SECONDS):
+            try:
+                text = describe(list_gangs(self.env.kube, self.env.namespace))
+            except (ApiError, UnreachableError):
+                continue
+            if text and text != said:
+                self.call.note(text)
+                said = text
+
+
+def share_of_room(free: Sequence[Decimal], ranks: int) -> Decimal:
+    """Return the cpu for each rank with which one flow fits, and two do not.
+
+    Args:
+        free: the free cpu of each node, in cores.
+        ranks: pods of a flow.
+
+    Raises:
+        DevstackError: ``NO_ROOM``.
+    """
+    cpu = sum(free, Decimal(0)) * _SHARE / ranks
+    step = Decimal("0.01")
+    while cpu >= step:
+        cpu = cpu.quantize(step)
+        if ranks <= _slots(free, cpu) < 2 * ranks:
+            return cpu
+        cpu -= step
+    raise DevstackError(
+        "cannot find a size at which one flow fits and two do not",
+        cause=f"the nodes have {', '.join(f'{each:f}' for each in free) or 'no'} cpu free",
+        remedy="end what else runs, or use fewer nodes",
+        code="NO_ROOM",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )
+
+
+def describe(gangs: Sequence[Gang]) -> str:
+    """Return in one line which gangs have how many of their nodes."""
+    return " | ".join(_describe_one(gang) for gang in gangs)
+
+
+def check_rivals(results: Sequence[FlowResult]) -> list[Finding]:
+    """Check by the times at which pods got their nodes that one ran whole, then the other."""
+    gangs = [[_times(pod) for pod in gang_pods(each)] for each in results]
+    if not all(gangs) or not all(each.ended for gang in gangs for each in gang):
+        return [Finding("every pod got a node, and ended", ok=False, saw="some never did")]
+    first, second = sorted(gangs, key=_first_bound)
+    given_back = min(each.ended for each in first)
+    return [
+        _finding(
+            "both asked for the room at the same time",
+            max(each.created for each in [*first, *second]) < given_back,
+        ),
+        # The API keeps whole seconds, and a scheduler binds one pod after another.
+        _finding("the pods of the first got their nodes together", _spread(first) <= 1),
+        _finding("so did those of the second", _spread(second) <= 1),
+        _finding("but not before the first gave room back", _first_bound(second) >= given_back),
+    ]
+
+
+def draw_rivals(results: Sequence[FlowResult]) -> str:
+    """Return the picture of when the pods of the runs waited and had a node, as SVG."""
+    groups = {f"{result.pathspec}": gang_pods(result) for result in results}
+    return draw("Two gangs, room for one", groups)
+
+
+def gang_pods(result: FlowResult) -> list[TaskPod]:
+    """Return the pods of a run that belong to a JobSet."""
+    return [pod for pod in result.pods if pod.jobset]
+
+
+def _slots(free: Sequence[Decimal], cpu: Decimal) -> int:
+    return sum(max(0, int(each / cpu)) for each in free)
+
+
+def _describe_one(gang: Gang) -> str:
+    why = f" ({gang.message})" if gang.waits and gang.message else ""
+    return f"{gang.jobset}: {gang.bound} of {gang.size} pods have a node{why}"
+
+
+def _is_task(pod: Object) -> bool:
+    key, _, value = TASK_LABELS.partition("=")
+    return bool(pod["metadata"].get("labels", {}).get(key) == value)
+
+
+@dataclass(frozen=True)
+class _Times:
+    created: float
+    bound: float
+    ended: float
+
+
+def _times(pod: TaskPod) -> _Times:
+    return _Times(pod.created, pod.bound or 0.0, (pod.ended or 0.0) if pod.bound else 0.0)
+
+
+def _first_bound(gang: Sequence[_Times]) -> float:
+    return min(each.bound for each in gang)
+
+
+def _spread(gang: Sequence[_Times]) -> float:
+    return max(each.bound for each in gang) - _first_bound(gang)
+
+
+def _finding(what: str, holds: bool) -> Finding:
+    return Finding(what, holds, "" if holds else "it was otherwise; see the picture")

@@ -1,0 +1,33 @@
+"""Each of the eight ranks had its neighbours by name, and knows the sum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from devstack.samples.checks.finding import Finding, same
+
+RANKS = range(8)
+
+
+def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
+    """Return what is to be said of a run of ring."""
+    data = run["join"].task.data
+    neighbours = [data.neighbours[rank].partition(".")[0] for rank in sorted(data.neighbours)]
+    return [
+        same("the run succeeded", run.successful, True),
+        same("there were eight ranks", sorted(data.totals), list(RANKS)),
+        same("each knows the sum of all squares", set(data.totals.values()), {140}),
+        same("each rank had a pod", len(set(data.pods.values())), 8),
+        same("the ring goes round by name", neighbours[:-1], _others(data.pods)),
+        same("and is closed", neighbours[-1], _short(data.pods[0])),
+        same("the pods were one JobSet's", len({pod["jobset"] for pod in pods}), 1),
+        same("eight pods ran", len(pods), 8),
+    ]
+
+
+def _others(pods: dict[int, str]) -> list[str]:
+    return [_short(pods[rank]) for rank in sorted(pods) if rank > 0]
+
+
+def _short(name: str) -> str:
+    return name.partition(".")[0]
