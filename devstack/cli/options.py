@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from devstack.cli.output import Output
+from devstack.config import StackSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -50,6 +51,12 @@ name_option = click.option(
     shell_complete=_complete_names,
     help="The stack's name, where there are several.  [default: devstack]",
 )
+
+
+def name_flag(name: str) -> str:
+    """Return what a command needs to mean the stack ``name``: nothing for the usual one."""
+    return "" if name == StackSpec.name else f" --name {name}"
+
 
 config_option = click.option(
     "--config",

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from devstack.cli.options import pass_output, stack_options
+from devstack.cli.options import name_flag, pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
 from devstack.errors import ExitStatus
 
+NEXT = {"degraded": "doctor", "deleting": "down", "broken": "down"}
 COLOURS = {"ready": "green", "up": "green", "waiting": "yellow", "degraded": "yellow"}
 
 
@@ -50,23 +51,23 @@ def _show(output: Output, status: Any) -> None:
     output.text(f"Stack {status.name!r}{provider}: {_coloured(status.state)}  {status.detail}")
     for service in status.services:
         detail = f"  {service.detail}" if service.detail else ""
-        output.text(f"  {service.name:<16} {_coloured(service.state)}{detail}")
+        padding = " " * (7 - len(service.state)) if detail else ""
+        output.text(f"  {service.name:<16} {_coloured(service.state)}{padding}{detail}")
     if status.urls:
         output.text()
     for name, url in status.urls.items():
         output.text(f"  {name:<16} {url}")
     if not status.healthy:
-        output.text(
-            "\nNext: devstack up" if status.state != "degraded" else "\nNext: devstack doctor"
-        )
+        command = NEXT.get(status.state, "up")
+        output.text(f"\nNext: devstack {command}{name_flag(status.name)}")
 
 
 def _show_all(output: Output, found: list[Any]) -> int:
     output.data(stacks=[status.as_dict() for status in found])
     for status in found:
-        output.text(
-            f"{status.name:<20} {status.provider:<9} {_coloured(status.state)}  {status.detail}"
-        )
+        padding = " " * (11 - len(status.state))
+        state = f"{_coloured(status.state)}{padding}"
+        output.text(f"{status.name:<20} {status.provider:<9} {state}  {status.detail}".rstrip())
     if not found:
         output.text("There is no stack on this machine")
     output.finish()

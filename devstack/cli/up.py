@@ -11,6 +11,7 @@ import click
 from devstack.cli.options import (
     config_option,
     json_option,
+    name_flag,
     name_option,
     parse_ports,
     pass_output,
@@ -88,7 +89,7 @@ def _show_result(output: Output, stack: Any, changed: list[str], seconds: float)
     output.text(f"\nStack {stack.spec.name!r} {verb} ({seconds:.1f} s)")
     for name, url in urls.items():
         output.text(f"  {name:<16} {url}")
-    suffix = "" if stack.spec.name == "devstack" else f" --name {stack.spec.name}"
+    suffix = name_flag(stack.spec.name)
     output.text("\nNext:")
     output.text(f"  devstack run hello{suffix:<18}  run a sample flow")
     output.text(f"  devstack shell{suffix:<22}  work with Metaflow and kubectl on the stack")

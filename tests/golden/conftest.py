@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from devstack.config import StackSpec
+from devstack.plan.stack import Stack
+from tests.fake_stack import World
+
 FILES = Path(__file__).parent / "files"
 
 Golden = Callable[[str, str], None]
@@ -33,3 +37,16 @@ def golden(request: pytest.FixtureRequest, home: Path) -> Golden:
         assert text == file.read_text(), f"{name} differs; --update-golden writes it anew"
 
     return compare
+
+
+@pytest.fixture
+def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A machine with stand-ins for cluster, services and programs; commands meet it."""
+    made = World(monkeypatch)
+
+    def open_stack(spec: StackSpec, _progress: object = None, **options: bool) -> Stack:
+        return made.open(spec, **options)
+
+    monkeypatch.setattr("devstack.plan.stack.open_stack", open_stack)
+    monkeypatch.setattr("devstack.plan.status.open_stack", open_stack)
+    return made
