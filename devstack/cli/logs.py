@@ -12,7 +12,7 @@ from devstack.cli.handover import hand_over
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
-from devstack.errors import ExitStatus
+from devstack.errors import DevstackError, ExitStatus
 
 
 def _complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -74,7 +74,16 @@ def command(
 
 def _collect(output: Output, stack: Any, folder: Path) -> int:
     # Allowed of a stack that is not up: it may show why.
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DevstackError(
+            f"cannot write to {folder}",
+            cause=str(error.strerror),
+            remedy="name another folder",
+            code="FOLDER_UNWRITABLE",
+            exit_status=ExitStatus.USAGE,
+        ) from error
     stack.provider.collect_logs(stack.cluster, folder)
     output.data(folder=str(folder))
     output.text(f"The cluster's logs are in {folder}")

@@ -289,6 +289,9 @@ def test_the_clusters_logs_can_be_had_of_a_stack_that_did_not_come_up(
     stack.open().save()
     assert call("logs", "--cluster", str(tmp_path / "logs")).status == 0
     assert (tmp_path / "logs" / "kubelet.log").exists()
+    ended = call("logs", "--json", "--cluster", str(tmp_path / "logs" / "kubelet.log" / "below"))
+    assert ended.status == ExitStatus.USAGE
+    assert ended.json["error"]["code"] == "FOLDER_UNWRITABLE"
 
 
 def test_a_dry_run_does_nothing(call: Callable[..., Ended], stack: World, home: Path) -> None:
