@@ -57,15 +57,17 @@ class RootFileSystem:
             DevstackError: ``MMDEBSTRAP_MISSING``, or ``DEBIAN_UNREACHABLE``.
         """
         return pieces.make(
-            f"rootfs-{self.name}", self.key, lambda path: self._bootstrap(runner, progress, path)
+            f"rootfs-{self.name}",
+            self.key,
+            lambda path: self._bootstrap(runner, progress, pieces, path),
         )
 
-    def _bootstrap(self, runner: Runner, progress: Progress, path: Path) -> None:
+    def _bootstrap(self, runner: Runner, progress: Progress, path: Path, pidfile: Path) -> None:
         if runner.which("mmdebstrap") is None:
             raise _tool_missing()
         with step(progress, f"Install Debian packages for the {self.name} image"):
             try:
-                runner.run(self._command(path), on_line=progress.note)
+                runner.run(self._command(path), on_line=progress.note, pidfile=pidfile)
             except DevstackError as error:
                 raise _unreachable(error) from error
 

@@ -158,6 +158,7 @@ class Compiler:
                     cwd=SOURCES / first.module,
                     env=go_environment(self._pieces),
                     on_line=self._progress.note,
+                    pidfile=self._pieces.pidfile,
                 )
             except DevstackError as error:
                 raise _not_compiled(first.batch, error) from error

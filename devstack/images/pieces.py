@@ -17,6 +17,7 @@ from typing import IO
 
 from devstack.errors import DevstackError
 from devstack.paths import cache_home
+from devstack.process import end_orphan
 from devstack.progress import Progress
 
 KEY_LENGTH = 16
@@ -47,10 +48,16 @@ class Pieces:
 
     Args:
         root: the folder; below the user's cache if None.
+
+    Attributes:
+        root: the folder.
+        pidfile: where a long-running tool is noted, so that the next build can
+            end one that outlived its devstack.
     """
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or cache_home()
+        self.pidfile = self.root / "build.pid"
 
     def path(self, name: str, key: str) -> Path:
         """Return where the piece lies, or would."""
@@ -103,6 +110,7 @@ class Pieces:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
+            end_orphan(self.pidfile)
             yield
 
     def _forget_older(self, path: Path) -> None:
