@@ -59,7 +59,7 @@ class RootFileSystem:
         return pieces.make(
             f"rootfs-{self.name}",
             self.key,
-            lambda path: self._bootstrap(runner, progress, pieces, path),
+            lambda path: self._bootstrap(runner, progress, path, pieces.pidfile),
         )
 
     def _bootstrap(self, runner: Runner, progress: Progress, path: Path, pidfile: Path) -> None:
