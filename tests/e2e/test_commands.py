@@ -19,12 +19,21 @@ from tests.providers.refusal import findings
 ENVELOPE = {"schemaVersion", "command", "status", "data", "warnings", "error"}
 
 
-def bash(stack: Devstack, script: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in bash, where ``devstack`` is the one under test."""
-    call = shlex.join([sys.executable, "-m", "devstack"])
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """PATH with the ``devstack`` under test in front."""
+    folder = tmp_path_factory.mktemp("bin")
+    program = folder / "devstack"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m devstack "$@"\n')
+    program.chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def bash(stack: Devstack, path: str, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in bash."""
     return subprocess.run(
-        ["bash", "-c", f'devstack() {{ {call} "$@"; }}\n{script}'],
-        env=stack.environment,
+        ["bash", "-c", script],
+        env={**stack.environment, "PATH": path},
         capture_output=True,
         text=True,
         timeout=120,
@@ -67,12 +76,9 @@ def test_every_command_speaks_text_and_one_json_envelope(
 def test_status_shows_every_service_ready_and_where_it_is(stack: Devstack) -> None:
     data = stack.json("status")["data"]
     assert data["state"] == "up"
-    assert {each["name"]: each["state"] for each in data["services"]} == {
-        "rbac": "ready",
-        "jobset": "ready",
-        "minio": "ready",
-        "samples": "ready",
-    }
+    states = {each["name"]: each["state"] for each in data["services"]}
+    assert {"rbac", "jobset", "minio", "samples"} <= set(states)
+    assert set(states.values()) == {"ready"}
     text = stack.run("status").stdout
     assert all(url in text for url in data["urls"].values())
 
@@ -89,14 +95,10 @@ def test_status_lists_all_stacks_of_the_machine(stack: Devstack) -> None:
     assert [each["name"] for each in stacks] == [stack.name]
 
 
-def test_dry_runs_show_each_step_and_change_nothing(stack: Devstack) -> None:
+def test_dry_runs_show_what_is_to_be_done_and_change_nothing(stack: Devstack) -> None:
     before = sorted(stack.directory.rglob("*"))
-    steps = stack.json("up", "--dry-run")["data"]["steps"]
-    titles = [step["title"] for step in steps]
-    assert titles[0] == "Check this machine"
-    assert {"cluster", "apply-minio", "ready-jobset", "access"} <= {s["name"] for s in steps}
-    shown = stack.run("up", "--dry-run").stdout
-    assert all(f"{title}:" in shown for title in titles)
+    assert stack.json("up", "--dry-run")["data"]["steps"] == []
+    assert stack.run("up", "--dry-run").stdout == "Nothing to do\n"
     undo = stack.json("down", "--dry-run")["data"]["steps"]
     assert undo == ["Delete the kind cluster", f"Remove {stack.directory}"]
     assert sorted(stack.directory.rglob("*")) == before
@@ -128,13 +130,14 @@ def test_logs_of_nothing_that_there_is(stack: Devstack) -> None:
     assert "minio" in done.stderr
 
 
-def test_env_leads_s3_clients_and_kubectl_to_the_stack(stack: Devstack) -> None:
+def test_env_leads_s3_clients_and_kubectl_to_the_stack(stack: Devstack, path: str) -> None:
     listing = (
         "import boto3; s3 = boto3.client('s3');"
         " print([each['Name'] for each in s3.list_buckets()['Buckets']])"
     )
     done = bash(
         stack,
+        path,
         f"""
         set -e
         export AWS_PROFILE=of-the-user
@@ -212,7 +215,7 @@ def test_the_doctor_names_a_bundle_of_authorities_that_is_not_there(stack: Devst
     assert "/nowhere/ca.pem" in findings(lost)["CA_BUNDLE_MISSING"]
 
 
-def test_bash_completes_commands_options_and_names(stack: Devstack) -> None:
+def test_bash_completes_commands_options_and_names(stack: Devstack, path: str) -> None:
     script = """
         eval "$(devstack completion bash)" || exit 9
         complete -p devstack
@@ -221,9 +224,9 @@ def test_bash_completes_commands_options_and_names(stack: Devstack) -> None:
         try devstack sta
         try devstack up --nod
         try devstack logs mini
-        try devstack status --name e2
+        try devstack status --name ""
     """
-    done = bash(stack, script)
+    done = bash(stack, path, script)
     assert done.returncode == 0, done.stderr
     for word in ("status", "--nodes", "minio", stack.name):
         assert word in done.stdout.splitlines(), done.stdout
@@ -249,7 +252,7 @@ def test_the_stacks_files_are_private(stack: Devstack) -> None:
         assert not shared, f"others may use {path} ({oct(shared)})"
 
 
-def test_a_pipe_that_closes_early_ends_the_command_quietly(stack: Devstack) -> None:
-    done = bash(stack, "set -o pipefail; devstack logs --tail 500 | head -n 1")
+def test_a_pipe_that_closes_early_ends_the_command_quietly(stack: Devstack, path: str) -> None:
+    done = bash(stack, path, "set -o pipefail; devstack logs --tail 500 | head -n 1")
     assert "Traceback" not in done.stderr
     assert os.linesep not in done.stderr or "BrokenPipe" not in done.stderr

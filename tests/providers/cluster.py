@@ -21,9 +21,9 @@ def node(stack: Devstack, role: str = "control-plane") -> Any:
     return docker.from_env().containers.get(f"devstack-{stack.name}-{role}")
 
 
-def api(kubeconfig: Path) -> client.ApiClient:
+def api(kubeconfig: Path, context: str | None = None) -> client.ApiClient:
     """Return the official client for a kubeconfig file."""
-    return config.new_client_from_config(str(kubeconfig))
+    return config.new_client_from_config(str(kubeconfig), context)
 
 
 def admin(stack: Devstack) -> client.ApiClient:
@@ -56,7 +56,7 @@ def managed_objects(stack: Devstack) -> dict[str, str]:
     found = {}
     dynamic = DynamicClient(admin(stack))
     for resource in dynamic.resources.search():
-        if "list" not in getattr(resource, "verbs", []) or "/" in resource.name:
+        if "list" not in (getattr(resource, "verbs", None) or ()) or "/" in resource.name:
             continue
         for item in dynamic.get(resource).items:
             managers = {each["manager"] for each in item.metadata.get("managedFields") or []}

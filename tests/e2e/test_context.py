@@ -1,0 +1,226 @@
+"""Provider `context`: a cluster that devstack did not make, and leaves as it was."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import psutil
+import pytest
+import yaml
+from kubernetes import client
+
+from devstack.errors import ExitStatus
+from devstack.images import ImageStore, tools
+from devstack.process import SubprocessRunner
+from devstack.progress import Silent
+from devstack.providers.base import ClusterSpec
+from devstack.providers.kind_config import build_config
+from tests.commandline import Devstack
+from tests.providers import footprint
+from tests.providers.cluster import SERVICES_NAMESPACE, api, minio_pod
+from tests.providers.datastore import read, serves, write
+from tests.providers.eventually import eventually
+from tests.providers.refusal import findings, refused
+
+NAME = "foreign"
+CONTEXT = f"kind-{NAME}"
+FOREIGN = "belongs-to-others"
+UP = ("up", "--provider", "context", "--context", CONTEXT)
+
+
+@dataclass
+class Foreign:
+    """A kind cluster made by hand, the user's kubeconfig that names it, and a stack on it."""
+
+    stack: Devstack
+    kubeconfig: Path
+    original: bytes
+    core: client.CoreV1Api
+    before: footprint.Footprint
+
+    @property
+    def container(self) -> Any:
+        """The cluster's node."""
+        return docker.from_env().containers.get(f"{NAME}-control-plane")
+
+    def contents(self) -> set[str]:
+        """Return the namespaces, definitions and cluster roles of the cluster."""
+        groups = client.RbacAuthorizationV1Api(self.core.api_client)
+        kinds = client.ApiextensionsV1Api(self.core.api_client)
+        found = [
+            *self.core.list_namespace().items,
+            *groups.list_cluster_role().items,
+            *kinds.list_custom_resource_definition().items,
+            *self.core.list_persistent_volume().items,
+        ]
+        return {item.metadata.name for item in found}
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
+    """The cluster, with a namespace of somebody else in it."""
+    folder = tmp_path_factory.mktemp("context")
+    kubeconfig = folder / "user" / ".kube" / "config"
+    kubeconfig.parent.mkdir(parents=True)
+    _kind("delete", "cluster", "--name", NAME, kubeconfig=kubeconfig)
+    _create(kubeconfig)
+    _use_another_context(kubeconfig)
+    stack = Devstack(NAME, folder / "home", {"HOME": str(folder / "user"), "KUBECONFIG": ""})
+    core = client.CoreV1Api(api(kubeconfig, CONTEXT))
+    core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=FOREIGN)))
+    notes = client.V1ConfigMap(metadata=client.V1ObjectMeta(name="notes"), data={"kept": "yes"})
+    core.create_namespaced_config_map(FOREIGN, notes)
+    before = footprint.take(stack, stack.home, folder / "user")
+    yield Foreign(stack, kubeconfig, kubeconfig.read_bytes(), core, before)
+    stack.run("down", check=False)
+    _kind("delete", "cluster", "--name", NAME, kubeconfig=kubeconfig)
+    subprocess.run(["docker", "network", "rm", NAME], capture_output=True, check=False)
+
+
+def _kind(*argv: str, kubeconfig: Path, config: str | None = None) -> None:
+    kind = tools.find_kind(SubprocessRunner(), Silent())
+    SubprocessRunner().run(
+        [str(kind), *argv, "--kubeconfig", str(kubeconfig)],
+        input=config,
+        env={"KIND_EXPERIMENTAL_DOCKER_NETWORK": NAME},
+        timeout=600,
+    )
+
+
+def _create(kubeconfig: Path) -> None:
+    image = ImageStore(SubprocessRunner(), Silent()).ensure(["node"])["node"]
+    config = build_config(ClusterSpec(name=NAME), api_port=0)
+    argv = ("create", "cluster", "--name", NAME, "--image", image, "--config", "-")
+    _kind(*argv, "--wait", "5m", kubeconfig=kubeconfig, config=config)
+
+
+def _use_another_context(kubeconfig: Path) -> None:
+    """Let the user work on some other cluster just now."""
+    config = yaml.safe_load(kubeconfig.read_text())
+    config["clusters"].append({"name": "work", "cluster": {"server": "https://127.0.0.1:1"}})
+    config["users"].append({"name": "work", "user": {"token": "of-the-user"}})
+    config["contexts"].append({"name": "work", "context": {"cluster": "work", "user": "work"}})
+    config["current-context"] = "work"
+    kubeconfig.write_text(yaml.safe_dump(config))
+
+
+def test_a_context_that_is_not_there_is_named_with_those_that_are(foreign: Foreign) -> None:
+    for argv in (("--context", "kind-nowhere"), ()):
+        refusal = refused(
+            foreign.stack,
+            *("up", "--provider", "context", *argv),
+            code="CONTEXT_MISSING",
+            status=ExitStatus.ENVIRONMENT,
+        )
+        assert CONTEXT in refusal.remedy
+    assert not foreign.stack.directory.exists()
+
+
+def test_a_context_whose_cluster_does_not_answer_is_given_up_in_time(foreign: Foreign) -> None:
+    argv = ("up", "--provider", "context", "--context", "work", "--timeout", "1")
+    refusal = refused(foreign.stack, *argv, code="WAIT_TIMEOUT", status=ExitStatus.TIMEOUT)
+    assert "127.0.0.1:1" in refusal.cause
+    assert foreign.stack.json("down")["status"] == "ok"
+
+
+def test_a_missing_image_is_named_at_once_and_found_again_once_it_is_there(
+    foreign: Foreign,
+) -> None:
+    image = ImageStore(SubprocessRunner(), Silent()).reference("minio")
+    names = _names_in_containerd(foreign.container, image)
+    code, output = foreign.container.exec_run(["ctr", "-n", "k8s.io", "images", "rm", *names])
+    assert code == 0, output
+    refusal = refused(foreign.stack, *UP, code="IMAGE_PULL_FAILED", status=ExitStatus.FAILED)
+    assert f"pod {SERVICES_NAMESPACE}/minio-" in refusal.cause
+    assert image in refusal.cause
+    assert image in refusal.remedy
+    _kind("load", "docker-image", image, "--name", NAME, kubeconfig=foreign.kubeconfig)
+    foreign.stack.run("up")
+    assert foreign.stack.json("status")["data"]["state"] == "up"
+
+
+def _names_in_containerd(container: Any, image: str) -> list[str]:
+    listing = container.exec_run(["ctr", "-n", "k8s.io", "images", "list", "-q"])[1].decode()
+    return [name for name in listing.split() if name.endswith(image)]
+
+
+def test_the_services_are_reached_by_forwards_that_outlive_up(foreign: Foreign) -> None:
+    assert foreign.stack.json(*UP)["data"]["changed"] == []
+    write(foreign.stack, "probe", "precious")
+    assert read(foreign.stack, "probe") == "precious"
+    assert len(_forwards(foreign.stack)) == 2
+    for process in _forwards(foreign.stack):
+        assert "--address=127.0.0.1" in process.cmdline()
+
+
+def test_up_without_a_word_keeps_to_the_context(foreign: Foreign) -> None:
+    assert foreign.stack.json("up")["data"]["provider"] == "context"
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["one forward", "all forwards"])
+def test_a_killed_forward_is_named_and_started_again(foreign: Foreign, others: int) -> None:
+    for process in _forwards(foreign.stack)[: others + 1]:
+        process.kill()
+    status = foreign.stack.json("status", check=False)["data"]
+    assert status["state"] == "degraded"
+    assert any("port-forward" in each["detail"] for each in status["services"])
+    assert "PORT_SILENT" in findings(foreign.stack)
+    assert foreign.stack.json("up")["data"]["changed"] == ["ready-minio"]
+    assert read(foreign.stack, "probe") == "precious"
+    assert len(_forwards(foreign.stack)) == 2
+
+
+def test_minio_is_reached_again_after_its_pod_was_replaced(foreign: Foreign) -> None:
+    pod = minio_pod(foreign.stack).metadata.name
+    foreign.core.delete_namespaced_pod(pod, SERVICES_NAMESPACE, grace_period_seconds=0)
+    foreign.stack.run("up")
+    eventually("MinIO to serve again", lambda: serves(foreign.stack))
+    assert read(foreign.stack, "probe") == "precious"
+
+
+def test_a_sample_flow_runs(foreign: Foreign) -> None:
+    assert foreign.stack.json("run", "hello")["status"] == "ok"
+
+
+def test_logs_of_the_cluster_come_from_the_api(foreign: Foreign, tmp_path: Path) -> None:
+    foreign.stack.run("logs", "--cluster", str(tmp_path / "dump"))
+    assert (tmp_path / "dump" / SERVICES_NAMESPACE / "pods.json").exists()
+
+
+def test_what_others_made_is_neither_taken_over_nor_removed(foreign: Foreign) -> None:
+    other = Devstack("other", foreign.stack.home, foreign.stack.environment)
+    argv = (*UP, "--namespace", FOREIGN)
+    refusal = refused(other, *argv, code="OBJECT_FOREIGN", status=ExitStatus.ENVIRONMENT)
+    assert FOREIGN in refusal.cause
+    assert "--namespace" in refusal.remedy
+    other.run("down")
+    assert foreign.core.read_namespaced_config_map("notes", FOREIGN).data == {"kept": "yes"}
+    assert foreign.stack.json("status")["data"]["state"] == "up"
+
+
+def test_down_takes_ours_away_and_leaves_the_cluster(foreign: Foreign) -> None:
+    forwards = _forwards(foreign.stack)
+    ours = {"metaflow", SERVICES_NAMESPACE, "jobset-system", "jobsets.jobset.x-k8s.io"}
+    assert ours <= foreign.contents()
+    assert foreign.stack.json("down")["data"]["removed"] is True
+    assert not ours & foreign.contents()
+    assert not [name for name in foreign.contents() if "jobset" in name or "pvc-" in name]
+    assert not [process for process in forwards if process.is_running()]
+    assert foreign.core.read_namespaced_config_map("notes", FOREIGN).data == {"kept": "yes"}
+    now = footprint.take(foreign.stack, foreign.stack.home, foreign.kubeconfig.parent.parent)
+    assert now.since(foreign.before) == {}
+    assert foreign.kubeconfig.read_bytes() == foreign.original
+
+
+def _forwards(stack: Devstack) -> list[psutil.Process]:
+    """Return the running processes that the stack has written down as its forwards."""
+    records = sorted((stack.directory / "forwards").glob("*.json"))
+    pids = [json.loads(record.read_text())["pid"] for record in records]
+    running = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    return [each for each in running if each.status() != psutil.STATUS_ZOMBIE]
