@@ -25,6 +25,7 @@ COMMANDS = {
     "down": "Take the stack away, with all that belongs to it.",
     "status": "Show what runs, and where to reach it.",
     "run": "Run sample flows, or your own, on the stack.",
+    "why": "Say why a JobSet, a Job or a pod does not run, and what to do.",
     "logs": "Show the logs of a service, a pod or the cluster.",
     "env": "Print the variables that point Metaflow, kubectl and S3 clients at the stack.",
     "shell": "Open a shell with those variables set.",
