@@ -67,9 +67,18 @@ class KindProvider:
         return f"devstack-{self._stack.name}"
 
     def check(self, spec: ClusterSpec) -> list[Problem]:
-        """Return why there can be no kind cluster here: Docker, told apart by fault."""
-        problem = self._engine.problem()
+        """Return why there can be no kind cluster here: Docker, told apart by fault, or kind."""
+        problem = self._engine.problem() or self._without_kind(spec)
         return [problem] if problem else []
+
+    def _without_kind(self, spec: ClusterSpec) -> Problem | None:
+        if not spec.offline or tools.find_kind(self._runner, self._progress, True, build=False):
+            return None
+        return Problem(
+            "the kind CLI is neither on PATH nor built yet, and nothing may be fetched",
+            "`devstack images load FILE` with a bundle, or leave --offline out",
+            "KIND_MISSING",
+        )
 
     def ensure(self, spec: ClusterSpec) -> str:
         """Make the cluster, or start its stopped nodes; return the kubeconfig.

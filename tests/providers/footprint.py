@@ -19,6 +19,8 @@ import psutil
 from tests.commandline import Devstack
 
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+BUILDER = "devstack-image-builder"
+"""What builds images belongs to no stack."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _ports(ours: set[int], others: list[Any]) -> Iterator[str]:
 
 def _containers(engine: Any, stack: Devstack) -> Iterator[str]:
     for container in engine.containers.list(all=True):
-        if not _is_foreign(container, stack):
+        if not _is_foreign(container, stack) and container.name != BUILDER:
             yield container.name
 
 

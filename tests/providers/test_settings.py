@@ -29,7 +29,7 @@ def test_all_mistakes_of_a_file_are_reported_at_once(fresh: Devstack, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("nodes = ", "line 1"),
+        ("nodes = = 2\n", "line 1"),
         ("nodes = true\n", "nodes: True is not a number"),
         ("[ports]\nminio = '9000'\n", "minio = '9000'"),
     ],
