@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from devstack.flows.gangs import observe_gangs, waits_as_gang
 from devstack.flows.pods import TASK_LABELS, is_of_run
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
@@ -55,7 +56,9 @@ class TroubleWatch:
             Hopeless, Waiting with a reason, or None where nothing waits.
         """
         pending = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
-        seen = [self._look_at(pod) for pod in pending]
+        held = [pod for pod in pending if waits_as_gang(pod)]
+        seen = observe_gangs(self._kube, self._namespace, held)
+        seen += [self._look_at(pod) for pod in pending if pod not in held]
         refused = self._refused(run_id)
         for found in [refused, *seen]:
             if isinstance(found, Hopeless):

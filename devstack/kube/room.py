@@ -53,7 +53,7 @@ def measure_room(
     rooms = {node["metadata"]["name"]: _empty(node) for node in client.list_objects("v1", "Node")}
     running = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
     for pod in client.list_objects("v1", "Pod", fields=running):
-        room = rooms.get(pod["spec"]["nodeName"])
+        room = rooms.get(pod["spec"].get("nodeName", ""))
         if room is not None and counts(pod):
             room.pods.append(pod)
             room.take(pod)

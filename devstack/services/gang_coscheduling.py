@@ -31,7 +31,7 @@ def with_coscheduling(objects: Iterable[Object]) -> list[Object]:
 def _rename_groups(role: Object) -> None:
     for rule in role["rules"]:
         if "podgroups" in rule["resources"]:
-            rule["apiGroups"] = [_LABEL.split("/")[0]]
+            rule["apiGroups"] = [_LABEL.split("/", maxsplit=1)[0]]
 
 
 def _container(deployment: Object) -> Object:

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from xml.etree import ElementTree
+
+import pytest
+
+from devstack.errors import DevstackError
+from devstack.flows.pods import TaskPod
+from devstack.flows.result import FlowResult
+from devstack.flows.rivals import check_rivals, describe, draw_rivals, share_of_room
+from devstack.flows.timing import Timing
+from devstack.flows.trouble import TroubleWatch
+from devstack.kube.gangs import Gang
+from devstack.waits import Hopeless, Waiting
+from tests.fake_api import FakeApi
+from tests.fakes import FakeClock
+from tests.gang_objects import NAMESPACE, gang, gang_pods
+
+
+def pod(number: int, created: float, bound: float | None, ended: float | None) -> TaskPod:
+    return TaskPod(
+        name=f"js-worker-{number}",
+        step="hold",
+        attempt=0,
+        jobset="js",
+        phase="Succeeded",
+        reason="Completed",
+        cpu="200m",
+        deadline_seconds=60,
+        created=created,
+        bound=bound,
+        started=bound,
+        ended=ended,
+    )
+
+
+def result(run_id: str, pods: list[TaskPod]) -> FlowResult:
+    return FlowResult("gang", "GangFlow", run_id, 0, None, Timing(9, 9, 0), pods, ())
+
+
+def gang_of(created: float, bound: float, ended: float) -> list[TaskPod]:
+    return [pod(number, created, bound, ended) for number in range(3)]
+
+
+FIRST = result("1", gang_of(0, 1, 10))
+SECOND = result("2", gang_of(1, 11, 20))
+
+
+def wrong(*results: FlowResult) -> list[str]:
+    return [finding.what for finding in check_rivals(results) if not finding.ok]
+
+
+def test_one_whole_gang_after_the_other_is_as_it_should_be() -> None:
+    assert wrong(SECOND, FIRST) == []
+
+
+def test_a_gang_that_started_in_parts_is_seen() -> None:
+    parts = [pod(0, 1, 11, 20), pod(1, 1, 11, 20), pod(2, 1, 14, 20)]
+    assert wrong(FIRST, result("2", parts)) == ["so did those of the second"]
+
+
+def test_gangs_that_shared_the_room_are_seen() -> None:
+    early = result("2", gang_of(1, 5, 20))
+    assert wrong(FIRST, early) == ["but not before the first gave room back"]
+
+
+def test_gangs_that_never_met_prove_nothing() -> None:
+    late = result("2", gang_of(15, 16, 20))
+    assert wrong(FIRST, late) == ["both asked for the room at the same time"]
+
+
+def test_a_pod_without_a_node_is_seen() -> None:
+    without = replace(SECOND, pods=[pod(0, 1, None, None)])
+    assert wrong(FIRST, without) == ["every pod got a node, and ended"]
+
+
+def test_the_picture_has_a_bar_for_each_wait_and_each_run() -> None:
+    picture = ElementTree.fromstring(draw_rivals([FIRST, SECOND]))
+    bars = picture.findall("{http://www.w3.org/2000/svg}rect")
+    background = 1
+    assert len(bars) == background + 2 * 6
+
+
+@pytest.mark.parametrize("free", [["0.9"], ["2", "2"], ["7.5", "0.1", "3"], ["1", "1", "1"]])
+def test_one_flow_fits_and_two_do_not(free: list[str]) -> None:
+    room = [Decimal(each) for each in free]
+    cpu = share_of_room(room, 4)
+    slots = sum(int(each / cpu) for each in room)
+    assert 4 <= slots < 8
+
+
+def test_a_full_cluster_is_told_apart() -> None:
+    with pytest.raises(DevstackError) as refusal:
+        share_of_room([Decimal(0)], 4)
+    assert refusal.value.code == "NO_ROOM"
+
+
+def test_gangs_are_shown_side_by_side() -> None:
+    gangs = [Gang("metaflow", "js-1", 4, 4), Gang("metaflow", "js-2", 4, 0, "NoRoom", "room for 2")]
+    assert describe(gangs) == (
+        "js-1: 4 of 4 pods have a node | js-2: 0 of 4 pods have a node (room for 2)"
+    )
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+def look(api: FakeApi, count: int) -> object:
+    watch = TroubleWatch(api.client(), NAMESPACE, FakeClock())
+    return watch.look("17", gang_pods("js-1", count))
+
+
+def test_a_gang_larger_than_the_cluster_is_hopeless_at_once(api: FakeApi) -> None:
+    api.add(gang("js-1", 9, "TooLarge", "needs 9 pods x 1 cpu at once"))
+    seen = look(api, 9)
+    assert isinstance(seen, Hopeless)
+    assert seen.code == "GANG_TOO_LARGE"
+    assert "needs 9 pods" in seen.reason
+
+
+def test_a_gang_waits_with_the_reason_that_its_jobset_gives(api: FakeApi) -> None:
+    api.add(gang("js-1", 3, "NoRoom", "needs 3 pods x 1 cpu at once, room for 2"))
+    seen = look(api, 3)
+    assert isinstance(seen, Waiting)
+    assert seen.reason == "gang js-1 waits: it needs 3 pods x 1 cpu at once, room for 2"
+
+
+def test_a_gang_is_looked_at_once_however_many_pods_it_has(api: FakeApi) -> None:
+    api.add(gang("js-1", 8))
+    look(api, 8)
+    assert len([path for _, path in api.requests if path.endswith("/jobsets/js-1")]) == 1

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from devstack.kube.gang_support import GangSupport, find_gang_support
+from devstack.kube.gangs import list_gangs, size_of
+from devstack.kube.room import measure_room, obstacle, place
+from devstack.kube.transport import Answer
+from tests.fake_api import FakeApi
+from tests.gang_objects import gang, gang_pod, gang_pods, node
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+def test_a_gang_that_lacks_nodes_waits_and_says_why(api: FakeApi) -> None:
+    api.add(gang("js-1", 3, "NoRoom", "needs 3 pods x 1 cpu at once, room for 2"))
+    api.add(*gang_pods("js-1", 3))
+    (found,) = list_gangs(api.client())
+    assert (found.size, found.bound, found.waits) == (3, 0, True)
+    assert found.message == "needs 3 pods x 1 cpu at once, room for 2"
+
+
+def test_a_gang_whose_pods_all_have_nodes_runs(api: FakeApi) -> None:
+    api.add(gang("js-1", 2), *gang_pods("js-1", 2, node="one"))
+    (found,) = list_gangs(api.client())
+    assert not found.waits
+
+
+def test_a_gang_that_lost_a_pod_later_still_runs(api: FakeApi) -> None:
+    api.add(gang("js-1", 2, "Scheduled"), gang_pod("js-1", 0, node="one"))
+    (found,) = list_gangs(api.client())
+    assert not found.waits
+
+
+@pytest.mark.parametrize("ended", ["Completed", "Failed"])
+def test_what_has_ended_is_no_gang_any_more(api: FakeApi, ended: str) -> None:
+    api.add(gang("js-1", 2, conditions=[{"type": ended, "status": "True"}]))
+    assert list_gangs(api.client()) == []
+
+
+def test_all_pods_that_run_at_the_same_time_count() -> None:
+    jobset = gang("js-1", 3)
+    jobset["spec"]["replicatedJobs"][1]["template"]["spec"] |= {"parallelism": 4, "completions": 2}
+    assert size_of(jobset) == 1 + 2 * 2
+
+
+def test_room_is_what_running_pods_leave(api: FakeApi) -> None:
+    api.add(node("one", "4"), node("two", "2"), *gang_pods("js-1", 3, node="one"))
+    rooms = measure_room(api.client())
+    assert [(room.name, room.free["cpu"]) for room in rooms] == [("one", 1), ("two", 2)]
+
+
+def test_pods_can_be_left_out_of_the_count(api: FakeApi) -> None:
+    api.add(node("one", "4"), *gang_pods("js-1", 3, node="one"))
+    (room,) = measure_room(api.client(), lambda _pod: False)
+    assert room.free["cpu"] == 4
+
+
+def test_large_pods_are_placed_first(api: FakeApi) -> None:
+    api.add(node("one", "2"), node("two", "2"))
+    mixed = [*gang_pods("js-1", 2), gang_pod("js-1", 2, cpu="2")]
+    assert place(mixed, measure_room(api.client())) == 3
+
+
+def test_a_taint_keeps_off_those_who_do_not_tolerate_it(api: FakeApi) -> None:
+    taint = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
+    api.add(node("one", "2", taints=[taint]))
+    (room,) = measure_room(api.client())
+    pod = gang_pod("js-1", 0)
+    assert obstacle(pod, room) == "has the taint gpu=yes:NoSchedule"
+    pod["spec"]["tolerations"] = [{"key": "gpu", "operator": "Exists"}]
+    assert obstacle(pod, room) == ""
+
+
+def test_cordoned_and_unlabelled_nodes_are_named(api: FakeApi) -> None:
+    api.add(node("one", "2", unschedulable=True), node("two", "2"))
+    one, two = measure_room(api.client())
+    pod = gang_pod("js-1", 0)
+    pod["spec"]["nodeSelector"] = {"disk": "fast"}
+    assert obstacle(pod, one) == "is cordoned"
+    assert obstacle(pod, two) == "has no label disk=fast"
+
+
+class Discovery(FakeApi):
+    """An API server that serves some kinds by group and version."""
+
+    def __init__(self, **kinds: list[str]) -> None:
+        super().__init__()
+        self._kinds = {key.replace("__", "."): value for key, value in kinds.items()}
+
+    def request(self, method: str, path: str, **rest: object) -> Answer:  # type: ignore[override]
+        if path == "/version":
+            return Answer(200, b'{"gitVersion": "v1.36.0"}')
+        group = path.removeprefix("/apis/").rpartition("/")[0]
+        if group not in self._kinds:
+            return Answer(404, b"{}")
+        kinds = self._kinds[group]
+        served = [{"name": kind.lower(), "kind": kind, "namespaced": True} for kind in kinds]
+        return Answer(200, json.dumps({"resources": served}).encode())
+
+
+POLICY = ["MutatingAdmissionPolicy", "MutatingWebhookConfiguration"]
+
+
+@pytest.mark.parametrize(
+    ("served", "support", "why"),
+    [
+        (
+            {"admissionregistration__k8s__io": POLICY, "scheduling__k8s__io": ["PodGroup"]},
+            GangSupport.NATIVE,
+            "",
+        ),
+        (
+            {"admissionregistration__k8s__io": POLICY, "scheduling__x-k8s__io": ["PodGroup"]},
+            GangSupport.COSCHEDULING,
+            "",
+        ),
+        ({"admissionregistration__k8s__io": POLICY}, GangSupport.OFF, "serves no PodGroup"),
+        ({"scheduling__k8s__io": ["PodGroup"]}, GangSupport.OFF, "no MutatingAdmissionPolicy"),
+    ],
+)
+def test_what_the_cluster_offers_is_found_out(
+    served: dict[str, list[str]], support: GangSupport, why: str
+) -> None:
+    found, reason = find_gang_support(Discovery(**served).client())
+    assert found == support
+    assert why in reason
+    assert bool(reason) == (support == GangSupport.OFF)

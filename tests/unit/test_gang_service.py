@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from devstack.images.catalogue import IMAGES
+from devstack.kube import manifests
+from devstack.kube.client import Object
+from devstack.providers.scheduler_config import scheduler_mount, scheduler_patch, scheduler_text
+from devstack.services.base import Describes, ServiceContext
+from devstack.services.gang import GangService
+from devstack.services.gang_coscheduling import with_coscheduling
+from devstack.state import StackState
+from devstack.waits import Ready, Waiting
+from tests.fake_api import FakeApi, available
+from tests.gang_objects import gang, gang_pods
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    up = FakeApi()
+    up.add(available("gang-controller", "gang-system"))
+    return up
+
+
+def context(api: FakeApi, gangs: str = "native") -> ServiceContext:
+    return ServiceContext(StackState("mine", gangs=gangs), api.client())
+
+
+def of_kind(objects: list[Object], kind: str) -> list[Object]:
+    return [item for item in objects if item["kind"] == kind]
+
+
+def test_a_cluster_without_gangs_is_given_nothing_and_told_so(api: FakeApi) -> None:
+    ctx = context(api, "off")
+    service = GangService()
+    assert service.manifests(ctx) == []
+    assert service.observe(ctx) == Ready()
+    assert api.requests == []
+
+
+def test_the_image_is_the_catalogues(api: FakeApi) -> None:
+    (workload,) = of_kind(GangService().manifests(context(api)), "Deployment")
+    (container,) = workload["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == IMAGES["gang"].reference
+
+
+def test_every_policy_is_bound() -> None:
+    objects = manifests.load("gang")
+    policies = {item["metadata"]["name"] for item in of_kind(objects, "MutatingAdmissionPolicy")}
+    bound = of_kind(objects, "MutatingAdmissionPolicyBinding")
+    assert {item["spec"]["policyName"] for item in bound} == policies
+
+
+def test_the_controller_can_change_nothing_but_groups_conditions_and_events() -> None:
+    (role,) = of_kind(manifests.load("gang"), "ClusterRole")
+    looks = {"get", "list", "watch"}
+    changes = {
+        resource: set(rule["verbs"]) - looks
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        if set(rule["verbs"]) - looks
+    }
+    assert changes == {
+        "jobsets/status": {"patch"},
+        "podgroups": {"create"},
+        "events": {"create", "patch"},
+    }
+
+
+def test_a_policy_that_is_not_heeded_yet_is_waited_for(api: FakeApi) -> None:
+    ctx = context(api)
+    ctx.api.writes = 1
+    assert isinstance(GangService().observe(ctx), Waiting)
+    assert not of_kind(list(api.objects.values()), "JobSet")
+
+
+def test_a_stack_that_nothing_was_written_to_is_looked_at_only(api: FakeApi) -> None:
+    assert GangService().observe(context(api)) == Ready()
+    assert api.writes == []
+
+
+def test_status_counts_gangs_and_says_what_the_first_waits_for(api: FakeApi) -> None:
+    api.add(gang("js-1", 2, "Scheduled"), *gang_pods("js-1", 2, node="one"))
+    api.add(gang("js-2", 2, "NoRoom", "needs 2 pods x 1 cpu at once, room for 1"))
+    service = GangService()
+    assert isinstance(service, Describes)
+    assert service.describe(context(api)) == (
+        "1 running, 1 waiting; js-2 needs 2 pods x 1 cpu at once, room for 1"
+    )
+
+
+def test_the_plug_in_finds_its_pods_by_label_and_its_groups_in_its_own_api() -> None:
+    objects = with_coscheduling(manifests.load("gang"))
+    (role,) = of_kind(objects, "ClusterRole")
+    (groups,) = [rule for rule in role["rules"] if "podgroups" in rule["resources"]]
+    assert groups["apiGroups"] == ["scheduling.x-k8s.io"]
+    text = yaml.safe_dump(of_kind(objects, "MutatingAdmissionPolicy"))
+    assert "scheduling.x-k8s.io/pod-group" in text
+    assert "schedulingGroup" not in text
+    (workload,) = of_kind(objects, "Deployment")
+    assert workload["spec"]["template"]["spec"]["containers"][0]["args"] == ["--coscheduling"]
+
+
+def test_kinds_own_scheduler_settings_are_added_to_not_replaced(tmp_path: Path) -> None:
+    operations = yaml.safe_load(scheduler_patch()["patch"])
+    assert operations[0]["path"] == "/scheduler/extraArgs/-"
+    mounted = scheduler_mount(tmp_path / "scheduler.yaml")
+    assert mounted["readOnly"] is True
+    assert operations[0]["value"]["value"] == mounted["containerPath"]
+
+
+def test_the_scheduler_is_quick_and_packs_nodes() -> None:
+    config = yaml.safe_load(scheduler_text())
+    assert config["clientConnection"]["qps"] >= 500
+    (profile,) = config["profiles"]
+    (fit,) = profile["pluginConfig"]
+    assert fit["args"]["scoringStrategy"]["type"] == "MostAllocated"
