@@ -92,6 +92,7 @@ PROGRAMS = {
     for program in (
         *(Program(name, f"k8s.io/kubernetes/cmd/{name}") for name in _KUBERNETES),
         *(Program(name, f"github.com/containerd/containerd/v2/cmd/{name}") for name in _CONTAINERD),
+        Program("crictl", "sigs.k8s.io/cri-tools/cmd/crictl"),
         Program("etcd", "go.etcd.io/etcd/server/v3"),
         Program("coredns", "devstack/images/stack/coredns"),
         Program("pause", "devstack/images/stack/pause"),

@@ -58,6 +58,8 @@ BINARIES = {
     "kubelet": "usr/bin",
     "containerd": "usr/local/bin",
     "containerd-shim-runc-v2": "usr/local/bin",
+    # kind calls it to collect logs and to load images.
+    "crictl": "usr/local/bin",
     "ctr": "usr/local/bin",
     "runc-wrapper": "usr/local/bin",
 }
