@@ -26,33 +26,59 @@ def choose_display(output: Output) -> Progress:
     return LiveDisplay()
 
 
+class Running:
+    """The steps under way: a slow one, such as getting the images, has steps of its own."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[str, float]] = []
+
+    def begin(self, title: str) -> None:
+        """Remember when a step began."""
+        self._steps.append((title, time.monotonic()))
+
+    def end(self, title: str, state: str) -> str:
+        """Forget the innermost step; return the line that says how it ended."""
+        _, began = self._steps.pop() if self._steps else (title, time.monotonic())
+        indent = "  " * len(self._steps)
+        ending = "" if state == "done" else f"  {state}"
+        seconds = time.monotonic() - began
+        width = 46 - len(indent)
+        return f"  {indent}{MARKS[state]} {title:<{width}} {seconds:6.1f} s{ending}"
+
+    @property
+    def innermost(self) -> tuple[str, float] | None:
+        """The title of the step at work, and when it began in seconds; None where none is."""
+        return self._steps[-1] if self._steps else None
+
+
 class PlainDisplay:
     """One line when a step begins to be slow, one when it ends; for logs and CI.
 
     Args:
-        quiet: seconds between two notes of the same step.
+        quiet: seconds between two notes.
     """
 
     def __init__(self, quiet: float) -> None:
         self._quiet = quiet
-        self._began = self._spoke = time.monotonic()
-        self._title = ""
+        self._spoke = time.monotonic()
+        self._running = Running()
 
     def start(self, title: str) -> None:
         """Remember when the step began."""
-        self._title = title
-        self._began = self._spoke = time.monotonic()
+        self._running.begin(title)
+        self._spoke = time.monotonic()
 
     def note(self, text: str) -> None:
         """Print what goes on, unless something was printed a moment ago."""
         now = time.monotonic()
-        if now - self._spoke >= self._quiet:
+        step = self._running.innermost
+        if step and now - self._spoke >= self._quiet:
             self._spoke = now
-            _say(f"    {self._title}: {text} ({now - self._began:.0f} s)")
+            _say(f"    {step[0]}: {text} ({now - step[1]:.0f} s)")
 
     def done(self, title: str, state: str = "done") -> None:
         """Print the step with its state and time."""
-        _say(_line(title, state, time.monotonic() - self._began))
+        _say(self._running.end(title, state))
 
     def warn(self, text: str) -> None:
         """Print a warning."""
@@ -66,13 +92,12 @@ class LiveDisplay:
         from rich.console import Console
 
         self._console = Console(stderr=True, highlight=False)
-        self._status: Any = None
-        self._title = ""
-        self._began = time.monotonic()
+        self._spinner: Any = None
+        self._running = Running()
 
     def start(self, title: str) -> None:
         """Show the spinner."""
-        self._title, self._began = title, time.monotonic()
+        self._running.begin(title)
         self._show("")
 
     def note(self, text: str) -> None:
@@ -80,11 +105,11 @@ class LiveDisplay:
         self._show(text)
 
     def done(self, title: str, state: str = "done") -> None:
-        """Leave one line in place of the spinner."""
+        """Leave one line in place of the spinner, and go back to the step around it."""
         self._stop()
         colour = {"failed": "red", "done": "green"}.get(state, "dim")
-        seconds = time.monotonic() - self._began
-        self._console.print(f"[{colour}]{_escape(_line(title, state, seconds))}[/]")
+        self._console.print(f"[{colour}]{_escape(self._running.end(title, state))}[/]")
+        self._show("")
 
     def warn(self, text: str) -> None:
         """Print a warning above the spinner."""
@@ -93,19 +118,17 @@ class LiveDisplay:
     def _show(self, note: str) -> None:
         from devstack.cli.spinner import Spinner
 
-        if self._status is None:
-            self._status = Spinner(self._console)
-        self._status.update(self._title, note, self._began)
+        step = self._running.innermost
+        if step is None:
+            return
+        if self._spinner is None:
+            self._spinner = Spinner(self._console)
+        self._spinner.update(step[0], note, step[1])
 
     def _stop(self) -> None:
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
-
-
-def _line(title: str, state: str, seconds: float) -> str:
-    ending = "" if state == "done" else f"  {state}"
-    return f"  {MARKS[state]} {title:<46} {seconds:6.1f} s{ending}"
+        if self._spinner is not None:
+            self._spinner.stop()
+            self._spinner = None
 
 
 def _say(text: str) -> None:

@@ -95,3 +95,24 @@ def test_a_live_display_leaves_one_line_a_step(monkeypatch: pytest.MonkeyPatch) 
     assert any("! the disk is [nearly] full" in line for line in lines)
     assert "✗ Bring up the kind cluster" in lines[-1]
     assert "failed" in lines[-1]
+
+
+def test_a_step_within_a_step_is_indented_and_keeps_its_own_time(
+    clock: FakeClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = PlainDisplay(quiet=0)
+    shown.start("Get the images")
+    clock.sleep(1)
+    shown.start("Compile MinIO")
+    clock.sleep(2)
+    shown.done("Compile MinIO")
+    clock.sleep(1)
+    shown.note("putting it together")
+    shown.done("Get the images")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split() for line in lines] == [
+        ["✓", "Compile", "MinIO", "2.0", "s"],
+        ["Get", "the", "images:", "putting", "it", "together", "(4", "s)"],
+        ["✓", "Get", "the", "images", "4.0", "s"],
+    ]
+    assert lines[0].startswith("    ✓")
