@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.process import Runner
 from devstack.providers.base import Problem
+from devstack.providers.freezer import thaw
 
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 """kind puts this label on every node container."""
 ROLE_LABEL = "io.x-k8s.kind.role"
+
+REMOVAL_SECONDS = 4.0
+"""A node that takes longer to be removed may be held by a frozen process."""
 
 INSTALL = (
     "install Docker and start it; on a Debian-family machine as root, "
@@ -70,7 +74,12 @@ class Engine:
     def remove(self, nodes: Iterable[Any]) -> None:
         """Remove containers, running or not, and their anonymous volumes."""
         with answering(), ThreadPoolExecutor(max_workers=8) as pool:
-            list(pool.map(_remove, nodes))
+            removals = {pool.submit(_remove, node): node for node in nodes}
+            _, late = wait(removals, timeout=REMOVAL_SECONDS)
+            for removal in late:
+                thaw(self._connect(), removals[removal])
+            for removal in removals:
+                removal.result()
 
     def remove_network(self, name: str) -> None:
         """Remove the networks of this name, if there are any."""

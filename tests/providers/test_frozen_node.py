@@ -1,0 +1,52 @@
+"""A node that was killed while something in it was frozen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import docker
+import pytest
+
+from devstack.images import ImageStore
+from devstack.process import SubprocessRunner
+from devstack.progress import Silent
+from devstack.providers.engine import CLUSTER_LABEL, Engine
+from devstack.providers.freezer import FREEZER
+
+CLUSTER = "devstack-frozen"
+
+# On cgroup v2 there is no such folder, and nothing to fear: the frozen die there.
+FREEZE = """
+[ -d /freezer/docker ] || exit 0
+mkdir /freezer/docker/$0/stuck
+echo $1 >/freezer/docker/$0/stuck/cgroup.procs
+echo FROZEN >/freezer/docker/$0/stuck/freezer.state
+"""
+
+
+@pytest.fixture
+def frozen() -> Any:
+    client = docker.from_env()
+    image = ImageStore(SubprocessRunner(), Silent()).ensure(["task"])["task"]
+    container = client.containers.run(
+        image, ["sleep", "600"], detach=True, labels={CLUSTER_LABEL: CLUSTER}
+    )
+    container.reload()
+    words = ["sh", "-c", FREEZE, container.id, str(container.attrs["State"]["Pid"])]
+    client.containers.run(
+        image,
+        entrypoint=words,
+        user="root",
+        pid_mode="host",
+        remove=True,
+        volumes={FREEZER: {"bind": "/freezer", "mode": "rw"}},
+    )
+    return container
+
+
+def test_a_node_that_holds_a_frozen_process_is_removed_all_the_same(frozen: Any) -> None:
+    engine = Engine(SubprocessRunner())
+    assert [node.id for node in engine.nodes(CLUSTER)] == [frozen.id], json.dumps(frozen.attrs)
+    engine.remove(engine.nodes(CLUSTER))
+    assert engine.nodes(CLUSTER) == []
