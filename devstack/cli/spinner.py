@@ -10,6 +10,9 @@ from rich.spinner import Spinner as Dots
 from rich.table import Table
 from rich.text import Text
 
+TITLE_WIDTH = 58
+"""Spinner, title and seconds; a long note gives way, not they."""
+
 
 class Spinner:
     """A line that redraws itself until stopped.
@@ -38,7 +41,7 @@ class Spinner:
     def _draw(self) -> Table:
         line = Table.grid(padding=(0, 1))
         line.add_column(width=1)
-        line.add_column(no_wrap=True)
+        line.add_column(no_wrap=True, min_width=TITLE_WIDTH)
         line.add_column(no_wrap=True, overflow="ellipsis")
         seconds = time.monotonic() - self._began
         note = Text(self._note, style="dim", overflow="ellipsis", no_wrap=True)

@@ -19,7 +19,12 @@ SERVICES: tuple[Service, ...] = (
     GangService(),
     Samples(),
 )
-"""All services, each after those that it needs; MinIO early, as its volume takes longest."""
+"""All services, each after those that it needs.
+
+Those of one layer are applied in this order, and only then waited for: RBAC
+first, for its namespace (its token takes the cluster seconds to make, in which
+others start), then MinIO, whose volume takes longest.
+"""
 
 
 def layers(services: Sequence[Service]) -> list[list[Service]]:

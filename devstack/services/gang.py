@@ -19,7 +19,7 @@ class GangService:
     """The gang controller, and the policies by which JobSets become gangs."""
 
     name = "gang"
-    needs: tuple[str, ...] = ("jobset",)
+    needs: tuple[str, ...] = ()
     images: tuple[str, ...] = ("gang",)
     host_ports: tuple[HostPort, ...] = ()
 

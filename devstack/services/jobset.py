@@ -22,7 +22,7 @@ class JobSetService:
     """The controller, its API and its webhooks."""
 
     name = "jobset"
-    needs: tuple[str, ...] = ("rbac",)
+    needs: tuple[str, ...] = ()
     images: tuple[str, ...] = ("jobset",)
     host_ports: tuple[HostPort, ...] = ()
 

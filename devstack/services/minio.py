@@ -43,7 +43,7 @@ class MinioService:
     """The object store, its bucket, and a user that may use that bucket alone."""
 
     name = "minio"
-    needs: tuple[str, ...] = ("rbac",)
+    needs: tuple[str, ...] = ()
     images: tuple[str, ...] = ("minio",)
     host_ports: tuple[HostPort, ...] = (
         HostPort("minio", 9000, 30900, f"{NAMESPACE}/minio:9000", "MinIO (S3)"),

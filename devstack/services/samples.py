@@ -19,7 +19,7 @@ class Samples:
     """The Secret ``devstack-sample`` and the volume claim of the same name."""
 
     name = "samples"
-    needs: tuple[str, ...] = ("rbac",)
+    needs: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
 
