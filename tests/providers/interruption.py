@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.commandline import Devstack
+from tests.providers.eventually import eventually
 
-START = ""
-"""Stands for the very start of the command, before its first line."""
+START = "the lock is taken"
+"""Stands for the start of the command's first step, before any line of progress."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +31,32 @@ def interrupt(stack: Devstack, *argv: str, when: str, sign: signal.Signals) -> I
     A step's line is printed at its end, so the line of one step is the start of the next.
     """
     process = stack.start(*argv)
-    assert process.stderr is not None
     printed = []
-    if when:
-        for line in process.stderr:
-            printed.append(line)
-            if when in line:
-                break
-        else:
-            raise AssertionError(f"no line contains {when!r}:\n{''.join(printed)}")
+    if when == START:
+        eventually("the lock to be taken", lambda: holder(stack) == process.pid)
+    else:
+        printed = _read_up_to(process, when)
     # Only devstack itself: a terminal's Ctrl-C does not reach what it keeps in other sessions.
     os.kill(process.pid, sign)
     _, rest = process.communicate(timeout=120)
     return Interrupted(process.returncode, "".join(printed) + rest)
+
+
+def holder(stack: Devstack) -> int | None:
+    """Return the process that has written itself down as the holder of the stack's lock."""
+    lock = stack.directory.parent / f".{stack.name}.lock"
+    text = lock.read_text() if lock.exists() else ""
+    return int(text) if text else None
+
+
+def _read_up_to(process: subprocess.Popen[str], when: str) -> list[str]:
+    assert process.stderr is not None
+    printed = []
+    for line in process.stderr:
+        printed.append(line)
+        if when in line:
+            return printed
+    raise AssertionError(f"no line contains {when!r}:\n{''.join(printed)}")
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from devstack.errors import ExitStatus
@@ -21,7 +20,7 @@ from tests.commandline import Devstack
 from tests.providers import footprint
 from tests.providers.datastore import read, serves, write
 from tests.providers.eventually import eventually
-from tests.providers.interruption import START, Interrupted, interrupt
+from tests.providers.interruption import START, Interrupted, holder, interrupt
 from tests.providers.refusal import findings, refused
 
 CTRL_C, KILL = signal.SIGINT, signal.SIGKILL
@@ -134,7 +133,7 @@ def test_two_at_once_the_second_is_told_who_the_first_is(stack: Devstack) -> Non
     before = state(stack)
     _interrupt_in_delete(stack, KILL)
     first = stack.start("up")
-    eventually("the first to take the lock", lambda: _holder(stack) == first.pid)
+    eventually("the first to take the lock", lambda: holder(stack) == first.pid)
     for command in ("up", "down"):
         refusal = refused(stack, command, code="LOCKED", status=ExitStatus.FAILED)
         assert f"process {first.pid}" in refusal.cause
@@ -169,9 +168,3 @@ def _interrupt_in_delete(stack: Devstack, sign: signal.Signals) -> Interrupted:
 
 def _ended(process: subprocess.Popen[str]) -> bool:
     return process.poll() is not None
-
-
-def _holder(stack: Devstack) -> int | None:
-    lock = stack.directory.parent / f".{stack.name}.lock"
-    text = lock.read_text() if lock.exists() else ""
-    return int(text) if text and psutil.pid_exists(int(text)) else None
