@@ -104,6 +104,7 @@ PROGRAMS = {
             "github.com/rancher/local-path-provisioner",
             batch="the storage provisioner",
         ),
+        Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", module="kwok", batch="kwok"),
         Program("gang", "devstack/images/gang", module="gang", batch="the gang controller"),
         Program("minio", "github.com/minio/minio", module="minio", batch="MinIO"),
         Program("curl", "devstack/images/curl", module="curl", batch="the health check"),

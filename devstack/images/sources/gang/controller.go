@@ -3,20 +3,20 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	schedulingv1alpha2 "k8s.io/api/scheduling/v1alpha2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
-	schedulinglisters "k8s.io/client-go/listers/scheduling/v1alpha2"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
@@ -37,41 +37,53 @@ const (
 // is decided from the API's state alone and may be done twice, so that several
 // replicas need no leader, and a missed event costs nothing but time.
 type controller struct {
-	core    kubernetes.Interface
-	jobSets jobsetclient.Interface
-
+	jobSets       jobsetclient.Interface
 	factory       informers.SharedInformerFactory
 	jobSetFactory jobsetinformers.SharedInformerFactory
+	pluginFactory dynamicinformer.DynamicSharedInformerFactory
 	jobSetLister  jobsetlisters.JobSetLister
-	groupLister   schedulinglisters.PodGroupLister
+	groups        groups
 	nodeLister    corelisters.NodeLister
 	pods          cache.SharedIndexInformer
 
 	queue    workqueue.TypedRateLimitingInterface[cache.ObjectName]
 	waiting  sync.Map
 	recorder record.EventRecorder
+	followed []cache.InformerSynced
 	synced   atomic.Bool
 }
 
-func newController(core kubernetes.Interface, jobSets jobsetclient.Interface) (*controller, error) {
-	c := &controller{core: core, jobSets: jobSets}
-	c.factory = informers.NewSharedInformerFactoryWithOptions(core, 0, informers.WithTransform(slim))
+// clients are the ways to the API; plugin is nil where groups are Kubernetes' own.
+type clients struct {
+	core    kubernetes.Interface
+	jobSets jobsetclient.Interface
+	plugin  dynamic.Interface
+}
+
+func newController(apis clients) (*controller, error) {
+	c := &controller{jobSets: apis.jobSets, recorder: newRecorder(apis.core)}
+	c.factory = informers.NewSharedInformerFactoryWithOptions(
+		apis.core, 0, informers.WithTransform(slim))
 	c.jobSetFactory = jobsetinformers.NewSharedInformerFactoryWithOptions(
-		jobSets, 0, jobsetinformers.WithTransform(slim))
+		apis.jobSets, 0, jobsetinformers.WithTransform(slim))
+	if apis.plugin == nil {
+		c.groups = newNativeGroups(apis.core, c.factory)
+	} else {
+		c.pluginFactory = dynamicinformer.NewDynamicSharedInformerFactory(apis.plugin, 0)
+		c.groups = newPluginGroups(apis.plugin, c.pluginFactory)
+	}
 	c.queue = workqueue.NewTypedRateLimitingQueue(
 		workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName]())
 	sets := c.jobSetFactory.Jobset().V1alpha2().JobSets()
-	groups := c.factory.Scheduling().V1alpha2().PodGroups()
 	nodes := c.factory.Core().V1().Nodes()
 	c.pods = c.factory.Core().V1().Pods().Informer()
-	c.jobSetLister, c.groupLister, c.nodeLister = sets.Lister(), groups.Lister(), nodes.Lister()
-	c.recorder = newRecorder(core)
+	c.jobSetLister, c.nodeLister = sets.Lister(), nodes.Lister()
 	return c, errors.Join(
-		c.pods.AddIndexers(cache.Indexers{groupIndex: groupsOfPod}),
-		follow(sets.Informer(), c.onJobSet),
-		follow(groups.Informer(), c.onGroup),
-		follow(nodes.Informer(), c.onNode),
-		follow(c.pods, c.onPod),
+		c.pods.AddIndexers(cache.Indexers{groupIndex: c.keysOfPod}),
+		c.follow(sets.Informer(), c.onJobSet),
+		c.follow(c.groups.informer(), c.onGroup),
+		c.follow(nodes.Informer(), c.onNode),
+		c.follow(c.pods, c.onPod),
 	)
 }
 
@@ -80,15 +92,11 @@ func (c *controller) run(ctx context.Context) error {
 	defer c.queue.ShutDown()
 	c.factory.Start(ctx.Done())
 	c.jobSetFactory.Start(ctx.Done())
-	for kind, ok := range c.factory.WaitForCacheSync(ctx.Done()) {
-		if !ok {
-			return fmt.Errorf("cannot list %v", kind)
-		}
+	if c.pluginFactory != nil {
+		c.pluginFactory.Start(ctx.Done())
 	}
-	for kind, ok := range c.jobSetFactory.WaitForCacheSync(ctx.Done()) {
-		if !ok {
-			return fmt.Errorf("cannot list %v", kind)
-		}
+	if !cache.WaitForCacheSync(ctx.Done(), c.followed...) {
+		return errors.New("ended before the first lists were through")
 	}
 	c.synced.Store(true)
 	klog.InfoS("the gang controller is ready")
@@ -163,14 +171,12 @@ func (c *controller) onJobSet(_, current any) {
 }
 
 func (c *controller) onGroup(_, current any) {
-	group, ok := current.(*schedulingv1alpha2.PodGroup)
-	if !ok {
+	object, err := meta.Accessor(current)
+	if err != nil {
 		return
 	}
-	for _, owner := range group.OwnerReferences {
-		if owner.Kind == jobSetKind.Kind {
-			c.queue.Add(cache.ObjectName{Namespace: group.Namespace, Name: owner.Name})
-		}
+	if name, found := object.GetLabels()[jobset.JobSetNameKey]; found {
+		c.queue.Add(cache.ObjectName{Namespace: object.GetNamespace(), Name: name})
 	}
 }
 
@@ -179,7 +185,7 @@ func (c *controller) onPod(old, current any) {
 	if !ok {
 		return
 	}
-	if name, found := pod.Labels[jobset.JobSetNameKey]; found && pod.Spec.SchedulingGroup != nil {
+	if name, found := pod.Labels[jobset.JobSetNameKey]; found && c.groups.nameFor(pod) != "" {
 		c.queue.Add(cache.ObjectName{Namespace: pod.Namespace, Name: name})
 	}
 	before, changed := old.(*corev1.Pod)
@@ -207,9 +213,9 @@ func (c *controller) lookAgain() {
 }
 
 // follow calls seen with the old and the new state of whatever changes; the old
-// one is nil for what is new, and both are the last state of what is gone.
-func follow(informer cache.SharedIndexInformer, seen func(old, current any)) error {
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+// one is nil for what is new or gone.
+func (c *controller) follow(informer cache.SharedIndexInformer, seen func(old, current any)) error {
+	handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(added any) { seen(nil, added) },
 		UpdateFunc: seen,
 		DeleteFunc: func(deleted any) {
@@ -219,5 +225,8 @@ func follow(informer cache.SharedIndexInformer, seen func(old, current any)) err
 			seen(nil, deleted)
 		},
 	})
+	if err == nil {
+		c.followed = append(c.followed, handler.HasSynced)
+	}
 	return err
 }

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1alpha2 "k8s.io/api/scheduling/v1alpha2"
@@ -15,24 +15,39 @@ import (
 
 var jobSetKind = jobset.SchemeGroupVersion.WithKind("JobSet")
 
-// newGroup returns the PodGroup that the scheduler needs for this start of the
-// JobSet; it goes when the JobSet goes.
-func newGroup(set *jobset.JobSet) *schedulingv1alpha2.PodGroup {
-	return &schedulingv1alpha2.PodGroup{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:      gangOf(set),
-			Namespace: set.Namespace,
-			Labels: map[string]string{
-				"app.kubernetes.io/managed-by": fieldManager,
-				jobset.JobSetNameKey:           set.Name,
-			},
-			OwnerReferences: []metav1.OwnerReference{ownedBy(set)},
+// group is a gang as the scheduler is told of it.
+type group struct {
+	namespace, name, jobSet string
+	size                    int
+	created                 time.Time
+	// verdict is True once the scheduler has let the gang in, False while it
+	// found no room, and Unknown where it has not said.
+	verdict metav1.ConditionStatus
+}
+
+// groups is the API in which the scheduler reads of gangs.
+type groups interface {
+	// informer follows the groups.
+	informer() cache.SharedIndexInformer
+	// find returns a group, or nil.
+	find(namespace, name string) *group
+	// create makes the group of this start of the JobSet.
+	create(ctx context.Context, set *jobset.JobSet) (*group, error)
+	// nameFor returns the name of the pod's group, or nothing.
+	nameFor(pod *corev1.Pod) string
+	// saysNo tells whether the scheduler reports that there is no room.
+	saysNo() bool
+}
+
+func groupMeta(set *jobset.JobSet) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name:      gangOf(set),
+		Namespace: set.Namespace,
+		Labels: map[string]string{
+			"app.kubernetes.io/managed-by": fieldManager,
+			jobset.JobSetNameKey:           set.Name,
 		},
-		Spec: schedulingv1alpha2.PodGroupSpec{
-			SchedulingPolicy: schedulingv1alpha2.PodGroupSchedulingPolicy{
-				Gang: &schedulingv1alpha2.GangSchedulingPolicy{MinCount: gangSize(set)},
-			},
-		},
+		OwnerReferences: []metav1.OwnerReference{ownedBy(set)},
 	}
 }
 
@@ -44,41 +59,33 @@ func ownedBy(set *jobset.JobSet) metav1.OwnerReference {
 	return reference
 }
 
-// ensureGroup returns the JobSet's PodGroup, made now if there is none. It
-// returns nil where the cache has yet to show what another replica made.
-func (c *controller) ensureGroup(
-	ctx context.Context, set *jobset.JobSet,
-) (*schedulingv1alpha2.PodGroup, error) {
-	wanted := newGroup(set)
-	found, err := c.groupLister.PodGroups(set.Namespace).Get(wanted.Name)
-	if err == nil || !apierrors.IsNotFound(err) {
-		return found, err
+// ensureGroup returns the JobSet's group, made now if there is none. It returns
+// nil where the cache has yet to show what another replica made.
+func (c *controller) ensureGroup(ctx context.Context, set *jobset.JobSet) (*group, error) {
+	if found := c.groups.find(set.Namespace, gangOf(set)); found != nil {
+		return found, nil
 	}
-	groups := c.core.SchedulingV1alpha2().PodGroups(set.Namespace)
-	made, err := groups.Create(ctx, wanted, metav1.CreateOptions{FieldManager: fieldManager})
+	made, err := c.groups.create(ctx, set)
 	if apierrors.IsAlreadyExists(err) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("create PodGroup %s: %w", wanted.Name, err)
-	}
-	return made, nil
+	return made, err
 }
 
 func groupKey(namespace, name string) string {
 	return namespace + "/" + name
 }
 
-func groupsOfPod(object any) ([]string, error) {
+func (c *controller) keysOfPod(object any) ([]string, error) {
 	pod, ok := object.(*corev1.Pod)
-	if !ok || pod.Spec.SchedulingGroup == nil || pod.Spec.SchedulingGroup.PodGroupName == nil {
+	if !ok || c.groups.nameFor(pod) == "" {
 		return nil, nil
 	}
-	return []string{groupKey(pod.Namespace, *pod.Spec.SchedulingGroup.PodGroupName)}, nil
+	return []string{groupKey(pod.Namespace, c.groups.nameFor(pod))}, nil
 }
 
-func (c *controller) podsOf(group *schedulingv1alpha2.PodGroup) ([]*corev1.Pod, error) {
-	found, err := c.pods.GetIndexer().ByIndex(groupIndex, groupKey(group.Namespace, group.Name))
+func (c *controller) podsOf(gang *group) ([]*corev1.Pod, error) {
+	found, err := c.pods.GetIndexer().ByIndex(groupIndex, groupKey(gang.namespace, gang.name))
 	return asPods(found), err
 }
 

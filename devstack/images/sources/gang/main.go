@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -29,21 +30,27 @@ const (
 func main() {
 	kubeconfig := flag.String("kubeconfig", "", "kubeconfig to use outside a cluster")
 	health := flag.String("health-address", ":8080", "address of /healthz and /readyz")
+	plugin := flag.Bool("coscheduling", false,
+		"make the PodGroups of the coscheduling plug-in instead of Kubernetes' own")
 	flag.Parse()
-	if err := run(*kubeconfig, *health); err != nil {
+	if err := run(*kubeconfig, *health, *plugin); err != nil {
 		klog.ErrorS(err, "the gang controller ends")
 		os.Exit(1)
 	}
 }
 
-func run(kubeconfig, address string) error {
+func run(kubeconfig, address string, plugin bool) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	config, err := configuration(kubeconfig)
 	if err != nil {
 		return fmt.Errorf("read the configuration: %w", err)
 	}
-	controller, err := connect(config)
+	apis, err := connect(config, plugin)
+	if err != nil {
+		return err
+	}
+	controller, err := newController(apis)
 	if err != nil {
 		return err
 	}
@@ -67,16 +74,17 @@ func configuration(kubeconfig string) (*rest.Config, error) {
 	return clientcmd.BuildConfigFromFlags("", kubeconfig)
 }
 
-func connect(config *rest.Config) (*controller, error) {
+func connect(config *rest.Config, plugin bool) (apis clients, err error) {
 	config.QPS, config.Burst = requestsPerSecond, requestsAtOnce
 	config.UserAgent = fieldManager
-	core, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, err
+	if apis.core, err = kubernetes.NewForConfig(config); err != nil {
+		return apis, err
 	}
-	jobSets, err := jobsetclient.NewForConfig(config)
-	if err != nil {
-		return nil, err
+	if apis.jobSets, err = jobsetclient.NewForConfig(config); err != nil {
+		return apis, err
 	}
-	return newController(core, jobSets)
+	if plugin {
+		apis.plugin, err = dynamic.NewForConfig(config)
+	}
+	return apis, err
 }

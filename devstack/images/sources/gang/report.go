@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	schedulingv1alpha2 "k8s.io/api/scheduling/v1alpha2"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -48,26 +47,25 @@ func newRecorder(core kubernetes.Interface) record.EventRecorder {
 
 // reportGang says on the JobSet that its gang is placed, or why it waits.
 func (c *controller) reportGang(
-	ctx context.Context, set *jobset.JobSet, group *schedulingv1alpha2.PodGroup,
+	ctx context.Context, set *jobset.JobSet, gang *group,
 ) error {
 	key := cache.MetaObjectToName(set)
-	pods, err := c.podsOf(group)
+	pods, err := c.podsOf(gang)
 	if err != nil {
 		return err
 	}
-	size := int(group.Spec.SchedulingPolicy.Gang.MinCount)
-	if bound := countBound(pods); bound >= size {
+	if countBound(pods) >= gang.size {
 		c.waiting.Delete(key)
 		return c.say(ctx, set, metav1.ConditionTrue, reasonScheduled,
-			fmt.Sprintf("all %d pods have a node", size))
+			fmt.Sprintf("all %d pods have a node", gang.size))
 	}
-	if meta.IsStatusConditionTrue(group.Status.Conditions, schedulingv1alpha2.PodGroupScheduled) {
+	if gang.verdict == metav1.ConditionTrue {
 		// Admitted: its pods are being bound, or one of them was lost later.
 		c.waiting.Delete(key)
 		return nil
 	}
 	c.waiting.Store(key, nil)
-	reason, message, err := c.whyWaiting(group, pods, size)
+	reason, message, err := c.whyWaiting(gang, pods)
 	if err != nil || reason == "" {
 		return err
 	}
@@ -76,23 +74,24 @@ func (c *controller) reportGang(
 
 // whyWaiting returns no reason where it is too early to say.
 func (c *controller) whyWaiting(
-	group *schedulingv1alpha2.PodGroup, pods []*corev1.Pod, size int,
+	gang *group, pods []*corev1.Pod,
 ) (reason, message string, err error) {
-	if meta.IsStatusConditionFalse(group.Status.Conditions, schedulingv1alpha2.PodGroupScheduled) {
+	if gang.verdict == metav1.ConditionFalse {
 		return c.whyNoRoom(pods)
 	}
-	if early := patience - time.Since(group.CreationTimestamp.Time); early > 0 {
-		c.queue.AddAfter(cache.ObjectName{
-			Namespace: group.Namespace, Name: group.Labels[jobset.JobSetNameKey],
-		}, early)
+	if early := patience - time.Since(gang.created); early > 0 {
+		c.queue.AddAfter(cache.ObjectName{Namespace: gang.namespace, Name: gang.jobSet}, early)
 		return "", "", nil
 	}
-	if len(pods) < size {
+	if len(pods) < gang.size {
 		return reasonPods, fmt.Sprintf("%d of %d pods exist; none starts before all do",
-			len(pods), size), nil
+			len(pods), gang.size), nil
+	}
+	if !c.groups.saysNo() {
+		return c.whyNoRoom(pods)
 	}
 	return reasonScheduler, fmt.Sprintf("all %d pods exist, but the scheduler has not said"+
-		" whether there is room; does it run with gang scheduling on?", size), nil
+		" whether there is room; does it run with gang scheduling on?", gang.size), nil
 }
 
 func (c *controller) whyNoRoom(pods []*corev1.Pod) (reason, message string, err error) {
