@@ -36,6 +36,9 @@ TAIL_LINES = 25
 _AWAY = (ApiError, UnreachableError)
 """The cluster refuses, or does not answer."""
 
+_CHATTER = "[save_logs]"
+"""How Metaflow begins what it says of itself at the end of each pod's log."""
+
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ ")
 
 
@@ -215,8 +218,8 @@ class _Run:
             text = self._env.kube.logs(task.name, self._env.namespace, tail=TAIL_LINES)
         except _AWAY as away:
             text = away.cause
-        lines = tuple(line.rstrip() for line in text.splitlines() if line.strip())
-        return PodLog(task.name, task.step, lines)
+        kept = (line.rstrip() for line in text.splitlines() if not line.startswith(_CHATTER))
+        return PodLog(task.name, task.step, tuple(line for line in kept if line))
 
 
 def _doing(pods: Sequence[Object], reason: str) -> str:
