@@ -91,6 +91,11 @@ class StackDir:
         return self.path / "kubeconfig"
 
     @property
+    def kubectl_cache(self) -> Path:
+        """What kubectl keeps of the API; it would go below the user's own ~/.kube."""
+        return self.path / "kubectl-cache"
+
+    @property
     def metaflow_home(self) -> Path:
         """METAFLOW_HOME of the stack."""
         return self.path / "metaflow"

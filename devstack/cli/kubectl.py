@@ -33,7 +33,8 @@ def command(
     require_up(stack)
     kubectl = tools.find_kubectl(stack.runner, stack.progress)
     kubeconfig = stack.dir.admin_kubeconfig if admin else stack.dir.kubeconfig
-    words = [str(kubectl), "--kubeconfig", str(kubeconfig), *argv]
+    words = [str(kubectl), f"--kubeconfig={kubeconfig}", f"--cache-dir={stack.dir.kubectl_cache}"]
+    words += argv
     if not output.as_json:
         hand_over(words)
     done = stack.runner.run(words, check=False)

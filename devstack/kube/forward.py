@@ -49,6 +49,7 @@ class Forward:
         return [
             kubectl,
             f"--kubeconfig={kubeconfig}",
+            f"--cache-dir={kubeconfig.parent / 'kubectl-cache'}",
             f"--namespace={namespace}",
             "port-forward",
             f"--address={LOOPBACK}",

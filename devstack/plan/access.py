@@ -91,6 +91,7 @@ def build_environment(stack: Stack) -> dict[str, str]:
         "AWS_CONFIG_FILE": str(home / "aws" / "config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(home / "aws" / "credentials"),
         "KUBECONFIG": str(stack.dir.kubeconfig),
+        "KUBECACHEDIR": str(stack.dir.kubectl_cache),
         "DEVSTACK_NAME": stack.spec.name,
     }
 

@@ -88,6 +88,7 @@ def read_logs(stack: Stack, target: LogTarget, tail: int, previous: bool) -> Pod
 def log_arguments(stack: Stack, target: LogTarget, tail: int, previous: bool) -> list[str]:
     """Return the kubectl command that prints the last ``tail`` lines of a pod's logs."""
     kubectl = tools.find_kubectl(stack.runner, stack.progress)
-    words = [str(kubectl), "--kubeconfig", str(stack.dir.admin_kubeconfig), "logs", target.pod]
+    words = [str(kubectl), f"--kubeconfig={stack.dir.admin_kubeconfig}"]
+    words += [f"--cache-dir={stack.dir.kubectl_cache}", "logs", target.pod]
     words += ["--namespace", target.namespace, "--all-containers", f"--tail={tail}"]
     return [*words, "--previous"] if previous else words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from devstack.errors import DevstackError, ExitStatus
@@ -73,7 +74,9 @@ class ContextProvider:
         """Let `kubectl cluster-info dump` write what the API knows."""
         kubectl = tools.find_kubectl(self._runner, self._progress, spec.offline)
         words = [str(kubectl), "--context", spec.context, "cluster-info", "dump"]
-        self._runner.run([*words, f"--output-directory={into}"], timeout=spec.timeout)
+        with tempfile.TemporaryDirectory() as cache:
+            words += [f"--output-directory={into}", f"--cache-dir={cache}"]
+            self._runner.run(words, timeout=spec.timeout)
 
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return the command that reads the context."""

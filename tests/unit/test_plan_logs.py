@@ -60,8 +60,8 @@ def test_kubectl_is_asked_as_administrator(ready: World) -> None:
     words = log_arguments(stack, target, tail=7, previous=True)
     assert words == [
         "kubectl",
-        "--kubeconfig",
-        str(stack.dir.admin_kubeconfig),
+        f"--kubeconfig={stack.dir.admin_kubeconfig}",
+        f"--cache-dir={stack.dir.kubectl_cache}",
         "logs",
         "minio-0",
         "--namespace",
