@@ -16,6 +16,9 @@ from devstack.samples.catalogue import Sample
 if TYPE_CHECKING:
     from rich.table import Table
 
+FILE_WIDTH = 120
+"""Columns of the table where it does not go to a terminal."""
+
 QUIET_SECONDS = 15.0
 """Without a terminal, a note is printed at most this often for each sample."""
 
@@ -231,8 +234,11 @@ def show_table(output: Output, outcomes: Sequence[SampleOutcome]) -> None:
             str(outcome.checked),
             *_times(outcome),
         )
+    console = output.console()
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
     output.text()
-    output.console().print(table)
+    console.print(table)
 
 
 def _times(outcome: SampleOutcome) -> tuple[str, str, str]:

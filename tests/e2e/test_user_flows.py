@@ -217,7 +217,7 @@ def test_a_syntax_error_names_its_line(stack: Devstack, tmp_path: Path) -> None:
     flow = write_flow(tmp_path, "self.x = (1,")
     error = error_of(stack, flow.name, cwd=tmp_path)
     assert error["code"] == "FLOW_SYNTAX"
-    assert f"{flow.name}:7" in error["cause"]
+    assert f"{flow.name}:8" in error["cause"]
     assert error["output"][0].strip() == "self.x = (1,"
 
 
