@@ -73,7 +73,7 @@ class ContextProvider:
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
         """Let `kubectl cluster-info dump` write what the API knows."""
         kubectl = tools.find_kubectl(self._runner, self._progress, spec.offline)
-        words = [str(kubectl), "--context", spec.context, "cluster-info", "dump"]
+        words = [str(kubectl), "--context", spec.context, "cluster-info", "dump", "-A"]
         with tempfile.TemporaryDirectory() as cache:
             words += [f"--output-directory={into}", f"--cache-dir={cache}"]
             self._runner.run(words, timeout=spec.timeout)

@@ -30,15 +30,16 @@ from tests.providers.refusal import findings, refused
 
 NAME = "foreign"
 CONTEXT = f"kind-{NAME}"
-FOREIGN = "belongs-to-others"
+FOREIGN = "theirs"
 UP = ("up", "--provider", "context", "--context", CONTEXT)
 
 
 @dataclass
 class Foreign:
-    """A kind cluster made by hand, the user's kubeconfig that names it, and a stack on it."""
+    """A kind cluster made by hand, the user's kubeconfig that names it, and stacks on it."""
 
     stack: Devstack
+    other: Devstack
     kubeconfig: Path
     original: bytes
     core: client.CoreV1Api
@@ -71,13 +72,15 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
     _kind("delete", "cluster", "--name", NAME, kubeconfig=kubeconfig)
     _create(kubeconfig)
     _use_another_context(kubeconfig)
-    stack = Devstack(NAME, folder / "home", {"HOME": str(folder / "user"), "KUBECONFIG": ""})
+    users = {"HOME": str(folder / "user"), "KUBECONFIG": ""}
+    stack = Devstack(NAME, folder / "home", users)
     core = client.CoreV1Api(api(kubeconfig, CONTEXT))
     core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=FOREIGN)))
     notes = client.V1ConfigMap(metadata=client.V1ObjectMeta(name="notes"), data={"kept": "yes"})
     core.create_namespaced_config_map(FOREIGN, notes)
     before = footprint.take(stack, stack.home, folder / "user")
-    yield Foreign(stack, kubeconfig, kubeconfig.read_bytes(), core, before)
+    other = Devstack("other", folder / "home", users)
+    yield Foreign(stack, other, kubeconfig, kubeconfig.read_bytes(), core, before)
     stack.run("down", check=False)
     _kind("delete", "cluster", "--name", NAME, kubeconfig=kubeconfig)
     subprocess.run(["docker", "network", "rm", NAME], capture_output=True, check=False)
@@ -133,21 +136,20 @@ def test_a_missing_image_is_named_at_once_and_found_again_once_it_is_there(
     foreign: Foreign,
 ) -> None:
     image = ImageStore(SubprocessRunner(), Silent()).reference("minio")
-    names = _names_in_containerd(foreign.container, image)
-    code, output = foreign.container.exec_run(["ctr", "-n", "k8s.io", "images", "rm", *names])
-    assert code == 0, output
+    _images(foreign, "tag", f"docker.io/{image}", "docker.io/devstack/kept:1")
+    _images(foreign, "rm", f"docker.io/{image}")
     refusal = refused(foreign.stack, *UP, code="IMAGE_PULL_FAILED", status=ExitStatus.FAILED)
     assert f"pod {SERVICES_NAMESPACE}/minio-" in refusal.cause
     assert image in refusal.cause
     assert image in refusal.remedy
-    _kind("load", "docker-image", image, "--name", NAME, kubeconfig=foreign.kubeconfig)
+    _images(foreign, "tag", "docker.io/devstack/kept:1", f"docker.io/{image}")
     foreign.stack.run("up")
     assert foreign.stack.json("status")["data"]["state"] == "up"
 
 
-def _names_in_containerd(container: Any, image: str) -> list[str]:
-    listing = container.exec_run(["ctr", "-n", "k8s.io", "images", "list", "-q"])[1].decode()
-    return [name for name in listing.split() if name.endswith(image)]
+def _images(foreign: Foreign, *argv: str) -> None:
+    code, output = foreign.container.exec_run(["ctr", "-n", "k8s.io", "images", *argv])
+    assert code == 0, output
 
 
 def test_the_services_are_reached_by_forwards_that_outlive_up(foreign: Foreign) -> None:
@@ -194,12 +196,14 @@ def test_logs_of_the_cluster_come_from_the_api(foreign: Foreign, tmp_path: Path)
 
 
 def test_what_others_made_is_neither_taken_over_nor_removed(foreign: Foreign) -> None:
-    other = Devstack("other", foreign.stack.home, foreign.stack.environment)
-    argv = (*UP, "--namespace", FOREIGN)
-    refusal = refused(other, *argv, code="OBJECT_FOREIGN", status=ExitStatus.ENVIRONMENT)
-    assert FOREIGN in refusal.cause
-    assert "--namespace" in refusal.remedy
-    other.run("down")
+    for namespace, taken in ((FOREIGN, f"Namespace {FOREIGN}"), ("metaflow", "ServiceAccount")):
+        argv = (*UP, "--namespace", namespace)
+        refusal = refused(
+            foreign.other, *argv, code="OBJECT_FOREIGN", status=ExitStatus.ENVIRONMENT
+        )
+        assert taken in refusal.cause
+        assert "--namespace" in refusal.remedy
+        foreign.other.run("down")
     assert foreign.core.read_namespaced_config_map("notes", FOREIGN).data == {"kept": "yes"}
     assert foreign.stack.json("status")["data"]["state"] == "up"
 
@@ -210,7 +214,7 @@ def test_down_takes_ours_away_and_leaves_the_cluster(foreign: Foreign) -> None:
     assert ours <= foreign.contents()
     assert foreign.stack.json("down")["data"]["removed"] is True
     assert not ours & foreign.contents()
-    assert not [name for name in foreign.contents() if "jobset" in name or "pvc-" in name]
+    assert not [name for name in foreign.contents() if name.startswith(("jobset", "pvc-"))]
     assert not [process for process in forwards if process.is_running()]
     assert foreign.core.read_namespaced_config_map("notes", FOREIGN).data == {"kept": "yes"}
     now = footprint.take(foreign.stack, foreign.stack.home, foreign.kubeconfig.parent.parent)
