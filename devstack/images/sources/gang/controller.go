@@ -100,16 +100,16 @@ func (c *controller) run(ctx context.Context) error {
 	}
 	c.synced.Store(true)
 	klog.InfoS("the gang controller is ready")
-	var group sync.WaitGroup
+	var working sync.WaitGroup
 	for range workers {
-		group.Go(func() {
+		working.Go(func() {
 			for c.next(ctx) {
 			}
 		})
 	}
 	<-ctx.Done()
 	c.queue.ShutDown()
-	group.Wait()
+	working.Wait()
 	return nil
 }
 

@@ -1,0 +1,253 @@
+"""Times gang scheduling against its budgets, with plain scheduling in the same run.
+
+On a kind cluster's real API server and scheduler, with nodes that kwok
+simulates: what is timed is scheduling, not the start of containers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from devstack.kube.client import KubeClient, Object
+from devstack.kube.manifests import load
+from devstack.kube.resources import POD_GROUPS
+from tests.commandline import Devstack
+from tests.conformance.gang_cluster import GangCluster
+from tests.conformance.simulated_nodes import SimulatedNodes, kwok
+
+STACK = "bench-gang"
+HUNDRED = 100
+GANGS, SIZE, SLOTS, SECONDS = 10, 5, 12, 4.0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measurement with gangs, the same without, and the budget where there is one."""
+
+    what: str
+    unit: str
+    gang: float
+    plain: float | None = None
+    budget: float | None = None
+
+    @property
+    def kept(self) -> bool:
+        """True where the budget is kept, or there is none."""
+        return self.budget is None or self.gang <= self.budget
+
+
+def main() -> int:
+    """Measure, print a table, write JSON; 1 where a budget is not kept."""
+    arguments = _parse()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = list(_figures(Path(folder), arguments.runs))
+    _print(figures)
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(each) for each in figures], indent=2) + "\n")
+    return 0 if all(figure.kept for figure in figures) else 1
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--runs", type=int, default=5, help="runs to take the median of")
+    return parser.parse_args()
+
+
+def _figures(folder: Path, runs: int) -> Iterator[Figure]:
+    with _stack(folder) as (stack, kube):
+        kubeconfig = stack.directory / "admin.kubeconfig"
+        with kwok(kubeconfig, folder / "kwok.log"):
+            yield from _measure(stack, kube, runs)
+
+
+@contextmanager
+def _stack(folder: Path) -> Iterator[tuple[Devstack, KubeClient]]:
+    stack = Devstack(STACK, folder)
+    stack.run("up", "--timeout", "600", timeout=3600)
+    try:
+        text = (stack.directory / "admin.kubeconfig").read_text()
+        yield stack, KubeClient.from_kubeconfig(text, timeout=60)
+    finally:
+        stack.run("down")
+
+
+def _measure(stack: Devstack, kube: KubeClient, runs: int) -> Iterator[Figure]:
+    cluster = GangCluster(kube, SimulatedNodes(kube))
+    cluster.begin()
+    before = _cpu_seconds(stack)
+    began = time.monotonic()
+    time.sleep(30)
+    at_rest = (_cpu_seconds(stack) - before) / (time.monotonic() - began) * 100
+    cluster.nodes.offer(HUNDRED)
+    hundred = [_time_pods(cluster, HUNDRED, grouped=True) for _ in range(runs)]
+    plain_hundred = [_time_pods(cluster, HUNDRED, grouped=False) for _ in range(runs)]
+    yield Figure(
+        "100 pods, last one sent -> all bound", "s", _median(hundred), _median(plain_hundred), 1.0
+    )
+    waiting = _median([_time_handover(cluster) for _ in range(runs)])
+    yield Figure("room given back -> the waiting gang bound", "s", waiting, None, 0.5)
+    yield _plain_pod(cluster)
+    ideal = GANGS * SIZE / (SLOTS // SIZE * SIZE) * SECONDS
+    spent = _time_many(cluster)
+    yield Figure("10 gangs of 5 on 12 slots, against the ideal", "x", spent / ideal, None, 1.3)
+    yield Figure("the controller's memory", "MiB", _memory(stack), None, 60.0)
+    yield Figure("the controller's cpu at rest", "%", at_rest, None, 0.5)
+    cluster.finish()
+
+
+def _median(values: list[float]) -> float:
+    return statistics.median(values)
+
+
+def _time_pods(cluster: GangCluster, count: int, *, grouped: bool) -> float:
+    """Return seconds from the last pod's creation until all of them have a node."""
+    name = f"batch-{time.monotonic_ns()}"
+    if grouped:
+        _make_group(cluster, name, count)
+    for number in range(count):
+        _make_pod(cluster, f"{name}-{number}", name if grouped else "")
+    sent = time.monotonic()
+    _until(lambda: _bound(cluster, name) == count)
+    spent = time.monotonic() - sent
+    _clear(cluster, name)
+    return spent
+
+
+def _time_handover(cluster: GangCluster) -> float:
+    """Return seconds from the end of one gang until the one that waited has its nodes."""
+    cluster.nodes.offer(8)
+    first, second = (f"half-{time.monotonic_ns()}-{number}" for number in (1, 2))
+    for name in (first, second):
+        _make_group(cluster, name, 6)
+        for number in range(6):
+            _make_pod(cluster, f"{name}-{number}", name)
+        if name == first:
+            _until(lambda: _bound(cluster, first) == 6)
+    for number in range(6):
+        cluster.kube.delete("v1", "Pod", f"{first}-{number}", cluster.namespace)
+    _until(lambda: not _pods(cluster, first))
+    gone = time.monotonic()
+    _until(lambda: _bound(cluster, second) == 6)
+    spent = time.monotonic() - gone
+    _clear(cluster, second)
+    return spent
+
+
+def _plain_pod(cluster: GangCluster) -> Figure:
+    """Compare a pod that is in no gang with and without what makes gangs."""
+    cluster.nodes.offer(HUNDRED)
+    with_gangs = [_time_pods(cluster, 1, grouped=False) for _ in range(40)]
+    policies = [item for item in load("gang") if item["kind"].startswith("MutatingAdmission")]
+    for item in policies:
+        cluster.kube.delete(item["apiVersion"], item["kind"], item["metadata"]["name"])
+    without = [_time_pods(cluster, 1, grouped=False) for _ in range(40)]
+    for item in policies:
+        cluster.kube.apply(item)
+    gang, plain = _median(with_gangs) * 1000, _median(without) * 1000
+    return Figure("a plain pod, sent -> bound, median", "ms", gang, plain, plain + 5)
+
+
+def _time_many(cluster: GangCluster) -> float:
+    cluster.nodes.offer(SLOTS)
+    names = [f"many-{number}" for number in range(GANGS)]
+    began = time.monotonic()
+    for name in names:
+        cluster.start(name, SIZE, seconds=SECONDS)
+    cluster.await_completed(*names)
+    return time.monotonic() - began
+
+
+def _make_group(cluster: GangCluster, name: str, size: int) -> None:
+    policy = {"gang": {"minCount": size}}
+    metadata = {"name": name, "namespace": cluster.namespace}
+    spec = {"schedulingPolicy": policy}
+    cluster.kube.create(
+        {"apiVersion": POD_GROUPS, "kind": "PodGroup", "metadata": metadata, "spec": spec}
+    )
+
+
+def _make_pod(cluster: GangCluster, name: str, group: str) -> None:
+    template = cluster.nodes.pod(3600, fails=False)
+    metadata = {
+        **template["metadata"],
+        "name": name,
+        "namespace": cluster.namespace,
+        "labels": {"batch": name.rsplit("-", 1)[0]},
+    }
+    joined = {"schedulingGroup": {"podGroupName": group}} if group else {}
+    spec = {**template["spec"], **joined, "terminationGracePeriodSeconds": 0}
+    cluster.kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+
+
+def _pods(cluster: GangCluster, batch: str) -> list[Object]:
+    return cluster.kube.list_objects("v1", "Pod", cluster.namespace, labels=f"batch={batch}")
+
+
+def _bound(cluster: GangCluster, batch: str) -> int:
+    return sum(bool(pod["spec"].get("nodeName")) for pod in _pods(cluster, batch))
+
+
+def _clear(cluster: GangCluster, batch: str) -> None:
+    for pod in _pods(cluster, batch):
+        cluster.kube.delete("v1", "Pod", pod["metadata"]["name"], cluster.namespace)
+    _until(lambda: not _pods(cluster, batch))
+
+
+def _until(holds: Callable[[], bool], timeout: float = 120.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not holds():
+        if time.monotonic() > deadline:
+            sys.exit("what was being timed did not happen within two minutes")
+
+
+def _inside(stack: Devstack, script: str) -> str:
+    node = f"devstack-{stack.name}-control-plane"
+    argv = ["docker", "exec", node, "sh", "-c", script]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+def _memory(stack: Devstack) -> float:
+    line = _inside(stack, "grep VmRSS /proc/$(pgrep -x gang)/status")
+    return int(line.split()[1]) / 1024
+
+
+def _cpu_seconds(stack: Devstack) -> float:
+    fields = _inside(stack, "cat /proc/$(pgrep -x gang)/stat").rpartition(")")[2].split()
+    ticks_per_second = 100
+    return (int(fields[11]) + int(fields[12])) / ticks_per_second
+
+
+def _print(figures: list[Figure]) -> None:
+    table = Table("what", "gang", "plain", "budget", "", title="gang and plain, same run")
+    for figure in figures:
+        verdict = "" if figure.budget is None else "kept" if figure.kept else "MISSED"
+        table.add_row(
+            figure.what,
+            _written(figure.gang, figure.unit),
+            _written(figure.plain, figure.unit),
+            _written(figure.budget, figure.unit),
+            verdict,
+        )
+    Console(width=100, highlight=False).print(table)
+
+
+def _written(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:.2f} {unit}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Slots on the nodes that are there, and pods that really run."""
+
+from __future__ import annotations
+
+import json
+
+from devstack.kube.client import Object
+from tests.commandline import Devstack
+from tests.conformance.gang_cluster import SLOT
+
+
+class RealNodes:
+    """The first node of the cluster, given slots; a :class:`Nodes`.
+
+    Args:
+        stack: the stack.
+        image: an image with a shell that the node has.
+    """
+
+    def __init__(self, stack: Devstack, image: str) -> None:
+        self._stack = stack
+        self._image = image
+        self._node = f"devstack-{stack.name}-control-plane"
+        self._slots = 0
+
+    def offer(self, slots: int) -> None:
+        """Have so many slots in all."""
+        self._slots = slots
+        # The kubelet keeps resources that it does not know of as somebody else's.
+        amount = {SLOT: str(slots)}
+        body = json.dumps({"status": {"capacity": amount, "allocatable": amount}})
+        where = ["node", self._node, "--subresource=status", "--type=merge"]
+        self._stack.admin_kubectl("patch", *where, "--patch", body)
+
+    def add(self, slots: int) -> None:
+        """Have so many more."""
+        self.offer(self._slots + slots)
+
+    def pod(self, seconds: float, fails: bool) -> Object:
+        """Return a pod that sleeps, and then ends well or not."""
+        script = f"sleep {seconds}; exit {int(fails)}"
+        resources = {"requests": {"cpu": "1m", SLOT: "1"}, "limits": {SLOT: "1"}}
+        container = {
+            "name": "task",
+            "image": self._image,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["sh", "-c", script],
+            "resources": resources,
+        }
+        spec = {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "containers": [container],
+        }
+        return {"metadata": {}, "spec": spec}

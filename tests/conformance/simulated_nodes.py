@@ -1,0 +1,92 @@
+"""Nodes that kwok simulates: as many as wanted, at no cost; their pods only pretend to run."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devstack.images.golang import Compiler
+from devstack.images.pieces import Pieces
+from devstack.kube.client import KubeClient, Object
+from devstack.process import SubprocessRunner
+from devstack.progress import Silent
+from tests.conformance.gang_cluster import SLOT
+from tests.providers.eventually import eventually
+
+SIMULATED = "devstack.dev/simulated"
+STAGES = Path(__file__).with_name("kwok-stages.yaml")
+
+
+class SimulatedNodes:
+    """Nodes made for each test; a :class:`Nodes`."""
+
+    def __init__(self, kube: KubeClient) -> None:
+        self._kube = kube
+
+    def offer(self, slots: int) -> None:
+        """Have one new node with so many slots, and none of the old ones."""
+        self.clear()
+        self.add(slots)
+
+    def add(self, slots: int) -> None:
+        """Have a node more."""
+        name = f"simulated-{secrets.token_hex(3)}"
+        amounts = {"cpu": "1000", "memory": "1000Gi", "pods": "1000", SLOT: str(slots)}
+        self._kube.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {"name": name, "labels": {SIMULATED: "true"}},
+                # Nobody else's pods must come here: they would never run.
+                "spec": {"taints": [{"key": SIMULATED, "effect": "NoSchedule"}]},
+                "status": {"capacity": amounts, "allocatable": amounts},
+            }
+        )
+        eventually(f"node {name} to be ready", lambda: self._ready(name))
+
+    def clear(self) -> None:
+        """Have no node at all."""
+        for node in self._kube.list_objects("v1", "Node", labels=f"{SIMULATED}=true"):
+            self._kube.delete("v1", "Node", node["metadata"]["name"])
+
+    def pod(self, seconds: float, fails: bool) -> Object:
+        """Return a pod that pretends to run, and then to end well or not."""
+        ending = "failure" if fails else "success"
+        annotations = {"devstack.dev/seconds": f"{seconds}s", "devstack.dev/ending": ending}
+        resources = {"requests": {SLOT: "1"}, "limits": {SLOT: "1"}}
+        spec = {
+            "restartPolicy": "Never",
+            "nodeSelector": {SIMULATED: "true"},
+            "tolerations": [{"key": SIMULATED, "operator": "Exists"}],
+            "containers": [{"name": "task", "image": "none", "resources": resources}],
+        }
+        return {"metadata": {"annotations": annotations}, "spec": spec}
+
+    def _ready(self, name: str) -> bool:
+        node = self._kube.get("v1", "Node", name)
+        taints = {taint["key"] for taint in node["spec"].get("taints", [])}
+        return taints == {SIMULATED}
+
+
+@contextmanager
+def kwok(kubeconfig: Path, log: Path) -> Iterator[None]:
+    """Run kwok, which plays the kubelet of the simulated nodes.
+
+    Args:
+        kubeconfig: the administrator's.
+        log: the file for what it says.
+    """
+    program = Compiler(SubprocessRunner(), Silent(), Pieces()).ensure(["kwok"])["kwok"]
+    argv = [str(program), "--kubeconfig", str(kubeconfig), "--config", str(STAGES)]
+    argv += ["--manage-nodes-with-label-selector", f"{SIMULATED}=true"]
+    argv += ["--node-lease-duration-seconds", "40"]
+    with log.open("w") as output:
+        process = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
