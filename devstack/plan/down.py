@@ -65,7 +65,7 @@ def _anything(stack: Stack) -> bool:
 def _delete(stack: Stack, service: Service) -> None:
     if not stack.dir.admin_kubeconfig.exists():
         return
-    objects = service.manifests(stack.context(None))
+    objects = stack.manifests(service)
     try:
         delete_all(
             stack.kube(),

@@ -124,6 +124,17 @@ class BorrowedProvider(FakeProvider):
     owns_cluster = False
 
 
+def test_of_two_stacks_on_one_cluster_each_removes_its_own(world: World) -> None:
+    world.provider = BorrowedProvider()
+    first, second = StackSpec(name="one"), StackSpec(name="two")
+    up(world.open(first))
+    objects = dict(world.api.objects)
+    with pytest.raises(DevstackError, match="this stack did not make it"):
+        up(world.open(second))
+    down(world.open(second))
+    assert world.api.objects == objects
+
+
 def test_a_cluster_that_is_not_ours_loses_our_objects_alone(world: World, home: Path) -> None:
     world.provider = BorrowedProvider()
     world.api.objects["/api/v1/namespaces/metaflow/configmaps/theirs"] = {"kind": "ConfigMap"}
