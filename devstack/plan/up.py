@@ -208,6 +208,8 @@ def _settled(stack: Stack) -> bool:
 
 def _settle(stack: Stack) -> None:
     state, spec = stack.state, stack.spec
+    if not stack.dir.exists():
+        _require_no_stranger(stack)
     state.ports = choose(stack.port_names, spec.ports, state.ports)
     state.provider = stack.provider.name
     state.context = spec.context
@@ -215,6 +217,20 @@ def _settle(stack: Stack) -> None:
     state.nodes = spec.nodes
     state.phase = "creating"
     stack.save()
+
+
+def _require_no_stranger(stack: Stack) -> None:
+    """Refuse to take the cluster of another user, or of another DEVSTACK_HOME, for ours."""
+    provider, name = stack.provider, stack.spec.name
+    if provider.owns_cluster and provider.status(stack.cluster).state != "absent":
+        raise DevstackError(
+            f"cannot bring up stack {name!r}",
+            cause=f"its {provider.name} cluster is there, and {stack.dir.path.parent} knows no "
+            "such stack: it is another user's, or what it knew was lost",
+            remedy=f"choose another --name; or remove that cluster: devstack down --name {name}",
+            code="CLUSTER_FOREIGN",
+            exit_status=ExitStatus.ENVIRONMENT,
+        )
 
 
 def _wanted_images(stack: Stack) -> dict[str, str]:

@@ -11,12 +11,14 @@ import docker
 import pytest
 from kubernetes import client
 
+from devstack.errors import ExitStatus
 from tests.commandline import Devstack
 from tests.providers import footprint
 from tests.providers.cluster import admin, managed_objects, node
 from tests.providers.datastore import read, serves, write
 from tests.providers.eventually import eventually
 from tests.providers.interruption import seen_command_lines
+from tests.providers.refusal import refused
 
 PROBE = "probe"
 
@@ -83,6 +85,13 @@ def test_two_stacks_share_neither_ports_nor_networks_nor_credentials(
         set(node(each).attrs["NetworkSettings"]["Networks"]) for each in (stack, second.stack)
     ]
     assert networks == [{f"devstack-{stack.name}"}, {f"devstack-{second.stack.name}"}]
+
+
+def test_a_stack_of_another_home_is_not_taken_over(stack: Devstack, tmp_path: Path) -> None:
+    stranger = Devstack(stack.name, tmp_path / "home")
+    refusal = refused(stranger, "up", code="CLUSTER_FOREIGN", status=ExitStatus.ENVIRONMENT)
+    assert "another --name" in refusal.remedy
+    assert stack.json("status")["data"]["state"] == "up"
 
 
 def test_what_one_stack_writes_the_other_does_not_see(stack: Devstack, second: Second) -> None:

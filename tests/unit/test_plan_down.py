@@ -106,7 +106,8 @@ def test_one_stack_goes_and_the_other_stays(world: World) -> None:
     first, second = StackSpec(name="one"), StackSpec(name="two")
     empty = dict(world.api.objects)
     up(world.open(first))
-    world.api.objects = empty  # the second has a cluster of its own
+    # The second has a cluster of its own.
+    world.api.objects, world.provider.state = empty, "absent"
     up(world.open(second))
     before = {
         path: path.read_bytes() for path in world.open(second).dir.path.rglob("*") if path.is_file()

@@ -339,6 +339,13 @@ def test_a_plan_for_a_stack_that_lost_its_cluster_has_what_is_to_do(world: World
     assert "settings" not in names
 
 
+def test_a_cluster_that_this_home_knows_nothing_of_is_not_taken_over(world: World) -> None:
+    world.provider.state = "running"
+    error = refused(world)
+    assert (error.code, error.exit_status) == ("CLUSTER_FOREIGN", ExitStatus.ENVIRONMENT)
+    assert "ensure" not in world.provider.asked
+
+
 def test_an_image_that_the_nodes_lost_is_brought_again(world: World) -> None:
     up(world.open())
     assert isinstance(world.provider, FakeLoadingProvider)
