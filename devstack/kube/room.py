@@ -77,6 +77,16 @@ def obstacle(pod: Object, room: NodeRoom) -> str:
 
     What depends on other pods, such as affinity to them, is left out.
     """
+    if refused := refusal(pod, room):
+        return refused
+    for resource, amount in sorted(asked_of(pod).items()):
+        if amount > room.free.get(resource, Decimal(0)):
+            return f"has too little {resource}"
+    return ""
+
+
+def refusal(pod: Object, room: NodeRoom) -> str:
+    """Return why the pod may not be on the node, however much room there is; or nothing."""
     spec = room.node.get("spec", {})
     if spec.get("unschedulable"):
         return "is cordoned"
@@ -87,9 +97,6 @@ def obstacle(pod: Object, room: NodeRoom) -> str:
     for taint in spec.get("taints") or []:
         if not _tolerates(pod, taint):
             return f"has the taint {_written(taint)}"
-    for resource, amount in sorted(asked_of(pod).items()):
-        if amount > room.free.get(resource, Decimal(0)):
-            return f"has too little {resource}"
     return ""
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.gangs import JOBSET_NAME
-from devstack.kube.room import NodeRoom, asked_of, measure_room, obstacle, place
+from devstack.kube.room import NodeRoom, asked_of, measure_room, obstacle, place, refusal
 from devstack.kube.scheduling import requests_of, written
 from devstack.why.answer import NodeAnswer
 
@@ -60,14 +60,15 @@ def look_for_room(client: KubeClient, pods: Sequence[Object]) -> RoomView:
     """Return what the pods find; none of them has a node."""
     rooms = measure_room(client)
     alone = measure_room(client, lambda pod: not _of_job(pod))
-    lacking = _lacking(pods, rooms)
+    allowed = [room for room in rooms if not refusal(pods[0], room)]
+    lacking = _lacking(pods, allowed)
     return RoomView(
         needs=describe_needs(pods),
         wanted=len(pods),
         fit=place(pods, rooms),
         fit_alone=place(pods, alone),
         nodes=[_node(pods, room) for room in rooms],
-        holders=_holders(rooms, lacking),
+        holders=_holders(allowed, lacking),
     )
 
 

@@ -7,7 +7,7 @@ from devstack.kube.client import Object
 from devstack.why.answer import Answer
 from devstack.why.explain import explain
 from devstack.why.subject import find_subject
-from tests.fake_api import FakeApi, available, deployment
+from tests.fake_api import FakeApi, available, deployment, path_of
 from tests.gang_objects import NAMESPACE, gang, gang_pod, gang_pods, node, pod_group
 
 
@@ -156,3 +156,13 @@ def test_a_name_that_is_nowhere_is_an_error_that_names_what_there_is(api: FakeAp
 def test_other_kinds_are_refused(api: FakeApi) -> None:
     with pytest.raises(DevstackError, match="service"):
         why(api, "service/minio")
+
+
+def test_only_those_hold_the_room_who_are_where_the_gang_may_go(api: FakeApi) -> None:
+    taint = {"key": "gpu", "effect": "NoSchedule"}
+    api.add(node("one", "4"), node("two", "8", taints=[taint]))
+    api.add(gang("js-1", 3), *gang_pods("js-1", 3, node="one"))
+    api.add(single("elsewhere", cpu="7", phase="Running"))
+    api.objects[path_of(single("elsewhere"))]["spec"]["nodeName"] = "two"
+    api.add(gang("js-2", 3), pod_group("js-2"), *gang_pods("js-2", 3))
+    assert list(why(api, "js-2").holders) == ["JobSet metaflow/js-1 (3 cpu, 3 pods)"]
