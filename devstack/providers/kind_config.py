@@ -48,6 +48,9 @@ def build_config(spec: ClusterSpec, api_port: int, scheduler: Path | None = None
         "kubeadmConfigPatches": [KUBELET_PATCH],
         "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
     }
+    if scheduler:
+        control_plane["extraMounts"] = [scheduler_mount(scheduler)]
+        config["kubeadmConfigPatchesJSON6902"] = [scheduler_patch()]
     return str(yaml.dump(config, Dumper=_Dumper, sort_keys=False))
 
 

@@ -8,6 +8,8 @@ import yaml
 from devstack.images.catalogue import IMAGES
 from devstack.kube import manifests
 from devstack.kube.client import Object
+from devstack.providers.base import ClusterSpec
+from devstack.providers.kind_config import build_config
 from devstack.providers.scheduler_config import scheduler_mount, scheduler_patch, scheduler_text
 from devstack.services.base import Describes, ServiceContext
 from devstack.services.gang import GangService
@@ -110,6 +112,15 @@ def test_kinds_own_scheduler_settings_are_added_to_not_replaced(tmp_path: Path) 
     mounted = scheduler_mount(tmp_path / "scheduler.yaml")
     assert mounted["readOnly"] is True
     assert operations[0]["value"]["value"] == mounted["containerPath"]
+
+
+def test_kind_is_told_of_the_schedulers_file_on_the_control_plane_alone(tmp_path: Path) -> None:
+    text = build_config(ClusterSpec("mine", nodes=2), 0, tmp_path / "scheduler.yaml")
+    config = yaml.safe_load(text)
+    assert config["kubeadmConfigPatchesJSON6902"] == [scheduler_patch()]
+    first, second = config["nodes"]
+    assert first["extraMounts"] == [scheduler_mount(tmp_path / "scheduler.yaml")]
+    assert "extraMounts" not in second
 
 
 def test_the_scheduler_is_quick_and_packs_nodes() -> None:
