@@ -2,4 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+
 pytest_plugins = ["pytester", "tests.golden_option", "tests.groups", "tests.home", "tests.skips"]
+
+# A shell starts what it puts in the background with these ignored, and the
+# programs under test would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)

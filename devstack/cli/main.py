@@ -85,7 +85,9 @@ def cli() -> None:
 def main() -> None:
     """Run the command line, and end with the status that tells how it went."""
     for each in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, _interrupt)
+        # `nohup` has it ignored, and means that.
+        if signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that has no "✓" shall get a "?", not an exception.
