@@ -20,9 +20,7 @@ class Devstack:
         environment: more variables for every call.
     """
 
-    def __init__(
-        self, name: str, home: Path, environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, name: str, home: Path, environment: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.home = home
         cache = os.environ.get("DEVSTACK_CACHE") or str(_user_cache())
