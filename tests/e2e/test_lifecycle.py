@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -179,14 +181,12 @@ def test_down_again_says_that_there_is_nothing(second: Second) -> None:
     assert second.stack.json("down")["data"]["removed"] is False
 
 
-def _state(stack: Devstack) -> dict[str, dict[str, str]]:
-    state: dict[str, dict[str, str]] = json.loads((stack.directory / "stack.json").read_text())
+def _state(stack: Devstack) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((stack.directory / "stack.json").read_text())
     return state
 
 
 def _listens(port: int) -> bool:
-    import socket
-
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
