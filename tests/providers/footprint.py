@@ -83,7 +83,7 @@ def _ports(ours: set[int], others: list[Any]) -> Iterator[str]:
         for network in container.attrs["NetworkSettings"]["Networks"].values()
     }
     for connection in psutil.net_connections("tcp"):
-        if connection.status != psutil.CONN_LISTEN or connection.pid is None:
+        if connection.status != psutil.CONN_LISTEN or not connection.laddr or not connection.pid:
             continue
         try:
             words = psutil.Process(connection.pid).cmdline()

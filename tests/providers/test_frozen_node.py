@@ -33,7 +33,8 @@ def frozen() -> Any:
         image, ["sleep", "600"], detach=True, labels={CLUSTER_LABEL: CLUSTER}
     )
     container.reload()
-    words = ["sh", "-c", FREEZE, container.id, str(container.attrs["State"]["Pid"])]
+    pid = container.attrs["State"]["Pid"]
+    words = ["sh", "-c", FREEZE, str(container.id), str(pid)]
     client.containers.run(
         image,
         entrypoint=words,
