@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from devstack.errors import DevstackError
 from devstack.flows.command import build_command
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.leftovers import end_leftovers
@@ -29,6 +30,9 @@ from devstack.waits import Clock, Hopeless, SystemClock, Waiting
 
 LOOK_SECONDS = 1.0
 """How often a run's pods are looked at."""
+
+AWAY_SECONDS = 120.0
+"""How long the cluster may be away before the flow is stopped; Metaflow would try for hours."""
 
 TAIL_LINES = 25
 """How much of a flow's output, and of a failed pod's log, is kept for a report."""
@@ -96,6 +100,7 @@ class _Run:
         began = time.strftime("%Y%m%d-%H%M%S")
         self._log = private_folder(env.logs) / f"{call.source.name}-{began}-{os.getpid()}.log"
         self._flow = self._run_id = ""
+        self._away_since: float | None = None
 
     def to_its_end(self) -> FlowResult:
         """Start the flow, watch it, and clean up behind it."""
@@ -141,19 +146,25 @@ class _Run:
 
     def _look(self) -> Hopeless | None:
         self._identify()
-        if not self._run_id:
-            return None
         try:
             pods = list_pods(self._env.kube, self._env.namespace, self._run_id)
             seen = self._watch.look(self._run_id, pods)
         except _AWAY as away:
-            # The flow may well outlive it; if it does not, it says so itself.
-            self._call.note(str(away))
-            return None
+            return self._bear_absence(away)
+        self._away_since = None
         if isinstance(seen, Hopeless):
             return seen
         self._call.note(_doing(pods, seen.reason if isinstance(seen, Waiting) else ""))
         return None
+
+    def _bear_absence(self, away: DevstackError) -> Hopeless | None:
+        """Let the flow outlive a cluster that is away for a moment, but not one that is gone."""
+        self._call.note(str(away))
+        if self._away_since is None:
+            self._away_since = self._clock.now()
+        if self._clock.now() - self._away_since < AWAY_SECONDS:
+            return None
+        return Hopeless(str(away), remedy=away.remedy, code=away.code)
 
     def _identify(self) -> None:
         if self._run_id:

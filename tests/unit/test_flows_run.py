@@ -13,6 +13,7 @@ from devstack.flows.environment import FlowEnvironment
 from devstack.flows.failure import failure_of
 from devstack.flows.run import FlowCall, run_flow
 from devstack.flows.source import read_source
+from devstack.waits import SystemClock
 from tests.fake_api import FakeApi, path_of
 from tests.task_objects import NAMESPACE, RUN, job, task_pod, unschedulable_pod
 
@@ -161,6 +162,29 @@ def test_an_api_that_is_away_for_a_moment_does_not_end_the_flow(
     text = "identify(); time.sleep(1.5)"
     assert run_flow(call(tmp_path, text, note=notes.append), env).ok
     assert "away" in notes[0]
+
+
+class HastyClock(SystemClock):
+    """A clock on which a minute passes each time one looks."""
+
+    def __init__(self) -> None:
+        self._passed = 0.0
+
+    def now(self) -> float:
+        self._passed += 60
+        return self._passed
+
+
+def test_a_cluster_that_is_gone_stops_a_flow_that_would_try_for_ever(
+    api: FakeApi, env: FlowEnvironment, tmp_path: Path
+) -> None:
+    for _ in range(20):
+        api.refuse("GET", "/pods", 503, "ServiceUnavailable", "gone")
+    # It has not even said which run it is: Metaflow tells its datastore first.
+    result = run_flow(call(tmp_path, "time.sleep(600)"), env, HastyClock())
+    error = failure_of(result)
+    assert error.code == "API_SERVER_FAULT"
+    assert "was stopped" in error.message
 
 
 def test_an_api_that_is_gone_for_good_does_not_hide_how_the_flow_ended(
