@@ -63,7 +63,10 @@ class Rivals:
         told = self.call.on_line
         # The watcher tells what the pods do, of both flows at once.
         return replace(
-            self.call, on_line=lambda line: told(f"[{number}] {line}"), note=lambda _text: None
+            self.call,
+            on_line=lambda line: told(f"[{number}] {line}"),
+            note=lambda _text: None,
+            log_name=f"{self.call.source.name}-{number}",
         )
 
     def _with_room(self, meeting: Path) -> FlowEnvironment:

@@ -58,6 +58,7 @@ class FlowCall:
         on_line: told each line of the flow's output.
         note: told what the run is doing now.
         stop: set from elsewhere to interrupt the run.
+        log_name: how the log's name begins; as the flow's file where empty.
     """
 
     source: FlowSource
@@ -67,6 +68,7 @@ class FlowCall:
     on_line: Callable[[str], None] = ignore
     note: Callable[[str], None] = ignore
     stop: Event = field(default_factory=Event)
+    log_name: str = ""
 
 
 def run_flow(call: FlowCall, env: FlowEnvironment, clock: Clock | None = None) -> FlowResult:
@@ -98,7 +100,8 @@ class _Run:
         self._watch = TroubleWatch(env.kube, env.namespace, clock)
         self._output: deque[str] = deque(maxlen=TAIL_LINES)
         began = time.strftime("%Y%m%d-%H%M%S")
-        self._log = private_folder(env.logs) / f"{call.source.name}-{began}-{os.getpid()}.log"
+        name = call.log_name or call.source.name
+        self._log = private_folder(env.logs) / f"{name}-{began}-{os.getpid()}.log"
         self._flow = self._run_id = ""
         self._away_since: float | None = None
 
