@@ -74,8 +74,8 @@ class Devstack:
 
     def json(self, *argv: str, check: bool = True, timeout: float = 900) -> dict[str, Any]:
         """Run ``devstack ... --json``; return the envelope."""
-        command, *rest = argv
-        done = self.run(command, "--json", *rest, check=check, timeout=timeout)
+        words = 2 if argv[0] == "images" else 1
+        done = self.run(*argv[:words], "--json", *argv[words:], check=check, timeout=timeout)
         envelope: dict[str, Any] = json.loads(done.stdout)
         return envelope
 

@@ -6,6 +6,7 @@ import hashlib
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.api_errors import ServerFaultError, UnreachableError
 from devstack.kube.apply import apply_all, delete_all, differing
 from devstack.kube.pods import observe_pod
 from devstack.plan.access import access_holds, ensure_access
@@ -18,7 +19,7 @@ from devstack.providers.base import LoadsImages
 from devstack.providers.choose import require_usable
 from devstack.services import layers
 from devstack.services.base import Adapts, Service, ServiceContext
-from devstack.waits import Hopeless, Ready, wait_until
+from devstack.waits import Hopeless, Observation, Ready, Waiting, wait_until
 
 
 def up(stack: Stack) -> list[str]:
@@ -313,7 +314,7 @@ def _ready_step(stack: Stack, service: Service) -> Step:
     def holds() -> bool:
         if service.name not in stack.state.prepared or not forwards_hold(stack, service):
             return False
-        return isinstance(service.observe(stack.context(stack.kube())), Ready)
+        return isinstance(_observe(service, stack.context(stack.kube())), Ready)
 
     return Step(
         f"ready-{service.name}",
@@ -342,12 +343,20 @@ def _await_ready(stack: Stack, service: Service) -> None:
 
 def _wait_for(stack: Stack, service: Service, ctx: ServiceContext) -> None:
     wait_until(
-        lambda: service.observe(ctx),
+        lambda: _observe(service, ctx),
         what=f"{service.name} to be ready",
         timeout=stack.spec.timeout,
         clock=stack.clock,
         note=stack.progress.note,
     )
+
+
+def _observe(service: Service, ctx: ServiceContext) -> Observation:
+    """Look at a service; an API server that has just started refuses much for a moment."""
+    try:
+        return service.observe(ctx)
+    except (ServerFaultError, UnreachableError) as fault:
+        return Waiting(str(fault))
 
 
 def _pull_again(stack: Stack, service: Service) -> None:

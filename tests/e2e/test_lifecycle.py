@@ -51,6 +51,7 @@ def second(stack: Devstack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     settings = {"HOME": str(user_home), "TMPDIR": str(folder / "tmp")}
     (folder / "tmp").mkdir()
     devstack = Devstack("second", home, settings)
+    devstack.run("down")
     before = footprint.take(devstack, home, user_home)
     with seen_command_lines() as seen:
         done = devstack.run("up", "--nodes", "2", "--verbose", "--timeout", "600", cwd=user_home)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.commandline import Devstack
 from tests.providers.eventually import eventually
@@ -57,6 +59,15 @@ def _read_up_to(process: subprocess.Popen[str], when: str) -> list[str]:
         if when in line:
             return printed
     raise AssertionError(f"no line contains {when!r}:\n{''.join(printed)}")
+
+
+@contextmanager
+def silent_docker(path: Path) -> Iterator[str]:
+    """Open a socket that takes requests and never answers; yield it as DOCKER_HOST names it."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        yield f"unix://{path}"
 
 
 @contextmanager

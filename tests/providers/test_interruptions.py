@@ -20,7 +20,7 @@ from tests.commandline import Devstack
 from tests.providers import footprint
 from tests.providers.datastore import read, serves, write
 from tests.providers.eventually import eventually
-from tests.providers.interruption import START, Interrupted, holder, interrupt
+from tests.providers.interruption import START, Interrupted, holder, interrupt, silent_docker
 from tests.providers.refusal import findings, refused
 
 CTRL_C, KILL = signal.SIGINT, signal.SIGKILL
@@ -34,6 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
     folder = tmp_path_factory.mktemp("interrupted")
     (folder / "user").mkdir()
     devstack = Devstack("broken", folder / "home", {"HOME": str(folder / "user")})
+    devstack.run("down")
     yield devstack
     devstack.run("down")
 
@@ -121,10 +122,15 @@ def test_no_process_is_left_of_what_was_interrupted(stack: Devstack) -> None:
     assert not now.processes, now.processes
 
 
-def test_a_down_that_was_interrupted_before_it_began_is_undone_by_up(stack: Devstack) -> None:
+def test_a_down_that_was_interrupted_before_it_began_is_undone_by_up(
+    stack: Devstack, tmp_path: Path
+) -> None:
+    """Docker takes its time to answer, so that nothing is removed before the signal."""
     write(stack, "probe", "still here")
-    for sign in (CTRL_C, KILL):
-        check_ending(interrupt(stack, "down", when=START, sign=sign), sign, "down")
+    with silent_docker(tmp_path / "docker.sock") as host:
+        slow = Devstack(stack.name, stack.home, {**stack.environment, "DOCKER_HOST": host})
+        for sign in (CTRL_C, KILL):
+            check_ending(interrupt(slow, "down", when=START, sign=sign), sign, "down")
     stack.run("up")
     assert read(stack, "probe") == "still here"
 
