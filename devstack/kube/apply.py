@@ -23,6 +23,8 @@ from devstack.kube.transport import POOL_SIZE
 from devstack.waits import Clock, Hopeless, Observation, Ready, Waiting, wait_until
 
 _CRD = "CustomResourceDefinition"
+_FIRST = ("Namespace", _CRD)
+_WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet", "Job")
 _PART_OF = "app.kubernetes.io/part-of"
 
 
@@ -92,7 +94,7 @@ def apply_all(
 
     Args:
         client: the API.
-        manifests: in the order to apply them: a namespace before what is in it.
+        manifests: in any order; namespaces and new kinds go first, workloads last.
         timeout: seconds for each object to be taken.
         clock: tells the time.
         note: told what is being waited for.
@@ -112,8 +114,7 @@ def apply_all(
         _await_gone(client, leaving, patience)
         # A namespace takes with it what was unchanged a moment ago.
         changes = differing(client, manifests)
-    for change in changes:
-        _apply(client, change.manifest, patience)
+    _apply_in_waves(client, [change.manifest for change in changes], patience)
     return [identify(change.manifest) for change in changes]
 
 
@@ -190,11 +191,30 @@ def _live(client: KubeClient, manifest: Object) -> Object | None:
     )
 
 
+def _apply_in_waves(client: KubeClient, manifests: Sequence[Object], patience: Patience) -> None:
+    """Apply what others need, then the rest side by side, then what runs with it all.
+
+    The API takes a second to serve a new kind; meanwhile it takes other objects,
+    but a controller that starts before its kind is there tries again in 10 s only.
+    """
+    first = [item for item in manifests if item["kind"] in _FIRST]
+    last = [item for item in manifests if item["kind"] in _WORKLOADS]
+    rest = [item for item in manifests if item["kind"] not in (*_FIRST, *_WORKLOADS)]
+    for manifest in first:
+        _apply(client, manifest, patience)
+    with ThreadPoolExecutor(POOL_SIZE) as pool:
+        list(pool.map(lambda manifest: _apply(client, manifest, patience), rest))
+    for manifest in first:
+        if manifest["kind"] == _CRD:
+            what = f"the API to serve {identify(manifest)}"
+            patience.wait(partial(_established, client, manifest), what)
+    for manifest in last:
+        _apply(client, manifest, patience)
+
+
 def _apply(client: KubeClient, manifest: Object, patience: Patience) -> None:
-    name = identify(manifest)
-    patience.wait(partial(_try_apply, client, manifest), f"the API to take {name}")
-    if manifest["kind"] == _CRD:
-        patience.wait(partial(_established, client, manifest), f"the API to serve {name}")
+    what = f"the API to take {identify(manifest)}"
+    patience.wait(partial(_try_apply, client, manifest), what)
 
 
 def _try_apply(client: KubeClient, manifest: Object) -> Observation:
