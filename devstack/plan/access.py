@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
+from devstack.paths import private_folder
 from devstack.plan.stack import Stack
 from devstack.ports import LOOPBACK
 from devstack.services.base import Outputs
@@ -47,6 +49,7 @@ def access_holds(stack: Stack) -> bool:
         and config.exists()
         and config.read_text() == _config_text(stack)
         and (stack.dir.metaflow_home / "aws" / "config").exists()
+        and _scratch(stack).is_dir()
     )
 
 
@@ -58,6 +61,7 @@ def ensure_access(stack: Stack) -> None:
     stack.dir.write_file(f"{home}/aws/config", "")
     stack.dir.write_file(f"{home}/aws/credentials", "")
     stack.dir.write_file(f"{home}/{_config_name()}", _config_text(stack))
+    private_folder(_scratch(stack))
 
 
 def collect_outputs(stack: Stack) -> Outputs:
@@ -88,6 +92,8 @@ def build_environment(stack: Stack) -> dict[str, str]:
         "METAFLOW_HOME": str(home),
         "METAFLOW_PROFILE": PROFILE,
         "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(home),
+        # Metaflow's own choice is the current folder, where a flow that dies leaves its files.
+        "METAFLOW_TEMPDIR": os.environ.get("METAFLOW_TEMPDIR", str(_scratch(stack))),
         "AWS_CONFIG_FILE": str(home / "aws" / "config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(home / "aws" / "credentials"),
         "KUBECONFIG": str(stack.dir.kubeconfig),
@@ -105,6 +111,10 @@ def leading_elsewhere(stack: Stack) -> list[str]:
     ours = collect_outputs(stack).metaflow
     theirs = [name for name in os.environ if name.startswith(_CHOOSES_PLACE) and name not in ours]
     return [*_OTHER_S3, *sorted(theirs)]
+
+
+def _scratch(stack: Stack) -> Path:
+    return stack.dir.metaflow_home / "tmp"
 
 
 def _past_proxies() -> dict[str, str]:

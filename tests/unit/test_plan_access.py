@@ -45,6 +45,17 @@ def test_the_environment_points_everything_at_the_stack(ready: World) -> None:
         assert Path(environment[name]).read_text() == ""
 
 
+def test_what_metaflow_leaves_behind_goes_with_the_stack(
+    ready: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("METAFLOW_TEMPDIR", raising=False)
+    scratch = Path(build_environment(ready.open())["METAFLOW_TEMPDIR"])
+    assert scratch.is_dir()
+    assert scratch.is_relative_to(ready.open().dir.path)
+    monkeypatch.setenv("METAFLOW_TEMPDIR", "/large/disk")
+    assert build_environment(ready.open())["METAFLOW_TEMPDIR"] == "/large/disk"
+
+
 def test_the_users_own_settings_do_not_win(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METAFLOW_MINIO", "the user's own")
     assert build_environment(ready.open())["METAFLOW_MINIO"] == "metaflow"
