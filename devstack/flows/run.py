@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from devstack.errors import DevstackError
 from devstack.flows.command import build_command
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.leftovers import end_leftovers
+from devstack.flows.log import new_log
 from devstack.flows.pods import TaskPod, describe_pod, describe_pods, list_pods
 from devstack.flows.process import FlowProcess, ignore
 from devstack.flows.result import FlowResult, PodLog
@@ -25,7 +24,6 @@ from devstack.flows.timing import measure
 from devstack.flows.trouble import TroubleWatch
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
-from devstack.paths import private_folder
 from devstack.waits import Clock, Hopeless, SystemClock, Waiting
 
 LOOK_SECONDS = 1.0
@@ -99,9 +97,7 @@ class _Run:
         self._identity = identity
         self._watch = TroubleWatch(env.kube, env.namespace, clock)
         self._output: deque[str] = deque(maxlen=TAIL_LINES)
-        began = time.strftime("%Y%m%d-%H%M%S")
-        name = call.log_name or call.source.name
-        self._log = private_folder(env.logs) / f"{name}-{began}-{os.getpid()}.log"
+        self._log = new_log(env.logs, call.log_name or call.source.name)
         self._flow = self._run_id = ""
         self._away_since: float | None = None
 

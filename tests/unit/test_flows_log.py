@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from devstack.flows.log import KEPT, new_log
+
+
+def test_a_log_is_named_after_the_flow(tmp_path: Path) -> None:
+    path = new_log(tmp_path / "logs", "hello")
+    assert path.name.startswith("hello-")
+    assert path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_the_oldest_logs_make_room_for_new_ones(tmp_path: Path) -> None:
+    for number in range(KEPT + 3):
+        log = tmp_path / f"{number:03}.log"
+        log.touch()
+        os.utime(log, (number, number))
+    new_log(tmp_path, "hello").touch()
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert len(left) == KEPT
+    assert left[0] == "004.log"
