@@ -138,17 +138,38 @@ def failed(done: Completed) -> DevstackError:
 
 
 def end_group(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
-    """End a process and all that it started: SIGTERM, then SIGKILL after ``grace`` s."""
+    """End a process and all that it started: SIGTERM, then SIGKILL after ``grace`` s.
+
+    Returns when all of its group are gone: an heir may outlive the process itself.
+    """
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sign)
         except ProcessLookupError:
             break
-        try:
-            process.wait(timeout=grace)
-        except subprocess.TimeoutExpired:
-            continue
+        if _group_ends(process, grace):
+            break
     process.wait()
+
+
+def _group_ends(process: subprocess.Popen[bytes], timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if process.poll() is not None and not _group_lives(process.pid):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _group_lives(group: int) -> bool:
+    """Tell whether a process of the group runs; the dead that nobody buried do not count."""
+    import psutil
+
+    for each in psutil.process_iter(["status"]):
+        with suppress(ProcessLookupError):
+            if os.getpgid(each.pid) == group and each.info["status"] != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def note_process(pidfile: Path, pid: int) -> None:
