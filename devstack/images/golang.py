@@ -98,14 +98,14 @@ PROGRAMS = {
         Program("pause", "devstack/images/stack/pause"),
         Program("jobset", "sigs.k8s.io/jobset"),
         Program("kind", "sigs.k8s.io/kind"),
-        # Spells a dependency's name in capitals, which Go refuses beside the others.
-        Program(
-            "local-path-provisioner",
-            "github.com/rancher/local-path-provisioner",
-            batch="the storage provisioner",
-        ),
         Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", module="kwok", batch="kwok"),
         Program("gang", "devstack/images/gang", module="gang", batch="the gang controller"),
+        Program(
+            "provisioner",
+            "devstack/images/provisioner",
+            module="provisioner",
+            batch="the storage provisioner",
+        ),
         Program("minio", "github.com/minio/minio", module="minio", batch="MinIO"),
         Program("curl", "devstack/images/curl", module="curl", batch="the health check"),
         Program(

@@ -10,7 +10,6 @@ mounting an overlay upon Docker's overlay, which the kernel refuses.
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -28,13 +27,12 @@ from devstack.progress import step
 NODE = SOURCES / "node"
 REGISTRY = "registry.k8s.io"
 PAUSE_IMAGE = f"{REGISTRY}/pause:{versions.PAUSE}"
-PROVISIONER_IMAGE = f"devstack/local-path-provisioner:{versions.LOCAL_PATH_PROVISIONER}"
+PROVISIONER_IMAGE = f"devstack/provisioner:{versions.PROVISIONER}"
 ROOT = "0:0"
 
 FILES = RootFileSystem(
     "node",
     (
-        "busybox-static",
         "ca-certificates",
         "conntrack",
         "containernetworking-plugins",
@@ -95,8 +93,9 @@ STATIC = (
     ProgramImage(f"{REGISTRY}/etcd:{versions.ETCD}", "etcd", ROOT),
     ProgramImage(f"{REGISTRY}/coredns/coredns:{versions.COREDNS}", "coredns", ROOT),
     ProgramImage(PAUSE_IMAGE, "pause"),
+    ProgramImage(PROVISIONER_IMAGE, "provisioner", ROOT),
 )
-"""The images that `kubeadm config images list` names, but for kube-proxy's."""
+"""The images that `kubeadm config images list` names, but for kube-proxy's, and the provisioner."""
 
 
 ImageMaker = Callable[[Workshop, Path, str], Sequence[LayeredImage]]
@@ -122,8 +121,8 @@ class NodeImage:
     @property
     def kubernetes_key(self) -> str:
         """The base, and the images of Kubernetes."""
-        extra = [PROGRAMS[name].key for name in ("kube-proxy", "local-path-provisioner")]
-        return digest(self.base_key, *(recipe.key for recipe in STATIC), *extra)
+        recipes = (recipe.key for recipe in STATIC)
+        return digest(self.base_key, *recipes, PROGRAMS["kube-proxy"].key)
 
     @property
     def key(self) -> str:
@@ -134,7 +133,7 @@ class NodeImage:
     def programs(self) -> tuple[str, ...]:
         """The programs of the node and of its images."""
         static = [name for recipe in STATIC for name in recipe.programs]
-        return (*BINARIES, *static, "kube-proxy", "local-path-provisioner")
+        return (*BINARIES, *static, "kube-proxy")
 
     def build(self, workshop: Workshop) -> None:
         """Leave the image in Docker, from the last step that is still good."""
@@ -211,7 +210,7 @@ def _filled(text: str) -> bytes:
 
 def _kubernetes_images(workshop: Workshop, scratch: Path, base: str) -> Sequence[LayeredImage]:
     images = [recipe.image(workshop, scratch) for recipe in STATIC]
-    return [*images, _kube_proxy(workshop, scratch, base), _provisioner(workshop, scratch)]
+    return [*images, _kube_proxy(workshop, scratch, base)]
 
 
 def _kube_proxy(workshop: Workshop, scratch: Path, base: str) -> LayeredImage:
@@ -223,25 +222,3 @@ def _kube_proxy(workshop: Workshop, scratch: Path, base: str) -> LayeredImage:
     config = {"Entrypoint": ["/usr/local/bin/kube-proxy"], "Env": CONFIG["Env"]}
     reference = f"{REGISTRY}/kube-proxy:{versions.KUBERNETES}"
     return LayeredImage(reference, (layer.path,), config)
-
-
-def _provisioner(workshop: Workshop, scratch: Path) -> LayeredImage:
-    """Make the provisioner's image; with a shell, for it also makes and removes the folders."""
-    name = "local-path-provisioner"
-    root = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
-    with Layer(scratch / "provisioner.tar") as layer:
-        layer.file(f"usr/bin/{name}", workshop.program(name), 0o755)
-        layer.file("bin/busybox", _member(root, "busybox"), 0o755)
-        for applet in ("sh", "mkdir", "nc", "rm", "sleep"):
-            layer.link(f"bin/{applet}", "busybox")
-    config = {"Entrypoint": [f"/usr/bin/{name}"], "Env": ["PATH=/bin:/usr/bin"]}
-    return LayeredImage(PROVISIONER_IMAGE, (layer.path,), config)
-
-
-def _member(archive: Path, name: str) -> bytes:
-    with tarfile.open(archive) as tar:
-        for entry in tar:
-            if entry.isreg() and entry.name.endswith(f"/bin/{name}"):
-                content = tar.extractfile(entry)
-                return content.read() if content else b""
-    raise FileNotFoundError(f"{name} in {archive}")

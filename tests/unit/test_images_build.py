@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from devstack.errors import DevstackError
 from devstack.images import certificates, recipes, versions
@@ -18,6 +19,7 @@ from devstack.images.catalogue import IMAGES, PRELOADED
 from devstack.images.debian import RootFileSystem, host_sources
 from devstack.images.docker import Docker
 from devstack.images.golang import PROGRAMS, SOURCES, Compiler, find_go
+from devstack.images.node import PROVISIONER_IMAGE, STATIC
 from devstack.images.pieces import Pieces
 from devstack.images.tools import find_kind, find_kubectl
 from tests.fakes import Call, FakeRunner, Recorder
@@ -116,7 +118,6 @@ def test_the_modules_pin_what_the_versions_say() -> None:
     ):
         pin = rf"^(require )?\s?{re.escape(module)} {re.escape(version)}( |$)"
         assert re.search(pin, stack, re.MULTILINE)
-    assert versions.LOCAL_PATH_PROVISIONER in stack
     assert re.search(rf"etcd/server/v3 v{versions.ETCD.partition('-')[0]}\b", stack)
     assert f"-{re.sub(r'[^0-9]', '', versions.MINIO)}-" in minio
 
@@ -130,6 +131,23 @@ def test_the_node_changes_with_any_image_inside() -> None:
 def os_release(path: Path, distribution: str, codename: str) -> Path:
     path.write_text(f'ID={distribution}\nVERSION_CODENAME="{codename}"\n')
     return path
+
+
+def test_the_nodes_provisioner_and_its_manifest_agree() -> None:
+    manifest = SOURCES / "node" / "rootfs" / "kind" / "manifests" / "default-storage.yaml"
+    text = manifest.read_text().replace("@PROVISIONER@", PROVISIONER_IMAGE)
+    objects = {each["kind"]: each for each in yaml.safe_load_all(text)}
+    program = (SOURCES / "provisioner" / "main.go").read_text()
+    pod = objects["DaemonSet"]["spec"]["template"]["spec"]
+    assert PROVISIONER_IMAGE in {recipe.reference for recipe in STATIC}
+    assert f'provisionerName = "{objects["StorageClass"]["provisioner"]}"' in program
+    for mount in pod["containers"][0]["volumeMounts"]:
+        assert f'"{mount["mountPath"]}"' in program
+    # A volume's path is the node's: it must be the same inside the pod.
+    paths = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"]}
+    assert paths == {
+        mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]
+    }
 
 
 def test_the_hosts_own_sources_are_used_where_it_runs_the_same_suite(tmp_path: Path) -> None:
