@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from devstack.errors import DevstackError, ExitStatus, disk_full
 from devstack.paths import private_folder, state_home
@@ -38,6 +39,8 @@ class StackState:
         credentials: random secrets by name, made once.
         images: image reference by catalogue name, as they were brought up.
         loaded: the images that the nodes were given, by catalogue name.
+        without: optional services that are left out.
+        airflow: the table ``[airflow]`` of devstack.toml, as it was last named.
         gangs: what the cluster offers for gang scheduling: "native",
             "coscheduling" or "off"; empty where nobody has looked yet.
         prepared: services whose one-time work (a bucket made) is behind them.
@@ -56,6 +59,8 @@ class StackState:
     credentials: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     loaded: dict[str, str] = field(default_factory=dict)
+    without: list[str] = field(default_factory=list)
+    airflow: dict[str, Any] = field(default_factory=dict)
     gangs: str = ""
     prepared: list[str] = field(default_factory=list)
     cluster: str = ""
