@@ -18,7 +18,12 @@ LOST = (OSError, asyncio.TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresC
 """What a database that went away, or is not there yet, makes of a call."""
 
 STARTING = (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
-NOT_MADE = (asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError)
+NOT_MADE = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidPasswordError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
 """The database or its user is yet to be made, or the password is wrong."""
 
 AWAY = (*LOST, *STARTING, *NOT_MADE, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)

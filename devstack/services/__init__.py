@@ -9,6 +9,7 @@ from devstack.services.airflow import AirflowService
 from devstack.services.base import Service
 from devstack.services.gang import GangService
 from devstack.services.jobset import JobSetService
+from devstack.services.metadata import MetadataService
 from devstack.services.minio import MinioService
 from devstack.services.postgres import PostgresService
 from devstack.services.rbac import RbacService
@@ -20,6 +21,7 @@ SERVICES: tuple[Service, ...] = (
     PostgresService(),
     JobSetService(),
     GangService(),
+    MetadataService(),
     AirflowService(),
     Samples(),
 )
