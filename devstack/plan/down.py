@@ -49,7 +49,7 @@ def build_undo(stack: Stack) -> list[tuple[str, Callable[[], None]]]:
     else:
         undo += [
             (f"Delete {service.name}", partial(_delete, stack, service))
-            for service in reversed(stack.services)
+            for service in reversed([*stack.services, *stack.left_out])
         ]
     return undo
 

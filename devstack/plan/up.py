@@ -6,7 +6,7 @@ import hashlib
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
-from devstack.kube.apply import apply_all, delete_all, differing
+from devstack.kube.apply import any_present, apply_all, delete_all, differing, identify
 from devstack.kube.pods import observe_pod
 from devstack.plan.access import access_holds, ensure_access
 from devstack.plan.forwards import ensure_forwards, forwards_hold
@@ -17,8 +17,11 @@ from devstack.ports import choose, is_free
 from devstack.providers.base import LoadsImages
 from devstack.providers.choose import require_usable
 from devstack.services import layers
-from devstack.services.base import Adapts, Service, ServiceContext
+from devstack.services.base import Adapts, Manifest, Service, ServiceContext
 from devstack.waits import Hopeless, Ready, wait_until
+
+KEPT_KINDS = ("Namespace", "PersistentVolumeClaim")
+"""What stays of a service that is left out, so that it can come back to its data."""
 
 
 def up(stack: Stack) -> list[str]:
@@ -79,6 +82,7 @@ def build_steps(stack: Stack) -> list[Step]:
             ensure=lambda: _load_images(stack),
         ),
     ]
+    steps += [_remove_step(stack, service) for service in stack.left_out]
     for layer in layers(stack.services):
         steps += [_adapt_step(stack, each) for each in layer if isinstance(each, Adapts)]
         steps += [_apply_step(stack, service) for service in layer]
@@ -203,6 +207,8 @@ def _fixed(spec: StackSpec, setting: str, has: object, wants: object) -> Devstac
 def _settled(stack: Stack) -> bool:
     chosen, wanted = stack.state.ports, stack.spec.ports
     as_wanted = all(chosen.get(name) == port for name, port in wanted.items())
+    as_wanted = as_wanted and stack.state.without == list(stack.spec.without)
+    as_wanted = as_wanted and stack.state.airflow == stack.spec.airflow
     return stack.dir.exists() and set(chosen) == set(stack.port_names) and as_wanted
 
 
@@ -215,6 +221,8 @@ def _settle(stack: Stack) -> None:
     state.context = spec.context
     state.namespace = spec.namespace
     state.nodes = spec.nodes
+    state.without = list(spec.without)
+    state.airflow = dict(spec.airflow)
     state.phase = "creating"
     stack.save()
 
@@ -262,6 +270,37 @@ def _load_images(stack: Stack) -> None:
         if missing:
             provider.load_images(stack.cluster, missing)
     stack.state.loaded = dict(stack.state.images)
+    stack.save()
+
+
+def _remove_step(stack: Stack, service: Service) -> Step:
+    return Step(
+        f"remove-{service.name}",
+        f"Remove {service.name}, but for its data",
+        holds=lambda: (
+            not stack.dir.admin_kubeconfig.exists()
+            or not any_present(stack.kube(), _removable(stack, service))
+        ),
+        ensure=lambda: _remove(stack, service),
+        commands=lambda: [f"delete {identify(item)}" for item in _removable(stack, service)],
+    )
+
+
+def _removable(stack: Stack, service: Service) -> list[Manifest]:
+    """Return what goes with a service that is left out: it may come back to its data."""
+    objects = reversed(stack.manifests(service))
+    return [item for item in objects if item["kind"] not in KEPT_KINDS]
+
+
+def _remove(stack: Stack, service: Service) -> None:
+    delete_all(
+        stack.kube(),
+        _removable(stack, service),
+        timeout=stack.spec.timeout,
+        clock=stack.clock,
+        note=stack.progress.note,
+    )
+    stack.state.prepared = [name for name in stack.state.prepared if name != service.name]
     stack.save()
 
 

@@ -9,11 +9,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from devstack.config import EXECUTORS
 from devstack.services.base import Manifest
 
-LOCAL_EXECUTOR = "LocalExecutor"
-KUBERNETES_EXECUTOR = "KubernetesExecutor"
-EXECUTORS = (LOCAL_EXECUTOR, KUBERNETES_EXECUTOR)
+LOCAL_EXECUTOR, KUBERNETES_EXECUTOR = EXECUTORS
 FILE = "airflow.cfg"
 WORKER_FILE = "worker.yaml"
 
