@@ -112,7 +112,7 @@ class Database:
     async def _make_pool(self) -> Any:
         return await asyncpg.create_pool(
             self._url or None,
-            min_size=1,
+            min_size=0,
             max_size=self._connections,
             timeout=CONNECT_SECONDS,
             command_timeout=ANSWER_SECONDS,
