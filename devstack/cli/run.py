@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from devstack.cli.flow_environment import flow_environment
+from devstack.cli.flow_words import BEHIND_DASHES, FlowCommand
 from devstack.cli.options import pass_output, stack_options, verbose_option
 from devstack.cli.output import Output
 from devstack.config import load
@@ -19,21 +19,6 @@ if TYPE_CHECKING:
     from devstack.flows.source import FlowSource
     from devstack.flows.suite import SampleOutcome
     from devstack.samples.catalogue import Sample
-
-BEHIND_DASHES = "devstack.flow-arguments"
-
-
-class FlowCommand(click.Command):
-    """A command that hands on what stands behind ``--``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the words behind ``--`` apart from our own."""
-        own = args
-        if "--" in args:
-            dashes = args.index("--")
-            own = args[:dashes]
-            ctx.meta[BEHIND_DASHES] = args[dashes + 1 :]
-        return super().parse_args(ctx, own)
 
 
 def _complete_samples(
@@ -89,6 +74,7 @@ def command(
     themselves run on the cluster.
     """
     from devstack.flows.target import find_targets
+    from devstack.plan.stack import open_stack
 
     if listing:
         return _list_samples(output)
@@ -98,7 +84,7 @@ def command(
     samples = list(targets.samples)
     if arguments:
         sources, samples = _with_arguments(sources, samples), []
-    env = _environment(load(config_file, **chosen))
+    env = flow_environment(open_stack(load(config_file, **chosen)))
     for source in sources:
         _run_source(output, source, arguments, env, local=local, timeout=timeout)
     if samples:
@@ -125,24 +111,6 @@ def _list_samples(output: Output) -> int:
         output.text(f"{sample.name:<12} {sample.shows}")
     output.finish()
     return int(ExitStatus.OK)
-
-
-def _environment(spec: Any) -> FlowEnvironment:
-    from devstack.flows.environment import FlowEnvironment
-    from devstack.plan.access import build_environment, leading_elsewhere
-    from devstack.plan.stack import open_stack, require_up
-
-    stack = open_stack(spec)
-    require_up(stack)
-    for variable in leading_elsewhere(stack):
-        os.environ.pop(variable, None)
-    return FlowEnvironment(
-        environment=build_environment(stack),
-        python=Path(sys.executable),
-        namespace=stack.state.namespace,
-        kube=stack.kube(),
-        logs=stack.dir.logs,
-    )
 
 
 def _run_source(
