@@ -14,19 +14,22 @@ import asyncpg
 from devstack.metadata.errors import ServiceError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-LOST = (OSError, asyncio.TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
-"""What a database that went away, or is not there yet, makes of a call."""
-
-STARTING = (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
-NOT_MADE = (
+AWAY = (
+    # It went away, or is not there yet.
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    # It starts, ends, or has no room.
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    # The database or its user is yet to be made, or the password is wrong.
     asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidPasswordError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
 )
-"""The database or its user is yet to be made, or the password is wrong."""
+"""What a database that cannot be used for now makes of a call."""
 
-AWAY = (*LOST, *STARTING, *NOT_MADE, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
 ANSWER_SECONDS = 10
 CONNECT_SECONDS = 3
 PAUSE_SECONDS = 0.2
@@ -65,7 +68,7 @@ class Database:
             with suppress(asyncio.CancelledError):
                 await self._opening
         if self._pool:
-            with suppress(asyncio.TimeoutError, *AWAY):
+            with suppress(*AWAY):
                 await asyncio.wait_for(self._pool.close(), timeout=2)
 
     @asynccontextmanager

@@ -142,7 +142,7 @@ class _Record:
 
 
 async def _insert(request: Request, record: _Record) -> Response:
-    async with connection_for(request) as connection, connection.transaction():
+    async with connection_for(request) as connection:
         name = await connection.fetchval(
             record.statement, *record.above, record.name, *record.values
         )
