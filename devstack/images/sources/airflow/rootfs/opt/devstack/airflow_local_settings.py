@@ -17,21 +17,15 @@ POD_OPERATOR = "KubernetesPodOperator"
 
 def task_policy(task: Any) -> None:
     """Look at a starting pod every second, not every five."""
-    if not any(each.__name__ == POD_OPERATOR for each in type(task).__mro__) and (
-        not _is_mapped_pod(task)
-    ):
+    # A mapped task has no operator yet, but the arguments that it will be made with.
+    mapped = getattr(task, "partial_kwargs", None)
+    operator = task.operator_class if mapped is not None else type(task)
+    if all(each.__name__ != POD_OPERATOR for each in operator.__mro__):
         return
-    if _is_mapped_pod(task):
-        task.partial_kwargs["startup_check_interval_seconds"] = 1
+    if mapped is not None:
+        mapped["startup_check_interval_seconds"] = 1
     else:
-        task.startup_check_interval = 1
-
-
-def _is_mapped_pod(task: Any) -> bool:
-    operator = getattr(task, "operator_class", None)
-    if not isinstance(operator, type):
-        return False
-    return any(each.__name__ == POD_OPERATOR for each in operator.__mro__)
+        task.startup_check_interval_seconds = 1
 
 
 def pod_mutation_hook(pod: Any) -> None:
