@@ -45,7 +45,8 @@ def main(part: str) -> None:
         prepare(version())
         return
     await_database(is_prepared=True)
-    os.execvp(sys.executable, [sys.executable, "-m", *COMMANDS[part]])
+    os.environ["DEVSTACK_AIRFLOW_PART"] = part
+    os.execvp(sys.executable, [sys.executable, "-m", *COMMANDS[part]])  # noqa: S606
 
 
 def version() -> str:
@@ -58,7 +59,7 @@ def await_database(is_prepared: bool) -> None:
     said = 0.0
     while problem := _problem(is_prepared):
         if time.monotonic() - said > SAY_SECONDS:
-            print(f"waiting for the database: {problem}", flush=True)
+            print(f"waiting for the database: {problem}", flush=True)  # noqa: T201
             said = time.monotonic()
         time.sleep(POLL_SECONDS)
 
