@@ -29,6 +29,9 @@ ADMIN_SECRET = "airflow-admin"  # noqa: S105 - the Secret's name
 ANSWER_SECONDS = 2.0
 """How long the web server may take to say that it is ready."""
 
+WORKERS = "airflow-workers"
+"""The right to run worker pods, which KubernetesExecutor alone needs."""
+
 _TASK_NAMESPACE = "metaflow"
 """The task namespace as the files under k8s/ have it."""
 
@@ -100,7 +103,8 @@ def _objects(ctx: ServiceContext) -> list[Manifest]:
     config = airflow_config.with_settings(plain, settings)
     if airflow_config.executor(settings) == airflow_config.KUBERNETES_EXECUTOR:
         config = airflow_config.with_worker(config, by_name["Deployment", "airflow-scheduler"])
-        objects += manifests.load("airflow-kubernetes-executor")
+    else:
+        objects = [item for item in objects if item["metadata"]["name"] != WORKERS]
     return [config if item is plain else item for item in objects]
 
 
