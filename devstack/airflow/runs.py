@@ -17,6 +17,8 @@ FAILED = frozenset({"failed", "upstream_failed"})
 """The states of a task that did not do its work."""
 
 _HASH_LENGTH = 12
+_CHATTER = "[save_logs]"
+"""How Metaflow begins what it says of itself."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class DagRun:
             "state": self.state,
             "kind": self.kind,
             "began": self.began,
-            "seconds": self.seconds,
+            "seconds": round(self.seconds or 0.0, 2),
             "conf": dict(self.conf),
         }
 
@@ -163,7 +165,7 @@ def own_words(log: str) -> Sequence[str]:
     kept = []
     for line in log.splitlines():
         _, marked, said = line.partition("[base] ")
-        if marked:
+        if marked and not said.startswith(_CHATTER):
             kept.append(said)
     return kept
 

@@ -18,6 +18,7 @@ from devstack.airflow.runs import (
 )
 from devstack.dags.access import StackAirflow
 from devstack.errors import DevstackError, ExitStatus
+from devstack.flows.timing import Timing, covered
 from devstack.kube.client import Object
 from devstack.kube.pods import observe_pod
 from devstack.waits import Hopeless
@@ -47,6 +48,13 @@ class RunResult:
         """True where it did its work: Airflow calls a run without any task a success."""
         did = [task for task in self.tasks if task.state == "success"]
         return self.run.state == "success" and bool(did)
+
+    @property
+    def timing(self) -> Timing:
+        """Where its time went: tasks at work, tasks that waited, the scheduler between them."""
+        running = covered((task.began, task.ended) for task in self.tasks)
+        there = covered((task.queued or task.began, task.ended) for task in self.tasks)
+        return Timing(self.run.seconds or 0.0, running, max(0.0, there - running))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the run as it stands in the JSON envelope."""

@@ -23,41 +23,44 @@ class Targets:
     sources: tuple[FlowSource, ...]
 
 
-def find_targets(words: Sequence[str], named: Sequence[str] = ()) -> Targets:
+def find_targets(
+    words: Sequence[str], named: Sequence[str] = (), known: Sequence[Sample] = SAMPLES
+) -> Targets:
     """Return what the words name; all samples where there are none.
 
     Args:
         words: names of samples, or paths of files.
         named: names of samples alone.
+        known: the samples that there are.
 
     Raises:
         DevstackError: ``FLOW_UNKNOWN``, or a file that cannot be run.
     """
-    samples = [_sample(name) for name in named]
+    samples = [_sample(name, known) for name in named]
     sources = []
     for word in words:
-        sample = find_sample(word)
+        sample = find_sample(word, known)
         if sample:
             samples.append(sample)
         elif _is_path(word):
             sources.append(read_source(Path(word)))
         else:
-            raise _unknown(word)
+            raise _unknown(word, known)
     if not samples and not sources:
-        samples = list(SAMPLES)
+        samples = list(known)
     return Targets(tuple(dict.fromkeys(samples)), tuple(sources))
 
 
-def _sample(name: str) -> Sample:
-    sample = find_sample(name)
+def _sample(name: str, known: Sequence[Sample]) -> Sample:
+    sample = find_sample(name, known)
     if sample is None:
-        raise _unknown(name)
+        raise _unknown(name, known)
     return sample
 
 
-def _unknown(word: str) -> Exception:
+def _unknown(word: str, known: Sequence[Sample]) -> Exception:
     nearby = [path.name for path in sorted(Path().glob("*.py"))]
-    return unknown_flow(word, [sample.name for sample in SAMPLES] + nearby)
+    return unknown_flow(word, [sample.name for sample in known] + nearby)
 
 
 def _is_path(word: str) -> bool:
