@@ -46,6 +46,24 @@ class AirflowApiError(DevstackError):
         self.detail = detail
 
 
+class AirflowAwayError(DevstackError):
+    """Airflow does not answer, or cannot just now: it starts, or its database does.
+
+    Args:
+        url: where it should answer.
+        cause: what happened instead.
+    """
+
+    def __init__(self, url: str, cause: str) -> None:
+        super().__init__(
+            f"Airflow does not answer at {url}",
+            cause=cause,
+            remedy="`devstack status` shows whether it runs, `devstack logs airflow` what it said",
+            code="AIRFLOW_UNREACHABLE",
+            exit_status=ExitStatus.ENVIRONMENT,
+        )
+
+
 class AirflowClient:
     """Talks to one Airflow as one user; may be used by several threads.
 
@@ -70,7 +88,7 @@ class AirflowClient:
 
         Raises:
             AirflowApiError: there is no such thing, or Airflow refused.
-            DevstackError: ``AIRFLOW_UNREACHABLE``.
+            AirflowAwayError: no answer came.
         """
         return self._json("GET", path, query=query)
 
@@ -133,11 +151,14 @@ class AirflowClient:
         """Get a session, unless there is one.
 
         Raises:
-            DevstackError: ``AIRFLOW_LOGIN_FAILED`` or ``AIRFLOW_UNREACHABLE``.
+            DevstackError: ``AIRFLOW_LOGIN_FAILED``.
+            AirflowAwayError: no answer came.
         """
         if self._cookie:
             return
         page = self._request("GET", "/login/", headers={})
+        if page.status != 200:
+            raise self._refused("GET /login/", page)
         token = _TOKEN.search(page.data.decode(errors="replace"))
         user, password = self._login
         form = {
@@ -151,6 +172,8 @@ class AirflowClient:
             "Referer": f"{self.url}/login/",
         }
         answer = self._request("POST", "/login/", headers=headers, body=urlencode(form).encode())
+        if answer.status >= 500:
+            raise self._refused("POST /login/", answer)
         # A refused login shows the form again, or leads back to it.
         if answer.status != 302 or "/login" in answer.headers.get("Location", ""):
             raise DevstackError(
@@ -209,24 +232,17 @@ class AirflowClient:
                 method, self.url + where, headers=dict(headers), body=body, redirect=False
             )
         except urllib3.exceptions.HTTPError as error:
-            raise self._unreachable(error) from error
+            raise AirflowAwayError(self.url, str(error).rpartition(">: ")[2]) from error
 
-    def _refused(self, asked: str, answer: urllib3.BaseHTTPResponse) -> AirflowApiError:
+    def _refused(self, asked: str, answer: urllib3.BaseHTTPResponse) -> DevstackError:
+        if answer.status >= 500:
+            return AirflowAwayError(self.url, f"status {answer.status} for {asked}")
         try:
             said = json.loads(answer.data)
             detail = str(said.get("detail") or said.get("title") or said)
         except (ValueError, AttributeError):
             detail = answer.data.decode(errors="replace")[:200]
         return AirflowApiError(asked, answer.status, detail)
-
-    def _unreachable(self, error: urllib3.exceptions.HTTPError) -> DevstackError:
-        return DevstackError(
-            f"Airflow does not answer at {self.url}",
-            cause=str(error).rpartition(">: ")[2],
-            remedy="`devstack status` shows whether it runs, `devstack logs airflow` what it said",
-            code="AIRFLOW_UNREACHABLE",
-            exit_status=ExitStatus.ENVIRONMENT,
-        )
 
 
 def quoted(name: str) -> str:

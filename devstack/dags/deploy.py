@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from devstack.airflow.client import quoted
+from devstack.airflow.client import AirflowAwayError, quoted
 from devstack.airflow.dags import (
     ImportFailure,
     ensure_pool,
@@ -118,7 +118,11 @@ def _observe(
     compiled: CompiledDag, airflow: StackAirflow, known: set[tuple[int, str]]
 ) -> Observation:
     """Look whether Airflow shows this very compilation: its start date is like no other's."""
-    details = find_details(airflow.client, compiled.dag_id) or {}
+    try:
+        details = find_details(airflow.client, compiled.dag_id) or {}
+    except AirflowAwayError as away:
+        # Airflow fails on a DAG of which it has the name, and not yet the rest.
+        return Waiting(str(away))
     if (details.get("start_date") or "").startswith(compiled.start_date):
         return Ready()
     for failure in _import_failures(airflow, compiled.dag_id):

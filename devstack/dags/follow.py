@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from devstack.airflow.client import AirflowAwayError
 from devstack.airflow.runs import (
     ENDED,
     FAILED,
@@ -19,16 +20,23 @@ from devstack.airflow.runs import (
 from devstack.dags.access import StackAirflow
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.timing import Timing, covered
+from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
 from devstack.kube.pods import observe_pod
 from devstack.waits import Hopeless
 
 LOOK_SECONDS = 1.0
+AWAY_SECONDS = 120.0
+"""How long Airflow or the cluster may be away while a run is followed."""
+
 LOG_LINES = 12
 """How many lines of a task's log a report quotes."""
 
 TASK_PODS = "kubernetes_pod_operator=True"
 """Airflow's label on the pods of its tasks."""
+
+_AWAY = (AirflowAwayError, ApiError, UnreachableError)
+"""Airflow does not answer, or the cluster does not."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +88,35 @@ def follow(
     Raises:
         DevstackError: the code of what keeps a pod from starting, or ``RUN_TIMEOUT``.
     """
-    deadline = None if timeout is None else airflow.clock.now() + timeout
+    clock = airflow.clock
+    began = answered = clock.now()
     while True:
-        run = get_run(airflow.client, run.dag_id, run.run_id)
-        tasks = list_tasks(airflow.client, run)
-        if run.state in ENDED:
-            return RunResult(run, tasks)
-        note(doing(run, tasks))
-        trouble = find_trouble(airflow, run)
+        try:
+            result = _look(airflow, run)
+            answered = clock.now()
+        except _AWAY as away:
+            if clock.now() - answered > AWAY_SECONDS:
+                raise
+            note(str(away))
+            clock.sleep(LOOK_SECONDS)
+            continue
+        if result.run.state in ENDED:
+            return result
+        note(doing(result.run, result.tasks))
+        if timeout is not None and clock.now() - began > timeout:
+            raise _too_long(result, timeout)
+        clock.sleep(LOOK_SECONDS)
+
+
+def _look(airflow: StackAirflow, run: DagRun) -> RunResult:
+    """Look at a run once; end it where one of its pods can never start."""
+    now = get_run(airflow.client, run.dag_id, run.run_id)
+    if now.state not in ENDED:
+        trouble = find_trouble(airflow, now)
         if trouble:
-            end_run(airflow, run)
-            raise _stopped(run, trouble)
-        if deadline is not None and airflow.clock.now() > deadline:
-            raise _too_long(run, tasks, timeout or 0.0)
-        airflow.clock.sleep(LOOK_SECONDS)
+            end_run(airflow, now)
+            raise _stopped(now, trouble)
+    return RunResult(now, list_tasks(airflow.client, now))
 
 
 def doing(run: DagRun, tasks: Sequence[Task]) -> str:
@@ -179,10 +202,11 @@ def _stopped(run: DagRun, trouble: Hopeless) -> DevstackError:
     )
 
 
-def _too_long(run: DagRun, tasks: Sequence[Task], timeout: float) -> DevstackError:
+def _too_long(result: RunResult, timeout: float) -> DevstackError:
+    run = result.run
     return DevstackError(
         f"run {run.run_id} of {run.dag_id} did not end within {timeout:.0f} s",
-        cause=doing(run, tasks),
+        cause=doing(run, result.tasks),
         remedy=f"it goes on; devstack airflow logs {run.metaflow_id} shows what it says",
         code="RUN_TIMEOUT",
         exit_status=ExitStatus.TIMEOUT,
