@@ -47,7 +47,8 @@ class StackState:
         cluster: fingerprint of the cluster that ``loaded`` and ``prepared``
             tell of; of another one they tell nothing.
         phase: "creating", "up" or "deleting"; tells what an interrupted
-            command was doing.
+            command was doing. "kept" where the cluster is gone, and the data
+            waits for the next `up`.
     """
 
     name: str
@@ -161,10 +162,18 @@ class StackDir:
             raise _unwritable(target, error) from error
         return target
 
-    def remove(self) -> None:
+    @property
+    def volumes(self) -> Path:
+        """What the volumes held of a cluster that is gone, for the next one."""
+        return self.path / "volumes"
+
+    def remove(self, *, keep_data: bool = False) -> None:
         """Remove the directory and all in it.
 
         The state goes last: where this is cut short, the stack is still known.
+
+        Args:
+            keep_data: leave the state and the volumes' contents.
 
         Raises:
             DevstackError: ``DISK_FULL`` or ``STATE_UNWRITABLE`` where something cannot be removed.
@@ -172,10 +181,12 @@ class StackDir:
         if not self.path.exists():
             return
         try:
+            kept = {STATE_FILE, self.volumes.name} if keep_data else {STATE_FILE}
             for entry in self.path.iterdir():
-                if entry.name != STATE_FILE:
+                if entry.name not in kept:
                     _discard(entry)
-            shutil.rmtree(self.path)
+            if not keep_data:
+                shutil.rmtree(self.path)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 

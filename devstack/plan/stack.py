@@ -22,6 +22,9 @@ from devstack.services.base import HostPort, Manifest, Service, ServiceContext
 from devstack.state import StackDir, StackState
 from devstack.waits import Clock, SystemClock
 
+KEPT_KINDS = ("Namespace", "PersistentVolumeClaim")
+"""What stays of a service that goes but for its data."""
+
 
 @dataclass
 class Stack:
@@ -193,6 +196,7 @@ def not_up(name: str, phase: str = "") -> DevstackError:
         "": f"there is no stack {name!r}",
         "creating": f"bringing up {name!r} was not finished",
         "deleting": f"taking down {name!r} was not finished",
+        "kept": f"{name!r} was taken down; its data is kept",
     }.get(phase, f"stack {name!r} has no cluster")
     remedy = "devstack down" if phase == "deleting" else "devstack up"
     if name != StackSpec.name:

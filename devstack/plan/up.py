@@ -10,8 +10,9 @@ from devstack.kube.apply import any_present, apply_all, delete_all, differing, i
 from devstack.kube.pods import observe_pod
 from devstack.plan.access import access_holds, ensure_access
 from devstack.plan.forwards import ensure_forwards, forwards_hold
+from devstack.plan.keep import forget_saved, restore_step
 from devstack.plan.logs import SERVICE_LABEL
-from devstack.plan.stack import Stack
+from devstack.plan.stack import KEPT_KINDS, Stack
 from devstack.plan.step import Step, perform
 from devstack.ports import choose, is_free
 from devstack.providers.base import LoadsImages
@@ -19,9 +20,6 @@ from devstack.providers.choose import require_usable
 from devstack.services import layers
 from devstack.services.base import Adapts, Manifest, Service, ServiceContext
 from devstack.waits import Hopeless, Ready, wait_until
-
-KEPT_KINDS = ("Namespace", "PersistentVolumeClaim")
-"""What stays of a service that is left out, so that it can come back to its data."""
 
 
 def up(stack: Stack) -> list[str]:
@@ -34,13 +32,14 @@ def up(stack: Stack) -> list[str]:
         # Another `up` may have written while this one waited for its turn.
         stack.state = stack.dir.read() or stack.state
         _require_same(stack)
-        if stack.state.phase == "deleting":
+        if stack.state.phase in ("deleting", "kept"):
             stack.state.phase = "creating"
             stack.save()
         changed = perform(build_steps(stack), stack.progress)
         if stack.state.phase != "up":
             stack.state.phase = "up"
             stack.save()
+        forget_saved(stack)
     return changed
 
 
@@ -82,6 +81,8 @@ def build_steps(stack: Stack) -> list[Step]:
             ensure=lambda: _load_images(stack),
         ),
     ]
+    if stack.dir.volumes.exists():
+        steps.append(restore_step(stack))
     steps += [_remove_step(stack, service) for service in stack.left_out]
     for layer in layers(stack.services):
         steps += [_adapt_step(stack, each) for each in layer if isinstance(each, Adapts)]
