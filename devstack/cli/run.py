@@ -77,7 +77,7 @@ def command(
     themselves run on the cluster. With --airflow each flow is deployed as a
     DAG, run there, and its samples are those made for that.
     """
-    from devstack.flows.target import find_targets
+    from devstack.flows.target import choose_served, find_targets
     from devstack.plan.stack import open_stack
     from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
 
@@ -95,6 +95,8 @@ def command(
         run_on_airflow(output, stack, sources, samples, arguments, at_once, timeout)
         output.finish()
         return int(ExitStatus.OK)
+    served = [service.name for service in stack.services]
+    samples = choose_served(samples, served, asked=bool(words or named))
     env = flow_environment(stack)
     for source in sources:
         _run_source(output, source, arguments, env, local=local, timeout=timeout)

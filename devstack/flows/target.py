@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.source import FlowSource, read_source, unknown_flow
 from devstack.samples.catalogue import SAMPLES, Sample, find_sample
 
@@ -49,6 +50,32 @@ def find_targets(
     if not samples and not sources:
         samples = list(known)
     return Targets(tuple(dict.fromkeys(samples)), tuple(sources))
+
+
+def choose_served(
+    samples: Sequence[Sample], services: Collection[str], *, asked: bool
+) -> list[Sample]:
+    """Return the samples that a stack can run.
+
+    Args:
+        samples: what would be run.
+        services: the names of the stack's services.
+        asked: True where the user named these samples, so that none may be left out.
+
+    Raises:
+        DevstackError: ``SAMPLE_UNSERVED``.
+    """
+    unserved = [each for each in samples if each.needs and each.needs not in services]
+    if unserved and asked:
+        sample = unserved[0]
+        raise DevstackError(
+            f"cannot run the sample {sample.name!r}",
+            cause=f"it needs the service {sample.needs!r}, which the stack does without",
+            remedy=f"devstack up --with {sample.needs}",
+            code="SAMPLE_UNSERVED",
+            exit_status=ExitStatus.USAGE,
+        )
+    return [each for each in samples if each not in unserved]
 
 
 def _sample(name: str, known: Sequence[Sample]) -> Sample:

@@ -6,7 +6,7 @@ import pytest
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.source import read_source
-from devstack.flows.target import find_targets
+from devstack.flows.target import choose_served, find_targets
 from devstack.samples.catalogue import SAMPLES
 
 
@@ -84,6 +84,19 @@ def test_an_unknown_name_gives_the_near_sample(
     with pytest.raises(DevstackError) as caught:
         find_targets(*words)
     assert caught.value.remedy.startswith("did you mean hello?")
+
+
+def test_a_sample_that_the_stack_cannot_serve_is_left_out() -> None:
+    left = choose_served(SAMPLES, ["minio"], asked=False)
+    assert {sample.name for sample in SAMPLES} - {sample.name for sample in left} == {"report"}
+    assert choose_served(SAMPLES, ["minio", "metadata"], asked=False) == list(SAMPLES)
+
+
+def test_a_sample_that_was_asked_for_is_not_left_out_in_silence() -> None:
+    with pytest.raises(DevstackError) as caught:
+        choose_served(find_targets(("report",)).samples, ["minio"], asked=True)
+    assert caught.value.code == "SAMPLE_UNSERVED"
+    assert caught.value.remedy == "devstack up --with metadata"
 
 
 def test_every_sample_has_its_file_its_check_and_its_lesson() -> None:
