@@ -11,7 +11,7 @@ from devstack.kube import manifests
 from devstack.kube.pods import observe_pod
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
-from devstack.services import airflow_config, postgres
+from devstack.services import airflow_config, airflow_health, postgres
 from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
 from devstack.waits import Hopeless, Observation, Ready, Waiting
 
@@ -76,12 +76,20 @@ class AirflowService:
     def outputs(self, ctx: ServiceContext) -> Outputs:
         """Return the web page and how to log in; what DAG files are to leave to their pods."""
         return Outputs(
+            # Metaflow's own hour would hide a pod that never starts.
+            metaflow={"METAFLOW_AIRFLOW_KUBERNETES_STARTUP_TIMEOUT_SECONDS": "600"},
             urls={"airflow": url(ctx)},
             secrets={
                 "airflow-user": ADMINISTRATOR,
                 "airflow-password": ctx.state.credential("airflow_admin_password"),
             },
         )
+
+    def describe(self, ctx: ServiceContext) -> str:
+        """Return the scheduler's heartbeat, tasks at work, and files that cannot be imported."""
+        password = ctx.state.credential("airflow_admin_password")
+        health = airflow_health.look(ctx.state.ports.get("airflow", 0), ADMINISTRATOR, password)
+        return str(health) if health else f"its REST API does not answer on {url(ctx)}"
 
 
 def url(ctx: ServiceContext) -> str:
