@@ -45,7 +45,8 @@ from datetime import datetime
 from airflow import DAG
 from airflow.providers.cncf.kubernetes.operators.kubernetes_pod import KubernetesPodOperator
 
-with DAG("bench-four", start_date=datetime(2026, 1, 1), schedule=None, is_paused_upon_creation=False):
+start = datetime(2026, 1, 1)
+with DAG("bench-four", start_date=start, schedule=None, is_paused_upon_creation=False):
     for number in range({tasks}):
         KubernetesPodOperator(
             task_id=f"task-{{number}}", name="four", namespace="metaflow", image="{image}",
