@@ -30,8 +30,8 @@ class FlakyFlow(FlowSpec):
     @step
     def hopeless(self):
         """Fail at every attempt."""
+        self.number = int("this is no number, on purpose")
         self.next(self.end)
-        raise ValueError("this never works, on purpose")
 
     @kubernetes(**SMALL)
     @step
