@@ -7,7 +7,7 @@ import pytest
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.source import read_source
 from devstack.flows.target import choose_served, find_targets
-from devstack.samples.catalogue import SAMPLES
+from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
 
 
 def write(folder: Path, text: str, name: str = "my_flow.py") -> Path:
@@ -109,4 +109,4 @@ def test_every_sample_has_its_file_its_check_and_its_lesson() -> None:
 
 def test_no_flow_among_the_samples_is_left_out() -> None:
     names = {path.stem for path in SAMPLES[0].file.parent.glob("*.py")}
-    assert names - {"__init__", "catalogue"} == {sample.name for sample in SAMPLES}
+    assert names - {"__init__", "catalogue"} == {sample.name for sample in (*SAMPLES, *DAG_SAMPLES)}
