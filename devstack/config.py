@@ -23,6 +23,11 @@ IMAGE_SOURCES = ("auto", "pull", "build")
 NAMESPACE_LIMIT = 14
 """Characters; Metaflow's @parallel builds a host name of 50 more, and Linux allows 64."""
 
+OPTIONAL_SERVICES = ("airflow", "metadata", "postgres")
+"""What a stack can be brought up without."""
+EXECUTORS = ("LocalExecutor", "KubernetesExecutor")
+"""How Airflow can run tasks: by its scheduler, or each by a pod of its own."""
+
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
@@ -41,6 +46,10 @@ class StackSpec:
         timeout: seconds any single wait may take.
         ports: host ports wanted, by name; others are chosen.
         offline: True where nothing may be fetched.
+        without: optional services to leave out.
+        included: optional services to bring in, though they were left out.
+        airflow: how Airflow is to be: ``executor``, and ``config`` with tables
+            that add to airflow.cfg.
         given: the settings that the user named; the others are defaults, and
             give way to what a stack was brought up with.
     """
@@ -54,6 +63,9 @@ class StackSpec:
     timeout: float = 300.0
     ports: Mapping[str, int] = field(default_factory=dict)
     offline: bool = False
+    without: tuple[str, ...] = ()
+    included: tuple[str, ...] = ()
+    airflow: Mapping[str, Any] = field(default_factory=dict)
     given: frozenset[str] = field(default=frozenset(), compare=False)
 
 
@@ -69,15 +81,17 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
     """
     path = file or _usual_file()
     settings = _read(path) if path else {}
-    mistakes = _mistakes(settings)
+    mistakes = _mistakes(settings, set(_CHECKS) - _ONLY_CHOSEN)
     if mistakes:
         raise _invalid(str(path), mistakes)
     given = {key: value for key, value in chosen.items() if value is not None}
-    mistakes = _mistakes(given)
+    mistakes = _mistakes(given, set(_CHECKS))
     if mistakes:
         raise _invalid("the command line", mistakes)
     ports = {**settings.get("ports", {}), **given.get("ports", {})}
     named = {**settings, **given}
+    for key in {"without", "included"} & set(named):
+        named[key] = tuple(named[key])
     if named.get("context") and named.get("provider", "auto") == "auto":
         named["provider"] = "context"
     return replace(StackSpec(), **{**named, "ports": ports, "given": frozenset(named)})
@@ -114,9 +128,8 @@ def _invalid(where: str, mistakes: list[str]) -> DevstackError:
     )
 
 
-def _mistakes(settings: Mapping[str, Any]) -> list[str]:
+def _mistakes(settings: Mapping[str, Any], known: set[str]) -> list[str]:
     found = []
-    known = set(_CHECKS)
     for key, value in settings.items():
         if key not in known:
             found.append(f"unknown setting {key!r}{_nearest(key, known)}")
@@ -183,6 +196,36 @@ def _check_switch(value: Any) -> str:
     return "" if isinstance(value, bool) else f"{value!r} is neither true nor false"
 
 
+def _check_services(value: Any) -> str:
+    if not isinstance(value, (list, tuple)):
+        return f"{value!r} is not a list of services"
+    wrong = [str(name) for name in value if name not in OPTIONAL_SERVICES]
+    can = ", ".join(OPTIONAL_SERVICES)
+    return f"{', '.join(wrong)} cannot be left out; optional are {can}" if wrong else ""
+
+
+def _check_airflow(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return f"{value!r} is not a table"
+    if extra := sorted(set(value) - {"executor", "config"}):
+        return f"unknown setting {extra[0]!r}{_nearest(extra[0], {'executor', 'config'})}"
+    if problem := _one_of(EXECUTORS)(value.get("executor", EXECUTORS[0])):
+        return f"executor: {problem}"
+    return _check_airflow_config(value.get("config", {}))
+
+
+def _check_airflow_config(sections: Any) -> str:
+    if not isinstance(sections, Mapping):
+        return "config: not a table of airflow.cfg's sections"
+    for section, options in sections.items():
+        if not isinstance(options, Mapping):
+            return f"config.{section}: not a table of options"
+        for name, value in options.items():
+            if not isinstance(value, (str, int, float)):
+                return f"config.{section}.{name}: neither a text, a number, true nor false"
+    return ""
+
+
 _CHECKS: dict[str, Callable[[Any], str]] = {
     "name": _check_name,
     "provider": _one_of(PROVIDERS),
@@ -193,4 +236,10 @@ _CHECKS: dict[str, Callable[[Any], str]] = {
     "timeout": _number(1, 86400, float),
     "ports": _check_port_table,
     "offline": _check_switch,
+    "without": _check_services,
+    "included": _check_services,
+    "airflow": _check_airflow,
 }
+
+_ONLY_CHOSEN = {"included"}
+"""Settings of the command line alone."""

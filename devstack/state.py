@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from devstack.errors import DevstackError, ExitStatus, disk_full
 from devstack.paths import private_folder, state_home
@@ -38,13 +39,16 @@ class StackState:
         credentials: random secrets by name, made once.
         images: image reference by catalogue name, as they were brought up.
         loaded: the images that the nodes were given, by catalogue name.
+        without: optional services that are left out.
+        airflow: the table ``[airflow]`` of devstack.toml, as it was last named.
         gangs: what the cluster offers for gang scheduling: "native",
             "coscheduling" or "off"; empty where nobody has looked yet.
         prepared: services whose one-time work (a bucket made) is behind them.
         cluster: fingerprint of the cluster that ``loaded`` and ``prepared``
             tell of; of another one they tell nothing.
         phase: "creating", "up" or "deleting"; tells what an interrupted
-            command was doing.
+            command was doing. "kept" where the cluster is gone, and the data
+            waits for the next `up`.
     """
 
     name: str
@@ -56,6 +60,8 @@ class StackState:
     credentials: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     loaded: dict[str, str] = field(default_factory=dict)
+    without: list[str] = field(default_factory=list)
+    airflow: dict[str, Any] = field(default_factory=dict)
     gangs: str = ""
     prepared: list[str] = field(default_factory=list)
     cluster: str = ""
@@ -156,10 +162,18 @@ class StackDir:
             raise _unwritable(target, error) from error
         return target
 
-    def remove(self) -> None:
+    @property
+    def volumes(self) -> Path:
+        """What the volumes held of a cluster that is gone, for the next one."""
+        return self.path / "volumes"
+
+    def remove(self, *, keep_data: bool = False) -> None:
         """Remove the directory and all in it.
 
         The state goes last: where this is cut short, the stack is still known.
+
+        Args:
+            keep_data: leave the state and the volumes' contents.
 
         Raises:
             DevstackError: ``DISK_FULL`` or ``STATE_UNWRITABLE`` where something cannot be removed.
@@ -167,10 +181,12 @@ class StackDir:
         if not self.path.exists():
             return
         try:
+            kept = {STATE_FILE, self.volumes.name} if keep_data else {STATE_FILE}
             for entry in self.path.iterdir():
-                if entry.name != STATE_FILE:
+                if entry.name not in kept:
                     _discard(entry)
-            shutil.rmtree(self.path)
+            if not keep_data:
+                shutil.rmtree(self.path)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 

@@ -91,7 +91,7 @@ def measure(devstack: Devstack, runs: int) -> list[Figure]:
     devstack.run("down")
     kind_up, kind_down, ups, downs = [], [], [], []
     for turn in range(runs):
-        created, deleted = _kind_alone()
+        created, deleted = kind_alone()
         kind_up.append(created)
         kind_down.append(deleted)
         ups.append(devstack.run("up")[0])
@@ -126,7 +126,8 @@ def _down_and_up(devstack: Devstack) -> float:
     return seconds
 
 
-def _kind_alone() -> tuple[float, float]:
+def kind_alone() -> tuple[float, float]:
+    """Return the seconds that kind itself takes to make its cluster, and to delete it."""
     runner = SubprocessRunner()
     kind = str(tools.find_kind(runner, Silent()))
     image = ImageStore(runner, Silent()).ensure(["node"])["node"]

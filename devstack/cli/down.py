@@ -23,12 +23,17 @@ from devstack.config import load
 @click.command("down", epilog="Example: devstack down --name ci")
 @name_option
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option(
+    "--keep-data", is_flag=True, help="Keep volumes, ports and passwords for the next up."
+)
 @timeout_option
 @config_option
 @json_option
 @verbose_option
 @pass_output
-def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: Any) -> None:
+def command(
+    output: Output, config_file: Path | None, dry_run: bool, keep_data: bool, **chosen: Any
+) -> None:
     """Take the stack away: cluster, volumes, network, ports, files.
 
     Built images stay in the cache, for the next `up`.
@@ -39,16 +44,19 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
     began = time.monotonic()
     stack = open_stack(load(config_file, **chosen), output.progress(), even_broken=True)
     if dry_run:
-        titles = [title for title, _ in build_undo(stack)] + [f"Remove {stack.dir.path}"]
+        titles = [title for title, _ in build_undo(stack, keep_data=keep_data)]
+        titles += [f"{'Keep the data in' if keep_data else 'Remove'} {stack.dir.path}"]
         output.data(steps=titles)
         for title in titles:
             output.text(title)
         output.finish()
         return
-    done = down(stack)
+    done = down(stack, keep_data=keep_data)
     seconds = time.monotonic() - began
     output.data(name=stack.spec.name, removed=bool(done), seconds=round(seconds, 2))
-    if done:
+    if done and keep_data:
+        output.text(f"Stack {stack.spec.name!r} is gone, and its data is kept ({seconds:.1f} s)")
+    elif done:
         output.text(f"Stack {stack.spec.name!r} is gone ({seconds:.1f} s)")
     else:
         output.text(f"There is no stack {stack.spec.name!r}; nothing to do")

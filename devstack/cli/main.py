@@ -6,7 +6,6 @@ so that ``devstack --help`` stays quick.
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import signal
@@ -17,6 +16,7 @@ from types import FrameType
 import click
 
 from devstack import __version__
+from devstack.cli.lazy import LazyGroup
 from devstack.cli.output import Output
 from devstack.errors import DevstackError, ExitStatus, disk_full
 
@@ -25,6 +25,7 @@ COMMANDS = {
     "down": "Take the stack away, with all that belongs to it.",
     "status": "Show what runs, and where to reach it.",
     "run": "Run sample flows, or your own, on the stack.",
+    "airflow": "Deploy flows as DAGs; start, follow and remove them.",
     "why": "Say why a JobSet, a Job or a pod does not run, and what to do.",
     "logs": "Show the logs of a service, a pod or the cluster.",
     "env": "Print the variables that point Metaflow, kubectl and S3 clients at the stack.",
@@ -36,44 +37,10 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands live one a module and are imported when called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order of a user's day."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's module; None for an unknown name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"devstack.cli.{cmd_name}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name near commands where one is unknown."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as unknown:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=2)
-            if near:
-                hint = f" Did you mean {' or '.join(near)}?"
-                raise click.UsageError(unknown.message + hint, ctx) from unknown
-            raise
-
-
 @click.command(
     cls=LazyGroup,
+    modules="devstack.cli.",
+    helps=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: devstack up && devstack run hello",
 )

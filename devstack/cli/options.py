@@ -91,6 +91,13 @@ def stack_options(command: Command) -> Command:
     return command
 
 
+def none_if_empty(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    """Turn an option that was never given into None, so that it does not count."""
+    return values or None
+
+
 def parse_ports(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, int] | None:

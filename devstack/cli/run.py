@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from devstack.cli.flow_environment import flow_environment
+from devstack.cli.flow_words import BEHIND_DASHES, FlowCommand
 from devstack.cli.options import pass_output, stack_options, verbose_option
 from devstack.cli.output import Output
+from devstack.cli.run_airflow import run_on_airflow
 from devstack.config import load
-from devstack.errors import DevstackError, ExitStatus
+from devstack.errors import ExitStatus
 
 if TYPE_CHECKING:
     from devstack.flows.environment import FlowEnvironment
     from devstack.flows.source import FlowSource
-    from devstack.flows.suite import SampleOutcome
     from devstack.samples.catalogue import Sample
-
-BEHIND_DASHES = "devstack.flow-arguments"
-
-
-class FlowCommand(click.Command):
-    """A command that hands on what stands behind ``--``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the words behind ``--`` apart from our own."""
-        own = args
-        if "--" in args:
-            dashes = args.index("--")
-            own = args[:dashes]
-            ctx.meta[BEHIND_DASHES] = args[dashes + 1 :]
-        return super().parse_args(ctx, own)
 
 
 def _complete_samples(
@@ -61,6 +47,7 @@ def _complete_samples(
 @click.option("--sample", "named", multiple=True, metavar="NAME", help="A sample flow, by name.")
 @click.option("--list", "listing", is_flag=True, help="List the sample flows, and stop.")
 @click.option("--local", is_flag=True, help="Do not add --with kubernetes to flows of your own.")
+@click.option("--airflow", "on_airflow", is_flag=True, help="As DAGs, on the stack's Airflow.")
 @click.option(
     "-j", "--at-once", type=click.IntRange(1, 16), default=2, help="Samples at once.  [default: 2]"
 )
@@ -76,6 +63,7 @@ def command(
     named: tuple[str, ...],
     listing: bool,
     local: bool,
+    on_airflow: bool,
     at_once: int,
     timeout: float | None,
     config_file: Path | None,
@@ -86,19 +74,30 @@ def command(
     FLOW is a sample's name or a Python file. Without any, all samples run and
     their results are checked. What follows `--` goes to the flow: its
     parameters, and Metaflow's own options. Steps that do not name a platform
-    themselves run on the cluster.
+    themselves run on the cluster. With --airflow each flow is deployed as a
+    DAG, run there, and its samples are those made for that.
     """
-    from devstack.flows.target import find_targets
+    from devstack.flows.target import choose_served, find_targets
+    from devstack.plan.stack import open_stack
+    from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
 
+    known = DAG_SAMPLES if on_airflow else SAMPLES
     if listing:
-        return _list_samples(output)
-    targets = find_targets(words, named)
+        return _list_samples(output, known)
+    targets = find_targets(words, named, known)
     arguments: list[str] = click.get_current_context().meta.get(BEHIND_DASHES, [])
     sources = list(targets.sources)
     samples = list(targets.samples)
     if arguments:
         sources, samples = _with_arguments(sources, samples), []
-    env = _environment(load(config_file, **chosen))
+    stack = open_stack(load(config_file, **chosen))
+    if on_airflow:
+        run_on_airflow(output, stack, sources, samples, arguments, at_once, timeout)
+        output.finish()
+        return int(ExitStatus.OK)
+    served = [service.name for service in stack.services]
+    samples = choose_served(samples, served, asked=bool(words or named))
+    env = flow_environment(stack)
     for source in sources:
         _run_source(output, source, arguments, env, local=local, timeout=timeout)
     if samples:
@@ -117,32 +116,12 @@ def _with_arguments(sources: list[FlowSource], samples: list[Sample]) -> list[Fl
     return flows
 
 
-def _list_samples(output: Output) -> int:
-    from devstack.samples.catalogue import SAMPLES
-
-    output.data(samples=[{"name": each.name, "shows": each.shows} for each in SAMPLES])
-    for sample in SAMPLES:
+def _list_samples(output: Output, known: Sequence[Sample]) -> int:
+    output.data(samples=[{"name": each.name, "shows": each.shows} for each in known])
+    for sample in known:
         output.text(f"{sample.name:<12} {sample.shows}")
     output.finish()
     return int(ExitStatus.OK)
-
-
-def _environment(spec: Any) -> FlowEnvironment:
-    from devstack.flows.environment import FlowEnvironment
-    from devstack.plan.access import build_environment, leading_elsewhere
-    from devstack.plan.stack import open_stack, require_up
-
-    stack = open_stack(spec)
-    require_up(stack)
-    for variable in leading_elsewhere(stack):
-        os.environ.pop(variable, None)
-    return FlowEnvironment(
-        environment=build_environment(stack),
-        python=Path(sys.executable),
-        namespace=stack.state.namespace,
-        kube=stack.kube(),
-        logs=stack.dir.logs,
-    )
 
 
 def _run_source(
@@ -181,7 +160,7 @@ def _run_samples(
     at_once: int,
     timeout: float | None,
 ) -> None:
-    from devstack.cli.run_display import choose_audience, show_table
+    from devstack.cli.run_display import choose_audience, raise_failures, show_table
     from devstack.flows.suite import SAMPLE_SECONDS, Suite
     from devstack.process import SubprocessRunner
 
@@ -190,26 +169,4 @@ def _run_samples(
         outcomes = suite.run(samples, at_once)
     output.data(samples=[outcome.as_dict() for outcome in outcomes])
     show_table(output, outcomes)
-    _raise_failures(output, outcomes)
-
-
-def _raise_failures(output: Output, outcomes: list[SampleOutcome]) -> None:
-    if len(outcomes) == 1 and outcomes[0].error:
-        # On its own, a sample shows what a flow of the user's would show.
-        raise outcomes[0].error
-    failed = [outcome for outcome in outcomes if not outcome.ok]
-    if not failed:
-        return
-    for outcome in failed:
-        output.text(f"\n{outcome.sample.name}:")
-        for wrong in outcome.wrong:
-            output.text(f"  {wrong}")
-        for line in outcome.error.output_tail() if outcome.error else []:
-            output.text(f"  | {line}")
-    names = ", ".join(outcome.sample.name for outcome in failed)
-    raise DevstackError(
-        f"{len(failed)} of {len(outcomes)} samples failed: {names}",
-        remedy=f"devstack run {failed[0].sample.name}",
-        code="SAMPLES_FAILED",
-        exit_status=ExitStatus.FLOW_FAILED,
-    )
+    raise_failures(output, outcomes)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from devstack.cli.output import Output
+from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.suite import Audience, SampleOutcome
 from devstack.samples.catalogue import Sample
 
@@ -216,14 +217,18 @@ class Board(Display):
         return "[cyan]>[/]", sample.name, f"{seconds:6.1f} s", _escape(self._notes[sample.name])
 
 
-def show_table(output: Output, outcomes: Sequence[SampleOutcome]) -> None:
-    """Print the table of the samples' results."""
+def show_table(
+    output: Output,
+    outcomes: Sequence[SampleOutcome],
+    times: Sequence[str] = ("seconds", "pods", "Metaflow's own"),
+) -> None:
+    """Print the table of the samples' results; ``times`` heads the columns of seconds."""
     if output.as_json:
         return
     from rich.table import Table
 
     table = Table("sample", "what it shows", "result", box=None, pad_edge=False)
-    for column in ("checks", "seconds", "pods", "Metaflow's own"):
+    for column in ("checks", *times):
         table.add_column(column, justify="right")
     for outcome in outcomes:
         colour = "green" if outcome.ok else "red"
@@ -239,6 +244,40 @@ def show_table(output: Output, outcomes: Sequence[SampleOutcome]) -> None:
         console.width = FILE_WIDTH
     output.text()
     console.print(table)
+
+
+def raise_failures(
+    output: Output, outcomes: Sequence[SampleOutcome], command: str = "devstack run"
+) -> None:
+    """Print what was wrong with each sample that failed.
+
+    Args:
+        output: where to print.
+        outcomes: how the samples ended.
+        command: what runs one of them again.
+
+    Raises:
+        DevstackError: ``SAMPLES_FAILED``, or a single sample's own error.
+    """
+    if len(outcomes) == 1 and outcomes[0].error:
+        # On its own, a sample shows what a flow of the user's would show.
+        raise outcomes[0].error
+    failed = [outcome for outcome in outcomes if not outcome.ok]
+    if not failed:
+        return
+    for outcome in failed:
+        output.text(f"\n{outcome.sample.name}:")
+        for wrong in outcome.wrong:
+            output.text(f"  {wrong}")
+        for line in outcome.error.output_tail() if outcome.error else []:
+            output.text(f"  | {line}")
+    names = ", ".join(outcome.sample.name for outcome in failed)
+    raise DevstackError(
+        f"{len(failed)} of {len(outcomes)} samples failed: {names}",
+        remedy=f"{command} {failed[0].sample.name}",
+        code="SAMPLES_FAILED",
+        exit_status=ExitStatus.FLOW_FAILED,
+    )
 
 
 def _times(outcome: SampleOutcome) -> tuple[str, str, str]:

@@ -13,6 +13,7 @@ from devstack.cli.options import (
     json_option,
     name_flag,
     name_option,
+    none_if_empty,
     parse_ports,
     pass_output,
     timeout_option,
@@ -36,6 +37,21 @@ from devstack.config import IMAGE_SOURCES, PROVIDERS, load
     metavar="NAME=PORT",
     callback=parse_ports,
     help="A host port, such as minio=9000; others are chosen free.",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="SERVICE",
+    callback=none_if_empty,
+    help="Leave out airflow, metadata or postgres, and what needs it; remembered.",
+)
+@click.option(
+    "--with",
+    "included",
+    multiple=True,
+    metavar="SERVICE",
+    callback=none_if_empty,
+    help="Bring in a service that was left out.",
 )
 @click.option("--offline", is_flag=True, default=None, help="Fetch nothing.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")

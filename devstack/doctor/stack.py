@@ -18,6 +18,8 @@ def _state(patient: Patient) -> list[Finding]:
 def _phase(patient: Patient) -> list[Finding]:
     if patient.state is None or patient.up or patient.dir.holder() is not None:
         return []
+    if patient.state.phase == "kept":
+        return []
     command = "down" if patient.state.phase == "deleting" else "up"
     return [
         Finding(

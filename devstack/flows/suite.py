@@ -12,16 +12,29 @@ from typing import Any, Protocol
 from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.failure import failure_of
-from devstack.flows.result import FlowResult
 from devstack.flows.rivals import Rivals, check_rivals, draw_rivals
 from devstack.flows.run import FlowCall, run_flow
 from devstack.flows.source import read_source
+from devstack.flows.timing import Timing
 from devstack.flows.verify import check_report, failures, verify
 from devstack.process import Runner
 from devstack.samples.catalogue import Sample
 
 SAMPLE_SECONDS = 900.0
 """How long a sample may take where no timeout is given."""
+
+
+class EndedRun(Protocol):
+    """A run that is over, of whatever ran it."""
+
+    @property
+    def timing(self) -> Timing:
+        """Where its time went."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the run as it stands in the JSON envelope."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,7 @@ class SampleOutcome:
     """
 
     sample: Sample
-    result: FlowResult | None
+    result: EndedRun | None
     checked: int
     wrong: Sequence[str]
     error: DevstackError | None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.source import FlowSource, read_source, unknown_flow
 from devstack.samples.catalogue import SAMPLES, Sample, find_sample
 
@@ -23,41 +24,70 @@ class Targets:
     sources: tuple[FlowSource, ...]
 
 
-def find_targets(words: Sequence[str], named: Sequence[str] = ()) -> Targets:
+def find_targets(
+    words: Sequence[str], named: Sequence[str] = (), known: Sequence[Sample] = SAMPLES
+) -> Targets:
     """Return what the words name; all samples where there are none.
 
     Args:
         words: names of samples, or paths of files.
         named: names of samples alone.
+        known: the samples that there are.
 
     Raises:
         DevstackError: ``FLOW_UNKNOWN``, or a file that cannot be run.
     """
-    samples = [_sample(name) for name in named]
+    samples = [_sample(name, known) for name in named]
     sources = []
     for word in words:
-        sample = find_sample(word)
+        sample = find_sample(word, known)
         if sample:
             samples.append(sample)
         elif _is_path(word):
             sources.append(read_source(Path(word)))
         else:
-            raise _unknown(word)
+            raise _unknown(word, known)
     if not samples and not sources:
-        samples = list(SAMPLES)
+        samples = list(known)
     return Targets(tuple(dict.fromkeys(samples)), tuple(sources))
 
 
-def _sample(name: str) -> Sample:
-    sample = find_sample(name)
+def choose_served(
+    samples: Sequence[Sample], services: Collection[str], *, asked: bool
+) -> list[Sample]:
+    """Return the samples that a stack can run.
+
+    Args:
+        samples: what would be run.
+        services: the names of the stack's services.
+        asked: True where the user named these samples, so that none may be left out.
+
+    Raises:
+        DevstackError: ``SAMPLE_UNSERVED``.
+    """
+    unserved = [each for each in samples if each.needs and each.needs not in services]
+    if unserved and asked:
+        sample = unserved[0]
+        raise DevstackError(
+            f"cannot run the sample {sample.name!r}",
+            cause=f"it needs the service {sample.needs!r}, which the stack does without",
+            remedy=f"devstack up --with {sample.needs}",
+            code="SAMPLE_UNSERVED",
+            exit_status=ExitStatus.USAGE,
+        )
+    return [each for each in samples if each not in unserved]
+
+
+def _sample(name: str, known: Sequence[Sample]) -> Sample:
+    sample = find_sample(name, known)
     if sample is None:
-        raise _unknown(name)
+        raise _unknown(name, known)
     return sample
 
 
-def _unknown(word: str) -> Exception:
+def _unknown(word: str, known: Sequence[Sample]) -> Exception:
     nearby = [path.name for path in sorted(Path().glob("*.py"))]
-    return unknown_flow(word, [sample.name for sample in SAMPLES] + nearby)
+    return unknown_flow(word, [sample.name for sample in known] + nearby)
 
 
 def _is_path(word: str) -> bool:

@@ -37,15 +37,15 @@ def measure(total: float, pods: Sequence[TaskPod]) -> Timing:
         total: seconds from the start of the flow's process to its end.
         pods: all pods of the run; Kubernetes keeps their times in whole seconds.
     """
-    running = _covered((pod.started, pod.ended) for pod in pods)
-    there = _covered((pod.created, pod.ended) for pod in pods)
+    running = covered((pod.started, pod.ended) for pod in pods)
+    there = covered((pod.created, pod.ended) for pod in pods)
     return Timing(total, running, max(0.0, there - running))
 
 
-def _covered(spans: Iterable[tuple[float | None, float | None]]) -> float:
-    """Return how many seconds the spans cover together."""
-    covered, reached = 0.0, float("-inf")
+def covered(spans: Iterable[tuple[float | None, float | None]]) -> float:
+    """Return how many seconds the spans cover together; one without an end counts for nothing."""
+    total, reached = 0.0, float("-inf")
     for begin, end in sorted((b, e) for b, e in spans if b is not None and e is not None):
-        covered += max(0.0, end - max(begin, reached))
+        total += max(0.0, end - max(begin, reached))
         reached = max(reached, end)
-    return covered
+    return total

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
@@ -33,11 +34,23 @@ class Finding:
 def verify(
     sample: Sample, result: FlowResult, env: FlowEnvironment, runner: Runner
 ) -> list[Finding]:
+    """Check a run's results through Metaflow's client; see :func:`check_run`."""
+    return check_run(sample, result.pathspec, [pod.as_dict() for pod in result.pods], env, runner)
+
+
+def check_run(
+    sample: Sample,
+    pathspec: str,
+    seen: Sequence[Mapping[str, Any]],
+    env: FlowEnvironment,
+    runner: Runner,
+) -> list[Finding]:
     """Check a run's results through Metaflow's client.
 
     Args:
         sample: tells which check to run.
-        result: the run.
+        pathspec: the run, as ``FLOW/RUN``.
+        seen: its pods, or Airflow's tasks, as the check reads them.
         env: the stack.
         runner: runs the check, in a process of its own: Metaflow reads its
             settings when it is imported.
@@ -46,10 +59,9 @@ def verify(
         What was looked at; one finding at least.
     """
     module = "devstack.samples.checks"
-    pods = json.dumps([pod.as_dict() for pod in result.pods])
     done = runner.run(
-        [str(env.python), "-m", module, sample.name, result.pathspec],
-        input=pods,
+        [str(env.python), "-m", module, sample.name, pathspec],
+        input=json.dumps(list(seen)),
         env=env.variables(),
         timeout=CHECK_SECONDS,
         check=False,

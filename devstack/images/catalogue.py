@@ -32,7 +32,7 @@ IMAGES = {
     for image in (
         Image(
             "node",
-            f"devstack/node:{versions.KUBERNETES}",
+            f"devstack/node:{versions.KUBERNETES}-af",
             f"docker.io/kindest/node:{versions.KUBERNETES}",
             "a kind node with Kubernetes and the stack's own images inside",
         ),
@@ -64,12 +64,30 @@ IMAGES = {
             "postgres",
             f"devstack/postgres:{versions.POSTGRES}",
             f"docker.io/library/postgres:{versions.POSTGRES}-{versions.DEBIAN_SUITE}",
-            "the database of compose.yaml",
+            "the database server",
+        ),
+        Image(
+            "airflow",
+            f"devstack/airflow:{versions.AIRFLOW}-{versions.AIRFLOW_RECIPE}",
+            f"docker.io/apache/airflow:{versions.AIRFLOW}-python{versions.TASK_PYTHON}",
+            "Airflow: scheduler, web server, triggerer",
+        ),
+        Image(
+            "metadata",
+            f"devstack/metadata:{versions.METADATA}",
+            "",
+            "devstack's own metadata service",
+        ),
+        Image(
+            "xcom",
+            f"devstack/xcom:{versions.XCOM}",
+            f"docker.io/library/busybox:{versions.BUSYBOX}-musl",
+            "the sidecar that hands a task's result to Airflow",
         ),
     )
 }
 
-PRELOADED = ("minio", "jobset", "gang", "task")
+PRELOADED = ("minio", "jobset", "gang", "task", "postgres", "metadata", "airflow", "xcom")
 """The images that a built node image has inside, so that `up` loads none."""
 
 

@@ -76,6 +76,10 @@ class Docker:
         """Give an image another name."""
         self._runner.run(["docker", "tag", source, target])
 
+    def remove(self, reference: str) -> None:
+        """Take an image away, if it is there."""
+        self._runner.run(["docker", "rmi", reference], check=False)
+
     def build(self, dockerfile: str, target: str, files: Path, progress: Progress) -> None:
         """Build an image from a Dockerfile's text and a folder of files."""
         argv = ["docker", "build", "--tag", target, "--file", "-", str(files)]

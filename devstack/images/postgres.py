@@ -36,7 +36,7 @@ class PostgresImage:
         return digest(IMAGES["postgres"].reference, FILES.key, ROOTFS, Path(__file__))
 
     def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
-        """Make the image's two layers: Debian, and what starts the server."""
+        """Make the image's one layer: Debian, and what starts the server."""
         base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
         config = {
             "Entrypoint": ["/usr/local/bin/entrypoint"],
@@ -46,13 +46,9 @@ class PostgresImage:
             "StopSignal": "SIGINT",
             "Labels": labels(self.key),
         }
-        layers = (base, _own_files(scratch / "postgres-files.tar"))
-        return LayeredImage(IMAGES["postgres"].reference, layers, config)
-
-
-def _own_files(path: Path) -> Path:
-    with Layer(path) as layer:
-        layer.file("etc/passwd", PASSWD.encode())
-        layer.folder(f"{HOME}/data", 0o700, USER)
-        layer.tree(ROOTFS)
-    return path
+        with Layer(scratch / "postgres.tar") as layer:
+            layer.archive(base, without="passwd")
+            layer.file("etc/passwd", PASSWD.encode())
+            layer.folder(f"{HOME}/data", 0o700, USER)
+            layer.tree(ROOTFS)
+        return LayeredImage(IMAGES["postgres"].reference, (layer.path,), config)

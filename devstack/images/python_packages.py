@@ -13,7 +13,11 @@ from devstack.process import Runner
 
 
 def install_packages(
-    runner: Runner, target: Path, what: Sequence[str], python: str | None = None
+    runner: Runner,
+    target: Path,
+    what: Sequence[str],
+    python: str | None = None,
+    from_source: Sequence[str] = (),
 ) -> None:
     """Install wheels below ``target``, with pip or else uv.
 
@@ -22,6 +26,8 @@ def install_packages(
         target: the folder, as it stands on ``sys.path``.
         what: requirements, or options such as ``--requirement FILE``.
         python: minor version that the wheels are for; this Python's if None.
+        from_source: packages, of Python alone, that are published without a
+            wheel; ``what`` must then name all that is wanted.
 
     Raises:
         DevstackError: ``PACKAGE_INDEX_UNREACHABLE`` or ``PIP_MISSING``.
@@ -29,6 +35,8 @@ def install_packages(
     options = ["--quiet", "--target", str(target), "--no-compile", "--only-binary", ":all:"]
     if python:
         options += ["--python-version", python]
+    if from_source:
+        options += ["--no-deps", "--no-binary", ",".join(from_source)]
     try:
         runner.run([*_installer(runner), *options, *what], env=certificates.variables())
     except DevstackError as error:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from devstack.images.airflow import AirflowImage
 from devstack.images.catalogue import IMAGES, PRELOADED
+from devstack.images.metadata import MetadataImage
 from devstack.images.minio import MinioImage
 from devstack.images.node import NodeImage
 from devstack.images.postgres import PostgresImage
 from devstack.images.programs_image import ProgramImage
 from devstack.images.task import TaskImage
 from devstack.images.workshop import Recipe, Workshop
+from devstack.images.xcom import XcomImage
 
 RECIPES: dict[str, Recipe] = {
     "minio": MinioImage(),
@@ -18,6 +21,9 @@ RECIPES: dict[str, Recipe] = {
     "gang": ProgramImage(IMAGES["gang"].reference, "gang"),
     "task": TaskImage(),
     "postgres": PostgresImage(),
+    "metadata": MetadataImage(),
+    "airflow": AirflowImage(),
+    "xcom": XcomImage(),
 }
 NODE = NodeImage([RECIPES[name] for name in PRELOADED])
 

@@ -7,10 +7,10 @@ import urllib.error
 import urllib.request
 
 from devstack.errors import DevstackError
+from devstack.images import airflow, task
 from devstack.images.catalogue import Image
 from devstack.images.certificates import private_bundle
 from devstack.images.docker import Docker
-from devstack.images.task import LOCK, dockerfile
 from devstack.progress import Progress, step
 
 PROBE_TIMEOUT = 4.0
@@ -19,6 +19,11 @@ API_HOSTS = {"docker.io": "registry-1.docker.io"}
 """Registries whose API is served elsewhere than their name says."""
 REACHED = (200, 401)
 """What a registry answers to somebody who has not logged in."""
+BUILT_UPON = {
+    "task": (task.dockerfile, task.LOCK.parent),
+    "airflow": (airflow.dockerfile, airflow.AIRFLOW),
+}
+"""Images that need our packages on top of what is pulled: how, and from which files."""
 
 
 def is_reachable(reference: str, timeout: float = PROBE_TIMEOUT) -> bool:
@@ -46,7 +51,7 @@ def pull(docker: Docker, image: Image, key: str, progress: Progress) -> None:
     Args:
         docker: the engine.
         image: what to pull.
-        key: the digest that marks a task image built upon the pulled one.
+        key: the digest that marks an image built upon the pulled one.
         progress: told what Docker does.
 
     Raises:
@@ -55,10 +60,10 @@ def pull(docker: Docker, image: Image, key: str, progress: Progress) -> None:
     with step(progress, f"Pull {image.upstream}"):
         try:
             docker.pull(image.upstream, progress, PULL_TIMEOUT)
-            if image.name == "task":
-                docker.build(
-                    dockerfile(image.upstream, key), image.reference, LOCK.parent, progress
-                )
+            if image.name in BUILT_UPON:
+                dockerfile, files = BUILT_UPON[image.name]
+                text = dockerfile(image.upstream, key)
+                docker.build(text, image.reference, files, progress)
             else:
                 docker.tag(image.upstream, image.reference)
         except DevstackError as error:

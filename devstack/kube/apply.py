@@ -82,6 +82,13 @@ def differing(client: KubeClient, manifests: Sequence[Object]) -> list[Differenc
         return [difference for difference in compared if difference]
 
 
+def any_present(client: KubeClient, manifests: Sequence[Object]) -> bool:
+    """Return True where the cluster has one of the objects, and devstack made it."""
+    with ThreadPoolExecutor(POOL_SIZE) as pool:
+        found = list(pool.map(partial(_live, client), manifests))
+    return any(live and _is_ours(live, item) for live, item in zip(found, manifests, strict=True))
+
+
 def apply_all(
     client: KubeClient,
     manifests: Sequence[Object],

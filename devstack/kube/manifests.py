@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -66,6 +67,32 @@ def with_namespace(objects: Iterable[Object], old: str, new: str) -> list[Object
             if place.get("namespace") == old:
                 place["namespace"] = new
     return renamed
+
+
+def with_restarts(objects: Iterable[Object], settings: Mapping[str, str]) -> list[Object]:
+    """Return the objects, of which Deployments start anew where ``settings`` change.
+
+    Pods read Secrets and configuration at their start only; a stack whose state
+    was lost, for one, makes new credentials.
+
+    Args:
+        objects: of one service.
+        settings: what its pods read; only a checksum of it is kept.
+    """
+    mark = checksum(settings)
+    return [_marked(item, mark) if item["kind"] == "Deployment" else item for item in objects]
+
+
+def checksum(values: object) -> str:
+    """Return sixteen characters that tell values, of whatever JSON has, apart."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _marked(deployment: Object, mark: str) -> Object:
+    changed = copy.deepcopy(deployment)
+    annotations = changed["spec"]["template"]["metadata"].setdefault("annotations", {})
+    annotations["devstack/credentials"] = mark
+    return changed
 
 
 def with_owner(objects: Iterable[Object], stack: str) -> list[Object]:

@@ -55,6 +55,7 @@ _IN_NAMESPACES = {
         "Event": "events",
         "PersistentVolumeClaim": "persistentvolumeclaims",
         "Pod": "pods",
+        "ResourceQuota": "resourcequotas",
         "Secret": "secrets",
         "Service": "services",
         "ServiceAccount": "serviceaccounts",
@@ -70,7 +71,11 @@ _IN_NAMESPACES = {
     POD_GROUPS: {"PodGroup": "podgroups"},
 }
 _IN_CLUSTER = {
-    CORE: {"Namespace": "namespaces", "Node": "nodes"},
+    CORE: {
+        "Namespace": "namespaces",
+        "Node": "nodes",
+        "PersistentVolume": "persistentvolumes",
+    },
     RBAC: {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"},
     ADMISSION: {
         "MutatingAdmissionPolicy": "mutatingadmissionpolicies",

@@ -17,10 +17,13 @@ from devstack.progress import Progress, Silent
 from devstack.providers.base import ClusterSpec, Provider
 from devstack.providers.choose import AUTO, make_provider
 from devstack.providers.kind import API_PORT
-from devstack.services import SERVICES
+from devstack.services import OPTIONAL, SERVICES, chosen
 from devstack.services.base import HostPort, Manifest, Service, ServiceContext
 from devstack.state import StackDir, StackState
 from devstack.waits import Clock, SystemClock
+
+KEPT_KINDS = ("Namespace", "PersistentVolumeClaim")
+"""What stays of a service that goes but for its data."""
 
 
 @dataclass
@@ -35,6 +38,7 @@ class Stack:
         clock: tells the time.
         progress: told what is going on.
         services: the parts of the stack, in the order of their needs.
+        left_out: the parts that it does without.
     """
 
     spec: StackSpec
@@ -44,6 +48,7 @@ class Stack:
     clock: Clock
     progress: Progress
     services: Sequence[Service] = tuple(SERVICES)
+    left_out: Sequence[Service] = ()
     _clients: dict[tuple[str, float], KubeClient] = field(default_factory=dict)
 
     @cached_property
@@ -60,8 +65,13 @@ class Stack:
 
     @property
     def host_ports(self) -> dict[str, HostPort]:
-        """The ports of all services that are reached from the host, by name."""
-        return {port.name: port for service in self.services for port in service.host_ports}
+        """The ports of all services that are reached from the host, by name.
+
+        Those of services left out are among them: they may come in later, and
+        a kind cluster's ports are fixed when it is made.
+        """
+        services = (*self.services, *self.left_out)
+        return {port.name: port for service in services for port in service.host_ports}
 
     @property
     def cluster(self) -> ClusterSpec:
@@ -146,18 +156,30 @@ def open_stack(
     """
     directory = StackDir(spec.name)
     known = directory.salvage() if even_broken else directory.read()
+    state = known or StackState(name=spec.name, namespace=spec.namespace)
+    spec = _as_remembered(spec, state) if known else spec
+    spec = replace(spec, without=_left_out(spec, state))
+    services = chosen(spec.without)
     return Stack(
-        spec=_as_remembered(spec, known) if known else spec,
+        spec=spec,
         dir=directory,
-        state=known or StackState(name=spec.name, namespace=spec.namespace),
+        state=state,
         runner=runner or SubprocessRunner(),
         clock=clock or SystemClock(),
         progress=progress or Silent(),
+        services=services,
+        left_out=[service for service in SERVICES if service not in services],
     )
 
 
+def _left_out(spec: StackSpec, state: StackState) -> tuple[str, ...]:
+    """Return what is left out: ever since it was asked for, until it is brought in."""
+    needed = {need for name in spec.included for need in OPTIONAL.get(name, ())}
+    return tuple(sorted({*spec.without, *state.without} - {*spec.included, *needed}))
+
+
 def _as_remembered(spec: StackSpec, state: StackState) -> StackSpec:
-    lasting = ("provider", "context", "namespace", "nodes")
+    lasting = ("provider", "context", "namespace", "nodes", "airflow")
     kept = {name: getattr(state, name) for name in lasting if name not in spec.given}
     return replace(spec, **{name: value for name, value in kept.items() if value})
 
@@ -174,6 +196,7 @@ def not_up(name: str, phase: str = "") -> DevstackError:
         "": f"there is no stack {name!r}",
         "creating": f"bringing up {name!r} was not finished",
         "deleting": f"taking down {name!r} was not finished",
+        "kept": f"{name!r} was taken down; its data is kept",
     }.get(phase, f"stack {name!r} has no cluster")
     remedy = "devstack down" if phase == "deleting" else "devstack up"
     if name != StackSpec.name:

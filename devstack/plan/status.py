@@ -33,7 +33,7 @@ class StackStatus:
     Attributes:
         name: the stack's name.
         provider: where its cluster comes from.
-        state: "up", "degraded", "creating", "deleting", "stopped",
+        state: "up", "degraded", "creating", "deleting", "kept", "stopped",
             "unreachable", "broken" or "absent".
         detail: one sentence on the cluster.
         namespace: where task pods run.
@@ -109,6 +109,8 @@ def _look_at_nodes(stack: Stack) -> ClusterStatus:
 
 
 def _unfinished(stack: Stack) -> str:
+    if stack.state.phase == "kept":
+        return "taken down; its data is kept for the next `devstack up`"
     holder = stack.dir.holder()
     if holder is not None:
         return f"process {holder} is at work on it"

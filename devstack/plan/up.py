@@ -7,18 +7,19 @@ import hashlib
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ServerFaultError, UnreachableError
-from devstack.kube.apply import apply_all, delete_all, differing
+from devstack.kube.apply import any_present, apply_all, delete_all, differing, identify
 from devstack.kube.pods import observe_pod
 from devstack.plan.access import access_holds, ensure_access
 from devstack.plan.forwards import ensure_forwards, forwards_hold
+from devstack.plan.keep import forget_saved, restore_step
 from devstack.plan.logs import SERVICE_LABEL
-from devstack.plan.stack import Stack
+from devstack.plan.stack import KEPT_KINDS, Stack
 from devstack.plan.step import Step, perform
 from devstack.ports import choose, is_free
 from devstack.providers.base import LoadsImages
 from devstack.providers.choose import require_usable
 from devstack.services import layers
-from devstack.services.base import Adapts, Service, ServiceContext
+from devstack.services.base import Adapts, Manifest, Service, ServiceContext
 from devstack.waits import Hopeless, Observation, Ready, Waiting, wait_until
 
 
@@ -32,13 +33,14 @@ def up(stack: Stack) -> list[str]:
         # Another `up` may have written while this one waited for its turn.
         stack.state = stack.dir.read() or stack.state
         _require_same(stack)
-        if stack.state.phase == "deleting":
+        if stack.state.phase in ("deleting", "kept"):
             stack.state.phase = "creating"
             stack.save()
         changed = perform(build_steps(stack), stack.progress)
         if stack.state.phase != "up":
             stack.state.phase = "up"
             stack.save()
+        forget_saved(stack)
     return changed
 
 
@@ -80,6 +82,9 @@ def build_steps(stack: Stack) -> list[Step]:
             ensure=lambda: _load_images(stack),
         ),
     ]
+    if stack.dir.volumes.exists():
+        steps.append(restore_step(stack))
+    steps += [_remove_step(stack, service) for service in stack.left_out]
     for layer in layers(stack.services):
         steps += [_adapt_step(stack, each) for each in layer if isinstance(each, Adapts)]
         steps += [_apply_step(stack, service) for service in layer]
@@ -204,6 +209,8 @@ def _fixed(spec: StackSpec, setting: str, has: object, wants: object) -> Devstac
 def _settled(stack: Stack) -> bool:
     chosen, wanted = stack.state.ports, stack.spec.ports
     as_wanted = all(chosen.get(name) == port for name, port in wanted.items())
+    as_wanted = as_wanted and stack.state.without == list(stack.spec.without)
+    as_wanted = as_wanted and stack.state.airflow == stack.spec.airflow
     return stack.dir.exists() and set(chosen) == set(stack.port_names) and as_wanted
 
 
@@ -216,6 +223,8 @@ def _settle(stack: Stack) -> None:
     state.context = spec.context
     state.namespace = spec.namespace
     state.nodes = spec.nodes
+    state.without = list(spec.without)
+    state.airflow = dict(spec.airflow)
     state.phase = "creating"
     stack.save()
 
@@ -263,6 +272,37 @@ def _load_images(stack: Stack) -> None:
         if missing:
             provider.load_images(stack.cluster, missing)
     stack.state.loaded = dict(stack.state.images)
+    stack.save()
+
+
+def _remove_step(stack: Stack, service: Service) -> Step:
+    return Step(
+        f"remove-{service.name}",
+        f"Remove {service.name}, but for its data",
+        holds=lambda: (
+            not stack.dir.admin_kubeconfig.exists()
+            or not any_present(stack.kube(), _removable(stack, service))
+        ),
+        ensure=lambda: _remove(stack, service),
+        commands=lambda: [f"delete {identify(item)}" for item in _removable(stack, service)],
+    )
+
+
+def _removable(stack: Stack, service: Service) -> list[Manifest]:
+    """Return what goes with a service that is left out: it may come back to its data."""
+    objects = reversed(stack.manifests(service))
+    return [item for item in objects if item["kind"] not in KEPT_KINDS]
+
+
+def _remove(stack: Stack, service: Service) -> None:
+    delete_all(
+        stack.kube(),
+        _removable(stack, service),
+        timeout=stack.spec.timeout,
+        clock=stack.clock,
+        note=stack.progress.note,
+    )
+    stack.state.prepared = [name for name in stack.state.prepared if name != service.name]
     stack.save()
 
 

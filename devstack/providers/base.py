@@ -103,3 +103,24 @@ class LoadsImages(Protocol):
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
         """Put the images into every node."""
         ...
+
+
+@runtime_checkable
+class KeepsVolumes(Protocol):
+    """A provider that can carry the contents of volumes from one cluster to the next."""
+
+    def save_volumes(
+        self, spec: ClusterSpec, folders: Mapping[str, Sequence[str]], into: Path
+    ) -> None:
+        """Write the folders of each node into archives below ``into``.
+
+        Args:
+            spec: the cluster.
+            folders: absolute paths by the node's name; nobody writes there any more.
+            into: a folder of this machine.
+        """
+        ...
+
+    def restore_volumes(self, spec: ClusterSpec, saved: Path) -> None:
+        """Put the archives below ``saved`` back on the nodes of the same names."""
+        ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from devstack.errors import DevstackError, ExitStatus
@@ -18,6 +19,9 @@ ROLE_LABEL = "io.x-k8s.kind.role"
 
 REMOVAL_SECONDS = 4.0
 """A node that takes longer to be removed may be held by a frozen process."""
+
+_PACKED = "/var/devstack-volumes.tar"
+"""Where a node's volumes are packed, on its way in or out."""
 
 INSTALL = (
     "install Docker and start it; on a Debian-family machine as root, "
@@ -70,6 +74,44 @@ class Engine:
         with answering():
             status, output = node.exec_run(list(argv))
         return str(output.decode(errors="replace")) if status == 0 else ""
+
+    def pack(self, node: Any, folders: Sequence[str], archive: Path) -> None:
+        """Write folders of a container into an archive that :meth:`unpack` reads.
+
+        Raises:
+            DevstackError: ``VOLUME_UNREADABLE``.
+        """
+        names = [folder.lstrip("/") for folder in folders]
+        self._require(node, ["tar", "-C", "/", "-cf", _PACKED, *names])
+        with answering(), archive.open("wb") as file:
+            chunks, _ = node.get_archive(_PACKED)
+            for chunk in chunks:
+                file.write(chunk)
+        self._require(node, ["rm", _PACKED])
+
+    def unpack(self, node: Any, archive: Path) -> None:
+        """Put an archive of :meth:`pack` into a container, each file with its owner.
+
+        Raises:
+            DevstackError: ``VOLUME_UNREADABLE``.
+        """
+        with answering(), archive.open("rb") as file:
+            # Docker would make root the owner, but for an archive within the archive.
+            node.put_archive(str(PurePosixPath(_PACKED).parent), file)
+        self._require(node, ["tar", "-C", "/", "--numeric-owner", "-xpf", _PACKED])
+        self._require(node, ["rm", _PACKED])
+
+    def _require(self, node: Any, argv: Sequence[str]) -> None:
+        with answering():
+            status, output = node.exec_run(list(argv))
+        if status != 0:
+            raise DevstackError(
+                f"cannot keep the volumes of {node.name}",
+                cause=f"{argv[0]} ended with status {status}",
+                remedy="free some room on Docker's disk and run the command again",
+                code="VOLUME_UNREADABLE",
+                output=output.decode(errors="replace"),
+            )
 
     def remove(self, nodes: Iterable[Any]) -> None:
         """Remove containers, running or not, and their anonymous volumes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,21 @@ class KindProvider:
         """Copy images from Docker into every node."""
         argv = ["load", "docker-image", *references, "--name", self.cluster]
         self._kind(spec, argv, pidfile=self._pidfile)
+
+    def save_volumes(
+        self, spec: ClusterSpec, folders: Mapping[str, Sequence[str]], into: Path
+    ) -> None:
+        """Write the folders of each node into ``into``, one archive a node."""
+        for node in self._engine.nodes(self.cluster):
+            if folders.get(node.name):
+                self._engine.pack(node, folders[node.name], into / f"{node.name}.tar")
+
+    def restore_volumes(self, spec: ClusterSpec, saved: Path) -> None:
+        """Put the archives of `save_volumes` back."""
+        for node in self._engine.nodes(self.cluster):
+            archive = saved / f"{node.name}.tar"
+            if archive.exists():
+                self._engine.unpack(node, archive)
 
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return the kind command and its configuration."""

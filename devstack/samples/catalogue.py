@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +18,19 @@ class Sample:
         shows: what one learns from it, in a few words.
         slow: True where it takes long however fast the machine is; it starts first.
         rivals: True where it is run twice at once, for room that is enough for one.
+        scheduled: True for a DAG that Airflow's scheduler starts by itself.
         fails_saying: what the report of its failure must contain; empty for a
             flow that should succeed.
+        needs: a service that a stack can do without and the flow cannot.
     """
 
     name: str
     shows: str
     slow: bool = False
     rivals: bool = False
+    scheduled: bool = False
     fails_saying: str = ""
+    needs: str = ""
 
     @property
     def file(self) -> Path:
@@ -41,7 +46,7 @@ SAMPLES = (
     Sample("ring", "8 pods of a JobSet know each other by name"),
     Sample("gang", "two flows, room for one: each starts whole", slow=True, rivals=True),
     Sample("datatools", "128 MiB to S3 and back"),
-    Sample("report", "a @card"),
+    Sample("report", "a @card", needs="metadata"),
     Sample("settings", "@environment, a Kubernetes Secret"),
     Sample("storage", "a volume, tmpfs, /dev/shm"),
     Sample("failure", "a failure, and its report", fails_saying="out of fuel, on purpose"),
@@ -49,6 +54,16 @@ SAMPLES = (
 """All samples, in the order in which one reads them."""
 
 
-def find_sample(name: str) -> Sample | None:
-    """Return the sample called ``name``, or None."""
-    return next((sample for sample in SAMPLES if sample.name == name), None)
+DAG_SAMPLES = (
+    Sample("linear", "three tasks, a Parameter, @environment, a @card"),
+    Sample("fanout", "foreach as dynamic task mapping, and its join"),
+    Sample("flaky", "a retry that really fails first, and @catch"),
+    Sample("branches", "two branches at once, and their join"),
+    Sample("scheduled", "a run that the scheduler starts", slow=True, scheduled=True),
+)
+"""The samples for Airflow, in the order in which one reads them."""
+
+
+def find_sample(name: str, known: Sequence[Sample] = SAMPLES) -> Sample | None:
+    """Return the sample called ``name`` of those ``known``, or None."""
+    return next((sample for sample in known if sample.name == name), None)

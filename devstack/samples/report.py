@@ -4,9 +4,9 @@
 "devstack shell" and then ``python report.py card view end`` opens it, and
 ``metaflow.cards.get_cards`` reads it from Python.
 
-To draw a card, Metaflow looks its task up in the run's records.  Without a
-metadata service those are on your machine, where pods cannot read them: so the
-pod does the work, and the step with the card runs here.
+To draw a card, Metaflow looks its task up in the run's records.  The stack's
+metadata service shows those to pods as well as to your machine, so a step that
+runs in a pod can have a card.
 
 Try:  devstack run report
 """
@@ -29,6 +29,7 @@ class ReportFlow(FlowSpec):
         self.next(self.end)
 
     @card(type="blank", id="months")
+    @kubernetes(cpu=0.2, memory=256, disk=512)
     @step
     def end(self):
         """Show it; the card stays with this task."""

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.services.airflow import AirflowService
 from devstack.services.base import Service
 from devstack.services.gang import GangService
 from devstack.services.jobset import JobSetService
+from devstack.services.metadata import MetadataService
 from devstack.services.minio import MinioService
+from devstack.services.postgres import PostgresService
 from devstack.services.rbac import RbacService
 from devstack.services.samples import Samples
 
 SERVICES: tuple[Service, ...] = (
     RbacService(),
     MinioService(),
+    PostgresService(),
     JobSetService(),
     GangService(),
+    MetadataService(),
+    AirflowService(),
     Samples(),
 )
 """All services, each after those that it needs.
@@ -25,6 +31,27 @@ Those of one layer are applied in this order, and only then waited for: RBAC
 first, for its namespace (its token takes the cluster seconds to make, in which
 others start), then MinIO, whose volume takes longest.
 """
+
+
+OPTIONAL: Mapping[str, tuple[str, ...]] = {
+    "postgres": (),
+    "metadata": ("postgres",),
+    "airflow": ("postgres",),
+}
+"""Services that a stack can do without, and the optional ones that each is nothing without."""
+
+
+def chosen(without: Collection[str]) -> tuple[Service, ...]:
+    """Return the services of a stack that leaves out some, and those that need them.
+
+    Args:
+        without: names of optional services.
+    """
+    return tuple(
+        service
+        for service in SERVICES
+        if not {service.name, *OPTIONAL.get(service.name, ())} & set(without)
+    )
 
 
 def layers(services: Sequence[Service]) -> list[list[Service]]:

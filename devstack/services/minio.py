@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import json
-from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
@@ -62,7 +58,7 @@ class MinioService:
             manifests.secret(TASK_SECRET, ctx.state.namespace, _for_pods(ctx)),
         ]
         objects = manifests.with_images(objects, ctx.state.images)
-        return [namespace, *secrets, *(_restarting(item, root) for item in objects)]
+        return [namespace, *secrets, *manifests.with_restarts(objects, root)]
 
     def observe(self, ctx: ServiceContext) -> Observation:
         """Look whether MinIO takes requests, from the host too where its port is mapped."""
@@ -148,20 +144,6 @@ def _for_pods(ctx: ServiceContext) -> dict[str, str]:
 
 def _url(ctx: ServiceContext, port: str) -> str:
     return f"http://{LOOPBACK}:{ctx.state.ports.get(port, 0)}"
-
-
-def _restarting(item: Manifest, credentials: Mapping[str, str]) -> Manifest:
-    """Return a Deployment that starts anew where its credentials change.
-
-    Pods read them at their start only; a stack whose state was lost makes new ones.
-    """
-    if item["kind"] != "Deployment":
-        return item
-    digest = hashlib.sha256(json.dumps(credentials, sort_keys=True).encode()).hexdigest()
-    changed = copy.deepcopy(item)
-    annotations = changed["spec"]["template"]["metadata"].setdefault("annotations", {})
-    annotations["devstack/credentials"] = digest[:16]
-    return changed
 
 
 def _connect(ctx: ServiceContext) -> tuple[Minio, MinioAdmin]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 SUBMITTER = "metaflow-submitter"
 TASK = "metaflow-task"
+AIRFLOW = "airflow"
+"""In the namespace of the same name."""
 
 
 @dataclass(frozen=True)
@@ -103,4 +105,45 @@ TASK_RIGHTS = [
         },
     ),
     *_rights(False, {"nodes": "list", "namespaces": "list", "secrets": "list"}, namespace="*"),
+]
+
+# What KubernetesPodOperator calls, as the provider's source has it; see docs/adr/0008.
+AIRFLOW_RIGHTS = [
+    *_rights(
+        True,
+        {
+            "pods": "create get list patch delete",
+            "pods/log": "get",
+            "pods/exec": "get create",
+            "events": "list",
+        },
+    ),
+    *_rights(
+        False,
+        {
+            "pods": "watch update deletecollection",
+            "pods/portforward": "create",
+            "pods/attach": "create",
+            "jobs.batch": "create get list",
+            "jobsets.jobset.x-k8s.io": "create get list",
+            "events": "get create",
+            "secrets": "get list create",
+            "configmaps": "get list create",
+            "serviceaccounts": "get",
+            "serviceaccounts/token": "create",
+            "persistentvolumeclaims": "get create",
+            "roles.rbac.authorization.k8s.io": "get create bind escalate",
+        },
+    ),
+    # Worker pods are for KubernetesExecutor, which is not the default.
+    *_rights(
+        False, {"pods": "create get list", "secrets": "get", "pods/exec": "create"}, "airflow"
+    ),
+    *_rights(False, {"pods": "list create", "secrets": "get"}, "postgres"),
+    *_rights(False, {"pods": "list", "secrets": "get", "pods/exec": "create"}, "kube-system"),
+    *_rights(
+        False,
+        {"nodes": "list", "namespaces": "list", "pods": "list create", "secrets": "list"},
+        namespace="*",
+    ),
 ]

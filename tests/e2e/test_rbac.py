@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.commandline import Devstack
-from tests.e2e.rbac_matrix import SUBMITTER_RIGHTS, TASK, TASK_RIGHTS, Right
+from tests.e2e.rbac_matrix import (
+    AIRFLOW,
+    AIRFLOW_RIGHTS,
+    SUBMITTER_RIGHTS,
+    TASK,
+    TASK_RIGHTS,
+    Right,
+)
 
 
 def question(right: Right) -> list[str]:
@@ -27,6 +34,13 @@ def test_a_submitter(stack: Devstack, right: Right) -> None:
 @pytest.mark.parametrize("right", TASK_RIGHTS, ids=str)
 def test_a_task_pod(stack: Devstack, right: Right) -> None:
     identity = f"--as=system:serviceaccount:metaflow:{TASK}"
+    answer = stack.admin_kubectl(*question(right), identity, check=False)
+    assert answer.stdout.strip() == ("yes" if right.allowed else "no"), answer.stderr
+
+
+@pytest.mark.parametrize("right", AIRFLOW_RIGHTS, ids=str)
+def test_airflow(stack: Devstack, right: Right) -> None:
+    identity = f"--as=system:serviceaccount:airflow:{AIRFLOW}"
     answer = stack.admin_kubectl(*question(right), identity, check=False)
     assert answer.stdout.strip() == ("yes" if right.allowed else "no"), answer.stderr
 

@@ -76,7 +76,7 @@ def test_three_mistakes_in_one_file_are_all_reported() -> None:
 
 def test_a_setting_like_no_other_is_told_what_there_is() -> None:
     cause = refused("zzz = 1").cause
-    assert "known: context, images, name, namespace" in cause
+    assert "known: airflow, context, images, name, namespace" in cause
 
 
 @pytest.mark.parametrize(

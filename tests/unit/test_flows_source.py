@@ -6,8 +6,8 @@ import pytest
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.source import read_source
-from devstack.flows.target import find_targets
-from devstack.samples.catalogue import SAMPLES
+from devstack.flows.target import choose_served, find_targets
+from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
 
 
 def write(folder: Path, text: str, name: str = "my_flow.py") -> Path:
@@ -86,6 +86,19 @@ def test_an_unknown_name_gives_the_near_sample(
     assert caught.value.remedy.startswith("did you mean hello?")
 
 
+def test_a_sample_that_the_stack_cannot_serve_is_left_out() -> None:
+    left = choose_served(SAMPLES, ["minio"], asked=False)
+    assert {sample.name for sample in SAMPLES} - {sample.name for sample in left} == {"report"}
+    assert choose_served(SAMPLES, ["minio", "metadata"], asked=False) == list(SAMPLES)
+
+
+def test_a_sample_that_was_asked_for_is_not_left_out_in_silence() -> None:
+    with pytest.raises(DevstackError) as caught:
+        choose_served(find_targets(("report",)).samples, ["minio"], asked=True)
+    assert caught.value.code == "SAMPLE_UNSERVED"
+    assert caught.value.remedy == "devstack up --with metadata"
+
+
 def test_every_sample_has_its_file_its_check_and_its_lesson() -> None:
     for sample in SAMPLES:
         text = sample.file.read_text()
@@ -96,4 +109,4 @@ def test_every_sample_has_its_file_its_check_and_its_lesson() -> None:
 
 def test_no_flow_among_the_samples_is_left_out() -> None:
     names = {path.stem for path in SAMPLES[0].file.parent.glob("*.py")}
-    assert names - {"__init__", "catalogue"} == {sample.name for sample in SAMPLES}
+    assert names - {"__init__", "catalogue"} == {sample.name for sample in (*SAMPLES, *DAG_SAMPLES)}

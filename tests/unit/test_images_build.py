@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from devstack.errors import DevstackError
-from devstack.images import certificates, recipes, versions
+from devstack.images import certificates, recipes, registries, versions, xcom
 from devstack.images.archive import Layer, LayeredImage, write_images
 from devstack.images.capabilities import withholds_sys_resource, wrapper_is_default
 from devstack.images.catalogue import IMAGES, PRELOADED
@@ -21,7 +21,10 @@ from devstack.images.docker import Docker
 from devstack.images.golang import PROGRAMS, SOURCES, Compiler, find_go
 from devstack.images.node import PROVISIONER_IMAGE, STATIC
 from devstack.images.pieces import Pieces
+from devstack.images.python_packages import install_packages
 from devstack.images.tools import find_kind, find_kubectl
+from devstack.images.workshop import Workshop
+from devstack.services import SERVICES
 from tests.fakes import Call, FakeRunner, Recorder
 
 GO = "/usr/bin/go"
@@ -308,3 +311,48 @@ def test_older_steps_of_the_node_are_forgotten(tmp_path: Path) -> None:
     Docker(runner).forget_older("devstack/node-base", "devstack/node-base:b")
     assert ("docker", "rmi", "devstack/node-base:a") in runner.argvs
     assert ("docker", "rmi", "devstack/node-base:b") not in runner.argvs
+
+
+def test_all_that_a_stack_runs_is_preloaded() -> None:
+    needed = {name for service in SERVICES for name in service.images} | {"task"}
+    assert set(PRELOADED) <= set(recipes.RECIPES)
+    assert needed == set(PRELOADED)
+
+
+def test_a_package_without_a_wheel_is_built_and_nothing_else_is_resolved(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    runner.answer(sys.executable)
+    install_packages(runner, tmp_path, ["--requirement", "lock"], "3.11", ("python-nvd3",))
+    words = " ".join(runner.calls[0].argv)
+    assert "--only-binary :all: --python-version 3.11 --no-deps --no-binary python-nvd3" in words
+
+
+def test_the_sidecars_image_is_busybox_under_its_names(tmp_path: Path) -> None:
+    base = tmp_path / "base.tar"
+    with Layer(base) as layer:
+        layer.file("usr/bin/busybox", b"static", 0o755)
+    pieces = Pieces(tmp_path / "cache")
+    pieces.make(f"rootfs-{xcom.FILES.name}", xcom.FILES.key, lambda path: _copy(base, path))
+    image = xcom.XcomImage().image(Workshop(FakeRunner(), Recorder(), pieces), tmp_path)
+    with tarfile.open(image.layers[0]) as tar:
+        names = {entry.name: entry.linkname for entry in tar if not entry.isdir()}
+    assert names["bin/busybox"] == ""
+    assert {name for name, target in names.items() if target == "busybox"} == {
+        f"bin/{applet}" for applet in xcom.APPLETS
+    }
+    assert image.config["User"] == "65532:65532"
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.write_bytes(source.read_bytes())
+
+
+@pytest.mark.parametrize("name", ["task", "airflow"])
+def test_what_is_pulled_gets_our_lock_on_top(name: str) -> None:
+    dockerfile, files = registries.BUILT_UPON[name]
+    text = dockerfile(IMAGES[name].upstream, "key")
+    assert text.startswith(f"FROM {IMAGES[name].upstream}\n")
+    assert "--require-hashes --requirement /tmp/requirements.lock" in " ".join(text.split())
+    for line in text.splitlines():
+        if line.startswith("COPY"):
+            assert (files / line.split()[1]).exists(), line

@@ -1,0 +1,1 @@
+"""Airflow as a client sees it: its REST API, and what stands in its answers."""

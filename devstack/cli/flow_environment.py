@@ -1,0 +1,36 @@
+"""The stack, as commands that start Metaflow hand it on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devstack.flows.environment import FlowEnvironment
+    from devstack.plan.stack import Stack
+
+
+def flow_environment(stack: Stack) -> FlowEnvironment:
+    """Return what a flow needs to run on a stack.
+
+    Variables of this process that lead elsewhere are unset.
+
+    Raises:
+        DevstackError: ``STACK_DOWN``.
+    """
+    from devstack.flows.environment import FlowEnvironment
+    from devstack.plan.access import build_environment, leading_elsewhere
+    from devstack.plan.stack import require_up
+
+    require_up(stack)
+    for variable in leading_elsewhere(stack):
+        os.environ.pop(variable, None)
+    return FlowEnvironment(
+        environment=build_environment(stack),
+        python=Path(sys.executable),
+        namespace=stack.state.namespace,
+        kube=stack.kube(),
+        logs=stack.dir.logs,
+    )

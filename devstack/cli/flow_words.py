@@ -1,0 +1,20 @@
+"""Commands that hand words on to a flow."""
+
+from __future__ import annotations
+
+import click
+
+BEHIND_DASHES = "devstack.flow-arguments"
+
+
+class FlowCommand(click.Command):
+    """A command that hands on what stands behind ``--``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words behind ``--`` apart from our own."""
+        own = args
+        if "--" in args:
+            dashes = args.index("--")
+            own = args[:dashes]
+            ctx.meta[BEHIND_DASHES] = args[dashes + 1 :]
+        return super().parse_args(ctx, own)

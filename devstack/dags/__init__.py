@@ -1,0 +1,1 @@
+"""Flows as DAGs: compiled, refused where Airflow cannot, delivered, run and watched."""

@@ -1,0 +1,71 @@
+"""The stack's Airflow, and all that is needed to work with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from devstack.airflow.client import AirflowClient
+from devstack.dags.delivery import DagFolder
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images import tools
+from devstack.kube.client import KubeClient
+from devstack.plan.stack import Stack, require_up
+from devstack.process import Runner
+from devstack.services import airflow
+from devstack.waits import Clock
+
+
+@dataclass(frozen=True)
+class StackAirflow:
+    """Airflow on one stack.
+
+    Attributes:
+        client: its REST API.
+        folder: where it finds DAGs.
+        kube: looks after its task pods.
+        namespace: where these run.
+        runner: starts programs.
+        clock: tells the time.
+        timeout: seconds that any single wait may take.
+    """
+
+    client: AirflowClient
+    folder: DagFolder
+    kube: KubeClient
+    namespace: str
+    runner: Runner
+    clock: Clock
+    timeout: float
+
+
+def open_airflow(stack: Stack) -> StackAirflow:
+    """Return the Airflow of a stack.
+
+    Raises:
+        DevstackError: ``STACK_DOWN``, or ``AIRFLOW_LEFT_OUT`` where the stack has none.
+    """
+    require_up(stack)
+    if not any(service.name == airflow.NAMESPACE for service in stack.services):
+        raise DevstackError(
+            "the stack has no Airflow",
+            cause="it was brought up without it",
+            remedy=f"devstack up --with airflow --name {stack.spec.name}",
+            code="AIRFLOW_LEFT_OUT",
+            exit_status=ExitStatus.USAGE,
+        )
+    password = stack.state.credential("airflow_admin_password")
+    kube = stack.kube()
+    return StackAirflow(
+        client=AirflowClient(airflow.url(stack.context(None)), password),
+        folder=DagFolder(
+            kube,
+            tools.find_kubectl(stack.runner, stack.progress),
+            stack.dir.admin_kubeconfig,
+            stack.runner,
+        ),
+        kube=kube,
+        namespace=stack.state.namespace,
+        runner=stack.runner,
+        clock=stack.clock,
+        timeout=stack.spec.timeout,
+    )

@@ -1,0 +1,132 @@
+"""Checks of what pods need to be let start: Secrets, rights, quota, images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from devstack.doctor.check import Check, Finding, Patient
+from devstack.kube import quantity
+from devstack.kube.client import KubeClient, Object
+from devstack.kube.pods import observe_pod
+from devstack.kube.resources import CORE, RBAC
+from devstack.services.base import Manifest
+from devstack.waits import Hopeless
+
+Right = tuple[str, str, str]
+"""An API group, a resource and a verb."""
+
+OVER_QUOTA = "exceeded quota"
+"""How the API's refusals for lack of quota say so."""
+
+ENDED = ("Succeeded", "Failed")
+
+
+def _secrets(patient: Patient) -> list[Finding]:
+    kube = patient.connect()
+    found = []
+    for item in _manifests(patient, "Secret"):
+        metadata = item["metadata"]
+        if kube.find(CORE, "Secret", metadata["name"], metadata["namespace"]) is None:
+            cause = f"Secret {_name(item)} is missing: pods that name it do not start"
+            found.append(Finding(cause, "devstack up makes it again", "SECRET_MISSING"))
+    return found
+
+
+def _rights(patient: Patient) -> list[Finding]:
+    kube = patient.connect()
+    roles = [_lost_rights(kube, item) for item in _manifests(patient, "Role")]
+    bindings = [_lost_subjects(kube, item) for item in _manifests(patient, "RoleBinding")]
+    return [
+        Finding(cause, "devstack up grants it again", "RIGHTS_MISSING")
+        for cause in [*roles, *bindings]
+        if cause
+    ]
+
+
+def _lost_rights(kube: KubeClient, role: Manifest) -> str:
+    """Return which verbs a live Role lacks, and on what; nothing where it has all."""
+    metadata = role["metadata"]
+    live = kube.find(RBAC, "Role", metadata["name"], metadata["namespace"])
+    granted = set(_expand(live or {}))
+    lost = [right for right in _expand(role) if not _covers(granted, right)]
+    listed = ", ".join(f"{verb} {resource}" for _, resource, verb in lost)
+    return f"Role {_name(role)} does not allow: {listed}" if lost else ""
+
+
+def _covers(granted: set[Right], right: Right) -> bool:
+    group, resource, verb = right
+    choices = ((g, r, v) for g in (group, "*") for r in (resource, "*") for v in (verb, "*"))
+    return any(choice in granted for choice in choices)
+
+
+def _expand(role: Object) -> Iterator[Right]:
+    for rule in role.get("rules") or []:
+        for group in rule.get("apiGroups") or []:
+            for resource in rule.get("resources") or []:
+                for verb in rule.get("verbs") or []:
+                    yield group, resource, verb
+
+
+def _lost_subjects(kube: KubeClient, binding: Manifest) -> str:
+    metadata = binding["metadata"]
+    live = kube.find(RBAC, "RoleBinding", metadata["name"], metadata["namespace"]) or {}
+    there = {(each["kind"], each["name"]) for each in live.get("subjects") or []}
+    lost = [each for each in binding["subjects"] if (each["kind"], each["name"]) not in there]
+    if not lost:
+        return ""
+    names = ", ".join(f"{each['kind']} {each['name']}" for each in lost)
+    return f"RoleBinding {_name(binding)} does not give {names} the rights of its Role"
+
+
+def _quota(patient: Patient) -> list[Finding]:
+    assert patient.state is not None
+    kube, namespace = patient.connect(), patient.state.namespace
+    causes = [
+        f"ResourceQuota {_name(quota)} is used up: {used} of {hard} {resource}"
+        for quota in kube.list_objects(CORE, "ResourceQuota", namespace)
+        for resource, hard, used in _limits(quota)
+        if (quantity.parse(used) or 0) >= (quantity.parse(hard) or 0)
+    ]
+    events = kube.list_objects(CORE, "Event", namespace, fields="type=Warning")
+    causes += [
+        f"{each['involvedObject']['kind']} {each['involvedObject']['name']}: {each['message']}"
+        for each in events
+        if OVER_QUOTA in each.get("message", "")
+    ]
+    remedy = f"let flows end, have them ask for less, or raise it: kubectl -n {namespace} get quota"
+    return [Finding(cause, remedy, "QUOTA_EXCEEDED") for cause in dict.fromkeys(causes)]
+
+
+def _limits(quota: Object) -> Iterator[tuple[str, str, str]]:
+    status = quota.get("status") or {}
+    for resource, hard in (status.get("hard") or {}).items():
+        yield resource, hard, (status.get("used") or {}).get(resource, "0")
+
+
+def _task_pods(patient: Patient) -> list[Finding]:
+    assert patient.state is not None
+    kube = patient.connect()
+    pods = kube.list_objects(CORE, "Pod", patient.state.namespace)
+    waiting = [pod for pod in pods if pod.get("status", {}).get("phase") not in ENDED]
+    seen = [observe_pod(kube, pod) for pod in waiting]
+    return [
+        Finding(each.reason, each.remedy, each.code) for each in seen if isinstance(each, Hopeless)
+    ]
+
+
+def _manifests(patient: Patient, kind: str) -> Iterator[Manifest]:
+    ctx = patient.service_context()
+    for service in patient.services:
+        yield from (item for item in service.manifests(ctx) if item["kind"] == kind)
+
+
+def _name(item: Object) -> str:
+    return f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+
+
+RIGHTS_CHECKS = (
+    Check("secrets", "the Secrets that pods name are there", _secrets, needs_stack=True),
+    Check("rights", "the stack's Roles allow what they should", _rights, needs_stack=True),
+    Check("quota", "there is quota left for task pods", _quota, needs_stack=True),
+    Check("task-pods", "nothing keeps task pods from starting", _task_pods, needs_stack=True),
+)

@@ -1,0 +1,48 @@
+"""Compiling an image's Python packages ahead, by the Python of that image.
+
+Pods cannot keep what Python compiles, so every start would do it again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from devstack.images.archive import LayeredImage
+from devstack.images.workshop import Workshop
+from devstack.progress import step
+
+# The source's date is not looked at: files in a layer have none.
+_COMPILE = """\
+cp -r /out/packages /tmp/packages
+cd /tmp/packages
+python3 -m compileall -q -j 0 -o 0 --invalidation-mode unchecked-hash \\
+  -s /tmp/packages -p "/{folder}" . >/dev/null || true
+find . -name __pycache__ -type d -print0 |
+  tar --create --null --files-from=- --owner=0 --group=0 --mtime=@0 --sort=name \\
+    --transform="s,^\\\\./,{folder}/," --file="$1"
+"""
+
+
+def compile_packages(workshop: Workshop, base: Path, packages: Path, folder: str) -> Path:
+    """Return a tar archive with the bytecode of Python packages.
+
+    Args:
+        workshop: the tools.
+        base: the image's root file system as a tar archive, with Python in it.
+        packages: a folder called ``packages`` that holds what was installed; the
+            archive is written beside it.
+        folder: where the packages will lie in the image, without the first slash.
+    """
+    target = packages.parent / "bytecode.tar"
+    reference = f"devstack/python-unfinished:{base.name}"
+    with (
+        step(workshop.progress, "Compile Python packages"),
+        workshop.pieces.scratch("bytecode") as scratch,
+    ):
+        workshop.load(LayeredImage(reference, (base,)), scratch)
+        script = _COMPILE.format(folder=folder)
+        try:
+            workshop.docker.extract(reference, script, target)
+        finally:
+            workshop.docker.remove(reference)
+    return target

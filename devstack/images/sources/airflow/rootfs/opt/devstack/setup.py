@@ -1,0 +1,44 @@
+"""What Airflow's database needs before anything starts: tables, roles, the administrator."""
+
+from __future__ import annotations
+
+import os
+
+from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+from airflow.utils import db
+from airflow.utils.session import create_session
+from sqlalchemy import text
+
+ADMINISTRATOR = "admin"
+
+
+def prepare(version: str) -> None:
+    """Bring the database up to ``version``; safe to call again.
+
+    The administrator's password is that of the environment, also where the
+    user is there already: it is the one that the stack tells people.
+    """
+    db.upgradedb()
+    with get_application_builder() as builder:
+        builder.add_permissions(update_perms=True)
+        builder.sm.sync_roles()
+        _ensure_administrator(builder.sm, os.environ["AIRFLOW_ADMIN_PASSWORD"])
+    with create_session() as session:
+        session.execute(
+            text("CREATE TABLE IF NOT EXISTS devstack_setup (version text PRIMARY KEY)")
+        )
+        session.execute(text("DELETE FROM devstack_setup"))
+        session.execute(text("INSERT INTO devstack_setup VALUES (:version)"), {"version": version})
+
+
+def _ensure_administrator(security: object, password: str) -> None:
+    user = security.find_user(ADMINISTRATOR)
+    if user:
+        security.reset_password(user.id, password)
+        return
+    role = security.find_role("Admin")
+    made = security.add_user(
+        ADMINISTRATOR, "devstack", "administrator", "admin@devstack.invalid", role, password
+    )
+    if not made:
+        raise SystemExit("Airflow did not take the administrator")

@@ -1,0 +1,23 @@
+"""The first attempt failed and the second did not; what failed for good was caught."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from devstack.samples.checks.finding import Finding, contains, same
+
+
+def check(run: Any, tasks: list[dict[str, Any]]) -> list[Finding]:
+    """Return what is to be said of a run of flaky."""
+    from metaflow import Task
+
+    data = run["end"].task.data
+    first = Task(run["start"].task.pathspec, attempt=0).stderr
+    attempts = {task["step"]: task["attempts"] for task in tasks}
+    return [
+        same("the run succeeded", run.successful, True),
+        same("the second attempt got through", data.attempt, 1),
+        contains("the first really failed", first, "the first attempt fails, on purpose"),
+        contains("@catch kept why", data.told, "this is no number, on purpose"),
+        same("Airflow tried start again", attempts, {"start": 2, "hopeless": 1, "end": 1}),
+    ]

@@ -1,0 +1,240 @@
+"""Times Airflow on a stack, and weighs it, against the budgets; kind alone in the same run.
+
+Memory is the proportional set size of all processes of a pod: what several of
+them share counts once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import bench
+from rich.console import Console
+from rich.table import Table
+
+from devstack.airflow.client import AirflowClient
+from tests.commandline import Devstack
+from tests.e2e.airflow_stack import Airflow
+
+STACK = "bench-airflow"
+TASKS = 4
+TRIVIAL = 'mkdir -p /airflow/xcom && echo "{}" >/airflow/xcom/return.json'
+REST_SECONDS = 30.0
+"""How long the stack is left alone before it is weighed at rest."""
+
+_POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f_-]{27})")
+_WEIGH = "awk '/^Pss:/ {print FILENAME, $2}' /proc/[0-9]*/smaps_rollup 2>/dev/null"
+_FIND = "grep -H kubepods /proc/[0-9]*/cgroup 2>/dev/null"
+_MIB = 1024.0
+
+_FOUR = """\
+from datetime import datetime
+from airflow import DAG
+from airflow.providers.cncf.kubernetes.operators.kubernetes_pod import KubernetesPodOperator
+
+start = datetime(2026, 1, 1)
+with DAG("bench-four", start_date=start, schedule=None, is_paused_upon_creation=False):
+    for number in range({tasks}):
+        KubernetesPodOperator(
+            task_id=f"task-{{number}}", name="four", namespace="metaflow", image="{image}",
+            cmds=["sleep", "20"], is_delete_operator_pod=True,
+        )
+"""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measurement, and its budget where there is one."""
+
+    what: str
+    unit: str
+    value: float
+    budget: float | None = None
+
+    @property
+    def kept(self) -> bool:
+        """True where the budget is kept, or there is none."""
+        return self.budget is None or self.value <= self.budget
+
+
+def main() -> int:
+    """Measure, print a table, write JSON; 1 where a budget is not kept."""
+    arguments = _parse()
+    with tempfile.TemporaryDirectory() as folder:
+        stack = Devstack(STACK, Path(folder))
+        try:
+            figures = list(_measure(stack, arguments.runs))
+        finally:
+            stack.run("down")
+    _print(figures)
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(each) for each in figures], indent=2) + "\n")
+    return 0 if all(figure.kept for figure in figures) else 1
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--runs", type=int, default=3, help="runs to take the median of")
+    return parser.parse_args()
+
+
+def _measure(stack: Devstack, runs: int) -> Iterator[Figure]:
+    yield from _time_up(stack, runs)
+    airflow = Airflow(stack)
+    password = airflow.state["credentials"]["airflow_admin_password"]
+    client = AirflowClient(airflow.url, password)
+    time.sleep(REST_SECONDS)
+    yield from _weigh_at_rest(airflow)
+    fresh = [_time_new(airflow, client, f"bench-new-{turn}") for turn in range(runs)]
+    yield Figure("a new DAG delivered -> parsed", "s", statistics.median(fresh), 4.0)
+    changed = [_time_changed(airflow, client, f"changed {turn}") for turn in range(runs)]
+    yield Figure("a changed DAG delivered -> parsed", "s", statistics.median(changed), 4.0)
+    trivial = [_time_task(airflow) for _ in range(runs)]
+    yield Figure("a trivial task, queued -> done", "s", statistics.median(trivial), 6.0)
+    yield from _time_flow(airflow, runs)
+    yield Figure(f"all, {TASKS} tasks running", "MiB", _weigh_at_work(airflow, client), 1229.0)
+
+
+def _time_up(stack: Devstack, runs: int) -> Iterator[Figure]:
+    alone, whole = [], []
+    stack.run("down")
+    for turn in range(runs):
+        alone.append(bench.kind_alone()[0])
+        began = time.monotonic()
+        stack.run("up", "--timeout", "600", timeout=3600)
+        whole.append(time.monotonic() - began)
+        if turn < runs - 1:
+            stack.run("down")
+    kind, up = statistics.median(alone), statistics.median(whole)
+    yield Figure("kind create cluster (peer)", "s", kind)
+    yield Figure("devstack up with Airflow", "s", up)
+    yield Figure("devstack up with Airflow beyond kind", "s", up - kind, 60.0)
+
+
+def _time_new(airflow: Airflow, client: AirflowClient, dag_id: str) -> float:
+    airflow.deploy(dag_id, TRIVIAL, parsed=False)
+    return _until(lambda: client.find(f"dags/{dag_id}") is not None)
+
+
+def _time_changed(airflow: Airflow, client: AirflowClient, note: str) -> float:
+    dag_id = "bench-new-0"
+    before = client.get(f"dags/{dag_id}")["last_parsed_time"]
+    airflow.deploy(dag_id, TRIVIAL, note=note, parsed=False)
+    return _until(lambda: client.get(f"dags/{dag_id}")["last_parsed_time"] != before)
+
+
+def _until(condition: Callable[[], bool], limit: float = 120.0) -> float:
+    """Return the seconds until ``condition`` holds; what was delivered is there by now."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > limit:
+            raise SystemExit(f"nothing happened within {limit:.0f} s")
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def _time_task(airflow: Airflow) -> float:
+    run = airflow.start("bench-new-0")
+    if airflow.finish(run) != "success":
+        raise SystemExit(airflow.log(run))
+    task = airflow.task(run)
+    return _between(task["queued_when"], task["end_date"])
+
+
+def _time_flow(airflow: Airflow, runs: int) -> Iterator[Figure]:
+    stack = airflow.stack
+    sample = Path(__file__).parent.parent / "devstack" / "samples" / "fanout.py"
+    began = time.monotonic()
+    stack.run("airflow", "deploy", str(sample))
+    yield Figure("devstack airflow deploy, all of it", "s", time.monotonic() - began)
+    walls = []
+    for _ in range(runs):
+        run = airflow.start("FanoutFlow")
+        if airflow.finish(run) != "success":
+            raise SystemExit(f"{run} failed")
+        told = airflow.get(run)
+        walls.append(_between(told["start_date"], told["end_date"]))
+    yield Figure("a run of 6 pods", "s", statistics.median(walls), 40.0)
+
+
+def _between(begin: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
+
+
+def _weigh_at_rest(airflow: Airflow) -> Iterator[Figure]:
+    pods = _weigh(airflow)
+    yield Figure("scheduler at rest", "MiB", pods["airflow-scheduler"], 320.0)
+    yield Figure("web server at rest", "MiB", pods["airflow-webserver"], 210.0)
+    yield Figure("triggerer at rest", "MiB", pods["airflow-triggerer"])
+    yield Figure("Postgres at rest", "MiB", pods["postgres"])
+    yield Figure("Airflow and Postgres at rest", "MiB", sum(pods.values()), 650.0)
+
+
+def _weigh_at_work(airflow: Airflow, client: AirflowClient) -> float:
+    """Return the most that all pods weighed together while tasks ran."""
+    airflow.write("bench-four", _FOUR.format(tasks=TASKS, image=airflow.state["images"]["task"]))
+    _until(lambda: client.find("dags/bench-four") is not None)
+    run = airflow.start("bench-four")
+    most = 0.0
+    while airflow.state_of(run) in ("queued", "running"):
+        most = max(most, sum(_weigh(airflow).values()))
+        time.sleep(1)
+    return most
+
+
+def _weigh(airflow: Airflow) -> dict[str, float]:
+    """Return the MiB of each Deployment of Airflow and of Postgres."""
+    names = _deployments(airflow)
+    shell = ["docker", "exec", f"devstack-{airflow.stack.name}-control-plane", "sh", "-c"]
+    found = subprocess.run([*shell, _FIND], capture_output=True, text=True, check=False).stdout
+    weights = subprocess.run([*shell, _WEIGH], capture_output=True, text=True, check=False).stdout
+    pods = {}
+    for line in found.splitlines():
+        match = _POD.search(line)
+        if match:
+            pods[line.split("/")[2]] = names.get(match.group(1).replace("_", "-"), "")
+    total: dict[str, float] = defaultdict(float)
+    for line in weights.splitlines():
+        path, kib = line.split()
+        name = pods.get(path.split("/")[2])
+        if name:
+            total[name] += int(kib) / _MIB
+    return total
+
+
+def _deployments(airflow: Airflow) -> dict[str, str]:
+    """Return the Deployment of each pod of Airflow and Postgres, by the pod's uid."""
+    found: dict[str, str] = {}
+    for namespace in ("airflow", "postgres"):
+        words = ("get", "pods", f"--namespace={namespace}", "-ojson")
+        listing: list[dict[str, Any]] = json.loads(airflow.kubectl(*words))["items"]
+        for pod in listing:
+            found[pod["metadata"]["uid"]] = pod["metadata"]["name"].rsplit("-", 2)[0]
+    return found
+
+
+def _print(figures: list[Figure]) -> None:
+    table = Table("what", "", "unit", "budget", "", title="Airflow, and kind in the same run")
+    for figure in figures:
+        budget = "" if figure.budget is None else f"{figure.budget:.0f}"
+        verdict = "" if figure.budget is None else "kept" if figure.kept else "MISSED"
+        table.add_row(figure.what, f"{figure.value:.1f}", figure.unit, budget, verdict)
+    Console(width=100, highlight=False).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""A stack's Airflow as the tests see it: by its REST API, and by kubectl."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from tests.commandline import Devstack
+from tests.providers.eventually import eventually
+
+NAMESPACE = "airflow"
+RUN_SECONDS = 240.0
+
+_DAG = """\
+from datetime import datetime, timedelta
+from airflow import DAG
+from airflow.providers.cncf.kubernetes.operators.kubernetes_pod import KubernetesPodOperator
+
+with DAG("{dag_id}", start_date=datetime(2026, 1, 1), schedule=None, is_paused_upon_creation=False):
+    KubernetesPodOperator(
+        task_id="task", name="{dag_id}", namespace="metaflow", image="{image}",
+        cmds=["sh", "-c", {script!r}], do_xcom_push=True, is_delete_operator_pod=True,
+        retries={retries}, retry_delay=timedelta(seconds=1),
+    )
+# {note}
+"""
+
+
+@dataclass
+class Airflow:
+    """Airflow of one stack.
+
+    Attributes:
+        stack: the stack, which is up.
+    """
+
+    stack: Devstack
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What devstack remembers of the stack."""
+        state: dict[str, Any] = json.loads((self.stack.directory / "stack.json").read_text())
+        return state
+
+    @property
+    def url(self) -> str:
+        """The web page."""
+        return f"http://127.0.0.1:{self.state['ports']['airflow']}"
+
+    def ask(self, method: str, path: str, **body: Any) -> requests.Response:
+        """Ask the REST API, as the administrator."""
+        login = ("admin", self.state["credentials"]["airflow_admin_password"])
+        content = body or None
+        return requests.request(
+            method, f"{self.url}/api/v1/{path}", auth=login, json=content, timeout=30
+        )
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Return what the REST API has at ``path``."""
+        answer = self.ask("GET", path)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def answers(self) -> bool:
+        """Return True where web server and scheduler are well."""
+        try:
+            health = requests.get(f"{self.url}/health", timeout=5).json()
+        except (requests.RequestException, ValueError):
+            return False
+        return all(health[part]["status"] == "healthy" for part in ("scheduler", "metadatabase"))
+
+    def kubectl(self, *argv: str, stdin: str | None = None) -> str:
+        """Run kubectl as administrator in Airflow's namespace; return its output."""
+        import subprocess
+
+        words = self.stack.command("kubectl", "--admin", f"--namespace={NAMESPACE}", *argv)
+        done = subprocess.run(
+            words,
+            env=self.stack.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def pod(self, part: str) -> str:
+        """Return the pod of a part, such as ``scheduler``, that is not on its way out."""
+        found = json.loads(self.kubectl("get", "pods", f"-lcomponent={part}", "-ojson"))["items"]
+        (pod,) = [each for each in found if "deletionTimestamp" not in each["metadata"]]
+        return str(pod["metadata"]["name"])
+
+    def write(self, dag_id: str, text: str) -> None:
+        """Put a file into the DAG folder by rename."""
+        script = f"cat >/airflow/.{dag_id} && mv /airflow/.{dag_id} /airflow/dags/{dag_id}.py"
+        self.kubectl("exec", "-i", self.pod("scheduler"), "--", "sh", "-c", script, stdin=text)
+
+    def deploy(
+        self, dag_id: str, script: str, retries: int = 0, note: str = "", parsed: bool = True
+    ) -> None:
+        """Deliver a DAG of one task, a pod that runs ``script``; wait until it is known."""
+        image = self.state["images"]["task"]
+        self.write(
+            dag_id,
+            _DAG.format(dag_id=dag_id, image=image, script=script, retries=retries, note=note),
+        )
+        if parsed:
+            eventually(
+                f"DAG {dag_id}", lambda: self.ask("GET", f"dags/{dag_id}").status_code == 200
+            )
+
+    def start(self, dag_id: str) -> str:
+        """Start a run; return its path below the API."""
+        answer = self.ask("POST", f"dags/{dag_id}/dagRuns", conf={})
+        answer.raise_for_status()
+        return f"dags/{dag_id}/dagRuns/{answer.json()['dag_run_id']}"
+
+    def state_of(self, run: str) -> str:
+        """Return a run's state."""
+        return str(self.get(run)["state"])
+
+    def task(self, run: str) -> dict[str, Any]:
+        """Return the run's one task instance."""
+        return self.get(f"{run}/taskInstances/task")
+
+    def finish(self, run: str) -> str:
+        """Wait until a run is over; return its state."""
+        eventually(
+            f"the end of {run}",
+            lambda: self.state_of(run) not in ("queued", "running"),
+            timeout=RUN_SECONDS,
+        )
+        return self.state_of(run)
+
+    def result(self, run: str) -> Any:
+        """Return what the run's task handed over."""
+        return self.get(f"{run}/taskInstances/task/xcomEntries/return_value")["value"]
+
+    def log(self, run: str, attempt: int = 1) -> str:
+        """Return what the web page shows of the task's log."""
+        answer = self.ask("GET", f"{run}/taskInstances/task/logs/{attempt}?full_content=true")
+        return answer.text
+
+    def task_pods(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return the pods that the DAG's tasks run in now."""
+        words = ("get", "pods", "--namespace=metaflow", f"-ldag_id={dag_id}", "-ojson")
+        found: list[dict[str, Any]] = json.loads(self.kubectl(*words))["items"]
+        return found

@@ -1,0 +1,266 @@
+"""Each thing that can be wrong with Airflow is broken here, and found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devstack.doctor.airflow import AIRFLOW_CHECKS
+from devstack.doctor.check import Diagnosis, Finding, Patient, examine
+from devstack.doctor.rights import RIGHTS_CHECKS
+from devstack.kube.client import Object
+from devstack.ports import any_free
+from devstack.providers.base import ClusterSpec
+from devstack.services import SERVICES
+from devstack.services.base import ServiceContext
+from devstack.state import StackDir, StackState
+from tests.fake_airflow import FakeAirflow, fake_airflow
+from tests.fake_api import FakeApi, available, pod, waiting
+from tests.fake_stack import FakeProvider
+from tests.fakes import FakeRunner
+
+TASKS = "metaflow"
+KEPT = ("Secret", "Role", "RoleBinding")
+
+
+@pytest.fixture
+def airflow() -> Iterator[FakeAirflow]:
+    with fake_airflow() as served:
+        yield served
+
+
+@pytest.fixture
+def api(airflow: FakeAirflow, patient: Patient) -> FakeApi:
+    """The API of a cluster in which all is well."""
+    made = FakeApi()
+    patient.connect = made.client
+    assert patient.state is not None
+    ctx = ServiceContext(patient.state, made.client())
+    for service in patient.services:
+        made.add(*(item for item in service.manifests(ctx) if item["kind"] in KEPT))
+    made.add(available("postgres", "postgres"), available("airflow-scheduler", "airflow"))
+    return made
+
+
+@pytest.fixture
+def patient(airflow: FakeAirflow, tmp_path: Path) -> Patient:
+    state = StackState("mine", ports={"airflow": airflow.port}, phase="up", gangs="off")
+    return Patient(
+        runner=FakeRunner(),
+        provider=FakeProvider(),
+        cluster=ClusterSpec("mine"),
+        dir=StackDir("mine", tmp_path),
+        state=state,
+        connect=lambda: pytest.fail("the test needs an API"),
+        services=SERVICES,
+    )
+
+
+def diagnose(patient: Patient) -> dict[str, Diagnosis]:
+    made = examine([*RIGHTS_CHECKS, *AIRFLOW_CHECKS], patient)
+    return {each.check.name: each for each in made}
+
+
+def found(patient: Patient, check: str) -> Finding:
+    """Return the one finding of a check, the others having none."""
+    made = diagnose(patient)
+    assert [name for name, each in made.items() if each.findings] == [check]
+    (finding,) = made[check].findings
+    assert finding.remedy
+    return finding
+
+
+def take(api: FakeApi, kind: str, name: str) -> Object:
+    """Take an object out of the API, and return it."""
+    (path,) = (
+        path
+        for path, item in api.objects.items()
+        if (item["kind"], item["metadata"]["name"]) == (kind, name)
+    )
+    return api.objects.pop(path)
+
+
+def test_where_nothing_is_wrong_nothing_is_found(
+    api: FakeApi, airflow: FakeAirflow, patient: Patient
+) -> None:
+    airflow.add_dag("Good")
+    assert {each.state for each in diagnose(patient).values()} == {"ok"}
+
+
+def test_the_doctor_changes_nothing(api: FakeApi, patient: Patient) -> None:
+    diagnose(patient)
+    assert api.writes == []
+
+
+def test_a_secret_that_is_missing(api: FakeApi, patient: Patient) -> None:
+    take(api, "Secret", "metaflow-s3")
+    finding = found(patient, "secrets")
+    assert finding.code == "SECRET_MISSING"
+    assert "metaflow/metaflow-s3" in finding.cause
+
+
+@pytest.mark.parametrize(
+    ("resource", "verb"),
+    [
+        ("pods", "create"),
+        ("pods", "get"),
+        ("pods", "list"),
+        ("pods", "delete"),
+        ("pods/log", "get"),
+        ("pods/exec", "get"),
+        ("pods/exec", "create"),
+    ],
+)
+def test_a_verb_that_airflow_lost_is_named(
+    api: FakeApi, patient: Patient, resource: str, verb: str
+) -> None:
+    role = take(api, "Role", "airflow-tasks")
+    rules = [
+        {**rule, "verbs": [each for each in rule["verbs"] if each != verb]}
+        if rule["resources"] == [resource]
+        else rule
+        for rule in role["rules"]
+    ]
+    api.add({**role, "rules": rules})
+    finding = found(patient, "rights")
+    assert finding.code == "RIGHTS_MISSING"
+    assert finding.cause == f"Role metaflow/airflow-tasks does not allow: {verb} {resource}"
+
+
+def test_a_role_that_allows_more_is_no_fault(api: FakeApi, patient: Patient) -> None:
+    role = take(api, "Role", "airflow-tasks")
+    api.add({**role, "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]})
+    assert diagnose(patient)["rights"].state == "ok"
+
+
+def test_a_role_binding_that_is_missing(api: FakeApi, patient: Patient) -> None:
+    take(api, "RoleBinding", "airflow-tasks")
+    finding = found(patient, "rights")
+    assert (
+        "RoleBinding metaflow/airflow-tasks does not give ServiceAccount airflow" in finding.cause
+    )
+
+
+def test_a_quota_that_is_used_up(api: FakeApi, patient: Patient) -> None:
+    status = {"hard": {"pods": "2", "requests.memory": "1Gi"}, "used": {"pods": "2"}}
+    metadata = {"name": "small", "namespace": TASKS}
+    api.add({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "status": status})
+    finding = found(patient, "quota")
+    assert finding.code == "QUOTA_EXCEEDED"
+    assert finding.cause == "ResourceQuota metaflow/small is used up: 2 of 2 pods"
+
+
+def test_a_job_that_was_refused_for_lack_of_quota(api: FakeApi, patient: Patient) -> None:
+    message = 'pods "t-1" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1'
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "refused", "namespace": TASKS},
+        "type": "Warning",
+        "involvedObject": {"kind": "Job", "name": "t-1"},
+        "message": message,
+    }
+    api.add(event)
+    finding = found(patient, "quota")
+    assert finding.cause == f"Job t-1: {message}"
+
+
+def test_a_task_pod_whose_image_cannot_be_pulled(api: FakeApi, patient: Patient) -> None:
+    api.add(pod("task-1", TASKS, containerStatuses=[waiting("ImagePullBackOff")]))
+    assert found(patient, "task-pods").code == "IMAGE_PULL_FAILED"
+
+
+def test_a_task_pod_whose_secret_is_missing(api: FakeApi, patient: Patient) -> None:
+    reason = waiting("CreateContainerConfigError", 'secret "mine" not found')
+    api.add(pod("task-1", TASKS, containerStatuses=[reason]))
+    finding = found(patient, "task-pods")
+    assert finding.code == "POD_CONFIG_MISSING"
+    assert 'secret "mine" not found' in finding.cause
+
+
+def test_a_database_that_is_down(api: FakeApi, patient: Patient) -> None:
+    take(api, "Deployment", "postgres")
+    assert found(patient, "database").code == "DATABASE_DOWN"
+
+
+def test_a_database_that_airflow_cannot_use(
+    api: FakeApi, airflow: FakeAirflow, patient: Patient
+) -> None:
+    airflow.answers["/health"]["metadatabase"]["status"] = "unhealthy"
+    assert found(patient, "database").code == "DATABASE_DOWN"
+
+
+def test_a_scheduler_that_is_not_there(api: FakeApi, patient: Patient) -> None:
+    take(api, "Deployment", "airflow-scheduler")
+    assert found(patient, "scheduler").code == "SCHEDULER_DOWN"
+
+
+def test_a_scheduler_that_hangs(api: FakeApi, airflow: FakeAirflow, patient: Patient) -> None:
+    airflow.answers["/health"]["scheduler"]["status"] = "unhealthy"
+    finding = found(patient, "scheduler")
+    assert finding.code == "SCHEDULER_DOWN"
+    assert "2026-01-01" in finding.cause
+
+
+def test_a_dag_file_that_cannot_be_imported(
+    api: FakeApi, airflow: FakeAirflow, patient: Patient
+) -> None:
+    failure = {
+        "import_error_id": 1,
+        "filename": "/airflow/dags/Bad.py",
+        "timestamp": "2026-01-01T00:00:00+00:00",
+        "stack_trace": "Traceback (most recent call last):\n  ...\nSyntaxError: invalid syntax\n",
+    }
+    airflow.answers["/importErrors"] = {"import_errors": [failure], "total_entries": 1}
+    finding = found(patient, "dags")
+    assert finding.code == "DAG_BROKEN"
+    assert finding.cause == "DAG file Bad.py cannot be imported: SyntaxError: invalid syntax"
+
+
+@pytest.mark.parametrize(("minutes", "codes"), [(1, []), (10, ["DAG_NOT_PARSED"])])
+def test_a_dag_that_is_no_longer_parsed(
+    api: FakeApi, airflow: FakeAirflow, patient: Patient, minutes: int, codes: list[str]
+) -> None:
+    parsed = datetime.now(timezone.utc) - timedelta(minutes=minutes)
+    airflow.add_dag("Old", last_parsed_time=parsed.isoformat())
+    assert [each.code for each in diagnose(patient)["dags"].findings] == codes
+
+
+@pytest.mark.parametrize(("queued", "codes"), [(0, []), (2, ["DAG_PAUSED"])])
+def test_a_paused_dag_whose_runs_wait(
+    api: FakeApi, airflow: FakeAirflow, patient: Patient, queued: int, codes: list[str]
+) -> None:
+    airflow.add_dag("Paused", is_paused=True)
+    airflow.answers["/dags/Paused/dagRuns"]["total_entries"] = queued
+    diagnosis = diagnose(patient)["dags"]
+    assert [each.code for each in diagnosis.findings] == codes
+    assert diagnosis.state == ("warning" if queued else "ok")
+
+
+def test_a_pool_that_is_missing(api: FakeApi, airflow: FakeAirflow, patient: Patient) -> None:
+    airflow.add_dag("Pooled", pool="gpus")
+    finding = found(patient, "dags")
+    assert finding.code == "POOL_MISSING"
+    assert "'gpus'" in finding.cause
+
+
+def test_a_web_server_that_is_away_is_told_once(api: FakeApi, patient: Patient) -> None:
+    assert patient.state is not None
+    patient.state.ports["airflow"] = any_free(set())
+    # By the check of services; these find what can be found without it.
+    assert {each.state for each in diagnose(patient).values()} == {"ok"}
+
+
+def test_a_stack_without_airflow_is_not_asked_about_it(
+    api: FakeApi, airflow: FakeAirflow, patient: Patient
+) -> None:
+    some = tuple(each for each in SERVICES if each.name not in ("airflow", "postgres", "metadata"))
+    without: Any = replace(patient, services=some)
+    airflow.asked.clear()
+    assert {each.state for each in diagnose(without).values()} == {"ok"}
+    assert airflow.asked == []

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import base64
+import configparser
+import json
+from typing import Any
+
+import pytest
+
+from devstack.config import EXECUTORS
+from devstack.kube.client import Object
+from devstack.services.airflow import AirflowService
+from devstack.services.airflow_config import FILE, KUBERNETES_EXECUTOR, WORKER_FILE
+from devstack.services.airflow_health import Health
+from devstack.services.base import ServiceContext
+from devstack.services.postgres import DATABASES, PostgresService
+from devstack.state import StackState
+from tests.fake_api import decoded
+
+
+def context(**state: Any) -> ServiceContext:
+    known = {"namespace": "flows", "ports": {"airflow": 40880}} | state
+    return ServiceContext(StackState("mine", **known))
+
+
+def find(objects: list[Object], kind: str, name: str) -> Object:
+    (found,) = (
+        item for item in objects if item["kind"] == kind and item["metadata"]["name"] == name
+    )
+    return found
+
+
+def setup_job(ctx: ServiceContext) -> str:
+    (found,) = (item for item in AirflowService().manifests(ctx) if item["kind"] == "Job")
+    return str(found["metadata"]["name"])
+
+
+def settings(ctx: ServiceContext) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    config = find(AirflowService().manifests(ctx), "ConfigMap", "airflow-config")
+    parser.read_string(config["data"][FILE])
+    return parser
+
+
+def test_the_keys_are_random_for_each_stack_and_of_the_form_that_airflow_takes() -> None:
+    ctx, other = context(), context()
+    keys = decoded(find(AirflowService().manifests(ctx), "Secret", "airflow"))
+    theirs = decoded(find(AirflowService().manifests(other), "Secret", "airflow"))
+    assert len(base64.urlsafe_b64decode(keys["AIRFLOW__CORE__FERNET_KEY"])) == 32
+    assert not set(keys.values()) & set(theirs.values())
+
+
+def test_airflow_and_postgres_agree_on_user_password_and_database() -> None:
+    ctx = context()
+    keys = decoded(find(AirflowService().manifests(ctx), "Secret", "airflow"))
+    users = decoded(find(PostgresService().manifests(ctx), "Secret", "postgres-databases"))
+    assert set(users) == set(DATABASES)
+    expected = f"postgresql+psycopg2://airflow:{users['airflow']}@postgres.postgres.svc"
+    assert keys["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].startswith(expected)
+
+
+def test_no_file_under_k8s_and_no_config_holds_a_credential() -> None:
+    ctx = context()
+    objects = [*AirflowService().manifests(ctx), *PostgresService().manifests(ctx)]
+    shown = json.dumps([item for item in objects if item["kind"] != "Secret"])
+    assert ctx.state.credentials
+    assert not [value for value in ctx.state.credentials.values() if value in shown]
+
+
+def test_rights_are_in_the_task_namespace_of_the_stack() -> None:
+    objects = AirflowService().manifests(context())
+    assert find(objects, "Role", "airflow-tasks")["metadata"]["namespace"] == "flows"
+    (subject,) = find(objects, "RoleBinding", "airflow-tasks")["subjects"]
+    assert (subject["name"], subject["namespace"]) == ("airflow", "airflow")
+
+
+def test_the_users_settings_are_added_to_airflows() -> None:
+    wanted = {"config": {"core": {"parallelism": 8}, "smtp": {"smtp_host": "mail%s"}}}
+    found = settings(context(airflow=wanted))
+    assert found["core"]["parallelism"] == "8"
+    assert found["smtp"]["smtp_host"] == "mail%s"
+    assert found["core"]["dags_folder"] == "/airflow/dags"
+
+
+def test_a_changed_setting_starts_the_pods_anew() -> None:
+    def marks(ctx: ServiceContext) -> set[str]:
+        return {
+            item["spec"]["template"]["metadata"]["annotations"]["devstack/credentials"]
+            for item in AirflowService().manifests(ctx)
+            if item["kind"] == "Deployment"
+        }
+
+    ctx = context()
+    before = marks(ctx)
+    ctx.state.airflow = {"config": {"core": {"parallelism": 8}}}
+    assert len(before) == 1
+    assert before != marks(ctx)
+
+
+def test_the_job_gets_another_name_where_it_would_run_with_something_else() -> None:
+    ctx = context()
+    name = setup_job(ctx)
+    again = setup_job(ctx)
+    ctx.state.credentials["airflow_admin_password"] = "another"
+    other = setup_job(ctx)
+    assert name == again != other
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_worker_pods_and_their_rights_come_with_the_executor_that_needs_them(executor: str) -> None:
+    ctx = context(airflow={"executor": executor})
+    objects = AirflowService().manifests(ctx)
+    needed = executor == KUBERNETES_EXECUTOR
+    config = find(objects, "ConfigMap", "airflow-config")["data"]
+    roles = {item["metadata"]["name"] for item in objects if item["kind"] == "Role"}
+    assert settings(ctx)["core"]["executor"] == executor
+    assert (WORKER_FILE in config, "airflow-workers" in roles) == (needed, needed)
+
+
+def test_a_worker_is_the_schedulers_pod_with_one_task_for_a_command() -> None:
+    objects = AirflowService().manifests(context(airflow={"executor": KUBERNETES_EXECUTOR}))
+    worker = json.loads(find(objects, "ConfigMap", "airflow-config")["data"][WORKER_FILE])
+    scheduler = find(objects, "Deployment", "airflow-scheduler")["spec"]["template"]["spec"]
+    (container,) = worker["spec"]["containers"]
+    assert container["name"] == "base"
+    assert container["image"] == scheduler["containers"][0]["image"]
+    assert worker["spec"]["volumes"] == scheduler["volumes"]
+    assert worker["spec"]["restartPolicy"] == "Never"
+    assert not {"livenessProbe", "ports", "args"} & set(container)
+
+
+def test_the_sidecars_image_is_the_stacks() -> None:
+    objects = AirflowService().manifests(context(images={"xcom": "elsewhere/xcom:7"}))
+    scheduler = find(objects, "Deployment", "airflow-scheduler")
+    env = scheduler["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "DEVSTACK_XCOM_IMAGE", "value": "elsewhere/xcom:7"} in env
+
+
+def test_status_names_what_is_ill_and_what_cannot_be_imported() -> None:
+    health = Health({"scheduler": True, "triggerer": False}, 2.4, ("a.py",), 1, 2, 3)
+    assert str(health) == (
+        "triggerer is unhealthy; scheduler heard of 2 s ago; 2 running, 3 queued; "
+        "1 import error: a.py"
+    )
+    assert "no import errors" in str(Health({}, None, (), 0, 0, 0))

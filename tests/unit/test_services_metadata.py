@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from devstack.images.metadata import CODE, LOCK, MetadataImage
+from devstack.kube.client import Object
+from devstack.ports import any_free
+from devstack.services.base import ServiceContext
+from devstack.services.metadata import MetadataService
+from devstack.services.minio import MinioService
+from devstack.services.postgres import PostgresService
+from devstack.state import StackState
+from devstack.waits import Observation, Ready, Waiting
+from tests.fake_api import FakeApi, available, decoded
+
+
+def context(**state: Any) -> ServiceContext:
+    return ServiceContext(StackState("mine", **({"ports": {"metadata": 40313}} | state)))
+
+
+def find(ctx: ServiceContext, kind: str, name: str = "metadata") -> Object:
+    (found,) = (
+        item
+        for item in MetadataService().manifests(ctx)
+        if (item["kind"], item["metadata"]["name"]) == (kind, name)
+    )
+    return found
+
+
+def test_host_and_pods_have_an_address_each_and_the_same_key() -> None:
+    ctx = context()
+    told = MetadataService().outputs(ctx).metaflow
+    assert told["METAFLOW_SERVICE_URL"] == "http://127.0.0.1:40313"
+    assert (
+        told["METAFLOW_SERVICE_INTERNAL_URL"] == "http://metadata.metadata.svc.cluster.local:8080"
+    )
+    assert told["METAFLOW_SERVICE_AUTH_KEY"] == decoded(find(ctx, "Secret"))["METADATA_KEY"]
+
+
+def test_metaflow_uses_it_instead_of_files() -> None:
+    ctx = context()
+    told = {**MinioService().outputs(ctx).metaflow, **MetadataService().outputs(ctx).metaflow}
+    assert told["METAFLOW_DEFAULT_METADATA"] == "service"
+
+
+def test_it_has_a_database_and_a_user_of_its_own() -> None:
+    ctx = context()
+    (secret,) = (
+        item
+        for item in PostgresService().manifests(ctx)
+        if item["metadata"]["name"] == "postgres-databases"
+    )
+    password = decoded(secret)["metadata"]
+    address = f"postgresql://metadata:{password}@postgres.postgres.svc.cluster.local:5432/metadata"
+    assert decoded(find(ctx, "Secret"))["METADATA_DATABASE"] == address
+
+
+def test_new_credentials_start_the_pod_anew() -> None:
+    def annotations(ctx: ServiceContext) -> dict[str, str]:
+        template = find(ctx, "Deployment")["spec"]["template"]
+        told: dict[str, str] = template["metadata"]["annotations"]
+        return told
+
+    ctx = context()
+    assert annotations(ctx) == annotations(ctx)
+    assert annotations(ctx) != annotations(context())
+
+
+def test_no_credential_is_in_a_deployment() -> None:
+    ctx = context()
+    text = str(find(ctx, "Deployment"))
+    assert ctx.state.credential("metadata_key") not in text
+    assert ctx.state.credential("metadata_db_password") not in text
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A server that is ready, as the service is where its database answers."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/ready" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def seen(port: int, *, mapped: bool = True) -> Observation:
+    api = FakeApi()
+    api.add(available("metadata", "metadata"))
+    state = StackState("mine", ports={"metadata": port})
+    return MetadataService().observe(ServiceContext(state, api.client(), host_mapped=mapped))
+
+
+def test_it_is_ready_where_it_answers_the_host(port: int) -> None:
+    assert isinstance(seen(port), Ready)
+
+
+def test_a_pod_that_the_host_cannot_reach_is_not_ready() -> None:
+    told = seen(any_free(set()))
+    assert isinstance(told, Waiting)
+    assert "does not answer" in told.reason
+
+
+def test_where_no_port_is_mapped_the_pod_is_believed() -> None:
+    assert isinstance(seen(any_free(set()), mapped=False), Ready)
+
+
+def test_the_image_is_made_anew_where_its_code_changes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    before = MetadataImage().key
+    monkeypatch.setattr("devstack.images.metadata.CODE", tmp_path)
+    assert MetadataImage().key != before
+    assert (CODE / "__main__.py").exists()
+
+
+def test_the_lock_names_no_index() -> None:
+    text = LOCK.read_text()
+    assert "--hash=sha256:" in text
+    assert "index-url" not in text
