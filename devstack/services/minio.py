@@ -139,10 +139,14 @@ def _keys(ctx: ServiceContext) -> dict[str, str]:
     }
 
 
+def variables_of_pods(ctx: ServiceContext) -> dict[str, str]:
+    """Return the variables by which S3 clients in the cluster find the bucket, keys included."""
+    return {**_keys(ctx), "AWS_ENDPOINT_URL_S3": ENDPOINT_IN_CLUSTER}
+
+
 def _for_pods(ctx: ServiceContext) -> dict[str, str]:
     return {
-        **_keys(ctx),
-        "AWS_ENDPOINT_URL_S3": ENDPOINT_IN_CLUSTER,
+        **variables_of_pods(ctx),
         # The task image has boto3 and requests; Metaflow would install them at each start.
         "METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1",
         # Metaflow hands pods the metadata service's address, but not how patient to be with it.

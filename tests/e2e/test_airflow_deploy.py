@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from devstack.errors import ExitStatus
+from devstack.services.airflow import KUBECONFIG
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
 from tests.commandline import Devstack
 from tests.e2e.airflow_flows import airflow, artifacts, deploy, run_to_end, write_flow
@@ -138,7 +139,7 @@ def test_a_timeout_strikes_in_the_pod_and_is_caught(stack: Devstack, tmp_path: P
     "named",
     [
         {"METAFLOW_AIRFLOW_KUBERNETES_CONN_ID": "kubernetes_default"},
-        {"METAFLOW_AIRFLOW_KUBERNETES_KUBECONFIG_FILE": "/airflow/kube/config"},
+        {"METAFLOW_AIRFLOW_KUBERNETES_KUBECONFIG_FILE": KUBECONFIG},
         {"METAFLOW_AIRFLOW_KUBERNETES_KUBECONFIG_CONTEXT": "devstack"},
     ],
     ids=["connection", "file", "context"],

@@ -10,7 +10,6 @@ from tests.commandline import Devstack
 from tests.e2e.airflow_flows import airflow, artifacts, deploy
 
 RUNS = 20
-TASKS = 6
 
 
 def test_twenty_runs_at_once_all_do_their_work(stack: Devstack) -> None:
