@@ -11,44 +11,60 @@ from devstack.airflow.client import AirflowApiError, AirflowAwayError, AirflowCl
 from devstack.airflow.dags import Dag, ensure_pool, list_dags
 from devstack.airflow.runs import DagRun, Task, list_tasks, own_words, read_log
 from devstack.errors import DevstackError
-from tests.fake_airflow import PASSWORD, FakeAirflow
+from tests.airflow_server import PASSWORD, AirflowServer
 
 RUN = DagRun("MyFlow", "manual__2026-11-21T15:27:55.591180+00:00", "running", "manual", 1, None, {})
 
 
 @pytest.fixture
-def airflow() -> Iterator[FakeAirflow]:
-    fake = FakeAirflow()
+def airflow() -> Iterator[AirflowServer]:
+    fake = AirflowServer()
     yield fake
     fake.stop()
 
 
 @pytest.fixture
-def client(airflow: FakeAirflow) -> AirflowClient:
+def client(airflow: AirflowServer) -> AirflowClient:
     return AirflowClient(airflow.url, PASSWORD, timeout=5)
 
 
-def test_many_requests_need_one_login(airflow: FakeAirflow, client: AirflowClient) -> None:
+def test_many_requests_need_one_login(airflow: AirflowServer, client: AirflowClient) -> None:
     airflow.answer("GET", "/pools", (200, {"pools": []}))
     assert [client.get("/pools") for _ in range(3)] == [{"pools": []}] * 3
     assert airflow.logins == 1
 
 
-def test_a_session_that_is_over_is_renewed(airflow: FakeAirflow, client: AirflowClient) -> None:
+def test_a_session_that_is_over_is_renewed(airflow: AirflowServer, client: AirflowClient) -> None:
     airflow.answer("GET", "/pools", (200, {}))
     client.get("/pools")
     airflow.forget_sessions()
     assert client.get("/pools") == {}
 
 
-def test_a_wrong_password_is_told_without_the_password(airflow: FakeAirflow) -> None:
+def test_the_next_client_goes_on_with_the_session(airflow: AirflowServer) -> None:
+    airflow.answer("GET", "/pools", (200, {}))
+    kept: list[str] = []
+    AirflowClient(airflow.url, PASSWORD, remember=kept.append).get("/pools")
+    AirflowClient(airflow.url, PASSWORD, cookie=kept[0], remember=kept.append).get("/pools")
+    assert (airflow.logins, len(kept)) == (1, 1)
+
+
+def test_where_too_many_log_in_the_password_goes_along(
+    airflow: AirflowServer, client: AirflowClient
+) -> None:
+    airflow.answer("GET", "/pools", (200, {"pools": []}))
+    airflow.crowded = True
+    assert client.get("/pools") == {"pools": []}
+
+
+def test_a_wrong_password_is_told_without_the_password(airflow: AirflowServer) -> None:
     with pytest.raises(DevstackError) as refused:
         AirflowClient(airflow.url, "wrong word").get("/pools")
     assert refused.value.code == "AIRFLOW_LOGIN_FAILED"
     assert "wrong word" not in str(refused.value.as_dict())
 
 
-def test_a_refusal_has_airflows_reason(airflow: FakeAirflow, client: AirflowClient) -> None:
+def test_a_refusal_has_airflows_reason(airflow: AirflowServer, client: AirflowClient) -> None:
     airflow.answer("POST", "/pools", (409, {"title": "Conflict", "detail": "it is there"}))
     with pytest.raises(AirflowApiError) as refused:
         client.post("/pools", {"name": "x", "slots": 1})
@@ -60,7 +76,7 @@ def test_what_is_not_there_is_none(client: AirflowClient) -> None:
     assert client.delete("/dags/nothing") is False
 
 
-def test_an_airflow_in_trouble_is_away(airflow: FakeAirflow, client: AirflowClient) -> None:
+def test_an_airflow_in_trouble_is_away(airflow: AirflowServer, client: AirflowClient) -> None:
     airflow.answer("GET", "/pools", (500, "<html>a page of excuses</html>"))
     with pytest.raises(AirflowAwayError) as away:
         client.get("/pools")
@@ -72,7 +88,7 @@ def test_an_airflow_that_is_not_there_is_away() -> None:
         AirflowClient("http://127.0.0.1:1", PASSWORD).get("/pools")
 
 
-def test_a_list_is_read_to_its_end(airflow: FakeAirflow, client: AirflowClient) -> None:
+def test_a_list_is_read_to_its_end(airflow: AirflowServer, client: AirflowClient) -> None:
     def page(query: dict[str, Any]) -> tuple[int, Any]:
         begin = int(query["offset"])
         ids = [
@@ -84,7 +100,7 @@ def test_a_list_is_read_to_its_end(airflow: FakeAirflow, client: AirflowClient) 
     assert [dag.dag_id for dag in list_dags(client)] == [f"dag{n}" for n in range(250)]
 
 
-def test_a_dag_is_described(airflow: FakeAirflow, client: AirflowClient) -> None:
+def test_a_dag_is_described(airflow: AirflowServer, client: AirflowClient) -> None:
     item = {
         "dag_id": "MyFlow",
         "is_paused": True,
@@ -96,7 +112,7 @@ def test_a_dag_is_described(airflow: FakeAirflow, client: AirflowClient) -> None
     assert list_dags(client) == [Dag("MyFlow", True, "@daily", "", True)]
 
 
-def test_a_pool_is_made_once(airflow: FakeAirflow, client: AirflowClient) -> None:
+def test_a_pool_is_made_once(airflow: AirflowServer, client: AirflowClient) -> None:
     airflow.answer("POST", "/pools", (200, {}))
     assert ensure_pool(client, "few", 4) is True
     airflow.answer("GET", "/pools/few", (200, {"name": "few"}))
@@ -113,7 +129,7 @@ def test_a_runs_id_in_metaflow_is_the_one_that_its_tasks_use() -> None:
 
 
 def test_tasks_come_in_the_order_in_which_they_began(
-    airflow: FakeAirflow, client: AirflowClient
+    airflow: AirflowServer, client: AirflowClient
 ) -> None:
     def item(step: str, index: int, began: str | None) -> dict[str, Any]:
         return {"task_id": step, "map_index": index, "state": "success", "start_date": began}
@@ -131,7 +147,7 @@ def test_tasks_come_in_the_order_in_which_they_began(
 
 
 def test_a_log_is_reduced_to_the_tasks_own_words(
-    airflow: FakeAirflow, client: AirflowClient
+    airflow: AirflowServer, client: AirflowClient
 ) -> None:
     airflow.answer(
         "GET", f"{RUN.path}/taskInstances", (200, {"task_instances": [], "total_entries": 0})

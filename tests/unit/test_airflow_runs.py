@@ -21,7 +21,7 @@ from devstack.dags.trigger import read_parameters, resolve_dag, trigger
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
-from tests.fake_airflow import PASSWORD, FakeAirflow
+from tests.airflow_server import PASSWORD, AirflowServer
 from tests.fake_api import FakeApi
 from tests.fakes import FakeClock, FakeRunner
 
@@ -41,22 +41,22 @@ class FakeFolder:
 
 
 @pytest.fixture
-def server() -> Iterator[FakeAirflow]:
-    fake = FakeAirflow()
+def server() -> Iterator[AirflowServer]:
+    fake = AirflowServer()
     errors([], fake)
     yield fake
     fake.stop()
 
 
 @pytest.fixture
-def airflow(server: FakeAirflow) -> StackAirflow:
+def airflow(server: AirflowServer) -> StackAirflow:
     folder: Any = FakeFolder()
     kube = FakeApi().client()
     client = AirflowClient(server.url, PASSWORD)
     return StackAirflow(client, folder, kube, "metaflow", FakeRunner(), FakeClock(), 60)
 
 
-def errors(found: list[dict[str, Any]], *servers: FakeAirflow) -> tuple[int, Any]:
+def errors(found: list[dict[str, Any]], *servers: AirflowServer) -> tuple[int, Any]:
     reply = 200, {"import_errors": found, "total_entries": len(found)}
     for server in servers:
         server.answer("GET", "/importErrors", reply)
@@ -81,7 +81,7 @@ def deployed(airflow: StackAirflow, monkeypatch: pytest.MonkeyPatch, **call: Any
 
 
 def test_a_deployment_waits_for_this_very_compilation(
-    server: FakeAirflow, airflow: StackAirflow, monkeypatch: pytest.MonkeyPatch
+    server: AirflowServer, airflow: StackAirflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     details = "/dags/MyFlow/details"
     older = (200, {"start_date": "2026-11-20T00:00:00+00:00"})
@@ -97,7 +97,7 @@ def test_a_deployment_waits_for_this_very_compilation(
 
 
 def test_an_import_error_is_told_with_its_traceback(
-    server: FakeAirflow, airflow: StackAirflow, monkeypatch: pytest.MonkeyPatch
+    server: AirflowServer, airflow: StackAirflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = import_error("15:00", "NameError: old"), import_error("15:01", "NameError: new")
     server.answer("GET", "/importErrors", errors([old]), errors([old]), errors([new]))
@@ -110,7 +110,7 @@ def test_an_import_error_is_told_with_its_traceback(
 
 
 def test_a_dag_that_is_never_parsed_is_given_up(
-    server: FakeAirflow, airflow: StackAirflow, monkeypatch: pytest.MonkeyPatch
+    server: AirflowServer, airflow: StackAirflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.answer("GET", "/pools/few", (200, {}))
     with pytest.raises(DevstackError) as failed:
@@ -146,7 +146,7 @@ def test_a_wrong_parameter_is_told(given: dict[str, str], cause: str) -> None:
     assert cause in wrong.value.cause
 
 
-def test_a_paused_dag_is_not_triggered(server: FakeAirflow, airflow: StackAirflow) -> None:
+def test_a_paused_dag_is_not_triggered(server: AirflowServer, airflow: StackAirflow) -> None:
     server.answer("GET", "/dags/MyFlow/details", (200, {"is_paused": True}))
     with pytest.raises(DevstackError) as paused:
         trigger(airflow.client, "MyFlow", {})
@@ -155,7 +155,7 @@ def test_a_paused_dag_is_not_triggered(server: FakeAirflow, airflow: StackAirflo
 
 
 @pytest.fixture
-def variants(server: FakeAirflow) -> None:
+def variants(server: AirflowServer) -> None:
     """Give Airflow three DAGs of a project."""
     ids = ["shop.prod.Train", "shop.test.Train", "shop.user.me.Hello"]
     dags = [{"dag_id": each, "is_paused": False} for each in ids]
@@ -189,7 +189,7 @@ def run_item(state: str) -> dict[str, Any]:
     }
 
 
-def tasks_are(server: FakeAirflow, **states: str) -> None:
+def tasks_are(server: AirflowServer, **states: str) -> None:
     items = [
         {"task_id": step, "map_index": -1, "state": state, "try_number": 2}
         for step, state in states.items()
@@ -199,7 +199,7 @@ def tasks_are(server: FakeAirflow, **states: str) -> None:
 
 
 def test_a_run_is_followed_to_its_end_past_an_absence(
-    server: FakeAirflow, airflow: StackAirflow
+    server: AirflowServer, airflow: StackAirflow
 ) -> None:
     away = (503, "back soon")
     server.answer("GET", PATH, (200, run_item("running")), away, (200, run_item("success")))
@@ -212,7 +212,7 @@ def test_a_run_is_followed_to_its_end_past_an_absence(
     assert "503" in notes[0]
 
 
-def test_a_success_without_any_work_is_none(server: FakeAirflow, airflow: StackAirflow) -> None:
+def test_a_success_without_any_work_is_none(server: AirflowServer, airflow: StackAirflow) -> None:
     server.answer("GET", PATH, (200, run_item("success")))
     tasks_are(server)
     result = follow(airflow, get_run(airflow.client, "MyFlow", RUN), lambda _: None)
@@ -220,7 +220,9 @@ def test_a_success_without_any_work_is_none(server: FakeAirflow, airflow: StackA
     assert failure_of(airflow, result).cause == "it had no task at all"
 
 
-def test_a_failure_quotes_the_tasks_last_words(server: FakeAirflow, airflow: StackAirflow) -> None:
+def test_a_failure_quotes_the_tasks_last_words(
+    server: AirflowServer, airflow: StackAirflow
+) -> None:
     server.answer("GET", PATH, (200, run_item("failed")))
     tasks_are(server, start="failed", end="upstream_failed")
     log = "{pod_manager.py:471} INFO - [base] RuntimeError: out of fuel\n{pod.py} ERROR - it failed"
@@ -233,7 +235,7 @@ def test_a_failure_quotes_the_tasks_last_words(server: FakeAirflow, airflow: Sta
 
 
 def test_a_run_that_takes_too_long_is_left_alone(
-    server: FakeAirflow, airflow: StackAirflow
+    server: AirflowServer, airflow: StackAirflow
 ) -> None:
     server.answer("GET", PATH, (200, run_item("running")))
     tasks_are(server, start="running")
@@ -244,7 +246,7 @@ def test_a_run_that_takes_too_long_is_left_alone(
     assert not [asked for asked in server.asked if asked[0] == "PATCH"]
 
 
-def test_a_run_is_found_by_any_of_its_names(server: FakeAirflow, airflow: StackAirflow) -> None:
+def test_a_run_is_found_by_any_of_its_names(server: AirflowServer, airflow: StackAirflow) -> None:
     server.answer("GET", "/dags/~/dagRuns", (200, {"dag_runs": [run_item("success")]}))
     metaflow = find_run(airflow.client, "MyFlow").metaflow_id
     for word in (RUN, metaflow, f"MyFlow/{metaflow}", f"MyFlow/{RUN}"):
@@ -253,7 +255,7 @@ def test_a_run_is_found_by_any_of_its_names(server: FakeAirflow, airflow: StackA
         find_run(airflow.client, "other")
 
 
-def test_a_step_names_all_its_items(server: FakeAirflow, airflow: StackAirflow) -> None:
+def test_a_step_names_all_its_items(server: AirflowServer, airflow: StackAirflow) -> None:
     tasks = [Task("work", index, "success", 1, None, None, None) for index in range(3)]
     assert len(find_tasks(tasks, "work")) == 3
     assert [task.index for task in find_tasks(tasks, "work[2]")] == [2]
