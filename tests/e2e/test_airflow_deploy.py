@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,22 @@ from tests.commandline import Devstack
 from tests.e2e.airflow_flows import airflow, artifacts, deploy, run_to_end, write_flow
 
 
+OURS = ("TinyFlow", "FirstFlow", "SecondFlow")
+
+
+def listed(stack: Devstack) -> dict[str, Any]:
+    """Return the DAGs of these tests, by id."""
+    dags = airflow(stack, "list")["data"]["dags"]
+    return {dag["dag_id"]: dag for dag in dags if dag["dag_id"].endswith(OURS)}
+
+
 @pytest.fixture(autouse=True)
 def clean(stack: Devstack) -> Iterator[None]:
     """Remove the DAGs that a test leaves behind."""
     yield
-    for dag in airflow(stack, "list")["data"]["dags"]:
-        stack.run("airflow", "delete", "--force", dag["dag_id"])
+    left = list(listed(stack))
+    if left:
+        stack.run("airflow", "delete", "--force", *left)
 
 
 def test_a_flow_is_deployed_triggered_with_parameters_read_and_removed(
@@ -30,21 +41,20 @@ def test_a_flow_is_deployed_triggered_with_parameters_read_and_removed(
     run = run_to_end(stack, "TinyFlow", "--param", "n=21")["data"]
     assert run["state"] == "success"
     assert artifacts(stack, "TinyFlow", run, "twice", "n") == [42, 21]
-    [listed] = airflow(stack, "runs", "TinyFlow")["data"]["runs"]
-    assert listed["metaflow_run_id"] == run["metaflow_run_id"]
+    [known] = airflow(stack, "runs", "TinyFlow")["data"]["runs"]
+    assert known["metaflow_run_id"] == run["metaflow_run_id"]
     [log] = airflow(stack, "logs", run["metaflow_run_id"], "end")["data"]["logs"]
     assert "n is 21" in log["lines"]
     assert airflow(stack, "open", "TinyFlow")["data"]["url"].endswith("/dags/TinyFlow/grid")
     airflow(stack, "delete", "TinyFlow")
-    assert airflow(stack, "list")["data"]["dags"] == []
+    assert listed(stack) == {}
 
 
 def test_a_change_is_seen_even_within_the_same_second(stack: Devstack, tmp_path: Path) -> None:
     flow = write_flow(tmp_path)
     first, second = (deploy(stack, flow, "--schedule", when) for when in ("daily", "weekly"))
     assert (first["schedule"], second["schedule"]) == ("@daily", "@weekly")
-    [listed] = airflow(stack, "list")["data"]["dags"]
-    assert listed["schedule"] == "@weekly"
+    assert listed(stack)["TinyFlow"]["schedule"] == "@weekly"
 
 
 def test_variants_of_a_project_live_side_by_side(stack: Devstack, tmp_path: Path) -> None:
@@ -54,7 +64,7 @@ def test_variants_of_a_project_live_side_by_side(stack: Devstack, tmp_path: Path
         for options in (["--branch", "try"], ["--production"])
     ]
     assert made == ["shop.test.try.TinyFlow", "shop.prod.TinyFlow"]
-    assert sorted(made) == [dag["dag_id"] for dag in airflow(stack, "list")["data"]["dags"]]
+    assert sorted(made) == sorted(listed(stack))
 
 
 def test_a_paused_dag_waits_until_it_is_unpaused(stack: Devstack, tmp_path: Path) -> None:
