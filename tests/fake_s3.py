@@ -14,14 +14,17 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_PUT(self) -> None:
-        self.server.objects[self.path] = self._body()  # type: ignore[attr-defined]
+        self.server.objects[self._key()] = self._body()  # type: ignore[attr-defined]
         self._answer(200, b"")
 
     def do_GET(self) -> None:
-        kept = self.server.objects.get(self.path)  # type: ignore[attr-defined]
+        kept = self.server.objects.get(self._key())  # type: ignore[attr-defined]
         self._answer(200 if kept is not None else 404, kept or b"")
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - as http.server has it
+
+    def _key(self) -> str:
+        return self.path.partition("?")[0]
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
@@ -50,7 +53,7 @@ def fake_s3() -> Iterator[str]:
     """Serve an empty S3 on loopback; yield its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.objects = {}  # type: ignore[attr-defined]
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -72,16 +74,27 @@ class AirflowClient:
         password: the user's password.
         user: the user's name.
         timeout: seconds for one request.
+        cookie: the session of an earlier client; it is made anew where it is over.
+        remember: told the session, once there is another.
     """
 
     def __init__(
-        self, url: str, password: str, *, user: str = ADMIN, timeout: float = 15.0
+        self,
+        url: str,
+        password: str,
+        *,
+        user: str = ADMIN,
+        timeout: float = 15.0,
+        cookie: str = "",
+        remember: Callable[[str], None] | None = None,
     ) -> None:
         self.url = url
         self._login = (user, password)
         limits = urllib3.Timeout(connect=3.0, read=timeout)
         self._pool = urllib3.PoolManager(maxsize=8, timeout=limits, retries=False)
-        self._cookie = ""
+        self._cookie = cookie
+        self._remember = remember
+        self._authorization = ""
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Return what is at ``path`` below the API's root.
@@ -150,11 +163,14 @@ class AirflowClient:
     def log_in(self) -> None:
         """Get a session, unless there is one.
 
+        Airflow takes five logins in forty seconds; beyond that, the password
+        goes with each request.
+
         Raises:
             DevstackError: ``AIRFLOW_LOGIN_FAILED``.
             AirflowAwayError: no answer came.
         """
-        if self._cookie:
+        if self._cookie or self._authorization:
             return
         page = self._request("GET", "/login/", headers={})
         if page.status != 200:
@@ -172,6 +188,10 @@ class AirflowClient:
             "Referer": f"{self.url}/login/",
         }
         answer = self._request("POST", "/login/", headers=headers, body=urlencode(form).encode())
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            plain = f"{user}:{password}".encode()
+            self._authorization = f"Basic {b64encode(plain).decode()}"
+            return
         if answer.status >= 500:
             raise self._refused("POST /login/", answer)
         # A refused login shows the form again, or leads back to it.
@@ -183,6 +203,8 @@ class AirflowClient:
                 code="AIRFLOW_LOGIN_FAILED",
             )
         self._cookie = _session(answer)
+        if self._remember:
+            self._remember(self._cookie)
 
     def _json(
         self,
@@ -205,24 +227,24 @@ class AirflowClient:
         body: Mapping[str, Any] | None = None,
         accept: str = "application/json",
     ) -> bytes:
-        self.log_in()
         where = f"{API}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
         sent = json.dumps(body).encode() if body is not None else None
-        headers = {
-            "Accept": accept,
-            "Content-Type": "application/json",
-            "Cookie": self._cookie,
-        }
-        answer = self._request(method, where, headers=headers, body=sent)
-        if answer.status == 401:
+        headers = {"Accept": accept, "Content-Type": "application/json"}
+        answer = self._request(method, where, headers={**headers, **self._identity()}, body=sent)
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._cookie:
             # The session is over: Airflow was brought up anew.
             self._cookie = ""
-            self.log_in()
-            headers["Cookie"] = self._cookie
+            headers.update(self._identity())
             answer = self._request(method, where, headers=headers, body=sent)
         if answer.status >= 300:
             raise self._refused(f"{method} {path}", answer)
         return answer.data
+
+    def _identity(self) -> dict[str, str]:
+        self.log_in()
+        if self._authorization:
+            return {"Authorization": self._authorization}
+        return {"Cookie": self._cookie}
 
     def _request(
         self, method: str, where: str, *, headers: Mapping[str, str], body: bytes | None = None

@@ -14,6 +14,9 @@ from devstack.process import Runner
 from devstack.services import airflow
 from devstack.waits import Clock
 
+SESSION_FILE = "airflow-session"
+"""The session of the last login, in the stack's own directory."""
+
 
 @dataclass(frozen=True)
 class StackAirflow:
@@ -53,10 +56,9 @@ def open_airflow(stack: Stack) -> StackAirflow:
             code="AIRFLOW_LEFT_OUT",
             exit_status=ExitStatus.USAGE,
         )
-    password = stack.state.credential("airflow_admin_password")
     kube = stack.kube()
     return StackAirflow(
-        client=AirflowClient(airflow.url(stack.context(None)), password),
+        client=_client(stack),
         folder=DagFolder(
             kube,
             tools.find_kubectl(stack.runner, stack.progress),
@@ -69,3 +71,18 @@ def open_airflow(stack: Stack) -> StackAirflow:
         clock=stack.clock,
         timeout=stack.spec.timeout,
     )
+
+
+def _client(stack: Stack) -> AirflowClient:
+    """Return a client that goes on with the session of the command before."""
+    kept = stack.dir.path / SESSION_FILE
+    return AirflowClient(
+        airflow.url(stack.context(None)),
+        stack.state.credential("airflow_admin_password"),
+        cookie=kept.read_text() if kept.exists() else "",
+        remember=lambda cookie: _keep(stack, cookie),
+    )
+
+
+def _keep(stack: Stack, cookie: str) -> None:
+    stack.dir.write_file(SESSION_FILE, cookie)

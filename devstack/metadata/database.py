@@ -55,7 +55,7 @@ class Database:
         self._pool: Any = None
         self._opening: asyncio.Task[None] | None = None
         self._opened = asyncio.Event()
-        self._trouble = "nobody has asked it yet"
+        self._trouble = ""
 
     async def open(self) -> None:
         """Start to connect; return at once, for the database may come late."""
@@ -79,6 +79,7 @@ class Database:
             ServiceError: 503 where the database does not answer in time.
         """
         connection = await self._acquire()
+        self._clear()
         try:
             yield connection
         except AWAY as error:
@@ -96,7 +97,6 @@ class Database:
         async with self.connection() as connection:
             if await _version(connection) < len(_migrations()):
                 await migrate(connection)
-        self._trouble = ""
 
     async def _open(self) -> None:
         while not self._opened.is_set():
@@ -104,13 +104,12 @@ class Database:
                 self._pool = self._pool or await self._make_pool()
                 async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
                     await migrate(connection)
-            except AWAY as error:
+            except (*AWAY, asyncpg.PostgresError) as error:
                 self._note(error)
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
-                self._trouble = ""
+                self._clear()
                 self._opened.set()
-                _LOG.info("the database is ready")
 
     async def _make_pool(self) -> Any:
         return await asyncpg.create_pool(
@@ -146,13 +145,18 @@ class Database:
             await self._pool.release(connection, timeout=CONNECT_SECONDS)
 
     def _note(self, error: BaseException) -> None:
-        trouble = str(error) or type(error).__name__
-        if trouble != self._trouble:
-            _LOG.warning("the database does not answer: %s", trouble)
-        self._trouble = trouble
+        before, self._trouble = self._trouble, str(error) or type(error).__name__
+        if not before:
+            _LOG.warning("the database does not answer: %s", self._trouble)
+
+    def _clear(self) -> None:
+        if self._trouble:
+            _LOG.info("the database answers")
+        self._trouble = ""
 
     def _unavailable(self) -> ServiceError:
-        return ServiceError(503, f"the database does not answer: {self._trouble}")
+        trouble = self._trouble or "no connection was free in time"
+        return ServiceError(503, f"the database does not answer: {trouble}")
 
 
 async def migrate(connection: Any) -> None:

@@ -65,7 +65,7 @@ def build_steps(stack: Stack) -> list[Step]:
             "images",
             "Get the images",
             holds=lambda: cluster.answers() and stack.state.images == _wanted_images(stack),
-            ensure=lambda: _ensure_images(stack),
+            ensure=lambda: _ensure_images(stack, to_make=not cluster.answers()),
             commands=lambda: [f"have image {stack.images.reference(n)}" for n in _needed(stack)],
         ),
         Step(
@@ -248,16 +248,21 @@ def _wanted_images(stack: Stack) -> dict[str, str]:
     return {name: stack.images.reference(name) for name in sorted(names)}
 
 
-def _needed(stack: Stack) -> list[str]:
-    """Return the images that this machine must have, to give them to the nodes."""
+def _needed(stack: Stack, *, to_make: bool = True) -> list[str]:
+    """Return the images that this machine must have, to give them to the nodes.
+
+    Args:
+        stack: the stack.
+        to_make: whether the nodes are still to be made.
+    """
     if not isinstance(stack.provider, LoadsImages):
         return []
-    node = ["node"] if stack.provider.name == "kind" else []
+    node = ["node"] if stack.provider.name == "kind" and to_make else []
     return [*node, *_wanted_images(stack)]
 
 
-def _ensure_images(stack: Stack) -> None:
-    needed = _needed(stack)
+def _ensure_images(stack: Stack, *, to_make: bool) -> None:
+    needed = _needed(stack, to_make=to_make)
     if needed:
         stack.images.ensure(needed)
     stack.state.images = _wanted_images(stack)

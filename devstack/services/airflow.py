@@ -11,7 +11,7 @@ from devstack.kube import manifests
 from devstack.kube.pods import observe_pod
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
-from devstack.services import airflow_config, airflow_health, postgres
+from devstack.services import airflow_config, airflow_health, minio, postgres
 from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
 from devstack.waits import Hopeless, Observation, Ready, Waiting
 
@@ -26,6 +26,10 @@ SCHEDULER = "component=scheduler"
 PARTS = ("scheduler", "webserver", "triggerer")
 SECRET = "airflow"  # noqa: S105 - the Secret's name
 ADMIN_SECRET = "airflow-admin"  # noqa: S105 - the Secret's name
+S3_SECRET = "airflow-s3"  # noqa: S105 - the Secret's name
+KUBECONFIG = "/etc/airflow/kubeconfig"
+"""A kubeconfig in the scheduler's pod, for DAGs that name the cluster by one; see k8s/airflow."""
+
 ANSWER_SECONDS = 2.0
 """How long the web server may take to say that it is ready."""
 
@@ -50,12 +54,14 @@ class AirflowService:
         """Return the objects of k8s/airflow, its Secrets, and its configuration as wanted."""
         namespace, *objects = _objects(ctx)
         keys, admin = _keys(ctx), {"password": ctx.state.credential("airflow_admin_password")}
+        s3 = minio.variables_of_pods(ctx)
         secrets = [
             manifests.secret(SECRET, NAMESPACE, keys),
             manifests.secret(ADMIN_SECRET, NAMESPACE, admin),
+            manifests.secret(S3_SECRET, NAMESPACE, s3),
         ]
         config = next(item for item in objects if item["kind"] == "ConfigMap")
-        settings = {**keys, **config["data"]}
+        settings = {**keys, **s3, **config["data"]}
         objects = manifests.with_restarts(objects, settings)
         return [namespace, *secrets, *(_named(item, {**settings, **admin}) for item in objects)]
 

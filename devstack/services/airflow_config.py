@@ -56,8 +56,8 @@ def with_worker(config_map: Manifest, scheduler: Manifest) -> Manifest:
     for name in _ONLY_SERVERS:
         container.pop(name, None)
     container["name"] = "base"
-    # The executor gives the rest of the command; a pod of its own runs its task at once.
-    container["command"] = ["/usr/bin/tini", "--"]
+    # The executor gives the rest, "airflow tasks run" and so on: it does not wait for set-up.
+    container["command"] = ["/usr/bin/tini", "--", "python3", "-m"]
     container["env"].append({"name": "AIRFLOW__CORE__EXECUTOR", "value": LOCAL_EXECUTOR})
     spec["restartPolicy"] = "Never"
     labels = {"app.kubernetes.io/part-of": "devstack", "component": "worker"}

@@ -10,6 +10,7 @@ from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
 from devstack.services import postgres
 from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
+from devstack.services.minio import METADATA_TRIES
 from devstack.waits import Observation, Ready, Waiting
 
 NAMESPACE = "metadata"
@@ -63,6 +64,7 @@ class MetadataService:
                 "METAFLOW_SERVICE_URL": url(ctx),
                 "METAFLOW_SERVICE_INTERNAL_URL": ADDRESS,
                 "METAFLOW_SERVICE_AUTH_KEY": ctx.state.credential(KEY),
+                "METAFLOW_SERVICE_RETRY_COUNT": METADATA_TRIES,
             },
             urls={"metadata": url(ctx)},
         )

@@ -27,6 +27,12 @@ REGION = "us-east-1"
 ANSWER_SECONDS = 2.0
 """How long MinIO may take to say that it is ready."""
 
+METADATA_TRIES = "7"
+"""How often Metaflow asks the metadata service before it gives up: a minute in all.
+
+Its own five times are 15 seconds, in which a lost pod may not be back.
+"""
+
 REACH_TRIES = 10
 """A ready pod is not reached at once: the node's proxy follows a moment later."""
 
@@ -133,12 +139,18 @@ def _keys(ctx: ServiceContext) -> dict[str, str]:
     }
 
 
+def variables_of_pods(ctx: ServiceContext) -> dict[str, str]:
+    """Return the variables by which S3 clients in the cluster find the bucket, keys included."""
+    return {**_keys(ctx), "AWS_ENDPOINT_URL_S3": ENDPOINT_IN_CLUSTER}
+
+
 def _for_pods(ctx: ServiceContext) -> dict[str, str]:
     return {
-        **_keys(ctx),
-        "AWS_ENDPOINT_URL_S3": ENDPOINT_IN_CLUSTER,
+        **variables_of_pods(ctx),
         # The task image has boto3 and requests; Metaflow would install them at each start.
         "METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1",
+        # Metaflow hands pods the metadata service's address, but not how patient to be with it.
+        "METAFLOW_SERVICE_RETRY_COUNT": METADATA_TRIES,
     }
 
 

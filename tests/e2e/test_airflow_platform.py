@@ -112,6 +112,15 @@ def test_a_run_goes_on_where_postgres_is_killed(airflow: Airflow) -> None:
     assert airflow.finish(run) == "success"
 
 
+def test_postgres_stops_in_good_order_when_told_to(airflow: Airflow) -> None:
+    airflow.kubectl("delete", "pod", "--namespace=postgres", "--all")
+    words = ("wait", "--namespace=postgres", "--for=condition=Available", "deployment/postgres")
+    airflow.kubectl(*words, "--timeout=120s")
+    log = airflow.kubectl("logs", "--namespace=postgres", "deployment/postgres")
+    assert "database system was shut down at" in log
+    assert "not properly shut down" not in log
+
+
 def test_a_scheduler_that_hangs_is_started_again(airflow: Airflow) -> None:
     pod = airflow.pod("scheduler")
     # All but the first process, which is the container's and starts no other.

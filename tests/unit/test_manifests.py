@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from devstack.images.catalogue import IMAGES
-from devstack.kube import manifests
+from devstack.kube import manifests, quantity
 from devstack.kube.client import Object
 from devstack.kube.resources import KNOWN
 from devstack.paths import project_file
@@ -94,6 +94,12 @@ def test_containers_say_what_they_need_and_how_they_are(
     probes = {"startupProbe", "readinessProbe", "livenessProbe"}
     # A Job's pod comes to its end, or fails.
     assert probes <= set(container) or name in JOBS
+
+
+def test_all_requests_together_leave_room_for_tasks_on_a_laptop_of_8_gib() -> None:
+    asked = [container["resources"]["requests"] for name, container in CONTAINERS]
+    assert sum(quantity.parse(each["memory"]) for each in asked) <= 2 * 2**30
+    assert sum(quantity.parse(each["cpu"]) for each in asked) <= 1
 
 
 @pytest.mark.parametrize(("name", "container"), CONTAINERS, ids=[name for name, _ in CONTAINERS])

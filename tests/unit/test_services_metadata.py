@@ -42,6 +42,16 @@ def test_host_and_pods_have_an_address_each_and_the_same_key() -> None:
     assert told["METAFLOW_SERVICE_AUTH_KEY"] == decoded(find(ctx, "Secret"))["METADATA_KEY"]
 
 
+def test_host_and_pods_are_as_patient_with_it() -> None:
+    ctx = context()
+    (secret,) = (
+        item for item in MinioService().manifests(ctx) if item["metadata"]["name"] == "metaflow-s3"
+    )
+    name = "METAFLOW_SERVICE_RETRY_COUNT"
+    told = MetadataService().outputs(ctx).metaflow
+    assert decoded(secret)[name] == told[name] == "7"
+
+
 def test_metaflow_uses_it_instead_of_files() -> None:
     ctx = context()
     told = {**MinioService().outputs(ctx).metaflow, **MetadataService().outputs(ctx).metaflow}

@@ -1,0 +1,82 @@
+"""Small flows for Airflow, and what tests ask of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import dedent, indent
+from typing import Any
+
+from tests.commandline import Devstack
+
+SMALL = "cpu=0.05, memory=200, disk=100"
+RUN_SECONDS = 900
+
+
+def write_flow(
+    folder: Path, body: str = "pass", *, name: str = "TinyFlow", above: str = "", step: str = ""
+) -> Path:
+    """Write a flow of two steps whose start step runs ``body``.
+
+    Args:
+        folder: where to.
+        body: what start does.
+        name: the flow's class, and its file's name in small letters.
+        above: decorators of the flow.
+        step: decorators of start, beside @kubernetes.
+    """
+    lines = [
+        "import os, time",
+        "from metaflow import *",
+        *dedent(above).splitlines(),
+        f"class {name}(FlowSpec):",
+        "    n = Parameter('n', default=1)",
+        *indent(dedent(step), "    ").splitlines(),
+        f"    @kubernetes({SMALL})",
+        "    @step",
+        "    def start(self):",
+        *indent(dedent(body), "        ").splitlines(),
+        "        self.next(self.end)",
+        f"    @kubernetes({SMALL})",
+        "    @step",
+        "    def end(self):",
+        "        print('n is', self.n)",
+        "if __name__ == '__main__':",
+        f"    {name}()",
+    ]
+    path = folder / f"{name.lower()}.py"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def deploy(stack: Devstack, flow: Path, *options: str) -> dict[str, Any]:
+    """Deploy a flow; return what devstack says of it."""
+    done = stack.run("airflow", "deploy", str(flow), "--json", *options)
+    data: dict[str, Any] = json.loads(done.stdout)["data"]
+    return data
+
+
+def airflow(stack: Devstack, *argv: str, check: bool = True) -> dict[str, Any]:
+    """Run a command of `devstack airflow`; return the envelope."""
+    done = stack.run("airflow", argv[0], "--json", *argv[1:], check=check, timeout=RUN_SECONDS + 60)
+    envelope: dict[str, Any] = json.loads(done.stdout)
+    return envelope
+
+
+def run_to_end(stack: Devstack, dag_id: str, *options: str, check: bool = True) -> dict[str, Any]:
+    """Start a run and wait for its end; return the envelope."""
+    limit = str(RUN_SECONDS)
+    return airflow(stack, "trigger", dag_id, "--wait", "--timeout", limit, *options, check=check)
+
+
+def artifacts(stack: Devstack, flow: str, run: Mapping[str, Any], *names: str) -> list[Any]:
+    """Return artifacts of a run's end, read on this machine with Metaflow's client."""
+    program = (
+        "import json, metaflow; metaflow.namespace(None);"
+        f"data = metaflow.Run('{flow}/{run['metaflow_run_id']}')['end'].task.data;"
+        f"print(json.dumps([getattr(data, name) for name in {list(names)!r}]))"
+    )
+    answer = stack.run("shell", "--", "python", "-c", program).stdout
+    found: list[Any] = json.loads(answer.strip().splitlines()[-1])
+    return found

@@ -1,0 +1,34 @@
+"""Twenty runs of a foreach at once: nothing is lost, and nothing stays behind."""
+
+from __future__ import annotations
+
+import json
+
+from devstack.samples.catalogue import FOLDER
+from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
+from tests.commandline import Devstack
+from tests.e2e.airflow_flows import airflow, artifacts, deploy
+
+RUNS = 20
+
+
+def test_twenty_runs_at_once_all_do_their_work(stack: Devstack) -> None:
+    deploy(stack, FOLDER / "fanout.py")
+    started = [airflow(stack, "trigger", "FanoutFlow")["data"] for _ in range(RUNS)]
+    ids = {run["dag_run_id"] for run in started}
+    assert len(ids) == RUNS
+
+    def observe() -> Observation:
+        runs = airflow(stack, "runs", "FanoutFlow", "--limit", "100")["data"]["runs"]
+        states = [run["state"] for run in runs if run["dag_run_id"] in ids]
+        if states.count("success") == RUNS:
+            return Ready()
+        assert "failed" not in states
+        return Waiting(f"{states.count('success')} of {RUNS} are done")
+
+    wait_until(observe, what="all runs", timeout=3600, clock=SystemClock(), interval=10)
+    for run in started:
+        assert artifacts(stack, "FanoutFlow", run, "total", "squares") == [14, [1, 4, 9]]
+    label = "kubernetes_pod_operator=True"
+    left = stack.admin_kubectl("get", "pods", "-n", "metaflow", "-l", label, "-o", "json")
+    assert json.loads(left.stdout)["items"] == []

@@ -1,0 +1,43 @@
+"""The samples for Airflow run, and what they left behind is as it should be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from devstack.samples.catalogue import DAG_SAMPLES
+from tests.commandline import Devstack
+from tests.e2e.airflow_flows import airflow
+
+
+@pytest.fixture(scope="module")
+def ran(stack: Devstack) -> dict[str, Any]:
+    """Return what `devstack run --airflow` said of all samples, by name."""
+    envelope = stack.json("run", "--airflow", check=False, timeout=1800)
+    assert envelope["data"], envelope
+    return {sample["name"]: sample for sample in envelope["data"]["samples"]}
+
+
+@pytest.mark.parametrize("name", [sample.name for sample in DAG_SAMPLES])
+def test_a_sample_does_what_it_teaches(ran: dict[str, Any], name: str) -> None:
+    sample = ran[name]
+    assert sample["ok"], sample["wrong"] or sample["error"]
+    assert sample["checked"] >= 5
+    assert sample["state"] == "success"
+    assert {task["state"] for task in sample["tasks"]} == {"success"}
+
+
+def test_the_scheduler_itself_started_the_scheduled_one(ran: dict[str, Any]) -> None:
+    assert ran["scheduled"]["kind"] == "scheduled"
+
+
+def test_the_scheduled_one_is_left_paused(stack: Devstack, ran: dict[str, Any]) -> None:
+    dags = {dag["dag_id"]: dag for dag in airflow(stack, "list")["data"]["dags"]}
+    assert dags["ScheduledFlow"]["paused"] is True
+
+
+def test_a_sample_with_parameters_runs_as_a_flow_of_the_users(stack: Devstack) -> None:
+    done = stack.run("run", "--airflow", "linear", "--", "--greeting", "Hi", "--times", "1")
+    assert "succeeded" in done.stdout
+    assert "The DAG said: Hi Airflow" in stack.run("airflow", "logs", "LinearFlow", "end").stdout
