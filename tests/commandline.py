@@ -37,6 +37,12 @@ class Devstack:
         """The stack's own directory."""
         return self.home / "state" / self.name
 
+    def leave_out(self, *services: str) -> None:
+        """Let every `up` leave out optional services, and those that need them."""
+        file = self.home / "config" / "config.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"without = {json.dumps(services)}\n")
+
     def command(self, *argv: str) -> list[str]:
         """Return the words of a call."""
         return [sys.executable, "-m", "devstack", *argv]

@@ -74,6 +74,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
     _use_another_context(kubeconfig)
     users = {"HOME": str(folder / "user"), "KUBECONFIG": ""}
     stack = Devstack(NAME, folder / "home", users)
+    stack.leave_out("postgres")
     core = client.CoreV1Api(api(kubeconfig, CONTEXT))
     core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=FOREIGN)))
     notes = client.V1ConfigMap(metadata=client.V1ObjectMeta(name="notes"), data={"kept": "yes"})
