@@ -67,7 +67,7 @@ class AirflowService:
         config = next(item for item in objects if item["kind"] == "ConfigMap")
         settings = {**keys, **s3, **config["data"]}
         objects = manifests.with_restarts(objects, settings)
-        return [namespace, *secrets, *(_named(item, {**settings, **admin}) for item in objects)]
+        return [namespace, *secrets, *(_named(item, {**keys, **admin}) for item in objects)]
 
     def prepare(self, ctx: ServiceContext) -> None:
         """Nothing is left to do: the Job of k8s/airflow makes tables and administrator."""
