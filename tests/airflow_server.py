@@ -67,6 +67,9 @@ class AirflowServer:
         if where.path == "/login/":
             self._login(request, body)
             return
+        if "Content-Type" in request.headers and not body:
+            self._reply(request, 400, "<!doctype html>")
+            return
         if not self._knows(request):
             self._reply(request, 401, {"detail": "who are you?"})
             return

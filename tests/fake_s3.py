@@ -12,6 +12,7 @@ from typing import Any
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_PUT(self) -> None:
         self.server.objects[self._key()] = self._body()  # type: ignore[attr-defined]
@@ -38,6 +39,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
+        self.send_header("Content-Type", "binary/octet-stream")
+        self.send_header("Last-Modified", "Sat, 21 Nov 2026 15:00:00 GMT")
         self.send_header("ETag", f'"{md5(body).hexdigest()}"')
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

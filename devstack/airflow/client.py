@@ -229,7 +229,9 @@ class AirflowClient:
     ) -> bytes:
         where = f"{API}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
         sent = json.dumps(body).encode() if body is not None else None
-        headers = {"Accept": accept, "Content-Type": "application/json"}
+        # Airflow calls a request bad that has the type of a body, and none.
+        typed = {"Content-Type": "application/json"} if sent else {}
+        headers = {"Accept": accept, **typed}
         answer = self._request(method, where, headers={**headers, **self._identity()}, body=sent)
         if answer.status == HTTPStatus.UNAUTHORIZED and self._cookie:
             # The session is over: Airflow was brought up anew.

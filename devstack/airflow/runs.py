@@ -13,9 +13,6 @@ from devstack.airflow.client import AirflowClient, quoted
 ENDED = frozenset({"success", "failed"})
 """The states of a DAG run that is over."""
 
-FAILED = frozenset({"failed", "upstream_failed"})
-"""The states of a task that did not do its work."""
-
 _HASH_LENGTH = 12
 _CHATTER = "[save_logs]"
 """How Metaflow begins what it says of itself."""

@@ -9,7 +9,6 @@ from typing import Any
 from devstack.airflow.client import AirflowAwayError
 from devstack.airflow.runs import (
     ENDED,
-    FAILED,
     DagRun,
     Task,
     get_run,
@@ -179,13 +178,12 @@ def failure_of(airflow: StackAirflow, result: RunResult) -> DevstackError:
 def _nothing_done(result: RunResult) -> DevstackError:
     run = result.run
     states = ", ".join(f"{task.name} {task.state or 'not begun'}" for task in result.tasks)
-    missed = any(task.state in FAILED for task in result.tasks)
+    ended = "it was ended from outside, or took too long; trigger it again"
+    early = "its date lies before the DAG's start; deploy the flow again, then trigger it"
     return DevstackError(
         f"run {run.run_id} of {run.dag_id} ended as {run.state} without its work done",
         cause=states or "it had no task at all",
-        remedy="it was ended from outside or took too long; trigger it again"
-        if missed or result.tasks
-        else "its date lies before the DAG's start; deploy the flow again, then trigger it",
+        remedy=ended if result.tasks else early,
         code="RUN_FAILED",
         exit_status=ExitStatus.FLOW_FAILED,
     )

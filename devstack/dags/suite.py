@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 
 from devstack.airflow.dags import set_paused
 from devstack.airflow.runs import ENDED, DagRun, list_runs
@@ -52,10 +53,15 @@ class DagSuite:
 
         Raises:
             DevstackError: it cannot be deployed, or not be run at all.
+            KeyboardInterrupt: it was interrupted, and is ended.
         """
         deployment = deploy(CompileCall(source), self.env, self.airflow, note)
         run = trigger(self.airflow.client, deployment.dag_id, parameters)
-        return deployment, follow(self.airflow, run, note, self.timeout)
+        try:
+            return deployment, follow(self.airflow, run, note, self.timeout)
+        except KeyboardInterrupt:
+            end_run(self.airflow, run)
+            raise
 
     def run_samples(
         self, samples: Sequence[Sample], at_once: int, audience: Audience
@@ -66,28 +72,40 @@ class DagSuite:
             samples: what to run.
             at_once: how many run at the same time.
             audience: told how they get on.
+
+        Raises:
+            KeyboardInterrupt: the runs under way are ended, the others not begun.
         """
+        stop = Event()
         first_slow = sorted(samples, key=lambda sample: not sample.slow)
         with ThreadPoolExecutor(max_workers=at_once) as pool:
-            running = {each: pool.submit(self._run_sample, each, audience) for each in first_slow}
+            running = {
+                each: pool.submit(self._run_sample, each, audience, stop) for each in first_slow
+            }
             try:
                 return [running[sample].result() for sample in samples]
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
+                stop.set()
+                pool.shutdown(cancel_futures=True)
                 raise
 
-    def _run_sample(self, sample: Sample, audience: Audience) -> SampleOutcome:
+    def _run_sample(self, sample: Sample, audience: Audience, stop: Event) -> SampleOutcome:
         began = time.monotonic()
         audience.started(sample)
         try:
-            outcome = self._run_and_check(sample, audience, began)
+            outcome = self._run_and_check(sample, audience, stop, began)
         except DevstackError as error:
             outcome = SampleOutcome(sample, None, 0, [str(error)], error, time.monotonic() - began)
         audience.ended(outcome)
         return outcome
 
-    def _run_and_check(self, sample: Sample, audience: Audience, began: float) -> SampleOutcome:
+    def _run_and_check(
+        self, sample: Sample, audience: Audience, stop: Event, began: float
+    ) -> SampleOutcome:
         def note(text: str) -> None:
+            # Told at each look, so this is where a thread hears of Ctrl-C.
+            if stop.is_set():
+                raise KeyboardInterrupt
             audience.note(sample, text)
 
         source = read_source(sample.file)

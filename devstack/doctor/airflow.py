@@ -11,6 +11,7 @@ from devstack.airflow.client import AirflowAwayError, AirflowClient, quoted
 from devstack.airflow.dags import list_import_failures
 from devstack.doctor.check import Check, Finding, Patient
 from devstack.kube.readiness import observe_deployment
+from devstack.kube.resources import APPS
 from devstack.services import airflow, postgres
 from devstack.waits import Ready
 
@@ -23,10 +24,9 @@ _HEALTHY = "healthy"
 def _database(patient: Patient) -> list[Finding]:
     if not _has(patient, "postgres"):
         return []
-    seen = observe_deployment(patient.connect(), postgres.NAMESPACE, "postgres")
-    if not isinstance(seen, Ready):
-        remedy = "devstack logs postgres; devstack up waits for it"
-        return [Finding(f"Postgres is down: {seen.reason}", remedy, "DATABASE_DOWN")]
+    if why := _why_down(patient, postgres.NAMESPACE, "postgres"):
+        remedy = "devstack logs postgres; devstack up starts it again, and waits for it"
+        return [Finding(f"Postgres is down: {why}", remedy, "DATABASE_DOWN")]
     if _has(patient, "airflow") and _state(_health(patient), "metadatabase") != _HEALTHY:
         remedy = "devstack logs airflow shows why; devstack up sets password and tables again"
         return [Finding("Airflow cannot use its database", remedy, "DATABASE_DOWN")]
@@ -37,9 +37,8 @@ def _scheduler(patient: Patient) -> list[Finding]:
     if not _has(patient, "airflow"):
         return []
     remedy = "devstack logs airflow; devstack up starts it again"
-    seen = observe_deployment(patient.connect(), airflow.NAMESPACE, "airflow-scheduler")
-    if not isinstance(seen, Ready):
-        cause = f"Airflow's scheduler is down, so no task starts: {seen.reason}"
+    if why := _why_down(patient, airflow.NAMESPACE, "airflow-scheduler"):
+        cause = f"Airflow's scheduler is down, so no task starts: {why}"
         return [Finding(cause, remedy, "SCHEDULER_DOWN")]
     health = _health(patient)
     if _state(health, "scheduler") != _HEALTHY:
@@ -100,6 +99,15 @@ def _without_pool(client: AirflowClient, dags: list[dict[str, Any]]) -> Iterator
             cause = f"DAG {dag_id} names the pool {pool!r}, which is not there: its tasks wait"
             remedy = f"devstack airflow deploy FLOW.py --worker-pool {pool} makes it"
             yield Finding(cause, remedy, "POOL_MISSING")
+
+
+def _why_down(patient: Patient, namespace: str, name: str) -> str:
+    kube = patient.connect()
+    live = kube.find(APPS, "Deployment", name, namespace)
+    if live and live["spec"].get("replicas") == 0:
+        return f"Deployment {namespace}/{name} is scaled to nothing"
+    seen = observe_deployment(kube, namespace, name)
+    return "" if isinstance(seen, Ready) else seen.reason
 
 
 def _has(patient: Patient, service: str) -> bool:

@@ -76,6 +76,11 @@ def test_what_is_not_there_is_none(client: AirflowClient) -> None:
     assert client.delete("/dags/nothing") is False
 
 
+def test_what_is_there_is_deleted(airflow: AirflowServer, client: AirflowClient) -> None:
+    airflow.answer("DELETE", "/dags/MyFlow", (204, ""))
+    assert client.delete("/dags/MyFlow") is True
+
+
 def test_an_airflow_in_trouble_is_away(airflow: AirflowServer, client: AirflowClient) -> None:
     airflow.answer("GET", "/pools", (500, "<html>a page of excuses</html>"))
     with pytest.raises(AirflowAwayError) as away:

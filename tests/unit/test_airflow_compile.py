@@ -37,7 +37,7 @@ def end(self):
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def s3() -> Iterator[str]:
     with fake_s3() as address:
         yield address

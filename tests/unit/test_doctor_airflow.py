@@ -200,6 +200,16 @@ def test_a_scheduler_that_is_not_there(api: FakeApi, patient: Patient) -> None:
     assert found(patient, "scheduler").code == "SCHEDULER_DOWN"
 
 
+def test_a_scheduler_that_was_scaled_to_nothing(api: FakeApi, patient: Patient) -> None:
+    none = take(api, "Deployment", "airflow-scheduler")
+    none["spec"]["replicas"] = 0
+    none["status"] = {"observedGeneration": 1}
+    api.add(none)
+    finding = found(patient, "scheduler")
+    assert finding.code == "SCHEDULER_DOWN"
+    assert "scaled to nothing" in finding.cause
+
+
 def test_a_scheduler_that_hangs(api: FakeApi, airflow: FakeAirflow, patient: Patient) -> None:
     airflow.answers["/health"]["scheduler"]["status"] = "unhealthy"
     finding = found(patient, "scheduler")

@@ -8,8 +8,10 @@ from airflow.providers.fab.auth_manager.cli_commands.utils import get_applicatio
 from airflow.utils import db
 from airflow.utils.session import create_session
 from sqlalchemy import text
+from werkzeug.security import generate_password_hash
 
 ADMINISTRATOR = "admin"
+HASH = "pbkdf2:sha256:1000"
 
 
 def prepare(version: str) -> None:
@@ -32,13 +34,21 @@ def prepare(version: str) -> None:
 
 
 def _ensure_administrator(security: object, password: str) -> None:
+    # Slow hashes are for passwords that people think up. This one is random, and
+    # every request that carries it would cost a tenth of a second.
+    hashed = generate_password_hash(password, method=HASH)
     user = security.find_user(ADMINISTRATOR)
     if user:
-        security.reset_password(user.id, password)
+        user.password = hashed
+        security.update_user(user)
         return
-    role = security.find_role("Admin")
     made = security.add_user(
-        ADMINISTRATOR, "devstack", "administrator", "admin@devstack.invalid", role, password
+        ADMINISTRATOR,
+        "devstack",
+        "administrator",
+        "admin@devstack.invalid",
+        security.find_role("Admin"),
+        hashed_password=hashed,
     )
     if not made:
         raise SystemExit("Airflow did not take the administrator")

@@ -1,0 +1,109 @@
+"""The checks of the samples for Airflow: true of a good run, and false of each broken one."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import metaflow
+import metaflow.cards
+import pytest
+
+from devstack.samples.catalogue import DAG_SAMPLES
+from devstack.samples.checks.finding import Finding
+
+CARD = base64.b64encode(b'{"source": "# Hello Hello Airflow"}').decode()
+
+STEPS: Mapping[str, list[dict[str, Any]]] = {
+    "linear": [{"step": "start"}, {"step": "middle"}, {"step": "end"}],
+    "fanout": [
+        {"step": "start"},
+        *({"step": "work", "index": index} for index in range(3)),
+        {"step": "join"},
+        {"step": "end"},
+    ],
+    "flaky": [{"step": "start", "attempts": 2}, {"step": "hopeless"}, {"step": "end"}],
+    "branches": [{"step": step} for step in ("start", "letters", "words", "join", "end")],
+    "scheduled": [{"step": "start"}, {"step": "end"}],
+}
+DATA: Mapping[str, dict[str, Any]] = {
+    "linear": {"sentence": "Hello Hello Airflow", "in_pod": True},
+    "fanout": {"squares": [1, 4, 9], "total": 14},
+    "flaky": {"attempt": 1, "told": "ValueError: this is no number, on purpose"},
+    "branches": {"counts": {"letters": 13, "words": 6}, "text": "to be or not to be"},
+    "scheduled": {},
+}
+SAID = "The DAG said: Hello Hello Airflow. The scheduler called at 15:00"
+FAILED = "RuntimeError: the first attempt fails, on purpose"
+
+
+class FakeRun:
+    """A run, as Metaflow's client shows it."""
+
+    def __init__(self, name: str, **changed: Any) -> None:
+        facts = {"successful": True, "said": SAID, "kind": "scheduled__1", **changed}
+        self.successful = facts["successful"]
+        now = datetime.now(timezone.utc)
+        self._data = {"now": now, **DATA[name], **facts.get("data", {})}
+        self._facts = facts
+        self._names = [task["step"] for task in STEPS[name]]
+
+    def __getitem__(self, step: str) -> Any:
+        task = SimpleNamespace(
+            data=SimpleNamespace(**self._data),
+            stdout=self._facts["said"],
+            pathspec=f"Flow/1/{step}/1",
+            metadata_dict={"airflow-dag-run-id": self._facts["kind"]},
+        )
+        several = [task] * self._names.count(step)
+        return _Step(several)
+
+
+class _Step(list[Any]):
+    @property
+    def task(self) -> Any:
+        return self[0]
+
+
+def tasks(name: str, **changed: Any) -> list[dict[str, Any]]:
+    usual = {"index": -1, "attempts": 1, "state": "success"}
+    return [{**usual, **task, **changed} for task in STEPS[name]]
+
+
+@pytest.fixture
+def examine(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def examine(
+        name: str, run: FakeRun, seen: list[dict[str, Any]], **outside: str
+    ) -> list[Finding]:
+        page = f'__MF_DATA__["card"] = "{outside.get("card", CARD)}"'
+        first = SimpleNamespace(stderr=outside.get("failed", FAILED))
+        monkeypatch.setattr(metaflow, "Task", lambda *_, **__: first)
+        cards = [SimpleNamespace(get=lambda: page)]
+        monkeypatch.setattr(metaflow.cards, "get_cards", lambda _: cards)
+        check = importlib.import_module(f"devstack.samples.checks.{name}").check
+        found: list[Finding] = check(run, seen)
+        return found
+
+    return examine
+
+
+@pytest.mark.parametrize("name", [sample.name for sample in DAG_SAMPLES])
+def test_a_good_run_has_nothing_wrong(examine: Any, name: str) -> None:
+    findings = examine(name, FakeRun(name), tasks(name))
+    assert [finding for finding in findings if not finding.ok] == []
+    assert len(findings) >= 5
+
+
+@pytest.mark.parametrize("name", [sample.name for sample in DAG_SAMPLES])
+def test_every_claim_can_fail(examine: Any, name: str) -> None:
+    long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc)
+    wrong = dict.fromkeys(DATA[name], "wrong") | {"now": long_ago}
+    run = FakeRun(name, successful=False, data=wrong, said="", kind="manual__1")
+    run._names = [*run._names, "work"]
+    broken = tasks(name, state="failed", attempts=7, step="other", index=9)
+    findings = examine(name, run, broken, card="", failed="")
+    assert [finding.what for finding in findings if finding.ok] == []
