@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ def test_a_sensor_holds_the_flow_until_its_file_is_there(stack: Devstack, tmp_pa
 
     wait_until(waits, what="the sensor", timeout=120, clock=SystemClock(), interval=2)
     put = "import boto3; boto3.client('s3').put_object(Bucket='metaflow', Key='data/go', Body=b'')"
-    stack.run("shell", "--", "python", "-c", put)
+    stack.run("shell", "--", sys.executable, "-c", put)
 
     def ended() -> Observation:
         [state] = [r["state"] for r in airflow(stack, "runs", "TinyFlow")["data"]["runs"]]
