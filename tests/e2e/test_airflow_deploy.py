@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,9 +76,9 @@ def test_a_paused_dag_waits_until_it_is_unpaused(stack: Devstack, tmp_path: Path
 
 
 def test_a_pool_that_is_missing_is_made_and_used(stack: Devstack, tmp_path: Path) -> None:
-    flow = write_flow(tmp_path)
-    assert deploy(stack, flow, "--worker-pool", "narrow")["pools"] == ["narrow"]
-    assert deploy(stack, flow, "--worker-pool", "narrow")["pools"] == []
+    flow, pool = write_flow(tmp_path), f"narrow-{secrets.token_hex(3)}"
+    assert deploy(stack, flow, "--worker-pool", pool)["pools"] == [pool]
+    assert deploy(stack, flow, "--worker-pool", pool)["pools"] == []
     assert run_to_end(stack, "TinyFlow")["data"]["state"] == "success"
 
 
