@@ -127,16 +127,16 @@ def _time_up(stack: Devstack, runs: int) -> Iterator[Figure]:
 
 def _time_new(airflow: Airflow, client: AirflowClient, dag_id: str) -> float:
     airflow.deploy(dag_id, TRIVIAL, parsed=False)
-    return _until(f"DAG {dag_id}", lambda: client.find(f"dags/{dag_id}") is not None)
+    return _until(f"DAG {dag_id}", lambda: client.find(f"/dags/{dag_id}") is not None)
 
 
 def _time_changed(airflow: Airflow, client: AirflowClient, note: str) -> float:
     dag_id = "bench-new-0"
-    before = client.get(f"dags/{dag_id}")["last_parsed_time"]
+    before = client.get(f"/dags/{dag_id}")["last_parsed_time"]
     airflow.deploy(dag_id, TRIVIAL, note=note, parsed=False)
     return _until(
         f"a change of DAG {dag_id}",
-        lambda: client.get(f"dags/{dag_id}")["last_parsed_time"] != before,
+        lambda: client.get(f"/dags/{dag_id}")["last_parsed_time"] != before,
     )
 
 
@@ -190,7 +190,7 @@ def _weigh_at_rest(airflow: Airflow) -> Iterator[Figure]:
 def _weigh_at_work(airflow: Airflow, client: AirflowClient) -> float:
     """Return the most that all pods weighed together while tasks ran."""
     airflow.write("bench-four", _FOUR.format(tasks=TASKS, image=airflow.state["images"]["task"]))
-    _until("DAG bench-four", lambda: client.find("dags/bench-four") is not None)
+    _until("DAG bench-four", lambda: client.find("/dags/bench-four") is not None)
     run = airflow.start("bench-four")
     most = 0.0
     while airflow.state_of(run) in ("queued", "running"):
