@@ -127,22 +127,25 @@ def _time_up(stack: Devstack, runs: int) -> Iterator[Figure]:
 
 def _time_new(airflow: Airflow, client: AirflowClient, dag_id: str) -> float:
     airflow.deploy(dag_id, TRIVIAL, parsed=False)
-    return _until(lambda: client.find(f"dags/{dag_id}") is not None)
+    return _until(f"DAG {dag_id}", lambda: client.find(f"/dags/{dag_id}") is not None)
 
 
 def _time_changed(airflow: Airflow, client: AirflowClient, note: str) -> float:
     dag_id = "bench-new-0"
-    before = client.get(f"dags/{dag_id}")["last_parsed_time"]
+    before = client.get(f"/dags/{dag_id}")["last_parsed_time"]
     airflow.deploy(dag_id, TRIVIAL, note=note, parsed=False)
-    return _until(lambda: client.get(f"dags/{dag_id}")["last_parsed_time"] != before)
+    return _until(
+        f"a change of DAG {dag_id}",
+        lambda: client.get(f"/dags/{dag_id}")["last_parsed_time"] != before,
+    )
 
 
-def _until(condition: Callable[[], bool], limit: float = 120.0) -> float:
+def _until(what: str, condition: Callable[[], bool], limit: float = 300.0) -> float:
     """Return the seconds until ``condition`` holds; what was delivered is there by now."""
     began = time.monotonic()
     while not condition():
         if time.monotonic() - began > limit:
-            raise SystemExit(f"nothing happened within {limit:.0f} s")
+            raise SystemExit(f"{what}: not within {limit:.0f} s")
         time.sleep(0.1)
     return time.monotonic() - began
 
@@ -187,7 +190,7 @@ def _weigh_at_rest(airflow: Airflow) -> Iterator[Figure]:
 def _weigh_at_work(airflow: Airflow, client: AirflowClient) -> float:
     """Return the most that all pods weighed together while tasks ran."""
     airflow.write("bench-four", _FOUR.format(tasks=TASKS, image=airflow.state["images"]["task"]))
-    _until(lambda: client.find("dags/bench-four") is not None)
+    _until("DAG bench-four", lambda: client.find("/dags/bench-four") is not None)
     run = airflow.start("bench-four")
     most = 0.0
     while airflow.state_of(run) in ("queued", "running"):

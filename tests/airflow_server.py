@@ -29,6 +29,7 @@ class AirflowServer:
         self.asked: list[tuple[str, str, Any]] = []
         self.logins = 0
         self.crowded = False
+        self._refusal = 401
         self._answers: dict[tuple[str, str], list[Answer]] = {}
         owner = self
 
@@ -52,8 +53,9 @@ class AirflowServer:
         """Answer a path below the API's root so, one reply after the other; the last one stays."""
         self._answers[method, path] = list(replies)
 
-    def forget_sessions(self) -> None:
-        """Take no cookie that was given out so far."""
+    def forget_sessions(self, status: int = 401) -> None:
+        """Refuse every cookie that was given out so far, with ``status``."""
+        self._refusal = status
         self.logins += 1000
 
     def stop(self) -> None:
@@ -71,7 +73,7 @@ class AirflowServer:
             self._reply(request, 400, "<!doctype html>")
             return
         if not self._knows(request):
-            self._reply(request, 401, {"detail": "who are you?"})
+            self._reply(request, self._refusal, {"detail": "who are you?"})
             return
         path = where.path.removeprefix("/api/v1")
         query = {key: values[0] for key, values in parse_qs(where.query).items()}

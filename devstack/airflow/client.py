@@ -25,6 +25,7 @@ API = "/api/v1"
 PAGE = 100
 """Airflow hands out no more items at once."""
 
+_SESSION_OVER = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 
@@ -233,8 +234,8 @@ class AirflowClient:
         typed = {"Content-Type": "application/json"} if sent else {}
         headers = {"Accept": accept, **typed}
         answer = self._request(method, where, headers={**headers, **self._identity()}, body=sent)
-        if answer.status == HTTPStatus.UNAUTHORIZED and self._cookie:
-            # The session is over: Airflow was brought up anew.
+        if answer.status in _SESSION_OVER and self._cookie:
+            # Airflow was brought up anew; its user may be another of the same name.
             self._cookie = ""
             headers.update(self._identity())
             answer = self._request(method, where, headers=headers, body=sent)

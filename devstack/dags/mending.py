@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-TIMEOUT_GRACE_SECONDS = 60
-"""Airflow's limit covers the pod's start; the step's own must strike first."""
+TIMEOUT_GRACE_SECONDS = 300
+"""Airflow's limit covers the pod's start and end too; the step's own must strike first."""
 
 FALLBACK_ATTEMPTS = 3
 """How often Metaflow tries to go on after @catch where the pod died; its runtime does as much."""

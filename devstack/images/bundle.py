@@ -63,7 +63,7 @@ def save(
         raise DevstackError(
             f"cannot write the bundle {path}",
             cause=error.strerror or str(error),
-            remedy="a bundle wants about 2 GB of room, and as much again while it is written",
+            remedy="a bundle wants about 4 GB of room, and as much again while it is written",
             code="BUNDLE_UNWRITABLE",
             exit_status=ExitStatus.ENVIRONMENT,
         ) from error

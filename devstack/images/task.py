@@ -6,6 +6,7 @@ from pathlib import Path
 
 from devstack.images import versions
 from devstack.images.archive import Layer, LayeredImage
+from devstack.images.bytecode import compile_packages
 from devstack.images.catalogue import IMAGES
 from devstack.images.debian import RootFileSystem
 from devstack.images.docker import KEY_LABEL
@@ -15,7 +16,7 @@ from devstack.images.workshop import SOURCES, Workshop, labels
 from devstack.progress import step
 
 LOCK = SOURCES / "task" / "requirements.lock"
-PYTHON = f"python{versions.TASK_PYTHON}"
+PACKAGES = f"usr/local/lib/python{versions.TASK_PYTHON}/dist-packages"
 FILES = RootFileSystem(
     "task",
     (
@@ -52,7 +53,7 @@ class TaskImage:
         return digest(FILES.key, LOCK, Path(__file__), *settings)
 
     def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
-        """Make the image's one layer: Debian, and the Python packages."""
+        """Make the image's one layer: Debian, the Python packages and their bytecode."""
         config = {
             "Cmd": ["python"],
             "User": f"{USER}:{USER}",
@@ -61,28 +62,31 @@ class TaskImage:
             "Labels": labels(self.key),
         }
         base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
-        packages = workshop.pieces.make(
+        made = workshop.pieces.make(
             "task-packages",
-            digest(LOCK, versions.TASK_PYTHON),
-            lambda path: _install(workshop, path),
+            digest(LOCK, versions.TASK_PYTHON, FILES.key, "with bytecode"),
+            lambda path: _install(workshop, base, path),
         )
         with Layer(scratch / "task.tar") as layer:
             # Debian's guard against pip has nothing to guard in an image of its own.
             layer.archive(base, without="EXTERNALLY-MANAGED")
             # Pods may be told to run as any user.
             layer.folder(HOME, 0o1777, USER)
-            layer.tree(packages, f"usr/local/lib/{PYTHON}/dist-packages")
+            layer.tree(made / "packages", PACKAGES)
+            layer.archive(made / "bytecode.tar")
         return LayeredImage(IMAGES["task"].reference, (layer.path,), config)
 
 
-def _install(workshop: Workshop, path: Path) -> None:
+def _install(workshop: Workshop, base: Path, path: Path) -> None:
+    packages = path / "packages"
     with step(workshop.progress, "Install Python packages for the task image"):
         install_packages(
             workshop.runner,
-            path,
+            packages,
             ["--require-hashes", "--requirement", str(LOCK)],
             versions.TASK_PYTHON,
         )
+    compile_packages(workshop, base, packages, PACKAGES)
 
 
 def dockerfile(upstream: str, key: str) -> str:

@@ -58,6 +58,8 @@ class AirflowService:
         """Return the objects of k8s/airflow, its Secrets, and its configuration as wanted."""
         namespace, *objects = _objects(ctx)
         keys, admin = _keys(ctx), {"password": ctx.state.credential("airflow_admin_password")}
+        mark = _mark(ctx, objects, {**keys, **admin})
+        keys["DEVSTACK_SETUP"] = mark
         s3 = minio.variables_of_pods(ctx)
         secrets = [
             manifests.secret(SECRET, NAMESPACE, keys),
@@ -67,7 +69,7 @@ class AirflowService:
         config = next(item for item in objects if item["kind"] == "ConfigMap")
         settings = {**keys, **s3, **config["data"]}
         objects = manifests.with_restarts(objects, settings)
-        return [namespace, *secrets, *(_named(item, {**keys, **admin}) for item in objects)]
+        return [namespace, *secrets, *(_named(item, mark) for item in objects)]
 
     def prepare(self, ctx: ServiceContext) -> None:
         """Nothing is left to do: the Job of k8s/airflow makes tables and administrator."""
@@ -147,11 +149,20 @@ def _keys(ctx: ServiceContext) -> dict[str, str]:
     }
 
 
-def _named(item: Manifest, settings: Mapping[str, str]) -> Manifest:
-    """Return the Job under a name of its own for what it runs with: a Job cannot be changed."""
+def _mark(ctx: ServiceContext, objects: list[Manifest], settings: Mapping[str, str]) -> str:
+    """Return what tells one set-up from another; Airflow's parts wait for theirs.
+
+    The cluster counts: data that outlived its cluster has the mark of an
+    earlier set-up, beside which nothing should start.
+    """
+    specs = [item["spec"] for item in objects if item["kind"] == "Job"]
+    return manifests.checksum([specs, dict(settings), ctx.state.cluster])[:8]
+
+
+def _named(item: Manifest, mark: str) -> Manifest:
+    """Return the Job under a name of its own: a Job cannot be changed."""
     if item["kind"] != "Job":
         return item
-    mark = manifests.checksum([item["spec"], dict(settings)])[:8]
     return {**item, "metadata": {**item["metadata"], "name": f"airflow-setup-{mark}"}}
 
 

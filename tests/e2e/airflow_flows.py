@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent, indent
@@ -77,6 +78,6 @@ def artifacts(stack: Devstack, flow: str, run: Mapping[str, Any], *names: str) -
         f"data = metaflow.Run('{flow}/{run['metaflow_run_id']}')['end'].task.data;"
         f"print(json.dumps([getattr(data, name) for name in {list(names)!r}]))"
     )
-    answer = stack.run("shell", "--", "python", "-c", program).stdout
+    answer = stack.run("shell", "--", sys.executable, "-c", program).stdout
     found: list[Any] = json.loads(answer.strip().splitlines()[-1])
     return found

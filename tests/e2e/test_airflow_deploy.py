@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,9 +76,9 @@ def test_a_paused_dag_waits_until_it_is_unpaused(stack: Devstack, tmp_path: Path
 
 
 def test_a_pool_that_is_missing_is_made_and_used(stack: Devstack, tmp_path: Path) -> None:
-    flow = write_flow(tmp_path)
-    assert deploy(stack, flow, "--worker-pool", "narrow")["pools"] == ["narrow"]
-    assert deploy(stack, flow, "--worker-pool", "narrow")["pools"] == []
+    flow, pool = write_flow(tmp_path), f"narrow-{secrets.token_hex(3)}"
+    assert deploy(stack, flow, "--worker-pool", pool)["pools"] == [pool]
+    assert deploy(stack, flow, "--worker-pool", pool)["pools"] == []
     assert run_to_end(stack, "TinyFlow")["data"]["state"] == "success"
 
 
@@ -176,7 +178,7 @@ def test_a_sensor_holds_the_flow_until_its_file_is_there(stack: Devstack, tmp_pa
 
     wait_until(waits, what="the sensor", timeout=120, clock=SystemClock(), interval=2)
     put = "import boto3; boto3.client('s3').put_object(Bucket='metaflow', Key='data/go', Body=b'')"
-    stack.run("shell", "--", "python", "-c", put)
+    stack.run("shell", "--", sys.executable, "-c", put)
 
     def ended() -> Observation:
         [state] = [r["state"] for r in airflow(stack, "runs", "TinyFlow")["data"]["runs"]]

@@ -15,6 +15,8 @@ from tests.commandline import Devstack
 
 TASKS = "metaflow"
 DAGS = "/airflow/dags"
+IN_SCHEDULER = ("exec", "-n", "airflow", "deploy/airflow-scheduler", "--", "python3")
+AIRFLOW_DAGS = (*IN_SCHEDULER, "-m", "airflow", "dags")
 UNKNOWN_POOL = """\
 from datetime import datetime
 from airflow import DAG
@@ -73,17 +75,15 @@ def applied(stack: Devstack, folder: Path, item: dict[str, Any]) -> Iterator[Non
 @contextmanager
 def dag_file(stack: Devstack, name: str, text: str) -> Iterator[None]:
     """Have a file among the DAGs meanwhile."""
-    inside = ["exec", "-n", "airflow", "deploy/airflow-scheduler", "--", "python3", "-c"]
     write = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(sys.argv[2])"
     remove = "import sys, pathlib; pathlib.Path(sys.argv[1]).unlink()"
     path = f"{DAGS}/{name}.py"
-    stack.admin_kubectl(*inside, write, path, text)
+    stack.admin_kubectl(*IN_SCHEDULER, "-c", write, path, text)
     try:
         yield
     finally:
-        stack.admin_kubectl(*inside, remove, path)
-        command = ["exec", "-n", "airflow", "deploy/airflow-scheduler", "--", "airflow", "dags"]
-        stack.admin_kubectl(*command, "delete", "--yes", name, check=False)
+        stack.admin_kubectl(*IN_SCHEDULER, "-c", remove, path)
+        stack.admin_kubectl(*AIRFLOW_DAGS, "delete", "--yes", name, check=False)
 
 
 def test_nothing_is_wrong_with_a_stack_that_is_up(stack: Devstack) -> None:
@@ -141,7 +141,9 @@ def test_an_image_that_cannot_be_pulled_is_named(stack: Devstack, tmp_path: Path
 
 
 def test_a_dag_file_that_cannot_be_imported_is_named(stack: Devstack) -> None:
-    with dag_file(stack, "doctor_broken", "import nothing_of_this_name\n"):
+    # Airflow passes over files that do not have these two words in them.
+    text = "# airflow dag\nimport nothing_of_this_name\n"
+    with dag_file(stack, "doctor_broken", text):
         cause = await_finding(stack, "DAG_BROKEN")
     assert "doctor_broken.py" in cause
     assert "nothing_of_this_name" in cause
@@ -155,13 +157,12 @@ def test_a_pool_that_is_missing_is_named(stack: Devstack) -> None:
 
 def test_a_paused_dag_whose_run_waits_is_named(stack: Devstack) -> None:
     text = UNKNOWN_POOL.format(name="doctor_paused", pool="default_pool")
-    trigger = ["exec", "-n", "airflow", "deploy/airflow-scheduler", "--", "airflow", "dags"]
+    trigger = [*AIRFLOW_DAGS, "trigger", "doctor_paused"]
     with dag_file(stack, "doctor_paused", text):
         wait_until(
             lambda: (
                 Ready()
-                if stack.admin_kubectl(*trigger, "trigger", "doctor_paused", check=False).returncode
-                == 0
+                if stack.admin_kubectl(*trigger, check=False).returncode == 0
                 else Waiting("Airflow does not know the DAG yet")
             ),
             what="a run of a paused DAG",

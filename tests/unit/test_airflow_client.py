@@ -34,10 +34,13 @@ def test_many_requests_need_one_login(airflow: AirflowServer, client: AirflowCli
     assert airflow.logins == 1
 
 
-def test_a_session_that_is_over_is_renewed(airflow: AirflowServer, client: AirflowClient) -> None:
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_session_that_is_over_is_renewed(
+    airflow: AirflowServer, client: AirflowClient, status: int
+) -> None:
     airflow.answer("GET", "/pools", (200, {}))
     client.get("/pools")
-    airflow.forget_sessions()
+    airflow.forget_sessions(status)
     assert client.get("/pools") == {}
 
 

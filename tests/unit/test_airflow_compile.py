@@ -116,7 +116,7 @@ def test_retries_timeouts_and_catch_are_mended(write: Any, env: FlowEnvironment)
     start, middle = tasks["start"]["operator_args"], tasks["middle"]["operator_args"]
     assert (start["retries"], start["retry_delay"]) == (2, {"seconds": 0})
     assert (middle["retries"], middle["retry_delay"]) == (3, {"seconds": 0})
-    assert middle["execution_timeout"] == {"seconds": 180}
+    assert middle["execution_timeout"] == {"seconds": 420}
 
 
 def test_what_the_user_asks_for_reaches_the_dag(write: Any, env: FlowEnvironment) -> None:

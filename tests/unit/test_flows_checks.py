@@ -130,7 +130,7 @@ GOOD = {
     ),
     "report": FakeRun(
         data={"end": {}},
-        pods=[pod("start")],
+        pods=[pod("start"), pod("end")],
         elsewhere={
             "id": "months",
             "type": "blank",

@@ -14,8 +14,8 @@ ADMINISTRATOR = "admin"
 HASH = "pbkdf2:sha256:1000"
 
 
-def prepare(version: str) -> None:
-    """Bring the database up to ``version``; safe to call again.
+def prepare(mark: str) -> None:
+    """Bring the database up to this Airflow, and leave ``mark`` in it; safe to call again.
 
     The administrator's password is that of the environment, also where the
     user is there already: it is the one that the stack tells people.
@@ -26,11 +26,9 @@ def prepare(version: str) -> None:
         builder.sm.sync_roles()
         _ensure_administrator(builder.sm, os.environ["AIRFLOW_ADMIN_PASSWORD"])
     with create_session() as session:
-        session.execute(
-            text("CREATE TABLE IF NOT EXISTS devstack_setup (version text PRIMARY KEY)")
-        )
-        session.execute(text("DELETE FROM devstack_setup"))
-        session.execute(text("INSERT INTO devstack_setup VALUES (:version)"), {"version": version})
+        session.execute(text("DROP TABLE IF EXISTS devstack_setup"))
+        session.execute(text("CREATE TABLE devstack_setup (mark text PRIMARY KEY)"))
+        session.execute(text("INSERT INTO devstack_setup VALUES (:mark)"), {"mark": mark})
 
 
 def _ensure_administrator(security: object, password: str) -> None:

@@ -42,16 +42,16 @@ def main(part: str) -> None:
         # Here alone: it takes a second to import.
         from setup import prepare
 
-        prepare(version())
+        prepare(wanted_setup())
         return
     await_database(is_prepared=True)
     os.environ["DEVSTACK_AIRFLOW_PART"] = part
     os.execvp(sys.executable, [sys.executable, "-m", *COMMANDS[part]])  # noqa: S606
 
 
-def version() -> str:
-    """Return the version of Airflow whose tables are wanted."""
-    return importlib.metadata.version("apache-airflow")
+def wanted_setup() -> str:
+    """Return the mark of the set-up to wait for; where none is named, Airflow's version."""
+    return os.environ.get("DEVSTACK_SETUP") or importlib.metadata.version("apache-airflow")
 
 
 def await_database(is_prepared: bool) -> None:
@@ -73,8 +73,8 @@ def _problem(is_prepared: bool) -> str:
     try:
         with connection, connection.cursor() as cursor:
             if is_prepared:
-                cursor.execute("SELECT 1 FROM devstack_setup WHERE version = %s", [version()])
-                return "" if cursor.fetchone() else "it has the tables of another Airflow"
+                cursor.execute("SELECT 1 FROM devstack_setup WHERE mark = %s", [wanted_setup()])
+                return "" if cursor.fetchone() else "its set-up is not through"
             return ""
     except psycopg2.Error as error:
         return str(error).strip().splitlines()[0]
