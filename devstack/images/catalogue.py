@@ -32,7 +32,7 @@ IMAGES = {
     for image in (
         Image(
             "node",
-            f"devstack/node:{versions.KUBERNETES}-af",
+            f"devstack/node:{versions.KUBERNETES}",
             f"docker.io/kindest/node:{versions.KUBERNETES}",
             "a kind node with Kubernetes and the stack's own images inside",
         ),
