@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 
 from devstack.kube import manifests
 from devstack.kube.pods import observe_pod
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
 from devstack.services import airflow_config, airflow_health, minio, postgres
+from devstack.services.answering import answers
 from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
 from devstack.waits import Hopeless, Observation, Ready, Waiting
 
@@ -29,9 +28,6 @@ ADMIN_SECRET = "airflow-admin"  # noqa: S105 - the Secret's name
 S3_SECRET = "airflow-s3"  # noqa: S105 - the Secret's name
 KUBECONFIG = "/etc/airflow/kubeconfig"
 """A kubeconfig in the scheduler's pod, for DAGs that name the cluster by one; see k8s/airflow."""
-
-ANSWER_SECONDS = 2.0
-"""How long the web server may take to say that it is ready."""
 
 WORKERS = "airflow-workers"
 """The right to run worker pods, which KubernetesExecutor alone needs."""
@@ -81,7 +77,7 @@ class AirflowService:
             if not isinstance(seen, Ready):
                 # They wait for the Job; where that fails, it is what there is to tell.
                 return _setup_failure(ctx) or seen
-        if not ctx.host_mapped or _answers(ctx):
+        if not ctx.host_mapped or answers(ctx.state.ports.get("airflow", 0), "/health"):
             return Ready()
         return Waiting(f"Airflow does not answer on {url(ctx)} yet")
 
@@ -170,14 +166,3 @@ def _setup_failure(ctx: ServiceContext) -> Hopeless | None:
     pods = ctx.api.list_objects("v1", "Pod", NAMESPACE, labels="component=setup")
     seen = [observe_pod(ctx.api, pod) for pod in pods]
     return next((each for each in seen if isinstance(each, Hopeless)), None)
-
-
-def _answers(ctx: ServiceContext) -> bool:
-    connection = HTTPConnection(LOOPBACK, ctx.state.ports.get("airflow", 0), timeout=ANSWER_SECONDS)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
-
 from devstack.kube import manifests
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
 from devstack.services import postgres
+from devstack.services.answering import answers
 from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
 from devstack.services.minio import METADATA_TRIES
 from devstack.waits import Observation, Ready, Waiting
@@ -20,9 +18,6 @@ ADDRESS = f"http://metadata.{NAMESPACE}.svc.cluster.local:8080"
 SECRET = "metadata"  # noqa: S105 - the Secret's name
 KEY = "metadata_key"
 """The credential that Metaflow shows the service; the port is open to this whole machine."""
-
-ANSWER_SECONDS = 2.0
-"""How long the service may take to say that it is ready."""
 
 
 class MetadataService:
@@ -52,7 +47,11 @@ class MetadataService:
     def observe(self, ctx: ServiceContext) -> Observation:
         """Look whether the service and its database answer, from the host where mapped."""
         seen = observe_deployment(ctx.api, NAMESPACE, "metadata")
-        if not isinstance(seen, Ready) or not ctx.host_mapped or _answers(ctx):
+        if (
+            not isinstance(seen, Ready)
+            or not ctx.host_mapped
+            or answers(ctx.state.ports.get("metadata", 0), "/ready")
+        ):
             return seen
         return Waiting(f"the metadata service does not answer on {url(ctx)} yet")
 
@@ -73,16 +72,3 @@ class MetadataService:
 def url(ctx: ServiceContext) -> str:
     """Return the service's address on the host."""
     return f"http://{LOOPBACK}:{ctx.state.ports.get('metadata', 0)}"
-
-
-def _answers(ctx: ServiceContext) -> bool:
-    """Ask the service itself: the API calls its pod ready for a while after the node went down."""
-    port = ctx.state.ports.get("metadata", 0)
-    connection = HTTPConnection(LOOPBACK, port, timeout=ANSWER_SECONDS)
-    try:
-        connection.request("GET", "/ready")
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()

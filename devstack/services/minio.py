@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
 from devstack.errors import DevstackError
 from devstack.kube import manifests
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
+from devstack.services.answering import answers
 from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
 from devstack.waits import Observation, Ready, Waiting
 
@@ -24,9 +23,6 @@ TASK_SECRET = "metaflow-s3"  # noqa: S105 - the Secret's name
 ROOT_SECRET = "minio-root"  # noqa: S105 - the Secret's name
 ENDPOINT_IN_CLUSTER = f"http://minio.{NAMESPACE}.svc.cluster.local:9000"
 REGION = "us-east-1"
-ANSWER_SECONDS = 2.0
-"""How long MinIO may take to say that it is ready."""
-
 METADATA_TRIES = "7"
 """How often Metaflow asks the metadata service before it gives up: a minute in all.
 
@@ -69,7 +65,11 @@ class MinioService:
     def observe(self, ctx: ServiceContext) -> Observation:
         """Look whether MinIO takes requests, from the host too where its port is mapped."""
         seen = observe_deployment(ctx.api, NAMESPACE, "minio")
-        if not isinstance(seen, Ready) or not ctx.host_mapped or _answers(ctx):
+        if (
+            not isinstance(seen, Ready)
+            or not ctx.host_mapped
+            or answers(ctx.state.ports.get("minio", 0), "/minio/health/ready")
+        ):
             return seen
         return Waiting(f"MinIO does not answer on {_url(ctx, 'minio')} yet")
 
@@ -117,18 +117,6 @@ class MinioService:
                 "minio-password": ctx.state.credential("minio-root"),
             },
         )
-
-
-def _answers(ctx: ServiceContext) -> bool:
-    """Ask MinIO itself: the API calls its pod ready for a while after the node went down."""
-    connection = HTTPConnection(LOOPBACK, ctx.state.ports.get("minio", 0), timeout=ANSWER_SECONDS)
-    try:
-        connection.request("GET", "/minio/health/ready")
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _keys(ctx: ServiceContext) -> dict[str, str]:
