@@ -9,6 +9,7 @@ import yaml
 
 from devstack.ports import LOOPBACK
 from devstack.providers.base import ClusterSpec
+from devstack.providers.controller_manager import controller_manager_patch
 from devstack.providers.scheduler_config import scheduler_mount, scheduler_patch
 
 # Native gang scheduling is alpha in Kubernetes 1.36 (KEP-4671): off unless asked for.
@@ -46,11 +47,12 @@ def build_config(spec: ClusterSpec, api_port: int, scheduler: Path | None = None
         "runtimeConfig": RUNTIME_CONFIG,
         "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
         "kubeadmConfigPatches": [KUBELET_PATCH],
+        "kubeadmConfigPatchesJSON6902": [controller_manager_patch()],
         "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
     }
     if scheduler:
         control_plane["extraMounts"] = [scheduler_mount(scheduler)]
-        config["kubeadmConfigPatchesJSON6902"] = [scheduler_patch()]
+        config["kubeadmConfigPatchesJSON6902"].append(scheduler_patch())
     return str(yaml.dump(config, Dumper=_Dumper, sort_keys=False))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -45,3 +46,10 @@ def test_gang_scheduling_is_on() -> None:
 def test_hosts_with_cgroup_v1_are_allowed() -> None:
     (patch,) = config(ClusterSpec("ci"))["kubeadmConfigPatches"]
     assert yaml.safe_load(patch)["failCgroupV1"] is False
+
+
+def test_the_controllers_start_quickly() -> None:
+    (patch,) = config(ClusterSpec("ci"))["kubeadmConfigPatchesJSON6902"]
+    added = {each["value"]["name"]: each["value"]["value"] for each in json.loads(patch["patch"])}
+    assert added["leader-elect"] == "false"
+    assert int(added["kube-api-qps"]) > 100
