@@ -288,8 +288,8 @@ def test_the_more_important_of_two_gangs_that_wait_goes_first(cluster: GangClust
     cluster.start("important", 4, pod={"priorityClassName": "important-gang"})
     cluster.await_reason("important", "TooLarge")
     with cluster.never_in_part():
-        # All the room comes at once: at each try in vain the scheduler lets a gang rest for a
-        # while, and takes whichever is awake.
+        # All the room comes at once: after a try in vain a gang backs off for a while, and of
+        # two of which one backs off, that one would not be asked.
         cluster.nodes.add(1)
         cluster.await_completed("important", "usual")
     assert cluster.bind_times("important")[-1] < cluster.bind_times("usual")[0]
