@@ -23,7 +23,8 @@ from devstack.kube.transport import POOL_SIZE
 from devstack.waits import Clock, Hopeless, Observation, Ready, Waiting, wait_until
 
 _CRD = "CustomResourceDefinition"
-_FIRST = ("Namespace", _CRD)
+# The controllers delete an account's token at once where they do not find the account.
+_FIRST = ("Namespace", _CRD, "ServiceAccount")
 _WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet", "Job")
 _PART_OF = "app.kubernetes.io/part-of"
 
@@ -204,7 +205,7 @@ def _apply_in_waves(client: KubeClient, manifests: Sequence[Object], patience: P
     The API takes a second to serve a new kind; meanwhile it takes other objects,
     but a controller that starts before its kind is there tries again in 10 s only.
     """
-    first = [item for item in manifests if item["kind"] in _FIRST]
+    first = [item for kind in _FIRST for item in manifests if item["kind"] == kind]
     last = [item for item in manifests if item["kind"] in _WORKLOADS]
     rest = [item for item in manifests if item["kind"] not in (*_FIRST, *_WORKLOADS)]
     for manifest in first:

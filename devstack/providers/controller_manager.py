@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from devstack.providers.kubeadm import cluster_patch
 
 FLAGS = {
     # Each of its controllers begins with an account and a token of its own, some
@@ -15,21 +15,11 @@ FLAGS = {
 
 
 def controller_manager_patch() -> dict[str, str]:
-    """Return kind's patch of kubeadm's configuration that adds the flags.
-
-    It adds to a list that kind has filled, which a merge patch would replace.
-    """
-    operations = [
-        {
-            "op": "add",
-            "path": "/controllerManager/extraArgs/-",
-            "value": {"name": name, "value": value},
-        }
-        for name, value in FLAGS.items()
-    ]
-    return {
-        "group": "kubeadm.k8s.io",
-        "version": "v1beta4",
-        "kind": "ClusterConfiguration",
-        "patch": json.dumps(operations),
-    }
+    """Return kind's patch of kubeadm's configuration that adds the flags."""
+    path = "/controllerManager/extraArgs/-"
+    return cluster_patch(
+        [
+            {"op": "add", "path": path, "value": {"name": name, "value": value}}
+            for name, value in FLAGS.items()
+        ]
+    )

@@ -6,11 +6,12 @@ the scheduler may call the API once it has a file.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from devstack.providers.kubeadm import cluster_patch
 
 FILE = "scheduler.yaml"
 """Its name in the stack's directory and in the node."""
@@ -72,10 +73,7 @@ def scheduler_mount(file: Path) -> dict[str, Any]:
 
 
 def scheduler_patch() -> dict[str, str]:
-    """Return kind's patch of kubeadm's configuration that makes the scheduler read the file.
-
-    It adds to lists that kind has filled, which a merge patch would replace.
-    """
+    """Return kind's patch of kubeadm's configuration that makes the scheduler read the file."""
     volume = {
         "name": "devstack",
         "hostPath": _FOLDER,
@@ -84,13 +82,9 @@ def scheduler_patch() -> dict[str, str]:
         "pathType": "Directory",
     }
     argument = {"name": "config", "value": f"{_FOLDER}/{FILE}"}
-    operations = [
-        {"op": "add", "path": "/scheduler/extraArgs/-", "value": argument},
-        {"op": "add", "path": "/scheduler/extraVolumes", "value": [volume]},
-    ]
-    return {
-        "group": "kubeadm.k8s.io",
-        "version": "v1beta4",
-        "kind": "ClusterConfiguration",
-        "patch": json.dumps(operations),
-    }
+    return cluster_patch(
+        [
+            {"op": "add", "path": "/scheduler/extraArgs/-", "value": argument},
+            {"op": "add", "path": "/scheduler/extraVolumes", "value": [volume]},
+        ]
+    )

@@ -9,17 +9,12 @@ import yaml
 
 from devstack.images import tools
 from devstack.kube import manifests
-from devstack.kube.client import Object
+from devstack.kube.apply import identify
 from devstack.paths import project_file
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 
 FOLDERS = sorted(path.name for path in project_file("k8s").iterdir() if path.is_dir())
-
-
-def key(item: Object) -> tuple[str, str, str]:
-    metadata = item["metadata"]
-    return item["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -35,4 +30,4 @@ def test_kubectl_sees_the_same_objects_as_devstack(folder: str) -> None:
         check=True,
     )
     rendered = [item for item in yaml.safe_load_all(done.stdout) if item]
-    assert sorted(rendered, key=key) == sorted(manifests.load(folder), key=key)
+    assert sorted(rendered, key=identify) == sorted(manifests.load(folder), key=identify)

@@ -34,7 +34,7 @@ class _OnTinyDisk(Devstack):
 
 @pytest.fixture
 def tiny(fresh: Devstack) -> _OnTinyDisk:
-    fresh.home.mkdir()
+    fresh.home.mkdir(exist_ok=True)
     return _OnTinyDisk(fresh.name, fresh.home, {"HOME": fresh.environment["HOME"]})
 
 

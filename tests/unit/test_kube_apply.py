@@ -150,6 +150,17 @@ def test_a_new_kind_is_waited_for_until_it_is_served() -> None:
     assert clock.slept
 
 
+def test_an_account_is_there_before_its_token_and_what_runs_comes_last() -> None:
+    api = FakeApi()
+    metadata = {"name": "robot", "namespace": "devstack"}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    token = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+    runs = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
+    apply(api, runs, token, account, NAMESPACE)
+    kinds = [path.split("/")[-2] for _, path in api.writes]
+    assert kinds == ["namespaces", "serviceaccounts", "secrets", "deployments"]
+
+
 def test_names_that_another_kind_has_taken_are_hopeless() -> None:
     api = FakeApi()
     taken = {"type": "NamesAccepted", "status": "False", "message": "jobsets is taken"}

@@ -1,0 +1,23 @@
+"""Patches of the configuration that kind gives kubeadm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+
+def cluster_patch(operations: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return kind's patch of kubeadm's ClusterConfiguration.
+
+    It can add to lists that kind has filled, which a merge patch would replace.
+
+    Args:
+        operations: of a JSON patch (RFC 6902).
+    """
+    return {
+        "group": "kubeadm.k8s.io",
+        "version": "v1beta4",
+        "kind": "ClusterConfiguration",
+        "patch": json.dumps(operations),
+    }
