@@ -25,6 +25,13 @@ POOL_SLOTS = 4
 
 LOOK_SECONDS = 0.25
 
+NUDGE_SECONDS = 4.0
+"""How long a file may go unparsed until it is touched.
+
+The scheduler goes by the time of change, and takes a file that is replaced while
+it parses the one before for the one it has read; it would look again in 30 s.
+"""
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -104,8 +111,18 @@ def _deliver(compiled: CompiledDag, airflow: StackAirflow, note: Callable[[str],
     known = _failures(airflow, compiled.dag_id)
     note("handing the DAG to Airflow")
     airflow.folder.write(compiled.dag_id, compiled.text)
+    touched = airflow.clock.now()
+
+    def observe() -> Observation:
+        nonlocal touched
+        seen = _observe(compiled, airflow, known)
+        if isinstance(seen, Waiting) and airflow.clock.now() - touched > NUDGE_SECONDS:
+            airflow.folder.touch(compiled.dag_id)
+            touched = airflow.clock.now()
+        return seen
+
     wait_until(
-        lambda: _observe(compiled, airflow, known),
+        observe,
         what=f"the scheduler to parse {compiled.dag_id}",
         timeout=airflow.timeout,
         clock=airflow.clock,

@@ -14,7 +14,7 @@ from devstack.airflow.runs import Task, get_run
 from devstack.dags import deploy as deploy_module
 from devstack.dags.access import StackAirflow
 from devstack.dags.compile import CompileCall, CompiledDag
-from devstack.dags.deploy import deploy
+from devstack.dags.deploy import NUDGE_SECONDS, deploy
 from devstack.dags.find_run import find_run, find_tasks
 from devstack.dags.follow import failure_of, follow
 from devstack.dags.trigger import read_parameters, resolve_dag, trigger
@@ -32,12 +32,16 @@ PATH = f"/dags/MyFlow/dagRuns/{RUN}"
 
 @dataclass
 class FakeFolder:
-    """Remembers the files it was given."""
+    """Remembers the files it was given, and those that were touched."""
 
     files: dict[str, str] = field(default_factory=dict)
+    touched: list[str] = field(default_factory=list)
 
     def write(self, dag_id: str, text: str) -> None:
         self.files[dag_id] = text
+
+    def touch(self, dag_id: str) -> None:
+        self.touched.append(dag_id)
 
 
 @pytest.fixture
@@ -94,6 +98,21 @@ def test_a_deployment_waits_for_this_very_compilation(
     assert (deployment.pools, deployment.paused) == (("few",), False)
     assert deployment.parse_seconds == pytest.approx(0.5)
     assert server.asked[-1] == ("PATCH", "/dags/MyFlow", {"is_paused": False})
+
+
+def test_a_file_that_the_scheduler_overlooked_is_made_to_look_new(
+    server: AirflowServer, airflow: StackAirflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder: Any = airflow.folder
+    start = {"start_date": f"{START}+00:00"}
+    server.answer(
+        "GET", "/dags/MyFlow/details", lambda _: (200, start if folder.touched else {})
+    )
+    server.answer("PATCH", "/dags/MyFlow", (200, {}))
+    server.answer("POST", "/pools", (200, {}))
+    deployment = deployed(airflow, monkeypatch)
+    assert folder.touched == ["MyFlow"]
+    assert NUDGE_SECONDS < deployment.parse_seconds < NUDGE_SECONDS + 1
 
 
 def test_an_import_error_is_told_with_its_traceback(
