@@ -35,7 +35,7 @@ def up(stack: Stack) -> list[str]:
         if stack.state.phase == "deleting":
             stack.state.phase = "creating"
             stack.save()
-        changed = perform(build_steps(stack), stack.progress)
+        changed = perform(build_steps(stack), stack.progress, stack.clock)
         if stack.state.phase != "up":
             stack.state.phase = "up"
             stack.save()
@@ -91,6 +91,7 @@ def build_steps(stack: Stack) -> list[Step]:
             holds=lambda: access_holds(stack),
             ensure=lambda: ensure_access(stack),
             commands=lambda: [f"write {stack.dir.kubeconfig}", f"write {stack.dir.metaflow_home}"],
+            needs_api=True,
         )
     )
     return steps
@@ -272,6 +273,7 @@ def _adapt_step(stack: Stack, service: Adapts) -> Step:
         f"See what the cluster offers for {service.name}",
         holds=lambda: service.adapted(stack.context(None)),
         ensure=lambda: _adapt(stack, service),
+        needs_api=True,
     )
 
 
@@ -289,6 +291,7 @@ def _apply_step(stack: Stack, service: Service) -> Step:
         holds=lambda: not differing(stack.kube(), stack.manifests(service)),
         ensure=lambda: _apply(stack, service),
         commands=lambda: [_describe(item) for item in stack.manifests(service)],
+        needs_api=True,
     )
 
 
@@ -321,6 +324,7 @@ def _ready_step(stack: Stack, service: Service) -> Step:
         f"Wait for {service.name}",
         holds=holds,
         ensure=lambda: _await_ready(stack, service),
+        needs_api=True,
     )
 
 
