@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,12 +16,18 @@ from devstack.waits import Hopeless, Observation, Ready, Waiting
 LOG_LINES = 15
 """How much of a container's log goes with an error."""
 
-FORGIVEN_RESTARTS = 1
-"""A program may die once or twice while the network of a new cluster comes up."""
+FORGIVEN_SECONDS = 10
+"""A program may die twice while the network of a new cluster comes up.
+
+The kubelet then puts it off for ten seconds, the next time for twenty. It forgets
+that when it starts; the count of restarts goes on, however often a node is started.
+"""
 
 _PULL_FAILURES = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
 )
+
+_BACK_OFF = re.compile(r"back-off (?:(\d+)m)?(\d+)s")
 
 
 def observe_pod(client: KubeClient, pod: Object) -> Observation:
@@ -75,7 +82,7 @@ def _observe_waiting(client: KubeClient, pod: Object, status: dict[str, Any]) ->
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _PULL_FAILURES:
         return _image_missing(pod, status["image"], message)
-    if reason == "CrashLoopBackOff" and status.get("restartCount", 0) > FORGIVEN_RESTARTS:
+    if reason == "CrashLoopBackOff" and _put_off(message) > FORGIVEN_SECONDS:
         return _crashing(client, pod, status)
     if reason == "CreateContainerConfigError":
         return Hopeless(
@@ -84,6 +91,15 @@ def _observe_waiting(client: KubeClient, pod: Object, status: dict[str, Any]) ->
             code="POD_CONFIG_MISSING",
         )
     return None
+
+
+def _put_off(message: str) -> int:
+    """Return the seconds in a message such as "back-off 1m20s restarting failed container"."""
+    found = _BACK_OFF.search(message)
+    if not found:
+        return 0
+    minutes, seconds = (int(part or 0) for part in found.groups())
+    return 60 * minutes + seconds
 
 
 def _image_missing(pod: Object, image: str, message: str) -> Hopeless:

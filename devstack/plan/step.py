@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from devstack.errors import DevstackError
+from devstack.kube.api_errors import ServerFaultError, UnreachableError
 from devstack.progress import Progress
+from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
+
+ANSWER_SECONDS = 60.0
+"""How long a step is tried again while the API server cannot answer.
+
+One that has just started says that it is ready, and may yet refuse for a moment
+or be started once more.
+"""
+
+_Result = TypeVar("_Result")
 
 
 def _nothing() -> list[str]:
@@ -23,6 +35,7 @@ class Step:
         holds: looks, without changing anything, whether it holds already.
         ensure: makes it hold; safe to call again after an interruption.
         commands: what ``ensure`` would do, for ``--dry-run``.
+        needs_api: True where it asks the cluster's API, which is up by then.
     """
 
     name: str
@@ -30,6 +43,7 @@ class Step:
     holds: Callable[[], bool]
     ensure: Callable[[], None]
     commands: Callable[[], list[str]] = _nothing
+    needs_api: bool = False
 
 
 def foresee(steps: Sequence[Step]) -> list[Step]:
@@ -45,23 +59,25 @@ def _holds_already(step: Step) -> bool:
         return False
 
 
-def perform(steps: Sequence[Step], progress: Progress) -> list[str]:
+def perform(steps: Sequence[Step], progress: Progress, clock: Clock) -> list[str]:
     """Make every step hold, in order; return the names of those that had to be done.
 
     Args:
         steps: in the order of their needs.
         progress: told of each step and its state.
+        clock: tells the time.
 
     Raises:
-        DevstackError: from the first step that fails; the ones before it hold.
+        DevstackError: ``WAIT_TIMEOUT`` where the API no longer answers, or from the
+            first step that fails; the ones before it hold.
     """
     changed = []
     for step in steps:
         progress.start(step.title)
         try:
-            held = step.holds()
+            held = _do(step, step.holds, progress, clock)
             if not held:
-                step.ensure()
+                _do(step, step.ensure, progress, clock)
         except BaseException:
             progress.done(step.title, "failed")
             raise
@@ -69,3 +85,26 @@ def perform(steps: Sequence[Step], progress: Progress) -> list[str]:
         if not held:
             changed.append(step.name)
     return changed
+
+
+def _do(step: Step, work: Callable[[], _Result], progress: Progress, clock: Clock) -> _Result:
+    """Return what ``work`` does; a step may be done again, so a short absence is waited out."""
+    if not step.needs_api:
+        return work()
+    results: list[_Result] = []
+
+    def observe() -> Observation:
+        try:
+            results.append(work())
+        except (ServerFaultError, UnreachableError) as fault:
+            return Waiting(str(fault))
+        return Ready()
+
+    wait_until(
+        observe,
+        what=f"the Kubernetes API to answer ({step.title})",
+        timeout=ANSWER_SECONDS,
+        clock=clock,
+        note=progress.note,
+    )
+    return results[0]

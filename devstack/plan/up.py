@@ -36,7 +36,7 @@ def up(stack: Stack) -> list[str]:
         if stack.state.phase in ("deleting", "kept"):
             stack.state.phase = "creating"
             stack.save()
-        changed = perform(build_steps(stack), stack.progress)
+        changed = perform(build_steps(stack), stack.progress, stack.clock)
         if stack.state.phase != "up":
             stack.state.phase = "up"
             stack.save()
@@ -96,6 +96,7 @@ def build_steps(stack: Stack) -> list[Step]:
             holds=lambda: access_holds(stack),
             ensure=lambda: ensure_access(stack),
             commands=lambda: [f"write {stack.dir.kubeconfig}", f"write {stack.dir.metaflow_home}"],
+            needs_api=True,
         )
     )
     return steps
@@ -317,6 +318,7 @@ def _adapt_step(stack: Stack, service: Adapts) -> Step:
         f"See what the cluster offers for {service.name}",
         holds=lambda: service.adapted(stack.context(None)),
         ensure=lambda: _adapt(stack, service),
+        needs_api=True,
     )
 
 
@@ -334,6 +336,7 @@ def _apply_step(stack: Stack, service: Service) -> Step:
         holds=lambda: not differing(stack.kube(), stack.manifests(service)),
         ensure=lambda: _apply(stack, service),
         commands=lambda: [_describe(item) for item in stack.manifests(service)],
+        needs_api=True,
     )
 
 
@@ -366,6 +369,7 @@ def _ready_step(stack: Stack, service: Service) -> Step:
         f"Wait for {service.name}",
         holds=holds,
         ensure=lambda: _await_ready(stack, service),
+        needs_api=True,
     )
 
 

@@ -29,7 +29,7 @@ class Target:
         return KubeClient.from_kubeconfig(self.kubeconfig.read_text(), timeout=60)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A stack on kind."""
     stack = Devstack("conformance", tmp_path_factory.mktemp("conformance"))
@@ -40,13 +40,13 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     stack.run("down")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kind_nodes(target: Target) -> Nodes:
     """The stack's own node, on which pods really run."""
     return RealNodes(target.stack, IMAGES["task"].reference)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulated_nodes(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """Nodes that only the real API server and the real scheduler believe in."""
     with kwok(target.kubeconfig, tmp_path_factory.mktemp("kwok") / "kwok.log"):

@@ -9,6 +9,8 @@ from devstack.kube.pods import observe_pod
 from devstack.waits import Hopeless, Observation, Ready, Waiting
 from tests.fake_api import FakeApi, event, pod, waiting
 
+AGAIN = "back-off 20s restarting failed container=main"
+
 
 def observe(item: Object, *others: Object, logs: str = "") -> Observation:
     api = FakeApi()
@@ -152,7 +154,7 @@ def test_the_image_of_an_init_container_counts_too() -> None:
 
 def test_a_crash_loop_is_hopeless_and_shows_the_log() -> None:
     ended = {"terminated": {"exitCode": 3, "reason": "Error"}}
-    status = waiting("CrashLoopBackOff", lastState=ended, restartCount=2)
+    status = waiting("CrashLoopBackOff", AGAIN, lastState=ended, restartCount=2)
     seen = hopeless(pod("minio-0", containerStatuses=[status]), logs="boom\n")
     assert seen.code == "POD_CRASHES"
     assert "ended with status 3, restarted 2 times" in seen.reason
@@ -160,13 +162,22 @@ def test_a_crash_loop_is_hopeless_and_shows_the_log() -> None:
 
 
 def test_a_program_that_died_as_the_cluster_came_up_is_given_another_chance() -> None:
-    status = waiting("CrashLoopBackOff", restartCount=1)
+    """However often the node was started before, which the count of restarts remembers."""
+    message = "back-off 10s restarting failed container=main"
+    status = waiting("CrashLoopBackOff", message, restartCount=7)
     still_waiting(pod("minio-0", containerStatuses=[status]))
+
+
+@pytest.mark.parametrize("put_off", ["20s", "1m20s", "5m0s"])
+def test_one_that_is_put_off_for_longer_is_given_up(put_off: str) -> None:
+    message = f"back-off {put_off} restarting failed container=main"
+    status = waiting("CrashLoopBackOff", message, restartCount=3)
+    assert hopeless(pod("minio-0", containerStatuses=[status])).code == "POD_CRASHES"
 
 
 def test_a_kill_for_lack_of_memory_is_named() -> None:
     ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
-    status = waiting("CrashLoopBackOff", lastState=ended, restartCount=2)
+    status = waiting("CrashLoopBackOff", AGAIN, lastState=ended, restartCount=2)
     assert "(OOMKilled)" in hopeless(pod("minio-0", containerStatuses=[status])).reason
 
 

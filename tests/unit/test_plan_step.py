@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from devstack.errors import DevstackError
+from devstack.kube.api_errors import ServerFaultError, UnreachableError
 from devstack.plan.step import Step, foresee, perform
 from devstack.progress import Silent, step
-from tests.fakes import Recorder
+from tests.fakes import FakeClock, Recorder
 
 
 class Thing:
@@ -27,9 +28,9 @@ class Thing:
 def test_only_what_does_not_hold_is_done() -> None:
     things = [Thing("one"), Thing("two", held=True), Thing("three")]
     progress = Recorder()
-    assert perform([thing.step for thing in things], progress) == ["one", "three"]
+    assert perform([thing.step for thing in things], progress, FakeClock()) == ["one", "three"]
     assert progress.states == {"Have one": "done", "Have two": "unchanged", "Have three": "done"}
-    assert perform([thing.step for thing in things], progress) == []
+    assert perform([thing.step for thing in things], progress, FakeClock()) == []
 
 
 @pytest.mark.parametrize("fault", [DevstackError("cannot"), KeyboardInterrupt()])
@@ -41,9 +42,35 @@ def test_what_comes_after_a_failure_is_not_begun(fault: BaseException) -> None:
     broken = Step("broken", "Break", holds=lambda: False, ensure=fail)
     progress = Recorder()
     with pytest.raises(type(fault)):
-        perform([first.step, broken, last.step], progress)
+        perform([first.step, broken, last.step], progress, FakeClock())
     assert progress.states == {"Have first": "done", "Break": "failed"}
     assert last.asked == 0
+
+
+def test_an_api_server_that_refuses_for_a_moment_is_asked_again() -> None:
+    faults: list[DevstackError] = [
+        UnreachableError("https://127.0.0.1:1", "connection refused"),
+        ServerFaultError("GET /api", 503, "ServiceUnavailable", "not yet"),
+    ]
+
+    def holds() -> bool:
+        if faults:
+            raise faults.pop()
+        return True
+
+    asks = Step("apply", "Apply", holds=holds, ensure=lambda: None, needs_api=True)
+    assert perform([asks], Recorder(), FakeClock()) == []
+
+
+def test_an_api_server_that_stays_away_is_named_with_the_step() -> None:
+    def fail() -> None:
+        raise UnreachableError("https://127.0.0.1:1", "connection refused")
+
+    asks = Step("apply", "Apply things", holds=lambda: False, ensure=fail, needs_api=True)
+    with pytest.raises(DevstackError, match="Apply things") as raised:
+        perform([asks], Recorder(), FakeClock())
+    assert raised.value.code == "WAIT_TIMEOUT"
+    assert "connection refused" in raised.value.cause
 
 
 def test_a_step_that_cannot_be_asked_yet_is_to_do() -> None:
