@@ -71,6 +71,16 @@ def test_a_flow_without_decorators_runs_on_the_cluster(stack: Devstack, tmp_path
     assert "n is 3 pod True" in done.stdout
 
 
+def test_a_proxy_to_the_world_is_not_asked_for_the_way_to_the_stack(
+    stack: Devstack, tmp_path: Path
+) -> None:
+    """Nothing listens there, so a flow that asked it for anything would fail."""
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy"), "http://127.0.0.1:9")
+    behind = Devstack(stack.name, stack.home, nowhere)
+    done = behind.run("run", str(write_flow(tmp_path, "pass")))
+    assert "n is 1 pod True" in done.stdout
+
+
 def test_a_local_flow_stays_on_this_machine(stack: Devstack, tmp_path: Path) -> None:
     flow = write_flow(tmp_path, "pass")
     done = stack.run("run", str(flow), "--local")
