@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-ORDER = ("unit", "golden", "conformance", "providers", "e2e")
+ORDER = ("unit", "golden", "conformance", "providers", "e2e", "airflow")
 """Cheapest first, so that a plain mistake is known within seconds."""
 
 

@@ -1,4 +1,4 @@
-"""The stack that end-to-end tests share, and small ones of their own."""
+"""The stack that end-to-end tests share; those of Airflow have one in tests/airflow."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 from tests.commandline import Devstack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
     """A stack that is up; shared, so a test leaves it as it found it."""
     devstack = Devstack("e2e", tmp_path_factory.mktemp("e2e"))
+    devstack.leave_out("airflow")
     devstack.run("down")
     devstack.run("up", "--timeout", "600", timeout=3600)
     yield devstack

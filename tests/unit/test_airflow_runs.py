@@ -105,9 +105,7 @@ def test_a_file_that_the_scheduler_overlooked_is_made_to_look_new(
 ) -> None:
     folder: Any = airflow.folder
     start = {"start_date": f"{START}+00:00"}
-    server.answer(
-        "GET", "/dags/MyFlow/details", lambda _: (200, start if folder.touched else {})
-    )
+    server.answer("GET", "/dags/MyFlow/details", lambda _: (200, start if folder.touched else {}))
     server.answer("PATCH", "/dags/MyFlow", (200, {}))
     server.answer("POST", "/pools", (200, {}))
     deployment = deployed(airflow, monkeypatch)

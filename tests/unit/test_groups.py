@@ -18,11 +18,18 @@ def test_a_group_is_the_folder_below_tests(nodeid: str, group: str) -> None:
 
 
 def test_groups_run_cheapest_first(pytester: pytest.Pytester) -> None:
-    for group in ("e2e", "unit", "providers"):
+    for group in ("airflow", "e2e", "unit", "providers"):
         folder = pytester.mkdir(group)
         (folder / f"test_{group}.py").write_text("def test_it(): pass\n")
     ran = pytester.runpytest("-p", "tests.groups", "-v").stdout
-    ran.fnmatch_lines(["unit/test_unit.py*", "providers/test_providers.py*", "e2e/test_e2e.py*"])
+    ran.fnmatch_lines(
+        [
+            "unit/test_unit.py*",
+            "providers/test_providers.py*",
+            "e2e/test_e2e.py*",
+            "airflow/test_airflow.py*",
+        ]
+    )
 
 
 def test_the_time_of_a_group_holds_setup_and_teardown() -> None:

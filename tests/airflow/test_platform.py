@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.commandline import Devstack
-from tests.e2e.airflow_stack import Airflow
+from tests.airflow.airflow_stack import Airflow
 from tests.providers.cluster import node
 from tests.providers.eventually import eventually
 

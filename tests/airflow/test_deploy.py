@@ -14,7 +14,7 @@ from devstack.errors import ExitStatus
 from devstack.services.airflow import KUBECONFIG
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
 from tests.commandline import Devstack
-from tests.e2e.airflow_flows import airflow, artifacts, deploy, run_to_end, write_flow
+from tests.airflow.flows_on_airflow import airflow, artifacts, deploy, run_to_end, write_flow
 
 OURS = ("TinyFlow", "FirstFlow", "SecondFlow")
 

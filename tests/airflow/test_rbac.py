@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.commandline import Devstack
-from tests.e2e.rbac_matrix import (
+from tests.airflow.rbac_matrix import (
     AIRFLOW,
     AIRFLOW_RIGHTS,
     SUBMITTER_RIGHTS,

@@ -8,7 +8,7 @@ import pytest
 
 from devstack.samples.catalogue import DAG_SAMPLES
 from tests.commandline import Devstack
-from tests.e2e.airflow_flows import airflow
+from tests.airflow.flows_on_airflow import airflow
 
 
 @pytest.fixture(scope="module")

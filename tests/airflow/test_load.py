@@ -7,7 +7,7 @@ import json
 from devstack.samples.catalogue import FOLDER
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
 from tests.commandline import Devstack
-from tests.e2e.airflow_flows import airflow, artifacts, deploy
+from tests.airflow.flows_on_airflow import airflow, artifacts, deploy
 
 RUNS = 20
 

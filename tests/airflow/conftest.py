@@ -1,0 +1,19 @@
+"""The stack with all that `devstack up` brings by itself, which these tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.commandline import Devstack
+
+
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
+    """A stack that is up; a test leaves it as it found it."""
+    devstack = Devstack("airflow", tmp_path_factory.mktemp("airflow"))
+    devstack.run("down")
+    devstack.run("up", "--timeout", "600", timeout=3600)
+    yield devstack
+    devstack.run("down")
