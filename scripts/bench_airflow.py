@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from devstack.airflow.client import AirflowClient
-from tests.commandline import Devstack
 from tests.airflow.airflow_stack import Airflow
+from tests.commandline import Devstack
 
 STACK = "bench-airflow"
 TASKS = 4

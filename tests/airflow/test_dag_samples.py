@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from devstack.samples.catalogue import DAG_SAMPLES
-from tests.commandline import Devstack
 from tests.airflow.flows_on_airflow import airflow
+from tests.commandline import Devstack
 
 
 @pytest.fixture(scope="module")

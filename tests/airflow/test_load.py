@@ -6,8 +6,8 @@ import json
 
 from devstack.samples.catalogue import FOLDER
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
-from tests.commandline import Devstack
 from tests.airflow.flows_on_airflow import airflow, artifacts, deploy
+from tests.commandline import Devstack
 
 RUNS = 20
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.commandline import Devstack
 from tests.airflow.airflow_stack import Airflow
+from tests.commandline import Devstack
 from tests.providers.cluster import node
 from tests.providers.eventually import eventually
 

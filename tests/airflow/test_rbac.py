@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.commandline import Devstack
 from tests.airflow.rbac_matrix import (
     AIRFLOW,
     AIRFLOW_RIGHTS,
@@ -13,6 +12,7 @@ from tests.airflow.rbac_matrix import (
     TASK_RIGHTS,
     Right,
 )
+from tests.commandline import Devstack
 
 
 def question(right: Right) -> list[str]:
