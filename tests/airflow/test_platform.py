@@ -25,7 +25,11 @@ def airflow(stack: Devstack) -> Iterator[Airflow]:
     eventually("Airflow to be well", found.answers)
     yield found
     eventually("Airflow to be well again", found.answers, timeout=180)
-    assert stack.json("status")["data"]["state"] == "up"
+    eventually("the stack to be up", lambda: _is_up(stack), timeout=180)
+
+
+def _is_up(stack: Devstack) -> bool:
+    return bool(stack.json("status", check=False)["data"]["state"] == "up")
 
 
 def _begun(airflow: Airflow, run: str, dag_id: str) -> bool:
