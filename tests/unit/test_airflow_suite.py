@@ -121,9 +121,13 @@ def test_samples_are_run_checked_and_returned_in_order(
     seen = {call.argv[-1]: json.loads(str(call.input)) for call in runner.calls}
     metaflow_id = run("linear", "manual", "success").metaflow_id
     assert seen[f"Linear/{metaflow_id}"][0]["step"] == "start"
-    assert outcomes[0].as_dict()["seconds"] == 6.0
-    assert outcomes[0].result is not None
-    assert outcomes[0].result.timing.running == 4.0
+
+
+def test_a_sample_alone_takes_the_time_of_its_run(suite: DagSuite, dags: FakeDags) -> None:
+    [outcome] = suite.run_samples(named("linear"), 1, Deaf())
+    assert outcome.as_dict()["seconds"] == 6.0
+    assert outcome.result is not None
+    assert outcome.result.timing.running == 4.0
 
 
 def test_what_a_check_finds_wrong_fails_the_sample(
