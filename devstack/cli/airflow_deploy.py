@@ -29,6 +29,7 @@ CREATE_OPTIONS = ("authorize", "new_token", "namespace", "max_workers", "worker_
 )
 @click.argument("flow", metavar="FLOW.py", type=click.Path(path_type=Path))
 @click.option("--name", "dag_name", default="", metavar="DAG", help="Name of the DAG.")
+@click.option("--project", default="", metavar="NAME", help="Refuse a flow of another @project.")
 @click.option("--branch", default="", help="Branch of a @project.")
 @click.option("--production", is_flag=True, help="Production branch of a @project.")
 @click.option(
@@ -63,6 +64,7 @@ def command(
     output: Output,
     flow: Path,
     dag_name: str,
+    project: str,
     branch: str,
     production: bool,
     schedule: str,
@@ -98,7 +100,7 @@ def command(
         branch=branch,
         production=production,
         paused=paused,
-        wanted=Wanted(schedule, workflow_timeout),
+        wanted=Wanted(schedule, workflow_timeout, project),
         options=_create_options(create, tags, generate_new_token),
         metaflow=click.get_current_context().meta.get(BEHIND_DASHES, []),
     )

@@ -50,7 +50,7 @@ def _install(report: Path) -> None:
     validate = airflow_cli._validate_workflow
 
     def validate_first(flow: Any, graph: Any, datastore: Any, *rest: Any) -> None:
-        refusals = find_refusals(describe(flow, graph, datastore.TYPE))
+        refusals = find_refusals(describe(flow, graph, datastore.TYPE), wanted.project)
         if refusals:
             report.write_text(json.dumps({"refusals": [asdict(each) for each in refusals]}))
             # Past Metaflow, which would make an error of its own of any exception.

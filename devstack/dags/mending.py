@@ -30,10 +30,12 @@ class Wanted:
     Attributes:
         schedule: a cron expression or one of :data:`PRESETS`; the flow's own where empty.
         timeout: seconds that a run may take; no limit where None.
+        project: what the flow's @project must be; anything where empty.
     """
 
     schedule: str = ""
     timeout: int | None = None
+    project: str = ""
 
 
 def mend(dag: dict[str, Any], catching: set[str], wanted: Wanted) -> None:

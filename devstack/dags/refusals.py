@@ -72,9 +72,15 @@ class Refusal:
         return f"{self.where}: {self.what}: {self.reason}; instead: {self.instead}"
 
 
-def find_refusals(flow: FlowDescription) -> list[Refusal]:
-    """Return all that keeps a flow from being deployed; nothing where it can be."""
+def find_refusals(flow: FlowDescription, project: str = "") -> list[Refusal]:
+    """Return all that keeps a flow from being deployed; nothing where it can be.
+
+    Args:
+        flow: the flow.
+        project: what its @project must be; anything where empty.
+    """
     return [
+        *(_of_project(flow, project) if project else ()),
         *_of_datastore(flow),
         *_of_parameters(flow),
         *_of_flow(flow),
@@ -89,6 +95,17 @@ def _of_datastore(flow: FlowDescription) -> Iterator[Refusal]:
             "the local datastore",
             "task pods do not see this machine's disk",
             "leave out --datastore: the stack's is S3",
+        )
+
+
+def _of_project(flow: FlowDescription, wanted: str) -> Iterator[Refusal]:
+    named = [each.given.get("name") for each in flow.decorations if each.name == "project"]
+    if wanted not in named:
+        yield Refusal(
+            f"flow {flow.name}",
+            f"--project {wanted}",
+            f"its @project is {named[0]!r}" if named else "it has no @project",
+            f"write @project(name={wanted!r}) above the class: its pods read the flow too",
         )
 
 

@@ -61,7 +61,7 @@ def test_a_change_is_seen_even_within_the_same_second(stack: Devstack, tmp_path:
 def test_variants_of_a_project_live_side_by_side(stack: Devstack, tmp_path: Path) -> None:
     flow = write_flow(tmp_path, above="@project(name='shop')")
     made = [
-        deploy(stack, flow, *options)["dag_id"]
+        deploy(stack, flow, "--project", "shop", *options)["dag_id"]
         for options in (["--branch", "try"], ["--production"])
     ]
     assert made == ["shop.test.try.TinyFlow", "shop.prod.TinyFlow"]

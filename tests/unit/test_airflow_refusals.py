@@ -36,6 +36,25 @@ def test_a_plain_flow_is_taken() -> None:
     assert find_refusals(described(*steps, parameters=parameters)) == []
 
 
+@pytest.mark.parametrize(
+    ("decorations", "reason"),
+    [
+        ((), "it has no @project"),
+        ((Decoration("project", {"name": "shop"}),), "its @project is 'shop'"),
+    ],
+)
+def test_a_flow_of_another_project_is_refused(
+    decorations: tuple[Decoration, ...], reason: str
+) -> None:
+    [refusal] = find_refusals(described(decorations=decorations), "bank")
+    assert (refusal.what, refusal.reason) == ("--project bank", reason)
+
+
+def test_a_flow_of_the_project_asked_for_is_taken() -> None:
+    decorations = (Decoration("project", {"name": "shop"}),)
+    assert find_refusals(described(decorations=decorations), "shop") == []
+
+
 @pytest.mark.parametrize("attribute", sorted(_DROPPED))
 def test_an_attribute_that_would_be_dropped_is_named(attribute: str) -> None:
     decorated = Decoration("kubernetes", {attribute: ["x"], "cpu": 2})
