@@ -77,6 +77,7 @@ def _figures(folder: Path, runs: int) -> Iterator[Figure]:
 @contextmanager
 def _stack(folder: Path) -> Iterator[tuple[Devstack, KubeClient]]:
     stack = Devstack(STACK, folder)
+    stack.leave_out("postgres")
     stack.run("up", "--timeout", "600", timeout=3600)
     try:
         text = (stack.directory / "admin.kubeconfig").read_text()
