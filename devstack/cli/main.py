@@ -75,6 +75,7 @@ def run(argv: Sequence[str], output: Output) -> int:
         output.as_json = output.as_json or "--json" in argv
         return _usage_error(output, usage)
     except (KeyboardInterrupt, click.Abort):
+        _forget_interrupt()
         output.fail(_interrupted(output.command))
         return int(ExitStatus.INTERRUPTED)
     except BrokenPipeError:
@@ -118,6 +119,16 @@ def _interrupted(command: str) -> DevstackError:
         code="INTERRUPTED",
         exit_status=ExitStatus.INTERRUPTED,
     )
+
+
+def _forget_interrupt() -> None:
+    """Let this process end with its own status, rather than by the signal.
+
+    CPython notes a KeyboardInterrupt that leaves compiled text, such as the one
+    behind each dataclass, and at its end kills itself by SIGINT, whoever handled
+    the exception since. Running another text takes the note back.
+    """
+    exec("")  # noqa: S102 - nothing is run
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -434,3 +434,23 @@ def test_a_program_we_cannot_become_is_told(tmp_path: Path) -> None:
         become([str(program)])
     assert caught.value.code == "TOOL_UNUSABLE"
     assert signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN
+
+
+def test_ctrl_c_in_a_compiled_text_ends_with_the_status_all_the_same(tmp_path: Path) -> None:
+    """Such as the text behind a dataclass, of which every lazy import runs some."""
+    (tmp_path / "interrupted.py").write_text(
+        "import sys\n"
+        "from devstack.cli import main\n"
+        "from devstack.cli.output import Output\n"
+        "main.cli.main = lambda *_words, **_more: exec('raise KeyboardInterrupt')\n"
+        "sys.exit(main.run(['up'], Output()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == ExitStatus.INTERRUPTED, done.stderr
