@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,22 @@ class Devstack:
         file = self.home / "config" / "config.toml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"without = {json.dumps(services)}\n")
+
+    @contextmanager
+    def brought_up(self) -> Iterator[None]:
+        """Have the stack up, made anew, and take it away at the end."""
+        self.run("down")
+        self.run("up", "--timeout", "600", timeout=3600)
+        try:
+            yield
+        finally:
+            self.run("down")
+
+    def samples(self, *options: str) -> dict[str, Any]:
+        """Run all samples with ``devstack run``; return what it says of each, by name."""
+        envelope = self.json("run", *options, check=False, timeout=1800)
+        assert envelope["data"], envelope
+        return {sample["name"]: sample for sample in envelope["data"]["samples"]}
 
     def command(self, *argv: str) -> list[str]:
         """Return the words of a call."""

@@ -13,7 +13,5 @@ from tests.commandline import Devstack
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
     """A stack that is up; a test leaves it as it found it."""
     devstack = Devstack("airflow", tmp_path_factory.mktemp("airflow"))
-    devstack.run("down")
-    devstack.run("up", "--timeout", "600", timeout=3600)
-    yield devstack
-    devstack.run("down")
+    with devstack.brought_up():
+        yield devstack

@@ -32,15 +32,21 @@ def _is_up(stack: Devstack) -> bool:
     return bool(stack.json("status", check=False)["data"]["state"] == "up")
 
 
+def _deployed_and_run(airflow: Airflow, dag_id: str, script: str) -> str:
+    """Deploy a DAG, run it, see it succeed; return the run."""
+    airflow.deploy(dag_id, script)
+    run = airflow.start(dag_id)
+    assert airflow.finish(run) == "success"
+    return run
+
+
 def _begun(airflow: Airflow, run: str, dag_id: str) -> bool:
     pods = airflow.task_pods(dag_id)
     return bool(pods) and pods[0]["status"]["phase"] == "Running"
 
 
 def test_a_task_hands_over_its_result_by_a_sidecar_that_is_never_pulled(airflow: Airflow) -> None:
-    airflow.deploy("handover", RESULT)
-    run = airflow.start("handover")
-    assert airflow.finish(run) == "success"
+    run = _deployed_and_run(airflow, "handover", RESULT)
     assert "42" in str(airflow.result(run))
     eventually("the pod to go", lambda: not airflow.task_pods("handover"))
 
@@ -99,9 +105,7 @@ def test_a_task_pod_that_somebody_deletes_is_told_and_run_again(airflow: Airflow
 
 
 def test_logs_outlive_pods_and_the_web_server(airflow: Airflow) -> None:
-    airflow.deploy("talker", f"echo remember-me; {RESULT}")
-    run = airflow.start("talker")
-    assert airflow.finish(run) == "success"
+    run = _deployed_and_run(airflow, "talker", f"echo remember-me; {RESULT}")
     airflow.kubectl("delete", "pod", airflow.pod("webserver"), "--force", "--grace-period=0")
     eventually("the web page", airflow.answers, timeout=120)
     assert "remember-me" in airflow.log(run)
@@ -141,9 +145,7 @@ def test_a_scheduler_that_hangs_is_started_again(airflow: Airflow) -> None:
 def test_the_node_restarts_and_dags_history_and_logs_are_there(
     airflow: Airflow, stack: Devstack
 ) -> None:
-    airflow.deploy("lasting", f"echo remember-me; {RESULT}")
-    run = airflow.start("lasting")
-    assert airflow.finish(run) == "success"
+    run = _deployed_and_run(airflow, "lasting", f"echo remember-me; {RESULT}")
     node(stack).restart()
     stack.run("up")
     eventually("Airflow to be well", airflow.answers, timeout=180)
@@ -204,9 +206,7 @@ def test_the_users_settings_and_executor_are_taken_and_given_back(
 
 
 def test_airflow_is_left_out_and_comes_back_to_its_data(airflow: Airflow, stack: Devstack) -> None:
-    airflow.deploy("returning", RESULT)
-    run = airflow.start("returning")
-    assert airflow.finish(run) == "success"
+    run = _deployed_and_run(airflow, "returning", RESULT)
     stack.run("up", "--without", "airflow")
     try:
         names = {each["name"] for each in stack.json("status")["data"]["services"]}
@@ -222,9 +222,7 @@ def test_airflow_is_left_out_and_comes_back_to_its_data(airflow: Airflow, stack:
 def test_down_keeps_dags_history_logs_and_passwords_where_asked(
     airflow: Airflow, stack: Devstack
 ) -> None:
-    airflow.deploy("kept", f"echo remember-me; {RESULT}")
-    run = airflow.start("kept")
-    assert airflow.finish(run) == "success"
+    run = _deployed_and_run(airflow, "kept", f"echo remember-me; {RESULT}")
     before = airflow.state
     stack.run("down", "--keep-data")
     assert stack.json("status", check=False)["data"]["state"] == "kept"

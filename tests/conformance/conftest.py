@@ -34,10 +34,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A stack on kind."""
     stack = Devstack("conformance", tmp_path_factory.mktemp("conformance"))
     stack.leave_out("postgres")
-    stack.run("down")
-    stack.run("up", "--timeout", "600", timeout=3600)
-    yield Target(stack, stack.directory / "admin.kubeconfig")
-    stack.run("down")
+    with stack.brought_up():
+        yield Target(stack, stack.directory / "admin.kubeconfig")
 
 
 @pytest.fixture(scope="package")

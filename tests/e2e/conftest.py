@@ -14,7 +14,5 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
     """A stack that is up; shared, so a test leaves it as it found it."""
     devstack = Devstack("e2e", tmp_path_factory.mktemp("e2e"))
     devstack.leave_out("airflow")
-    devstack.run("down")
-    devstack.run("up", "--timeout", "600", timeout=3600)
-    yield devstack
-    devstack.run("down")
+    with devstack.brought_up():
+        yield devstack

@@ -162,11 +162,11 @@ def test_a_log_is_reduced_to_the_tasks_own_words(
     )
     log = "\n".join(
         [
-            "[2026-11-21T15:28:47] {pod_manager.py:377} WARNING - Pod not yet started: work-n",
+            "[2026-11-21T15:28:47] {pod_manager.py:377} WARNING - Pod not yet started: fan-n",
             "[2026-11-21T15:30:29] {pod_manager.py:471} INFO - [base] working on 1",
             "[2026-11-21T15:30:30] {pod_manager.py:471} INFO - [base] [save_logs] upload_start",
         ]
     )
-    task = Task("work", 1, "success", 2, None, None, None)
-    airflow.answer("GET", f"{RUN.path}/taskInstances/work/logs/2", (200, log))
+    task = Task("fan", 1, "success", 2, None, None, None)
+    airflow.answer("GET", f"{RUN.path}/taskInstances/fan/logs/2", (200, log))
     assert list(own_words(read_log(client, RUN, task))) == ["working on 1"]
