@@ -1,4 +1,8 @@
-"""Test groups are the folders below tests/: run in order, with the time of each printed."""
+"""Test groups are the folders below tests/: run in order, with the time of each printed.
+
+With two workers (`-n 2 --dist loadgroup`, as scripts/test has it) the groups form two
+lanes that run side by side: Airflow's, which are half of all, and the others.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,10 @@ import pytest
 
 ORDER = ("unit", "golden", "conformance", "providers", "e2e", "airflow")
 """Cheapest first, so that a plain mistake is known within seconds."""
+
+LANES = {"airflow": "airflow"}
+"""The groups that may run beside the others, each with a stack of its own."""
+OTHERS = "others"
 
 
 def group_of(nodeid: str) -> str:
@@ -23,9 +31,15 @@ def _rank(item: pytest.Item) -> int:
     return ORDER.index(group) if group in ORDER else len(ORDER)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the groups in order; within a group all stays as it was."""
+    """Put the groups in order, each in its lane, before xdist reads the lanes.
+
+    Within a group all stays as it was.
+    """
     items.sort(key=_rank)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(LANES.get(group_of(item.nodeid), OTHERS)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -95,6 +95,23 @@ class Airflow:
         (pod,) = [each for each in found if "deletionTimestamp" not in each["metadata"]]
         return str(pod["metadata"]["name"])
 
+    def kill(self, part: str, namespace: str = NAMESPACE) -> None:
+        """Kill the pod of a part, such as ``scheduler``, and wait until its successor is ready.
+
+        The killed pod's process may answer for a moment, so the answer of a service
+        does not tell the two apart.
+        """
+        label = f"component={part}" if namespace == NAMESPACE else f"app.kubernetes.io/name={part}"
+        selected = ("pods", f"--namespace={namespace}", f"--selector={label}")
+        before = self.kubectl("get", *selected, "--output=name")
+        self.kubectl("delete", *selected, "--force", "--grace-period=0")
+        eventually(
+            f"a successor of {before}",
+            lambda: self.kubectl("get", *selected, "--output=name") not in ("", before),
+            timeout=120,
+        )
+        self.kubectl("wait", *selected, "--for=condition=Ready", "--timeout=180s")
+
     def write(self, dag_id: str, text: str) -> None:
         """Put a file into the DAG folder by rename."""
         script = f"cat >/airflow/.{dag_id} && mv /airflow/.{dag_id} /airflow/dags/{dag_id}.py"
@@ -134,6 +151,7 @@ class Airflow:
             f"the end of {run}",
             lambda: self.state_of(run) not in ("queued", "running"),
             timeout=RUN_SECONDS,
+            interval=1.0,
         )
         return self.state_of(run)
 

@@ -87,7 +87,7 @@ def test_a_run_goes_on_where_the_scheduler_is_killed(airflow: Airflow) -> None:
     airflow.deploy("survivor", SLOW, retries=2)
     run = airflow.start("survivor")
     eventually("the task to run", lambda: _begun(airflow, run, "survivor"))
-    airflow.kubectl("delete", "pod", airflow.pod("scheduler"), "--force", "--grace-period=0")
+    airflow.kill("scheduler")
     assert airflow.finish(run) == "success"
     assert airflow.task(run)["try_number"] > 1
 
@@ -106,7 +106,7 @@ def test_a_task_pod_that_somebody_deletes_is_told_and_run_again(airflow: Airflow
 
 def test_logs_outlive_pods_and_the_web_server(airflow: Airflow) -> None:
     run = _deployed_and_run(airflow, "talker", f"echo remember-me; {RESULT}")
-    airflow.kubectl("delete", "pod", airflow.pod("webserver"), "--force", "--grace-period=0")
+    airflow.kill("webserver")
     eventually("the web page", airflow.answers, timeout=120)
     assert "remember-me" in airflow.log(run)
 
@@ -115,7 +115,7 @@ def test_a_run_goes_on_where_postgres_is_killed(airflow: Airflow) -> None:
     airflow.deploy("patient", SLOW, retries=3)
     run = airflow.start("patient")
     eventually("the task to run", lambda: _begun(airflow, run, "patient"))
-    airflow.kubectl("delete", "pod", "--namespace=postgres", "--all", "--force", "--grace-period=0")
+    airflow.kill("postgres", namespace="postgres")
     eventually("Airflow to be well again", airflow.answers, timeout=180)
     assert airflow.finish(run) == "success"
 

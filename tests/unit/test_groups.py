@@ -32,6 +32,24 @@ def test_groups_run_cheapest_first(pytester: pytest.Pytester) -> None:
     )
 
 
+def test_two_workers_run_airflow_beside_all_others(pytester: pytest.Pytester) -> None:
+    for group in ("airflow", "e2e", "unit"):
+        folder = pytester.mkdir(group)
+        (folder / f"test_{group}.py").write_text(
+            "import os, pathlib\n"
+            "def test_it():\n"
+            f"    pathlib.Path({str(pytester.path / group)!r}, 'worker')"
+            ".write_text(os.environ['PYTEST_XDIST_WORKER'])\n"
+        )
+    pytester.makeconftest("pytest_plugins = ['tests.groups']")
+    pytester.runpytest("-n2", "--dist=loadgroup").assert_outcomes(passed=3)
+    workers = {
+        group: (pytester.path / group / "worker").read_text()
+        for group in ("airflow", "e2e", "unit")
+    }
+    assert workers["e2e"] == workers["unit"] != workers["airflow"]
+
+
 def test_the_time_of_a_group_holds_setup_and_teardown() -> None:
     phases = [("setup", 2.0), ("call", 0.5), ("teardown", 1.0)]
     reports = [

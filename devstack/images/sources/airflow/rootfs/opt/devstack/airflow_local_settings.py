@@ -16,11 +16,13 @@ XCOM_COMMAND = 'trap "exit 0" INT; while true; do sleep 0.2; done;'
 """Provider's own sleeps for a whole second, by which every task would end later."""
 
 POD_OPERATOR = "KubernetesPodOperator"
-STARTING_SECONDS = 0.5
-"""How often a starting pod is looked at; the provider's own is every five seconds."""
-ENDING_SECONDS = 0.2
-"""How often an ending pod is looked at; the provider's own is every two seconds."""
+LOOK_SECONDS = 0.2
+"""How often a starting or ending pod is looked at; the provider's own is every 2 to 5 seconds."""
+TELL_SECONDS = 10.0
+"""How often a pod that does not start is told of in the task's log."""
 ENDED = ("Succeeded", "Failed")
+REPORTED_SECONDS = 1.5
+"""How long after a container's last word its end may go unseen: the kubelet looks every second."""
 
 
 def leave_out_async_client() -> None:
@@ -45,34 +47,80 @@ if os.environ.get("DEVSTACK_AIRFLOW_PART") != "triggerer":
 
 def task_policy(task: Any) -> None:
     """Look at a pod's start and end more often than the provider does."""
-    # A mapped task has no operator yet, but the arguments that it will be made with.
-    mapped = getattr(task, "partial_kwargs", None)
-    operator = task.operator_class if mapped is not None else type(task)
+    # A mapped task has no operator yet, but the class that it will be made of.
+    operator = task.operator_class if hasattr(task, "partial_kwargs") else type(task)
     if all(each.__name__ != POD_OPERATOR for each in operator.__mro__):
         return
-    if mapped is not None:
-        mapped["startup_check_interval_seconds"] = STARTING_SECONDS
-    else:
-        task.startup_check_interval_seconds = STARTING_SECONDS
     # The provider is imported by now; Airflow itself cannot do without this file before.
     from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 
+    PodManager.await_pod_start = _await_pod_start
     PodManager.await_pod_completion = _await_pod_completion
+    PodManager.container_is_running = _container_is_running
+
+
+def _await_pod_start(
+    manager: Any, pod: Any, startup_timeout: float = 120, startup_check_interval: float = 1
+) -> None:
+    """Wait as the provider's own method does, without a warning at every look."""
+    began = told = time.monotonic()
+    while manager.read_pod(pod).status.phase == "Pending":
+        now = time.monotonic()
+        if now - began >= startup_timeout:
+            from airflow.providers.cncf.kubernetes.utils.pod_manager import PodLaunchFailedException
+
+            raise PodLaunchFailedException(
+                f"Pod took longer than {startup_timeout} seconds to start. "
+                f"See why: devstack why {pod.metadata.name}"
+            )
+        if now - told >= TELL_SECONDS:
+            manager.log.warning("Pod not yet started: %s", pod.metadata.name)
+            told = now
+        time.sleep(min(LOOK_SECONDS, startup_check_interval))
+
+
+def _container_is_running(manager: Any, pod: Any, container_name: str) -> bool:
+    """Tell whether a container runs, as the provider's own method does.
+
+    It asks where a task's log has ended. The container's end comes a little
+    later; taken for running, the log would be read again a second on, with a
+    warning and the last lines twice.
+    """
+    deadline = time.monotonic() + REPORTED_SECONDS
+    while True:
+        states = manager.read_pod(pod).status.container_statuses or []
+        running = any(each.name == container_name and each.state.running for each in states)
+        if not running or container_name == XCOM_CONTAINER or time.monotonic() > deadline:
+            return running
+        time.sleep(LOOK_SECONDS)
 
 
 def _await_pod_completion(
     manager: Any, pod: Any, istio_enabled: bool = False, container_name: str = "base"
 ) -> Any:
-    """Wait as the provider's own method does; with Istio the task's container counts."""
+    """Wait as the provider's own method does; with Istio the task's container counts.
+
+    The sidecar is not waited for: by now it has handed over its file and was told
+    to end, and the pod is deleted next.
+    """
     while True:
         seen = manager.read_pod(pod)
-        states = seen.status.container_statuses or []
-        ended = [state for state in states if state.state.terminated]
-        if seen.status.phase in ENDED or (
-            istio_enabled and any(state.name == container_name for state in ended)
-        ):
+        ended = _ended(seen)
+        if seen.status.phase in ENDED or (istio_enabled and container_name in ended):
             return seen
-        time.sleep(ENDING_SECONDS)
+        names = {each.name for each in seen.spec.containers}
+        once = seen.spec.restart_policy == "Never"
+        if once and XCOM_CONTAINER in names and set(ended) >= names - {XCOM_CONTAINER}:
+            # What the kubelet says of the pod as soon as the sidecar has ended.
+            seen.status.phase = "Failed" if any(ended.values()) else "Succeeded"
+            return seen
+        time.sleep(LOOK_SECONDS)
+
+
+def _ended(pod: Any) -> dict[str, int]:
+    """Return the exit codes of a pod's containers that have ended."""
+    states = pod.status.container_statuses or []
+    return {each.name: each.state.terminated.exit_code for each in states if each.state.terminated}
 
 
 def pod_mutation_hook(pod: Any) -> None:
