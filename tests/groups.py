@@ -1,6 +1,6 @@
 """Test groups are the folders below tests/: run in order, with the time of each printed.
 
-With two workers (`-n 2 --dist loadgroup`, as scripts/test has it) the groups form two
+With two workers (`-n 2 --dist loadscope`, as scripts/test has it) the groups form two
 lanes that run side by side: Airflow's, which are half of all, and the others.
 """
 
@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ORDER = ("unit", "golden", "conformance", "providers", "e2e", "airflow")
 """Cheapest first, so that a plain mistake is known within seconds."""
@@ -31,15 +33,21 @@ def _rank(item: pytest.Item) -> int:
     return ORDER.index(group) if group in ORDER else len(ORDER)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the groups in order, each in its lane, before xdist reads the lanes.
-
-    Within a group all stays as it was.
-    """
+    """Put the groups in order; within a group all stays as it was."""
     items.sort(key=_rank)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(LANES.get(group_of(item.nodeid), OTHERS)))
+
+
+class Lanes(LoadScopeScheduling):
+    """Gives each worker one lane."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return LANES.get(group_of(nodeid), OTHERS)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
+    """Have lanes instead of the files that ``--dist loadscope`` goes by."""
+    return Lanes(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

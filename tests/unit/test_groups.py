@@ -41,8 +41,7 @@ def test_two_workers_run_airflow_beside_all_others(pytester: pytest.Pytester) ->
             f"    pathlib.Path({str(pytester.path / group)!r}, 'worker')"
             ".write_text(os.environ['PYTEST_XDIST_WORKER'])\n"
         )
-    pytester.makeconftest("pytest_plugins = ['tests.groups']")
-    pytester.runpytest("-n2", "--dist=loadgroup").assert_outcomes(passed=3)
+    pytester.runpytest("-p", "tests.groups", "-n2", "--dist=loadscope").assert_outcomes(passed=3)
     workers = {
         group: (pytester.path / group / "worker").read_text()
         for group in ("airflow", "e2e", "unit")
