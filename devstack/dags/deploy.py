@@ -17,6 +17,7 @@ from devstack.airflow.dags import (
 from devstack.dags.access import StackAirflow
 from devstack.dags.compile import CompileCall, CompiledDag, compile_flow
 from devstack.dags.delivery import path_of
+from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
 from devstack.waits import Hopeless, Observation, Ready, Waiting, wait_until
 
@@ -117,8 +118,8 @@ def _deliver(compiled: CompiledDag, airflow: StackAirflow, note: Callable[[str],
         nonlocal touched
         seen = _observe(compiled, airflow, known)
         if isinstance(seen, Waiting) and airflow.clock.now() - touched > NUDGE_SECONDS:
-            airflow.folder.touch(compiled.dag_id)
             touched = airflow.clock.now()
+            return _nudge(compiled, airflow) or seen
         return seen
 
     wait_until(
@@ -129,6 +130,18 @@ def _deliver(compiled: CompiledDag, airflow: StackAirflow, note: Callable[[str],
         interval=LOOK_SECONDS,
         note=note,
     )
+
+
+def _nudge(compiled: CompiledDag, airflow: StackAirflow) -> Waiting | None:
+    """Make the delivered file look new; say so where the scheduler is away.
+
+    It reads its whole folder when it is back, so that is no reason to give up.
+    """
+    try:
+        airflow.folder.touch(compiled.dag_id)
+    except DevstackError as away:
+        return Waiting(f"{away}: {away.cause}")
+    return None
 
 
 def _observe(

@@ -13,7 +13,9 @@ from devstack.providers.controller_manager import controller_manager_patch
 from devstack.providers.scheduler_config import scheduler_mount, scheduler_patch
 
 # Native gang scheduling is alpha in Kubernetes 1.36 (KEP-4671): off unless asked for.
-FEATURE_GATES = {"GenericWorkload": True, "GangScheduling": True}
+# Without the third gate an important gang that does not fit pushes others out all
+# the same, pod by pod, and still does not start.
+FEATURE_GATES = {"GenericWorkload": True, "GangScheduling": True, "WorkloadAwarePreemption": True}
 RUNTIME_CONFIG = {"scheduling.k8s.io/v1alpha2": "true"}
 
 # Kubernetes 1.35 and later refuse a host with cgroup v1 unless told otherwise.

@@ -273,19 +273,38 @@ def test_jobsets_of_others_are_left_alone(cluster: GangCluster, labels: dict[str
     assert cluster.groups() == []
 
 
+def make_important(cluster: GangCluster, preemption: str) -> Object:
+    """Return what makes a pod more important than others."""
+    name = f"important-{preemption.lower()}"
+    cluster.kube.apply(
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": 1000,
+            "preemptionPolicy": preemption,
+        }
+    )
+    return {"priorityClassName": name}
+
+
+def test_an_important_gang_that_does_not_fit_pushes_nobody_out(cluster: GangCluster) -> None:
+    cluster.nodes.offer(4)
+    cluster.start("usual", 4, seconds=10)
+    cluster.await_bound("usual", 4)
+    important = make_important(cluster, "PreemptLowerPriority")
+    cluster.start("important", 6, pod=important)
+    cluster.await_reason("important", "TooLarge")
+    cluster.await_completed("usual")
+    assert cluster.bound("important") == 0
+
+
 def test_the_more_important_of_two_gangs_that_wait_goes_first(cluster: GangCluster) -> None:
-    priority = {
-        "apiVersion": "scheduling.k8s.io/v1",
-        "kind": "PriorityClass",
-        "metadata": {"name": "important-gang"},
-        "value": 1000,
-        "preemptionPolicy": "Never",
-    }
-    cluster.kube.apply(priority)
+    important = make_important(cluster, "Never")
     cluster.nodes.offer(3)
     cluster.start("usual", 4)
     cluster.await_reason("usual", "TooLarge")
-    cluster.start("important", 4, pod={"priorityClassName": "important-gang"})
+    cluster.start("important", 4, pod=important)
     cluster.await_reason("important", "TooLarge")
     with cluster.never_in_part():
         # All the room comes at once: after a try in vain a gang backs off for a while, and of

@@ -113,6 +113,23 @@ def test_a_file_that_the_scheduler_overlooked_is_made_to_look_new(
     assert NUDGE_SECONDS < deployment.parse_seconds < NUDGE_SECONDS + 1
 
 
+def test_a_scheduler_that_is_away_when_the_file_is_touched_is_waited_for(
+    server: AirflowServer, airflow: StackAirflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away: list[str] = []
+
+    def touch(dag_id: str) -> None:
+        away.append(dag_id)
+        raise DevstackError("the scheduler does not run", cause="it has no pod", code="GONE")
+
+    monkeypatch.setattr(airflow.folder, "touch", touch)
+    start = {"start_date": f"{START}+00:00"}
+    server.answer("GET", "/dags/MyFlow/details", lambda _: (200, start if away else {}))
+    server.answer("PATCH", "/dags/MyFlow", (200, {}))
+    server.answer("POST", "/pools", (200, {}))
+    assert deployed(airflow, monkeypatch).dag_id == "MyFlow"
+
+
 def test_an_import_error_is_told_with_its_traceback(
     server: AirflowServer, airflow: StackAirflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
