@@ -147,7 +147,7 @@ def _delete_timed(delete: list[str], network: dict[str, str]) -> float:
     try:
         return _timed(delete, network)
     except subprocess.CalledProcessError as failed:
-        print(f"kind could not delete its cluster: {failed.stderr}", file=sys.stderr)
+        sys.stderr.write(f"kind could not delete its cluster: {failed.stderr}\n")
         engine = Engine(SubprocessRunner())
         engine.remove(engine.nodes("devstack-bench-peer"))
         return time.monotonic() - began

@@ -11,6 +11,7 @@ import pytest
 
 from devstack.images.airflow import ROOTFS
 
+SIDECAR = "airflow-xcom-sidecar"
 PROVIDER = "airflow.providers.cncf.kubernetes.utils.pod_manager"
 
 
@@ -61,22 +62,82 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_pods_are_looked_at_in_our_way(
     settings: ModuleType, task: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("await_pod_start", "await_pod_completion", "container_is_running"):
-        monkeypatch.setattr(PodManager, name, None, raising=False)
+    manager: Any = PodManager
+    for name in (
+        "await_pod_start",
+        "await_pod_completion",
+        "container_is_running",
+        "await_xcom_sidecar_container_start",
+        "extract_xcom",
+    ):
+        monkeypatch.setattr(manager, name, None, raising=False)
     settings.task_policy(task)
-    assert PodManager.await_pod_start is settings._await_pod_start  # type: ignore[attr-defined]
+    changed = manager.extract_xcom
+    assert manager.await_pod_start is settings._await_pod_start
+    settings.task_policy(task)
+    assert manager.extract_xcom is changed
+
+
+def _request(**labels: str) -> Any:
+    """Return the pod that the provider asks for, its sidecar and their shared folder included."""
+    shared = SimpleNamespace(name="xcom")
+    own = SimpleNamespace(name="own")
+    base = SimpleNamespace(
+        name="base", image="task:1", image_pull_policy=None, volume_mounts=[own, shared]
+    )
+    sidecar = SimpleNamespace(
+        name=SIDECAR, image="alpine", image_pull_policy=None, volume_mounts=[shared]
+    )
+    return SimpleNamespace(
+        metadata=SimpleNamespace(labels=labels),
+        spec=SimpleNamespace(containers=[base, sidecar], volumes=[own, shared]),
+    )
 
 
 def test_the_sidecar_runs_what_the_node_has(
     settings: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEVSTACK_XCOM_IMAGE", "devstack/xcom:1")
-    base = SimpleNamespace(name="base", image="task:1", image_pull_policy=None)
-    sidecar = SimpleNamespace(name="airflow-xcom-sidecar", image="alpine", image_pull_policy=None)
-    pod = SimpleNamespace(spec=SimpleNamespace(containers=[base, sidecar]))
+    pod = _request(app="mine")
     settings.pod_mutation_hook(pod)
+    base, sidecar = pod.spec.containers
     assert (sidecar.image, sidecar.image_pull_policy) == ("devstack/xcom:1", "IfNotPresent")
     assert (base.image, base.image_pull_policy) == ("task:1", None)
+
+
+def test_a_task_of_metaflow_hands_over_its_file_without_a_sidecar(settings: ModuleType) -> None:
+    pod = _request(**{"app.kubernetes.io/part-of": "metaflow"})
+    settings.pod_mutation_hook(pod)
+    (task,) = pod.spec.containers
+    assert task.termination_message_path == "/airflow/xcom/return.json"
+    assert [each.name for each in task.volume_mounts] == ["own"]
+    assert [each.name for each in pod.spec.volumes] == ["own"]
+
+
+def test_a_pod_of_metaflow_with_more_containers_keeps_its_sidecar(settings: ModuleType) -> None:
+    pod = _request(**{"app.kubernetes.io/part-of": "metaflow"})
+    pod.spec.containers.append(SimpleNamespace(name="proxy"))
+    settings.pod_mutation_hook(pod)
+    assert [each.name for each in pod.spec.containers] == ["base", SIDECAR, "proxy"]
+
+
+@pytest.mark.parametrize(
+    ("message", "handed_over"), [('{"n": 1}', '{"n": 1}'), (None, "__airflow_xcom_result_empty__")]
+)
+def test_what_a_task_handed_over_is_in_the_pods_status(
+    settings: ModuleType, message: str | None, handed_over: str
+) -> None:
+    method = settings._where_no_sidecar(settings._handed_over, lambda *_: "asked the sidecar")
+    pod = _pod("Running", ("base", 0))
+    pod.status.container_statuses[0].state.terminated.message = message
+    manager = _Manager(pod)
+    manager.await_pod_completion = manager.read_pod
+    assert method(manager, pod) == handed_over
+
+
+def test_a_pod_with_a_sidecar_is_asked_in_the_providers_way(settings: ModuleType) -> None:
+    method = settings._where_no_sidecar(settings._handed_over, lambda *_: "asked the sidecar")
+    assert method(None, _pod("Running", ("base", 0), (SIDECAR, None))) == "asked the sidecar"
 
 
 def _pod(phase: str, *containers: tuple[str, int | None], restart: str = "Never") -> Any:
@@ -100,6 +161,8 @@ def _pod(phase: str, *containers: tuple[str, int | None], restart: str = "Never"
 class _Manager:
     """Reads the pods it was given, one after the other."""
 
+    await_pod_completion: Any
+
     def __init__(self, *pods: Any) -> None:
         self.left = list(pods)
         self.warnings: list[str] = []
@@ -109,7 +172,6 @@ class _Manager:
         return self.left.pop(0)
 
 
-SIDECAR = "airflow-xcom-sidecar"
 POD = SimpleNamespace(metadata=SimpleNamespace(name="task-1"))
 
 
@@ -148,10 +210,11 @@ def test_the_end_of_a_pod_is_waited_for(settings: ModuleType, slept: list[float]
 
 
 @pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (3, "Failed")])
-def test_a_sidecar_that_was_told_to_end_is_not_waited_for(
-    settings: ModuleType, slept: list[float], code: int, phase: str
+@pytest.mark.parametrize("beside", [(), ((SIDECAR, None),)], ids=["alone", "with a sidecar"])
+def test_a_pod_whose_task_has_ended_is_over(
+    settings: ModuleType, slept: list[float], code: int, phase: str, beside: Any
 ) -> None:
-    manager = _Manager(_pod("Running", ("base", code), (SIDECAR, None)))
+    manager = _Manager(_pod("Running", ("base", code), *beside))
     assert settings._await_pod_completion(manager, "pod").status.phase == phase
     assert slept == []
 
@@ -161,9 +224,8 @@ def test_a_sidecar_that_was_told_to_end_is_not_waited_for(
     [
         _pod("Running", ("base", 0), ("helper", None), (SIDECAR, None)),
         _pod("Running", ("base", 1), (SIDECAR, None), restart="OnFailure"),
-        _pod("Running", ("base", 0)),
     ],
-    ids=["another container runs", "the task may be started again", "no sidecar"],
+    ids=["another container runs", "the task may be started again"],
 )
 def test_anything_else_of_a_pod_is_waited_for(
     settings: ModuleType, slept: list[float], unfinished: Any

@@ -15,6 +15,12 @@ XCOM_CONTAINER = "airflow-xcom-sidecar"
 XCOM_COMMAND = 'trap "exit 0" INT; while true; do sleep 0.2; done;'
 """Provider's own sleeps for a whole second, by which every task would end later."""
 
+XCOM_FILE = "/airflow/xcom/return.json"
+EMPTY_XCOM = "__airflow_xcom_result_empty__"
+"""What the provider takes for a task that hands over nothing."""
+METAFLOW = ("app.kubernetes.io/part-of", "metaflow")
+"""The label of Metaflow's task pods."""
+
 POD_OPERATOR = "KubernetesPodOperator"
 LOOK_SECONDS = 0.2
 """How often a starting or ending pod is looked at; the provider's own is every 2 to 5 seconds."""
@@ -54,9 +60,37 @@ def task_policy(task: Any) -> None:
     # The provider is imported by now; Airflow itself cannot do without this file before.
     from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 
+    if PodManager.await_pod_start is _await_pod_start:
+        return
     PodManager.await_pod_start = _await_pod_start
     PodManager.await_pod_completion = _await_pod_completion
     PodManager.container_is_running = _container_is_running
+    for name, ours in (
+        ("await_xcom_sidecar_container_start", _no_sidecar_to_await),
+        ("extract_xcom", _handed_over),
+    ):
+        setattr(PodManager, name, _where_no_sidecar(ours, getattr(PodManager, name)))
+
+
+def _where_no_sidecar(ours: Any, theirs: Any) -> Any:
+    """Return a method that is ``theirs`` for pods with a sidecar, and ``ours`` for others."""
+
+    def method(manager: Any, pod: Any, *arguments: Any, **options: Any) -> Any:
+        has_sidecar = any(each.name == XCOM_CONTAINER for each in pod.spec.containers)
+        return (theirs if has_sidecar else ours)(manager, pod, *arguments, **options)
+
+    return method
+
+
+def _no_sidecar_to_await(_manager: Any, _pod: Any, **_options: Any) -> None:
+    """Wait for nothing."""
+
+
+def _handed_over(manager: Any, pod: Any) -> str:
+    """Return what a task without a sidecar wrote into its file: the kubelet reports it."""
+    ended = manager.await_pod_completion(pod).status.container_statuses or []
+    messages = [each.state.terminated.message for each in ended if each.state.terminated]
+    return next((message for message in messages if message), EMPTY_XCOM)
 
 
 def _await_pod_start(
@@ -101,17 +135,16 @@ def _await_pod_completion(
     """Wait as the provider's own method does; with Istio the task's container counts.
 
     The sidecar is not waited for: by now it has handed over its file and was told
-    to end, and the pod is deleted next.
+    to end, and the pod is deleted next. A pod whose containers have all ended is
+    over (its phase's definition); the kubelet says so a second later.
     """
     while True:
         seen = manager.read_pod(pod)
         ended = _ended(seen)
         if seen.status.phase in ENDED or (istio_enabled and container_name in ended):
             return seen
-        names = {each.name for each in seen.spec.containers}
-        once = seen.spec.restart_policy == "Never"
-        if once and XCOM_CONTAINER in names and set(ended) >= names - {XCOM_CONTAINER}:
-            # What the kubelet says of the pod as soon as the sidecar has ended.
+        names = {each.name for each in seen.spec.containers} - {XCOM_CONTAINER}
+        if seen.spec.restart_policy == "Never" and set(ended) >= names:
             seen.status.phase = "Failed" if any(ended.values()) else "Succeeded"
             return seen
         time.sleep(LOOK_SECONDS)
@@ -124,9 +157,32 @@ def _ended(pod: Any) -> dict[str, int]:
 
 
 def pod_mutation_hook(pod: Any) -> None:
-    """Use the sidecar's image that the node has; upstream's has no tag, so it would be pulled."""
+    """Take the sidecar from Metaflow's pods, and give others the image that the node has."""
+    label, metaflow = METAFLOW
+    if (pod.metadata.labels or {}).get(label) == metaflow:
+        _hand_over_by_message(pod)
     for container in pod.spec.containers:
         if container.name == XCOM_CONTAINER:
+            # Upstream's image has no tag, so it would be pulled.
             container.image = os.environ.get("DEVSTACK_XCOM_IMAGE", container.image)
             container.image_pull_policy = "IfNotPresent"
             container.command = ["sh", "-c", XCOM_COMMAND]
+
+
+def _hand_over_by_message(pod: Any) -> None:
+    """Have the kubelet hand over a task's file, instead of a sidecar.
+
+    What Metaflow's tasks hand over, their id and how many items follow, is far
+    shorter than the 4096 bytes that a container may leave at its
+    terminationMessagePath (Kubernetes API, Container). A second container, and two
+    commands in it, take a task half a second.
+    """
+    sidecar = [each for each in pod.spec.containers if each.name == XCOM_CONTAINER]
+    others = [each for each in pod.spec.containers if each.name != XCOM_CONTAINER]
+    if not sidecar or len(others) != 1:
+        return
+    volume = next(each.name for each in sidecar[0].volume_mounts)
+    (task,) = pod.spec.containers = others
+    task.termination_message_path = XCOM_FILE
+    task.volume_mounts = [each for each in task.volume_mounts if each.name != volume]
+    pod.spec.volumes = [each for each in pod.spec.volumes if each.name != volume]
