@@ -6,10 +6,13 @@ import ast
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from devstack.errors import DevstackError, ExitStatus
 
 _PLATFORMS = frozenset({"kubernetes", "batch"})
+_PARSING = Lock()
+"""CPython 3.11 counts how deep it is in a tree once for all threads, and fails on two at once."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ def _neighbours(path: Path) -> list[Path]:
 
 def _parse(path: Path, text: bytes) -> ast.Module:
     try:
-        return ast.parse(text, filename=str(path))
+        with _PARSING:
+            return ast.parse(text, filename=str(path))
     except (SyntaxError, ValueError) as wrong:
         raise _syntax_error(path, wrong) from wrong
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import gc
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -110,3 +114,41 @@ def test_every_sample_has_its_file_its_check_and_its_lesson() -> None:
 def test_no_flow_among_the_samples_is_left_out() -> None:
     names = {path.stem for path in SAMPLES[0].file.parent.glob("*.py")}
     assert names - {"__init__", "catalogue"} == {sample.name for sample in (*SAMPLES, *DAG_SAMPLES)}
+
+
+class Lost:
+    """An object that only the garbage collector ends, by running Python."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+    def __del__(self) -> None:
+        sum(range(50))
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Have threads take turns, and garbage be collected, wherever they can be."""
+    turns, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(50, 2, 2)
+    yield
+    gc.set_threshold(*thresholds)
+    sys.setswitchinterval(turns)
+
+
+@pytest.mark.usefixtures("restless")
+def test_two_flows_are_read_at_once(tmp_path: Path) -> None:
+    """Which made CPython 3.11 raise a SystemError about its own recursion depth."""
+    line = "def f(a, b={'k': [1, (2, 3)]}): return (a, [b])\n"
+    path = write(tmp_path, line * 40)
+
+    def read_often() -> None:
+        for _ in range(150):
+            for _ in range(20):
+                Lost()
+            read_source(path)
+
+    with ThreadPoolExecutor(2) as pool:
+        for reading in [pool.submit(read_often) for _ in range(2)]:
+            reading.result()
