@@ -1,7 +1,8 @@
 """The configuration file of a kind cluster's scheduler, and how it gets there.
 
-Two of its settings have no flag: how nodes are scored, and the rate at which
-the scheduler may call the API once it has a file.
+Three of its settings have no flag: how nodes are scored, how long a pod backs off
+that found no room, and the rate at which the scheduler may call the API once it
+has a file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ FILE = "scheduler.yaml"
 
 _FOLDER = "/etc/kubernetes/devstack"
 
-SCHEDULER = {
+SCHEDULER: dict[str, Any] = {
     "apiVersion": "kubescheduler.config.k8s.io/v1",
     "kind": "KubeSchedulerConfiguration",
     "clientConnection": {
@@ -28,6 +29,9 @@ SCHEDULER = {
         "qps": 1000,
         "burst": 1000,
     },
+    # A gang that found no room is passed over while it backs off, by default for
+    # up to 10 s, whatever its priority and however much room there is by then.
+    "podMaxBackoffSeconds": 1,
     # There is one scheduler; electing it costs seconds at each start.
     "leaderElection": {"leaderElect": False},
     "profiles": [

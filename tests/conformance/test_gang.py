@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from devstack.kube.api_errors import NotFoundError
 from devstack.kube.client import Object
 from devstack.kube.resources import JOBSET
+from devstack.providers.scheduler_config import SCHEDULER
 from devstack.why.explain import explain
 from devstack.why.subject import find_subject
 from tests.conformance.conftest import Scale, Target
@@ -306,9 +309,11 @@ def test_the_more_important_of_two_gangs_that_wait_goes_first(cluster: GangClust
     cluster.await_reason("usual", "TooLarge")
     cluster.start("important", 4, pod=important)
     cluster.await_reason("important", "TooLarge")
+    # After a try in vain a gang backs off, and of two of which one does, that one would not be
+    # asked. Nothing tells the end of it, but the scheduler's configuration its length.
+    time.sleep(2 * SCHEDULER["podMaxBackoffSeconds"])
     with cluster.never_in_part():
-        # All the room comes at once: after a try in vain a gang backs off for a while, and of
-        # two of which one backs off, that one would not be asked.
+        # All the room comes at once, enough for either.
         cluster.nodes.add(1)
         cluster.await_completed("important", "usual")
     assert cluster.bind_times("important")[-1] < cluster.bind_times("usual")[0]
