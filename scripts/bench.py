@@ -28,6 +28,8 @@ from devstack.providers.base import ClusterSpec
 from devstack.providers.engine import Engine
 from devstack.providers.kind_config import build_config
 
+PEER = "devstack-bench-peer"
+"""The cluster that kind makes by itself, and its network."""
 STACK = "bench"
 LEAN = ("--without", "postgres")
 """Leaves out Airflow, whose start `scripts/bench airflow` times."""
@@ -129,14 +131,14 @@ def kind_alone() -> tuple[float, float]:
     kind = str(tools.find_kind(runner, Silent()))
     image = ImageStore(runner, Silent()).ensure(["node"])["node"]
     config = build_config(ClusterSpec(name="peer"), api_port=0)
-    network = {"KIND_EXPERIMENTAL_DOCKER_NETWORK": "devstack-bench-peer"}
+    network = {"KIND_EXPERIMENTAL_DOCKER_NETWORK": PEER}
     with tempfile.TemporaryDirectory() as folder:
         kubeconfig = ["--kubeconfig", str(Path(folder) / "kubeconfig")]
-        create = [kind, "create", "cluster", "--name", "devstack-bench-peer", "--image", image]
+        create = [kind, "create", "cluster", "--name", PEER, "--image", image]
         created = _timed([*create, "--config", "-", "--wait", "5m", *kubeconfig], network, config)
-        delete = [kind, "delete", "cluster", "--name", "devstack-bench-peer", *kubeconfig]
+        delete = [kind, "delete", "cluster", "--name", PEER, *kubeconfig]
         deleted = _delete_timed(delete, network)
-    network_rm = ["docker", "network", "rm", "devstack-bench-peer"]
+    network_rm = ["docker", "network", "rm", PEER]
     subprocess.run(network_rm, check=False, capture_output=True)
     return created, deleted
 
@@ -149,7 +151,7 @@ def _delete_timed(delete: list[str], network: dict[str, str]) -> float:
     except subprocess.CalledProcessError as failed:
         sys.stderr.write(f"kind could not delete its cluster: {failed.stderr}\n")
         engine = Engine(SubprocessRunner())
-        engine.remove(engine.nodes("devstack-bench-peer"))
+        engine.remove(engine.nodes(PEER))
         return time.monotonic() - began
 
 

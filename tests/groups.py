@@ -17,9 +17,8 @@ from xdist.scheduler import LoadScopeScheduling
 ORDER = ("unit", "golden", "conformance", "providers", "e2e", "airflow")
 """Cheapest first, so that a plain mistake is known within seconds."""
 
-LANES = {"airflow": "airflow"}
-"""The groups that may run beside the others, each with a stack of its own."""
-OTHERS = "others"
+APART = "airflow"
+"""The group that runs beside the others, on a stack of its own."""
 
 
 def group_of(nodeid: str) -> str:
@@ -42,7 +41,7 @@ class Lanes(LoadScopeScheduling):
     """Gives each worker one lane."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return LANES.get(group_of(nodeid), OTHERS)
+        return APART if group_of(nodeid) == APART else "others"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:

@@ -78,6 +78,14 @@ def test_pods_are_looked_at_in_our_way(
     assert manager.extract_xcom is changed
 
 
+def test_other_tasks_are_left_alone(settings: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, manager = SimpleNamespace(), PodManager
+    monkeypatch.setattr(manager, "await_pod_start", None, raising=False)
+    settings.task_policy(task)
+    assert vars(task) == {}
+    assert manager.await_pod_start is None  # type: ignore[attr-defined]
+
+
 def _request(**labels: str) -> Any:
     """Return the pod that the provider asks for, its sidecar and their shared folder included."""
     shared = SimpleNamespace(name="xcom")

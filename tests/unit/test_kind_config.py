@@ -39,7 +39,11 @@ def test_ports_are_mapped_once_however_many_nodes_there_are() -> None:
 
 def test_gang_scheduling_is_on() -> None:
     built = config(ClusterSpec("ci"))
-    assert {"GenericWorkload", "GangScheduling"} <= set(built["featureGates"])
+    assert built["featureGates"] == {
+        "GenericWorkload": True,
+        "GangScheduling": True,
+        "WorkloadAwarePreemption": True,
+    }
     assert built["runtimeConfig"] == {"scheduling.k8s.io/v1alpha2": "true"}
 
 
