@@ -1,7 +1,8 @@
 """Test groups are the folders below tests/: run in order, with the time of each printed.
 
-With two workers (`-n 2 --dist loadscope`, as scripts/test has it) the groups form two
-lanes that run side by side: Airflow's, which are half of all, and the others.
+With two workers (`-n 2 --dist loadscope`) two groups run side by side, each on a stack of
+its own.  scripts/test does so with the two longest; those that take times, or all of the
+machine, it runs alone.
 """
 
 from __future__ import annotations
@@ -14,11 +15,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-ORDER = ("unit", "golden", "conformance", "providers", "e2e", "airflow")
+ORDER = ("unit", "golden", "conformance", "providers", "load", "e2e", "airflow")
 """Cheapest first, so that a plain mistake is known within seconds."""
-
-APART = "airflow"
-"""The group that runs beside the others, on a stack of its own."""
 
 
 def group_of(nodeid: str) -> str:
@@ -38,14 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Lanes(LoadScopeScheduling):
-    """Gives each worker one lane."""
+    """Gives each worker one group at a time."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return APART if group_of(nodeid) == APART else "others"
+        return group_of(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
-    """Have lanes instead of the files that ``--dist loadscope`` goes by."""
+    """Have groups instead of the files that ``--dist loadscope`` goes by."""
     return Lanes(config, log)
 
 

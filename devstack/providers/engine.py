@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,6 +13,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.process import Runner
 from devstack.providers.base import Problem
 from devstack.providers.freezer import thaw
+from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
 
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 """kind puts this label on every node container."""
@@ -19,6 +21,9 @@ ROLE_LABEL = "io.x-k8s.kind.role"
 
 REMOVAL_SECONDS = 4.0
 """A node that takes longer to be removed may be held by a frozen process."""
+
+LET_GO_SECONDS = 20.0
+"""How long Docker may take to end a removal that another call began."""
 
 _PACKED = "/var/devstack-volumes.tar"
 """Where a node's volumes are packed, on its way in or out."""
@@ -124,11 +129,15 @@ class Engine:
                 removal.result()
 
     def remove_network(self, name: str) -> None:
-        """Remove the networks of this name, if there are any."""
+        """Remove the networks of this name, if there are any.
+
+        Raises:
+            DevstackError: ``WAIT_TIMEOUT`` where containers stay connected to one.
+        """
         with answering():
             for network in self._connect().networks.list(names=[name]):
                 if network.name == name:
-                    network.remove()
+                    _await(partial(_observe_network, network), f"the network {name} to be removed")
 
     def _connect(self) -> Any:
         if self._client is None:
@@ -174,6 +183,37 @@ def _remove(node: Any) -> None:
         # Another `down` may be removing the same container right now.
         if error.status_code != 409:
             raise
+        _await(partial(_observe_container, node), f"the container {node.name} to be removed")
+
+
+def _observe_container(node: Any) -> Observation:
+    import docker
+
+    try:
+        node.reload()
+    except docker.errors.NotFound:
+        return Ready()
+    return Waiting(f"it is {node.status}")
+
+
+def _observe_network(network: Any) -> Observation:
+    """Try to remove a network, which Docker refuses while a container is connected."""
+    import docker
+
+    try:
+        network.remove()
+    except docker.errors.NotFound:
+        return Ready()
+    except docker.errors.APIError as error:
+        if error.status_code != 403:
+            raise
+        return Waiting(error.explanation or str(error))
+    return Ready()
+
+
+def _await(observe: Callable[[], Observation], what: str) -> None:
+    remedy = "see `docker ps -a` and `docker network inspect`; then run the command again"
+    wait_until(observe, what=what, timeout=LET_GO_SECONDS, clock=SystemClock(), remedy=remedy)
 
 
 def _silent(error: Exception) -> DevstackError:

@@ -27,6 +27,7 @@ class Container:
         self.labels = {CLUSTER_LABEL: "demo", ROLE_LABEL: role}
         self.asked: list[str] = []
         self.fails: Exception | None = None
+        self.gone_after = 0
         self.answer = (0, b"")
 
     def _ask(self, what: str) -> None:
@@ -43,6 +44,12 @@ class Container:
     def remove(self, *, force: bool, v: bool) -> None:
         self._ask(f"remove force={force} v={v}")
 
+    def reload(self) -> None:
+        self.asked.append("reload")
+        self.gone_after -= 1
+        if self.gone_after < 0:
+            raise docker.errors.NotFound("no such container")
+
     def exec_run(self, argv: list[str]) -> tuple[int, bytes]:
         self._ask(" ".join(argv))
         return self.answer
@@ -52,8 +59,11 @@ class Network:
     def __init__(self, name: str) -> None:
         self.name = name
         self.removed = False
+        self.refuses: list[Exception] = []
 
     def remove(self) -> None:
+        if self.refuses:
+            raise self.refuses.pop()
         self.removed = True
 
 
@@ -251,6 +261,14 @@ def test_what_another_down_removes_is_no_error(
     engine.remove([node])
 
 
+def test_a_removal_that_another_down_began_is_waited_for(engine: Engine, client: Client) -> None:
+    node = Container("one", status="removing")
+    node.fails = api_error(409, "removal of container is already in progress")
+    node.gone_after = 2
+    engine.remove([node])
+    assert node.asked.count("reload") == 3
+
+
 def test_a_container_that_cannot_be_removed_is_told(engine: Engine, client: Client) -> None:
     node = Container("one")
     node.fails = api_error(500, "device or resource busy")
@@ -261,6 +279,30 @@ def test_only_the_network_of_this_very_name_is_removed(engine: Engine, client: C
     client.all_networks = [Network("devstack-ci"), Network("devstack-ci2")]
     engine.remove_network("devstack-ci")
     assert [network.removed for network in client.all_networks] == [True, False]
+
+
+def test_a_network_is_removed_once_its_last_container_is_gone(
+    engine: Engine, client: Client
+) -> None:
+    network = Network("devstack-ci")
+    network.refuses = [api_error(403, "network devstack-ci has active endpoints")]
+    client.all_networks = [network]
+    engine.remove_network("devstack-ci")
+    assert network.removed
+
+
+def test_a_network_that_others_use_is_told(
+    engine: Engine, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devstack.providers.engine.LET_GO_SECONDS", 0.0)
+    network = Network("devstack-ci")
+    network.refuses = [api_error(403, "network devstack-ci has active endpoints")] * 9
+    client.all_networks = [network]
+    with pytest.raises(DevstackError) as caught:
+        engine.remove_network("devstack-ci")
+    assert (caught.value.code, caught.value.exit_status) == ("WAIT_TIMEOUT", ExitStatus.TIMEOUT)
+    assert "active endpoints" in caught.value.cause
+    assert "docker network inspect" in caught.value.remedy
 
 
 def test_what_runs_in_a_node_gives_its_output_or_nothing(engine: Engine, client: Client) -> None:

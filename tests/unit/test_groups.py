@@ -32,21 +32,23 @@ def test_groups_run_cheapest_first(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_two_workers_run_airflow_beside_all_others(pytester: pytest.Pytester) -> None:
-    for group in ("airflow", "e2e", "unit"):
+def test_two_workers_run_two_groups_side_by_side(pytester: pytest.Pytester) -> None:
+    for group in ("airflow", "e2e"):
         folder = pytester.mkdir(group)
-        (folder / f"test_{group}.py").write_text(
-            "import os, pathlib\n"
-            "def test_it():\n"
-            f"    pathlib.Path({str(pytester.path / group)!r}, 'worker')"
-            ".write_text(os.environ['PYTEST_XDIST_WORKER'])\n"
-        )
-    pytester.runpytest("-p", "tests.groups", "-n2", "--dist=loadscope").assert_outcomes(passed=3)
+        for name in ("one", "two"):
+            (folder / f"test_{group}_{name}.py").write_text(
+                "import os, pathlib\n"
+                "def test_it():\n"
+                f"    pathlib.Path({str(folder / name)!r})"
+                ".write_text(os.environ['PYTEST_XDIST_WORKER'])\n"
+            )
+    pytester.runpytest("-p", "tests.groups", "-n2", "--dist=loadscope").assert_outcomes(passed=4)
     workers = {
-        group: (pytester.path / group / "worker").read_text()
-        for group in ("airflow", "e2e", "unit")
+        group: {(pytester.path / group / name).read_text() for name in ("one", "two")}
+        for group in ("airflow", "e2e")
     }
-    assert workers["e2e"] == workers["unit"] != workers["airflow"]
+    assert len(workers["airflow"]) == len(workers["e2e"]) == 1
+    assert workers["airflow"] != workers["e2e"]
 
 
 def test_the_time_of_a_group_holds_setup_and_teardown() -> None:

@@ -3,9 +3,12 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 )
@@ -114,5 +117,17 @@ func TestWhatCannotBeAGangIsToldWhy(t *testing.T) {
 		if why := whyNoGang(setOf(jobs("worker", 1, change))); !strings.Contains(why, want) {
 			t.Errorf("%q says nothing of %s", why, want)
 		}
+	}
+}
+
+func TestAVerdictThatComesBeforeItsPodsIsNotToldYet(t *testing.T) {
+	queue := workqueue.NewTypedRateLimitingQueue(
+		workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName]())
+	defer queue.ShutDown()
+	c := &controller{queue: queue}
+	gang := &group{size: 4, created: time.Now(), verdict: metav1.ConditionFalse}
+	reason, message, err := c.whyWaiting(gang, nil)
+	if reason != "" || message != "" || err != nil {
+		t.Errorf("told %q: %q, %v", reason, message, err)
 	}
 }

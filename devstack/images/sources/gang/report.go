@@ -76,7 +76,8 @@ func (c *controller) reportGang(
 func (c *controller) whyWaiting(
 	gang *group, pods []*corev1.Pod,
 ) (reason, message string, err error) {
-	if gang.verdict == metav1.ConditionFalse {
+	// The verdict may be seen before the pods that it is about.
+	if gang.verdict == metav1.ConditionFalse && len(pods) >= gang.size {
 		return c.whyNoRoom(pods)
 	}
 	if early := patience - time.Since(gang.created); early > 0 {

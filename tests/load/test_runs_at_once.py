@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+
+import pytest
 
 from devstack.samples.catalogue import FOLDER
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
@@ -10,6 +13,14 @@ from tests.airflow.flows_on_airflow import airflow, artifacts, deploy
 from tests.commandline import Devstack
 
 RUNS = 20
+
+
+@pytest.fixture
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
+    """A stack for this alone: the runs take all of the machine."""
+    devstack = Devstack("load", tmp_path_factory.mktemp("load"))
+    with devstack.brought_up():
+        yield devstack
 
 
 def test_twenty_runs_at_once_all_do_their_work(stack: Devstack) -> None:
