@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devstack.providers.kubeadm import cluster_patch
+from devstack.providers.kubeadm import add_flags, cluster_patch
 
 FLAGS = {
     # Each of its controllers begins with an account and a token of its own, some
@@ -16,10 +16,4 @@ FLAGS = {
 
 def controller_manager_patch() -> dict[str, str]:
     """Return kind's patch of kubeadm's configuration that adds the flags."""
-    path = "/controllerManager/extraArgs/-"
-    return cluster_patch(
-        [
-            {"op": "add", "path": path, "value": {"name": name, "value": value}}
-            for name, value in FLAGS.items()
-        ]
-    )
+    return cluster_patch(add_flags("controllerManager", FLAGS))

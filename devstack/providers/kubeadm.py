@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -21,3 +21,17 @@ def cluster_patch(operations: Sequence[dict[str, Any]]) -> dict[str, str]:
         "kind": "ClusterConfiguration",
         "patch": json.dumps(operations),
     }
+
+
+def add_flags(component: str, flags: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the operations that give a component of the control plane more flags.
+
+    Args:
+        component: as ClusterConfiguration calls it, such as "scheduler".
+        flags: values by name; where kubeadm sets a flag too, these count.
+    """
+    path = f"/{component}/extraArgs/-"
+    return [
+        {"op": "add", "path": path, "value": {"name": name, "value": value}}
+        for name, value in flags.items()
+    ]

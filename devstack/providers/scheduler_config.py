@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from devstack.providers.kubeadm import cluster_patch
+from devstack.providers.kubeadm import add_flags, cluster_patch
 
 FILE = "scheduler.yaml"
 """Its name in the stack's directory and in the node."""
@@ -32,8 +32,6 @@ SCHEDULER: dict[str, Any] = {
     # A gang that found no room is passed over while it backs off, by default for
     # up to 10 s, whatever its priority and however much room there is by then.
     "podMaxBackoffSeconds": 1,
-    # There is one scheduler; electing it costs seconds at each start.
-    "leaderElection": {"leaderElect": False},
     "profiles": [
         {
             "schedulerName": "default-scheduler",
@@ -85,10 +83,15 @@ def scheduler_patch() -> dict[str, str]:
         "readOnly": True,
         "pathType": "Directory",
     }
-    argument = {"name": "config", "value": f"{_FOLDER}/{FILE}"}
+    flags = {
+        "config": f"{_FOLDER}/{FILE}",
+        # There is one scheduler; electing it costs seconds at each start, and a write
+        # every other second. kubeadm's own flag would count for more than the file.
+        "leader-elect": "false",
+    }
     return cluster_patch(
         [
-            {"op": "add", "path": "/scheduler/extraArgs/-", "value": argument},
+            *add_flags("scheduler", flags),
             {"op": "add", "path": "/scheduler/extraVolumes", "value": [volume]},
         ]
     )

@@ -36,8 +36,24 @@ _PROVIDER = SimpleNamespace(
 )
 
 
+def prepare_engine_args(disable_connection_pool: bool = False, pool_class: Any = None) -> Any:
+    """Stand for Airflow's own."""
+    return {"pooled": not disable_connection_pool, "poolclass": pool_class}
+
+
 @pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def airflow_settings(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Airflow's module of settings."""
+    package, module = ModuleType("airflow"), ModuleType("airflow.settings")
+    package.settings = module  # type: ignore[attr-defined]
+    module.prepare_engine_args = prepare_engine_args  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, package.__name__, package)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, airflow_settings: ModuleType) -> ModuleType:
     # So that this process keeps its own asynchronous client.
     monkeypatch.setenv("DEVSTACK_AIRFLOW_PART", "triggerer")
     monkeypatch.setitem(sys.modules, PROVIDER, _PROVIDER)
@@ -49,6 +65,14 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_tasks_process_keeps_its_connections(airflow_settings: ModuleType) -> None:
+    prepared = airflow_settings.prepare_engine_args(disable_connection_pool=True)
+    assert prepared == {"pooled": True, "poolclass": None}
+    chosen = airflow_settings.prepare_engine_args(pool_class="SingletonThreadPool")
+    assert chosen["poolclass"] == "SingletonThreadPool"
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,29 @@ if os.environ.get("DEVSTACK_AIRFLOW_PART") != "triggerer":
     leave_out_async_client()
 
 
+def keep_connections() -> None:
+    """Let a process keep its connections to the database.
+
+    Airflow has those of tasks make one for each use, 25 in the life of a task,
+    which is a fifth of the work that a task means to Airflow and Postgres. It
+    spares databases with many workers; here are four tasks at a time.
+    """
+    from airflow import settings
+
+    own = settings.prepare_engine_args
+
+    def prepare_engine_args(
+        disable_connection_pool: bool = False, pool_class: Any = None
+    ) -> dict[str, Any]:
+        return own(disable_connection_pool=False, pool_class=pool_class)
+
+    settings.prepare_engine_args = prepare_engine_args
+
+
+# Airflow imports this file before it first connects, and not without that module.
+keep_connections()
+
+
 def task_policy(task: Any) -> None:
     """Look at a pod's start and end more often than the provider does."""
     # A mapped task has no operator yet, but the class that it will be made of.
