@@ -99,6 +99,12 @@ PROGRAMS = {
         Program("jobset", "sigs.k8s.io/jobset"),
         Program("kind", "sigs.k8s.io/kind"),
         Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", module="kwok", batch="kwok"),
+        Program(
+            "coscheduler",
+            "devstack/images/coscheduler",
+            module="coscheduler",
+            batch="the scheduler with coscheduling",
+        ),
         Program("gang", "devstack/images/gang", module="gang", batch="the gang controller"),
         Program(
             "provisioner",

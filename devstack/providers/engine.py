@@ -61,7 +61,10 @@ class Engine:
         """Return the node containers of a kind cluster, the control plane's first."""
         with answering():
             found = self._connect().containers.list(
-                all=True, filters={"label": f"{CLUSTER_LABEL}={cluster}"}
+                all=True,
+                filters={"label": f"{CLUSTER_LABEL}={cluster}"},
+                # The client asks for each of the list, and one may be gone by then.
+                ignore_removed=True,
             )
         return sorted(found, key=lambda node: (node.labels.get(ROLE_LABEL, ""), node.name))
 

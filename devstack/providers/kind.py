@@ -26,6 +26,11 @@ API_PORT = "api"
 _WITHOUT_PORTS = ("created", "exited", "dead")
 """Docker's words for a container whose host ports anybody may have taken since."""
 
+LATE_SECONDS = 1.5
+"""How long Docker may go on making a node after who asked for it was killed."""
+
+LOOK_SECONDS = 0.1
+
 
 class KindProvider:
     """One kind cluster a stack, in a Docker network of its own.
@@ -114,7 +119,19 @@ class KindProvider:
     def delete(self, spec: ClusterSpec) -> None:
         """Remove the node containers, their volumes and the network."""
         self._end_interrupted()
+        unfinished = self._stack.exists() and not self._stack.admin_kubeconfig.exists()
         self._remove(self._engine.nodes(self.cluster))
+        if unfinished:
+            self._remove_latecomers()
+
+    def _remove_latecomers(self) -> None:
+        """Remove the nodes that Docker was just making as kind was killed."""
+        until = self._clock.now() + LATE_SECONDS
+        while self._clock.now() < until:
+            self._clock.sleep(LOOK_SECONDS)
+            late = self._engine.nodes(self.cluster)
+            if late:
+                self._remove(late)
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
         """Let `kind export logs` write everything below ``into``."""
@@ -180,17 +197,29 @@ class KindProvider:
         for leftover in self._stack.path.glob(f"{unfinished.name}*"):
             leftover.unlink()
         scheduler = self._stack.write_file(SCHEDULER_FILE, scheduler_text())
+        config = build_config(spec, ports.get(API_PORT, 0), scheduler)
         argv = ["create", "cluster", "--name", self.cluster, "--image", image]
         argv += ["--config", "-", "--kubeconfig", str(unfinished)]
+        try:
+            self._create_by_kind(spec, argv, config)
+        except DevstackError as error:
+            # Docker goes on with what it was asked for by a kind that was killed since.
+            late = self._engine.nodes(self.cluster)
+            if not late or "already" not in error.cause:
+                raise
+            self._remove(late)
+            self._create_by_kind(spec, argv, config)
+        unfinished.chmod(0o600)
+        unfinished.replace(self._stack.admin_kubeconfig)
+
+    def _create_by_kind(self, spec: ClusterSpec, argv: list[str], config: str) -> None:
         self._kind(
             spec,
             argv,
-            input=build_config(spec, ports.get(API_PORT, 0), scheduler),
+            input=config,
             pidfile=self._pidfile,
             on_line=lambda line: self._progress.note(line.strip(" •✓…")),
         )
-        unfinished.chmod(0o600)
-        unfinished.replace(self._stack.admin_kubeconfig)
 
     def _ports(self) -> dict[str, int]:
         state = self._stack.read()

@@ -41,7 +41,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 @pytest.fixture(scope="package")
 def kind_nodes(target: Target) -> Nodes:
     """The stack's own node, on which pods really run."""
-    return RealNodes(target.stack, IMAGES["task"].reference)
+    node = f"devstack-{target.stack.name}-control-plane"
+    return RealNodes(target.stack, node, IMAGES["task"].reference)
 
 
 @pytest.fixture(scope="package")

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.gang_support import COSCHEDULING, GangSupport
 from devstack.kube.gangs import JOBSET_NAME, condition_of
 from devstack.kube.resources import JOBSET, POD_GROUPS
 from tests.providers.eventually import eventually
@@ -47,11 +48,15 @@ class GangCluster:
     Args:
         kube: the API, as administrator.
         nodes: the slots.
+        support: what holds the pods of a gang back.
     """
 
-    def __init__(self, kube: KubeClient, nodes: Nodes) -> None:
+    def __init__(
+        self, kube: KubeClient, nodes: Nodes, support: GangSupport = GangSupport.NATIVE
+    ) -> None:
         self.kube = kube
         self.nodes = nodes
+        self.support = support
         self.namespace = f"gang-{secrets.token_hex(3)}"
 
     def begin(self) -> None:
@@ -144,7 +149,9 @@ class GangCluster:
 
     def groups(self) -> list[str]:
         """Return the names of all groups of pods."""
-        found = self.kube.list_objects(POD_GROUPS, "PodGroup", self.namespace)
+        native = self.support == GangSupport.NATIVE
+        api = POD_GROUPS if native else COSCHEDULING
+        found = self.kube.list_objects(api, "PodGroup", self.namespace)
         return [item["metadata"]["name"] for item in found]
 
     def reason(self, jobset: str) -> str:
@@ -232,7 +239,7 @@ class _PartialWatch:
         bound: Counter[str] = Counter()
         sizes: dict[str, int] = {}
         for pod in pods:
-            group = (pod["spec"].get("schedulingGroup") or {}).get("podGroupName")
+            group = _group_of(pod)
             if group:
                 sizes[group] = int(pod["metadata"]["labels"]["jobset.sigs.k8s.io/global-replicas"])
                 bound[group] += bool(pod["spec"].get("nodeName"))
@@ -244,3 +251,10 @@ class _PartialWatch:
                 self.longest[group] = max(self.longest.get(group, 0.0), now - since)
             else:
                 self._since.pop(group, None)
+
+
+def _group_of(pod: Object) -> str | None:
+    """Return the group that a pod names, to Kubernetes itself or to the plug-in."""
+    native: dict[str, str] = pod["spec"].get("schedulingGroup") or {}
+    labels: dict[str, str] = pod["metadata"]["labels"]
+    return native.get("podGroupName") or labels.get("scheduling.x-k8s.io/pod-group")

@@ -14,13 +14,14 @@ class RealNodes:
 
     Args:
         stack: the stack.
+        node: the node's name.
         image: an image with a shell that the node has.
     """
 
-    def __init__(self, stack: Devstack, image: str) -> None:
+    def __init__(self, stack: Devstack, node: str, image: str) -> None:
         self._stack = stack
         self._image = image
-        self._node = f"devstack-{stack.name}-control-plane"
+        self._node = node
         self._slots = 0
 
     def offer(self, slots: int) -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import docker
 import psutil
 import pytest
 import yaml
 from kubernetes import client
 
 from devstack.errors import ExitStatus
-from devstack.images import ImageStore, tools
+from devstack.images import ImageStore
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 from devstack.providers.base import ClusterSpec
@@ -26,6 +23,7 @@ from tests.providers import footprint
 from tests.providers.cluster import SERVICES_NAMESPACE, api, minio_pod
 from tests.providers.datastore import read, serves, write
 from tests.providers.eventually import eventually
+from tests.providers.foreign import ForeignCluster
 from tests.providers.refusal import findings, refused
 
 NAME = "foreign"
@@ -40,15 +38,10 @@ class Foreign:
 
     stack: Devstack
     other: Devstack
-    kubeconfig: Path
+    cluster: ForeignCluster
     original: bytes
     core: client.CoreV1Api
     before: footprint.Footprint
-
-    @property
-    def container(self) -> Any:
-        """The cluster's node."""
-        return docker.from_env().containers.get(f"{NAME}-control-plane")
 
     def contents(self) -> set[str]:
         """Return the namespaces, definitions and cluster roles of the cluster."""
@@ -68,9 +61,8 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
     """The cluster, with a namespace of somebody else in it."""
     folder = tmp_path_factory.mktemp("context")
     kubeconfig = folder / "user" / ".kube" / "config"
-    kubeconfig.parent.mkdir(parents=True)
-    _kind("delete", "cluster", "--name", NAME, kubeconfig=kubeconfig)
-    _create(kubeconfig)
+    cluster = ForeignCluster(NAME, kubeconfig)
+    cluster.create(build_config(ClusterSpec(name=NAME), api_port=0))
     _use_another_context(kubeconfig)
     users = {"HOME": str(folder / "user"), "KUBECONFIG": ""}
     stack = Devstack(NAME, folder / "home", users)
@@ -81,27 +73,9 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
     core.create_namespaced_config_map(FOREIGN, notes)
     before = footprint.take(stack, stack.home, folder / "user")
     other = Devstack("other", folder / "home", users)
-    yield Foreign(stack, other, kubeconfig, kubeconfig.read_bytes(), core, before)
+    yield Foreign(stack, other, cluster, kubeconfig.read_bytes(), core, before)
     stack.run("down", check=False)
-    _kind("delete", "cluster", "--name", NAME, kubeconfig=kubeconfig)
-    subprocess.run(["docker", "network", "rm", NAME], capture_output=True, check=False)
-
-
-def _kind(*argv: str, kubeconfig: Path, config: str | None = None) -> None:
-    kind = tools.find_kind(SubprocessRunner(), Silent())
-    SubprocessRunner().run(
-        [str(kind), *argv, "--kubeconfig", str(kubeconfig)],
-        input=config,
-        env={"KIND_EXPERIMENTAL_DOCKER_NETWORK": NAME},
-        timeout=600,
-    )
-
-
-def _create(kubeconfig: Path) -> None:
-    image = ImageStore(SubprocessRunner(), Silent()).ensure(["node"])["node"]
-    config = build_config(ClusterSpec(name=NAME), api_port=0)
-    argv = ("create", "cluster", "--name", NAME, "--image", image, "--config", "-")
-    _kind(*argv, "--wait", "5m", kubeconfig=kubeconfig, config=config)
+    cluster.delete()
 
 
 def _use_another_context(kubeconfig: Path) -> None:
@@ -149,8 +123,7 @@ def test_a_missing_image_is_named_at_once_and_found_again_once_it_is_there(
 
 
 def _images(foreign: Foreign, *argv: str) -> None:
-    code, output = foreign.container.exec_run(["ctr", "-n", "k8s.io", "images", *argv])
-    assert code == 0, output
+    foreign.cluster.execute("ctr", "-n", "k8s.io", "images", *argv)
 
 
 def test_the_services_are_reached_by_forwards_that_outlive_up(foreign: Foreign) -> None:
@@ -218,9 +191,10 @@ def test_down_takes_ours_away_and_leaves_the_cluster(foreign: Foreign) -> None:
     assert not [name for name in foreign.contents() if name.startswith(("jobset", "pvc-"))]
     assert not [process for process in forwards if process.is_running()]
     assert foreign.core.read_namespaced_config_map("notes", FOREIGN).data == {"kept": "yes"}
-    now = footprint.take(foreign.stack, foreign.stack.home, foreign.kubeconfig.parent.parent)
+    users = foreign.cluster.kubeconfig.parent.parent
+    now = footprint.take(foreign.stack, foreign.stack.home, users)
     assert now.since(foreign.before) == {}
-    assert foreign.kubeconfig.read_bytes() == foreign.original
+    assert foreign.cluster.kubeconfig.read_bytes() == foreign.original
 
 
 def _forwards(stack: Devstack) -> list[psutil.Process]:

@@ -46,7 +46,11 @@ class Footprint:
 def take(stack: Devstack, *folders: Path) -> Footprint:
     """Return what of ``stack`` there is on this machine now, and the files in ``folders``."""
     engine = docker.from_env()
-    others = [each for each in engine.containers.list(all=True) if _is_foreign(each, stack)]
+    others = [
+        each
+        for each in engine.containers.list(all=True, ignore_removed=True)
+        if _is_foreign(each, stack)
+    ]
     processes = list(_processes(stack))
     return Footprint(
         processes=frozenset(f"{each.pid} {' '.join(each.cmdline())}" for each in processes),
@@ -95,7 +99,7 @@ def _ports(ours: set[int], others: list[Any]) -> Iterator[str]:
 
 
 def _containers(engine: Any, stack: Devstack) -> Iterator[str]:
-    for container in engine.containers.list(all=True):
+    for container in engine.containers.list(all=True, ignore_removed=True):
         if not _is_foreign(container, stack) and container.name != BUILDER:
             yield container.name
 

@@ -18,6 +18,9 @@ from tests.providers.eventually import eventually
 START = "the lock is taken"
 """Stands for the start of the command's first step, before any line of progress."""
 
+MOMENT_SECONDS = 0.02
+"""How often to look where a moment must not be missed."""
+
 
 @dataclass(frozen=True)
 class Interrupted:
@@ -35,13 +38,23 @@ def interrupt(stack: Devstack, *argv: str, when: str, sign: signal.Signals) -> I
     process = stack.start(*argv)
     printed = []
     if when == START:
-        eventually("the lock to be taken", lambda: holder(stack) == process.pid)
+        await_lock(stack, process)
     else:
         printed = _read_up_to(process, when)
     # Only devstack itself: a terminal's Ctrl-C does not reach what it keeps in other sessions.
     os.kill(process.pid, sign)
     _, rest = process.communicate(timeout=120)
     return Interrupted(process.returncode, "".join(printed) + rest)
+
+
+def await_lock(stack: Devstack, process: subprocess.Popen[str]) -> None:
+    """Wait until a command that was started has the stack's lock."""
+
+    def taken() -> bool:
+        assert process.poll() is None, process.communicate()
+        return holder(stack) == process.pid
+
+    eventually("the lock to be taken", taken, interval=MOMENT_SECONDS)
 
 
 def holder(stack: Devstack) -> int | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,14 @@ from tests.commandline import Devstack
 from tests.providers import footprint
 from tests.providers.datastore import read, serves, write
 from tests.providers.eventually import eventually
-from tests.providers.interruption import START, Interrupted, holder, interrupt, silent_docker
+from tests.providers.interruption import (
+    MOMENT_SECONDS,
+    START,
+    Interrupted,
+    await_lock,
+    interrupt,
+    silent_docker,
+)
 from tests.providers.refusal import findings, refused
 
 CTRL_C, KILL = signal.SIGINT, signal.SIGKILL
@@ -142,7 +148,7 @@ def test_two_at_once_the_second_is_told_who_the_first_is(stack: Devstack) -> Non
     before = state(stack)
     _interrupt_in_delete(stack, KILL)
     first = stack.start("up")
-    eventually("the first to take the lock", lambda: holder(stack) == first.pid)
+    await_lock(stack, first)
     for command in ("up", "down"):
         refusal = refused(stack, command, code="LOCKED", status=ExitStatus.FAILED)
         assert f"process {first.pid}" in refusal.cause
@@ -169,11 +175,11 @@ def _interrupt_in_delete(stack: Devstack, sign: signal.Signals) -> Interrupted:
     """End a `down` while Docker removes the nodes: the kubeconfig goes right before that."""
     process = stack.start("down")
     kubeconfig = stack.directory / "admin.kubeconfig"
-    eventually("the deletion to begin", lambda: not kubeconfig.exists() or _ended(process))
+
+    def begun() -> bool:
+        return not kubeconfig.exists() or process.poll() is not None
+
+    eventually("the deletion to begin", begun, interval=MOMENT_SECONDS)
     process.send_signal(sign)
     _, printed = process.communicate(timeout=60)
     return Interrupted(process.returncode, printed)
-
-
-def _ended(process: subprocess.Popen[str]) -> bool:
-    return process.poll() is not None

@@ -82,8 +82,9 @@ class Client:
             raise self.fails
         return True
 
-    def list(self, *, all: bool, filters: dict[str, str]) -> list[Container]:
+    def list(self, *, all: bool, filters: dict[str, str], ignore_removed: bool) -> list[Container]:
         assert all
+        assert ignore_removed
         assert filters == {"label": f"{CLUSTER_LABEL}=demo"}
         if self.fails:
             raise self.fails

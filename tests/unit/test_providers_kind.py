@@ -202,6 +202,39 @@ def test_another_number_of_nodes_is_refused(kind: Setting) -> None:
     assert "devstack down --name ci" in error.remedy
 
 
+def test_a_node_that_docker_makes_late_does_not_stop_the_next_up(kind: Setting) -> None:
+    """Docker was asked for it by a kind that was killed, and makes it after we looked."""
+    said = (
+        'ERROR: failed to create cluster: node(s) already exist for a cluster with the name "x"\n'
+    )
+    tries: list[Call] = []
+
+    def create(call: Call) -> None:
+        tries.append(call)
+        kind.engine.found.append(Node("late"))
+        kind.runner.answer("kind", "create", effect=kind.make)
+
+    kind.runner.answer("kind", "create", effect=create, returncode=1, stderr=said)
+    kind.provider.ensure(SPEC)
+    assert len(tries) == 1
+    assert [node.name for node in kind.engine.found] == ["ci-control-plane"]
+
+
+def test_a_node_that_docker_makes_late_is_removed_by_down(kind: Setting) -> None:
+    looks: list[str] = []
+
+    def nodes(cluster: str) -> list[Node]:
+        looks.append(cluster)
+        if len(looks) == 3:
+            kind.engine.found = [Node("late")]
+        return list(kind.engine.found)
+
+    kind.engine.nodes = nodes  # type: ignore[method-assign]
+    kind.provider.delete(SPEC)
+    assert len(looks) > 3
+    assert kind.engine.found == []
+
+
 def test_what_kind_complains_of_is_the_cause(kind: Setting) -> None:
     said = "Creating cluster ...\nERROR: failed to create cluster: could not find a log line\n"
     kind.runner.answer("kind", "create", returncode=1, stderr=said)

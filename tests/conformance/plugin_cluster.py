@@ -1,0 +1,103 @@
+"""A cluster of somebody's own that has gangs by the coscheduling plug-in, and a stack on it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from devstack.images.golang import Compiler
+from devstack.images.pieces import Pieces
+from devstack.kube.client import KubeClient
+from devstack.kube.gang_support import COSCHEDULING
+from devstack.process import SubprocessRunner
+from devstack.progress import Silent
+from devstack.providers.base import ClusterSpec
+from devstack.providers.kind_config import build_config
+from devstack.providers.scheduler_config import SCHEDULER
+from tests.commandline import Devstack
+from tests.providers.eventually import eventually
+from tests.providers.foreign import ForeignCluster
+
+NAME = "plugin"
+GROUPS = Path(__file__).with_name("podgroup-crd.yaml")
+PLUGIN = "Coscheduling"
+MANIFEST = "/etc/kubernetes/manifests/kube-scheduler.yaml"
+
+
+@contextmanager
+def plugin_cluster(folder: Path) -> Iterator[tuple[Devstack, ForeignCluster]]:
+    """Make the cluster, its scheduler and a stack on it; take all away at the end.
+
+    Args:
+        folder: for kubeconfig, settings and logs.
+    """
+    cluster = ForeignCluster(NAME, folder / "user" / "kubeconfig")
+    cluster.create(_without_native_gangs())
+    users = {"HOME": str(folder / "user"), "KUBECONFIG": str(cluster.kubeconfig)}
+    stack = Devstack(NAME, folder / "home", users)
+    stack.leave_out("postgres")
+    try:
+        with _scheduler(cluster, folder):
+            stack.run("up", "--provider", "context", "--context", cluster.context)
+            yield stack, cluster
+            stack.run("down")
+    finally:
+        cluster.delete()
+
+
+def _without_native_gangs() -> str:
+    config = yaml.safe_load(build_config(ClusterSpec(name=NAME), api_port=0))
+    del config["featureGates"], config["runtimeConfig"]
+    return str(yaml.safe_dump(config))
+
+
+@contextmanager
+def _scheduler(cluster: ForeignCluster, folder: Path) -> Iterator[None]:
+    """Run a scheduler with the plug-in in place of the cluster's own, on this machine."""
+    program = Compiler(SubprocessRunner(), Silent(), Pieces()).ensure(["coscheduler"])
+    kube = KubeClient.from_kubeconfig(cluster.kubeconfig.read_text(), timeout=60)
+    cluster.execute("rm", MANIFEST)
+    eventually("the scheduler to go", lambda: not _schedulers(kube))
+    kube.apply(yaml.safe_load(GROUPS.read_text()))
+    eventually("groups to be served", lambda: "PodGroup" in kube.kinds(COSCHEDULING))
+    file = folder / "scheduler.yaml"
+    file.write_text(yaml.safe_dump(_settings(cluster.kubeconfig)))
+    argv = [str(program["coscheduler"]), "--config", str(file), "--secure-port", "0"]
+    with (folder / "scheduler.log").open("w") as log:
+        process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _schedulers(kube: KubeClient) -> list[str]:
+    pods = kube.list_objects("v1", "Pod", "kube-system", labels="component=kube-scheduler")
+    return [pod["metadata"]["name"] for pod in pods]
+
+
+def _settings(kubeconfig: Path) -> dict[str, object]:
+    """Return the scheduler's configuration file, as the plug-in's users have it."""
+    plugin = {"name": PLUGIN}
+    profile = {
+        "schedulerName": "default-scheduler",
+        "plugins": {
+            "multiPoint": {"enabled": [plugin]},
+            # There can be one order alone in which pods wait.
+            "queueSort": {"enabled": [plugin], "disabled": [{"name": "*"}]},
+        },
+        "pluginConfig": [{**plugin, "args": {"permitWaitingTimeSeconds": 10}}],
+    }
+    return {
+        "apiVersion": SCHEDULER["apiVersion"],
+        "kind": SCHEDULER["kind"],
+        "clientConnection": {**SCHEDULER["clientConnection"], "kubeconfig": str(kubeconfig)},
+        "podMaxBackoffSeconds": SCHEDULER["podMaxBackoffSeconds"],
+        "leaderElection": {"leaderElect": False},
+        "profiles": [profile],
+    }

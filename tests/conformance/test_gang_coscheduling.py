@@ -1,0 +1,68 @@
+"""What gang scheduling promises holds by the coscheduling plug-in too: the same cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from devstack.images.catalogue import IMAGES
+from devstack.kube.client import KubeClient
+from devstack.kube.gang_support import GangSupport
+from tests.commandline import Devstack
+from tests.conformance import test_gang as contract
+from tests.conformance.gang_cluster import GangCluster
+from tests.conformance.plugin_cluster import plugin_cluster
+from tests.conformance.real_nodes import RealNodes
+from tests.providers.foreign import ForeignCluster
+
+Case = Callable[[GangCluster], None]
+
+CASES: tuple[Case, ...] = (
+    contract.test_of_two_gangs_that_fit_singly_each_runs_whole,
+    contract.test_metaflows_jobsets_are_gangs_without_asking,
+    contract.test_a_gang_larger_than_the_cluster_waits_until_there_is_a_node_more,
+    contract.test_a_gang_that_waits_says_what_it_needs_and_what_there_is,
+    contract.test_three_of_four_pods_wait_for_the_fourth,
+    contract.test_the_group_may_come_before_its_pods,
+    contract.test_a_suspended_jobset_becomes_a_gang_when_it_is_resumed,
+    contract.test_ten_gangs_of_five_on_twelve_slots_all_finish,
+    contract.test_two_ordered_gangs_that_each_fill_the_cluster_finish,
+    contract.test_a_jobset_deleted_while_it_waits_leaves_nothing_and_keeps_nobody,
+    contract.test_a_jobset_under_a_deleted_ones_name_is_another_gang,
+    contract.test_a_jobset_that_is_restarted_starts_as_a_whole_again,
+    contract.test_the_more_important_of_two_gangs_that_wait_goes_first,
+)
+
+
+@pytest.fixture(scope="module")
+def plugin(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Devstack, ForeignCluster]]:
+    """A stack on a cluster with the plug-in."""
+    with plugin_cluster(tmp_path_factory.mktemp("plugin")) as made:
+        yield made
+
+
+@pytest.fixture
+def cluster(plugin: tuple[Devstack, ForeignCluster]) -> Iterator[GangCluster]:
+    """A namespace of its own on that cluster."""
+    stack, foreign = plugin
+    kube = KubeClient.from_kubeconfig(foreign.kubeconfig.read_text(), timeout=60)
+    nodes = RealNodes(stack, foreign.node, IMAGES["task"].reference)
+    made = GangCluster(kube, nodes, GangSupport.COSCHEDULING)
+    made.begin()
+    yield made
+    made.finish()
+
+
+def test_the_stack_says_that_gangs_are_on(plugin: tuple[Devstack, ForeignCluster]) -> None:
+    stack, _ = plugin
+    services = {each["name"]: each for each in stack.json("status")["data"]["services"]}
+    assert services["gang"]["state"] == "ready"
+    assert "off" not in services["gang"]["detail"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__.removeprefix("test_"))
+def test_a_case_of_the_contract_holds(cluster: GangCluster, case: Case) -> None:
+    case(cluster)

@@ -1,0 +1,73 @@
+"""A kind cluster made by hand: somebody's own, which devstack did not make."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from devstack.images import ImageStore, tools
+from devstack.process import SubprocessRunner
+from devstack.progress import Silent
+
+
+@dataclass(frozen=True)
+class ForeignCluster:
+    """A cluster of one node, from devstack's own node image.
+
+    Attributes:
+        name: kind's name for it.
+        kubeconfig: the file that names it.
+    """
+
+    name: str
+    kubeconfig: Path
+
+    @property
+    def context(self) -> str:
+        """Its context in the kubeconfig."""
+        return f"kind-{self.name}"
+
+    @property
+    def node(self) -> str:
+        """Its node's name, for Kubernetes and for Docker."""
+        return f"{self.name}-control-plane"
+
+    @property
+    def container(self) -> Any:
+        """Its node's container."""
+        return docker.from_env().containers.get(self.node)
+
+    def create(self, config: str) -> None:
+        """Make it anew.
+
+        Args:
+            config: kind's configuration file.
+        """
+        self.kubeconfig.parent.mkdir(parents=True)
+        self.delete()
+        image = ImageStore(SubprocessRunner(), Silent()).ensure(["node"])["node"]
+        self._kind("create", "--image", image, "--config", "-", "--wait", "5m", config=config)
+
+    def delete(self) -> None:
+        """Take it away, if it is there."""
+        self._kind("delete")
+        subprocess.run(["docker", "network", "rm", self.name], capture_output=True, check=False)
+
+    def execute(self, *argv: str) -> None:
+        """Run a program on its node."""
+        code, output = self.container.exec_run(list(argv))
+        assert code == 0, output
+
+    def _kind(self, verb: str, *options: str, config: str | None = None) -> None:
+        kind = tools.find_kind(SubprocessRunner(), Silent())
+        where = ["--name", self.name, "--kubeconfig", str(self.kubeconfig)]
+        SubprocessRunner().run(
+            [str(kind), verb, "cluster", *where, *options],
+            input=config,
+            env={"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.name},
+            timeout=600,
+        )
