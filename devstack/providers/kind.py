@@ -26,6 +26,9 @@ API_PORT = "api"
 _WITHOUT_PORTS = ("created", "exited", "dead")
 """Docker's words for a container whose host ports anybody may have taken since."""
 
+_PORT_TAKEN = ("port is already allocated", "address already in use")
+"""Docker's words for a host port that it cannot have, its own proxy's and the kernel's."""
+
 LATE_SECONDS = 1.5
 """How long Docker may go on making a node after who asked for it was killed."""
 
@@ -245,11 +248,13 @@ class KindProvider:
             env=self._variables,
         )
         if not done.ok:
+            # Free as we looked, but another program was faster than Docker.
+            taken = any(words in done.stderr for words in _PORT_TAKEN)
             raise DevstackError(
                 f"cannot {argv[0]} the kind cluster {self.cluster!r}",
                 cause=_kind_error(done.stderr),
                 remedy="see `devstack doctor`; `devstack down` removes what was begun",
-                code="KIND_FAILED",
+                code="PORT_TAKEN" if taken else "KIND_FAILED",
                 exit_status=ExitStatus.ENVIRONMENT,
                 output=done.stderr,
             )

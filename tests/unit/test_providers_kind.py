@@ -235,6 +235,13 @@ def test_a_node_that_docker_makes_late_is_removed_by_down(kind: Setting) -> None
     assert kind.engine.found == []
 
 
+@pytest.mark.parametrize("words", ["port is already allocated", "address already in use"])
+def test_a_port_that_another_took_meanwhile_is_told_as_such(kind: Setting, words: str) -> None:
+    said = f"docker: Error response from daemon: Bind for 127.0.0.1:9000 failed: {words}.\n"
+    kind.runner.answer("kind", "create", returncode=1, stderr=said)
+    assert refused(kind.provider.ensure, SPEC).code == "PORT_TAKEN"
+
+
 def test_what_kind_complains_of_is_the_cause(kind: Setting) -> None:
     said = "Creating cluster ...\nERROR: failed to create cluster: could not find a log line\n"
     kind.runner.answer("kind", "create", returncode=1, stderr=said)
