@@ -67,6 +67,10 @@ def _scheduler(cluster: ForeignCluster, folder: Path) -> Iterator[None]:
     file = folder / "scheduler.yaml"
     file.write_text(yaml.safe_dump(_settings(cluster.kubeconfig)))
     argv = [str(program["coscheduler"]), "--config", str(file), "--secure-port", "0"]
+    # With hints, pods that the plug-in turned down are not looked at again as room comes.
+    argv += ["--feature-gates", "SchedulerQueueingHints=false"]
+    # Nor are they, by some events, without hints; five minutes is the default.
+    argv += ["--pod-max-in-unschedulable-pods-duration", "5s"]
     with (folder / "scheduler.log").open("w") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT)
         try:
