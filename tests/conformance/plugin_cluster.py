@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from devstack.providers.base import ClusterSpec
 from devstack.providers.kind_config import build_config
 from devstack.providers.scheduler_config import SCHEDULER
 from tests.commandline import Devstack
+from tests.conformance.background import running
 from tests.providers.eventually import eventually
 from tests.providers.foreign import ForeignCluster
 
@@ -71,13 +71,8 @@ def _scheduler(cluster: ForeignCluster, folder: Path) -> Iterator[None]:
     argv += ["--feature-gates", "SchedulerQueueingHints=false"]
     # Nor are they, by some events, without hints; five minutes is the default.
     argv += ["--pod-max-in-unschedulable-pods-duration", "5s"]
-    with (folder / "scheduler.log").open("w") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait()
+    with running(argv, folder / "scheduler.log"):
+        yield
 
 
 def _schedulers(kube: KubeClient) -> list[str]:

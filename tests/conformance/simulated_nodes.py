@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from devstack.images.pieces import Pieces
 from devstack.kube.client import KubeClient, Object
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
+from tests.conformance.background import running
 from tests.conformance.gang_cluster import SLOT
 from tests.providers.eventually import eventually
 
@@ -83,10 +83,5 @@ def kwok(kubeconfig: Path, log: Path) -> Iterator[None]:
     argv = [str(program), "--kubeconfig", str(kubeconfig), "--config", str(STAGES)]
     argv += ["--manage-nodes-with-label-selector", f"{SIMULATED}=true"]
     argv += ["--node-lease-duration-seconds", "40"]
-    with log.open("w") as output:
-        process = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait()
+    with running(argv, log):
+        yield

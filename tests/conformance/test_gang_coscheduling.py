@@ -27,11 +27,9 @@ CASES: tuple[Case, ...] = (
     contract.test_the_group_may_come_before_its_pods,
     contract.test_a_suspended_jobset_becomes_a_gang_when_it_is_resumed,
     contract.test_ten_gangs_of_five_on_twelve_slots_all_finish,
-    contract.test_two_ordered_gangs_that_each_fill_the_cluster_finish,
     contract.test_a_jobset_deleted_while_it_waits_leaves_nothing_and_keeps_nobody,
     contract.test_a_jobset_under_a_deleted_ones_name_is_another_gang,
     contract.test_a_jobset_that_is_restarted_starts_as_a_whole_again,
-    contract.test_the_more_important_of_two_gangs_that_wait_goes_first,
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import docker
 from devstack.images import ImageStore, tools
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
+from devstack.providers.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -50,24 +50,22 @@ class ForeignCluster:
         self.kubeconfig.parent.mkdir(parents=True)
         self.delete()
         image = ImageStore(SubprocessRunner(), Silent()).ensure(["node"])["node"]
-        self._kind("create", "--image", image, "--config", "-", "--wait", "5m", config=config)
+        kind = tools.find_kind(SubprocessRunner(), Silent())
+        argv = ["create", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)]
+        SubprocessRunner().run(
+            [str(kind), *argv, "--image", image, "--config", "-", "--wait", "5m"],
+            input=config,
+            env={"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.name},
+            timeout=600,
+        )
 
     def delete(self) -> None:
-        """Take it away, if it is there."""
-        self._kind("delete")
-        subprocess.run(["docker", "network", "rm", self.name], capture_output=True, check=False)
+        """Take it away, if it is there; kind itself fails where a process of it is frozen."""
+        engine = Engine(SubprocessRunner())
+        engine.remove(engine.nodes(self.name))
+        engine.remove_network(self.name)
 
     def execute(self, *argv: str) -> None:
         """Run a program on its node."""
         code, output = self.container.exec_run(list(argv))
         assert code == 0, output
-
-    def _kind(self, verb: str, *options: str, config: str | None = None) -> None:
-        kind = tools.find_kind(SubprocessRunner(), Silent())
-        where = ["--name", self.name, "--kubeconfig", str(self.kubeconfig)]
-        SubprocessRunner().run(
-            [str(kind), verb, "cluster", *where, *options],
-            input=config,
-            env={"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.name},
-            timeout=600,
-        )
