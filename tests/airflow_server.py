@@ -25,12 +25,14 @@ class AirflowServer:
         asked: each request as ("GET", path, body).
         logins: how often somebody logged in.
         crowded: True where nobody may log in just now.
+        connections: where each request came from; twice the same for a connection that was kept.
     """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any]] = []
         self.logins = 0
         self.crowded = False
+        self.connections: list[Any] = []
         self._refusal = 401
         self._answers: dict[tuple[str, str], list[Answer]] = {}
         owner = self
@@ -66,6 +68,7 @@ class AirflowServer:
         self._server.server_close()
 
     def _serve(self, request: BaseHTTPRequestHandler) -> None:
+        self.connections.append(request.client_address)
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0)).decode()
         where = urlsplit(request.path)
         if where.path == "/login/":

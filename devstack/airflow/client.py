@@ -91,8 +91,7 @@ class AirflowClient:
     ) -> None:
         self.url = url
         self._login = (user, password)
-        limits = urllib3.Timeout(connect=3.0, read=timeout)
-        self._pool = urllib3.PoolManager(maxsize=8, timeout=limits, retries=False)
+        self._limits = urllib3.Timeout(connect=3.0, read=timeout)
         self._cookie = cookie
         self._remember = remember
         self._authorization = ""
@@ -252,10 +251,13 @@ class AirflowClient:
     def _request(
         self, method: str, where: str, *, headers: Mapping[str, str], body: bytes | None = None
     ) -> urllib3.BaseHTTPResponse:
+        # The web server drops a connection that was idle for two seconds, perhaps just as the
+        # next request goes out; whether it was heard, nobody could tell. So none is kept.
         try:
-            return self._pool.request(
-                method, self.url + where, headers=dict(headers), body=body, redirect=False
-            )
+            with urllib3.PoolManager(timeout=self._limits, retries=False) as pool:
+                return pool.request(
+                    method, self.url + where, headers=dict(headers), body=body, redirect=False
+                )
         except urllib3.exceptions.HTTPError as error:
             raise AirflowAwayError(self.url, str(error).rpartition(">: ")[2]) from error
 

@@ -116,7 +116,11 @@ def _deliver(compiled: CompiledDag, airflow: StackAirflow, note: Callable[[str],
 
     def observe() -> Observation:
         nonlocal touched
-        seen = _observe(compiled, airflow, known)
+        try:
+            seen = _observe(compiled, airflow, known)
+        except AirflowAwayError as away:
+            # Airflow fails on a DAG of which it has the name, and not yet the rest.
+            seen = Waiting(str(away))
         if isinstance(seen, Waiting) and airflow.clock.now() - touched > NUDGE_SECONDS:
             touched = airflow.clock.now()
             return _nudge(compiled, airflow) or seen
@@ -148,11 +152,7 @@ def _observe(
     compiled: CompiledDag, airflow: StackAirflow, known: set[tuple[int, str]]
 ) -> Observation:
     """Look whether Airflow shows this very compilation: its start date is like no other's."""
-    try:
-        details = find_details(airflow.client, compiled.dag_id) or {}
-    except AirflowAwayError as away:
-        # Airflow fails on a DAG of which it has the name, and not yet the rest.
-        return Waiting(str(away))
+    details = find_details(airflow.client, compiled.dag_id) or {}
     if (details.get("start_date") or "").startswith(compiled.start_date):
         return Ready()
     for failure in _import_failures(airflow, compiled.dag_id):

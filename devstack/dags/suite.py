@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
+from devstack.airflow.client import AirflowAwayError
 from devstack.airflow.dags import set_paused
 from devstack.airflow.runs import ENDED, DagRun, list_runs
 from devstack.dags.access import StackAirflow
@@ -139,7 +140,10 @@ class DagSuite:
         found: list[DagRun] = []
 
         def observe() -> Observation:
-            runs = list_runs(client, deployment.dag_id)
+            try:
+                runs = list_runs(client, deployment.dag_id)
+            except AirflowAwayError as away:
+                return Waiting(str(away))
             found[:] = [run for run in runs if run.kind == "scheduled" and run.run_id not in known]
             return Ready() if found else Waiting("waiting for the scheduler to start it")
 

@@ -161,7 +161,10 @@ class Suite:
             note=lambda text: self.audience.note(sample, text),
             stop=stop,
         )
-        results = Rivals(call, self.env).run() if sample.rivals else [run_flow(call, self.env)]
+        if sample.rivals:
+            results, fit = Rivals(call, self.env).run()
+        else:
+            results, fit = [run_flow(call, self.env)], 1
         result = next((each for each in results if not each.ok), results[0])
         error = None if result.ok else failure_of(result)
         if error and (not sample.fails_saying or not result.run_id):
@@ -171,7 +174,7 @@ class Suite:
             finding for each in results for finding in verify(sample, each, self.env, self.runner)
         ]
         if sample.rivals and not error:
-            findings += check_rivals(results)
+            findings += check_rivals(results, fit)
             picture = self.env.logs / f"{sample.name}-{result.run_id}.svg"
             picture.write_text(draw_rivals(results))
             self.audience.line(sample, f"The picture of when the pods had a node: {picture}")

@@ -34,6 +34,15 @@ def test_many_requests_need_one_login(airflow: AirflowServer, client: AirflowCli
     assert airflow.logins == 1
 
 
+def test_no_connection_is_kept_that_airflow_may_drop_under_the_next_request(
+    airflow: AirflowServer, client: AirflowClient
+) -> None:
+    airflow.answer("GET", "/pools", (200, {"pools": []}))
+    for _ in range(3):
+        client.get("/pools")
+    assert len(set(airflow.connections)) == len(airflow.connections)
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_session_that_is_over_is_renewed(
     airflow: AirflowServer, client: AirflowClient, status: int

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from devstack.airflow.client import AirflowAwayError
 from devstack.airflow.runs import DagRun, Task
 from devstack.dags import suite as suite_module
 from devstack.dags.access import StackAirflow
@@ -42,11 +43,13 @@ class FakeDags:
         self.state = "success"
         self.stops = False
         self.scheduled: list[DagRun] = []
+        self.away = 0
 
     def deploy(self, call: Any, *_: Any) -> Deployment:
         name = call.source.name
         if name == "scheduled":
             self.scheduled = [run(name, "scheduled", "running")]
+            self.away = 2
         return Deployment(name, name.title(), "", False, (), 1.0, 1.0, "http://airflow")
 
     def trigger(self, _client: Any, dag_id: str, _given: Any) -> DagRun:
@@ -58,6 +61,9 @@ class FakeDags:
         return RunResult(run(each.dag_id, each.kind, self.state), [TASK])
 
     def list_runs(self, *_: Any, **__: Any) -> list[DagRun]:
+        if self.away:
+            self.away -= 1
+            raise AirflowAwayError("http://airflow", "connection refused")
         return self.scheduled
 
     def set_paused(self, _client: Any, dag_id: str, _paused: bool) -> None:
@@ -148,8 +154,8 @@ def test_a_run_that_fails_is_reported_and_not_checked(
     assert runner.calls == []
 
 
-def test_the_scheduled_one_is_followed_and_then_silenced(
-    suite: DagSuite, dags: FakeDags, monkeypatch: pytest.MonkeyPatch
+def test_the_scheduled_one_is_followed_and_then_silenced_though_airflow_was_away(
+    suite: DagSuite, dags: FakeDags
 ) -> None:
     [outcome] = suite.run_samples(named("scheduled"), 1, Deaf())
     assert outcome.ok

@@ -49,21 +49,45 @@ SECOND = result("2", gang_of(1, 11, 20))
 
 
 def wrong(*results: FlowResult) -> list[str]:
-    return [finding.what for finding in check_rivals(results) if not finding.ok]
+    return [finding.what for finding in check_rivals(results, fit=4) if not finding.ok]
 
 
 def test_one_whole_gang_after_the_other_is_as_it_should_be() -> None:
     assert wrong(SECOND, FIRST) == []
 
 
-def test_a_gang_that_started_in_parts_is_seen() -> None:
+def test_a_scheduler_may_take_its_time_to_bind_one_pod_after_another() -> None:
+    slowly = [pod(0, 1, 11, 20), pod(1, 1, 11, 20), pod(2, 1, 14, 20)]
+    assert wrong(FIRST, result("2", slowly)) == []
+
+
+def test_the_second_may_start_while_some_of_the_first_go_on() -> None:
+    """Four fit: with two of the first ended, there is room for three."""
+    first = [pod(0, 0, 1, 10), pod(1, 0, 1, 11), pod(2, 0, 1, 15)]
+    assert wrong(result("1", first), SECOND) == []
+
+
+def test_a_gang_that_started_before_there_was_room_for_all_of_it_is_seen() -> None:
+    """With one of the first ended there is room for two; the third comes later."""
+    first = [pod(0, 0, 1, 10), pod(1, 0, 1, 14), pod(2, 0, 1, 15)]
     parts = [pod(0, 1, 11, 20), pod(1, 1, 11, 20), pod(2, 1, 14, 20)]
-    assert wrong(FIRST, result("2", parts)) == ["so did those of the second"]
+    assert wrong(result("1", first), result("2", parts)) == [
+        "and none before the first had given back room for all of them"
+    ]
+
+
+def test_a_pod_that_got_its_node_when_another_had_ended_is_seen() -> None:
+    parts = [pod(0, 1, 11, 20), pod(1, 1, 11, 20), pod(2, 1, 21, 30)]
+    assert wrong(FIRST, result("2", parts)) == ["all pods of the second had a node at once"]
 
 
 def test_gangs_that_shared_the_room_are_seen() -> None:
+    first = result("1", [pod(0, 0, 1, 10), pod(1, 0, 1, 10), pod(2, 0, 6, 10)])
     early = result("2", gang_of(1, 5, 20))
-    assert wrong(FIRST, early) == ["but not before the first gave room back"]
+    assert wrong(first, early) == [
+        "before the second had any",
+        "and none before the first had given back room for all of them",
+    ]
 
 
 def test_gangs_that_never_met_prove_nothing() -> None:

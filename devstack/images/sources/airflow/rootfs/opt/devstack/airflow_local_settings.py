@@ -54,8 +54,7 @@ if os.environ.get("DEVSTACK_AIRFLOW_PART") != "triggerer":
 def keep_connections() -> None:
     """Let a process keep its connections to the database.
 
-    Airflow has those of tasks make one for each use, 25 in the life of a task,
-    which is a fifth of the work that a task means to Airflow and Postgres. It
+    Airflow has those of tasks make one for each use, 25 in the life of a task. It
     spares databases with many workers; here are four tasks at a time.
     """
     from airflow import settings
