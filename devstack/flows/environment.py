@@ -40,14 +40,18 @@ class FlowEnvironment:
         path = f"{self.python.parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"
         return {
             **inherited,
-            **_user(inherited),
+            **user_variables(inherited),
             **self.environment,
             "PATH": path,
             "PYTHONUNBUFFERED": "1",
         }
 
 
-def _user(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return METAFLOW_USER where Metaflow would find no name; it does not take root's."""
+def user_variables(inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return METAFLOW_USER where Metaflow would find no name; it does not take root's.
+
+    Args:
+        inherited: the variables that a program would see without it.
+    """
     names = (inherited.get(key) for key in _USER_VARIABLES)
     return {} if any(name and name != "root" for name in names) else {"METAFLOW_USER": APP}

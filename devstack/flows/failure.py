@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from devstack.errors import DevstackError, ExitStatus
-from devstack.flows.result import FlowResult
+from devstack.flows.result import FlowResult, PodLog
 
 LOG_LINES = 12
 """How many lines of a log a report quotes."""
+
+_STEP_FAILED = re.compile(r"Step \*?(\w+)\*? \(task-id [^)]*\) failed")
+"""Metaflow's last word on a run that failed (its ``TaskFailed``)."""
 
 
 def failure_of(result: FlowResult) -> DevstackError:
@@ -56,10 +61,10 @@ def _no_flow(result: FlowResult) -> DevstackError:
 def _cause(result: FlowResult) -> str:
     if not result.run_id:
         return f"it did not start; its process ended with status {result.returncode}"
-    failed = result.failed
-    if not failed:
-        return f"run {result.run_id} ended with status {result.returncode}"
-    last = failed[-1]
+    step, last = _failed_step(result), _failed_pod(result)
+    if last is None:
+        what = f"step {step} of run {result.run_id} failed" if step else f"run {result.run_id} ended"
+        return what if step else f"{what} with status {result.returncode}"
     reasons = {pod.name: pod.reason for pod in result.pods}
     why = reasons.get(last.pod, "")
     told = f" ({why})" if why not in ("", "Error") else ""
@@ -67,6 +72,20 @@ def _cause(result: FlowResult) -> str:
 
 
 def _tail(result: FlowResult) -> list[str]:
-    if result.failed and result.failed[-1].lines:
-        return list(result.failed[-1].lines[-LOG_LINES:])
-    return list(result.output[-LOG_LINES:])
+    last = _failed_pod(result)
+    lines = last.lines if last and last.lines else result.output
+    return list(lines[-LOG_LINES:])
+
+
+def _failed_step(result: FlowResult) -> str:
+    """Return the step that Metaflow names as the one that ended the run, or nothing."""
+    named = [match.group(1) for line in result.output if (match := _STEP_FAILED.search(line))]
+    return named[-1] if named else ""
+
+
+def _failed_pod(result: FlowResult) -> PodLog | None:
+    """Return the pod that ended the run: not one that a retry or ``@catch`` made good."""
+    step = _failed_step(result)
+    attempts = {pod.name: pod.attempt for pod in result.pods}
+    of_step = [log for log in result.failed if step in ("", log.step)]
+    return max(reversed(of_step), key=lambda log: attempts.get(log.pod, 0), default=None)

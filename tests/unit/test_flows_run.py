@@ -74,6 +74,28 @@ def test_a_failure_is_reported_with_the_pods_last_words(
     assert error.output_tail() == ["loading", "ValueError: no data"]
 
 
+def test_a_pod_that_a_retry_made_good_is_not_blamed_for_a_later_failure(
+    env: FlowEnvironment, api: FakeApi, tmp_path: Path
+) -> None:
+    api.add(task_pod("t-1", "train", phase="Failed"), task_pod("t-2", "train"))
+    told = "print('ValueError: no join'); print('    Step join (task-id 9) failed.')"
+    error = failure_of(run_flow(call(tmp_path, f"identify(); {told}; sys.exit(1)"), env))
+    assert error.cause == f"step join of run {RUN} failed"
+    assert "ValueError: no join" in error.output_tail()
+
+
+def test_of_several_attempts_the_last_one_is_quoted(
+    env: FlowEnvironment, api: FakeApi, tmp_path: Path
+) -> None:
+    for name, attempt in (("t-1", "1"), ("t-2", "0")):
+        pod = task_pod(name, "train", phase="Failed")
+        pod["metadata"]["annotations"]["metaflow/attempt"] = attempt
+        api.add(pod)
+    told = "print('    Step train (task-id 9) failed.')"
+    error = failure_of(run_flow(call(tmp_path, f"identify(); {told}; sys.exit(1)"), env))
+    assert error.cause == f"step train of run {RUN} failed in pod t-1"
+
+
 def test_a_failure_before_any_pod_is_reported_with_the_flows_output(
     env: FlowEnvironment, tmp_path: Path
 ) -> None:
