@@ -62,11 +62,10 @@ def _cause(result: FlowResult) -> str:
     if not result.run_id:
         return f"it did not start; its process ended with status {result.returncode}"
     step, last = _failed_step(result), _failed_pod(result)
+    if last is None and step:
+        return f"step {step} of run {result.run_id} failed"
     if last is None:
-        what = (
-            f"step {step} of run {result.run_id} failed" if step else f"run {result.run_id} ended"
-        )
-        return what if step else f"{what} with status {result.returncode}"
+        return f"run {result.run_id} ended with status {result.returncode}"
     reasons = {pod.name: pod.reason for pod in result.pods}
     why = reasons.get(last.pod, "")
     told = f" ({why})" if why not in ("", "Error") else ""
