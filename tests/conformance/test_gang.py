@@ -321,8 +321,8 @@ def test_the_more_important_of_two_gangs_that_wait_goes_first(cluster: GangClust
 
 def test_a_gang_of_a_hundred_starts_whole(large: GangCluster) -> None:
     large.nodes.offer(100)
-    # How long a hundred take to be bound on an idle machine is in the benchmark.
-    with large.never_in_part(seconds=5):
+    # 0.7 s on an idle machine (the benchmark holds it to a second); others are slower.
+    with large.never_in_part(seconds=2):
         large.start("hundred", 100, seconds=1)
         large.await_completed("hundred")
 
