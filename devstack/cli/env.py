@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,12 @@ from devstack.config import load
 @pass_output
 def command(output: Output, config_file: Path | None, **chosen: Any) -> None:
     """Print the variables that point Metaflow, kubectl and S3 clients at the stack."""
-    from devstack.flows.environment import user_variables
     from devstack.plan.access import build_environment, leading_elsewhere
     from devstack.plan.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen))
     require_up(stack)
-    environment = {**user_variables(os.environ), **build_environment(stack)}
+    environment = build_environment(stack)
     unset = leading_elsewhere(stack)
     output.data(environment=environment, unset=unset)
     output.text(f"unset {' '.join(unset)}")

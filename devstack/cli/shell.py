@@ -25,7 +25,6 @@ from devstack.config import load
 @pass_output
 def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **chosen: Any) -> int:
     """Open a shell, or run one command, with the stack's variables set."""
-    from devstack.flows.environment import user_variables
     from devstack.plan.access import build_environment, leading_elsewhere
     from devstack.plan.stack import open_stack, require_up
 
@@ -33,7 +32,7 @@ def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **c
     require_up(stack)
     unset = leading_elsewhere(stack)
     environment = {key: value for key, value in os.environ.items() if key not in unset}
-    environment.update({**user_variables(os.environ), **build_environment(stack)})
+    environment.update(build_environment(stack))
     words = list(argv) or [os.environ.get("SHELL", "/bin/sh")]
     if not argv:
         output.text(f"Stack {stack.spec.name!r}: `exit` leaves this shell")

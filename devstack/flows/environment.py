@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.kube.client import KubeClient
-from devstack.paths import APP
-
-_USER_VARIABLES = ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER")
-"""Where Metaflow looks for the user's name."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +36,7 @@ class FlowEnvironment:
         path = f"{self.python.parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"
         return {
             **inherited,
-            **user_variables(inherited),
             **self.environment,
             "PATH": path,
             "PYTHONUNBUFFERED": "1",
         }
-
-
-def user_variables(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return METAFLOW_USER where Metaflow would find no name; it does not take root's.
-
-    Args:
-        inherited: the variables that a program would see without it.
-    """
-    names = (inherited.get(key) for key in _USER_VARIABLES)
-    return {} if any(name and name != "root" for name in names) else {"METAFLOW_USER": APP}

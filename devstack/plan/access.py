@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from devstack.paths import private_folder
+from devstack.paths import APP, private_folder
 from devstack.plan.stack import Stack
 from devstack.ports import LOOPBACK
 from devstack.services.base import Outputs
@@ -28,6 +28,9 @@ _OTHER_S3 = (
     "AWS_REGION",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 )
+_USER_VARIABLES = ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER")
+"""Where Metaflow looks for the user's name."""
+
 _CHOOSES_PLACE = (
     "METAFLOW_DATASTORE_",
     "METAFLOW_DATATOOLS_",
@@ -88,6 +91,7 @@ def build_environment(stack: Stack) -> dict[str, str]:
     return {
         **overridden,
         **_past_proxies(),
+        **_user(),
         **outputs.environment,
         "METAFLOW_HOME": str(home),
         "METAFLOW_PROFILE": PROFILE,
@@ -115,6 +119,12 @@ def leading_elsewhere(stack: Stack) -> list[str]:
 
 def _scratch(stack: Stack) -> Path:
     return stack.dir.metaflow_home / "tmp"
+
+
+def _user() -> dict[str, str]:
+    """Return METAFLOW_USER where Metaflow would find no name; it does not take root's."""
+    names = (os.environ.get(key) for key in _USER_VARIABLES)
+    return {} if any(name and name != "root" for name in names) else {"METAFLOW_USER": APP}
 
 
 def _past_proxies() -> dict[str, str]:

@@ -223,22 +223,6 @@ def test_an_api_that_is_gone_for_good_does_not_hide_how_the_flow_ended(
     assert any("pods of the run may be left" in note for note in notes)
 
 
-@pytest.mark.parametrize(
-    ("names", "wanted"), [({}, "devstack"), ({"USER": "root"}, "devstack"), ({"USER": "ann"}, None)]
-)
-def test_metaflow_always_finds_a_user(
-    env: FlowEnvironment,
-    monkeypatch: pytest.MonkeyPatch,
-    names: dict[str, str],
-    wanted: str | None,
-) -> None:
-    for variable in ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable, value in names.items():
-        monkeypatch.setenv(variable, value)
-    assert env.variables().get("METAFLOW_USER") == wanted
-
-
 def test_a_real_metaflow_run_is_recognised(env: FlowEnvironment, tmp_path: Path) -> None:
     path = tmp_path / "real.py"
     path.write_text(
@@ -248,8 +232,12 @@ def test_a_real_metaflow_run_is_recognised(env: FlowEnvironment, tmp_path: Path)
         "    @step\n    def end(self):\n        pass\n"
         "if __name__ == '__main__':\n    RealFlow()\n"
     )
-    home = {"METAFLOW_HOME": str(tmp_path), "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(tmp_path)}
-    local = FlowEnvironment(home, env.python, env.namespace, env.kube, env.logs)
+    settings = {
+        "METAFLOW_HOME": str(tmp_path),
+        "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(tmp_path),
+        "METAFLOW_USER": "tester",
+    }
+    local = FlowEnvironment(settings, env.python, env.namespace, env.kube, env.logs)
     result = run_flow(FlowCall(read_source(path), local=True), local)
     assert result.ok, result.output
     assert result.flow == "RealFlow"

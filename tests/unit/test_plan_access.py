@@ -111,6 +111,22 @@ def test_variables_that_lead_elsewhere_are_taken_away(
     assert {"AWS_PROFILE", "AWS_SESSION_TOKEN"} <= set(unset)
 
 
+@pytest.mark.parametrize(
+    ("names", "wanted"), [({}, "devstack"), ({"USER": "root"}, "devstack"), ({"USER": "ann"}, None)]
+)
+def test_metaflow_always_finds_a_user(
+    ready: World,
+    monkeypatch: pytest.MonkeyPatch,
+    names: dict[str, str],
+    wanted: str | None,
+) -> None:
+    for variable in ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in names.items():
+        monkeypatch.setenv(variable, value)
+    assert build_environment(ready.open()).get("METAFLOW_USER") == wanted
+
+
 def test_a_proxy_is_kept_away_from_loopback(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
