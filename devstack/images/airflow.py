@@ -68,7 +68,7 @@ class AirflowImage:
             lambda path: _install(workshop, base, path),
         )
         with Layer(scratch / "airflow.tar") as layer:
-            layer.archive(base, without="EXTERNALLY-MANAGED")
+            layer.archive(base, without=("EXTERNALLY-MANAGED",))
             layer.folder("airflow", 0o755, USER)
             layer.tree(made / "packages", PACKAGES)
             layer.archive(made / "bytecode.tar")

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -75,11 +75,11 @@ class Layer:
                 name = path.relative_to(source).as_posix()
                 self.file(f"{below}/{name}" if below else name, path, mode)
 
-    def archive(self, source: Path, without: str = "") -> None:
-        """Add what another tar archive holds, but for files named ``without``."""
+    def archive(self, source: Path, without: Collection[str] = ()) -> None:
+        """Add what another tar archive holds, but for files and folders named ``without``."""
         with tarfile.open(source) as other:
             for entry in other:
-                if without and Path(entry.name).name == without:
+                if not set(without).isdisjoint(Path(entry.name).parts):
                     continue
                 # Docker refuses a layer that has a name twice.
                 self._folders.add(str(Path(entry.name)))

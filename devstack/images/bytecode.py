@@ -34,13 +34,25 @@ def compile_packages(workshop: Workshop, base: Path, packages: Path, folder: str
         folder: where the packages will lie in the image, without the first slash.
     """
     target = packages.parent / "bytecode.tar"
+    return compile_inside(workshop, base, _COMPILE.format(folder=folder), target)
+
+
+def compile_inside(workshop: Workshop, base: Path, script: str, target: Path) -> Path:
+    """Return what a script wrote that compiles with the Python of an image's own files.
+
+    Args:
+        workshop: the tools.
+        base: the image's root file system as a tar archive, with Python in it.
+        script: run by bash as root; the folder of ``target`` is its ``/out``, and
+            ``target`` there its first argument.
+        target: the file that the script writes.
+    """
     reference = f"devstack/python-unfinished:{base.name}"
     with (
         step(workshop.progress, "Compile Python packages"),
         workshop.pieces.scratch("bytecode") as scratch,
     ):
         workshop.load(LayeredImage(reference, (base,)), scratch)
-        script = _COMPILE.format(folder=folder)
         try:
             workshop.docker.extract(reference, script, target)
         finally:

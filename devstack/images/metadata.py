@@ -56,7 +56,7 @@ class MetadataImage:
             lambda path: _install(workshop, base, path),
         )
         with Layer(scratch / "metadata.tar") as layer:
-            layer.archive(base, without="EXTERNALLY-MANAGED")
+            layer.archive(base, without=("EXTERNALLY-MANAGED",))
             layer.tree(made / "packages", PACKAGES)
             layer.archive(made / "bytecode.tar")
             layer.tree(CODE, f"{PACKAGES}/{SERVICE}")

@@ -47,7 +47,7 @@ class PostgresImage:
             "Labels": labels(self.key),
         }
         with Layer(scratch / "postgres.tar") as layer:
-            layer.archive(base, without="passwd")
+            layer.archive(base, without=("passwd",))
             layer.file("etc/passwd", PASSWD.encode())
             layer.folder(f"{HOME}/data", 0o700, USER)
             layer.tree(ROOTFS)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from devstack.images import versions
 from devstack.images.archive import Layer, LayeredImage
-from devstack.images.bytecode import compile_packages
+from devstack.images.bytecode import compile_inside
 from devstack.images.catalogue import IMAGES
 from devstack.images.debian import RootFileSystem
 from devstack.images.docker import KEY_LABEL
@@ -16,6 +17,9 @@ from devstack.images.workshop import SOURCES, Workshop, labels
 from devstack.progress import step
 
 LOCK = SOURCES / "task" / "requirements.lock"
+# Metaflow travels in each flow's code package. Its bytecode waits in the image.
+CODE_LOCK = SOURCES / "task" / "metaflow.lock"
+BYTECODE = SOURCES / "task" / "bytecode.sh"
 PACKAGES = f"usr/local/lib/python{versions.TASK_PYTHON}/dist-packages"
 FILES = RootFileSystem(
     "task",
@@ -50,7 +54,7 @@ class TaskImage:
     def key(self) -> str:
         """The packages, Debian's and Python's."""
         settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
-        return digest(FILES.key, LOCK, Path(__file__), *settings)
+        return digest(FILES.key, LOCK, CODE_LOCK, BYTECODE, Path(__file__), *settings)
 
     def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
         """Make the image's one layer: Debian, the Python packages and their bytecode."""
@@ -64,12 +68,12 @@ class TaskImage:
         base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
         made = workshop.pieces.make(
             "task-packages",
-            digest(LOCK, versions.TASK_PYTHON, FILES.key, "with bytecode"),
+            digest(LOCK, CODE_LOCK, BYTECODE, versions.TASK_PYTHON, FILES.key),
             lambda path: _install(workshop, base, path),
         )
         with Layer(scratch / "task.tar") as layer:
             # Debian's guard against pip has nothing to guard in an image of its own.
-            layer.archive(base, without="EXTERNALLY-MANAGED")
+            layer.archive(base, without=("EXTERNALLY-MANAGED", "__pycache__"))
             # Pods may be told to run as any user.
             layer.folder(HOME, 0o1777, USER)
             layer.tree(made / "packages", PACKAGES)
@@ -78,15 +82,27 @@ class TaskImage:
 
 
 def _install(workshop: Workshop, base: Path, path: Path) -> None:
-    packages = path / "packages"
     with step(workshop.progress, "Install Python packages for the task image"):
-        install_packages(
-            workshop.runner,
-            packages,
-            ["--require-hashes", "--requirement", str(LOCK)],
-            versions.TASK_PYTHON,
-        )
-    compile_packages(workshop, base, packages, PACKAGES)
+        for folder, lock in (("packages", LOCK), ("code", CODE_LOCK)):
+            install_packages(
+                workshop.runner,
+                path / folder,
+                ["--no-deps", "--require-hashes", "--requirement", str(lock)],
+                versions.TASK_PYTHON,
+            )
+    script = _COMPILE.format(packages=PACKAGES, bytecode=BYTECODE.read_text())
+    compile_inside(workshop, base, script, path / "bytecode.tar")
+    shutil.rmtree(path / "code")
+
+
+# The script's text is a here-document, for the container sees the piece's folder alone.
+_COMPILE = """\
+mkdir -p /{packages}
+cp -r /out/packages/. /{packages}
+bash -eu -s /out/code "$1" <<'END_OF_BYTECODE'
+{bytecode}
+END_OF_BYTECODE
+"""
 
 
 def dockerfile(upstream: str, key: str) -> str:
@@ -103,6 +119,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends procps sysvinit
     && rm -rf /var/lib/apt/lists/* && install -d -m 1777 -o {USER} /{HOME}
 COPY requirements.lock /tmp/
 RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.lock
+COPY metaflow.lock bytecode.sh /tmp/
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /tmp/metaflow.lock \\
+    --target /tmp/code && bash /tmp/bytecode.sh /tmp/code && rm -rf /tmp/code
 {settings}
 LABEL {KEY_LABEL}={key}
 USER {USER}:{USER}

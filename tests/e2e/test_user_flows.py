@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -206,6 +207,19 @@ def test_results_are_there_for_metaflows_client(stack: Devstack, tmp_path: Path)
         f"print(metaflow.Run('OwnFlow/{run['run_id']}')['start'].task.data.answer)"
     )
     assert stack.run("shell", "--", "python", "-c", program).stdout.strip().endswith("42")
+
+
+def test_a_task_pod_finds_metaflow_compiled(stack: Devstack, tmp_path: Path) -> None:
+    """What the image brings has no date; what a pod compiles for itself has today's."""
+    body = """
+        ours = [m for name, m in sys.modules.items() if name.split('.')[0] == 'metaflow']
+        cached = [m.__cached__ for m in ours if getattr(m, '__cached__', None)]
+        print('metaflow', len(cached), 'new', sum(os.stat(c).st_mtime > 0 for c in cached))
+    """
+    flow = write_flow(tmp_path, body, f"@kubernetes({SMALL})")
+    (told,) = re.findall(r"metaflow (\d+) new (\d+)", stack.run("run", str(flow)).stdout)
+    assert int(told[0]) > 100, "few modules of Metaflow were seen"
+    assert told[1] == "0"
 
 
 def error_of(stack: Devstack, *argv: str, cwd: Path) -> dict[str, Any]:

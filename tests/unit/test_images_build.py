@@ -303,6 +303,16 @@ def test_a_layer_upon_another_archive_has_no_name_twice(tmp_path: Path) -> None:
     assert names == [".", "usr", "usr/bin", "usr/bin/tool"]
 
 
+def test_a_layer_leaves_out_a_name_and_all_that_is_below_it(tmp_path: Path) -> None:
+    with Layer(tmp_path / "base.tar") as base:
+        for name in ("lib/kept.py", "lib/__pycache__/kept.pyc", "lib/MARK", "lib/MARKED"):
+            base.file(name, b"")
+    with Layer(tmp_path / "whole.tar") as layer:
+        layer.archive(tmp_path / "base.tar", without=("MARK", "__pycache__"))
+    with tarfile.open(tmp_path / "whole.tar") as tar:
+        assert tar.getnames() == ["lib", "lib/kept.py", "lib/MARKED"]
+
+
 def test_older_steps_of_the_node_are_forgotten(tmp_path: Path) -> None:
     runner = FakeRunner()
     runner.answer("docker", "image", "ls", stdout="devstack/node-base:a\ndevstack/node-base:b\n")

@@ -71,3 +71,8 @@ def test_the_lock_agrees_with_pyproject(lock: str) -> None:
 def test_tests_run_with_the_versions_that_users_get() -> None:
     tested = versions(TEST)
     assert {name: tested[name] for name in versions(RUN)} == versions(RUN)
+
+
+def test_the_task_image_brings_bytecode_for_the_metaflow_that_is_tested() -> None:
+    (entry,) = entries("devstack/images/sources/task/metaflow.lock")
+    assert entry in entries(RUN)
