@@ -212,14 +212,22 @@ def test_results_are_there_for_metaflows_client(stack: Devstack, tmp_path: Path)
 def test_a_task_pod_finds_metaflow_compiled(stack: Devstack, tmp_path: Path) -> None:
     """What the image brings has no date; what a pod compiles for itself has today's."""
     body = """
+        import subprocess
+        import metaflow.R as changed
         ours = [m for name, m in sys.modules.items() if name.split('.')[0] == 'metaflow']
         cached = [m.__cached__ for m in ours if getattr(m, '__cached__', None)]
-        print('metaflow', len(cached), 'new', sum(os.stat(c).st_mtime > 0 for c in cached))
+        print('modules', len(cached), 'new', sum(os.stat(c).st_mtime > 0 for c in cached))
+        with open(changed.__file__, 'a') as file:
+            print('CHANGED = True', file=file)
+        look = 'import metaflow.R; print("changed", metaflow.R.CHANGED)'
+        subprocess.run([sys.executable, '-c', look], check=True)
     """
     flow = write_flow(tmp_path, body, f"@kubernetes({SMALL})")
-    (told,) = re.findall(r"metaflow (\d+) new (\d+)", stack.run("run", str(flow)).stdout)
-    assert int(told[0]) > 100, "few modules of Metaflow were seen"
-    assert told[1] == "0"
+    told = stack.run("run", str(flow)).stdout
+    ((modules, new),) = re.findall(r"modules (\d+) new (\d+)", told)
+    assert int(modules) > 100, told
+    assert new == "0"
+    assert "changed True" in told
 
 
 def error_of(stack: Devstack, *argv: str, cwd: Path) -> dict[str, Any]:

@@ -5,8 +5,9 @@
 #                                 ARCHIVE: gets what was made, for another layer
 #
 # Metaflow unpacks itself anew in each pod, and a task starts Python some seven
-# times. A bytecode cache apart from the sources is there before they are; a file
-# of Metaflow's that is not the one compiled here is seen by its hash.
+# times. A bytecode cache apart from the sources is there before they are. A file
+# that is not the one compiled here, because Metaflow is another or an image made
+# from this one has other packages, is seen by its hash.
 set -euo pipefail
 code=$1 archive=${2:-}
 cache=var/cache/python
@@ -21,8 +22,9 @@ mkdir -p "$unpacked"
 cp -r "$code/." "$unpacked"
 standard=$(python3 -c 'import os; print(os.path.dirname(os.__file__))')
 # Some files are for other versions of Python, which nobody imports.
-python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash "$standard" "$site" >/dev/null || true
-python3 -m compileall -q -j 0 --invalidation-mode checked-hash "$unpacked" >/dev/null || true
+compile() { python3 -m compileall -q -j 0 --invalidation-mode "$@" >/dev/null || true; }
+compile unchecked-hash "$standard"
+compile checked-hash "$site" "$unpacked"
 rm -rf "${unpacked%/*}"
 
 # Whoever the pod runs as may replace what it finds.
