@@ -88,7 +88,9 @@ def _owner(api_version: str, kind: str, name: str, run_id: str, ended: str) -> O
 
 def _containers(step: str, started: str, ended: str, reason: str) -> Object:
     if ended:
-        state = {"terminated": {"startedAt": started, "finishedAt": ended, "reason": reason}}
+        code = 0 if reason == "Completed" else 1
+        times = {"startedAt": started, "finishedAt": ended}
+        state: Object = {"terminated": {**times, "reason": reason, "exitCode": code}}
     elif started:
         state = {"running": {"startedAt": started}}
     else:

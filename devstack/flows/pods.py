@@ -24,7 +24,7 @@ class TaskPod:
         step: the step that it runs.
         attempt: 0 for the first attempt of a task.
         jobset: the JobSet that it belongs to, or nothing.
-        phase: Kubernetes' word: Pending, Running, Succeeded, Failed.
+        phase: Kubernetes' word: Pending, Running, Succeeded, Failed; see :func:`phase_of`.
         reason: why it ended, where Kubernetes says so: Error, OOMKilled.
         cpu: the cpu that it asks for, as Kubernetes writes it: ``200m``.
         deadline_seconds: after how many seconds Kubernetes ends it.
@@ -99,7 +99,7 @@ def describe_pod(pod: Object) -> TaskPod:
         step=annotations.get("metaflow/step_name", ""),
         attempt=int(annotations.get("metaflow/attempt", 0)),
         jobset=metadata.get("labels", {}).get(_JOBSET, ""),
-        phase=status.get("phase", "Pending"),
+        phase=phase_of(pod),
         reason=status.get("reason") or ended.get("reason", ""),
         cpu=container.get("resources", {}).get("requests", {}).get("cpu", ""),
         deadline_seconds=spec.get("activeDeadlineSeconds", 0),
@@ -108,6 +108,23 @@ def describe_pod(pod: Object) -> TaskPod:
         started=_seconds(begun.get("startedAt")),
         ended=_seconds(ended.get("finishedAt")),
     )
+
+
+def phase_of(pod: Object) -> str:
+    """Return the phase of a task's pod, by its containers where all of them have ended.
+
+    The kubelet tells that a container has ended before it ends the pod's phase, and
+    Metaflow goes by the container. Task pods are never restarted.
+
+    Source: Kubernetes' pod lifecycle, "Pod phase".
+    """
+    status = pod.get("status", {})
+    phase = str(status.get("phase", "Pending"))
+    states = [each.get("state", {}) for each in status.get("containerStatuses") or []]
+    ends = [state["terminated"] for state in states if "terminated" in state]
+    if phase != "Running" or not ends or len(ends) < len(states):
+        return phase
+    return "Failed" if any(end["exitCode"] for end in ends) else "Succeeded"
 
 
 def _scheduled(status: dict[str, Any]) -> dict[str, Any]:

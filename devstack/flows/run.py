@@ -16,7 +16,7 @@ from devstack.flows.command import build_command
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.leftovers import end_leftovers
 from devstack.flows.log import new_log
-from devstack.flows.pods import TaskPod, describe_pod, describe_pods, list_pods
+from devstack.flows.pods import TaskPod, describe_pod, describe_pods, list_pods, phase_of
 from devstack.flows.process import FlowProcess, ignore
 from devstack.flows.result import FlowResult, PodLog
 from devstack.flows.source import FlowSource
@@ -204,7 +204,7 @@ class _Run:
 
     def _result(self, returncode: int, trouble: Hopeless | None, total: float) -> FlowResult:
         pods = self._last_look()
-        failed = [pod for pod in pods if pod.get("status", {}).get("phase") == "Failed"]
+        failed = [pod for pod in pods if phase_of(pod) == "Failed"]
         logs = tuple(self._pod_log(pod) for pod in failed) if returncode else ()
         if returncode and not trouble:
             self._end_leftovers()
@@ -236,7 +236,7 @@ def _doing(pods: Sequence[Object], reason: str) -> str:
     """Return what a run does now, in one line."""
     if reason:
         return reason
-    running = [describe_pod(pod) for pod in pods if pod.get("status", {}).get("phase") == "Running"]
+    running = [pod for pod in describe_pods(pods) if pod.phase == "Running"]
     if not running:
         return "Metaflow is between pods"
     steps = " and ".join(sorted({pod.step for pod in running}))

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from devstack.flows.pods import describe_pod, describe_pods, list_pods
 from devstack.flows.timing import measure
 from tests.fake_api import FakeApi
@@ -46,6 +50,25 @@ def test_a_pod_is_described_with_what_the_checks_read() -> None:
         "deadline_seconds": 120,
         "seconds": 5.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("phase", "states", "told"),
+    [
+        ("Running", [{"terminated": {"exitCode": 0}}], "Succeeded"),
+        ("Running", [{"terminated": {"exitCode": 3}}], "Failed"),
+        ("Running", [{"terminated": {"exitCode": 0}}, {"running": {}}], "Running"),
+        ("Running", [], "Running"),
+        # Whose node ended it, whatever its container made of that.
+        ("Failed", [{"terminated": {"exitCode": 0}}], "Failed"),
+        ("Pending", [{"waiting": {}}], "Pending"),
+    ],
+)
+def test_the_end_of_all_containers_is_the_pods_before_its_phase_says_so(
+    phase: str, states: list[dict[str, Any]], told: str
+) -> None:
+    statuses = [{"name": "work", "state": state} for state in states]
+    assert describe_pod(task_pod("t-1", phase=phase, containerStatuses=statuses)).phase == told
 
 
 def test_a_pod_that_has_not_started_has_no_times() -> None:

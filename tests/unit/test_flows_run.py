@@ -74,6 +74,17 @@ def test_a_failure_is_reported_with_the_pods_last_words(
     assert error.output_tail() == ["loading", "ValueError: no data"]
 
 
+def test_a_pod_whose_container_just_failed_is_reported_though_its_phase_is_still_running(
+    env: FlowEnvironment, api: FakeApi, tmp_path: Path
+) -> None:
+    began, ended = "2026-11-21T12:00:01Z", "2026-11-21T12:00:02Z"
+    api.add(task_pod("t-1", "train", started=began, ended=ended, reason="Error"))
+    api.logs[f"/api/v1/namespaces/{NAMESPACE}/pods/t-1/log"] = "ValueError: no data\n"
+    result = run_flow(call(tmp_path, "identify(); sys.exit(1)"), env)
+    assert [pod.phase for pod in result.pods] == ["Failed"]
+    assert failure_of(result).output_tail() == ["ValueError: no data"]
+
+
 def test_a_pod_that_a_retry_made_good_is_not_blamed_for_a_later_failure(
     env: FlowEnvironment, api: FakeApi, tmp_path: Path
 ) -> None:
