@@ -87,7 +87,7 @@ def _stack(folder: Path) -> Iterator[tuple[Devstack, KubeClient]]:
 
 
 def _measure(stack: Devstack, kube: KubeClient, runs: int) -> Iterator[Figure]:
-    cluster = GangCluster(kube, SimulatedNodes(kube))
+    cluster = GangCluster(kube, SimulatedNodes(stack, kube))
     cluster.begin()
     before = _cpu_seconds(stack)
     began = time.monotonic()

@@ -49,7 +49,7 @@ def kind_nodes(target: Target) -> Nodes:
 def simulated_nodes(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """Nodes that only the real API server and the real scheduler believe in."""
     with kwok(target.kubeconfig, tmp_path_factory.mktemp("kwok") / "kwok.log"):
-        nodes = SimulatedNodes(target.kube)
+        nodes = SimulatedNodes(target.stack, target.kube)
         yield nodes
         nodes.clear()
 

@@ -21,7 +21,6 @@ from devstack.kube.gangs import JOBSET_NAME, condition_of
 from devstack.kube.resources import JOBSET, POD_GROUPS
 from tests.providers.eventually import eventually
 
-SLOT = "devstack.dev/slot"
 GANG = {"devstack.dev/gang": "true"}
 METAFLOW = {"app.kubernetes.io/part-of": "metaflow"}
 
@@ -256,5 +255,5 @@ class _PartialWatch:
 def _group_of(pod: Object) -> str | None:
     """Return the group that a pod names, to Kubernetes itself or to the plug-in."""
     native: dict[str, str] = pod["spec"].get("schedulingGroup") or {}
-    labels: dict[str, str] = pod["metadata"]["labels"]
+    labels: dict[str, str] = pod["metadata"].get("labels") or {}
     return native.get("podGroupName") or labels.get("scheduling.x-k8s.io/pod-group")

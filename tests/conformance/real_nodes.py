@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from devstack.kube.client import Object
 from tests.commandline import Devstack
-from tests.conformance.gang_cluster import SLOT
+from tests.conformance.slots import SLOT, give_slots
 
 
 class RealNodes:
@@ -27,11 +25,7 @@ class RealNodes:
     def offer(self, slots: int) -> None:
         """Have so many slots in all."""
         self._slots = slots
-        # The kubelet keeps resources that it does not know of as somebody else's.
-        amount = {SLOT: str(slots)}
-        body = json.dumps({"status": {"capacity": amount, "allocatable": amount}})
-        where = ["node", self._node, "--subresource=status", "--type=merge"]
-        self._stack.admin_kubectl("patch", *where, "--patch", body)
+        give_slots(self._stack, self._node, slots)
 
     def add(self, slots: int) -> None:
         """Have so many more."""

@@ -12,8 +12,9 @@ from devstack.images.pieces import Pieces
 from devstack.kube.client import KubeClient, Object
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
+from tests.commandline import Devstack
 from tests.conformance.background import running
-from tests.conformance.gang_cluster import SLOT
+from tests.conformance.slots import SLOT, give_slots
 from tests.providers.eventually import eventually
 
 SIMULATED = "devstack.dev/simulated"
@@ -21,9 +22,15 @@ STAGES = Path(__file__).with_name("kwok-stages.yaml")
 
 
 class SimulatedNodes:
-    """Nodes made for each test; a :class:`Nodes`."""
+    """Nodes made for each test; a :class:`Nodes`.
 
-    def __init__(self, kube: KubeClient) -> None:
+    Args:
+        stack: the stack.
+        kube: a client of its API, as administrator.
+    """
+
+    def __init__(self, stack: Devstack, kube: KubeClient) -> None:
+        self._stack = stack
         self._kube = kube
 
     def offer(self, slots: int) -> None:
@@ -34,7 +41,7 @@ class SimulatedNodes:
     def add(self, slots: int) -> None:
         """Have a node more."""
         name = f"simulated-{secrets.token_hex(3)}"
-        amounts = {"cpu": "1000", "memory": "1000Gi", "pods": "1000", SLOT: str(slots)}
+        amounts = {"cpu": "1000", "memory": "1000Gi", "pods": "1000", SLOT: "0"}
         self._kube.create(
             {
                 "apiVersion": "v1",
@@ -46,6 +53,9 @@ class SimulatedNodes:
             }
         )
         eventually(f"node {name} to be ready", lambda: self._ready(name))
+        # Room only now: a gang that is tried on a node that is not ready yet backs off, and
+        # which of two then goes first is for their backoff to say.
+        give_slots(self._stack, name, slots)
 
     def clear(self) -> None:
         """Have no node at all."""

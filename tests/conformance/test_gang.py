@@ -13,7 +13,8 @@ from devstack.providers.scheduler_config import SCHEDULER
 from devstack.why.explain import explain
 from devstack.why.subject import find_subject
 from tests.conformance.conftest import Scale, Target
-from tests.conformance.gang_cluster import METAFLOW, SLOT, GangCluster
+from tests.conformance.gang_cluster import METAFLOW, GangCluster
+from tests.conformance.slots import SLOT
 from tests.providers.eventually import eventually
 
 CONTROLLER = ("gang-system", "gang-controller")
