@@ -44,6 +44,12 @@ ENVIRONMENT = {
     "METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1",
 }
 
+_COMPILE = f"""\
+mkdir -p /{PACKAGES}
+cp -r /out/packages/. /{PACKAGES}
+bash /out/{BYTECODE.name} /out/code "$1"
+"""
+
 
 class TaskImage:
     """Python with boto3 and requests, run as an ordinary user; a :class:`Recipe`."""
@@ -90,19 +96,9 @@ def _install(workshop: Workshop, base: Path, path: Path) -> None:
                 ["--no-deps", "--require-hashes", "--requirement", str(lock)],
                 versions.TASK_PYTHON,
             )
-    script = _COMPILE.format(packages=PACKAGES, bytecode=BYTECODE.read_text())
-    compile_inside(workshop, base, script, path / "bytecode.tar")
+    shutil.copy(BYTECODE, path)
+    compile_inside(workshop, base, _COMPILE, path / "bytecode.tar")
     shutil.rmtree(path / "code")
-
-
-# The script's text is a here-document, for the container sees the piece's folder alone.
-_COMPILE = """\
-mkdir -p /{packages}
-cp -r /out/packages/. /{packages}
-bash -eu -s /out/code "$1" <<'END_OF_BYTECODE'
-{bytecode}
-END_OF_BYTECODE
-"""
 
 
 def dockerfile(upstream: str, key: str) -> str:
