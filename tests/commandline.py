@@ -110,6 +110,16 @@ class Devstack:
         """Run kubectl as administrator."""
         return self.run("kubectl", "--admin", *argv, check=check)
 
+    def give_node(self, node: str, resource: str, amount: int) -> None:
+        """Let a node have so much of an extended resource, from one moment to the next.
+
+        The kubelet keeps resources that it does not know of as somebody else's.
+        """
+        amounts = {resource: str(amount)}
+        body = json.dumps({"status": {"capacity": amounts, "allocatable": amounts}})
+        where = ["node", node, "--subresource=status", "--type=merge"]
+        self.admin_kubectl("patch", *where, "--patch", body)
+
 
 def _user_cache() -> Path:
     configured = os.environ.get("XDG_CACHE_HOME")

@@ -21,6 +21,7 @@ from devstack.kube.gangs import JOBSET_NAME, condition_of
 from devstack.kube.resources import JOBSET, POD_GROUPS
 from tests.providers.eventually import eventually
 
+SLOT = "devstack.dev/slot"
 GANG = {"devstack.dev/gang": "true"}
 METAFLOW = {"app.kubernetes.io/part-of": "metaflow"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devstack.kube.client import Object
 from tests.commandline import Devstack
-from tests.conformance.slots import SLOT, give_slots
+from tests.conformance.gang_cluster import SLOT
 
 
 class RealNodes:
@@ -25,7 +25,7 @@ class RealNodes:
     def offer(self, slots: int) -> None:
         """Have so many slots in all."""
         self._slots = slots
-        give_slots(self._stack, self._node, slots)
+        self._stack.give_node(self._node, SLOT, slots)
 
     def add(self, slots: int) -> None:
         """Have so many more."""

@@ -14,7 +14,7 @@ from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 from tests.commandline import Devstack
 from tests.conformance.background import running
-from tests.conformance.slots import SLOT, give_slots
+from tests.conformance.gang_cluster import SLOT
 from tests.providers.eventually import eventually
 
 SIMULATED = "devstack.dev/simulated"
@@ -55,7 +55,7 @@ class SimulatedNodes:
         eventually(f"node {name} to be ready", lambda: self._ready(name))
         # Room only now: a gang that is tried on a node that is not ready yet backs off, and
         # which of two then goes first is for their backoff to say.
-        give_slots(self._stack, name, slots)
+        self._stack.give_node(name, SLOT, slots)
 
     def clear(self) -> None:
         """Have no node at all."""

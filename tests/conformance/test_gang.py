@@ -13,8 +13,7 @@ from devstack.providers.scheduler_config import SCHEDULER
 from devstack.why.explain import explain
 from devstack.why.subject import find_subject
 from tests.conformance.conftest import Scale, Target
-from tests.conformance.gang_cluster import METAFLOW, GangCluster
-from tests.conformance.slots import SLOT
+from tests.conformance.gang_cluster import METAFLOW, SLOT, GangCluster
 from tests.providers.eventually import eventually
 
 CONTROLLER = ("gang-system", "gang-controller")

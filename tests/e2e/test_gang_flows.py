@@ -52,10 +52,7 @@ def test_a_step_that_failed_for_good_is_resumed_as_a_whole(stack: Devstack) -> N
 
 @pytest.fixture
 def seats(stack: Devstack) -> None:
-    node = f"devstack-{stack.name}-control-plane"
-    amount = {"devstack.dev/seat": "7"}
-    body = json.dumps({"status": {"capacity": amount, "allocatable": amount}})
-    stack.admin_kubectl("patch", "node", node, "--subresource=status", "--type=merge", "-p", body)
+    stack.give_node(f"devstack-{stack.name}-control-plane", "devstack.dev/seat", 7)
 
 
 @pytest.mark.usefixtures("seats")
