@@ -21,12 +21,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from devstack.images import ImageStore, tools
+from devstack import tools
+from devstack.docker.engine import Engine
+from devstack.images import ImageStore
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 from devstack.providers.base import ClusterSpec
-from devstack.providers.engine import Engine
-from devstack.providers.kind_config import build_config
+from devstack.providers.kind.config import build_config
 
 PEER = "devstack-bench-peer"
 """The cluster that kind makes by itself, and its network."""

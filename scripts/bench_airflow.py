@@ -27,7 +27,7 @@ from rich.table import Table
 
 from devstack.airflow.client import AirflowClient
 from tests.airflow.airflow_stack import Airflow
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 STACK = "bench-airflow"
 TASKS = 4

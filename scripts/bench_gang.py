@@ -24,9 +24,9 @@ from rich.table import Table
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.manifests import load
 from devstack.kube.resources import POD_GROUPS
-from tests.commandline import Devstack
 from tests.conformance.gang_cluster import GangCluster
 from tests.conformance.simulated_nodes import SimulatedNodes, kwok
+from tests.support.commandline import Devstack
 
 STACK = "bench-gang"
 HUNDRED = 100

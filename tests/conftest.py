@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import signal
 
-pytest_plugins = ["pytester", "tests.golden_option", "tests.groups", "tests.home", "tests.skips"]
+pytest_plugins = [
+    "pytester",
+    "tests.support.golden_option",
+    "tests.support.groups",
+    "tests.support.home",
+    "tests.support.skips",
+]
 
 # A shell starts what it puts in the background with these ignored, and the
 # programs under test would inherit that.

@@ -25,15 +25,15 @@ def command(output: Output, config_file: Path | None, **chosen: Any) -> int:
     Ends with status 1 where there is an error; warnings do not count.
     """
     from devstack.doctor.airflow import AIRFLOW_CHECKS
-    from devstack.doctor.check import examine
+    from devstack.doctor.check import run_checks
     from devstack.doctor.machine import MACHINE_CHECKS
     from devstack.doctor.rights import RIGHTS_CHECKS
     from devstack.doctor.stack import STACK_CHECKS
-    from devstack.plan.stack import open_stack
+    from devstack.stack import open_stack
 
     stack = open_stack(load(config_file, **chosen), even_broken=True)
     checks = [*MACHINE_CHECKS, *STACK_CHECKS, *RIGHTS_CHECKS, *AIRFLOW_CHECKS]
-    diagnoses = examine(checks, stack.patient())
+    diagnoses = run_checks(checks, stack)
     output.data(
         checks=[
             {

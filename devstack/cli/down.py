@@ -38,8 +38,8 @@ def command(
 
     Built images stay in the cache, for the next `up`.
     """
-    from devstack.plan.down import build_undo, down
-    from devstack.plan.stack import open_stack
+    from devstack.lifecycle.down import build_undo, down
+    from devstack.stack import open_stack
 
     began = time.monotonic()
     stack = open_stack(load(config_file, **chosen), output.progress(), even_broken=True)

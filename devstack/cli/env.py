@@ -18,8 +18,8 @@ from devstack.config import load
 @pass_output
 def command(output: Output, config_file: Path | None, **chosen: Any) -> None:
     """Print the variables that point Metaflow, kubectl and S3 clients at the stack."""
-    from devstack.plan.access import build_environment, leading_elsewhere
-    from devstack.plan.stack import open_stack, require_up
+    from devstack.environment import build_environment, leading_elsewhere
+    from devstack.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen))
     require_up(stack)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from devstack.flows.environment import FlowEnvironment
-    from devstack.plan.stack import Stack
+    from devstack.stack import Stack
 
 
 def flow_environment(stack: Stack) -> FlowEnvironment:
@@ -20,9 +20,9 @@ def flow_environment(stack: Stack) -> FlowEnvironment:
     Raises:
         DevstackError: ``STACK_DOWN``.
     """
+    from devstack.environment import build_environment, leading_elsewhere
     from devstack.flows.environment import FlowEnvironment
-    from devstack.plan.access import build_environment, leading_elsewhere
-    from devstack.plan.stack import require_up
+    from devstack.stack import require_up
 
     require_up(stack)
     for variable in leading_elsewhere(stack):

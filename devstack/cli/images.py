@@ -63,7 +63,9 @@ def build(output: Output, names: tuple[str, ...]) -> None:
 @pass_output
 def save(output: Output, file: Path, names: tuple[str, ...]) -> None:
     """Write images, kind and kubectl into FILE, for a machine without a network."""
-    _store(output).save(file, names)
+    from devstack.tools import find_clients
+
+    _store(output).save(file, names, find_clients(output.progress()))
     size = file.stat().st_size
     output.data(file=str(file), size=size)
     output.text(f"Wrote {file} ({size // MEBIBYTE} MiB). There: devstack images load {file.name}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from devstack.cli.handover import hand_over
+from devstack.cli.exec_command import hand_over
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
@@ -26,8 +26,8 @@ def command(
     output: Output, config_file: Path | None, admin: bool, argv: tuple[str, ...], **chosen: Any
 ) -> int:
     """Run kubectl with the stack's kubeconfig; its exit status is ours."""
-    from devstack.images import tools
-    from devstack.plan.stack import open_stack, require_up
+    from devstack import tools
+    from devstack.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen), output.progress())
     require_up(stack)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from devstack.cli.handover import hand_over
+from devstack.cli.exec_command import hand_over
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
@@ -48,8 +48,8 @@ def command(
 
     TARGET is a service (minio, jobset), a task pod's name, or NAMESPACE/POD.
     """
-    from devstack.plan.logs import log_arguments, log_targets, read_logs
-    from devstack.plan.stack import open_stack, require_up
+    from devstack.lifecycle.logs import log_arguments, log_targets, read_logs
+    from devstack.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen), output.progress())
     if folder is not None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from devstack.cli.airflow.run_samples import run_on_airflow
 from devstack.cli.flow_environment import flow_environment
-from devstack.cli.flow_words import BEHIND_DASHES, FlowCommand
 from devstack.cli.options import pass_output, stack_options, verbose_option
 from devstack.cli.output import Output
-from devstack.cli.run_airflow import run_on_airflow
+from devstack.cli.passthrough_args import BEHIND_DASHES, FlowCommand
 from devstack.config import load
 from devstack.errors import ExitStatus
 
@@ -78,8 +78,8 @@ def command(
     DAG, run there, and its samples are those made for that.
     """
     from devstack.flows.target import choose_served, find_targets
-    from devstack.plan.stack import open_stack
     from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
+    from devstack.stack import open_stack
 
     known = DAG_SAMPLES if on_airflow else SAMPLES
     if listing:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from devstack.cli.handover import hand_over, unusable
+from devstack.cli.exec_command import hand_over, unusable
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
@@ -25,8 +25,8 @@ from devstack.config import load
 @pass_output
 def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **chosen: Any) -> int:
     """Open a shell, or run one command, with the stack's variables set."""
-    from devstack.plan.access import build_environment, leading_elsewhere
-    from devstack.plan.stack import open_stack, require_up
+    from devstack.environment import build_environment, leading_elsewhere
+    from devstack.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen))
     require_up(stack)

@@ -26,9 +26,9 @@ def command(
     output: Output, config_file: Path | None, every: bool, secrets: bool, **chosen: Any
 ) -> int:
     """Show what runs, and where to reach it; status 1 unless all of it is well."""
-    from devstack.plan.access import collect_outputs
-    from devstack.plan.stack import open_stack
-    from devstack.plan.status import look, look_by_name
+    from devstack.environment import collect_outputs
+    from devstack.lifecycle.status import look, look_by_name
+    from devstack.stack import open_stack
     from devstack.state import stack_names
 
     if every:

@@ -65,9 +65,9 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
 
     A second run changes nothing; a run after a crash goes on from there.
     """
-    from devstack.plan.stack import open_stack
-    from devstack.plan.step import foresee
-    from devstack.plan.up import build_steps, up
+    from devstack.lifecycle.step import foresee
+    from devstack.lifecycle.up import build_steps, up
+    from devstack.stack import open_stack
 
     began = time.monotonic()
     stack = open_stack(load(config_file, **chosen), output.progress())
@@ -97,7 +97,7 @@ def _show_plan(output: Output, steps: list[Any]) -> None:
 
 
 def _show_result(output: Output, stack: Any, changed: list[str], seconds: float) -> None:
-    from devstack.plan.access import collect_outputs
+    from devstack.environment import collect_outputs
 
     urls = dict(collect_outputs(stack).urls)
     output.data(urls=urls)

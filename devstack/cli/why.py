@@ -17,7 +17,7 @@ def _complete_subjects(
     context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[str]:
     from devstack.errors import DevstackError
-    from devstack.plan.stack import open_stack
+    from devstack.stack import open_stack
     from devstack.why.subject import waiting_jobsets
 
     try:
@@ -45,7 +45,7 @@ def command(
     A bare name is looked up among the JobSets first, then the Jobs, then the
     pods; jobset/NAME, job/NAME and pod/NAME say which is meant.
     """
-    from devstack.plan.stack import open_stack, require_up
+    from devstack.stack import open_stack, require_up
     from devstack.why.explain import explain
     from devstack.why.subject import find_subject
 

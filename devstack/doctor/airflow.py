@@ -9,10 +9,12 @@ from typing import Any
 
 from devstack.airflow.client import AirflowAwayError, AirflowClient, quoted
 from devstack.airflow.dags import list_import_failures
-from devstack.doctor.check import Check, Finding, Patient
+from devstack.doctor.check import Check, Finding
 from devstack.kube.readiness import observe_deployment
 from devstack.kube.resources import APPS
-from devstack.services import airflow, postgres
+from devstack.services import postgres
+from devstack.services.airflow import service as airflow
+from devstack.stack import Stack
 from devstack.waits import Ready
 
 STALE = timedelta(minutes=3)
@@ -21,26 +23,26 @@ STALE = timedelta(minutes=3)
 _HEALTHY = "healthy"
 
 
-def _database(patient: Patient) -> list[Finding]:
-    if not _has(patient, "postgres"):
+def _database(stack: Stack) -> list[Finding]:
+    if not _has(stack, "postgres"):
         return []
-    if why := _why_down(patient, postgres.NAMESPACE, "postgres"):
+    if why := _why_down(stack, postgres.NAMESPACE, "postgres"):
         remedy = "devstack logs postgres; devstack up starts it again, and waits for it"
         return [Finding(f"Postgres is down: {why}", remedy, "DATABASE_DOWN")]
-    if _has(patient, "airflow") and _state(_health(patient), "metadatabase") != _HEALTHY:
+    if _has(stack, "airflow") and _state(_health(stack), "metadatabase") != _HEALTHY:
         remedy = "devstack logs airflow shows why; devstack up sets password and tables again"
         return [Finding("Airflow cannot use its database", remedy, "DATABASE_DOWN")]
     return []
 
 
-def _scheduler(patient: Patient) -> list[Finding]:
-    if not _has(patient, "airflow"):
+def _scheduler(stack: Stack) -> list[Finding]:
+    if not _has(stack, "airflow"):
         return []
     remedy = "devstack logs airflow; devstack up starts it again"
-    if why := _why_down(patient, airflow.NAMESPACE, "airflow-scheduler"):
+    if why := _why_down(stack, airflow.NAMESPACE, "airflow-scheduler"):
         cause = f"Airflow's scheduler is down, so no task starts: {why}"
         return [Finding(cause, remedy, "SCHEDULER_DOWN")]
-    health = _health(patient)
+    health = _health(stack)
     if _state(health, "scheduler") != _HEALTHY:
         last = (health.get("scheduler") or {}).get("latest_scheduler_heartbeat") or "never"
         cause = f"Airflow's scheduler runs but does nothing; it was last heard of: {last}"
@@ -48,10 +50,10 @@ def _scheduler(patient: Patient) -> list[Finding]:
     return []
 
 
-def _dags(patient: Patient) -> list[Finding]:
-    if not _has(patient, "airflow"):
+def _dags(stack: Stack) -> list[Finding]:
+    if not _has(stack, "airflow"):
         return []
-    client = _client(patient)
+    client = _client(stack)
     try:
         dags = [*client.every("/dags", "dags")]
         return [
@@ -101,8 +103,8 @@ def _without_pool(client: AirflowClient, dags: list[dict[str, Any]]) -> Iterator
             yield Finding(cause, remedy, "POOL_MISSING")
 
 
-def _why_down(patient: Patient, namespace: str, name: str) -> str:
-    kube = patient.connect()
+def _why_down(stack: Stack, namespace: str, name: str) -> str:
+    kube = stack.kube()
     live = kube.find(APPS, "Deployment", name, namespace)
     if live and live["spec"].get("replicas") == 0:
         return f"Deployment {namespace}/{name} is scaled to nothing"
@@ -110,23 +112,23 @@ def _why_down(patient: Patient, namespace: str, name: str) -> str:
     return "" if isinstance(seen, Ready) else seen.reason
 
 
-def _has(patient: Patient, service: str) -> bool:
-    return any(each.name == service for each in patient.services)
+def _has(stack: Stack, service: str) -> bool:
+    return any(each.name == service for each in stack.services)
 
 
-def _client(patient: Patient) -> AirflowClient:
-    ctx = patient.service_context()
+def _client(stack: Stack) -> AirflowClient:
+    ctx = stack.context(stack.kube())
     password = ctx.state.credential("airflow_admin_password")
     return AirflowClient(airflow.url(ctx), password, timeout=5.0)
 
 
-def _health(patient: Patient) -> dict[str, Any]:
+def _health(stack: Stack) -> dict[str, Any]:
     """Return Airflow's word on its parts; all well where it says nothing at all.
 
     A web server that is away has a check of its own.
     """
     try:
-        return _client(patient).health()
+        return _client(stack).health()
     except AirflowAwayError:
         return {}
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from devstack.kube.client import KubeClient
-from devstack.process import Runner
-from devstack.providers.base import ClusterSpec, Provider
-from devstack.services.base import Service, ServiceContext
-from devstack.state import StackDir, StackState
+from devstack.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -29,39 +25,6 @@ class Finding:
     severity: str = "error"
 
 
-@dataclass
-class Patient:
-    """The machine and the stack that are looked at.
-
-    Attributes:
-        runner: starts programs.
-        provider: where the cluster comes from.
-        cluster: the cluster that is wanted.
-        dir: the stack's directory.
-        state: the stack's facts, None where it was never brought up.
-        services: the parts of the stack.
-        connect: returns a client of the API as administrator.
-    """
-
-    runner: Runner
-    provider: Provider
-    cluster: ClusterSpec
-    dir: StackDir
-    state: StackState | None
-    connect: Callable[[], KubeClient]
-    services: Sequence[Service] = field(default_factory=tuple)
-
-    @property
-    def up(self) -> bool:
-        """True where the stack was brought up whole."""
-        return self.state is not None and self.state.phase == "up"
-
-    def service_context(self) -> ServiceContext:
-        """Return what services may know; only for a stack that is up."""
-        assert self.state is not None
-        return ServiceContext(self.state, self.connect(), self.provider.maps_ports)
-
-
 @dataclass(frozen=True)
 class Check:
     """One thing that can be wrong.
@@ -75,7 +38,7 @@ class Check:
 
     name: str
     description: str
-    probe: Callable[[Patient], list[Finding]]
+    probe: Callable[[Stack], list[Finding]]
     needs_stack: bool = False
 
 
@@ -88,20 +51,20 @@ class Diagnosis:
     findings: list[Finding]
 
 
-def examine(checks: Sequence[Check], patient: Patient) -> list[Diagnosis]:
+def run_checks(checks: Sequence[Check], stack: Stack) -> list[Diagnosis]:
     """Make every check, those that need a stack only where one is up.
 
     A check that itself fails counts as a finding: the doctor never gives up
     half-way.
     """
-    return [_examine_one(check, patient) for check in checks]
+    return [_run_check(check, stack) for check in checks]
 
 
-def _examine_one(check: Check, patient: Patient) -> Diagnosis:
-    if check.needs_stack and not patient.up:
+def _run_check(check: Check, stack: Stack) -> Diagnosis:
+    if check.needs_stack and not stack.is_up:
         return Diagnosis(check, "skipped", [])
     try:
-        findings = check.probe(patient)
+        findings = check.probe(stack)
     except Exception as error:  # whatever it is, the other checks must be made
         remedy = str(getattr(error, "remedy", "")) or "report this as a bug"
         findings = [Finding(str(error), remedy, str(getattr(error, "code", "CHECK_FAILED")))]

@@ -6,12 +6,13 @@ import os
 import shutil
 from pathlib import Path
 
-from devstack.doctor.check import Check, Finding, Patient
-from devstack.images import tools
-from devstack.images.capabilities import withholds_sys_resource, wrapper_is_default
+from devstack import tools
+from devstack.docker.capabilities import withholds_sys_resource, wrapper_is_default
+from devstack.doctor.check import Check, Finding
 from devstack.paths import cache_home, state_home
 from devstack.progress import Silent
-from devstack.providers.kind import KindProvider
+from devstack.providers.kind.provider import KindProvider
+from devstack.stack import Stack
 
 GIB = 1024**3
 ROOM_TO_RUN = 2 * GIB
@@ -22,18 +23,18 @@ INOTIFY_INSTANCES = 128
 """What one kind node uses up; kind's known issue "too many open files"."""
 
 
-def _provider(patient: Patient) -> list[Finding]:
+def _provider(stack: Stack) -> list[Finding]:
     return [
         Finding(problem.message, problem.remedy, problem.code)
-        for problem in patient.provider.check(patient.cluster)
+        for problem in stack.provider.check(stack.cluster)
     ]
 
 
-def _tools(patient: Patient) -> list[Finding]:
+def _tools(stack: Stack) -> list[Finding]:
     found = []
-    if _on_kind(patient) and tools.find_kind(patient.runner, Silent(), build=False) is None:
+    if _on_kind(stack) and tools.find_kind(stack.runner, Silent(), build=False) is None:
         found.append(_missing("the kind CLI", "KIND_MISSING"))
-    if tools.find_kubectl(patient.runner, Silent(), build=False) is None:
+    if tools.find_kubectl(stack.runner, Silent(), build=False) is None:
         found.append(_missing("kubectl", "KUBECTL_MISSING"))
     return found
 
@@ -43,11 +44,11 @@ def _missing(tool: str, code: str) -> Finding:
     return Finding(cause, "devstack images build (`up` does it too)", code, "warning")
 
 
-def _on_kind(patient: Patient) -> bool:
-    return patient.provider.name == KindProvider.name
+def _on_kind(stack: Stack) -> bool:
+    return stack.provider.name == KindProvider.name
 
 
-def _room(patient: Patient) -> list[Finding]:
+def _room(stack: Stack) -> list[Finding]:
     found = []
     for folder, need, use in (
         (state_home(), ROOM_TO_RUN, "the stack's files"),
@@ -71,20 +72,20 @@ def _nearest_existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _memory(patient: Patient) -> list[Finding]:
+def _memory(stack: Stack) -> list[Finding]:
     import psutil
 
     available = psutil.virtual_memory().available
-    if available >= MEMORY or patient.up:
+    if available >= MEMORY or stack.is_up:
         return []
     cause = f"{available / GIB:.1f} GiB of memory available, a stack wants {MEMORY / GIB:.0f}"
     return [Finding(cause, "end some programs", "MEMORY_LOW", "warning")]
 
 
-def _capability(patient: Patient) -> list[Finding]:
-    if not _on_kind(patient) or not withholds_sys_resource():
+def _capability(stack: Stack) -> list[Finding]:
+    if not _on_kind(stack) or not withholds_sys_resource():
         return []
-    if patient.provider.check(patient.cluster) or wrapper_is_default(patient.runner):
+    if stack.provider.check(stack.cluster) or wrapper_is_default(stack.runner):
         # Without Docker there is nobody to ask, and the first check has said so.
         return []
     return [
@@ -96,7 +97,7 @@ def _capability(patient: Patient) -> list[Finding]:
     ]
 
 
-def _certificates(patient: Patient) -> list[Finding]:
+def _certificates(stack: Stack) -> list[Finding]:
     bundle = os.environ.get("DEVSTACK_CA_BUNDLE")
     if not bundle or Path(bundle).is_file():
         return []
@@ -109,16 +110,16 @@ def _certificates(patient: Patient) -> list[Finding]:
     ]
 
 
-def _inotify(patient: Patient) -> list[Finding]:
+def _inotify(stack: Stack) -> list[Finding]:
     if not INOTIFY_LIMIT.exists():
         return []
-    allowed, need = int(INOTIFY_LIMIT.read_text()), INOTIFY_INSTANCES * patient.cluster.nodes
+    allowed, need = int(INOTIFY_LIMIT.read_text()), INOTIFY_INSTANCES * stack.cluster.nodes
     if allowed >= need:
         return []
     return [
         Finding(
             f"fs.inotify.max_user_instances is {allowed}, too few for "
-            f"{patient.cluster.nodes} node(s)",
+            f"{stack.cluster.nodes} node(s)",
             f"sysctl fs.inotify.max_user_instances={max(512, need)}",
             "INOTIFY_LOW",
             "warning",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from devstack.doctor.check import Check, Finding, Patient
+from devstack.doctor.check import Check, Finding
 from devstack.kube import quantity
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.pods import observe_pod
 from devstack.kube.resources import CORE, RBAC
 from devstack.services.base import Manifest
+from devstack.stack import Stack
 from devstack.waits import Hopeless
 
 Right = tuple[str, str, str]
@@ -21,10 +22,10 @@ OVER_QUOTA = "exceeded quota"
 ENDED = ("Succeeded", "Failed")
 
 
-def _secrets(patient: Patient) -> list[Finding]:
-    kube = patient.connect()
+def _secrets(stack: Stack) -> list[Finding]:
+    kube = stack.kube()
     found = []
-    for item in _manifests(patient, "Secret"):
+    for item in _manifests(stack, "Secret"):
         metadata = item["metadata"]
         if kube.find(CORE, "Secret", metadata["name"], metadata["namespace"]) is None:
             cause = f"Secret {_name(item)} is missing: pods that name it do not start"
@@ -32,10 +33,10 @@ def _secrets(patient: Patient) -> list[Finding]:
     return found
 
 
-def _rights(patient: Patient) -> list[Finding]:
-    kube = patient.connect()
-    roles = [_lost_rights(kube, item) for item in _manifests(patient, "Role")]
-    bindings = [_lost_subjects(kube, item) for item in _manifests(patient, "RoleBinding")]
+def _rights(stack: Stack) -> list[Finding]:
+    kube = stack.kube()
+    roles = [_lost_rights(kube, item) for item in _manifests(stack, "Role")]
+    bindings = [_lost_subjects(kube, item) for item in _manifests(stack, "RoleBinding")]
     return [
         Finding(cause, "devstack up grants it again", "RIGHTS_MISSING")
         for cause in [*roles, *bindings]
@@ -78,9 +79,8 @@ def _lost_subjects(kube: KubeClient, binding: Manifest) -> str:
     return f"RoleBinding {_name(binding)} does not give {names} the rights of its Role"
 
 
-def _quota(patient: Patient) -> list[Finding]:
-    assert patient.state is not None
-    kube, namespace = patient.connect(), patient.state.namespace
+def _quota(stack: Stack) -> list[Finding]:
+    kube, namespace = stack.kube(), stack.state.namespace
     causes = [
         f"ResourceQuota {_name(quota)} is used up: {used} of {hard} {resource}"
         for quota in kube.list_objects(CORE, "ResourceQuota", namespace)
@@ -103,10 +103,9 @@ def _limits(quota: Object) -> Iterator[tuple[str, str, str]]:
         yield resource, hard, (status.get("used") or {}).get(resource, "0")
 
 
-def _task_pods(patient: Patient) -> list[Finding]:
-    assert patient.state is not None
-    kube = patient.connect()
-    pods = kube.list_objects(CORE, "Pod", patient.state.namespace)
+def _task_pods(stack: Stack) -> list[Finding]:
+    kube = stack.kube()
+    pods = kube.list_objects(CORE, "Pod", stack.state.namespace)
     waiting = [pod for pod in pods if pod.get("status", {}).get("phase") not in ENDED]
     seen = [observe_pod(kube, pod) for pod in waiting]
     return [
@@ -114,9 +113,9 @@ def _task_pods(patient: Patient) -> list[Finding]:
     ]
 
 
-def _manifests(patient: Patient, kind: str) -> Iterator[Manifest]:
-    ctx = patient.service_context()
-    for service in patient.services:
+def _manifests(stack: Stack, kind: str) -> Iterator[Manifest]:
+    ctx = stack.context(stack.kube())
+    for service in stack.services:
         yield from (item for item in service.manifests(ctx) if item["kind"] == kind)
 
 

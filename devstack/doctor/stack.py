@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import stat
 
-from devstack.doctor.check import Check, Finding, Patient
+from devstack.doctor.check import Check, Finding
 from devstack.errors import DevstackError
 from devstack.ports import is_free
+from devstack.stack import Stack
 from devstack.waits import Hopeless, Waiting
 
 
-def _state(patient: Patient) -> list[Finding]:
-    patient.dir.read()  # its error is the finding
+def _state(stack: Stack) -> list[Finding]:
+    stack.dir.read()  # its error is the finding
     return []
 
 
-def _phase(patient: Patient) -> list[Finding]:
-    if patient.state is None or patient.up or patient.dir.holder() is not None:
+def _phase(stack: Stack) -> list[Finding]:
+    if stack.dir.salvage() is None or stack.is_up or stack.dir.holder() is not None:
         return []
-    if patient.state.phase == "kept":
+    if stack.state.phase == "kept":
         return []
-    command = "down" if patient.state.phase == "deleting" else "up"
+    command = "down" if stack.state.phase == "deleting" else "up"
     return [
         Finding(
             f"`devstack {command}` was interrupted",
-            f"devstack {command} --name {patient.state.name} goes on from there",
+            f"devstack {command} --name {stack.state.name} goes on from there",
             "INTERRUPTED",
         )
     ]
 
 
-def _files(patient: Patient) -> list[Finding]:
+def _files(stack: Stack) -> list[Finding]:
     found = []
-    for path in (patient.dir.admin_kubeconfig, patient.dir.kubeconfig):
+    for path in (stack.dir.admin_kubeconfig, stack.dir.kubeconfig):
         if not path.exists():
             remedy = "devstack up writes it again"
             found.append(Finding(f"{path} is missing", remedy, "FILE_MISSING"))
@@ -42,8 +43,8 @@ def _files(patient: Patient) -> list[Finding]:
     return found
 
 
-def _cluster(patient: Patient) -> list[Finding]:
-    seen = patient.provider.status(patient.cluster)
+def _cluster(stack: Stack) -> list[Finding]:
+    seen = stack.provider.status(stack.cluster)
     if seen.state == "running":
         return []
     causes = {"absent": "CLUSTER_ABSENT", "stopped": "NODE_STOPPED"}
@@ -51,29 +52,28 @@ def _cluster(patient: Patient) -> list[Finding]:
     return [Finding(seen.detail, remedy, causes.get(seen.state, "CLUSTER_UNREACHABLE"))]
 
 
-def _api(patient: Patient) -> list[Finding]:
+def _api(stack: Stack) -> list[Finding]:
     try:
-        patient.connect().readyz()
+        stack.kube().readyz()
     except DevstackError as error:
         remedy = "devstack up waits for it; devstack logs --cluster DIR shows more"
         return [Finding(f"the API does not answer: {error}", remedy, "API_DOWN")]
     return []
 
 
-def _ports(patient: Patient) -> list[Finding]:
-    assert patient.state is not None
+def _ports(stack: Stack) -> list[Finding]:
     found = []
-    for name, port in patient.state.ports.items():
+    for name, port in stack.state.ports.items():
         if is_free(port):
             remedy = "devstack up"
             found.append(Finding(f"nothing answers on port {port} ({name})", remedy, "PORT_SILENT"))
     return found
 
 
-def _services(patient: Patient) -> list[Finding]:
-    ctx = patient.service_context()
+def _services(stack: Stack) -> list[Finding]:
+    ctx = stack.context(stack.kube())
     found = []
-    for service in patient.services:
+    for service in stack.services:
         seen = service.observe(ctx)
         if isinstance(seen, Hopeless):
             found.append(Finding(f"{service.name}: {seen.reason}", seen.remedy, seen.code))

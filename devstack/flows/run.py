@@ -14,10 +14,10 @@ from threading import Event
 from devstack.errors import DevstackError
 from devstack.flows.command import build_command
 from devstack.flows.environment import FlowEnvironment
+from devstack.flows.flow_process import FlowProcess, ignore
 from devstack.flows.leftovers import end_leftovers
 from devstack.flows.log import new_log
 from devstack.flows.pods import TaskPod, describe_pod, describe_pods, list_pods, phase_of
-from devstack.flows.process import FlowProcess, ignore
 from devstack.flows.result import FlowResult, PodLog
 from devstack.flows.source import FlowSource
 from devstack.flows.timing import measure

@@ -10,9 +10,9 @@ from threading import Event
 from typing import Any, Protocol
 
 from devstack.errors import DevstackError
+from devstack.flows.concurrent_runs import Rivals, check_rivals, draw_rivals
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.failure import failure_of
-from devstack.flows.rivals import Rivals, check_rivals, draw_rivals
 from devstack.flows.run import FlowCall, run_flow
 from devstack.flows.source import read_source
 from devstack.flows.timing import Timing

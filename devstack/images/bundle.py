@@ -10,18 +10,17 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from devstack import __version__
+from devstack.docker.images import Docker
 from devstack.errors import DevstackError, ExitStatus
-from devstack.images import tools
+from devstack.images.artifact_cache import Pieces
 from devstack.images.catalogue import IMAGES, find_images
-from devstack.images.docker import Docker
 from devstack.images.golang import PROGRAMS
 from devstack.images.machine import architecture
-from devstack.images.pieces import Pieces
 from devstack.process import Runner
 from devstack.progress import Progress, step
 
@@ -33,24 +32,26 @@ BLOCK = 1 << 20
 
 
 def save(
-    path: Path, names: Sequence[str], runner: Runner, progress: Progress, pieces: Pieces
+    path: Path,
+    names: Sequence[str],
+    clients: Mapping[str, Path],
+    runner: Runner,
+    progress: Progress,
+    pieces: Pieces,
 ) -> None:
     """Write a bundle with images that Docker has, kind and kubectl.
 
     Args:
         path: the file; it appears only when it is whole.
         names: the images.
+        clients: the programs kind and kubectl, by name.
         runner: starts Docker.
         progress: told what is written.
-        pieces: where the clients are, and room for scratch files.
+        pieces: room for scratch files.
 
     Raises:
         DevstackError: ``BUNDLE_UNWRITABLE``.
     """
-    clients = {
-        "kind": tools.find_kind(runner, progress),
-        "kubectl": tools.find_kubectl(runner, progress),
-    }
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
         with step(progress, f"Write {path}"), pieces.scratch("bundle") as scratch:

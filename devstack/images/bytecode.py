@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from devstack.images.archive import LayeredImage
-from devstack.images.workshop import Workshop
+from devstack.images.build_context import Workshop
 from devstack.progress import step
 
 # The source's date is not looked at: files in a layer have none.

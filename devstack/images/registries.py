@@ -6,11 +6,11 @@ import ssl
 import urllib.error
 import urllib.request
 
+from devstack.docker.images import Docker
 from devstack.errors import DevstackError
-from devstack.images import airflow, task
 from devstack.images.catalogue import Image
 from devstack.images.certificates import private_bundle
-from devstack.images.docker import Docker
+from devstack.images.recipes import airflow, task
 from devstack.progress import Progress, step
 
 PROBE_TIMEOUT = 4.0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from devstack.docker.images import Docker, Present
 from devstack.errors import DevstackError, ExitStatus
-from devstack.images.catalogue import PRELOADED, Image, find_image, find_images
-from devstack.images.docker import Docker, Present
-from devstack.images.pieces import Pieces
+from devstack.images.artifact_cache import Pieces
+from devstack.images.catalogue import Image, find_image, find_images
 from devstack.process import Runner
 from devstack.progress import Progress
 
@@ -90,18 +90,13 @@ class ImageStore:
                 self._get(self._missing(names))
         return {name: self.reference(name) for name in names}
 
-    def preloaded_in_node(self, names: Sequence[str]) -> bool:
-        """Tell whether the node image has all of ``names`` inside: only a built one has."""
-        node = self.rows(["node"])[0]
-        return node.source == "built" and set(names) <= {*PRELOADED, "node"}
-
-    def save(self, path: Path, names: Sequence[str] = ()) -> None:
+    def save(self, path: Path, names: Sequence[str], clients: Mapping[str, Path]) -> None:
         """Write images, kind and kubectl into a bundle file; see :mod:`devstack.images.bundle`."""
         from devstack.images.bundle import save
 
         wanted = [image.name for image in find_images(names)]
         self.ensure(wanted)
-        save(path, wanted, self._runner, self._progress, self._pieces)
+        save(path, wanted, clients, self._runner, self._progress, self._pieces)
 
     def load(self, path: Path) -> list[str]:
         """Load a bundle file; return the names of its images."""
@@ -117,14 +112,14 @@ class ImageStore:
             return
         to_build = list(names) if self._source == "build" else self._pull(names)
         if to_build:
-            from devstack.images.recipes import build
-            from devstack.images.workshop import Workshop
+            from devstack.images.build_context import Workshop
+            from devstack.images.recipes.all import build
 
             build(Workshop(self._runner, self._progress, self._pieces), to_build)
 
     def _pull(self, names: Sequence[str]) -> list[str]:
         """Pull what can be pulled; return the rest, or raise where only pulling is allowed."""
-        from devstack.images.recipes import key
+        from devstack.images.recipes.all import key
         from devstack.images.registries import is_reachable, pull, unavailable
 
         images = find_images(names)
@@ -149,7 +144,7 @@ class ImageStore:
 
 
 def _row(image: Image, found: Present | None) -> Row:
-    from devstack.images.recipes import key
+    from devstack.images.recipes.all import key
 
     if found is None:
         source = "absent"

@@ -8,7 +8,7 @@ from devstack.process import Runner
 from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, Problem, Provider
 from devstack.providers.context import ContextProvider
-from devstack.providers.kind import KindProvider
+from devstack.providers.kind.provider import KindProvider
 from devstack.providers.minikube import MinikubeProvider
 from devstack.state import StackDir
 from devstack.waits import Clock

@@ -6,8 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from devstack import tools
 from devstack.errors import DevstackError, ExitStatus
-from devstack.images import tools
 from devstack.kube import kubeconfig
 from devstack.process import Runner
 from devstack.progress import Progress

@@ -11,7 +11,7 @@ from devstack.images.versions import KUBERNETES
 from devstack.process import Completed, Runner
 from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
-from devstack.providers.kind_config import FEATURE_GATES, RUNTIME_CONFIG
+from devstack.providers.kind.config import FEATURE_GATES, RUNTIME_CONFIG
 from devstack.providers.ready import wait_for_api
 from devstack.state import StackDir
 from devstack.waits import Clock

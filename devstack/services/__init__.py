@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from devstack.errors import DevstackError, ExitStatus
-from devstack.services.airflow import AirflowService
+from devstack.services.airflow.service import AirflowService
 from devstack.services.base import Service
 from devstack.services.gang import GangService
 from devstack.services.jobset import JobSetService

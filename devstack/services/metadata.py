@@ -6,8 +6,8 @@ from devstack.kube import manifests
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
 from devstack.services import postgres
-from devstack.services.answering import answers
 from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
+from devstack.services.http_probe import answers
 from devstack.services.minio import METADATA_TRIES
 from devstack.waits import Observation, Ready, Waiting
 

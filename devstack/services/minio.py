@@ -8,8 +8,8 @@ from devstack.errors import DevstackError
 from devstack.kube import manifests
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
-from devstack.services.answering import answers
 from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
+from devstack.services.http_probe import answers
 from devstack.waits import Observation, Ready, Waiting
 
 if TYPE_CHECKING:

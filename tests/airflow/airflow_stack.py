@@ -8,8 +8,8 @@ from typing import Any
 
 import requests
 
-from tests.commandline import Devstack
-from tests.providers.eventually import eventually
+from tests.support.commandline import Devstack
+from tests.support.eventually import eventually
 
 NAMESPACE = "airflow"
 RUN_SECONDS = 240.0

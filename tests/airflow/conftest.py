@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 
 @pytest.fixture(scope="package")

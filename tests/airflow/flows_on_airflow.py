@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any
 
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 SMALL = "cpu=0.05, memory=200, disk=100"
 RUN_SECONDS = 900

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 
 def ask(stack: Devstack, program: str) -> Any:

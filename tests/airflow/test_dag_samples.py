@@ -8,7 +8,7 @@ import pytest
 
 from devstack.samples.catalogue import DAG_SAMPLES
 from tests.airflow.flows_on_airflow import airflow
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 
 @pytest.fixture(scope="module")

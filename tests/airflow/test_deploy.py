@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from devstack.errors import ExitStatus
-from devstack.services.airflow import KUBECONFIG
+from devstack.services.airflow.service import KUBECONFIG
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
 from tests.airflow.flows_on_airflow import airflow, artifacts, deploy, run_to_end, write_flow
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 OURS = ("TinyFlow", "FirstFlow", "SecondFlow")
 

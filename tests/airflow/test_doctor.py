@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 TASKS = "metaflow"
 DAGS = "/airflow/dags"

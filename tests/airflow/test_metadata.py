@@ -11,7 +11,7 @@ import requests
 
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
 from tests.airflow.metaflow_client import ask
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 PLACES = Path(__file__).parent / "flows" / "places.py"
 SMALL = "kubernetes:cpu=0.1,memory=256,disk=256"

@@ -10,9 +10,9 @@ import pytest
 import requests
 
 from tests.airflow.airflow_stack import Airflow
-from tests.commandline import Devstack
-from tests.providers.cluster import node
-from tests.providers.eventually import eventually
+from tests.support.cluster import node
+from tests.support.commandline import Devstack
+from tests.support.eventually import eventually
 
 RESULT = "mkdir -p /airflow/xcom && echo '{\"n\": 42}' >/airflow/xcom/return.json"
 SLOW = f"echo begun; sleep 25; {RESULT}"

@@ -12,7 +12,7 @@ from tests.airflow.rbac_matrix import (
     TASK_RIGHTS,
     Right,
 )
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 
 def question(right: Right) -> list[str]:

@@ -10,10 +10,10 @@ import pytest
 
 from devstack.images.catalogue import IMAGES
 from devstack.kube.client import KubeClient
-from tests.commandline import Devstack
 from tests.conformance.gang_cluster import GangCluster, Nodes
 from tests.conformance.real_nodes import RealNodes
 from tests.conformance.simulated_nodes import SimulatedNodes, kwok
+from tests.support.commandline import Devstack
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from devstack.kube.client import KubeClient, Object
 from devstack.kube.gang_support import COSCHEDULING, GangSupport
 from devstack.kube.gangs import JOBSET_NAME, condition_of
 from devstack.kube.resources import JOBSET, POD_GROUPS
-from tests.providers.eventually import eventually
+from tests.support.eventually import eventually
 
 SLOT = "devstack.dev/slot"
 GANG = {"devstack.dev/gang": "true"}

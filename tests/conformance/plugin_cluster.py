@@ -8,19 +8,20 @@ from pathlib import Path
 
 import yaml
 
+from devstack.images.artifact_cache import Pieces
 from devstack.images.golang import Compiler
-from devstack.images.pieces import Pieces
 from devstack.kube.client import KubeClient
 from devstack.kube.gang_support import COSCHEDULING
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 from devstack.providers.base import ClusterSpec
-from devstack.providers.kind_config import build_config
-from devstack.providers.scheduler_config import SCHEDULER
-from tests.commandline import Devstack
+from devstack.providers.kind.config import build_config
+from devstack.providers.kind.scheduler import SCHEDULER
 from tests.conformance.background import running
-from tests.providers.eventually import eventually
-from tests.providers.foreign import ForeignCluster
+from tests.containers import COSCHEDULER
+from tests.support.commandline import Devstack
+from tests.support.eventually import eventually
+from tests.support.foreign import ForeignCluster
 
 NAME = "plugin"
 GROUPS = Path(__file__).with_name("podgroup-crd.yaml")
@@ -58,7 +59,7 @@ def _without_native_gangs() -> str:
 @contextmanager
 def _scheduler(cluster: ForeignCluster, folder: Path) -> Iterator[None]:
     """Run a scheduler with the plug-in in place of the cluster's own, on this machine."""
-    program = Compiler(SubprocessRunner(), Silent(), Pieces()).ensure(["coscheduler"])
+    program = Compiler(SubprocessRunner(), Silent(), Pieces()).ensure([COSCHEDULER])
     kube = KubeClient.from_kubeconfig(cluster.kubeconfig.read_text(), timeout=60)
     cluster.execute("rm", MANIFEST)
     eventually("the scheduler to go", lambda: not _schedulers(kube))

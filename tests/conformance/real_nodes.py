@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from devstack.kube.client import Object
-from tests.commandline import Devstack
 from tests.conformance.gang_cluster import SLOT
+from tests.support.commandline import Devstack
 
 
 class RealNodes:

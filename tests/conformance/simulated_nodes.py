@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from devstack.images.artifact_cache import Pieces
 from devstack.images.golang import Compiler
-from devstack.images.pieces import Pieces
 from devstack.kube.client import KubeClient, Object
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
-from tests.commandline import Devstack
 from tests.conformance.background import running
 from tests.conformance.gang_cluster import SLOT
-from tests.providers.eventually import eventually
+from tests.containers import KWOK
+from tests.support.commandline import Devstack
+from tests.support.eventually import eventually
 
 SIMULATED = "devstack.dev/simulated"
 STAGES = Path(__file__).with_name("kwok-stages.yaml")
@@ -89,7 +90,7 @@ def kwok(kubeconfig: Path, log: Path) -> Iterator[None]:
         kubeconfig: the administrator's.
         log: the file for what it says.
     """
-    program = Compiler(SubprocessRunner(), Silent(), Pieces()).ensure(["kwok"])["kwok"]
+    program = Compiler(SubprocessRunner(), Silent(), Pieces()).ensure([KWOK])["kwok"]
     argv = [str(program), "--kubeconfig", str(kubeconfig), "--config", str(STAGES)]
     argv += ["--manage-nodes-with-label-selector", f"{SIMULATED}=true"]
     argv += ["--node-lease-duration-seconds", "40"]

@@ -9,12 +9,12 @@ import pytest
 from devstack.kube.api_errors import NotFoundError
 from devstack.kube.client import Object
 from devstack.kube.resources import JOBSET
-from devstack.providers.scheduler_config import SCHEDULER
+from devstack.providers.kind.scheduler import SCHEDULER
 from devstack.why.explain import explain
 from devstack.why.subject import find_subject
 from tests.conformance.conftest import Scale, Target
 from tests.conformance.gang_cluster import METAFLOW, SLOT, GangCluster
-from tests.providers.eventually import eventually
+from tests.support.eventually import eventually
 
 CONTROLLER = ("gang-system", "gang-controller")
 JOBSETS = ("jobset-system", "jobset-controller")

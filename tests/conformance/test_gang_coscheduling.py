@@ -9,12 +9,12 @@ import pytest
 from devstack.images.catalogue import IMAGES
 from devstack.kube.client import KubeClient
 from devstack.kube.gang_support import GangSupport
-from tests.commandline import Devstack
 from tests.conformance import test_gang as contract
 from tests.conformance.gang_cluster import GangCluster
 from tests.conformance.plugin_cluster import plugin_cluster
 from tests.conformance.real_nodes import RealNodes
-from tests.providers.foreign import ForeignCluster
+from tests.support.commandline import Devstack
+from tests.support.foreign import ForeignCluster
 
 Case = Callable[[GangCluster], None]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from devstack.images.artifact_cache import Pieces, digest
 from devstack.images.golang import FLAGS, find_go, go_environment
-from devstack.images.pieces import Pieces, digest
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 

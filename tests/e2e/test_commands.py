@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.commandline import Devstack
-from tests.providers.cluster import minio_pod
-from tests.providers.refusal import findings
+from tests.support.cluster import minio_pod
+from tests.support.commandline import Devstack
+from tests.support.refusal import findings
 
 ENVELOPE = {"schemaVersion", "command", "status", "data", "warnings", "error"}
 

@@ -16,8 +16,8 @@ from testcontainers.compose import DockerCompose
 
 from devstack.paths import project_file
 from devstack.ports import LOOPBACK, any_free
-from tests.commandline import Devstack
 from tests.e2e.compose_plugin import docker_has_compose, plugin_folder
+from tests.support.commandline import Devstack
 
 pytestmark = pytest.mark.docker
 

@@ -17,14 +17,14 @@ from devstack.images import ImageStore
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 from devstack.providers.base import ClusterSpec
-from devstack.providers.kind_config import build_config
-from tests.commandline import Devstack
-from tests.providers import footprint
-from tests.providers.cluster import SERVICES_NAMESPACE, api, minio_pod
-from tests.providers.datastore import read, serves, write
-from tests.providers.eventually import eventually
-from tests.providers.foreign import ForeignCluster
-from tests.providers.refusal import findings, refused
+from devstack.providers.kind.config import build_config
+from tests.support import footprint
+from tests.support.cluster import SERVICES_NAMESPACE, api, minio_pod
+from tests.support.commandline import Devstack
+from tests.support.datastore import read, serves, write
+from tests.support.eventually import eventually
+from tests.support.foreign import ForeignCluster
+from tests.support.refusal import findings, refused
 
 NAME = "foreign"
 CONTEXT = f"kind-{NAME}"

@@ -12,8 +12,8 @@ from minio import MinioAdmin
 from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException
 
-from tests.commandline import Devstack
-from tests.providers.datastore import BUCKET, s3
+from tests.support.commandline import Devstack
+from tests.support.datastore import BUCKET, s3
 
 KEY = "test/rights"
 

@@ -12,8 +12,7 @@ import pytest
 from kubernetes import client
 
 from devstack.errors import ExitStatus
-from tests.commandline import Devstack
-from tests.providers.cluster import (
+from tests.support.cluster import (
     SERVICES_NAMESPACE,
     admin,
     answers,
@@ -21,9 +20,10 @@ from tests.providers.cluster import (
     minio_pod,
     node,
 )
-from tests.providers.datastore import read, serves, write
-from tests.providers.eventually import eventually
-from tests.providers.refusal import findings, refused
+from tests.support.commandline import Devstack
+from tests.support.datastore import read, serves, write
+from tests.support.eventually import eventually
+from tests.support.refusal import findings, refused
 
 PROBE = "fault-probe"
 

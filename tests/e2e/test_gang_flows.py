@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.commandline import Devstack
-from tests.providers.eventually import eventually
+from tests.support.commandline import Devstack
+from tests.support.eventually import eventually
 
 FLOWS = Path(__file__).with_name("flows")
 TRIO = str(FLOWS / "trio.py")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devstack.images.catalogue import IMAGES
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 pytestmark = pytest.mark.docker
 

@@ -14,13 +14,13 @@ import pytest
 from kubernetes import client
 
 from devstack.errors import ExitStatus
-from tests.commandline import Devstack
-from tests.providers import footprint
-from tests.providers.cluster import admin, managed_objects, node
-from tests.providers.datastore import read, serves, write
-from tests.providers.eventually import eventually
-from tests.providers.interruption import seen_command_lines
-from tests.providers.refusal import refused
+from tests.support import footprint
+from tests.support.cluster import admin, managed_objects, node
+from tests.support.commandline import Devstack
+from tests.support.datastore import read, serves, write
+from tests.support.eventually import eventually
+from tests.support.interruption import seen_command_lines
+from tests.support.refusal import refused
 
 PROBE = "probe"
 

@@ -13,7 +13,7 @@ from devstack.images.catalogue import IMAGES
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.readiness import observe_deployment
 from devstack.waits import SystemClock, wait_until
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 NAMESPACE = "metaflow"
 NEVER_READY = {"tcpSocket": {"port": 1}, "periodSeconds": 1}

@@ -8,7 +8,7 @@ import pytest
 
 from devstack.errors import ExitStatus
 from devstack.samples.catalogue import SAMPLES
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 
 @pytest.fixture(scope="module")

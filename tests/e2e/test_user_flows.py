@@ -15,7 +15,7 @@ import pytest
 
 from devstack.errors import ExitStatus
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 SMALL = "memory=128, cpu=0.05, disk=100"
 

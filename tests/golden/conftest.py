@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from devstack.config import StackSpec
-from devstack.plan.stack import Stack
-from tests.fake_stack import World
+from devstack.stack import Stack
+from tests.fakes.stack import World
 
 FILES = Path(__file__).parent / "files"
 
@@ -51,6 +51,6 @@ def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     def open_stack(spec: StackSpec, _progress: object = None, **options: bool) -> Stack:
         return made.open(spec, **options)
 
-    monkeypatch.setattr("devstack.plan.stack.open_stack", open_stack)
-    monkeypatch.setattr("devstack.plan.status.open_stack", open_stack)
+    monkeypatch.setattr("devstack.stack.open_stack", open_stack)
+    monkeypatch.setattr("devstack.lifecycle.status.open_stack", open_stack)
     return made

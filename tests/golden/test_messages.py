@@ -9,7 +9,7 @@ from devstack.cli.display import PlainDisplay
 from devstack.cli.main import run
 from devstack.cli.output import Output
 from devstack.errors import DevstackError
-from tests.fakes import FakeClock
+from tests.fakes.runner import FakeClock
 from tests.golden.conftest import Golden
 
 BAD_SETTINGS = 'provder = "kind"\nnodes = 0\nnamespace = "metaflow-of-the-team"\n'

@@ -5,7 +5,7 @@ import pytest
 from devstack.cli.main import run
 from devstack.cli.output import Output
 from devstack.providers.base import ClusterSpec
-from devstack.providers.kind_config import build_config
+from devstack.providers.kind.config import build_config
 from tests.golden.conftest import Golden
 
 PLANS = {

@@ -7,7 +7,7 @@ from devstack.cli.output import Output
 from devstack.config import StackSpec
 from devstack.state import STATE_FILE, StackDir
 from devstack.waits import Hopeless, Waiting
-from tests.fake_stack import World
+from tests.fakes.stack import World
 from tests.golden.conftest import Golden
 
 UP = ("up", "--json", "--port", "minio=9000")

@@ -10,7 +10,7 @@ import pytest
 from devstack.samples.catalogue import FOLDER
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
 from tests.airflow.flows_on_airflow import airflow, artifacts, deploy
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 RUNS = 20
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commandline import Devstack
+from tests.support.commandline import Devstack
 
 
 @pytest.fixture

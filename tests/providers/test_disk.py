@@ -8,8 +8,8 @@ import shlex
 import pytest
 
 from devstack.errors import ExitStatus
-from tests.commandline import Devstack
-from tests.providers.refusal import findings, refused
+from tests.support.commandline import Devstack
+from tests.support.refusal import findings, refused
 
 PAGE = 4096
 

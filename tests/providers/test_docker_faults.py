@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from devstack.errors import ExitStatus
-from tests.commandline import Devstack
-from tests.providers.refusal import findings, refused
+from tests.support.commandline import Devstack
+from tests.support.refusal import findings, refused
 
 ENVIRONMENT = ExitStatus.ENVIRONMENT
 

@@ -8,11 +8,11 @@ from typing import Any
 import docker
 import pytest
 
+from devstack.docker.cgroup import FREEZER
+from devstack.docker.engine import CLUSTER_LABEL, Engine
 from devstack.images import ImageStore
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
-from devstack.providers.engine import CLUSTER_LABEL, Engine
-from devstack.providers.freezer import FREEZER
 
 CLUSTER = "devstack-frozen"
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from devstack.errors import ExitStatus
-from tests.commandline import Devstack
-from tests.providers import footprint
-from tests.providers.datastore import read, serves, write
-from tests.providers.eventually import eventually
-from tests.providers.interruption import (
+from tests.support import footprint
+from tests.support.commandline import Devstack
+from tests.support.datastore import read, serves, write
+from tests.support.eventually import eventually
+from tests.support.interruption import (
     MOMENT_SECONDS,
     START,
     Interrupted,
@@ -27,7 +27,7 @@ from tests.providers.interruption import (
     interrupt,
     silent_docker,
 )
-from tests.providers.refusal import findings, refused
+from tests.support.refusal import findings, refused
 
 CTRL_C, KILL = signal.SIGINT, signal.SIGKILL
 CLUSTER = "Bring up the kind cluster"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from devstack.errors import ExitStatus
-from tests.commandline import Devstack
-from tests.providers.refusal import refused
+from tests.support.commandline import Devstack
+from tests.support.refusal import refused
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from devstack.errors import ExitStatus
-from tests.commandline import Devstack
-from tests.providers.refusal import refused
+from tests.support.commandline import Devstack
+from tests.support.refusal import refused
 
 
 def test_all_mistakes_of_a_file_are_reported_at_once(fresh: Devstack, tmp_path: Path) -> None:

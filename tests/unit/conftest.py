@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_stack import World
+from tests.fakes.stack import World
 
 
 @pytest.fixture(autouse=True)

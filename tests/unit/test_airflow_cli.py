@@ -10,9 +10,9 @@ import click
 import pytest
 
 from devstack.cli.airflow import COMMANDS
+from devstack.cli.airflow.run_samples import parse_arguments
 from devstack.cli.main import run
 from devstack.cli.output import Output
-from devstack.cli.run_airflow import parse_arguments
 from devstack.errors import ExitStatus
 from devstack.samples.catalogue import DAG_SAMPLES
 

@@ -11,7 +11,7 @@ from devstack.airflow.client import AirflowApiError, AirflowAwayError, AirflowCl
 from devstack.airflow.dags import Dag, ensure_pool, list_dags
 from devstack.airflow.runs import DagRun, Task, list_tasks, own_words, read_log
 from devstack.errors import DevstackError
-from tests.airflow_server import PASSWORD, AirflowServer
+from tests.fakes.airflow_server import PASSWORD, AirflowServer
 
 RUN = DagRun("MyFlow", "manual__2026-11-21T15:27:55.591180+00:00", "running", "manual", 1, None, {})
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from devstack.dags.compile import CompileCall, CompiledDag, compile_flow
-from devstack.dags.mending import Wanted
+from devstack.deployers.airflow.compile import CompileCall, CompiledDag, compile_flow
+from devstack.deployers.airflow.patches import Wanted
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
 from devstack.process import SubprocessRunner
-from tests.fake_api import FakeApi
-from tests.fake_s3 import fake_s3
+from tests.fakes.api import FakeApi
+from tests.fakes.s3 import fake_s3
 
 RETRYING = """
 @retry(times=2, minutes_between_retries=0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devstack.images.airflow import ROOTFS
+from devstack.images.recipes.airflow import ROOTFS
 
 SIDECAR = "airflow-xcom-sidecar"
 PROVIDER = "airflow.providers.cncf.kubernetes.utils.pod_manager"

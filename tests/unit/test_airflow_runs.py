@@ -11,19 +11,19 @@ import pytest
 
 from devstack.airflow.client import AirflowClient
 from devstack.airflow.runs import Task, get_run
-from devstack.dags import deploy as deploy_module
-from devstack.dags.access import StackAirflow
-from devstack.dags.compile import CompileCall, CompiledDag
-from devstack.dags.deploy import NUDGE_SECONDS, deploy
-from devstack.dags.find_run import find_run, find_tasks
-from devstack.dags.follow import failure_of, follow
-from devstack.dags.trigger import read_parameters, resolve_dag, trigger
+from devstack.deployers.airflow import deploy as deploy_module
+from devstack.deployers.airflow.compile import CompileCall, CompiledDag
+from devstack.deployers.airflow.connect import StackAirflow
+from devstack.deployers.airflow.deploy import NUDGE_SECONDS, deploy
+from devstack.deployers.airflow.find_run import find_run, find_tasks
+from devstack.deployers.airflow.follow import failure_of, follow
+from devstack.deployers.airflow.trigger import read_parameters, resolve_dag, trigger
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
-from tests.airflow_server import PASSWORD, AirflowServer
-from tests.fake_api import FakeApi
-from tests.fakes import FakeClock, FakeRunner
+from tests.fakes.airflow_server import PASSWORD, AirflowServer
+from tests.fakes.api import FakeApi
+from tests.fakes.runner import FakeClock, FakeRunner
 
 START = "2026-11-21T15:18:46.878654"
 RUN = "manual__1"

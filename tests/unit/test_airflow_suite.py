@@ -11,16 +11,16 @@ import pytest
 
 from devstack.airflow.client import AirflowAwayError
 from devstack.airflow.runs import DagRun, Task
-from devstack.dags import suite as suite_module
-from devstack.dags.access import StackAirflow
-from devstack.dags.deploy import Deployment
-from devstack.dags.follow import RunResult
-from devstack.dags.suite import DagSuite
+from devstack.deployers.airflow import suite as suite_module
+from devstack.deployers.airflow.connect import StackAirflow
+from devstack.deployers.airflow.deploy import Deployment
+from devstack.deployers.airflow.follow import RunResult
+from devstack.deployers.airflow.suite import DagSuite
 from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
 from devstack.samples.catalogue import DAG_SAMPLES, find_sample
-from tests.fake_api import FakeApi
-from tests.fakes import FakeClock, FakeRunner
+from tests.fakes.api import FakeApi
+from tests.fakes.runner import FakeClock, FakeRunner
 
 GOOD = json.dumps([{"what": "it ran", "ok": True, "saw": ""}])
 BAD = json.dumps([{"what": "it ran", "ok": False, "saw": "nothing"}])

@@ -17,9 +17,9 @@ from devstack.cli.main import COMMANDS, LazyGroup, cli, run
 from devstack.cli.output import Output
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
-from devstack.plan.up import up
+from devstack.lifecycle.up import up
 from devstack.state import STATE_FILE, StackDir, StackState
-from tests.fake_stack import World
+from tests.fakes.stack import World
 
 PROJECT = Path(__file__).parents[2]
 
@@ -68,8 +68,8 @@ def stack(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     def open_stack(spec: StackSpec, _progress: object = None, **options: bool) -> Any:
         return world.open(spec, **options)
 
-    monkeypatch.setattr("devstack.plan.stack.open_stack", open_stack)
-    monkeypatch.setattr("devstack.plan.status.open_stack", open_stack)
+    monkeypatch.setattr("devstack.stack.open_stack", open_stack)
+    monkeypatch.setattr("devstack.lifecycle.status.open_stack", open_stack)
     return world
 
 
@@ -394,7 +394,7 @@ def test_a_bug_keeps_its_traceback(
     def bug(*_arguments: object, **_options: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("devstack.plan.status.look", bug)
+    monkeypatch.setattr("devstack.lifecycle.status.look", bug)
     with pytest.raises(ZeroDivisionError):
         call("status")
 
@@ -404,7 +404,7 @@ def hand_over(script: str) -> subprocess.CompletedProcess[str]:
         [
             sys.executable,
             "-c",
-            "import sys; from devstack.cli.handover import hand_over; hand_over(sys.argv[1:])",
+            "import sys; from devstack.cli.exec_command import hand_over; hand_over(sys.argv[1:])",
             "sh",
             "-c",
             script,
@@ -426,7 +426,7 @@ def test_the_program_we_become_may_lose_its_reader() -> None:
 
 
 def test_a_program_we_cannot_become_is_told(tmp_path: Path) -> None:
-    from devstack.cli.handover import hand_over as become
+    from devstack.cli.exec_command import hand_over as become
 
     program = tmp_path / "tool"
     program.write_text("")

@@ -8,7 +8,7 @@ import pytest
 from devstack.cli import display
 from devstack.cli.display import LiveDisplay, PlainDisplay, choose_display
 from devstack.cli.output import Output
-from tests.fakes import FakeClock
+from tests.fakes.runner import FakeClock
 
 
 @pytest.fixture

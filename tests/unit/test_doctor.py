@@ -9,18 +9,18 @@ from pathlib import Path
 import psutil
 import pytest
 
+from devstack import tools
 from devstack.doctor import machine
-from devstack.doctor.check import Check, Diagnosis, Finding, examine
+from devstack.doctor.check import Check, Diagnosis, Finding, run_checks
 from devstack.doctor.machine import MACHINE_CHECKS
 from devstack.doctor.stack import STACK_CHECKS
 from devstack.errors import DevstackError
-from devstack.images import tools
-from devstack.plan.up import up
+from devstack.lifecycle.up import up
 from devstack.ports import LOOPBACK
 from devstack.providers.base import Problem
 from devstack.state import STATE_FILE
 from devstack.waits import Hopeless, Waiting
-from tests.fake_stack import World
+from tests.fakes.stack import World
 
 Usage = namedtuple("Usage", "total used free")
 Memory = namedtuple("Memory", "available")
@@ -48,9 +48,7 @@ def well(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
 
 def diagnose(world: World) -> dict[str, Diagnosis]:
     stack = world.open(even_broken=True)
-    return {
-        each.check.name: each for each in examine([*MACHINE_CHECKS, *STACK_CHECKS], stack.patient())
-    }
+    return {each.check.name: each for each in run_checks([*MACHINE_CHECKS, *STACK_CHECKS], stack)}
 
 
 def codes(world: World, check: str) -> list[tuple[str, str]]:
@@ -226,7 +224,7 @@ def test_a_check_that_fails_itself_does_not_stop_the_others(
         raise fault
 
     checks = [Check("bad", "fails", fail), Check("good", "holds", lambda _patient: [])]
-    bad, good = examine(checks, well.open().patient())
+    bad, good = run_checks(checks, well.open())
     assert bad.state == "error"
     assert [(each.code, each.remedy) for each in bad.findings] == [(code, remedy)]
     assert good.state == "ok"

@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
+from devstack.config import StackSpec
 from devstack.doctor.airflow import AIRFLOW_CHECKS
-from devstack.doctor.check import Diagnosis, Finding, Patient, examine
+from devstack.doctor.check import Diagnosis, Finding, run_checks
 from devstack.doctor.rights import RIGHTS_CHECKS
 from devstack.kube.client import Object
 from devstack.ports import any_free
-from devstack.providers.base import ClusterSpec
 from devstack.services import SERVICES
 from devstack.services.base import ServiceContext
+from devstack.stack import Stack
 from devstack.state import StackDir, StackState
-from tests.fake_airflow import FakeAirflow, fake_airflow
-from tests.fake_api import FakeApi, available, pod, waiting
-from tests.fake_stack import FakeProvider
-from tests.fakes import FakeRunner
+from tests.fakes.airflow import FakeAirflow, fake_airflow
+from tests.fakes.api import FakeApi, available, pod, waiting
+from tests.fakes.runner import FakeClock, FakeRunner, Recorder
 
 TASKS = "metaflow"
 KEPT = ("Secret", "Role", "RoleBinding")
@@ -35,41 +35,42 @@ def airflow() -> Iterator[FakeAirflow]:
 
 
 @pytest.fixture
-def api(airflow: FakeAirflow, patient: Patient) -> FakeApi:
+def api(airflow: FakeAirflow, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     """The API of a cluster in which all is well."""
     made = FakeApi()
-    patient.connect = made.client
-    assert patient.state is not None
-    ctx = ServiceContext(patient.state, made.client())
-    for service in patient.services:
+    monkeypatch.setattr(stack, "kube", lambda *_a, **_o: made.client())
+    ctx = ServiceContext(stack.state, made.client())
+    for service in stack.services:
         made.add(*(item for item in service.manifests(ctx) if item["kind"] in KEPT))
     made.add(available("postgres", "postgres"), available("airflow-scheduler", "airflow"))
     return made
 
 
 @pytest.fixture
-def patient(airflow: FakeAirflow, tmp_path: Path) -> Patient:
+def stack(airflow: FakeAirflow, tmp_path: Path) -> Stack:
     state = StackState("mine", ports={"airflow": airflow.port}, phase="up", gangs="off")
     state.credentials["airflow_admin_password"] = airflow.password
-    return Patient(
-        runner=FakeRunner(),
-        provider=FakeProvider(),
-        cluster=ClusterSpec("mine"),
-        dir=StackDir("mine", tmp_path),
+    directory = StackDir("mine", tmp_path)
+    directory.write(state)
+    return Stack(
+        spec=StackSpec("mine"),
+        dir=directory,
         state=state,
-        connect=lambda: pytest.fail("the test needs an API"),
+        runner=FakeRunner(),
+        clock=FakeClock(),
+        progress=Recorder(),
         services=SERVICES,
     )
 
 
-def diagnose(patient: Patient) -> dict[str, Diagnosis]:
-    made = examine([*RIGHTS_CHECKS, *AIRFLOW_CHECKS], patient)
+def diagnose(stack: Stack) -> dict[str, Diagnosis]:
+    made = run_checks([*RIGHTS_CHECKS, *AIRFLOW_CHECKS], stack)
     return {each.check.name: each for each in made}
 
 
-def found(patient: Patient, check: str) -> Finding:
+def found(stack: Stack, check: str) -> Finding:
     """Return the one finding of a check, the others having none."""
-    made = diagnose(patient)
+    made = diagnose(stack)
     assert [name for name, each in made.items() if each.findings] == [check]
     (finding,) = made[check].findings
     assert finding.remedy
@@ -87,20 +88,20 @@ def take(api: FakeApi, kind: str, name: str) -> Object:
 
 
 def test_where_nothing_is_wrong_nothing_is_found(
-    api: FakeApi, airflow: FakeAirflow, patient: Patient
+    api: FakeApi, airflow: FakeAirflow, stack: Stack
 ) -> None:
     airflow.add_dag("Good")
-    assert {each.state for each in diagnose(patient).values()} == {"ok"}
+    assert {each.state for each in diagnose(stack).values()} == {"ok"}
 
 
-def test_the_doctor_changes_nothing(api: FakeApi, patient: Patient) -> None:
-    diagnose(patient)
+def test_the_doctor_changes_nothing(api: FakeApi, stack: Stack) -> None:
+    diagnose(stack)
     assert api.writes == []
 
 
-def test_a_secret_that_is_missing(api: FakeApi, patient: Patient) -> None:
+def test_a_secret_that_is_missing(api: FakeApi, stack: Stack) -> None:
     take(api, "Secret", "metaflow-s3")
-    finding = found(patient, "secrets")
+    finding = found(stack, "secrets")
     assert finding.code == "SECRET_MISSING"
     assert "metaflow/metaflow-s3" in finding.cause
 
@@ -118,7 +119,7 @@ def test_a_secret_that_is_missing(api: FakeApi, patient: Patient) -> None:
     ],
 )
 def test_a_verb_that_airflow_lost_is_named(
-    api: FakeApi, patient: Patient, resource: str, verb: str
+    api: FakeApi, stack: Stack, resource: str, verb: str
 ) -> None:
     role = take(api, "Role", "airflow-tasks")
     rules = [
@@ -128,35 +129,35 @@ def test_a_verb_that_airflow_lost_is_named(
         for rule in role["rules"]
     ]
     api.add({**role, "rules": rules})
-    finding = found(patient, "rights")
+    finding = found(stack, "rights")
     assert finding.code == "RIGHTS_MISSING"
     assert finding.cause == f"Role metaflow/airflow-tasks does not allow: {verb} {resource}"
 
 
-def test_a_role_that_allows_more_is_no_fault(api: FakeApi, patient: Patient) -> None:
+def test_a_role_that_allows_more_is_no_fault(api: FakeApi, stack: Stack) -> None:
     role = take(api, "Role", "airflow-tasks")
     api.add({**role, "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]})
-    assert diagnose(patient)["rights"].state == "ok"
+    assert diagnose(stack)["rights"].state == "ok"
 
 
-def test_a_role_binding_that_is_missing(api: FakeApi, patient: Patient) -> None:
+def test_a_role_binding_that_is_missing(api: FakeApi, stack: Stack) -> None:
     take(api, "RoleBinding", "airflow-tasks")
-    finding = found(patient, "rights")
+    finding = found(stack, "rights")
     assert (
         "RoleBinding metaflow/airflow-tasks does not give ServiceAccount airflow" in finding.cause
     )
 
 
-def test_a_quota_that_is_used_up(api: FakeApi, patient: Patient) -> None:
+def test_a_quota_that_is_used_up(api: FakeApi, stack: Stack) -> None:
     status = {"hard": {"pods": "2", "requests.memory": "1Gi"}, "used": {"pods": "2"}}
     metadata = {"name": "small", "namespace": TASKS}
     api.add({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "status": status})
-    finding = found(patient, "quota")
+    finding = found(stack, "quota")
     assert finding.code == "QUOTA_EXCEEDED"
     assert finding.cause == "ResourceQuota metaflow/small is used up: 2 of 2 pods"
 
 
-def test_a_job_that_was_refused_for_lack_of_quota(api: FakeApi, patient: Patient) -> None:
+def test_a_job_that_was_refused_for_lack_of_quota(api: FakeApi, stack: Stack) -> None:
     message = 'pods "t-1" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1'
     event = {
         "apiVersion": "v1",
@@ -167,59 +168,59 @@ def test_a_job_that_was_refused_for_lack_of_quota(api: FakeApi, patient: Patient
         "message": message,
     }
     api.add(event)
-    finding = found(patient, "quota")
+    finding = found(stack, "quota")
     assert finding.cause == f"Job t-1: {message}"
 
 
-def test_a_task_pod_whose_image_cannot_be_pulled(api: FakeApi, patient: Patient) -> None:
+def test_a_task_pod_whose_image_cannot_be_pulled(api: FakeApi, stack: Stack) -> None:
     api.add(pod("task-1", TASKS, containerStatuses=[waiting("ImagePullBackOff")]))
-    assert found(patient, "task-pods").code == "IMAGE_PULL_FAILED"
+    assert found(stack, "task-pods").code == "IMAGE_PULL_FAILED"
 
 
-def test_a_task_pod_whose_secret_is_missing(api: FakeApi, patient: Patient) -> None:
+def test_a_task_pod_whose_secret_is_missing(api: FakeApi, stack: Stack) -> None:
     reason = waiting("CreateContainerConfigError", 'secret "mine" not found')
     api.add(pod("task-1", TASKS, containerStatuses=[reason]))
-    finding = found(patient, "task-pods")
+    finding = found(stack, "task-pods")
     assert finding.code == "POD_CONFIG_MISSING"
     assert 'secret "mine" not found' in finding.cause
 
 
-def test_a_database_that_is_down(api: FakeApi, patient: Patient) -> None:
+def test_a_database_that_is_down(api: FakeApi, stack: Stack) -> None:
     take(api, "Deployment", "postgres")
-    assert found(patient, "database").code == "DATABASE_DOWN"
+    assert found(stack, "database").code == "DATABASE_DOWN"
 
 
 def test_a_database_that_airflow_cannot_use(
-    api: FakeApi, airflow: FakeAirflow, patient: Patient
+    api: FakeApi, airflow: FakeAirflow, stack: Stack
 ) -> None:
     airflow.answers["/health"]["metadatabase"]["status"] = "unhealthy"
-    assert found(patient, "database").code == "DATABASE_DOWN"
+    assert found(stack, "database").code == "DATABASE_DOWN"
 
 
-def test_a_scheduler_that_is_not_there(api: FakeApi, patient: Patient) -> None:
+def test_a_scheduler_that_is_not_there(api: FakeApi, stack: Stack) -> None:
     take(api, "Deployment", "airflow-scheduler")
-    assert found(patient, "scheduler").code == "SCHEDULER_DOWN"
+    assert found(stack, "scheduler").code == "SCHEDULER_DOWN"
 
 
-def test_a_scheduler_that_was_scaled_to_nothing(api: FakeApi, patient: Patient) -> None:
+def test_a_scheduler_that_was_scaled_to_nothing(api: FakeApi, stack: Stack) -> None:
     none = take(api, "Deployment", "airflow-scheduler")
     none["spec"]["replicas"] = 0
     none["status"] = {"observedGeneration": 1}
     api.add(none)
-    finding = found(patient, "scheduler")
+    finding = found(stack, "scheduler")
     assert finding.code == "SCHEDULER_DOWN"
     assert "scaled to nothing" in finding.cause
 
 
-def test_a_scheduler_that_hangs(api: FakeApi, airflow: FakeAirflow, patient: Patient) -> None:
+def test_a_scheduler_that_hangs(api: FakeApi, airflow: FakeAirflow, stack: Stack) -> None:
     airflow.answers["/health"]["scheduler"]["status"] = "unhealthy"
-    finding = found(patient, "scheduler")
+    finding = found(stack, "scheduler")
     assert finding.code == "SCHEDULER_DOWN"
     assert "2026-01-01" in finding.cause
 
 
 def test_a_dag_file_that_cannot_be_imported(
-    api: FakeApi, airflow: FakeAirflow, patient: Patient
+    api: FakeApi, airflow: FakeAirflow, stack: Stack
 ) -> None:
     failure = {
         "import_error_id": 1,
@@ -228,49 +229,50 @@ def test_a_dag_file_that_cannot_be_imported(
         "stack_trace": "Traceback (most recent call last):\n  ...\nSyntaxError: invalid syntax\n",
     }
     airflow.answers["/importErrors"] = {"import_errors": [failure], "total_entries": 1}
-    finding = found(patient, "dags")
+    finding = found(stack, "dags")
     assert finding.code == "DAG_BROKEN"
     assert finding.cause == "DAG file Bad.py cannot be imported: SyntaxError: invalid syntax"
 
 
 @pytest.mark.parametrize(("minutes", "codes"), [(1, []), (10, ["DAG_NOT_PARSED"])])
 def test_a_dag_that_is_no_longer_parsed(
-    api: FakeApi, airflow: FakeAirflow, patient: Patient, minutes: int, codes: list[str]
+    api: FakeApi, airflow: FakeAirflow, stack: Stack, minutes: int, codes: list[str]
 ) -> None:
     parsed = datetime.now(timezone.utc) - timedelta(minutes=minutes)
     airflow.add_dag("Old", last_parsed_time=parsed.isoformat())
-    assert [each.code for each in diagnose(patient)["dags"].findings] == codes
+    assert [each.code for each in diagnose(stack)["dags"].findings] == codes
 
 
 @pytest.mark.parametrize(("queued", "codes"), [(0, []), (2, ["DAG_PAUSED"])])
 def test_a_paused_dag_whose_runs_wait(
-    api: FakeApi, airflow: FakeAirflow, patient: Patient, queued: int, codes: list[str]
+    api: FakeApi, airflow: FakeAirflow, stack: Stack, queued: int, codes: list[str]
 ) -> None:
     airflow.add_dag("Paused", is_paused=True)
     airflow.answers["/dags/Paused/dagRuns"]["total_entries"] = queued
-    diagnosis = diagnose(patient)["dags"]
+    diagnosis = diagnose(stack)["dags"]
     assert [each.code for each in diagnosis.findings] == codes
     assert diagnosis.state == ("warning" if queued else "ok")
 
 
-def test_a_pool_that_is_missing(api: FakeApi, airflow: FakeAirflow, patient: Patient) -> None:
+def test_a_pool_that_is_missing(api: FakeApi, airflow: FakeAirflow, stack: Stack) -> None:
     airflow.add_dag("Pooled", pool="gpus")
-    finding = found(patient, "dags")
+    finding = found(stack, "dags")
     assert finding.code == "POOL_MISSING"
     assert "'gpus'" in finding.cause
 
 
-def test_a_web_server_that_is_away_is_told_once(api: FakeApi, patient: Patient) -> None:
-    assert patient.state is not None
-    patient.state.ports["airflow"] = any_free(set())
+def test_a_web_server_that_is_away_is_told_once(api: FakeApi, stack: Stack) -> None:
+    assert stack.state is not None
+    stack.state.ports["airflow"] = any_free(set())
     # By the check of services; these find what can be found without it.
-    assert {each.state for each in diagnose(patient).values()} == {"ok"}
+    assert {each.state for each in diagnose(stack).values()} == {"ok"}
 
 
 def test_a_stack_without_airflow_is_not_asked_about_it(
-    api: FakeApi, airflow: FakeAirflow, patient: Patient
+    api: FakeApi, airflow: FakeAirflow, stack: Stack
 ) -> None:
     some = tuple(each for each in SERVICES if each.name not in ("airflow", "postgres", "metadata"))
-    without: Any = replace(patient, services=some)
+    without: Any = replace(stack, services=some)
+    without.kube = stack.kube
     assert {each.state for each in diagnose(without).values()} == {"ok"}
     assert airflow.asked == []

@@ -4,9 +4,9 @@ import pytest
 
 from devstack.errors import DevstackError
 from devstack.flows.leftovers import end_leftovers
-from tests.fake_api import FakeApi
-from tests.fakes import FakeClock
-from tests.task_objects import NAMESPACE, RUN, job, jobset, task_pod
+from tests.fakes.api import FakeApi
+from tests.fakes.runner import FakeClock
+from tests.support.task_objects import NAMESPACE, RUN, job, jobset, task_pod
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 
 from devstack.flows.pods import describe_pod, describe_pods, list_pods
 from devstack.flows.timing import measure
-from tests.fake_api import FakeApi
-from tests.task_objects import NAMESPACE, RUN, task_pod
+from tests.fakes.api import FakeApi
+from tests.support.task_objects import NAMESPACE, RUN, task_pod
 
 
 def at(second: int) -> str:

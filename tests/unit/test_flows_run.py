@@ -14,8 +14,8 @@ from devstack.flows.failure import failure_of
 from devstack.flows.run import FlowCall, run_flow
 from devstack.flows.source import read_source
 from devstack.waits import SystemClock
-from tests.fake_api import FakeApi, path_of
-from tests.task_objects import NAMESPACE, RUN, job, task_pod, unschedulable_pod
+from tests.fakes.api import FakeApi, path_of
+from tests.support.task_objects import NAMESPACE, RUN, job, task_pod, unschedulable_pod
 
 # Behaves to devstack as a flow's file does: says which run it is, then what the test asks for.
 PREAMBLE = f"""

@@ -19,9 +19,9 @@ from devstack.flows.suite import SampleOutcome, Suite
 from devstack.flows.timing import Timing
 from devstack.flows.verify import verify
 from devstack.samples.catalogue import SAMPLES, Sample, find_sample
-from tests.fake_api import FakeApi
-from tests.fakes import FakeRunner
-from tests.task_objects import NAMESPACE, RUN, task_pod
+from tests.fakes.api import FakeApi
+from tests.fakes.runner import FakeRunner
+from tests.support.task_objects import NAMESPACE, RUN, task_pod
 
 GOOD = json.dumps([{"what": "it ran", "ok": True, "saw": ""}])
 BAD = json.dumps([{"what": "it ran", "ok": False, "saw": "nothing"}])

@@ -5,9 +5,9 @@ import pytest
 from devstack.flows.trouble import PATIENCE_SECONDS, TroubleWatch
 from devstack.kube.client import Object
 from devstack.waits import Hopeless, Observation, Waiting
-from tests.fake_api import FakeApi, event
-from tests.fakes import FakeClock
-from tests.task_objects import NAMESPACE, RUN, job, task_pod, unschedulable_pod
+from tests.fakes.api import FakeApi, event
+from tests.fakes.runner import FakeClock
+from tests.support.task_objects import NAMESPACE, RUN, job, task_pod, unschedulable_pod
 
 FULL = "0/1 nodes are available: 1 Insufficient cpu."
 

@@ -7,16 +7,16 @@ from xml.etree import ElementTree
 import pytest
 
 from devstack.errors import DevstackError
+from devstack.flows.concurrent_runs import check_rivals, describe, draw_rivals, share_of_room
 from devstack.flows.pods import TaskPod
 from devstack.flows.result import FlowResult
-from devstack.flows.rivals import check_rivals, describe, draw_rivals, share_of_room
 from devstack.flows.timing import Timing
 from devstack.flows.trouble import TroubleWatch
 from devstack.kube.gangs import Gang
 from devstack.waits import Hopeless, Waiting
-from tests.fake_api import FakeApi
-from tests.fakes import FakeClock
-from tests.gang_objects import NAMESPACE, gang, gang_pods
+from tests.fakes.api import FakeApi
+from tests.fakes.runner import FakeClock
+from tests.support.gang_objects import NAMESPACE, gang, gang_pods
 
 
 def pod(number: int, created: float, bound: float | None, ended: float | None) -> TaskPod:

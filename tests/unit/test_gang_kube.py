@@ -8,8 +8,8 @@ from devstack.kube.gang_support import GangSupport, find_gang_support
 from devstack.kube.gangs import list_gangs, size_of
 from devstack.kube.room import measure_room, obstacle, place
 from devstack.kube.transport import Answer
-from tests.fake_api import FakeApi
-from tests.gang_objects import gang, gang_pod, gang_pods, node
+from tests.fakes.api import FakeApi
+from tests.support.gang_objects import gang, gang_pod, gang_pods, node
 
 
 @pytest.fixture

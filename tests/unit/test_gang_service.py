@@ -9,15 +9,15 @@ from devstack.images.catalogue import IMAGES
 from devstack.kube import manifests
 from devstack.kube.client import Object
 from devstack.providers.base import ClusterSpec
-from devstack.providers.kind_config import build_config
-from devstack.providers.scheduler_config import scheduler_mount, scheduler_patch, scheduler_text
+from devstack.providers.kind.config import build_config
+from devstack.providers.kind.scheduler import scheduler_mount, scheduler_patch, scheduler_text
 from devstack.services.base import Describes, ServiceContext
 from devstack.services.gang import GangService
 from devstack.services.gang_coscheduling import with_coscheduling
 from devstack.state import StackState
 from devstack.waits import Ready, Waiting
-from tests.fake_api import FakeApi, available
-from tests.gang_objects import gang, gang_pods
+from tests.fakes.api import FakeApi, available
+from tests.support.gang_objects import gang, gang_pods
 
 
 @pytest.fixture

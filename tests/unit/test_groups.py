@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.groups import group_of, time_table
+from tests.support.groups import group_of, time_table
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_groups_run_cheapest_first(pytester: pytest.Pytester) -> None:
     for group in ("airflow", "e2e", "unit", "providers"):
         folder = pytester.mkdir(group)
         (folder / f"test_{group}.py").write_text("def test_it(): pass\n")
-    ran = pytester.runpytest("-p", "tests.groups", "-v").stdout
+    ran = pytester.runpytest("-p", "tests.support.groups", "-v").stdout
     ran.fnmatch_lines(
         [
             "unit/test_unit.py*",
@@ -42,7 +42,9 @@ def test_two_workers_run_two_groups_side_by_side(pytester: pytest.Pytester) -> N
                 f"    pathlib.Path({str(folder / name)!r})"
                 ".write_text(os.environ['PYTEST_XDIST_WORKER'])\n"
             )
-    pytester.runpytest("-p", "tests.groups", "-n2", "--dist=loadscope").assert_outcomes(passed=4)
+    pytester.runpytest("-p", "tests.support.groups", "-n2", "--dist=loadscope").assert_outcomes(
+        passed=4
+    )
     workers = {
         group: {(pytester.path / group / name).read_text() for name in ("one", "two")}
         for group in ("airflow", "e2e")

@@ -11,21 +11,23 @@ from pathlib import Path
 import pytest
 import yaml
 
+from devstack.docker.capabilities import withholds_sys_resource, wrapper_is_default
+from devstack.docker.images import Docker
 from devstack.errors import DevstackError
-from devstack.images import certificates, recipes, registries, versions, xcom
+from devstack.images import certificates, registries, versions
 from devstack.images.archive import Layer, LayeredImage, write_images
-from devstack.images.capabilities import withholds_sys_resource, wrapper_is_default
+from devstack.images.artifact_cache import Pieces
+from devstack.images.build_context import Workshop
 from devstack.images.catalogue import IMAGES, PRELOADED
 from devstack.images.debian import RootFileSystem, host_sources
-from devstack.images.docker import Docker
-from devstack.images.golang import PROGRAMS, SOURCES, Compiler, find_go
-from devstack.images.node import PROVISIONER_IMAGE, STATIC
-from devstack.images.pieces import Pieces
+from devstack.images.golang import CONTAINERS, PROGRAMS, Compiler, find_go
 from devstack.images.python_packages import install_packages
-from devstack.images.tools import find_kind, find_kubectl
-from devstack.images.workshop import Workshop
+from devstack.images.recipes import all as recipes
+from devstack.images.recipes import xcom
+from devstack.images.recipes.node import PROVISIONER_IMAGE, STATIC
 from devstack.services import SERVICES
-from tests.fakes import Call, FakeRunner, Recorder
+from devstack.tools import find_kind, find_kubectl
+from tests.fakes.runner import Call, FakeRunner, Recorder
 
 GO = "/usr/bin/go"
 
@@ -51,10 +53,10 @@ def test_programs_of_one_batch_are_compiled_together_and_once(tmp_path: Path) ->
     runner = FakeRunner()
     go(runner)
     compiler = Compiler(runner, Recorder(), Pieces(tmp_path))
-    built = compiler.ensure(["kubelet", "etcd", "minio"])
+    built = compiler.ensure(PROGRAMS[name] for name in ("kubelet", "etcd", "minio"))
     assert len(_builds(runner)) == 2
     assert built["etcd"].read_text() == "go.etcd.io/etcd/server/v3"
-    compiler.ensure(["kubelet", "kubeadm", "minio"])
+    compiler.ensure(PROGRAMS[name] for name in ("kubelet", "kubeadm", "minio"))
     assert _builds(runner)[2].argv[-1] == "k8s.io/kubernetes/cmd/kubeadm"
     assert len(_builds(runner)) == 3
 
@@ -62,7 +64,7 @@ def test_programs_of_one_batch_are_compiled_together_and_once(tmp_path: Path) ->
 def test_programs_are_compiled_without_c_by_the_pinned_release(tmp_path: Path) -> None:
     runner = FakeRunner()
     go(runner)
-    Compiler(runner, Recorder(), Pieces(tmp_path)).ensure(["coredns"])
+    Compiler(runner, Recorder(), Pieces(tmp_path)).ensure([PROGRAMS["coredns"]])
     call = _builds(runner)[0]
     assert call.env["CGO_ENABLED"] == "0"
     assert call.env["GOTOOLCHAIN"] == f"go{versions.GO}"
@@ -110,8 +112,8 @@ def test_no_image_is_called_latest_and_every_one_has_a_version() -> None:
 
 
 def test_the_modules_pin_what_the_versions_say() -> None:
-    stack = (SOURCES / "stack" / "go.mod").read_text()
-    minio = (SOURCES / "minio" / "go.mod").read_text()
+    stack = (CONTAINERS / "kubernetes" / "go.mod").read_text()
+    minio = (CONTAINERS / "minio" / "go.mod").read_text()
     for module, version in (
         ("k8s.io/kubernetes", versions.KUBERNETES),
         ("sigs.k8s.io/jobset", versions.JOBSET),
@@ -137,10 +139,10 @@ def os_release(path: Path, distribution: str, codename: str) -> Path:
 
 
 def test_the_nodes_provisioner_and_its_manifest_agree() -> None:
-    manifest = SOURCES / "node" / "rootfs" / "kind" / "manifests" / "default-storage.yaml"
+    manifest = CONTAINERS / "node" / "rootfs" / "kind" / "manifests" / "default-storage.yaml"
     text = manifest.read_text().replace("@PROVISIONER@", PROVISIONER_IMAGE)
     objects = {each["kind"]: each for each in yaml.safe_load_all(text)}
-    program = (SOURCES / "provisioner" / "main.go").read_text()
+    program = (CONTAINERS / "provisioner" / "main.go").read_text()
     pod = objects["DaemonSet"]["spec"]["template"]["spec"]
     assert PROVISIONER_IMAGE in {recipe.reference for recipe in STATIC}
     assert f'provisionerName = "{objects["StorageClass"]["provisioner"]}"' in program

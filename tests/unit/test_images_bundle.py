@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from devstack.errors import DevstackError
-from devstack.images import bundle, tools
+from devstack.images import bundle
+from devstack.images.artifact_cache import Pieces
 from devstack.images.golang import PROGRAMS
-from devstack.images.pieces import Pieces
-from tests.fakes import Call, FakeRunner, Recorder
+from tests.fakes.runner import Call, FakeRunner, Recorder
 
 LAYERS = b"layers" * 5000
 
@@ -24,7 +24,6 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
     for name in ("kind", "kubectl"):
         client = tmp_path / name
         client.write_text(f"the {name} program")
-        monkeypatch.setattr(tools, f"find_{name}", lambda *_, client=client: client)
     fake = FakeRunner()
     fake.answer("docker", "save", effect=_write_images)
     fake.answer("docker", "load")
@@ -35,9 +34,13 @@ def _write_images(call: Call) -> None:
     Path(call.argv[3]).write_bytes(LAYERS)
 
 
+def _clients(folder: Path) -> dict[str, Path]:
+    return {name: folder / name for name in ("kind", "kubectl")}
+
+
 def _saved(tmp_path: Path, runner: FakeRunner) -> Path:
     path = tmp_path / "stack.bundle"
-    bundle.save(path, ["minio", "task"], runner, Recorder(), Pieces())
+    bundle.save(path, ["minio", "task"], _clients(tmp_path), runner, Recorder(), Pieces())
     return path
 
 
@@ -110,5 +113,7 @@ def test_a_failed_save_leaves_no_file(tmp_path: Path, runner: FakeRunner) -> Non
 
 def test_a_bundle_that_cannot_be_written_says_why(tmp_path: Path, runner: FakeRunner) -> None:
     with pytest.raises(DevstackError) as caught:
-        bundle.save(tmp_path / "no" / "x", ["task"], runner, Recorder(), Pieces())
+        bundle.save(
+            tmp_path / "no" / "x", ["task"], _clients(tmp_path), runner, Recorder(), Pieces()
+        )
     assert caught.value.code == "BUNDLE_UNWRITABLE"

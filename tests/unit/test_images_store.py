@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from devstack.docker.images import KEY_LABEL
 from devstack.errors import DevstackError
-from devstack.images import ImageStore, recipes, registries
+from devstack.images import ImageStore, registries
 from devstack.images.catalogue import IMAGES
-from devstack.images.docker import KEY_LABEL
-from tests.fakes import FakeRunner, Recorder
+from devstack.images.recipes import all as recipes
+from tests.fakes.runner import FakeRunner, Recorder
 
 LOOK = ("docker", "image", "inspect")
 
@@ -141,8 +142,3 @@ def test_an_unknown_image_is_refused_with_the_known_ones() -> None:
         store(docker()).reference("nginx")
     assert caught.value.code == "IMAGE_UNKNOWN"
     assert "minio" in caught.value.remedy
-
-
-def test_only_a_built_node_has_the_stacks_images_inside() -> None:
-    assert store(docker(image("node", recipes.key("node")))).preloaded_in_node(["minio", "task"])
-    assert not store(docker(image("node", None))).preloaded_in_node(["minio"])

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from devstack.providers.base import ClusterSpec
-from devstack.providers.kind_config import build_config
+from devstack.providers.kind.config import build_config
 
 
 def config(spec: ClusterSpec, api_port: int = 40000) -> dict[str, Any]:

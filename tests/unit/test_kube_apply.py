@@ -7,8 +7,8 @@ from devstack.kube.api_errors import ForbiddenError, InvalidError
 from devstack.kube.apply import apply_all, delete_all, differing
 from devstack.kube.client import Object
 from devstack.kube.manifests import with_owner
-from tests.fake_api import FakeApi, path_of
-from tests.fakes import FakeClock
+from tests.fakes.api import FakeApi, path_of
+from tests.fakes.runner import FakeClock
 
 NAMESPACE: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "devstack"}}
 SERVICE: Object = {

@@ -11,7 +11,7 @@ import yaml
 from devstack.errors import DevstackError
 from devstack.kube import kubeconfig
 from devstack.kube.login import log_in
-from tests.fakes import FakeRunner
+from tests.fakes.runner import FakeRunner
 
 CA = base64.b64encode(b"authority").decode()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from devstack.kube import manifests
-from tests.fake_api import decoded
+from tests.fakes.api import decoded
 
 
 def test_each_caller_gets_objects_of_its_own() -> None:

@@ -7,7 +7,7 @@ import pytest
 from devstack.kube.client import Object
 from devstack.kube.pods import observe_pod
 from devstack.waits import Hopeless, Observation, Ready, Waiting
-from tests.fake_api import FakeApi, event, pod, waiting
+from tests.fakes.api import FakeApi, event, pod, waiting
 
 AGAIN = "back-off 20s restarting failed container=main"
 

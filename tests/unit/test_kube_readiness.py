@@ -5,7 +5,7 @@ from typing import Any
 from devstack.kube.client import Object
 from devstack.kube.readiness import observe_deployment
 from devstack.waits import Hopeless, Observation, Ready, Waiting
-from tests.fake_api import FakeApi, available, deployment, pod, replica_set, waiting
+from tests.fakes.api import FakeApi, available, deployment, pod, replica_set, waiting
 
 
 def observe(*objects: Object) -> Observation:

@@ -74,5 +74,5 @@ def test_tests_run_with_the_versions_that_users_get() -> None:
 
 
 def test_the_task_image_brings_bytecode_for_the_metaflow_that_is_tested() -> None:
-    (entry,) = entries("devstack/images/sources/task/metaflow.lock")
+    (entry,) = entries("devstack/containers/task/metaflow.lock")
     assert entry in entries(RUN)

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from devstack import tools
 from devstack.errors import DevstackError, ExitStatus
-from devstack.images import tools
 from devstack.kube.client import KubeClient
 from devstack.providers.base import ClusterSpec
 from devstack.providers.choose import make_provider, require_usable
 from devstack.providers.context import ContextProvider
 from devstack.state import StackDir
-from tests.fake_api import FakeApi
-from tests.fake_stack import FakeImages, kubeconfig
-from tests.fakes import FakeClock, FakeRunner, Recorder
+from tests.fakes.api import FakeApi
+from tests.fakes.runner import FakeClock, FakeRunner, Recorder
+from tests.fakes.stack import FakeImages, kubeconfig
 
 SPEC = ClusterSpec("ci", context="fake", timeout=60)
 

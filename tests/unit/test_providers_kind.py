@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 import yaml
 
+from devstack import tools
 from devstack.errors import DevstackError, ExitStatus
-from devstack.images import tools
 from devstack.kube.client import KubeClient
 from devstack.ports import LOOPBACK, any_free
 from devstack.process import note_process
-from devstack.providers import kind as module
 from devstack.providers.base import ClusterSpec
-from devstack.providers.kind import KindProvider
+from devstack.providers.kind import provider as module
+from devstack.providers.kind.provider import KindProvider
 from devstack.state import StackDir, StackState
-from tests.fake_api import FakeApi
-from tests.fake_stack import FakeImages, kubeconfig
-from tests.fakes import Call, FakeClock, FakeRunner, Recorder
+from tests.fakes.api import FakeApi
+from tests.fakes.runner import Call, FakeClock, FakeRunner, Recorder
+from tests.fakes.stack import FakeImages, kubeconfig
 
 SPEC = ClusterSpec("ci", timeout=60)
 

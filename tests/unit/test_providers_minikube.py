@@ -11,9 +11,9 @@ from devstack.kube.client import KubeClient
 from devstack.providers.base import ClusterSpec
 from devstack.providers.minikube import MinikubeProvider
 from devstack.state import StackDir
-from tests.fake_api import FakeApi
-from tests.fake_stack import kubeconfig
-from tests.fakes import Call, FakeClock, FakeRunner, Recorder
+from tests.fakes.api import FakeApi
+from tests.fakes.runner import Call, FakeClock, FakeRunner, Recorder
+from tests.fakes.stack import kubeconfig
 
 SPEC = ClusterSpec("ci", nodes=2, timeout=60)
 PROFILE = ("minikube", "--profile", "devstack-ci")

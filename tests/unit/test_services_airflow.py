@@ -9,13 +9,13 @@ import pytest
 
 from devstack.config import EXECUTORS
 from devstack.kube.client import Object
-from devstack.services.airflow import AirflowService
-from devstack.services.airflow_config import FILE, KUBERNETES_EXECUTOR, WORKER_FILE
-from devstack.services.airflow_health import Health
+from devstack.services.airflow.config import FILE, KUBERNETES_EXECUTOR, WORKER_FILE
+from devstack.services.airflow.health import Health
+from devstack.services.airflow.service import AirflowService
 from devstack.services.base import ServiceContext
 from devstack.services.postgres import DATABASES, PostgresService
 from devstack.state import StackState
-from tests.fake_api import decoded
+from tests.fakes.api import decoded
 
 
 def context(**state: Any) -> ServiceContext:

@@ -7,7 +7,7 @@ from devstack.services.base import ServiceContext
 from devstack.services.jobset import JobSetService
 from devstack.state import StackState
 from devstack.waits import Hopeless, Ready, Waiting
-from tests.fake_api import FakeApi, available
+from tests.fakes.api import FakeApi, available
 
 HOOKS = {
     "MutatingWebhookConfiguration": "jobset-mutating-webhook-configuration",

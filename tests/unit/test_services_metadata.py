@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from devstack.images.metadata import CODE, LOCK, MetadataImage
+from devstack.images.recipes.metadata import LOCK, ROOTFS, MetadataImage
 from devstack.kube.client import Object
 from devstack.ports import any_free
 from devstack.services.base import ServiceContext
@@ -16,7 +16,7 @@ from devstack.services.minio import MinioService
 from devstack.services.postgres import PostgresService
 from devstack.state import StackState
 from devstack.waits import Observation, Ready, Waiting
-from tests.fake_api import FakeApi, available, decoded
+from tests.fakes.api import FakeApi, available, decoded
 
 
 def context(**state: Any) -> ServiceContext:
@@ -132,9 +132,9 @@ def test_the_image_is_made_anew_where_its_code_changes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     before = MetadataImage().key
-    monkeypatch.setattr("devstack.images.metadata.CODE", tmp_path)
+    monkeypatch.setattr("devstack.images.recipes.metadata.ROOTFS", tmp_path)
     assert MetadataImage().key != before
-    assert (CODE / "__main__.py").exists()
+    assert (ROOTFS / "opt/devstack/metadata_service/__main__.py").exists()
 
 
 def test_the_lock_names_no_index() -> None:

@@ -14,7 +14,7 @@ from devstack.services.base import ServiceContext
 from devstack.services.minio import MinioService
 from devstack.state import StackState
 from devstack.waits import Observation, Ready, Waiting
-from tests.fake_api import FakeApi, available, decoded
+from tests.fakes.api import FakeApi, available, decoded
 
 
 def context(**state: Any) -> ServiceContext:

@@ -10,7 +10,7 @@ from devstack.services.base import ServiceContext
 from devstack.services.rbac import TOKEN_SECRET, RbacService, submitter_kubeconfig
 from devstack.state import StackState
 from devstack.waits import Ready, Waiting
-from tests.fake_api import FakeApi
+from tests.fakes.api import FakeApi
 
 ADMIN = yaml.safe_dump(
     {

@@ -5,7 +5,7 @@ import pytest
 
 def outcomes(pytester: pytest.Pytester, source: str) -> dict[str, int]:
     pytester.makepyfile(source)
-    return pytester.runpytest("-p", "tests.skips").parseoutcomes()
+    return pytester.runpytest("-p", "tests.support.skips").parseoutcomes()
 
 
 def test_a_skip_for_any_other_reason_fails(pytester: pytest.Pytester) -> None:

@@ -9,7 +9,7 @@ from devstack.images.catalogue import IMAGES
 from devstack.paths import project_file
 from devstack.samples.catalogue import SAMPLES
 from devstack.services import SERVICES
-from tests.tilt import TRIGGER_MODE_MANUAL, Tilt, documents
+from tests.support.tilt import TRIGGER_MODE_MANUAL, Tilt, documents
 
 LOCAL = ["kind-devstack-devstack", "kind-other", "k3d-mine", "minikube", "docker-desktop"]
 REMOTE = ["production", "gke_shop_europe_main", "arn:aws:eks:eu-west-1:1:cluster/x", "minikube-2"]

@@ -6,7 +6,7 @@ import pytest
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.waits import Hopeless, Observation, Ready, SystemClock, Waiting, wait_until
-from tests.fakes import FakeClock
+from tests.fakes.runner import FakeClock
 
 
 def script(observations: Iterable[Observation]) -> Callable[[], Observation]:

@@ -7,8 +7,8 @@ from devstack.kube.client import Object
 from devstack.why.answer import Answer
 from devstack.why.explain import explain
 from devstack.why.subject import find_subject
-from tests.fake_api import FakeApi, available, deployment, path_of
-from tests.gang_objects import NAMESPACE, gang, gang_pod, gang_pods, node, pod_group
+from tests.fakes.api import FakeApi, available, deployment, path_of
+from tests.support.gang_objects import NAMESPACE, gang, gang_pod, gang_pods, node, pod_group
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commandline import Devstack
 from tests.conformance.metadata.service import Metaflow, Postgres, Service
+from tests.support.commandline import Devstack
 
 _NUMBERS = count(1)
 

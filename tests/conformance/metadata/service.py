@@ -16,6 +16,7 @@ import docker
 import requests
 
 from devstack.images.catalogue import IMAGES
+from devstack.images.golang import CONTAINERS
 from devstack.ports import LOOPBACK, any_free
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
 
@@ -91,10 +92,11 @@ class Service:
             "METADATA_HOST": LOOPBACK,
             "METADATA_PORT": str(self.port),
             "METADATA_KEY": self.key,
+            "PYTHONPATH": str(CONTAINERS / "metadata" / "rootfs" / "opt" / "devstack"),
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "devstack.metadata"],
+                [sys.executable, "-m", "metadata_service"],
                 env={**os.environ, **settings},
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,3 @@
+module devstack/containers/curl
+
+go 1.21

@@ -1,0 +1,190 @@
+"""The kinds of records, and the one query by which each kind is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from metadata_service.errors import ServiceError
+
+FLOW, RUN, STEP, TASK, ARTIFACT = 1, 2, 3, 4, 5
+"""How many names lead to a record of each kind."""
+
+NAMES = ("flow", "run", "step", "task", "artifact")
+"""What the names on the way to a record are called in a path."""
+
+_COLUMNS = ("f.flow_id", "r.run_id", "s.step_name", "t.task_id", "a.name")
+_NEWEST_FIRST, _OLDEST_FIRST = "DESC", "ASC"
+_FIRST = {_NEWEST_FIRST: 2**63 - 1, _OLDEST_FIRST: 0}
+"""Where a list starts."""
+
+_RUN_TAGS = "r.tags, r.system_tags"
+_OF_RUN = f"f.flow_id, r.run_id AS run_number, {_RUN_TAGS}"
+_OF_TASK = f"{_OF_RUN}, s.step_name, t.task_id"
+_RUNS = "flows f JOIN runs r ON r.flow = f.id"
+_STEPS = f"{_RUNS} JOIN steps s ON s.run = r.id"
+TASKS = f"{_STEPS} JOIN tasks t ON t.step = s.id"
+# An attempt registers all its artifacts at once, when it ends: those of the latest
+# count, or of the one asked for.
+_ARTIFACTS = f"""{TASKS} JOIN LATERAL (
+    SELECT coalesce({{attempt}}::integer, max(attempt_id)) AS id FROM artifacts WHERE task = t.id
+) attempt ON true JOIN artifacts a ON a.task = t.id AND a.attempt_id = attempt.id"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of record.
+
+    Attributes:
+        name: in the singular.
+        plural: the word for a list of them, in a path.
+        depth: how many names lead to one.
+        source: the tables, joined.
+        key: the column that orders them.
+        order: "DESC" where the newest comes first.
+        fields: what is told of one.
+    """
+
+    name: str
+    plural: str
+    depth: int
+    source: str
+    key: str
+    order: str
+    fields: str
+
+    def query(self, given: int) -> str:
+        """Return the query for the records below a path of ``given`` names.
+
+        Its parameters are those names, then the attempt for artifacts, then
+        the key after which to start, and how many rows to return at most.
+        """
+        conditions = [f"{column} = ${n}" for n, column in enumerate(_COLUMNS[:given], 1)]
+        attempt = 1 if self.plural == "artifacts" else 0
+        after, limit = given + attempt + 1, given + attempt + 2
+        sign = "<" if self.order == _NEWEST_FIRST else ">"
+        conditions.append(f"{self.key} {sign} ${after}::bigint")
+        return f"""
+            SELECT {self.key} AS key,
+                (SELECT row_to_json(record)::text FROM (SELECT {self.fields}) record) AS json
+            FROM {self.source.format(attempt=f"${given + 1}")}
+            WHERE {" AND ".join(conditions)}
+            ORDER BY {self.key} {self.order} LIMIT ${limit}::bigint"""  # noqa: S608 - put together from constants alone
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "flow",
+            "flows",
+            FLOW,
+            "flows f",
+            "f.id",
+            _NEWEST_FIRST,
+            "f.flow_id, f.user_name, f.ts_epoch, f.tags, f.system_tags",
+        ),
+        Kind(
+            "run",
+            "runs",
+            RUN,
+            _RUNS,
+            "r.id",
+            _NEWEST_FIRST,
+            f"{_OF_RUN}, r.user_name, r.ts_epoch, r.last_heartbeat_ts",
+        ),
+        Kind(
+            "step",
+            "steps",
+            STEP,
+            _STEPS,
+            "s.id",
+            _NEWEST_FIRST,
+            f"{_OF_RUN}, s.step_name, s.user_name, s.ts_epoch",
+        ),
+        Kind(
+            "task",
+            "tasks",
+            TASK,
+            TASKS,
+            "t.id",
+            _NEWEST_FIRST,
+            f"{_OF_TASK}, t.user_name, t.ts_epoch, t.last_heartbeat_ts",
+        ),
+        Kind(
+            "artifact",
+            "artifacts",
+            ARTIFACT,
+            _ARTIFACTS,
+            "a.id",
+            _OLDEST_FIRST,
+            f"{_OF_TASK}, a.attempt_id, a.name, a.location, a.ds_type, a.sha, a.type, "
+            "a.content_type, a.user_name, a.ts_epoch",
+        ),
+        Kind(
+            "metadata",
+            "metadata",
+            ARTIFACT,
+            f"{TASKS} JOIN metadata m ON m.task = t.id",
+            "m.id",
+            # Of two entries of one name the later one counts, even in the same millisecond.
+            _OLDEST_FIRST,
+            "m.id, f.flow_id, r.run_id AS run_number, s.step_name, t.task_id, m.field_name, "
+            "m.value, m.type, m.tags, m.user_name, m.ts_epoch",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A list of records, or a part of it.
+
+    Attributes:
+        records: each as JSON.
+        last: the key of the last one; what the next page starts after.
+    """
+
+    records: Sequence[str]
+    last: int | None
+
+
+async def list_records(
+    connection: Any,
+    kind: Kind,
+    path: Sequence[str],
+    *,
+    attempt: int | None = None,
+    after: int | None = None,
+    limit: int | None = None,
+) -> Page:
+    """Return the records of one kind below a path.
+
+    Args:
+        connection: to the database.
+        kind: which records.
+        path: the names that lead to the record above, or to one record.
+        attempt: which attempt's artifacts; the latest one's if None.
+        after: the key of the last record of the page before.
+        limit: how many at most; all if None.
+    """
+    arguments: list[object] = [*path]
+    if kind.plural == "artifacts":
+        arguments.append(attempt)
+    start = _FIRST[kind.order] if after is None else after
+    rows = await connection.fetch(kind.query(len(path)), *arguments, start, limit)
+    return Page([row["json"] for row in rows], rows[-1]["key"] if rows else None)
+
+
+async def find_record(connection: Any, path: Sequence[str], attempt: int | None = None) -> str:
+    """Return the one record that ``path`` leads to, as JSON.
+
+    Raises:
+        ServiceError: 404 where there is none.
+    """
+    kind = KINDS[NAMES[len(path) - 1]]
+    page = await list_records(connection, kind, path, attempt=attempt)
+    if not page.records:
+        raise ServiceError(404, f"there is no {kind.name} {'/'.join(path)}")
+    return page.records[0]

@@ -1,0 +1,3 @@
+module devstack/containers/runc-wrapper
+
+go 1.21

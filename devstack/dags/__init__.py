@@ -1,1 +1,0 @@
-"""Flows as DAGs: compiled, refused where Airflow cannot, delivered, run and watched."""

@@ -1,0 +1,1 @@
+"""Deployers turn a flow into something a workflow engine runs."""

@@ -1,0 +1,1 @@
+"""Deploy flows to Airflow: check, compile, deliver, trigger, follow, delete."""

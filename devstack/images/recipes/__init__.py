@@ -1,0 +1,1 @@
+"""How each image is built from packages, one image per file."""

@@ -1,0 +1,116 @@
+"""The Airflow image: Debian's Python, Airflow's packages, and what starts its parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from devstack.docker.images import KEY_LABEL
+from devstack.images import versions
+from devstack.images.archive import Layer, LayeredImage
+from devstack.images.artifact_cache import digest
+from devstack.images.build_context import CONTAINERS, Workshop, labels
+from devstack.images.bytecode import compile_packages
+from devstack.images.catalogue import IMAGES
+from devstack.images.debian import RootFileSystem
+from devstack.images.python_packages import install_packages
+from devstack.progress import step
+
+AIRFLOW = CONTAINERS / "airflow"
+LOCK = AIRFLOW / "requirements.lock"
+ROOTFS = AIRFLOW / "rootfs"
+PACKAGES = f"usr/local/lib/python{versions.TASK_PYTHON}/dist-packages"
+FILES = RootFileSystem("airflow", ("python3", "ca-certificates", "tini"))
+FROM_SOURCE = ("python-nvd3",)
+USER = 50000
+ENTRYPOINT = ["/usr/bin/tini", "--", "python3", "/opt/devstack/start.py"]
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "HOME": "/tmp",  # noqa: S108 - a pod's own
+    # Airflow asks who it is, and no name stands for its number.
+    "USER": "airflow",
+    "AIRFLOW_HOME": "/airflow",
+    "PYTHONPATH": "/opt/devstack",
+    # Bytecode goes by a file's second and size: a DAG that is replaced within
+    # the second, at the same size, would stay the old one for good.
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+    # A heap for each thread would make the processes grow.
+    "MALLOC_ARENA_MAX": "2",
+}
+
+
+class AirflowImage:
+    """Scheduler, web server and triggerer, chosen by the argument; a :class:`Recipe`."""
+
+    programs: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The packages, Debian's and Python's, and our own files."""
+        settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+        reference = IMAGES["airflow"].reference
+        return digest(reference, FILES.key, LOCK, ROOTFS, Path(__file__), *settings, *ENTRYPOINT)
+
+    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+        """Make the image's one layer."""
+        config = {
+            "Entrypoint": ENTRYPOINT,
+            "User": f"{USER}:{USER}",
+            "WorkingDir": "/",
+            "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
+            "Labels": labels(self.key),
+        }
+        base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
+        made = workshop.pieces.make(
+            "airflow-packages",
+            digest(LOCK, versions.TASK_PYTHON, FILES.key),
+            lambda path: _install(workshop, base, path),
+        )
+        with Layer(scratch / "airflow.tar") as layer:
+            layer.archive(base, without=("EXTERNALLY-MANAGED",))
+            layer.folder("airflow", 0o755, USER)
+            layer.tree(made / "packages", PACKAGES)
+            layer.archive(made / "bytecode.tar")
+            layer.tree(ROOTFS)
+        return LayeredImage(IMAGES["airflow"].reference, (layer.path,), config)
+
+
+def _install(workshop: Workshop, base: Path, path: Path) -> None:
+    packages = path / "packages"
+    with step(workshop.progress, "Install Airflow's Python packages"):
+        install_packages(
+            workshop.runner,
+            packages,
+            ["--require-hashes", "--requirement", str(LOCK)],
+            versions.TASK_PYTHON,
+            FROM_SOURCE,
+        )
+    compile_packages(workshop, base, packages, PACKAGES)
+
+
+def dockerfile(upstream: str, key: str) -> str:
+    """Return how to make the Airflow image from upstream's that was pulled.
+
+    Args:
+        upstream: Airflow's image.
+        key: what the image is made from.
+    """
+    settings = "\n".join(f"ENV {name}={value}" for name, value in ENVIRONMENT.items())
+    entrypoint = '", "'.join(ENTRYPOINT)
+    return f"""\
+FROM {upstream}
+USER root
+RUN apt-get update && apt-get install -y --no-install-recommends tini \\
+    && rm -rf /var/lib/apt/lists/* && install -d -o {USER} /airflow
+COPY requirements.lock /tmp/
+RUN python3 -m venv /opt/airflow-locked && /opt/airflow-locked/bin/pip install --no-cache-dir \\
+    --no-deps --require-hashes --requirement /tmp/requirements.lock
+COPY rootfs/ /
+{settings}
+ENV PATH=/opt/airflow-locked/bin:{ENVIRONMENT["PATH"]}
+LABEL {KEY_LABEL}={key}
+USER {USER}:{USER}
+WORKDIR /
+ENTRYPOINT ["{entrypoint}"]
+"""

@@ -1,0 +1,45 @@
+"""MinIO's image: the server, what asks for its health, and a folder for its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from devstack.images.archive import Layer, LayeredImage
+from devstack.images.artifact_cache import digest
+from devstack.images.build_context import Workshop, labels
+from devstack.images.catalogue import IMAGES
+from devstack.images.golang import PROGRAMS
+
+USER = 65532
+FOLDER = "usr/local/bin"
+
+
+class MinioImage:
+    """The S3 server, run as nobody; a :class:`Recipe`."""
+
+    programs = ("minio", "curl")
+
+    @property
+    def key(self) -> str:
+        """The programs, and how they are laid out."""
+        return digest(
+            IMAGES["minio"].reference,
+            *(PROGRAMS[name].key for name in self.programs),
+            Path(__file__),
+        )
+
+    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+        """Make the image's one layer."""
+        with Layer(scratch / "minio.tar") as layer:
+            layer.folder("tmp", 0o1777)
+            # A new Docker volume takes its owner from here.
+            layer.folder("data", 0o700, USER)
+            for name in self.programs:
+                layer.file(f"{FOLDER}/{name}", workshop.program(name), 0o755)
+        config = {
+            "Entrypoint": [f"/{FOLDER}/minio"],
+            "User": f"{USER}:{USER}",
+            "Env": [f"PATH=/{FOLDER}"],
+            "Labels": labels(self.key),
+        }
+        return LayeredImage(IMAGES["minio"].reference, (layer.path,), config)

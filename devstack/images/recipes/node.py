@@ -1,0 +1,224 @@
+"""The image of a kind node, with every image that the stack runs inside.
+
+It grows in three steps, each kept in Docker: Debian with the node's programs;
+then the images of Kubernetes itself; then the stack's own, which change most
+often and so cost least.
+
+The images inside have one layer each: containerd would unpack a second one by
+mounting an overlay upon Docker's overlay, which the kernel refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from devstack.docker.images import KEY_LABEL
+from devstack.images import versions
+from devstack.images.archive import Layer, LayeredImage, write_images
+from devstack.images.artifact_cache import digest
+from devstack.images.build_context import CONTAINERS, Recipe, Workshop, labels
+from devstack.images.catalogue import IMAGES
+from devstack.images.debian import RootFileSystem
+from devstack.images.golang import PROGRAMS
+from devstack.images.recipes.program import ProgramImage
+from devstack.progress import step
+
+NODE = CONTAINERS / "node"
+REGISTRY = "registry.k8s.io"
+PAUSE_IMAGE = f"{REGISTRY}/pause:{versions.PAUSE}"
+PROVISIONER_IMAGE = f"devstack/provisioner:{versions.PROVISIONER}"
+ROOT = "0:0"
+
+FILES = RootFileSystem(
+    "node",
+    (
+        "ca-certificates",
+        "conntrack",
+        "containernetworking-plugins",
+        "dbus",
+        "ethtool",
+        "iproute2",
+        "iptables",
+        "kmod",
+        "mount",
+        "procps",
+        "runc",
+        "socat",
+        "systemd",
+        "systemd-sysv",
+        "util-linux",
+    ),
+)
+BINARIES = {
+    "kubeadm": "usr/bin",
+    "kubectl": "usr/bin",
+    "kubelet": "usr/bin",
+    "containerd": "usr/local/bin",
+    "containerd-shim-runc-v2": "usr/local/bin",
+    # kind calls it to collect logs and to load images.
+    "crictl": "usr/local/bin",
+    "ctr": "usr/local/bin",
+    "runc-wrapper": "usr/local/bin",
+}
+SERVICES = ("containerd.service", "kubelet.service", "pod-network.path")
+# Of no use in a container, or at war with it.
+MASKED = (
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "getty.target",
+    "getty-static.service",
+    "systemd-logind.service",
+    "systemd-modules-load.service",
+    "systemd-udevd.service",
+    "systemd-udev-trigger.service",
+    "systemd-update-utmp.service",
+)
+CONFIG = {
+    "Entrypoint": ["/usr/local/bin/entrypoint", "/sbin/init"],
+    "Env": ["container=docker", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"],
+    "StopSignal": "SIGRTMIN+3",
+}
+SETTINGS = ('ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]', "CMD []")
+
+STATIC = (
+    *(
+        ProgramImage(f"{REGISTRY}/{name}:{versions.KUBERNETES}", name, ROOT)
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+    ),
+    ProgramImage(f"{REGISTRY}/etcd:{versions.ETCD}", "etcd", ROOT),
+    ProgramImage(f"{REGISTRY}/coredns/coredns:{versions.COREDNS}", "coredns", ROOT),
+    ProgramImage(PAUSE_IMAGE, "pause"),
+    ProgramImage(PROVISIONER_IMAGE, "provisioner", ROOT),
+)
+"""The images that `kubeadm config images list` names, but for kube-proxy's, and the provisioner."""
+
+
+ImageMaker = Callable[[Workshop, Path, str], Sequence[LayeredImage]]
+"""Makes images in a folder; is told the node image so far."""
+
+
+class NodeImage:
+    """A kind node; not a :class:`Recipe`, for Docker itself must work on it.
+
+    Args:
+        preloaded: recipes of the stack's own images.
+    """
+
+    def __init__(self, preloaded: Sequence[Recipe]) -> None:
+        self._preloaded = preloaded
+
+    @property
+    def base_key(self) -> str:
+        """Debian and the node's programs and files."""
+        programs = [PROGRAMS[name].key for name in BINARIES]
+        return digest(FILES.key, NODE, Path(__file__), *programs)
+
+    @property
+    def kubernetes_key(self) -> str:
+        """The base, and the images of Kubernetes."""
+        recipes = (recipe.key for recipe in STATIC)
+        return digest(self.base_key, *recipes, PROGRAMS["kube-proxy"].key)
+
+    @property
+    def key(self) -> str:
+        """Everything inside."""
+        return digest(self.kubernetes_key, *(recipe.key for recipe in self._preloaded))
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The programs of the node and of its images."""
+        static = [name for recipe in STATIC for name in recipe.programs]
+        return (*BINARIES, *static, "kube-proxy")
+
+    def build(self, workshop: Workshop) -> None:
+        """Leave the image in Docker, from the last step that is still good."""
+        base = f"devstack/node-base:{self.base_key}"
+        kubernetes = f"devstack/node-kubernetes:{self.kubernetes_key}"
+        have = workshop.docker.look([base, kubernetes])
+        if kubernetes not in have:
+            if base not in have:
+                self._build_base(workshop, base)
+            self._import(workshop, base, kubernetes, self.kubernetes_key, _kubernetes_images)
+        self._import(workshop, kubernetes, IMAGES["node"].reference, self.key, self._stack_images)
+        for kept in (base, kubernetes):
+            workshop.docker.forget_older(kept.partition(":")[0], kept)
+
+    def _build_base(self, workshop: Workshop, reference: str) -> None:
+        files = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
+        with (
+            step(workshop.progress, "Put the node together"),
+            workshop.pieces.scratch("node") as scratch,
+        ):
+            layer = _node_layer(workshop, scratch / "node.tar")
+            config = {**CONFIG, "Labels": labels(self.base_key)}
+            workshop.load(LayeredImage(reference, (files, layer), config), scratch)
+
+    def _stack_images(
+        self, workshop: Workshop, scratch: Path, _base: str
+    ) -> Sequence[LayeredImage]:
+        images = []
+        for number, recipe in enumerate(self._preloaded):
+            folder = scratch / str(number)
+            folder.mkdir()
+            images.append(recipe.image(workshop, folder))
+        return images
+
+    def _import(
+        self, workshop: Workshop, base: str, target: str, key: str, make: ImageMaker
+    ) -> None:
+        with (
+            step(workshop.progress, f"Preload images into {target}"),
+            workshop.pieces.scratch("preload") as scratch,
+        ):
+            files = scratch / "files"
+            files.mkdir()
+            write_images(files / "images.tar", make(workshop, scratch, base))
+            script = (NODE / "build" / "import-images").read_text()
+            settings = [*SETTINGS, f"LABEL {KEY_LABEL}={key}"]
+            workshop.docker.change(base, script, files, target, settings)
+
+
+def _node_layer(workshop: Workshop, path: Path) -> Path:
+    programs = workshop.compiler.ensure(PROGRAMS[name] for name in BINARIES)
+    with Layer(path) as layer:
+        for name, folder in BINARIES.items():
+            layer.file(f"{folder}/{name}", programs[name], 0o755)
+        for file in sorted(each for each in (NODE / "rootfs").rglob("*") if each.is_file()):
+            mode = 0o755 if file.stat().st_mode & 0o100 else 0o644
+            name = file.relative_to(NODE / "rootfs").as_posix()
+            layer.file(name, _filled(file.read_text()), mode)
+        layer.file("kind/version", versions.KUBERNETES.encode())
+        units = "etc/systemd/system"
+        for service in SERVICES:
+            layer.link(f"{units}/multi-user.target.wants/{service}", f"/{units}/{service}")
+        for unit in MASKED:
+            layer.link(f"{units}/{unit}", "/dev/null")
+        layer.link(f"{units}/default.target", "/lib/systemd/system/multi-user.target")
+        # kind reads the units' logs from here, and the journal stays out of memory.
+        layer.folder("var/log/journal")
+    return path
+
+
+def _filled(text: str) -> bytes:
+    return text.replace("@PAUSE@", PAUSE_IMAGE).replace("@PROVISIONER@", PROVISIONER_IMAGE).encode()
+
+
+def _kubernetes_images(workshop: Workshop, scratch: Path, base: str) -> Sequence[LayeredImage]:
+    images = [recipe.image(workshop, scratch) for recipe in STATIC]
+    return [*images, _kube_proxy(workshop, scratch, base)]
+
+
+def _kube_proxy(workshop: Workshop, scratch: Path, base: str) -> LayeredImage:
+    files = scratch / "iptables.tar"
+    workshop.docker.extract(base, (NODE / "build" / "kube-proxy-files").read_text(), files)
+    with Layer(scratch / "kube-proxy.tar") as layer:
+        layer.archive(files)
+        layer.file("usr/local/bin/kube-proxy", workshop.program("kube-proxy"), 0o755)
+    config = {"Entrypoint": ["/usr/local/bin/kube-proxy"], "Env": CONFIG["Env"]}
+    reference = f"{REGISTRY}/kube-proxy:{versions.KUBERNETES}"
+    return LayeredImage(reference, (layer.path,), config)

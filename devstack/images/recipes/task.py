@@ -1,0 +1,126 @@
+"""The image that task pods run in."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from devstack.docker.images import KEY_LABEL
+from devstack.images import versions
+from devstack.images.archive import Layer, LayeredImage
+from devstack.images.artifact_cache import digest
+from devstack.images.build_context import CONTAINERS, Workshop, labels
+from devstack.images.bytecode import compile_inside
+from devstack.images.catalogue import IMAGES
+from devstack.images.debian import RootFileSystem
+from devstack.images.python_packages import install_packages
+from devstack.progress import step
+
+LOCK = CONTAINERS / "task" / "requirements.lock"
+# Metaflow travels in each flow's code package. Its bytecode waits in the image.
+CODE_LOCK = CONTAINERS / "task" / "metaflow.lock"
+BYTECODE = CONTAINERS / "task" / "build" / "bytecode.sh"
+PACKAGES = f"usr/local/lib/python{versions.TASK_PYTHON}/dist-packages"
+FILES = RootFileSystem(
+    "task",
+    (
+        "python3",
+        # Metaflow calls `python`, and ends a task with /sbin/killall5.
+        "python-is-python3",
+        "sysvinit-utils",
+        "ca-certificates",
+        "bash",
+        "tar",
+        "gzip",
+        "procps",
+    ),
+)
+USER, HOME = 1000, "home/task"
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+    "HOME": f"/{HOME}",
+    "LANG": "C.UTF-8",
+    # The packages are in the image, so pods install nothing when they start.
+    "METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1",
+}
+
+_COMPILE = f"""\
+mkdir -p /{PACKAGES}
+cp -r /out/packages/. /{PACKAGES}
+bash /out/{BYTECODE.name} /out/code "$1"
+"""
+
+
+class TaskImage:
+    """Python with boto3 and requests, run as an ordinary user; a :class:`Recipe`."""
+
+    programs: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The packages, Debian's and Python's."""
+        settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+        return digest(FILES.key, LOCK, CODE_LOCK, BYTECODE, Path(__file__), *settings)
+
+    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+        """Make the image's one layer: Debian, the Python packages and their bytecode."""
+        config = {
+            "Cmd": ["python"],
+            "User": f"{USER}:{USER}",
+            "WorkingDir": f"/{HOME}",
+            "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
+            "Labels": labels(self.key),
+        }
+        base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
+        made = workshop.pieces.make(
+            "task-packages",
+            digest(LOCK, CODE_LOCK, BYTECODE, versions.TASK_PYTHON, FILES.key),
+            lambda path: _install(workshop, base, path),
+        )
+        with Layer(scratch / "task.tar") as layer:
+            # Debian's guard against pip has nothing to guard in an image of its own.
+            layer.archive(base, without=("EXTERNALLY-MANAGED", "__pycache__"))
+            # Pods may be told to run as any user.
+            layer.folder(HOME, 0o1777, USER)
+            layer.tree(made / "packages", PACKAGES)
+            layer.archive(made / "bytecode.tar")
+        return LayeredImage(IMAGES["task"].reference, (layer.path,), config)
+
+
+def _install(workshop: Workshop, base: Path, path: Path) -> None:
+    with step(workshop.progress, "Install Python packages for the task image"):
+        for folder, lock in (("packages", LOCK), ("code", CODE_LOCK)):
+            install_packages(
+                workshop.runner,
+                path / folder,
+                ["--no-deps", "--require-hashes", "--requirement", str(lock)],
+                versions.TASK_PYTHON,
+            )
+    shutil.copy(BYTECODE, path)
+    compile_inside(workshop, base, _COMPILE, path / "bytecode.tar")
+    shutil.rmtree(path / "code")
+
+
+def dockerfile(upstream: str, key: str) -> str:
+    """Return how to make the task image from a Python image that was pulled.
+
+    Args:
+        upstream: the Python image.
+        key: what the packages are made from.
+    """
+    settings = "\n".join(f"ENV {name}={value}" for name, value in ENVIRONMENT.items())
+    return f"""\
+FROM {upstream}
+RUN apt-get update && apt-get install -y --no-install-recommends procps sysvinit-utils \\
+    && rm -rf /var/lib/apt/lists/* && install -d -m 1777 -o {USER} /{HOME}
+COPY requirements.lock /tmp/
+RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.lock
+COPY metaflow.lock bytecode.sh /tmp/
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /tmp/metaflow.lock \\
+    --target /tmp/code && bash /tmp/bytecode.sh /tmp/code && rm -rf /tmp/code
+{settings}
+LABEL {KEY_LABEL}={key}
+USER {USER}:{USER}
+WORKDIR /{HOME}
+CMD ["python"]
+"""

@@ -1,3 +1,0 @@
-module devstack/images/curl
-
-go 1.21

@@ -1,3 +1,0 @@
-module devstack/images/runc-wrapper
-
-go 1.21

@@ -1,0 +1,1 @@
+"""What `up`, `down`, `status` and `logs` do, one verb per file."""

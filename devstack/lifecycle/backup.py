@@ -1,0 +1,175 @@
+"""Keeping what volumes hold from `down --keep-data` to the next `up`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import defaultdict
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.apply import delete_all
+from devstack.kube.client import KubeClient, Object
+from devstack.lifecycle.step import Step
+from devstack.progress import step
+from devstack.providers.base import KeepsVolumes
+from devstack.stack import Stack
+from devstack.waits import Observation, Ready, Waiting, wait_until
+
+LISTING = "volumes.json"
+_VOLUME = "PersistentVolume"
+_CLAIM = "PersistentVolumeClaim"
+_HOSTNAME = "kubernetes.io/hostname"
+
+
+def require_keeping(stack: Stack) -> None:
+    """Raise ``DATA_NOT_KEPT`` where the data would go with the cluster all the same."""
+    provider = stack.provider
+    if provider.owns_cluster and not isinstance(provider, KeepsVolumes):
+        raise DevstackError(
+            f"cannot keep the data of stack {stack.spec.name!r}",
+            cause=f"its {provider.name} cluster would take the volumes along",
+            remedy=f"leave --keep-data out, or stop the cluster with {provider.name} itself",
+            code="DATA_NOT_KEPT",
+            exit_status=ExitStatus.USAGE,
+        )
+
+
+def save_volumes(stack: Stack) -> None:
+    """Stop what writes to volumes, and save what they hold; nothing to do without a cluster.
+
+    Raises:
+        DevstackError: ``VOLUME_UNREADABLE`` or ``WAIT_TIMEOUT``; the cluster is still there.
+    """
+    provider = stack.provider
+    if not stack.dir.admin_kubeconfig.exists() or not isinstance(provider, KeepsVolumes):
+        return
+    kube = stack.kube()
+    _stop_writers(stack, kube)
+    volumes = _bound_volumes(kube)
+    folders = defaultdict(list)
+    for volume in volumes:
+        folders[_node(volume)].append(_folder(volume))
+    unfinished = stack.dir.path / "volumes.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
+    with step(stack.progress, f"Save {len(volumes)} volumes"):
+        provider.save_volumes(stack.cluster, folders, unfinished)
+    stack.dir.write_file(f"{unfinished.name}/{LISTING}", json.dumps(volumes, indent=2))
+    shutil.rmtree(stack.dir.volumes, ignore_errors=True)
+    unfinished.replace(stack.dir.volumes)
+
+
+def restore_step(stack: Stack) -> Step:
+    """Return the step of `up` that brings saved volumes back."""
+    return Step(
+        "volumes",
+        "Bring back the data that was kept",
+        holds=lambda: not _saved(stack) or _all_there(stack),
+        ensure=lambda: _restore(stack),
+        commands=lambda: [f"restore {_claim(volume)}" for volume in _saved(stack)],
+    )
+
+
+def forget_saved(stack: Stack) -> None:
+    """Remove the copies, once the stack is up with what was in them."""
+    shutil.rmtree(stack.dir.volumes, ignore_errors=True)
+
+
+def _restore(stack: Stack) -> None:
+    provider, kube = stack.provider, stack.kube()
+    if isinstance(provider, KeepsVolumes):
+        provider.restore_volumes(stack.cluster, stack.dir.volumes)
+    for volume in _saved(stack):
+        if kube.find("v1", _VOLUME, volume["metadata"]["name"]) is None:
+            kube.create(volume)
+
+
+def _saved(stack: Stack) -> list[Object]:
+    listing = stack.dir.volumes / LISTING
+    found: list[Object] = json.loads(listing.read_text()) if listing.exists() else []
+    return found
+
+
+def _all_there(stack: Stack) -> bool:
+    kube = stack.kube()
+    names = [volume["metadata"]["name"] for volume in _saved(stack)]
+    return all(kube.find("v1", _VOLUME, name) for name in names)
+
+
+def _stop_writers(stack: Stack, kube: KubeClient) -> None:
+    """Let the servers end in good order: a copy of what is being written is worth nothing."""
+    services = (*stack.services, *stack.left_out)
+    objects = [item for service in services for item in stack.manifests(service)]
+    servers = [item for item in objects if item["kind"] == "Deployment"]
+    namespaces = {item["metadata"]["namespace"] for item in servers}
+    with step(stack.progress, "Stop the services"):
+        delete_all(kube, servers, timeout=stack.spec.timeout, clock=stack.clock)
+        wait_until(
+            lambda: _observe_writers(kube, namespaces),
+            what="the services to stop",
+            timeout=stack.spec.timeout,
+            clock=stack.clock,
+            note=stack.progress.note,
+        )
+
+
+def _observe_writers(kube: KubeClient, namespaces: set[str]) -> Observation:
+    for pod in kube.list_objects("v1", "Pod"):
+        metadata = pod["metadata"]
+        ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+        claims = [
+            each for each in pod["spec"].get("volumes", []) if "persistentVolumeClaim" in each
+        ]
+        if metadata["namespace"] in namespaces and claims and not ended:
+            return Waiting(f"pod {metadata['namespace']}/{metadata['name']} is still there")
+    return Ready()
+
+
+def _bound_volumes(kube: KubeClient) -> list[Object]:
+    """Return the volumes that hold something, as they are to be made again."""
+    found = [volume for volume in kube.list_objects("v1", _VOLUME) if _is_kept(volume)]
+    return [_anew(volume) for volume in found]
+
+
+def _is_kept(volume: Object) -> bool:
+    spec = volume["spec"]
+    bound = volume.get("status", {}).get("phase") == "Bound"
+    return bound and bool(spec.get("nodeAffinity")) and bool(spec.keys() & {"hostPath", "local"})
+
+
+def _anew(volume: Object) -> Object:
+    """Return the volume for a new cluster, in which only its own claim can get it."""
+    claim = volume["spec"]["claimRef"]
+    reference = {key: claim[key] for key in ("namespace", "name")}
+    metadata = volume["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": _VOLUME,
+        "metadata": {
+            "name": metadata["name"],
+            "annotations": metadata.get("annotations", {}),
+        },
+        "spec": {
+            **volume["spec"],
+            "claimRef": {"apiVersion": "v1", "kind": _CLAIM, **reference},
+        },
+    }
+
+
+def _claim(volume: Object) -> str:
+    claim = volume["spec"]["claimRef"]
+    return f"{claim['namespace']}/{claim['name']}"
+
+
+def _folder(volume: Object) -> str:
+    source = volume["spec"].get("hostPath") or volume["spec"]["local"]
+    return str(source["path"])
+
+
+def _node(volume: Object) -> str:
+    """Return the node that a volume lies on."""
+    terms = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    for expression in terms[0]["matchExpressions"]:
+        if expression["key"] == _HOSTNAME:
+            return str(expression["values"][0])
+    return ""

@@ -1,0 +1,103 @@
+"""Taking a stack away, whole, from whatever state it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from devstack.errors import DevstackError
+from devstack.kube.api_errors import UnreachableError
+from devstack.kube.apply import delete_all
+from devstack.lifecycle.backup import require_keeping, save_volumes
+from devstack.lifecycle.port_forwards import end_forwards
+from devstack.progress import step
+from devstack.services.base import Service
+from devstack.stack import KEPT_KINDS, Stack
+
+
+def down(stack: Stack, *, keep_data: bool = False) -> list[str]:
+    """Remove the stack; return what was done, nothing where there was no stack.
+
+    An interrupted `up` or `down` leaves a state that this goes on from: each
+    part is removed whether the state knows of it or not.
+
+    Args:
+        stack: the stack.
+        keep_data: keep what its volumes hold, its ports and credentials, for
+            the next `up`.
+
+    Raises:
+        DevstackError: ``DATA_NOT_KEPT`` where that cannot be.
+    """
+    with stack.dir.lock():
+        stack.state = stack.dir.salvage() or stack.state
+        if not _anything(stack) or (keep_data and stack.state.phase == "kept"):
+            return []
+        if keep_data:
+            require_keeping(stack)
+            save_volumes(stack)
+        if stack.dir.exists():
+            stack.state.phase = "deleting"
+            # A full disk must not keep it from being emptied.
+            with suppress(DevstackError):
+                stack.save()
+        undo = build_undo(stack, keep_data=keep_data)
+        for title, act in undo:
+            with step(stack.progress, title):
+                act()
+        if keep_data:
+            _remember(stack)
+        stack.dir.remove(keep_data=keep_data)
+    return [title for title, _ in undo]
+
+
+def _remember(stack: Stack) -> None:
+    """Forget the cluster, and nothing else."""
+    state = stack.state
+    state.phase, state.cluster, state.loaded, state.prepared = "kept", "", {}, []
+    stack.save()
+
+
+def build_undo(stack: Stack, *, keep_data: bool = False) -> list[tuple[str, Callable[[], None]]]:
+    """Return what `down` does, in order, as titles and acts."""
+    undo: list[tuple[str, Callable[[], None]]] = []
+    if not stack.provider.maps_ports:
+        undo.append(("Stop port-forwards", lambda: end_forwards(stack)))
+    if stack.provider.owns_cluster:
+        title = f"Delete the {stack.provider.name} cluster"
+        undo.append((title, lambda: stack.provider.delete(stack.cluster)))
+    else:
+        undo += [
+            (f"Delete {service.name}", partial(_delete, stack, service, keep_data))
+            for service in reversed([*stack.services, *stack.left_out])
+        ]
+    return undo
+
+
+def _anything(stack: Stack) -> bool:
+    if stack.dir.path.exists():
+        return True
+    if stack.spec.provider == "context" or stack.provider.check(stack.cluster):
+        return False
+    return stack.provider.status(stack.cluster).state != "absent"
+
+
+def _delete(stack: Stack, service: Service, keep_data: bool) -> None:
+    if not stack.dir.admin_kubeconfig.exists():
+        return
+    objects = stack.manifests(service)
+    if keep_data:
+        objects = [item for item in objects if item["kind"] not in KEPT_KINDS]
+    try:
+        delete_all(
+            stack.kube(),
+            list(reversed(objects)),
+            timeout=stack.spec.timeout,
+            clock=stack.clock,
+            note=stack.progress.note,
+        )
+    except UnreachableError as error:
+        folder = stack.dir.path
+        error.remedy = f"run it again once it answers; if it is gone for good, remove {folder}"
+        raise

@@ -1,0 +1,94 @@
+"""Which pods' logs a person means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from devstack import tools
+from devstack.errors import DevstackError, ExitStatus
+from devstack.stack import Stack
+
+SERVICE_LABEL = "app.kubernetes.io/name"
+"""The label that k8s/ puts on every pod of a service, with the service's name."""
+
+
+@dataclass(frozen=True)
+class LogTarget:
+    """A pod whose logs are wanted.
+
+    Attributes:
+        label: how the output names it.
+        namespace: the pod's namespace.
+        pod: the pod's name.
+    """
+
+    label: str
+    namespace: str
+    pod: str
+
+
+def log_targets(stack: Stack, target: str | None) -> list[LogTarget]:
+    """Return the pods that ``target`` names: a service, a task pod, or all services' pods.
+
+    Raises:
+        DevstackError: ``TARGET_UNKNOWN``, with the services that there are.
+    """
+    kube = stack.kube()
+    pods = [
+        (pod["metadata"]["namespace"], pod["metadata"]["name"], pod["metadata"].get("labels", {}))
+        for pod in kube.list_objects("v1", "Pod")
+    ]
+    services = {service.name for service in stack.services}
+    found = [
+        LogTarget(f"{namespace}/{name}", namespace, name)
+        for namespace, name, labels in pods
+        if _wanted(target, namespace, name, labels.get(SERVICE_LABEL, ""), services)
+    ]
+    if not found:
+        raise DevstackError(
+            f"cannot show the logs of {target!r}" if target else "there are no logs to show",
+            cause="no service, task pod or NAMESPACE/POD of this name",
+            remedy=f"services: {', '.join(sorted(services))}; pods: devstack kubectl get pods",
+            code="TARGET_UNKNOWN",
+            exit_status=ExitStatus.USAGE,
+        )
+    return found
+
+
+def _wanted(
+    target: str | None, namespace: str, name: str, service: str, services: set[str]
+) -> bool:
+    if target is None:
+        return service in services
+    return target in (service, name, f"{namespace}/{name}")
+
+
+@dataclass(frozen=True)
+class PodLogs:
+    """What a pod has written.
+
+    Attributes:
+        pod: its label.
+        text: the lines, of all its containers.
+        error: why there are none, or not all.
+    """
+
+    pod: str
+    text: str
+    error: str = ""
+
+
+def read_logs(stack: Stack, target: LogTarget, tail: int, previous: bool) -> PodLogs:
+    """Return the last ``tail`` lines of a pod, or of its containers before their restart."""
+    argv = log_arguments(stack, target, tail, previous)
+    done = stack.runner.run(argv, timeout=stack.spec.timeout, check=False)
+    return PodLogs(target.label, done.stdout, "" if done.ok else done.stderr.strip())
+
+
+def log_arguments(stack: Stack, target: LogTarget, tail: int, previous: bool) -> list[str]:
+    """Return the kubectl command that prints the last ``tail`` lines of a pod's logs."""
+    kubectl = tools.find_kubectl(stack.runner, stack.progress)
+    words = [str(kubectl), f"--kubeconfig={stack.dir.admin_kubeconfig}"]
+    words += [f"--cache-dir={stack.dir.kubectl_cache}", "logs", target.pod]
+    words += ["--namespace", target.namespace, "--all-containers", f"--tail={tail}"]
+    return [*words, "--previous"] if previous else words

@@ -1,0 +1,44 @@
+"""Port-forwards, for providers that map no ports by themselves."""
+
+from __future__ import annotations
+
+from devstack import tools
+from devstack.kube.forward import Forward, is_forwarded, start_forward, stop_forwards
+from devstack.services.base import Service
+from devstack.stack import Stack
+
+
+def forwards_hold(stack: Stack, service: Service) -> bool:
+    """Return True where every host port of ``service`` leads to it."""
+    return all(is_forwarded(stack.dir.path, forward) for forward in _forwards(stack, service))
+
+
+def ensure_forwards(stack: Stack, service: Service) -> None:
+    """Start the forwards of ``service`` that do not run.
+
+    Raises:
+        DevstackError: ``FORWARD_FAILED`` or ``WAIT_TIMEOUT``.
+    """
+    for forward in _forwards(stack, service):
+        start_forward(
+            stack.dir.path,
+            forward,
+            kubectl=str(tools.find_kubectl(stack.runner, stack.progress)),
+            kubeconfig=stack.dir.admin_kubeconfig,
+            clock=stack.clock,
+        )
+
+
+def end_forwards(stack: Stack) -> None:
+    """End all forwards of the stack."""
+    stop_forwards(stack.dir.path)
+
+
+def _forwards(stack: Stack, service: Service) -> list[Forward]:
+    if stack.provider.maps_ports:
+        return []
+    return [
+        Forward(port.name, stack.state.ports[port.name], port.target)
+        for port in service.host_ports
+        if port.name in stack.state.ports
+    ]

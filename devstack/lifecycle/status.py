@@ -1,0 +1,141 @@
+"""Looking at a stack without changing it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+from devstack.config import load
+from devstack.environment import collect_outputs
+from devstack.errors import DevstackError
+from devstack.lifecycle.port_forwards import forwards_hold
+from devstack.providers.base import ClusterStatus
+from devstack.services.base import Describes, Service, ServiceContext
+from devstack.stack import Stack, open_stack
+from devstack.waits import Hopeless, Ready
+
+API_SECONDS = 3.0
+"""How long the API has to answer before the stack counts as unreachable."""
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service: "ready", "waiting", "failed" or "unknown", and why."""
+
+    name: str
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    """A stack as it is now.
+
+    Attributes:
+        name: the stack's name.
+        provider: where its cluster comes from.
+        state: "up", "degraded", "creating", "deleting", "kept", "stopped",
+            "unreachable", "broken" or "absent".
+        detail: one sentence on the cluster.
+        namespace: where task pods run.
+        services: each service's state.
+        urls: where a person reaches the services.
+        directory: where the stack keeps its files.
+    """
+
+    name: str
+    provider: str
+    state: str
+    detail: str = ""
+    namespace: str = ""
+    services: list[ServiceStatus] = field(default_factory=list)
+    urls: dict[str, str] = field(default_factory=dict)
+    directory: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        """True where all is up and ready."""
+        return self.state == "up"
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as JSON has it."""
+        return asdict(self)
+
+
+def look_by_name(name: str) -> StackStatus:
+    """Return how a stack is, whatever is wrong with it: it must not hide the others."""
+    try:
+        return look(open_stack(load(name=name)))
+    except DevstackError as error:
+        return StackStatus(name, "", "broken", str(error))
+
+
+def look(stack: Stack) -> StackStatus:
+    """Return how the stack is, asking the API once, and the provider where that fails."""
+    name = stack.spec.name
+    if not stack.dir.exists():
+        return StackStatus(name, "", "absent", f"there is no stack {name!r}")
+    provider = stack.provider.name
+    if stack.state.phase != "up":
+        return StackStatus(name, provider, stack.state.phase, _unfinished(stack))
+    try:
+        kube = stack.kube(timeout=API_SECONDS)
+        kube.readyz()
+    except DevstackError as error:
+        return _without_api(stack, error)
+    ctx = stack.context(kube)
+    services = [_look_at(stack, service, ctx) for service in stack.services]
+    nodes = _look_at_nodes(stack)
+    ready = nodes.state == "running" and all(service.state == "ready" for service in services)
+    return StackStatus(
+        name,
+        provider,
+        "up" if ready else "degraded",
+        nodes.detail,
+        stack.state.namespace,
+        services,
+        dict(collect_outputs(stack).urls),
+        str(stack.dir.path),
+    )
+
+
+def _look_at_nodes(stack: Stack) -> ClusterStatus:
+    if stack.state.nodes == 1:
+        # It answered just now; the provider would take longer to ask.
+        return ClusterStatus("running", "1 node")
+    try:
+        return stack.provider.status(stack.cluster)
+    except DevstackError as error:
+        return ClusterStatus("unreachable", str(error))
+
+
+def _unfinished(stack: Stack) -> str:
+    if stack.state.phase == "kept":
+        return "taken down; its data is kept for the next `devstack up`"
+    holder = stack.dir.holder()
+    if holder is not None:
+        return f"process {holder} is at work on it"
+    return f"an earlier command was interrupted while {stack.state.phase} it"
+
+
+def _look_at(stack: Stack, service: Service, ctx: ServiceContext) -> ServiceStatus:
+    try:
+        seen = service.observe(ctx)
+    except DevstackError as error:
+        return ServiceStatus(service.name, "unknown", str(error))
+    if isinstance(seen, Ready) and not forwards_hold(stack, service):
+        return ServiceStatus(service.name, "failed", "its port-forward has ended")
+    if isinstance(seen, Ready):
+        about = service.describe(ctx) if isinstance(service, Describes) else ""
+        return ServiceStatus(service.name, "ready", about)
+    state = "failed" if isinstance(seen, Hopeless) else "waiting"
+    return ServiceStatus(service.name, state, seen.reason)
+
+
+def _without_api(stack: Stack, error: DevstackError) -> StackStatus:
+    try:
+        cluster = stack.provider.status(stack.cluster)
+    except DevstackError as worse:
+        return StackStatus(stack.spec.name, stack.provider.name, "unreachable", str(worse))
+    state = "unreachable" if cluster.state == "running" else cluster.state
+    detail = f"{error}" if cluster.state == "running" else cluster.detail
+    return StackStatus(stack.spec.name, stack.provider.name, state, detail)

@@ -1,0 +1,417 @@
+"""The steps of `devstack up`."""
+
+from __future__ import annotations
+
+import hashlib
+
+from devstack.config import StackSpec
+from devstack.environment import access_holds, ensure_access
+from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.api_errors import ServerFaultError, UnreachableError
+from devstack.kube.apply import any_present, apply_all, delete_all, differing, identify
+from devstack.kube.pods import observe_pod
+from devstack.lifecycle.backup import forget_saved, restore_step
+from devstack.lifecycle.logs import SERVICE_LABEL
+from devstack.lifecycle.port_forwards import ensure_forwards, forwards_hold
+from devstack.lifecycle.step import Step, perform
+from devstack.ports import choose, is_free
+from devstack.providers.base import LoadsImages
+from devstack.providers.choose import require_usable
+from devstack.services import layers
+from devstack.services.base import Adapts, Manifest, Service, ServiceContext
+from devstack.stack import KEPT_KINDS, Stack
+from devstack.waits import Hopeless, Observation, Ready, Waiting, wait_until
+
+
+def up(stack: Stack) -> list[str]:
+    """Bring the stack up, or heal it; return the names of the steps that did something.
+
+    Raises:
+        DevstackError: from the step that failed.
+    """
+    with stack.dir.lock():
+        # Another `up` may have written while this one waited for its turn.
+        stack.state = stack.dir.read() or stack.state
+        _require_same(stack)
+        if stack.state.phase in ("deleting", "kept"):
+            stack.state.phase = "creating"
+            stack.save()
+        changed = perform(build_steps(stack), stack.progress, stack.clock)
+        if stack.state.phase != "up":
+            stack.state.phase = "up"
+            stack.save()
+        forget_saved(stack)
+    return changed
+
+
+def build_steps(stack: Stack) -> list[Step]:
+    """Return what must hold of the stack, in the order of needs."""
+    cluster = _Cluster(stack)
+    steps = [
+        Step(
+            "machine",
+            "Check this machine",
+            holds=cluster.answers,
+            ensure=lambda: require_usable(stack.provider, stack.cluster),
+        ),
+        Step(
+            "settings",
+            "Choose ports and credentials",
+            holds=lambda: _settled(stack),
+            ensure=lambda: _settle(stack),
+            commands=lambda: [f"write {stack.dir.path}/stack.json"],
+        ),
+        Step(
+            "images",
+            "Get the images",
+            holds=lambda: cluster.answers() and stack.state.images == _wanted_images(stack),
+            ensure=lambda: _ensure_images(stack, to_make=not cluster.answers()),
+            commands=lambda: [f"have image {stack.images.reference(n)}" for n in _needed(stack)],
+        ),
+        Step(
+            "cluster",
+            f"Bring up the {stack.provider.name} cluster",
+            holds=cluster.answers,
+            ensure=cluster.ensure,
+            commands=lambda: stack.provider.plan(stack.cluster),
+        ),
+        Step(
+            "node-images",
+            "Load the images into the nodes",
+            holds=lambda: bool(stack.state.images) and stack.state.loaded == stack.state.images,
+            ensure=lambda: _load_images(stack),
+        ),
+    ]
+    if stack.dir.volumes.exists():
+        steps.append(restore_step(stack))
+    steps += [_remove_step(stack, service) for service in stack.left_out]
+    for layer in layers(stack.services):
+        steps += [_adapt_step(stack, each) for each in layer if isinstance(each, Adapts)]
+        steps += [_apply_step(stack, service) for service in layer]
+        steps += [_ready_step(stack, service) for service in layer]
+    steps.append(
+        Step(
+            "access",
+            "Hand out kubeconfig and Metaflow settings",
+            holds=lambda: access_holds(stack),
+            ensure=lambda: ensure_access(stack),
+            commands=lambda: [f"write {stack.dir.kubeconfig}", f"write {stack.dir.metaflow_home}"],
+            needs_api=True,
+        )
+    )
+    return steps
+
+
+class _Cluster:
+    """The cluster's part of the plan; asks it once whether it answers."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._answered: bool | None = None
+
+    def answers(self) -> bool:
+        """Return True where the cluster is there and its API answers."""
+        if self._answered is None:
+            self._answered = self._ask()
+        return self._answered
+
+    def _ask(self) -> bool:
+        stack = self._stack
+        if stack.state.phase != "up" or stack.state.cluster != _fingerprint(_text(stack)):
+            return False
+        try:
+            stack.kube().readyz()
+            # A worker may have stopped though the control plane answers.
+            alone = stack.state.nodes == 1
+            return alone or stack.provider.status(stack.cluster).state == "running"
+        except DevstackError:
+            return False
+
+    def ensure(self) -> None:
+        """Let the provider make or heal the cluster; forget what a lost one held."""
+        stack = self._stack
+        # Every service has to prove itself again, even if this `up` is cut short.
+        stack.state.prepared = []
+        stack.save()
+        try:
+            kubeconfig = stack.provider.ensure(stack.cluster)
+        except DevstackError as error:
+            if error.code != "PORT_TAKEN" or not _choose_other_ports(stack):
+                raise
+            kubeconfig = stack.provider.ensure(stack.cluster)
+        stack.dir.write_file(stack.dir.admin_kubeconfig.name, kubeconfig)
+        if stack.state.cluster != _fingerprint(kubeconfig):
+            stack.state.loaded = {}
+            stack.dir.kubeconfig.unlink(missing_ok=True)
+            stack.state.cluster = _fingerprint(kubeconfig)
+            stack.save()
+
+
+def _choose_other_ports(stack: Stack) -> bool:
+    """Replace ports that others took since they were chosen; return whether that helps.
+
+    Only before the first cluster: later ones are known to whoever uses the stack.
+    """
+    state, wanted = stack.state, stack.spec.ports
+    if state.cluster:
+        return False
+    kept = {name: port for name, port in state.ports.items() if name in wanted or is_free(port)}
+    chosen = choose(stack.port_names, wanted, kept)
+    helps = chosen != state.ports
+    state.ports = chosen
+    stack.save()
+    return helps
+
+
+def _fingerprint(kubeconfig: str) -> str:
+    """Tell clusters apart: each has certificates of its own."""
+    return hashlib.sha256(kubeconfig.encode()).hexdigest()[:16]
+
+
+def _text(stack: Stack) -> str:
+    path = stack.dir.admin_kubeconfig
+    return path.read_text() if path.exists() else ""
+
+
+def _require_same(stack: Stack) -> None:
+    """Refuse settings that an existing stack cannot change to; nothing is lost so."""
+    state, spec = stack.state, stack.spec
+    if not stack.dir.exists():
+        return
+    wanted = {
+        "provider": (
+            state.provider,
+            stack.provider.name if spec.provider == "auto" else spec.provider,
+        ),
+        "namespace": (state.namespace, spec.namespace),
+        "nodes": (state.nodes, spec.nodes),
+        "context": (state.context, spec.context or state.context),
+    }
+    for setting, (has, wants) in wanted.items():
+        if has and has != wants:
+            raise _fixed(spec, setting, has, wants)
+    # Until there is a cluster that maps them, ports can still be chosen anew.
+    mapped = state.ports if stack.dir.admin_kubeconfig.exists() else {}
+    for name, port in spec.ports.items():
+        if mapped.get(name, port) != port:
+            raise _fixed(spec, f"port {name}", state.ports[name], port)
+
+
+def _fixed(spec: StackSpec, setting: str, has: object, wants: object) -> DevstackError:
+    return DevstackError(
+        f"cannot change the {setting} of stack {spec.name!r} to {wants!r}",
+        cause=f"it was brought up with {has!r}",
+        remedy=f"devstack down --name {spec.name}, then up again, or another --name",
+        code="STACK_DIFFERS",
+        exit_status=ExitStatus.USAGE,
+    )
+
+
+def _settled(stack: Stack) -> bool:
+    chosen, wanted = stack.state.ports, stack.spec.ports
+    as_wanted = all(chosen.get(name) == port for name, port in wanted.items())
+    as_wanted = as_wanted and stack.state.without == list(stack.spec.without)
+    as_wanted = as_wanted and stack.state.airflow == stack.spec.airflow
+    return stack.dir.exists() and set(chosen) == set(stack.port_names) and as_wanted
+
+
+def _settle(stack: Stack) -> None:
+    state, spec = stack.state, stack.spec
+    if not stack.dir.exists():
+        _require_no_stranger(stack)
+    state.ports = choose(stack.port_names, spec.ports, state.ports)
+    state.provider = stack.provider.name
+    state.context = spec.context
+    state.namespace = spec.namespace
+    state.nodes = spec.nodes
+    state.without = list(spec.without)
+    state.airflow = dict(spec.airflow)
+    state.phase = "creating"
+    stack.save()
+
+
+def _require_no_stranger(stack: Stack) -> None:
+    """Refuse to take the cluster of another user, or of another DEVSTACK_HOME, for ours."""
+    provider, name = stack.provider, stack.spec.name
+    if provider.owns_cluster and provider.status(stack.cluster).state != "absent":
+        raise DevstackError(
+            f"cannot bring up stack {name!r}",
+            cause=f"its {provider.name} cluster is there, and {stack.dir.path.parent} knows no "
+            "such stack: it is another user's, or what it knew was lost",
+            remedy=f"choose another --name; or remove that cluster: devstack down --name {name}",
+            code="CLUSTER_FOREIGN",
+            exit_status=ExitStatus.ENVIRONMENT,
+        )
+
+
+def _wanted_images(stack: Stack) -> dict[str, str]:
+    names = {name for service in stack.services for name in service.images} | {"task"}
+    return {name: stack.images.reference(name) for name in sorted(names)}
+
+
+def _needed(stack: Stack, *, to_make: bool = True) -> list[str]:
+    """Return the images that this machine must have, to give them to the nodes.
+
+    Args:
+        stack: the stack.
+        to_make: whether the nodes are still to be made.
+    """
+    if not isinstance(stack.provider, LoadsImages):
+        return []
+    node = ["node"] if stack.provider.name == "kind" and to_make else []
+    return [*node, *_wanted_images(stack)]
+
+
+def _ensure_images(stack: Stack, *, to_make: bool) -> None:
+    needed = _needed(stack, to_make=to_make)
+    if needed:
+        stack.images.ensure(needed)
+    stack.state.images = _wanted_images(stack)
+    stack.save()
+
+
+def _load_images(stack: Stack) -> None:
+    provider = stack.provider
+    if isinstance(provider, LoadsImages):
+        present = provider.images_present(stack.cluster)
+        missing = [ref for ref in stack.state.images.values() if ref not in present]
+        if missing:
+            provider.load_images(stack.cluster, missing)
+    stack.state.loaded = dict(stack.state.images)
+    stack.save()
+
+
+def _remove_step(stack: Stack, service: Service) -> Step:
+    return Step(
+        f"remove-{service.name}",
+        f"Remove {service.name}, but for its data",
+        holds=lambda: (
+            not stack.dir.admin_kubeconfig.exists()
+            or not any_present(stack.kube(), _removable(stack, service))
+        ),
+        ensure=lambda: _remove(stack, service),
+        commands=lambda: [f"delete {identify(item)}" for item in _removable(stack, service)],
+    )
+
+
+def _removable(stack: Stack, service: Service) -> list[Manifest]:
+    """Return what goes with a service that is left out: it may come back to its data."""
+    objects = reversed(stack.manifests(service))
+    return [item for item in objects if item["kind"] not in KEPT_KINDS]
+
+
+def _remove(stack: Stack, service: Service) -> None:
+    delete_all(
+        stack.kube(),
+        _removable(stack, service),
+        timeout=stack.spec.timeout,
+        clock=stack.clock,
+        note=stack.progress.note,
+    )
+    stack.state.prepared = [name for name in stack.state.prepared if name != service.name]
+    stack.save()
+
+
+def _adapt_step(stack: Stack, service: Adapts) -> Step:
+    return Step(
+        f"adapt-{service.name}",
+        f"See what the cluster offers for {service.name}",
+        holds=lambda: service.adapted(stack.context(None)),
+        ensure=lambda: _adapt(stack, service),
+        needs_api=True,
+    )
+
+
+def _adapt(stack: Stack, service: Adapts) -> None:
+    warning = service.adapt(stack.context(stack.kube()))
+    if warning:
+        stack.progress.warn(warning)
+    stack.save()
+
+
+def _apply_step(stack: Stack, service: Service) -> Step:
+    return Step(
+        f"apply-{service.name}",
+        f"Apply {service.name}",
+        holds=lambda: not differing(stack.kube(), stack.manifests(service)),
+        ensure=lambda: _apply(stack, service),
+        commands=lambda: [_describe(item) for item in stack.manifests(service)],
+        needs_api=True,
+    )
+
+
+def _apply(stack: Stack, service: Service) -> None:
+    stack.save()
+    apply_all(
+        stack.kube(),
+        stack.manifests(service),
+        timeout=stack.spec.timeout,
+        clock=stack.clock,
+        note=stack.progress.note,
+    )
+
+
+def _describe(item: dict[str, object]) -> str:
+    metadata = item["metadata"]
+    assert isinstance(metadata, dict)
+    where = f" in {metadata['namespace']}" if "namespace" in metadata else ""
+    return f"apply {item['kind']} {metadata['name']}{where}"
+
+
+def _ready_step(stack: Stack, service: Service) -> Step:
+    def holds() -> bool:
+        if service.name not in stack.state.prepared or not forwards_hold(stack, service):
+            return False
+        return isinstance(_observe(service, stack.context(stack.kube())), Ready)
+
+    return Step(
+        f"ready-{service.name}",
+        f"Wait for {service.name}",
+        holds=holds,
+        ensure=lambda: _await_ready(stack, service),
+        needs_api=True,
+    )
+
+
+def _await_ready(stack: Stack, service: Service) -> None:
+    restarted = service.name not in stack.state.prepared
+    ctx = stack.context(stack.kube(), restarted=restarted)
+    try:
+        _wait_for(stack, service, ctx)
+    except DevstackError as error:
+        if error.code != "IMAGE_PULL_FAILED":
+            raise
+        _pull_again(stack, service)
+        _wait_for(stack, service, ctx)
+    ensure_forwards(stack, service)
+    service.prepare(ctx)
+    if service.name not in stack.state.prepared:
+        stack.state.prepared.append(service.name)
+    stack.save()
+
+
+def _wait_for(stack: Stack, service: Service, ctx: ServiceContext) -> None:
+    wait_until(
+        lambda: _observe(service, ctx),
+        what=f"{service.name} to be ready",
+        timeout=stack.spec.timeout,
+        clock=stack.clock,
+        note=stack.progress.note,
+    )
+
+
+def _observe(service: Service, ctx: ServiceContext) -> Observation:
+    """Look at a service; an API server that has just started refuses much for a moment."""
+    try:
+        return service.observe(ctx)
+    except (ServerFaultError, UnreachableError) as fault:
+        return Waiting(str(fault))
+
+
+def _pull_again(stack: Stack, service: Service) -> None:
+    """Bring images that the nodes lost, and try at once: the kubelet would in minutes."""
+    _load_images(stack)
+    kube = stack.kube()
+    pods = kube.list_objects("v1", "Pod", labels=f"{SERVICE_LABEL}={service.name}")
+    stuck = [pod for pod in pods if isinstance(observe_pod(kube, pod), Hopeless)]
+    delete_all(kube, stuck, timeout=stack.spec.timeout, clock=stack.clock, note=stack.progress.note)

@@ -1,1 +1,0 @@
-"""What `up`, `down` and `status` do, as data and as acts."""

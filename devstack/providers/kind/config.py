@@ -1,0 +1,70 @@
+"""The configuration file that `kind create cluster` is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from devstack.ports import LOOPBACK
+from devstack.providers.base import ClusterSpec
+from devstack.providers.kind.controller_manager import controller_manager_patch
+from devstack.providers.kind.scheduler import scheduler_mount, scheduler_patch
+
+# Native gang scheduling is alpha in Kubernetes 1.36 (KEP-4671): off unless asked for.
+# Without the third gate an important gang that does not fit pushes others out all
+# the same, pod by pod, and still does not start.
+FEATURE_GATES = {"GenericWorkload": True, "GangScheduling": True, "WorkloadAwarePreemption": True}
+RUNTIME_CONFIG = {"scheduling.k8s.io/v1alpha2": "true"}
+
+# Kubernetes 1.35 and later refuse a host with cgroup v1 unless told otherwise.
+KUBELET_PATCH = """\
+kind: KubeletConfiguration
+apiVersion: kubelet.config.k8s.io/v1beta1
+failCgroupV1: false
+"""
+
+
+def build_config(spec: ClusterSpec, api_port: int, scheduler: Path | None = None) -> str:
+    """Return kind's configuration for ``spec``, as YAML.
+
+    Args:
+        spec: the cluster wanted; ``host_ports`` are mapped on the control plane.
+        api_port: the host port of the API on loopback.
+        scheduler: the scheduler's configuration file on this machine; without
+            one the scheduler has its defaults.
+    """
+    control_plane: dict[str, Any] = {
+        "role": "control-plane",
+        "extraPortMappings": [
+            {"listenAddress": LOOPBACK, "hostPort": host, "containerPort": node}
+            for host, node in sorted(spec.host_ports.items())
+        ],
+    }
+    config: dict[str, Any] = {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "featureGates": FEATURE_GATES,
+        "runtimeConfig": RUNTIME_CONFIG,
+        "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
+        "kubeadmConfigPatches": [KUBELET_PATCH],
+        "kubeadmConfigPatchesJSON6902": [controller_manager_patch()],
+        "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
+    }
+    if scheduler:
+        control_plane["extraMounts"] = [scheduler_mount(scheduler)]
+        config["kubeadmConfigPatchesJSON6902"].append(scheduler_patch())
+    return str(yaml.dump(config, Dumper=_Dumper, sort_keys=False))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such, for those who read the plan."""
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)

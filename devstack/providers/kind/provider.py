@@ -1,0 +1,294 @@
+"""Real clusters in Docker, by the kind CLI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from devstack import tools
+from devstack.docker.engine import Engine
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images import ImageStore
+from devstack.ports import require_free
+from devstack.process import Runner, end_orphan
+from devstack.progress import Progress
+from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
+from devstack.providers.kind.config import build_config
+from devstack.providers.kind.scheduler import FILE as SCHEDULER_FILE
+from devstack.providers.kind.scheduler import scheduler_text
+from devstack.providers.ready import wait_for_api
+from devstack.state import StackDir
+from devstack.waits import Clock
+
+API_PORT = "api"
+"""The name of the API's port in ``StackState.ports``."""
+
+_WITHOUT_PORTS = ("created", "exited", "dead")
+"""Docker's words for a container whose host ports anybody may have taken since."""
+
+_PORT_TAKEN = ("port is already allocated", "address already in use")
+"""Docker's words for a host port that it cannot have, its own proxy's and the kernel's."""
+
+LATE_SECONDS = 1.5
+"""How long Docker may go on making a node after who asked for it was killed."""
+
+LOOK_SECONDS = 0.1
+
+
+class KindProvider:
+    """One kind cluster a stack, in a Docker network of its own.
+
+    The administrator's kubeconfig is renamed into place only when kind is
+    through, so a cluster without it was interrupted and is made anew.
+
+    Args:
+        stack: the stack's directory.
+        images: where the node image comes from.
+        runner: starts kind.
+        clock: tells the time.
+        progress: told what kind is doing.
+    """
+
+    name = "kind"
+    maps_ports = True
+    owns_cluster = True
+
+    def __init__(
+        self,
+        stack: StackDir,
+        images: ImageStore,
+        runner: Runner,
+        clock: Clock,
+        progress: Progress,
+    ) -> None:
+        self._stack = stack
+        self._images = images
+        self._runner = runner
+        self._clock = clock
+        self._progress = progress
+        self._engine = Engine(runner)
+        self._pidfile = stack.path / "kind.pid"
+
+    @property
+    def cluster(self) -> str:
+        """The cluster's name, as `kind get clusters` shows it."""
+        return f"devstack-{self._stack.name}"
+
+    def check(self, spec: ClusterSpec) -> list[Problem]:
+        """Return why there can be no kind cluster here: Docker, told apart by fault, or kind."""
+        try:
+            self._engine.require_usable()
+        except DevstackError as error:
+            return [Problem(str(error), error.remedy, error.code)]
+        problem = self._without_kind(spec)
+        return [problem] if problem else []
+
+    def _without_kind(self, spec: ClusterSpec) -> Problem | None:
+        if not spec.offline or tools.find_kind(self._runner, self._progress, True, build=False):
+            return None
+        return Problem(
+            "the kind CLI is neither on PATH nor built yet, and nothing may be fetched",
+            "`devstack images load FILE` with a bundle, or leave --offline out",
+            "KIND_MISSING",
+        )
+
+    def ensure(self, spec: ClusterSpec) -> str:
+        """Make the cluster, or start its stopped nodes; return the kubeconfig.
+
+        Raises:
+            DevstackError: ``PORT_TAKEN``, ``NODES_FIXED``, ``KIND_FAILED``,
+                ``TOOL_TIMEOUT`` or ``WAIT_TIMEOUT``.
+        """
+        self._end_interrupted()
+        nodes = self._engine.nodes(self.cluster)
+        if nodes and self._stack.admin_kubeconfig.exists():
+            _require_same_size(spec, nodes)
+            if nodes[0].status in _WITHOUT_PORTS:
+                require_free(self._ports())
+            self._engine.start(nodes)
+        else:
+            self._remove(nodes)
+            self._create(spec)
+        kubeconfig = self._stack.admin_kubeconfig.read_text()
+        wait_for_api(kubeconfig, spec.timeout, self._clock, self._progress.note)
+        return kubeconfig
+
+    def status(self, spec: ClusterSpec) -> ClusterStatus:
+        """Look at the node containers."""
+        nodes = self._engine.nodes(self.cluster)
+        if not nodes:
+            return ClusterStatus("absent", f"there is no kind cluster {self.cluster!r}")
+        down = [f"{node.name} is {node.status}" for node in nodes if node.status != "running"]
+        if down:
+            return ClusterStatus("stopped", "; ".join(down))
+        return ClusterStatus("running", f"{len(nodes)} node(s): {_names(nodes)}")
+
+    def delete(self, spec: ClusterSpec) -> None:
+        """Remove the node containers, their volumes and the network."""
+        self._end_interrupted()
+        unfinished = self._stack.exists() and not self._stack.admin_kubeconfig.exists()
+        self._remove(self._engine.nodes(self.cluster))
+        if unfinished:
+            self._remove_latecomers()
+
+    def _remove_latecomers(self) -> None:
+        """Remove the nodes that Docker was just making as kind was killed."""
+        until = self._clock.now() + LATE_SECONDS
+        while self._clock.now() < until:
+            self._clock.sleep(LOOK_SECONDS)
+            late = self._engine.nodes(self.cluster)
+            if late:
+                self._remove(late)
+
+    def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
+        """Let `kind export logs` write everything below ``into``."""
+        try:
+            self._kind(spec, ["export", "logs", str(into), "--name", self.cluster])
+        except DevstackError as error:
+            # A node built from packages has no crictl; kind writes all the rest, then complains.
+            if "crictl images" not in error.cause:
+                raise
+
+    def images_present(self, spec: ClusterSpec) -> set[str]:
+        """Return the references that every node's containerd already has."""
+        nodes = self._engine.nodes(self.cluster)
+        found = [self._references(node) for node in nodes]
+        return set.intersection(*found) if found else set()
+
+    def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
+        """Copy images from Docker into every node."""
+        argv = ["load", "docker-image", *references, "--name", self.cluster]
+        self._kind(spec, argv, pidfile=self._pidfile)
+
+    def save_volumes(
+        self, spec: ClusterSpec, folders: Mapping[str, Sequence[str]], into: Path
+    ) -> None:
+        """Write the folders of each node into ``into``, one archive a node."""
+        for node in self._engine.nodes(self.cluster):
+            if folders.get(node.name):
+                self._engine.pack(node, folders[node.name], into / f"{node.name}.tar")
+
+    def restore_volumes(self, spec: ClusterSpec, saved: Path) -> None:
+        """Put the archives of `save_volumes` back."""
+        for node in self._engine.nodes(self.cluster):
+            archive = saved / f"{node.name}.tar"
+            if archive.exists():
+                self._engine.unpack(node, archive)
+
+    def plan(self, spec: ClusterSpec) -> list[str]:
+        """Return the kind command and its configuration."""
+        config = build_config(spec, api_port=0, scheduler=self._stack.path / SCHEDULER_FILE)
+        variables = " ".join(f"{key}={value}" for key, value in self._variables.items())
+        command = f"kind create cluster --name {self.cluster} --image {self._node_image()}"
+        return [f"{variables} {command} --config - <<EOF", *config.splitlines(), "EOF"]
+
+    def _references(self, node: Any) -> set[str]:
+        listing = self._engine.execute(node, ["ctr", "-n", "k8s.io", "images", "list", "-q"])
+        # containerd writes the default registry's prefix out; manifests leave it off.
+        return {line.removeprefix("docker.io/") for line in listing.split()}
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        # A network for each stack goes with the stack; kind's shared one would stay.
+        return {"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.cluster}
+
+    def _node_image(self) -> str:
+        return self._images.reference("node")
+
+    def _create(self, spec: ClusterSpec) -> None:
+        ports = self._ports()
+        require_free(ports)
+        image = self._images.ensure(["node"])["node"]
+        unfinished = self._stack.path / "unfinished.kubeconfig"
+        # A killed kind leaves its lock on the file behind, and would wait for it here.
+        for leftover in self._stack.path.glob(f"{unfinished.name}*"):
+            leftover.unlink()
+        scheduler = self._stack.write_file(SCHEDULER_FILE, scheduler_text())
+        config = build_config(spec, ports.get(API_PORT, 0), scheduler)
+        argv = ["create", "cluster", "--name", self.cluster, "--image", image]
+        argv += ["--config", "-", "--kubeconfig", str(unfinished)]
+        try:
+            self._create_by_kind(spec, argv, config)
+        except DevstackError as error:
+            # Docker goes on with what it was asked for by a kind that was killed since.
+            late = self._engine.nodes(self.cluster)
+            if not late or "already" not in error.cause:
+                raise
+            self._remove(late)
+            self._create_by_kind(spec, argv, config)
+        unfinished.chmod(0o600)
+        unfinished.replace(self._stack.admin_kubeconfig)
+
+    def _create_by_kind(self, spec: ClusterSpec, argv: list[str], config: str) -> None:
+        self._kind(
+            spec,
+            argv,
+            input=config,
+            pidfile=self._pidfile,
+            on_line=lambda line: self._progress.note(line.strip(" •✓…")),
+        )
+
+    def _ports(self) -> dict[str, int]:
+        state = self._stack.read()
+        return state.ports if state else {}
+
+    def _kind(
+        self,
+        spec: ClusterSpec,
+        argv: list[str],
+        *,
+        input: str | None = None,
+        pidfile: Path | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        kind = tools.find_kind(self._runner, self._progress, spec.offline)
+        done = self._runner.run(
+            [str(kind), *argv],
+            input=input,
+            timeout=spec.timeout,
+            check=False,
+            on_line=on_line,
+            pidfile=pidfile,
+            env=self._variables,
+        )
+        if not done.ok:
+            # Free as we looked, but another program was faster than Docker.
+            taken = any(words in done.stderr for words in _PORT_TAKEN)
+            raise DevstackError(
+                f"cannot {argv[0]} the kind cluster {self.cluster!r}",
+                cause=_kind_error(done.stderr),
+                remedy="see `devstack doctor`; `devstack down` removes what was begun",
+                code="PORT_TAKEN" if taken else "KIND_FAILED",
+                exit_status=ExitStatus.ENVIRONMENT,
+                output=done.stderr,
+            )
+
+    def _end_interrupted(self) -> None:
+        # kind outlives a killed devstack, and would go on making what we remove.
+        end_orphan(self._pidfile)
+
+    def _remove(self, nodes: list[Any]) -> None:
+        self._stack.admin_kubeconfig.unlink(missing_ok=True)
+        self._engine.remove(nodes)
+        self._engine.remove_network(self.cluster)
+
+
+def _names(nodes: list[Any]) -> str:
+    return ", ".join(node.name for node in nodes)
+
+
+def _require_same_size(spec: ClusterSpec, nodes: list[Any]) -> None:
+    if len(nodes) != spec.nodes:
+        raise DevstackError(
+            f"cannot change the stack to {spec.nodes} node(s)",
+            cause=f"its kind cluster was made with {len(nodes)}",
+            remedy=f"devstack down --name {spec.name}, then up with --nodes {spec.nodes}",
+            code="NODES_FIXED",
+            exit_status=ExitStatus.USAGE,
+        )
+
+
+def _kind_error(stderr: str) -> str:
+    errors = [line for line in stderr.splitlines() if line.startswith("ERROR")]
+    return errors[-1].removeprefix("ERROR: ") if errors else "kind ended with an error"

@@ -1,0 +1,202 @@
+"""One stack and all that commands need to work on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from devstack.config import StackSpec
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images import ImageStore
+from devstack.kube.client import KubeClient
+from devstack.kube.manifests import with_owner
+from devstack.process import Runner, SubprocessRunner
+from devstack.progress import Progress, Silent
+from devstack.providers.base import ClusterSpec, Provider
+from devstack.providers.choose import AUTO, make_provider
+from devstack.providers.kind.provider import API_PORT
+from devstack.services import OPTIONAL, SERVICES, chosen
+from devstack.services.base import HostPort, Manifest, Service, ServiceContext
+from devstack.state import StackDir, StackState
+from devstack.waits import Clock, SystemClock
+
+KEPT_KINDS = ("Namespace", "PersistentVolumeClaim")
+"""What stays of a service that goes but for its data."""
+
+
+@dataclass
+class Stack:
+    """A stack: what is wanted of it, what is known of it, and the tools to work with.
+
+    Attributes:
+        spec: the settings.
+        dir: the stack's directory.
+        state: the lasting facts; written by :meth:`save`.
+        runner: starts programs.
+        clock: tells the time.
+        progress: told what is going on.
+        services: the parts of the stack, in the order of their needs.
+        left_out: the parts that it does without.
+    """
+
+    spec: StackSpec
+    dir: StackDir
+    state: StackState
+    runner: Runner
+    clock: Clock
+    progress: Progress
+    services: Sequence[Service] = tuple(SERVICES)
+    left_out: Sequence[Service] = ()
+    _clients: dict[tuple[str, float], KubeClient] = field(default_factory=dict)
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """Where images come from."""
+        return ImageStore(self.runner, self.progress, self.spec.images, self.spec.offline)
+
+    @cached_property
+    def provider(self) -> Provider:
+        """Where the cluster comes from."""
+        name = self.state.provider or self.spec.provider
+        name = AUTO if name == "auto" else name
+        return make_provider(name, self.dir, self.images, self.runner, self.clock, self.progress)
+
+    @property
+    def is_up(self) -> bool:
+        """True if `devstack up` finished and nothing has removed the stack since."""
+        return self.dir.exists() and self.state.phase == "up"
+
+    @property
+    def host_ports(self) -> dict[str, HostPort]:
+        """The ports of all services that are reached from the host, by name.
+
+        Those of services left out are among them: they may come in later, and
+        a kind cluster's ports are fixed when it is made.
+        """
+        services = (*self.services, *self.left_out)
+        return {port.name: port for service in services for port in service.host_ports}
+
+    @property
+    def cluster(self) -> ClusterSpec:
+        """The cluster that the provider is asked for."""
+        ports = {**self.port_names, **self.spec.ports, **self.state.ports}
+        mapped = {ports[name]: port.node_port for name, port in self.host_ports.items()}
+        return ClusterSpec(
+            name=self.spec.name,
+            nodes=self.spec.nodes,
+            host_ports=mapped,
+            timeout=self.spec.timeout,
+            context=self.state.context or self.spec.context,
+            offline=self.spec.offline,
+        )
+
+    @property
+    def port_names(self) -> dict[str, int]:
+        """The host ports that this stack needs, and the one tried first for each."""
+        preferred = {name: port.preferred for name, port in self.host_ports.items()}
+        return {**preferred, API_PORT: 0} if self.provider.maps_ports else preferred
+
+    def kube(self, timeout: float = 10.0) -> KubeClient:
+        """Return the client of the API, as administrator; ``timeout`` seconds a request.
+
+        One client serves a whole command: its connections are kept open, and
+        it counts the writes.
+        """
+        if not self.dir.admin_kubeconfig.exists():
+            raise not_up(self.spec.name, self.state.phase if self.dir.exists() else "")
+        text = self.dir.admin_kubeconfig.read_text()
+        key = (text, timeout)
+        if key not in self._clients:
+            self._clients[key] = KubeClient.from_kubeconfig(text, timeout=timeout)
+        return self._clients[key]
+
+    def context(self, kube: KubeClient | None, *, restarted: bool = False) -> ServiceContext:
+        """Return what services may know; ``restarted`` where the cluster was, just now."""
+        return ServiceContext(self.state, kube, self.provider.maps_ports, restarted)
+
+    def manifests(self, service: Service) -> list[Manifest]:
+        """Return the objects of a service, marked as this stack's."""
+        return with_owner(service.manifests(self.context(None)), self.spec.name)
+
+    def save(self) -> None:
+        """Keep the state."""
+        self.dir.write(self.state)
+
+
+def open_stack(
+    spec: StackSpec,
+    progress: Progress | None = None,
+    runner: Runner | None = None,
+    clock: Clock | None = None,
+    *,
+    even_broken: bool = False,
+) -> Stack:
+    """Return the stack called ``spec.name``, whether it is up or not.
+
+    What the user did not name is as the stack was brought up, not a default.
+
+    Args:
+        spec: the settings.
+        progress: told what is going on; nobody is where None.
+        runner: starts programs; the real one where None.
+        clock: tells the time; the real one where None.
+        even_broken: go on where the state cannot be read, as `down` must.
+
+    Raises:
+        DevstackError: ``STATE_BROKEN``.
+    """
+    directory = StackDir(spec.name)
+    known = directory.salvage() if even_broken else directory.read()
+    state = known or StackState(name=spec.name, namespace=spec.namespace)
+    spec = _as_remembered(spec, state) if known else spec
+    spec = replace(spec, without=_left_out(spec, state))
+    services = chosen(spec.without)
+    return Stack(
+        spec=spec,
+        dir=directory,
+        state=state,
+        runner=runner or SubprocessRunner(),
+        clock=clock or SystemClock(),
+        progress=progress or Silent(),
+        services=services,
+        left_out=[service for service in SERVICES if service not in services],
+    )
+
+
+def _left_out(spec: StackSpec, state: StackState) -> tuple[str, ...]:
+    """Return what is left out: ever since it was asked for, until it is brought in."""
+    needed = {need for name in spec.included for need in OPTIONAL.get(name, ())}
+    return tuple(sorted({*spec.without, *state.without} - {*spec.included, *needed}))
+
+
+def _as_remembered(spec: StackSpec, state: StackState) -> StackSpec:
+    lasting = ("provider", "context", "namespace", "nodes", "airflow")
+    kept = {name: getattr(state, name) for name in lasting if name not in spec.given}
+    return replace(spec, **{name: value for name, value in kept.items() if value})
+
+
+def require_up(stack: Stack) -> None:
+    """Raise ``STACK_DOWN`` unless the stack was brought up."""
+    if not stack.is_up:
+        raise not_up(stack.spec.name, stack.state.phase if stack.dir.exists() else "")
+
+
+def not_up(name: str, phase: str = "") -> DevstackError:
+    """Return the error for a command that needs a stack which is not up."""
+    cause = {
+        "": f"there is no stack {name!r}",
+        "creating": f"bringing up {name!r} was not finished",
+        "deleting": f"taking down {name!r} was not finished",
+        "kept": f"{name!r} was taken down; its data is kept",
+    }.get(phase, f"stack {name!r} has no cluster")
+    remedy = "devstack down" if phase == "deleting" else "devstack up"
+    if name != StackSpec.name:
+        remedy += f" --name {name}"
+    return DevstackError(
+        "the stack is not up",
+        cause=cause,
+        remedy=remedy,
+        code="STACK_DOWN",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )

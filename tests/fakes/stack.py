@@ -1,0 +1,227 @@
+"""A stack whose cluster, services, images and programs are stand-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devstack.config import StackSpec
+from devstack.errors import DevstackError
+from devstack.kube.client import KubeClient
+from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
+from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
+from devstack.services.rbac import TOKEN_SECRET
+from devstack.stack import Stack, open_stack
+from devstack.waits import Observation, Ready
+from tests.fakes.api import FakeApi
+from tests.fakes.runner import FakeClock, FakeRunner, Recorder
+
+
+def kubeconfig(cluster: int = 1) -> str:
+    """Return the kubeconfig of the ``cluster``-th cluster made."""
+    return f"""\
+apiVersion: v1
+kind: Config
+current-context: fake
+clusters: [{{name: fake, cluster: {{server: "https://127.0.0.1:{6443 + cluster}"}}}}]
+users: [{{name: fake, user: {{token: "admin-{cluster}"}}}}]
+contexts: [{{name: fake, context: {{cluster: fake, user: fake}}}}]
+"""
+
+
+class FakeProvider:
+    """A provider whose cluster is a name; each new one has a kubeconfig of its own."""
+
+    name = "kind"
+    maps_ports = True
+    owns_cluster = True
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.state = "absent"
+        self.clusters = 0
+        self.asked: list[str] = []
+        self.fails: dict[str, BaseException] = {}
+        self.seen: ClusterSpec | None = None
+
+    def check(self, spec: ClusterSpec) -> list[Problem]:
+        """Return the problems set."""
+        self._ask("check")
+        return self.problems
+
+    def ensure(self, spec: ClusterSpec) -> str:
+        """Make a cluster unless one runs."""
+        self.seen = spec
+        self._ask("ensure")
+        if self.state == "absent":
+            self.clusters += 1
+        self.state = "running"
+        return kubeconfig(self.clusters)
+
+    def status(self, spec: ClusterSpec) -> ClusterStatus:
+        """Return the state set."""
+        self._ask("status")
+        return ClusterStatus(self.state, f"the cluster is {self.state}")
+
+    def delete(self, spec: ClusterSpec) -> None:
+        """Forget the cluster."""
+        self._ask("delete")
+        self.state = "absent"
+
+    def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
+        """Write one file."""
+        self._ask("collect_logs")
+        (into / "kubelet.log").write_text("all is well\n")
+
+    def plan(self, spec: ClusterSpec) -> list[str]:
+        """Return one command."""
+        return [f"make a cluster with ports {dict(spec.host_ports)}"]
+
+    def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        if what in self.fails:
+            raise self.fails[what]
+
+
+class FakeLoadingProvider(FakeProvider):
+    """A provider whose nodes take images from the machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+
+    def images_present(self, spec: ClusterSpec) -> set[str]:
+        """Return what was loaded."""
+        return set(self.loaded)
+
+    def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
+        """Remember the images."""
+        self._ask("load_images")
+        self.loaded += references
+
+
+class FakeImages:
+    """An image store that has everything."""
+
+    def __init__(self) -> None:
+        self.ensured: list[list[str]] = []
+        self.tag = 1
+
+    def reference(self, name: str) -> str:
+        """Return the image's reference."""
+        return f"devstack/{name}:{self.tag}"
+
+    def ensure(self, names: Sequence[str]) -> dict[str, str]:
+        """Remember what was asked for."""
+        self.ensured.append(list(names))
+        return {name: self.reference(name) for name in names}
+
+
+class FakeService:
+    """A service of one ConfigMap and one port."""
+
+    def __init__(self, name: str, needs: Sequence[str] = (), port: int = 0) -> None:
+        self.name = name
+        self.needs = tuple(needs)
+        self.images: tuple[str, ...] = (name,)
+        self.host_ports: tuple[HostPort, ...] = ()
+        if port:
+            self.host_ports = (HostPort(name, port, 30000 + port % 1000, f"ns/{name}:80", name),)
+        self.seen: Observation = Ready()
+        self.prepared = 0
+        self.fails: Callable[[], None] | None = None
+
+    def manifests(self, ctx: ServiceContext) -> list[Manifest]:
+        """Return one ConfigMap with a credential in it."""
+        metadata = {"name": self.name, "namespace": ctx.state.namespace}
+        data = {"key": ctx.state.credential(self.name)}
+        return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}]
+
+    def prepare(self, ctx: ServiceContext) -> None:
+        """Count the calls."""
+        if self.fails:
+            self.fails()
+        self.prepared += 1
+
+    def observe(self, ctx: ServiceContext) -> Observation:
+        """Return what was set."""
+        return self.seen
+
+    def outputs(self, ctx: ServiceContext) -> Outputs:
+        """Return one of each kind."""
+        name = self.name.upper()
+        return Outputs(
+            metaflow={f"METAFLOW_{name}": ctx.state.namespace},
+            environment={f"{name}_KEY": ctx.state.credential(self.name)},
+            urls={
+                port.name: f"http://127.0.0.1:{ctx.state.ports.get(port.name, 0)}"
+                for port in self.host_ports
+            },
+            secrets={f"{self.name}-password": ctx.state.credential(self.name)},
+        )
+
+
+class World:
+    """What there is beside the stack's files: cluster, API, programs, time.
+
+    It outlives a command, as the real one does; :meth:`open` is what each
+    command does first.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.provider: FakeProvider = FakeLoadingProvider()
+        self.images = FakeImages()
+        self.services = [FakeService("rbac"), FakeService("minio", ["rbac"], port=9000)]
+        self.runner = FakeRunner()
+        self.clock = FakeClock()
+        self.progress = Recorder()
+        self.api = FakeApi()
+        self.api.objects["/readyz"] = {}
+        self.api.add(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": TOKEN_SECRET, "namespace": "metaflow"},
+                "data": {"token": "c3VibWl0dGVy"},
+            }
+        )
+        monkeypatch.setattr(KubeClient, "from_kubeconfig", self._connect)
+
+    def open(self, spec: StackSpec | None = None, *, even_broken: bool = False) -> Stack:
+        """Return the stack as a new command finds it."""
+        self.progress = Recorder()
+        stack = open_stack(
+            spec or StackSpec(), self.progress, self.runner, self.clock, even_broken=even_broken
+        )
+        stack.services = self.services
+        replaced: dict[str, Any] = {"provider": self.provider, "images": self.images}
+        vars(stack).update(replaced)
+        return stack
+
+    def break_api(self) -> None:
+        """Let the API server answer no more."""
+        self.api.objects.pop("/readyz", None)
+
+    def lose_cluster(self) -> None:
+        """Delete the cluster behind devstack's back, with all that is in it."""
+        self.provider.state = "absent"
+        self.break_api()
+        if isinstance(self.provider, FakeLoadingProvider):
+            self.provider.loaded = []
+
+    def _connect(self, text: str, *_arguments: object, **_options: object) -> KubeClient:
+        if not text:
+            raise DevstackError("cannot use the kubeconfig", code="KUBECONFIG_BROKEN")
+        return self.api.client()
+
+
+def fails_with(error: BaseException) -> Callable[[], None]:
+    """Return what raises ``error`` when called."""
+
+    def act() -> None:
+        raise error
+
+    return act

@@ -1,0 +1,72 @@
+"""A kind cluster made by hand: somebody's own, which devstack did not make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from devstack import tools
+from devstack.docker.engine import Engine
+from devstack.images import ImageStore
+from devstack.process import SubprocessRunner
+from devstack.progress import Silent
+
+
+@dataclass(frozen=True)
+class ForeignCluster:
+    """A cluster of one node, from devstack's own node image.
+
+    Attributes:
+        name: kind's name for it.
+        kubeconfig: the file that names it.
+    """
+
+    name: str
+    kubeconfig: Path
+
+    @property
+    def context(self) -> str:
+        """Its context in the kubeconfig."""
+        return f"kind-{self.name}"
+
+    @property
+    def node(self) -> str:
+        """Its node's name, for Kubernetes and for Docker."""
+        return f"{self.name}-control-plane"
+
+    @property
+    def container(self) -> Any:
+        """Its node's container."""
+        return docker.from_env().containers.get(self.node)
+
+    def create(self, config: str) -> None:
+        """Make it anew.
+
+        Args:
+            config: kind's configuration file.
+        """
+        self.kubeconfig.parent.mkdir(parents=True)
+        self.delete()
+        image = ImageStore(SubprocessRunner(), Silent()).ensure(["node"])["node"]
+        kind = tools.find_kind(SubprocessRunner(), Silent())
+        argv = ["create", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)]
+        SubprocessRunner().run(
+            [str(kind), *argv, "--image", image, "--config", "-", "--wait", "5m"],
+            input=config,
+            env={"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.name},
+            timeout=600,
+        )
+
+    def delete(self) -> None:
+        """Take it away, if it is there; kind itself fails where a process of it is frozen."""
+        engine = Engine(SubprocessRunner())
+        engine.remove(engine.nodes(self.name))
+        engine.remove_network(self.name)
+
+    def execute(self, *argv: str) -> None:
+        """Run a program on its node."""
+        code, output = self.container.exec_run(list(argv))
+        assert code == 0, output

@@ -1,0 +1,45 @@
+"""A command that must not succeed, and what it has to say then."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from devstack.errors import ExitStatus
+from tests.support.commandline import Devstack
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a failed command said, as its JSON envelope has it."""
+
+    code: str
+    message: str
+    cause: str
+    remedy: str
+    text: str
+
+
+def refused(stack: Devstack, *argv: str, code: str, status: ExitStatus) -> Refusal:
+    """Run a command that must fail with ``code`` and ``status``; return what it said."""
+    command, *rest = argv
+    done = stack.run(command, "--json", *rest, check=False)
+    shown = f"devstack {' '.join(argv)} said:\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stdout + done.stderr, shown
+    assert done.stdout, shown
+    envelope = json.loads(done.stdout)
+    assert envelope["status"] == "error", shown
+    error = envelope["error"]
+    assert (error["code"], done.returncode) == (code, int(status)), shown
+    assert error["message"], shown
+    assert error["remedy"], shown
+    text = " ".join(str(error[part]) for part in ("message", "cause", "remedy", "output"))
+    return Refusal(code, error["message"], error["cause"], error["remedy"], text)
+
+
+def findings(stack: Devstack) -> dict[str, str]:
+    """Return what the doctor finds wrong: each code with its cause and remedy."""
+    envelope = stack.json("doctor", check=False)
+    found = [each for check in envelope["data"]["checks"] for each in check["findings"]]
+    assert all(each["cause"] and each["remedy"] for each in found), found
+    return {each["code"]: f"{each['cause']}; next: {each['remedy']}" for each in found}

@@ -1,0 +1,133 @@
+"""Data that outlives its cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devstack.errors import DevstackError
+from devstack.lifecycle.down import down
+from devstack.lifecycle.status import look
+from devstack.lifecycle.up import up
+from devstack.providers.base import ClusterSpec
+from tests.fakes.stack import FakeLoadingProvider, World
+
+VOLUMES = "/api/v1/persistentvolumes"
+
+
+class KeepingProvider(FakeLoadingProvider):
+    """A provider whose nodes keep one text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.content = ""
+        self.saved: Mapping[str, Sequence[str]] = {}
+
+    def save_volumes(
+        self, spec: ClusterSpec, folders: Mapping[str, Sequence[str]], into: Path
+    ) -> None:
+        """Write the text."""
+        self._ask("save_volumes")
+        self.saved = folders
+        (into / "node.tar").write_text(self.content)
+
+    def restore_volumes(self, spec: ClusterSpec, saved: Path) -> None:
+        """Read the text."""
+        self._ask("restore_volumes")
+        self.content = (saved / "node.tar").read_text()
+
+    def delete(self, spec: ClusterSpec) -> None:
+        """Forget the text with the cluster."""
+        super().delete(spec)
+        self.content = ""
+
+
+def volume(phase: str = "Bound") -> dict[str, Any]:
+    host = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": "pvc-1", "uid": "old", "resourceVersion": "7"},
+        "spec": {
+            "capacity": {"storage": "5Gi"},
+            "hostPath": {"path": "/var/volumes/pvc-1"},
+            "claimRef": {"namespace": "postgres", "name": "postgres", "uid": "old"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [host]}]}},
+        },
+        "status": {"phase": phase},
+    }
+
+
+@pytest.fixture
+def provider(world: World) -> KeepingProvider:
+    """The stack is up, and a volume of it holds something."""
+    world.provider = provider = KeepingProvider()
+    up(world.open())
+    provider.content = "precious"
+    return provider
+
+
+def test_what_volumes_hold_comes_back_with_the_next_cluster(
+    world: World, provider: KeepingProvider, home: Path
+) -> None:
+    world.api.objects[f"{VOLUMES}/pvc-1"] = volume()
+    before = world.open().state
+    down(world.open(), keep_data=True)
+    assert provider.saved == {"node": ["/var/volumes/pvc-1"]}
+    assert provider.state == "absent"
+    del world.api.objects[f"{VOLUMES}/pvc-1"]
+    stack = world.open()
+    assert "volumes" in up(stack)
+    assert provider.content == "precious"
+    assert (stack.state.ports, stack.state.credentials) == (before.ports, before.credentials)
+    made = world.api.objects[f"{VOLUMES}/pvc-1"]
+    assert made["spec"]["claimRef"] == {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "namespace": "postgres",
+        "name": "postgres",
+    }
+    assert "uid" not in made["metadata"]
+    assert not stack.dir.volumes.exists()
+
+
+def test_a_stack_whose_data_is_kept_says_so(world: World, provider: KeepingProvider) -> None:
+    down(world.open(), keep_data=True)
+    status = look(world.open())
+    assert (status.state, "its data is kept" in status.detail) == ("kept", True)
+    assert down(world.open(), keep_data=True) == []
+
+
+def test_a_plain_down_removes_what_was_kept(
+    world: World, provider: KeepingProvider, home: Path
+) -> None:
+    down(world.open(), keep_data=True)
+    assert down(world.open()) != []
+    assert not [path for path in home.rglob("*") if path.is_file()]
+
+
+def test_the_cluster_stays_where_its_volumes_cannot_be_saved(
+    world: World, provider: KeepingProvider
+) -> None:
+    provider.fails["save_volumes"] = DevstackError("cannot", code="VOLUME_UNREADABLE")
+    with pytest.raises(DevstackError):
+        down(world.open(), keep_data=True)
+    assert provider.state == "running"
+    assert world.open().state.phase == "up"
+
+
+def test_volumes_that_nobody_holds_are_not_kept(world: World, provider: KeepingProvider) -> None:
+    world.api.objects[f"{VOLUMES}/pvc-1"] = volume("Released")
+    down(world.open(), keep_data=True)
+    assert provider.saved == {}
+
+
+def test_a_provider_that_cannot_keep_data_is_refused(world: World) -> None:
+    up(world.open())
+    with pytest.raises(DevstackError) as caught:
+        down(world.open(), keep_data=True)
+    assert caught.value.code == "DATA_NOT_KEPT"
+    assert world.provider.state == "running"

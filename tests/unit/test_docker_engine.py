@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import requests
+
+from devstack.docker.engine import CLUSTER_LABEL, ROLE_LABEL, Engine
+from devstack.errors import DevstackError, ExitStatus
+from tests.fakes.runner import FakeRunner
+
+NOBODY = 65534
+
+
+class Container:
+    """A node container as the Docker SDK shows it; remembers what was asked of it."""
+
+    def __init__(self, name: str, role: str = "", status: str = "running") -> None:
+        self.name = name
+        self.status = status
+        self.labels = {CLUSTER_LABEL: "demo", ROLE_LABEL: role}
+        self.asked: list[str] = []
+        self.fails: Exception | None = None
+        self.gone_after = 0
+        self.answer = (0, b"")
+
+    def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        if self.fails:
+            raise self.fails
+
+    def start(self) -> None:
+        self._ask("start")
+
+    def unpause(self) -> None:
+        self._ask("unpause")
+
+    def remove(self, *, force: bool, v: bool) -> None:
+        self._ask(f"remove force={force} v={v}")
+
+    def reload(self) -> None:
+        self.asked.append("reload")
+        self.gone_after -= 1
+        if self.gone_after < 0:
+            raise docker.errors.NotFound("no such container")
+
+    def exec_run(self, argv: list[str]) -> tuple[int, bytes]:
+        self._ask(" ".join(argv))
+        return self.answer
+
+
+class Network:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.removed = False
+        self.refuses: list[Exception] = []
+
+    def remove(self) -> None:
+        if self.refuses:
+            raise self.refuses.pop()
+        self.removed = True
+
+
+class Client:
+    """The parts of the Docker SDK's client that are used."""
+
+    def __init__(self) -> None:
+        self.found: list[Container] = []
+        self.all_networks: list[Network] = []
+        self.fails: Exception | None = None
+        self.containers = self
+        self.networks = _Networks(self)
+
+    def ping(self) -> bool:
+        if self.fails:
+            raise self.fails
+        return True
+
+    def list(self, *, all: bool, filters: dict[str, str], ignore_removed: bool) -> list[Container]:
+        assert all
+        assert ignore_removed
+        assert filters == {"label": f"{CLUSTER_LABEL}=demo"}
+        if self.fails:
+            raise self.fails
+        return self.found
+
+
+class _Networks:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(self, *, names: list[str]) -> list[Network]:
+        # As Docker does it: a name's part is enough.
+        return [each for each in self._client.all_networks if names[0] in each.name]
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    fake = Client()
+    monkeypatch.setattr(docker, "from_env", lambda **_options: fake)
+    return fake
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine(FakeRunner(["docker"]))
+
+
+@pytest.fixture
+def socket_path() -> Iterator[Path]:
+    """A path that any user may look up, unlike pytest's own folders."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "docker.sock"
+
+
+def api_error(status: int, explanation: str) -> docker.errors.APIError:
+    response = requests.Response()
+    response.status_code = status
+    return docker.errors.APIError("refused", response, explanation)
+
+
+def refused(act: Callable[[], Any]) -> DevstackError:
+    with pytest.raises(DevstackError) as caught:
+        act()
+    assert caught.value.exit_status == ExitStatus.ENVIRONMENT
+    assert caught.value.remedy
+    return caught.value
+
+
+def unusable(engine: Engine) -> DevstackError:
+    """Return the error of an engine that cannot be used."""
+    with pytest.raises(DevstackError) as caught:
+        engine.require_usable()
+    return caught.value
+
+
+def test_a_docker_that_answers_is_no_problem(engine: Engine, client: Client) -> None:
+    engine.require_usable()
+
+
+def test_no_docker_client_means_docker_is_not_installed() -> None:
+    problem = unusable(Engine(FakeRunner()))
+    assert problem.code == "DOCKER_MISSING"
+    assert "./scripts/prepare-docker" in problem.remedy
+
+
+def test_no_socket_means_stopped(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, socket_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{socket_path}")
+    problem = unusable(engine)
+    assert problem.code == "DOCKER_STOPPED"
+    assert str(problem) == "Docker does not answer: [Errno 2] No such file or directory"
+    assert "systemctl start docker" in problem.remedy
+
+
+def test_a_socket_that_nobody_serves_means_stopped(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, socket_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(socket_path))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{socket_path}")
+    problem = unusable(engine)
+    assert problem.code == "DOCKER_STOPPED"
+    assert "Connection refused" in str(problem)
+
+
+def test_a_host_that_nobody_serves_means_stopped(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    problem = unusable(engine)
+    assert problem.code == "DOCKER_STOPPED"
+    assert "Connection refused" in str(problem)
+
+
+def test_a_socket_that_this_user_may_not_open_means_forbidden(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, socket_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{socket_path}")
+    with socket.socket(socket.AF_UNIX) as served:
+        served.bind(str(socket_path))
+        served.listen()
+        socket_path.chmod(0)
+        with unprivileged():
+            problem = unusable(engine)
+    assert problem.code == "DOCKER_FORBIDDEN"
+    assert "group `docker`" in problem.remedy
+
+
+class unprivileged:  # noqa: N801 - reads as a statement
+    """Where tests run as root: be nobody for a while, since root may open everything."""
+
+    def __enter__(self) -> None:
+        self._user = os.geteuid()
+        if self._user == 0:
+            os.seteuid(NOBODY)
+
+    def __exit__(self, *_exception: object) -> None:
+        os.seteuid(self._user)
+
+
+def test_a_docker_that_stops_in_between_is_told(engine: Engine, client: Client) -> None:
+    client.fails = requests.ConnectionError("Connection aborted.", ConnectionResetError("reset"))
+    error = refused(lambda: engine.nodes("demo"))
+    assert error.code == "DOCKER_STOPPED"
+    assert error.cause == "reset"
+
+
+def test_a_docker_that_hangs_is_told(engine: Engine, client: Client) -> None:
+    client.fails = requests.ReadTimeout("Read timed out.")
+    assert refused(lambda: engine.nodes("demo")).code == "DOCKER_STOPPED"
+
+
+def test_the_control_plane_comes_first(engine: Engine, client: Client) -> None:
+    client.found = [
+        Container("demo-worker2", "worker"),
+        Container("demo-worker", "worker"),
+        Container("demo-control-plane", "control-plane"),
+    ]
+    names = [node.name for node in engine.nodes("demo")]
+    assert names == ["demo-control-plane", "demo-worker", "demo-worker2"]
+
+
+def test_only_what_does_not_run_is_started(engine: Engine, client: Client) -> None:
+    nodes = [Container(status, status=status) for status in ("running", "exited", "paused")]
+    engine.start(nodes)
+    assert [node.asked for node in nodes] == [[], ["start"], ["unpause"]]
+
+
+def test_a_node_that_cannot_start_shows_what_docker_says(engine: Engine, client: Client) -> None:
+    node = Container("demo-control-plane", status="exited")
+    node.fails = api_error(500, "Bind for 127.0.0.1:9000 failed: port is already allocated")
+    error = refused(lambda: engine.start([node]))
+    assert error.code == "DOCKER_REFUSED"
+    assert "port is already allocated" in error.cause
+
+
+def test_removal_takes_anonymous_volumes_along(engine: Engine, client: Client) -> None:
+    nodes = [Container("one"), Container("two", status="exited")]
+    engine.remove(nodes)
+    assert [node.asked for node in nodes] == [["remove force=True v=True"]] * 2
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        docker.errors.NotFound("no such container"),
+        api_error(409, "removal of container is already in progress"),
+    ],
+)
+def test_what_another_down_removes_is_no_error(
+    engine: Engine, client: Client, gone: Exception
+) -> None:
+    node = Container("one")
+    node.fails = gone
+    engine.remove([node])
+
+
+def test_a_removal_that_another_down_began_is_waited_for(engine: Engine, client: Client) -> None:
+    node = Container("one", status="removing")
+    node.fails = api_error(409, "removal of container is already in progress")
+    node.gone_after = 2
+    engine.remove([node])
+    assert node.asked.count("reload") == 3
+
+
+def test_a_container_that_cannot_be_removed_is_told(engine: Engine, client: Client) -> None:
+    node = Container("one")
+    node.fails = api_error(500, "device or resource busy")
+    assert "busy" in refused(lambda: engine.remove([node])).cause
+
+
+def test_only_the_network_of_this_very_name_is_removed(engine: Engine, client: Client) -> None:
+    client.all_networks = [Network("devstack-ci"), Network("devstack-ci2")]
+    engine.remove_network("devstack-ci")
+    assert [network.removed for network in client.all_networks] == [True, False]
+
+
+def test_a_network_is_removed_once_its_last_container_is_gone(
+    engine: Engine, client: Client
+) -> None:
+    network = Network("devstack-ci")
+    network.refuses = [api_error(403, "network devstack-ci has active endpoints")]
+    client.all_networks = [network]
+    engine.remove_network("devstack-ci")
+    assert network.removed
+
+
+def test_a_network_that_others_use_is_told(
+    engine: Engine, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devstack.docker.engine.LET_GO_SECONDS", 0.0)
+    network = Network("devstack-ci")
+    network.refuses = [api_error(403, "network devstack-ci has active endpoints")] * 9
+    client.all_networks = [network]
+    with pytest.raises(DevstackError) as caught:
+        engine.remove_network("devstack-ci")
+    assert (caught.value.code, caught.value.exit_status) == ("WAIT_TIMEOUT", ExitStatus.TIMEOUT)
+    assert "active endpoints" in caught.value.cause
+    assert "docker network inspect" in caught.value.remedy
+
+
+def test_what_runs_in_a_node_gives_its_output_or_nothing(engine: Engine, client: Client) -> None:
+    node = Container("one")
+    node.answer = (0, b"listing\n")
+    assert engine.execute(node, ["ctr", "images", "list"]) == "listing\n"
+    node.answer = (1, b"cannot")
+    assert engine.execute(node, ["ctr", "images", "list"]) == ""

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from devstack.config import StackSpec
+from devstack.errors import DevstackError
+from devstack.kube.api_errors import UnreachableError
+from devstack.lifecycle.down import build_undo, down
+from devstack.lifecycle.up import up
+from devstack.providers.base import Problem
+from devstack.state import STATE_FILE
+from tests.fakes.stack import FakeProvider, World
+
+
+def left(home: Path) -> list[Path]:
+    return [path for path in home.rglob("*") if path.is_file()]
+
+
+def test_down_leaves_nothing(world: World, home: Path) -> None:
+    up(world.open())
+    assert down(world.open()) == ["Delete the kind cluster"]
+    assert world.provider.state == "absent"
+    assert left(home) == []
+
+
+def test_a_second_down_has_nothing_to_do(world: World, home: Path) -> None:
+    up(world.open())
+    down(world.open())
+    assert down(world.open()) == []
+    assert left(home) == []
+
+
+def test_down_without_a_stack_needs_no_docker(world: World) -> None:
+    world.provider.problems = [Problem("Docker is not installed", "install it", "DOCKER_MISSING")]
+    assert down(world.open()) == []
+
+
+def test_a_cluster_whose_files_are_gone_is_removed_all_the_same(world: World) -> None:
+    world.provider.state = "running"
+    assert down(world.open()) != []
+    assert world.provider.state == "absent"
+
+
+@pytest.mark.parametrize("fault", [DevstackError("cannot"), KeyboardInterrupt()])
+def test_a_down_cut_short_is_gone_on_with(world: World, home: Path, fault: BaseException) -> None:
+    up(world.open())
+    world.provider.fails["delete"] = fault
+    with pytest.raises(type(fault)):
+        down(world.open())
+    assert world.open().state.phase == "deleting"
+    world.provider.fails.clear()
+    down(world.open())
+    assert left(home) == []
+
+
+def test_an_up_cut_short_is_removed(world: World, home: Path) -> None:
+    world.provider.fails["ensure"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        up(world.open())
+    down(world.open())
+    assert left(home) == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": "devstack", "ports": 3}'])
+def test_a_stack_whose_state_is_broken_is_removed_all_the_same(
+    world: World, home: Path, text: str
+) -> None:
+    up(world.open())
+    (world.open().dir.path / STATE_FILE).write_text(text)
+    with pytest.raises(DevstackError) as caught:
+        world.open()
+    assert caught.value.code == "STATE_BROKEN"
+    down(world.open(even_broken=True))
+    assert world.provider.state == "absent"
+    assert left(home) == []
+
+
+def test_a_full_disk_is_no_obstacle(
+    world: World, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up(world.open())
+
+    def full(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "pwrite", full)
+    down(world.open())
+    assert world.provider.state == "absent"
+    assert left(home) == []
+
+
+def test_down_while_another_command_is_at_work_is_refused(world: World) -> None:
+    up(world.open())
+    with world.open().dir.lock(), pytest.raises(DevstackError) as caught:
+        down(world.open())
+    assert caught.value.code == "LOCKED"
+    assert world.provider.state == "running"
+
+
+def test_one_stack_goes_and_the_other_stays(world: World) -> None:
+    first, second = StackSpec(name="one"), StackSpec(name="two")
+    empty = dict(world.api.objects)
+    up(world.open(first))
+    # The second has a cluster of its own.
+    world.api.objects, world.provider.state = empty, "absent"
+    up(world.open(second))
+    before = {
+        path: path.read_bytes() for path in world.open(second).dir.path.rglob("*") if path.is_file()
+    }
+    down(world.open(first))
+    after = world.open(second).dir.path
+    assert {path: path.read_bytes() for path in after.rglob("*") if path.is_file()} == before
+    assert not world.open(first).dir.path.exists()
+
+
+class BorrowedProvider(FakeProvider):
+    """A cluster that is not devstack's to remove."""
+
+    name = "context"
+    owns_cluster = False
+
+
+def test_of_two_stacks_on_one_cluster_each_removes_its_own(world: World) -> None:
+    world.provider = BorrowedProvider()
+    first, second = StackSpec(name="one"), StackSpec(name="two")
+    up(world.open(first))
+    objects = dict(world.api.objects)
+    with pytest.raises(DevstackError, match="this stack did not make it"):
+        up(world.open(second))
+    down(world.open(second))
+    assert world.api.objects == objects
+
+
+def test_a_cluster_that_is_not_ours_loses_our_objects_alone(world: World, home: Path) -> None:
+    world.provider = BorrowedProvider()
+    world.api.objects["/api/v1/namespaces/metaflow/configmaps/theirs"] = {"kind": "ConfigMap"}
+    up(world.open())
+    assert down(world.open()) == ["Delete minio", "Delete rbac"]
+    configmaps = [path for path in world.api.objects if "configmaps" in path]
+    assert configmaps == ["/api/v1/namespaces/metaflow/configmaps/theirs"]
+    assert world.provider.state == "running"
+    assert left(home) == []
+
+
+def test_a_borrowed_cluster_that_is_gone_for_good_is_told_how_to_forget(world: World) -> None:
+    world.provider = BorrowedProvider()
+    up(world.open())
+
+    def gone(*_arguments: object, **_options: object) -> None:
+        raise UnreachableError("https://127.0.0.1:6444", "connection refused")
+
+    world.api.request = gone  # type: ignore[assignment,method-assign]
+    with pytest.raises(DevstackError) as caught:
+        down(world.open())
+    assert caught.value.code == "API_UNREACHABLE"
+    assert f"remove {world.open().dir.path}" in caught.value.remedy
+
+
+def test_a_plan_of_down_says_what_goes(world: World) -> None:
+    up(world.open())
+    assert [title for title, _ in build_undo(world.open())] == ["Delete the kind cluster"]
+    assert world.provider.state == "running"

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from devstack.environment import (
+    access_holds,
+    build_environment,
+    collect_outputs,
+    leading_elsewhere,
+)
+from devstack.lifecycle.up import up
+from tests.fakes.stack import World
+
+
+@pytest.fixture
+def ready(world: World) -> World:
+    up(world.open())
+    return world
+
+
+def test_the_kubeconfig_handed_out_is_the_submitters(ready: World) -> None:
+    config = yaml.safe_load(ready.open().dir.kubeconfig.read_text())
+    assert [user["user"] for user in config["users"]] == [{"token": "submitter"}]
+    assert config["contexts"][0]["context"]["namespace"] == "metaflow"
+
+
+def test_metaflow_is_configured_by_what_services_offer(ready: World) -> None:
+    stack = ready.open()
+    config = json.loads((stack.dir.metaflow_home / "config_devstack.json").read_text())
+    assert config == {"METAFLOW_RBAC": "metaflow", "METAFLOW_MINIO": "metaflow"}
+
+
+def test_the_environment_points_everything_at_the_stack(ready: World) -> None:
+    stack = ready.open()
+    environment = build_environment(stack)
+    assert environment["KUBECONFIG"] == str(stack.dir.kubeconfig)
+    assert environment["METAFLOW_HOME"] == str(stack.dir.metaflow_home)
+    assert environment["METAFLOW_PROFILE"] == "devstack"
+    assert environment["MINIO_KEY"] == stack.state.credentials["minio"]
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        assert Path(environment[name]).read_text() == ""
+
+
+def test_what_metaflow_leaves_behind_goes_with_the_stack(
+    ready: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("METAFLOW_TEMPDIR", raising=False)
+    scratch = Path(build_environment(ready.open())["METAFLOW_TEMPDIR"])
+    assert scratch.is_dir()
+    assert scratch.is_relative_to(ready.open().dir.path)
+    monkeypatch.setenv("METAFLOW_TEMPDIR", "/large/disk")
+    assert build_environment(ready.open())["METAFLOW_TEMPDIR"] == "/large/disk"
+
+
+def test_the_users_own_settings_do_not_win(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METAFLOW_MINIO", "the user's own")
+    assert build_environment(ready.open())["METAFLOW_MINIO"] == "metaflow"
+    assert "METAFLOW_RBAC" not in build_environment(ready.open())
+
+
+def test_the_users_own_files_are_never_written(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "user"
+    for name in (".kube/config", ".aws/config", ".metaflowconfig/config.json"):
+        (theirs / name).parent.mkdir(parents=True)
+        (theirs / name).write_text("theirs")
+    monkeypatch.setenv("HOME", str(theirs))
+    monkeypatch.setenv("KUBECONFIG", str(theirs / ".kube" / "config"))
+    up(world.open())
+    build_environment(world.open())
+    assert {path.read_text() for path in theirs.rglob("*") if path.is_file()} == {"theirs"}
+
+
+@pytest.mark.parametrize(
+    "name", ["kubeconfig", "metaflow/config_devstack.json", "metaflow/aws/config"]
+)
+def test_a_file_that_is_missing_is_written_again(ready: World, name: str) -> None:
+    path = ready.open().dir.path / name
+    path.unlink()
+    assert not access_holds(ready.open())
+    assert up(ready.open()) == ["access"]
+    assert path.exists()
+
+
+def test_a_setting_that_changed_is_written_again(ready: World) -> None:
+    stack = ready.open()
+    (stack.dir.metaflow_home / "config_devstack.json").write_text("{}")
+    assert up(ready.open()) == ["access"]
+
+
+def test_credentials_are_kept_apart_from_addresses(ready: World) -> None:
+    outputs = collect_outputs(ready.open())
+    secrets = set(outputs.secrets.values())
+    assert secrets == set(ready.open().state.credentials.values())
+    assert not secrets & {*outputs.urls.values(), *outputs.metaflow.values()}
+
+
+def test_variables_that_lead_elsewhere_are_taken_away(
+    ready: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("METAFLOW_SERVICE_URL", "METAFLOW_KUBERNETES_NODE_SELECTOR", "METAFLOW_MINIO"):
+        monkeypatch.setenv(name, "theirs")
+    monkeypatch.setenv("METAFLOW_DEBUG_SUBCOMMAND", "1")
+    unset = leading_elsewhere(ready.open())
+    assert unset[-2:] == ["METAFLOW_KUBERNETES_NODE_SELECTOR", "METAFLOW_SERVICE_URL"]
+    assert {"AWS_PROFILE", "AWS_SESSION_TOKEN"} <= set(unset)
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"), [({}, "devstack"), ({"USER": "root"}, "devstack"), ({"USER": "ann"}, None)]
+)
+def test_metaflow_always_finds_a_user(
+    ready: World,
+    monkeypatch: pytest.MonkeyPatch,
+    names: dict[str, str],
+    wanted: str | None,
+) -> None:
+    for variable in ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in names.items():
+        monkeypatch.setenv(variable, value)
+    assert build_environment(ready.open()).get("METAFLOW_USER") == wanted
+
+
+def test_a_proxy_is_kept_away_from_loopback(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert "NO_PROXY" not in build_environment(ready.open())
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    assert build_environment(ready.open())["no_proxy"] == "127.0.0.1,localhost"
+    monkeypatch.setenv("NO_PROXY", ".corp")
+    assert build_environment(ready.open())["NO_PROXY"] == ".corp,127.0.0.1,localhost"

@@ -1,0 +1,109 @@
+"""Pieces: made once for their inputs, whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from pathlib import Path
+
+import pytest
+
+from devstack.images.artifact_cache import Pieces, digest
+from tests.fakes.runner import Recorder
+
+
+def test_the_key_follows_texts_files_and_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "main.go").write_text("package main")
+    first = digest("v1", folder)
+    assert digest("v1", folder) == first
+    assert digest("v2", folder) != first
+    (folder / "main.go").write_text("package other")
+    assert digest("v1", folder) != first
+
+
+def test_the_key_tells_where_one_input_ends_and_the_next_begins() -> None:
+    assert digest("ab", "c") != digest("a", "bc")
+
+
+def test_the_key_ignores_where_the_checkout_lies(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "src").mkdir(parents=True)
+        (tmp_path / name / "src" / "go.mod").write_text("module x")
+    assert digest(tmp_path / "one" / "src") == digest(tmp_path / "two" / "src")
+
+
+def test_a_piece_is_built_once(tmp_path: Path) -> None:
+    pieces, built = Pieces(tmp_path), []
+
+    def build(path: Path) -> None:
+        built.append(path)
+        path.write_text("content")
+
+    first = pieces.make("kubelet", "k1", build)
+    assert pieces.make("kubelet", "k1", build) == first
+    assert first.read_text() == "content"
+    assert len(built) == 1
+
+
+def test_an_interrupted_build_leaves_no_piece_and_the_next_one_starts_clean(tmp_path: Path) -> None:
+    pieces = Pieces(tmp_path)
+
+    def killed(path: Path) -> None:
+        path.mkdir()
+        (path / "half").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pieces.make("rootfs", "k1", killed)
+    assert not pieces.have("rootfs", "k1")
+    made = pieces.make("rootfs", "k1", lambda path: path.mkdir())
+    assert list(made.iterdir()) == []
+
+
+def test_a_new_key_replaces_the_piece_of_the_old_one(tmp_path: Path) -> None:
+    pieces = Pieces(tmp_path)
+    old = pieces.make("etcd", "k1", lambda path: path.write_text("1") and None)
+    pieces.make("etcd", "k2", lambda path: path.write_text("2") and None)
+    assert not old.exists()
+    assert pieces.have("etcd", "k2")
+
+
+def test_scratch_is_empty_even_after_a_kill(tmp_path: Path) -> None:
+    pieces = Pieces(tmp_path)
+    left = tmp_path / "scratch" / "node" / "left.tar"
+    left.parent.mkdir(parents=True)
+    left.write_text("of a process that was killed")
+    with pieces.scratch("node") as folder:
+        assert list(folder.iterdir()) == []
+    assert not folder.exists()
+
+
+def test_a_second_build_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
+    progress, noted = Recorder(), threading.Event()
+
+    class Waiter(Recorder):
+        def note(self, text: str) -> None:
+            progress.note(text)
+            noted.set()
+
+    def second() -> None:
+        with Pieces(tmp_path).lock(Waiter()):
+            progress.note("got it")
+
+    with Pieces(tmp_path).lock(Recorder()):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert noted.wait(10)
+        assert ("note", "got it") not in progress.events
+    thread.join(10)
+    assert progress.events[-1] == ("note", "got it")
+    assert "waiting for the build of process" in progress.events[0][1]
+
+
+def test_the_lock_of_a_dead_process_does_not_stay(tmp_path: Path) -> None:
+    with (tmp_path / "build.lock").open("w") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+    with Pieces(tmp_path).lock(Recorder()):
+        pass

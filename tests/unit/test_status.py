@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from devstack.config import StackSpec
+from devstack.errors import DevstackError
+from devstack.lifecycle.status import look, look_by_name
+from devstack.lifecycle.up import up
+from devstack.stack import not_up, require_up
+from devstack.state import STATE_FILE
+from devstack.waits import Hopeless, Waiting
+from tests.fakes.stack import World
+
+
+def test_no_stack_is_absent_and_makes_nothing(world: World) -> None:
+    status = look(world.open())
+    assert (status.state, status.detail) == ("absent", "there is no stack 'devstack'")
+    assert not status.healthy
+
+
+def test_a_stack_that_is_up_shows_services_and_addresses(world: World) -> None:
+    up(world.open())
+    world.api.requests.clear()
+    status = look(world.open())
+    assert status.healthy
+    assert [(each.name, each.state) for each in status.services] == [
+        ("rbac", "ready"),
+        ("minio", "ready"),
+    ]
+    assert status.urls == {"minio": f"http://127.0.0.1:{world.open().state.ports['minio']}"}
+    assert world.api.writes == []
+    assert world.open().state.credentials["minio"] not in json.dumps(status.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("seen", "state"),
+    [(Waiting("pod minio-0: pulling"), "waiting"), (Hopeless("crash loop"), "failed")],
+)
+def test_a_service_that_is_ill_is_told_with_the_reason(
+    world: World, seen: Waiting | Hopeless, state: str
+) -> None:
+    up(world.open())
+    world.services[1].seen = seen
+    status = look(world.open())
+    assert status.state == "degraded"
+    assert (status.services[1].state, status.services[1].detail) == (state, seen.reason)
+
+
+def test_a_service_that_cannot_be_looked_at_does_not_hide_the_others(world: World) -> None:
+    up(world.open())
+
+    def fail(_ctx: object) -> None:
+        raise DevstackError("cannot list pods", cause="forbidden")
+
+    world.services[0].observe = fail  # type: ignore[assignment,method-assign]
+    services = look(world.open()).services
+    assert [each.state for each in services] == ["unknown", "ready"]
+    assert services[0].detail == "cannot list pods: forbidden"
+
+
+@pytest.mark.parametrize("state", ["absent", "stopped"])
+def test_a_cluster_that_is_gone_or_stopped_is_told_apart(world: World, state: str) -> None:
+    up(world.open())
+    world.break_api()
+    world.provider.state = state
+    status = look(world.open())
+    assert (status.state, status.detail) == (state, f"the cluster is {state}")
+
+
+def test_an_api_that_does_not_answer_is_told(world: World) -> None:
+    up(world.open())
+    world.break_api()
+    status = look(world.open())
+    assert status.state == "unreachable"
+    assert status.detail
+
+
+def test_a_stopped_worker_is_told_though_the_api_answers(world: World) -> None:
+    up(world.open(StackSpec(nodes=2, given=frozenset({"nodes"}))))
+    assert look(world.open()).healthy
+    world.provider.state = "stopped"
+    status = look(world.open())
+    assert (status.state, status.detail) == ("degraded", "the cluster is stopped")
+
+
+def test_a_docker_that_does_not_answer_is_told(world: World) -> None:
+    up(world.open())
+    world.break_api()
+    world.provider.fails["status"] = DevstackError("Docker does not answer")
+    assert look(world.open()).detail == "Docker does not answer"
+
+
+def test_a_command_that_was_interrupted_is_told_from_one_at_work(world: World) -> None:
+    stack = world.open()
+    stack.save()
+    assert look(world.open()).detail == "an earlier command was interrupted while creating it"
+    with stack.dir.lock():
+        status = look(world.open())
+    assert (status.state, status.detail) == ("creating", f"process {os.getpid()} is at work on it")
+
+
+def test_a_broken_stack_does_not_hide_the_others(world: World) -> None:
+    stack = world.open(StackSpec(name="broken"))
+    stack.dir.write_file(STATE_FILE, "{")
+    assert look_by_name("broken").state == "broken"
+    assert look_by_name("other").state == "absent"
+
+
+@pytest.mark.parametrize(
+    ("phase", "cause", "remedy"),
+    [
+        ("", "there is no stack 'ci'", "devstack up --name ci"),
+        ("creating", "bringing up 'ci' was not finished", "devstack up --name ci"),
+        ("deleting", "taking down 'ci' was not finished", "devstack down --name ci"),
+        ("up", "stack 'ci' has no cluster", "devstack up --name ci"),
+    ],
+)
+def test_what_needs_a_stack_says_how_to_get_one(phase: str, cause: str, remedy: str) -> None:
+    error = not_up("ci", phase)
+    assert (error.code, error.cause, error.remedy) == ("STACK_DOWN", cause, remedy)
+
+
+def test_the_usual_stack_needs_no_name_in_the_remedy() -> None:
+    assert not_up("devstack").remedy == "devstack up"
+
+
+def test_only_a_whole_stack_will_do(world: World) -> None:
+    with pytest.raises(DevstackError, match="there is no stack"):
+        require_up(world.open())
+    world.open().save()
+    with pytest.raises(DevstackError, match="not finished"):
+        require_up(world.open())
+    up(world.open())
+    require_up(world.open())

@@ -1,0 +1,375 @@
+from __future__ import annotations
+
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from devstack.config import StackSpec
+from devstack.errors import DevstackError, ExitStatus
+from devstack.lifecycle.step import foresee
+from devstack.lifecycle.up import build_steps, up
+from devstack.ports import require_free
+from devstack.providers.base import ClusterSpec, Problem
+from devstack.waits import Hopeless, Ready, Waiting
+from tests.fakes.stack import FakeLoadingProvider, FakeProvider, World, fails_with
+
+ALL = [
+    "machine",
+    "settings",
+    "images",
+    "cluster",
+    "node-images",
+    "apply-rbac",
+    "ready-rbac",
+    "apply-minio",
+    "ready-minio",
+    "access",
+]
+
+
+def given(**settings: object) -> StackSpec:
+    return StackSpec(**settings, given=frozenset(settings))  # type: ignore[arg-type]
+
+
+def refused(world: World, spec: StackSpec | None = None) -> DevstackError:
+    with pytest.raises(DevstackError) as caught:
+        up(world.open(spec))
+    return caught.value
+
+
+def test_the_first_up_does_every_step_in_the_order_of_needs(world: World) -> None:
+    stack = world.open()
+    assert up(stack) == ALL
+    assert stack.state.phase == "up"
+    assert set(world.progress.states.values()) == {"done"}
+
+
+def test_the_second_up_changes_nothing_and_writes_nothing(world: World, home: Path) -> None:
+    up(world.open())
+    files = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
+    world.api.requests.clear()
+    world.provider.asked.clear()
+    assert up(world.open()) == []
+    assert world.api.writes == []
+    assert world.provider.asked == []
+    assert set(world.progress.states.values()) == {"unchanged"}
+    after = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
+    assert {path.name for path, time in after.items() if files.get(path) != time} <= {
+        ".devstack.lock"
+    }
+
+
+def test_what_up_keeps_is_private(world: World, home: Path) -> None:
+    up(world.open())
+    for path in home.rglob("*"):
+        wanted = 0o700 if path.is_dir() else 0o600
+        if "state" in path.relative_to(home).parts[:1]:
+            assert stat.S_IMODE(path.stat().st_mode) == wanted, path
+
+
+def test_a_machine_that_cannot_have_a_cluster_is_left_as_it_was(world: World, home: Path) -> None:
+    world.provider.problems = [Problem("Docker is not installed", "install it", "DOCKER_MISSING")]
+    error = refused(world)
+    assert (error.code, error.exit_status) == ("DOCKER_MISSING", ExitStatus.ENVIRONMENT)
+    assert str(error) == "cannot use provider 'kind': Docker is not installed"
+    assert [path for path in home.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("fault", [DevstackError("cannot"), KeyboardInterrupt()])
+def test_an_up_cut_short_is_gone_on_with(world: World, fault: BaseException) -> None:
+    world.services[1].fails = fails_with(fault)
+    with pytest.raises(type(fault)):
+        up(world.open())
+    assert world.progress.events[-1] == ("done", "Wait for minio", "failed")
+    assert world.open().state.phase == "creating"
+    credential = world.open().state.credentials["minio"]
+    world.services[1].fails = None
+    up(world.open())
+    stack = world.open()
+    assert stack.state.phase == "up"
+    assert stack.state.credentials["minio"] == credential
+    assert world.provider.clusters == 1
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_crash_after_any_step_is_healed(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def killed_after(title: str, state: str = "done") -> None:
+        if title == titles[name]:
+            raise KilledError
+
+    stack = world.open()
+    titles = {step.name: step.title for step in build_steps(stack)}
+    monkeypatch.setattr(stack.progress, "done", killed_after)
+    with pytest.raises(KilledError):
+        up(stack)
+    up(world.open())
+    assert up(world.open()) == []
+    assert world.provider.clusters == 1
+    assert world.services[1].prepared >= 1
+
+
+def test_a_cluster_deleted_behind_our_back_is_made_anew_with_all_in_it(world: World) -> None:
+    up(world.open())
+    before = world.open()
+    world.lose_cluster()
+    for path in [path for path in world.api.objects if "configmaps" in path]:
+        del world.api.objects[path]
+    changed = up(world.open())
+    after = world.open()
+    assert {"cluster", "node-images", "apply-minio", "ready-minio", "access"} <= set(changed)
+    assert world.services[1].prepared == 2
+    assert after.state.ports == before.state.ports
+    assert after.state.credentials == before.state.credentials
+    assert "admin-2" in after.dir.admin_kubeconfig.read_text()
+
+
+def test_a_crash_while_a_lost_cluster_is_made_anew_forgets_nothing(world: World) -> None:
+    up(world.open())
+    world.lose_cluster()
+    stack = world.open()
+
+    def killed(*_arguments: object) -> Path:
+        # The provider may have put its kubeconfig into place before the crash.
+        stack.dir.admin_kubeconfig.write_text("")
+        raise KeyboardInterrupt
+
+    stack.dir.write_file = killed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        up(stack)
+    world.api.objects["/readyz"] = {}
+    assert "node-images" in up(world.open())
+    assert world.services[1].prepared == 2
+
+
+def test_a_stopped_node_is_started_and_keeps_what_it_has(world: World) -> None:
+    up(world.open())
+    world.provider.state = "stopped"
+    world.break_api()
+    changed = up(world.open())
+    assert "cluster" in changed
+    assert "node-images" not in changed
+    assert world.provider.clusters == 1
+
+
+def test_a_stopped_worker_is_started_though_the_api_answers(world: World) -> None:
+    up(world.open(given(nodes=2)))
+    world.provider.state = "stopped"
+    assert "cluster" in up(world.open())
+    assert world.provider.state == "running"
+    assert up(world.open()) == []
+
+
+def test_ports_and_credentials_stay_the_same_ever_after(world: World) -> None:
+    up(world.open())
+    first = world.open().state
+    world.lose_cluster()
+    up(world.open())
+    assert world.open().state.ports == first.ports
+    assert world.provider.seen is not None
+    assert world.provider.seen.host_ports == {first.ports["minio"]: 30000}
+
+
+def test_nodes_only_get_the_images_that_they_lack(world: World) -> None:
+    assert isinstance(world.provider, FakeLoadingProvider)
+    world.provider.loaded = ["devstack/rbac:1", "devstack/task:1"]
+    up(world.open())
+    assert world.provider.loaded[2:] == ["devstack/minio:1"]
+    assert world.images.ensured == [["node", "minio", "rbac", "task"]]
+
+
+def test_a_new_image_is_loaded_by_the_next_up(world: World) -> None:
+    up(world.open())
+    world.images.tag = 2
+    assert {"images", "node-images"} <= set(up(world.open()))
+    assert isinstance(world.provider, FakeLoadingProvider)
+    assert "devstack/minio:2" in world.provider.loaded
+
+
+def test_a_cluster_that_pulls_by_itself_needs_no_image_on_this_machine(world: World) -> None:
+    world.provider = FakeProvider()
+    up(world.open())
+    assert world.images.ensured == []
+
+
+def test_a_wanted_port_is_used(world: World) -> None:
+    up(world.open(given(ports={"minio": 45678})))
+    assert world.open().state.ports["minio"] == 45678
+
+
+def test_settings_that_nobody_named_stay_as_they_were(world: World) -> None:
+    up(world.open(given(nodes=3, namespace="team")))
+    assert up(world.open()) == []
+    assert world.open().state.nodes == 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("nodes", 2), ("namespace", "other"), ("provider", "minikube")]
+)
+def test_what_cannot_be_changed_is_refused(world: World, setting: str, value: object) -> None:
+    up(world.open(given(name="ci")))
+    error = refused(world, given(name="ci", **{setting: value}))
+    assert (error.code, error.exit_status) == ("STACK_DIFFERS", ExitStatus.USAGE)
+    assert setting in error.message
+    assert "devstack down --name ci" in error.remedy
+    assert world.open(given(name="ci")).state.phase == "up"
+
+
+def test_a_port_cannot_be_changed_once_the_cluster_maps_it(world: World) -> None:
+    up(world.open())
+    error = refused(world, given(ports={"minio": 45678}))
+    assert error.code == "STACK_DIFFERS"
+    assert "port minio" in error.message
+
+
+def test_a_port_can_be_changed_as_long_as_there_is_no_cluster(world: World) -> None:
+    world.provider.fails["ensure"] = DevstackError("cannot use port 9000", code="PORT_TAKEN")
+    assert refused(world).code == "PORT_TAKEN"
+    world.provider.fails.clear()
+    up(world.open(given(ports={"minio": 45678})))
+    assert world.open().state.ports["minio"] == 45678
+
+
+class RobbedProvider(FakeProvider):
+    """Somebody takes the ports of the stack right before its cluster is made."""
+
+    def __init__(self, thief: socket.socket) -> None:
+        super().__init__()
+        self._thief = thief
+
+    def ensure(self, spec: ClusterSpec) -> str:
+        """Refuse ports that are taken, as Docker does."""
+        if "ensure" not in self.asked:
+            self._thief.bind(("127.0.0.1", next(iter(spec.host_ports))))
+            self._thief.listen()
+        self._ask("ensure")
+        require_free({"minio": next(iter(spec.host_ports))})
+        return super().ensure(spec)
+
+
+def test_a_port_taken_before_the_first_cluster_is_replaced(world: World) -> None:
+    with socket.socket() as thief:
+        world.provider = RobbedProvider(thief)
+        up(world.open())
+        assert world.open().state.ports["minio"] != thief.getsockname()[1]
+
+
+def test_a_port_that_the_user_named_is_not_replaced(world: World) -> None:
+    with socket.socket() as thief:
+        world.provider = RobbedProvider(thief)
+        assert refused(world, given(ports={"minio": 45678})).code == "PORT_TAKEN"
+
+
+def test_an_unknown_port_is_refused_before_anything_is_kept(world: World) -> None:
+    error = refused(world, given(ports={"mino": 9000}))
+    assert error.code == "PORT_UNKNOWN"
+    assert not world.open().dir.exists()
+
+
+def test_a_service_that_never_gets_ready_is_named(world: World) -> None:
+    world.services[1].seen = Waiting("pod minio-0: pulling")
+    error = refused(world)
+    assert error.message == "gave up waiting for minio to be ready after 300 s"
+    assert error.exit_status == ExitStatus.TIMEOUT
+    assert ("note", "pod minio-0: pulling") in world.progress.events
+    assert world.progress.states["Wait for minio"] == "failed"
+
+
+def test_a_service_that_cannot_get_ready_fails_at_once(world: World) -> None:
+    world.services[1].seen = Hopeless("pod minio-0 asks for 64 CPU", "ask for less", "POD_STUCK")
+    assert refused(world).code == "POD_STUCK"
+    assert world.clock.slept == []
+
+
+def test_a_service_that_fell_ill_is_waited_for_again(world: World) -> None:
+    up(world.open())
+    seen = [Waiting("restarting"), Waiting("restarting"), Ready()]
+    world.services[1].observe = lambda _ctx: seen.pop(0)  # type: ignore[method-assign]
+    assert up(world.open()) == ["ready-minio"]
+
+
+def test_an_object_changed_by_hand_is_set_right(world: World) -> None:
+    up(world.open())
+    path = next(path for path in world.api.objects if path.endswith("configmaps/minio"))
+    world.api.objects[path]["data"]["key"] = "changed"
+    assert up(world.open()) == ["apply-minio"]
+
+
+def test_two_ups_at_once_are_refused_the_second_time(world: World) -> None:
+    with world.open().dir.lock():
+        error = refused(world)
+    assert error.code == "LOCKED"
+
+
+def test_up_goes_on_from_an_interrupted_down(world: World) -> None:
+    up(world.open())
+    stack = world.open()
+    stack.state.phase = "deleting"
+    stack.save()
+    up(world.open())
+    assert world.open().state.phase == "up"
+
+
+def test_a_plan_names_every_step_and_touches_nothing(world: World, home: Path) -> None:
+    steps = foresee(build_steps(world.open()))
+    commands = {step.name: step.commands() for step in steps}
+    assert list(commands) == ALL
+    assert commands["apply-minio"] == ["apply ConfigMap minio in metaflow"]
+    assert commands["cluster"] == ["make a cluster with ports {9000: 30000}"]
+    assert not home.exists()
+    assert world.provider.asked == []
+
+
+def test_a_plan_for_a_stack_that_is_up_is_empty(world: World) -> None:
+    up(world.open())
+    assert foresee(build_steps(world.open())) == []
+
+
+def test_a_plan_for_a_stack_that_lost_its_cluster_has_what_is_to_do(world: World) -> None:
+    up(world.open())
+    world.lose_cluster()
+    names = [step.name for step in foresee(build_steps(world.open()))]
+    assert {"machine", "cluster"} <= set(names)
+    assert "settings" not in names
+
+
+def test_a_cluster_that_this_home_knows_nothing_of_is_not_taken_over(world: World) -> None:
+    world.provider.state = "running"
+    error = refused(world)
+    assert (error.code, error.exit_status) == ("CLUSTER_FOREIGN", ExitStatus.ENVIRONMENT)
+    assert "ensure" not in world.provider.asked
+
+
+def test_an_image_that_the_nodes_lost_is_brought_again(world: World) -> None:
+    up(world.open())
+    assert isinstance(world.provider, FakeLoadingProvider)
+    brought = list(world.provider.loaded)
+    world.provider.loaded = []
+    lost = Hopeless("pod minio cannot get its image", code="IMAGE_PULL_FAILED")
+    seen = [lost, lost, Ready()]
+    world.services[1].observe = lambda _ctx: seen.pop(0)  # type: ignore[method-assign]
+    assert up(world.open()) == ["ready-minio"]
+    assert world.provider.loaded == brought
+
+
+def test_after_a_restart_services_prove_themselves_even_if_that_up_is_cut_short(
+    world: World,
+) -> None:
+    up(world.open())
+    world.break_api()
+    minio = world.services[1]
+    minio.fails = fails_with(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        up(world.open())
+    minio.fails = None
+    world.api.objects["/readyz"] = {}
+    asked: list[bool] = []
+    minio.observe = lambda ctx: (asked.append(ctx.restarted), Ready())[1]  # type: ignore[method-assign]
+    assert up(world.open()) == ["ready-minio"]
+    assert asked == [True]
