@@ -42,7 +42,7 @@ _CHOOSES_PLACE = (
 """How the names of Metaflow's settings begin that say where flows run and what they write."""
 
 
-def access_holds(stack: Stack) -> bool:
+def credentials_current(stack: Stack) -> bool:
     """Return True where everything handed out is there and up to date."""
     config = stack.dir.metaflow_home / _config_name()
     return (
@@ -56,7 +56,7 @@ def access_holds(stack: Stack) -> bool:
     )
 
 
-def ensure_access(stack: Stack) -> None:
+def ensure_credentials(stack: Stack) -> None:
     """Write the submitter's kubeconfig and Metaflow's configuration."""
     stack.dir.write_file(stack.dir.kubeconfig.name, _kubeconfig_text(stack))
     home = stack.dir.metaflow_home.name
@@ -90,7 +90,7 @@ def build_environment(stack: Stack) -> dict[str, str]:
     overridden = {key: value for key, value in outputs.metaflow.items() if key in os.environ}
     return {
         **overridden,
-        **_past_proxies(),
+        **_no_proxy_variables(),
         **_user(),
         **outputs.environment,
         "METAFLOW_HOME": str(home),
@@ -106,7 +106,7 @@ def build_environment(stack: Stack) -> dict[str, str]:
     }
 
 
-def leading_elsewhere(stack: Stack) -> list[str]:
+def conflicting_variables(stack: Stack) -> list[str]:
     """Return the variables that have to be unset, since they lead away from the stack.
 
     Those of S3 clients are named whether they are set or not, so that what
@@ -127,7 +127,7 @@ def _user() -> dict[str, str]:
     return {} if any(name and name != "root" for name in names) else {"METAFLOW_USER": APP}
 
 
-def _past_proxies() -> dict[str, str]:
+def _no_proxy_variables() -> dict[str, str]:
     """Keep loopback away from a proxy, where one is set."""
     if not {"HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} & set(os.environ):
         return {}

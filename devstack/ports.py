@@ -48,7 +48,7 @@ def choose(
         remembered: ports of an earlier `up`, kept as they are.
 
     Raises:
-        DevstackError: ``PORT_UNKNOWN`` or ``PORT_TWICE``.
+        DevstackError: ``PORT_UNKNOWN`` or ``PORT_DUPLICATE``.
     """
     _require_known(wanted, preferred)
     chosen: dict[str, int] = {}
@@ -83,7 +83,7 @@ def _require_distinct(ports: Mapping[str, int]) -> None:
                 f"cannot use port {port} for {name}",
                 cause=f"{names[port]} has it already",
                 remedy=f"choose another: devstack up --port {name}=PORT",
-                code="PORT_TWICE",
+                code="PORT_DUPLICATE",
                 exit_status=ExitStatus.USAGE,
             )
         names[port] = name

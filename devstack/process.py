@@ -63,7 +63,7 @@ class Runner(Protocol):
             check: raise where the status is not 0.
             on_line: called with each line of stdout and stderr as it appears.
             pidfile: where to note the program while it runs, so that
-                :func:`end_orphan` can end it if this process is killed.
+                :func:`kill_orphan` can end it if this process is killed.
 
         Returns:
             The ended program, its output decoded as UTF-8.
@@ -194,7 +194,7 @@ def noted_process(pidfile: Path) -> int | None:
         return None
 
 
-def end_orphan(pidfile: Path) -> None:
+def kill_orphan(pidfile: Path) -> None:
     """End the process group that a killed devstack left behind, if there is one."""
     pid = noted_process(pidfile)
     if pid is not None:

@@ -21,7 +21,7 @@ from devstack.services.base import HostPort, Manifest, Service, ServiceContext
 from devstack.state import StackDir, StackState
 from devstack.waits import Clock, SystemClock
 
-KEPT_KINDS = ("Namespace", "PersistentVolumeClaim")
+DATA_KINDS = ("Namespace", "PersistentVolumeClaim")
 """What stays of a service that goes but for its data."""
 
 
@@ -37,7 +37,7 @@ class Stack:
         clock: tells the time.
         progress: told what is going on.
         services: the parts of the stack, in the order of their needs.
-        left_out: the parts that it does without.
+        disabled: the parts that it does without.
     """
 
     spec: StackSpec
@@ -47,7 +47,7 @@ class Stack:
     clock: Clock
     progress: Progress
     services: Sequence[Service] = tuple(SERVICES)
-    left_out: Sequence[Service] = ()
+    disabled: Sequence[Service] = ()
     _clients: dict[tuple[str, float], KubeClient] = field(default_factory=dict)
 
     @cached_property
@@ -74,7 +74,7 @@ class Stack:
         Those of services left out are among them: they may come in later, and
         a kind cluster's ports are fixed when it is made.
         """
-        services = (*self.services, *self.left_out)
+        services = (*self.services, *self.disabled)
         return {port.name: port for service in services for port in service.host_ports}
 
     @property
@@ -130,7 +130,7 @@ def open_stack(
     runner: Runner | None = None,
     clock: Clock | None = None,
     *,
-    even_broken: bool = False,
+    ignore_corrupt_state: bool = False,
 ) -> Stack:
     """Return the stack called ``spec.name``, whether it is up or not.
 
@@ -141,13 +141,13 @@ def open_stack(
         progress: told what is going on; nobody is where None.
         runner: starts programs; the real one where None.
         clock: tells the time; the real one where None.
-        even_broken: go on where the state cannot be read, as `down` must.
+        ignore_corrupt_state: go on where the state cannot be read, as `down` must.
 
     Raises:
         DevstackError: ``STATE_BROKEN``.
     """
     directory = StackDir(spec.name)
-    known = directory.salvage() if even_broken else directory.read()
+    known = directory.read_or_none() if ignore_corrupt_state else directory.read()
     state = known or StackState(name=spec.name, namespace=spec.namespace)
     spec = _as_remembered(spec, state) if known else spec
     spec = replace(spec, without=_left_out(spec, state))
@@ -160,7 +160,7 @@ def open_stack(
         clock=clock or SystemClock(),
         progress=progress or Silent(),
         services=services,
-        left_out=[service for service in SERVICES if service not in services],
+        disabled=[service for service in SERVICES if service not in services],
     )
 
 
@@ -188,7 +188,7 @@ def not_up(name: str, phase: str = "") -> DevstackError:
         "": f"there is no stack {name!r}",
         "creating": f"bringing up {name!r} was not finished",
         "deleting": f"taking down {name!r} was not finished",
-        "kept": f"{name!r} was taken down; its data is kept",
+        "retained": f"{name!r} was taken down; its data is kept",
     }.get(phase, f"stack {name!r} has no cluster")
     remedy = "devstack down" if phase == "deleting" else "devstack up"
     if name != StackSpec.name:

@@ -43,12 +43,12 @@ class StackState:
         airflow: the table ``[airflow]`` of devstack.toml, as it was last named.
         gangs: what the cluster offers for gang scheduling: "native",
             "coscheduling" or "off"; empty where nobody has looked yet.
-        prepared: services whose one-time work (a bucket made) is behind them.
-        cluster: fingerprint of the cluster that ``loaded`` and ``prepared``
-            tell of; of another one they tell nothing.
+        initialized_services: services whose one-time setup (a bucket, for example) is done.
+        cluster: fingerprint of the cluster that ``loaded`` and
+            ``initialized_services`` describe.
         phase: "creating", "up" or "deleting"; tells what an interrupted
-            command was doing. "kept" where the cluster is gone, and the data
-            waits for the next `up`.
+            command was doing. "retained" if the cluster was removed and its data
+            is kept for the next `up`.
     """
 
     name: str
@@ -63,7 +63,7 @@ class StackState:
     without: list[str] = field(default_factory=list)
     airflow: dict[str, Any] = field(default_factory=dict)
     gangs: str = ""
-    prepared: list[str] = field(default_factory=list)
+    initialized_services: list[str] = field(default_factory=list)
     cluster: str = ""
     phase: str = "creating"
 
@@ -129,10 +129,11 @@ class StackDir:
             raise self._broken(str(broken)) from broken
         if not _is_state(raw):
             raise self._broken("it is not what devstack writes")
+        raw = _upgrade(raw)
         known = {f.name for f in fields(StackState)}
         return StackState(**{key: value for key, value in raw.items() if key in known})
 
-    def salvage(self) -> StackState | None:
+    def read_or_none(self) -> StackState | None:
         """Return the state, or None where there is none that can be read."""
         with suppress(DevstackError):
             return self.read()
@@ -140,7 +141,7 @@ class StackDir:
 
     def write(self, state: StackState) -> None:
         """Keep ``state``; the file on disk is always whole."""
-        if self.salvage() != state:
+        if self.read_or_none() != state:
             self.write_file(STATE_FILE, json.dumps(asdict(state), indent=2, sort_keys=True))
 
     def write_file(self, name: str, text: str) -> Path:
@@ -279,6 +280,16 @@ def _is_state(raw: object) -> bool:
         return False
     sample = asdict(StackState(name=""))
     return all(isinstance(raw.get(key, value), type(value)) for key, value in sample.items())
+
+
+def _upgrade(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return state that an earlier release wrote, with the names that this one uses."""
+    upgraded = dict(raw)
+    if "prepared" in upgraded:
+        upgraded["initialized_services"] = upgraded.pop("prepared")
+    if upgraded.get("phase") == "kept":
+        upgraded["phase"] = "retained"
+    return upgraded
 
 
 def _unwritable(path: Path, error: OSError) -> DevstackError:

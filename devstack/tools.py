@@ -10,7 +10,7 @@ from typing import Literal, overload
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import versions
-from devstack.images.artifact_cache import Pieces
+from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import PROGRAMS, Compiler
 from devstack.process import Runner, SubprocessRunner
 from devstack.progress import Progress
@@ -70,7 +70,7 @@ def _find(
     offline: bool,
     build: bool,
 ) -> Path | None:
-    compiler = Compiler(runner, progress, Pieces())
+    compiler = Compiler(runner, progress, ArtifactCache())
     compiled = compiler.built(PROGRAMS[name])
     if compiled:
         return compiled
@@ -81,7 +81,7 @@ def _find(
         return None
     if offline:
         raise _missing(name)
-    with Pieces().lock(progress):
+    with ArtifactCache().lock(progress):
         return compiler.ensure([PROGRAMS[name]])[name]
 
 

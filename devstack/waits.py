@@ -48,16 +48,16 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Hopeless:
+class Failed:
     """It will never hold, however long one waits; fail at once."""
 
     reason: str
     remedy: str = ""
-    code: str = "WAIT_HOPELESS"
+    code: str = "WAIT_FAILED"
     output: str = ""
 
 
-Observation = Ready | Waiting | Hopeless
+Observation = Ready | Waiting | Failed
 
 
 def wait_until(
@@ -83,7 +83,7 @@ def wait_until(
 
     Raises:
         DevstackError: ``WAIT_TIMEOUT`` with the last reason seen, or the code
-            of the :class:`Hopeless` observation.
+            of the :class:`Failed` observation.
     """
     deadline = clock.now() + timeout
     last = ""
@@ -91,7 +91,7 @@ def wait_until(
         seen = observe()
         if isinstance(seen, Ready):
             return
-        if isinstance(seen, Hopeless):
+        if isinstance(seen, Failed):
             raise DevstackError(
                 f"cannot wait for {what}",
                 cause=seen.reason,

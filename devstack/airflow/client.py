@@ -49,7 +49,7 @@ class AirflowApiError(DevstackError):
         self.detail = detail
 
 
-class AirflowAwayError(DevstackError):
+class AirflowUnavailableError(DevstackError):
     """Airflow does not answer, or cannot just now: it starts, or its database does.
 
     Args:
@@ -93,7 +93,7 @@ class AirflowClient:
         self._login = (user, password)
         self._limits = urllib3.Timeout(connect=3.0, read=timeout)
         self._cookie = cookie
-        self._remember = remember
+        self._mark_retained = remember
         self._authorization = ""
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class AirflowClient:
 
         Raises:
             AirflowApiError: there is no such thing, or Airflow refused.
-            AirflowAwayError: no answer came.
+            AirflowUnavailableError: no answer came.
         """
         return self._json("GET", path, query=query)
 
@@ -168,7 +168,7 @@ class AirflowClient:
 
         Raises:
             DevstackError: ``AIRFLOW_LOGIN_FAILED``.
-            AirflowAwayError: no answer came.
+            AirflowUnavailableError: no answer came.
         """
         if self._cookie or self._authorization:
             return
@@ -203,8 +203,8 @@ class AirflowClient:
                 code="AIRFLOW_LOGIN_FAILED",
             )
         self._cookie = _session(answer)
-        if self._remember:
-            self._remember(self._cookie)
+        if self._mark_retained:
+            self._mark_retained(self._cookie)
 
     def _json(
         self,
@@ -259,11 +259,11 @@ class AirflowClient:
                     method, self.url + where, headers=dict(headers), body=body, redirect=False
                 )
         except urllib3.exceptions.HTTPError as error:
-            raise AirflowAwayError(self.url, str(error).rpartition(">: ")[2]) from error
+            raise AirflowUnavailableError(self.url, str(error).rpartition(">: ")[2]) from error
 
     def _refused(self, asked: str, answer: urllib3.BaseHTTPResponse) -> DevstackError:
         if answer.status >= 500:
-            return AirflowAwayError(self.url, f"status {answer.status} for {asked}")
+            return AirflowUnavailableError(self.url, f"status {answer.status} for {asked}")
         try:
             said = json.loads(answer.data)
             detail = str(said.get("detail") or said.get("title") or said)

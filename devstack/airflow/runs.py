@@ -157,7 +157,7 @@ def read_log(client: AirflowClient, run: DagRun, task: Task, attempt: int = 0) -
     )
 
 
-def own_words(log: str) -> Sequence[str]:
+def task_output_lines(log: str) -> Sequence[str]:
     """Return what the pod said, without what Airflow says around it."""
     kept = []
     for line in log.splitlines():

@@ -31,7 +31,7 @@ def command(output: Output, config_file: Path | None, **chosen: Any) -> int:
     from devstack.doctor.stack import STACK_CHECKS
     from devstack.stack import open_stack
 
-    stack = open_stack(load(config_file, **chosen), even_broken=True)
+    stack = open_stack(load(config_file, **chosen), ignore_corrupt_state=True)
     checks = [*MACHINE_CHECKS, *STACK_CHECKS, *RIGHTS_CHECKS, *AIRFLOW_CHECKS]
     diagnoses = run_checks(checks, stack)
     output.data(

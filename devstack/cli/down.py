@@ -42,7 +42,7 @@ def command(
     from devstack.stack import open_stack
 
     began = time.monotonic()
-    stack = open_stack(load(config_file, **chosen), output.progress(), even_broken=True)
+    stack = open_stack(load(config_file, **chosen), output.progress(), ignore_corrupt_state=True)
     if dry_run:
         titles = [title for title, _ in build_undo(stack, keep_data=keep_data)]
         titles += [f"{'Keep the data in' if keep_data else 'Remove'} {stack.dir.path}"]

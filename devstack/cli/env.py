@@ -18,13 +18,13 @@ from devstack.config import load
 @pass_output
 def command(output: Output, config_file: Path | None, **chosen: Any) -> None:
     """Print the variables that point Metaflow, kubectl and S3 clients at the stack."""
-    from devstack.environment import build_environment, leading_elsewhere
+    from devstack.environment import build_environment, conflicting_variables
     from devstack.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen))
     require_up(stack)
     environment = build_environment(stack)
-    unset = leading_elsewhere(stack)
+    unset = conflicting_variables(stack)
     output.data(environment=environment, unset=unset)
     output.text(f"unset {' '.join(unset)}")
     for key, value in sorted(environment.items()):

@@ -11,7 +11,7 @@ from typing import NoReturn
 from devstack.errors import DevstackError, ExitStatus
 
 
-def hand_over(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> NoReturn:
+def exec_command(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> NoReturn:
     """Become ``argv``, so that terminal, signals and exit status are all its own.
 
     A child would do, but for Ctrl-C: it reaches both, and devstack would be

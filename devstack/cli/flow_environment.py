@@ -20,12 +20,12 @@ def flow_environment(stack: Stack) -> FlowEnvironment:
     Raises:
         DevstackError: ``STACK_DOWN``.
     """
-    from devstack.environment import build_environment, leading_elsewhere
+    from devstack.environment import build_environment, conflicting_variables
     from devstack.flows.environment import FlowEnvironment
     from devstack.stack import require_up
 
     require_up(stack)
-    for variable in leading_elsewhere(stack):
+    for variable in conflicting_variables(stack):
         os.environ.pop(variable, None)
     return FlowEnvironment(
         environment=build_environment(stack),

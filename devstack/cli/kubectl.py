@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from devstack.cli.exec_command import hand_over
+from devstack.cli.exec_command import exec_command
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
@@ -36,7 +36,7 @@ def command(
     words = [str(kubectl), f"--kubeconfig={kubeconfig}", f"--cache-dir={stack.dir.kubectl_cache}"]
     words += argv
     if not output.as_json:
-        hand_over(words)
+        exec_command(words)
     done = stack.runner.run(words, check=False)
     output.data(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
     output.finish()

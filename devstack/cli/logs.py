@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from devstack.cli.exec_command import hand_over
+from devstack.cli.exec_command import exec_command
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
@@ -59,7 +59,7 @@ def command(
     if follow and not output.as_json:
         if len(targets) > 1:
             output.warn(f"there are {len(targets)} pods; following {targets[0].label}")
-        hand_over([*log_arguments(stack, targets[0], tail, previous), "--follow"])
+        exec_command([*log_arguments(stack, targets[0], tail, previous), "--follow"])
     shown = [read_logs(stack, each, tail, previous) for each in targets]
     output.data(logs=[asdict(each) for each in shown])
     for each in shown:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-BEHIND_DASHES = "devstack.flow-arguments"
+PASSTHROUGH_ARGS = "devstack.flow-arguments"
 
 
 class FlowCommand(click.Command):
@@ -16,5 +16,5 @@ class FlowCommand(click.Command):
         if "--" in args:
             dashes = args.index("--")
             own = args[:dashes]
-            ctx.meta[BEHIND_DASHES] = args[dashes + 1 :]
+            ctx.meta[PASSTHROUGH_ARGS] = args[dashes + 1 :]
         return super().parse_args(ctx, own)

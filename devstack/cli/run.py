@@ -12,7 +12,7 @@ from devstack.cli.airflow.run_samples import run_on_airflow
 from devstack.cli.flow_environment import flow_environment
 from devstack.cli.options import pass_output, stack_options, verbose_option
 from devstack.cli.output import Output
-from devstack.cli.passthrough_args import BEHIND_DASHES, FlowCommand
+from devstack.cli.passthrough_args import PASSTHROUGH_ARGS, FlowCommand
 from devstack.config import load
 from devstack.errors import ExitStatus
 
@@ -77,7 +77,7 @@ def command(
     themselves run on the cluster. With --airflow each flow is deployed as a
     DAG, run there, and its samples are those made for that.
     """
-    from devstack.flows.target import choose_served, find_targets
+    from devstack.flows.target import find_targets, runnable
     from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
     from devstack.stack import open_stack
 
@@ -85,7 +85,7 @@ def command(
     if listing:
         return _list_samples(output, known)
     targets = find_targets(words, named, known)
-    arguments: list[str] = click.get_current_context().meta.get(BEHIND_DASHES, [])
+    arguments: list[str] = click.get_current_context().meta.get(PASSTHROUGH_ARGS, [])
     sources = list(targets.sources)
     samples = list(targets.samples)
     if arguments:
@@ -96,7 +96,7 @@ def command(
         output.finish()
         return int(ExitStatus.OK)
     served = [service.name for service in stack.services]
-    samples = choose_served(samples, served, asked=bool(words or named))
+    samples = runnable(samples, served, asked=bool(words or named))
     env = flow_environment(stack)
     for source in sources:
         _run_source(output, source, arguments, env, local=local, timeout=timeout)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from devstack.cli.output import Output
 from devstack.errors import DevstackError, ExitStatus
-from devstack.flows.suite import Audience, SampleOutcome
+from devstack.flows.suite import Reporter, SampleOutcome
 from devstack.samples.catalogue import Sample
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ QUIET_SECONDS = 15.0
 """Without a terminal, a note is printed at most this often for each sample."""
 
 
-class Display(Audience, AbstractContextManager["Display"]):
+class Display(Reporter, AbstractContextManager["Display"]):
     """Shows samples under way; this one shows nothing, for ``--json``."""
 
     def started(self, sample: Sample) -> None:
@@ -48,10 +48,10 @@ def choose_audience(output: Output, samples: Sequence[Sample]) -> Display:
     if output.as_json:
         return Display()
     if len(samples) == 1:
-        return Alone(output)
+        return SingleRun(output)
     if output.verbose or not sys.stderr.isatty():
         return Lines(output.verbose)
-    return Board(samples)
+    return RunTable(samples)
 
 
 class StatusLine(AbstractContextManager["StatusLine"]):
@@ -97,7 +97,7 @@ class StatusLine(AbstractContextManager["StatusLine"]):
             self._status.stop()
 
 
-class Alone(Display):
+class SingleRun(Display):
     """One sample: its flow's own lines, as for a flow of the user's."""
 
     def __init__(self, output: Output) -> None:
@@ -150,7 +150,7 @@ class Lines(Display):
         _say(f"  {mark} {outcome.sample.name:<12} {outcome.verdict:<20} {outcome.seconds:6.1f} s")
 
 
-class Board(Display):
+class RunTable(Display):
     """A row for each sample that redraws itself, on a terminal.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from devstack.cli.exec_command import hand_over, unusable
+from devstack.cli.exec_command import exec_command, unusable
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
@@ -25,19 +25,19 @@ from devstack.config import load
 @pass_output
 def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **chosen: Any) -> int:
     """Open a shell, or run one command, with the stack's variables set."""
-    from devstack.environment import build_environment, leading_elsewhere
+    from devstack.environment import build_environment, conflicting_variables
     from devstack.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen))
     require_up(stack)
-    unset = leading_elsewhere(stack)
+    unset = conflicting_variables(stack)
     environment = {key: value for key, value in os.environ.items() if key not in unset}
     environment.update(build_environment(stack))
     words = list(argv) or [os.environ.get("SHELL", "/bin/sh")]
     if not argv:
         output.text(f"Stack {stack.spec.name!r}: `exit` leaves this shell")
     if not output.as_json:
-        hand_over(words, environment)
+        exec_command(words, environment)
     return _captured(output, words, environment)
 
 

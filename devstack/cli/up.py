@@ -65,14 +65,14 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
 
     A second run changes nothing; a run after a crash goes on from there.
     """
-    from devstack.lifecycle.step import foresee
+    from devstack.lifecycle.step import pending_steps
     from devstack.lifecycle.up import build_steps, up
     from devstack.stack import open_stack
 
     began = time.monotonic()
     stack = open_stack(load(config_file, **chosen), output.progress())
     if dry_run:
-        _show_plan(output, foresee(build_steps(stack)))
+        _show_plan(output, pending_steps(build_steps(stack)))
         return
     changed = up(stack)
     seconds = round(time.monotonic() - began, 2)

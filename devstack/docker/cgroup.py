@@ -14,7 +14,7 @@ FREEZER = "/sys/fs/cgroup/freezer"
 _THAW = 'find /freezer -path "*$0*" -name freezer.state | while read f; do echo THAWED >"$f"; done'
 
 
-def thaw(client: Any, container: Any) -> None:
+def unfreeze(client: Any, container: Any) -> None:
     """Thaw all that is frozen in a container; nothing to do where cgroups are not v1.
 
     The engine may run on another machine, and the user may not be root: it is a

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from devstack.docker.cgroup import thaw
+from devstack.docker.cgroup import unfreeze
 from devstack.errors import DevstackError, ExitStatus
 from devstack.process import Runner
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
@@ -21,7 +21,7 @@ ROLE_LABEL = "io.x-k8s.kind.role"
 REMOVAL_SECONDS = 4.0
 """A node that takes longer to be removed may be held by a frozen process."""
 
-LET_GO_SECONDS = 20.0
+DETACH_TIMEOUT = 20.0
 """How long Docker may take to end a removal that another call began."""
 
 _PACKED = "/var/devstack-volumes.tar"
@@ -58,12 +58,12 @@ class Engine:
                 code="DOCKER_MISSING",
                 exit_status=ExitStatus.ENVIRONMENT,
             )
-        with answering():
+        with translate_docker_errors():
             self._connect().ping()
 
     def nodes(self, cluster: str) -> list[Any]:
         """Return the node containers of a kind cluster, the control plane's first."""
-        with answering():
+        with translate_docker_errors():
             found = self._connect().containers.list(
                 all=True,
                 filters={"label": f"{CLUSTER_LABEL}={cluster}"},
@@ -74,7 +74,7 @@ class Engine:
 
     def start(self, nodes: Iterable[Any]) -> None:
         """Start the containers that do not run; resume those that are paused."""
-        with answering():
+        with translate_docker_errors():
             for node in nodes:
                 if node.status == "paused":
                     node.unpause()
@@ -83,7 +83,7 @@ class Engine:
 
     def execute(self, node: Any, argv: Sequence[str]) -> str:
         """Run a program in a container; return its output, nothing where it failed."""
-        with answering():
+        with translate_docker_errors():
             status, output = node.exec_run(list(argv))
         return str(output.decode(errors="replace")) if status == 0 else ""
 
@@ -95,7 +95,7 @@ class Engine:
         """
         names = [folder.lstrip("/") for folder in folders]
         self._require(node, ["tar", "-C", "/", "-cf", _PACKED, *names])
-        with answering(), archive.open("wb") as file:
+        with translate_docker_errors(), archive.open("wb") as file:
             chunks, _ = node.get_archive(_PACKED)
             for chunk in chunks:
                 file.write(chunk)
@@ -107,14 +107,14 @@ class Engine:
         Raises:
             DevstackError: ``VOLUME_UNREADABLE``.
         """
-        with answering(), archive.open("rb") as file:
+        with translate_docker_errors(), archive.open("rb") as file:
             # Docker would make root the owner, but for an archive within the archive.
             node.put_archive(str(PurePosixPath(_PACKED).parent), file)
         self._require(node, ["tar", "-C", "/", "--numeric-owner", "-xpf", _PACKED])
         self._require(node, ["rm", _PACKED])
 
     def _require(self, node: Any, argv: Sequence[str]) -> None:
-        with answering():
+        with translate_docker_errors():
             status, output = node.exec_run(list(argv))
         if status != 0:
             raise DevstackError(
@@ -127,11 +127,11 @@ class Engine:
 
     def remove(self, nodes: Iterable[Any]) -> None:
         """Remove containers, running or not, and their anonymous volumes."""
-        with answering(), ThreadPoolExecutor(max_workers=8) as pool:
+        with translate_docker_errors(), ThreadPoolExecutor(max_workers=8) as pool:
             removals = {pool.submit(_remove, node): node for node in nodes}
             _, late = wait(removals, timeout=REMOVAL_SECONDS)
             for removal in late:
-                thaw(self._connect(), removals[removal])
+                unfreeze(self._connect(), removals[removal])
             for removal in removals:
                 removal.result()
 
@@ -141,7 +141,7 @@ class Engine:
         Raises:
             DevstackError: ``WAIT_TIMEOUT`` where containers stay connected to one.
         """
-        with answering():
+        with translate_docker_errors():
             for network in self._connect().networks.list(names=[name]):
                 if network.name == name:
                     _await(partial(_observe_network, network), f"the network {name} to be removed")
@@ -155,7 +155,7 @@ class Engine:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def translate_docker_errors() -> Iterator[None]:
     """Turn what the Docker SDK raises into errors that say what to do.
 
     Raises:
@@ -220,7 +220,7 @@ def _observe_network(network: Any) -> Observation:
 
 def _await(observe: Callable[[], Observation], what: str) -> None:
     remedy = "see `docker ps -a` and `docker network inspect`; then run the command again"
-    wait_until(observe, what=what, timeout=LET_GO_SECONDS, clock=SystemClock(), remedy=remedy)
+    wait_until(observe, what=what, timeout=DETACH_TIMEOUT, clock=SystemClock(), remedy=remedy)
 
 
 def _silent(error: Exception) -> DevstackError:

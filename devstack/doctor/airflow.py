@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import PurePosixPath
 from typing import Any
 
-from devstack.airflow.client import AirflowAwayError, AirflowClient, quoted
+from devstack.airflow.client import AirflowClient, AirflowUnavailableError, quoted
 from devstack.airflow.dags import list_import_failures
 from devstack.doctor.check import Check, Finding
 from devstack.kube.readiness import observe_deployment
@@ -62,7 +62,7 @@ def _dags(stack: Stack) -> list[Finding]:
             *_paused(client, dags),
             *_without_pool(client, dags),
         ]
-    except AirflowAwayError:
+    except AirflowUnavailableError:
         return []  # the check of services says so
 
 
@@ -129,7 +129,7 @@ def _health(stack: Stack) -> dict[str, Any]:
     """
     try:
         return _client(stack).health()
-    except AirflowAwayError:
+    except AirflowUnavailableError:
         return {}
 
 

@@ -11,7 +11,7 @@ from devstack.kube.pods import observe_pod
 from devstack.kube.resources import CORE, RBAC
 from devstack.services.base import Manifest
 from devstack.stack import Stack
-from devstack.waits import Hopeless
+from devstack.waits import Failed
 
 Right = tuple[str, str, str]
 """An API group, a resource and a verb."""
@@ -109,7 +109,7 @@ def _task_pods(stack: Stack) -> list[Finding]:
     waiting = [pod for pod in pods if pod.get("status", {}).get("phase") not in ENDED]
     seen = [observe_pod(kube, pod) for pod in waiting]
     return [
-        Finding(each.reason, each.remedy, each.code) for each in seen if isinstance(each, Hopeless)
+        Finding(each.reason, each.remedy, each.code) for each in seen if isinstance(each, Failed)
     ]
 
 

@@ -8,7 +8,7 @@ from devstack.doctor.check import Check, Finding
 from devstack.errors import DevstackError
 from devstack.ports import is_free
 from devstack.stack import Stack
-from devstack.waits import Hopeless, Waiting
+from devstack.waits import Failed, Waiting
 
 
 def _state(stack: Stack) -> list[Finding]:
@@ -17,9 +17,9 @@ def _state(stack: Stack) -> list[Finding]:
 
 
 def _phase(stack: Stack) -> list[Finding]:
-    if stack.dir.salvage() is None or stack.is_up or stack.dir.holder() is not None:
+    if stack.dir.read_or_none() is None or stack.is_up or stack.dir.holder() is not None:
         return []
-    if stack.state.phase == "kept":
+    if stack.state.phase == "retained":
         return []
     command = "down" if stack.state.phase == "deleting" else "up"
     return [
@@ -75,7 +75,7 @@ def _services(stack: Stack) -> list[Finding]:
     found = []
     for service in stack.services:
         seen = service.observe(ctx)
-        if isinstance(seen, Hopeless):
+        if isinstance(seen, Failed):
             found.append(Finding(f"{service.name}: {seen.reason}", seen.remedy, seen.code))
         elif isinstance(seen, Waiting):
             remedy = f"devstack logs {service.name}; devstack up waits for it"

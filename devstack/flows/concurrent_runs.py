@@ -30,7 +30,7 @@ _SHARE = Decimal("0.65")
 
 
 @dataclass(frozen=True)
-class Rivals:
+class ConcurrentRuns:
     """Two runs of one flow that start together.
 
     Attributes:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from devstack.process import end_group
 
-FAREWELL_SECONDS = 20.0
+STOP_GRACE_PERIOD = 20.0
 """How long Metaflow may take to end its tasks; it gives them 5 s itself."""
 
 
@@ -66,7 +66,7 @@ class FlowProcess:
     def finish(self) -> int:
         """Return the status of an ended process, all of its output read."""
         # A grandchild that outlives the flow may hold the pipe open.
-        self._reader.join(timeout=FAREWELL_SECONDS)
+        self._reader.join(timeout=STOP_GRACE_PERIOD)
         return self._process.wait()
 
     def stop(self) -> None:
@@ -78,7 +78,7 @@ class FlowProcess:
         with suppress(ProcessLookupError):
             # The whole group, as a terminal does: Metaflow expects its workers to hear it too.
             os.killpg(self._process.pid, signal.SIGINT)
-        self.wait(FAREWELL_SECONDS)
+        self.wait(STOP_GRACE_PERIOD)
         end_group(self._process)
         self.finish()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.gangs import JOBSET_NAME, TOO_LARGE, condition_of
 from devstack.kube.resources import JOBSET
-from devstack.waits import Hopeless, Observation, Waiting
+from devstack.waits import Failed, Observation, Waiting
 
 
 def waits_as_gang(pod: Object) -> bool:
@@ -25,7 +25,7 @@ def observe_gangs(kube: KubeClient, namespace: str, pods: Iterable[Object]) -> l
         pods: pods for which :func:`waits_as_gang` holds.
 
     Returns:
-        Hopeless for a gang that is larger than the cluster, else Waiting.
+        Failed for a gang that is larger than the cluster, else Waiting.
     """
     names = sorted({pod["metadata"]["labels"][JOBSET_NAME] for pod in pods})
     return [_observe(kube, namespace, name) for name in names]
@@ -35,7 +35,7 @@ def _observe(kube: KubeClient, namespace: str, name: str) -> Observation:
     said = condition_of(kube.find(JOBSET, "JobSet", name, namespace) or {})
     message = said.get("message", "")
     if said.get("reason") == TOO_LARGE:
-        return Hopeless(
+        return Failed(
             f"gang {name} can never start: it {message}",
             remedy="use a smaller num_parallel, ask for less in @kubernetes or @resources,"
             " or give the cluster more room",

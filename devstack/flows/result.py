@@ -9,7 +9,7 @@ from typing import Any
 
 from devstack.flows.pods import TaskPod
 from devstack.flows.timing import Timing
-from devstack.waits import Hopeless
+from devstack.waits import Failed
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class FlowResult:
     flow: str
     run_id: str
     returncode: int
-    trouble: Hopeless | None
+    trouble: Failed | None
     timing: Timing
     pods: Sequence[TaskPod]
     output: Sequence[str]

@@ -24,7 +24,7 @@ from devstack.flows.timing import measure
 from devstack.flows.trouble import TroubleWatch
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
-from devstack.waits import Clock, Hopeless, SystemClock, Waiting
+from devstack.waits import Clock, Failed, SystemClock, Waiting
 
 LOOK_SECONDS = 1.0
 """How often a run's pods are looked at."""
@@ -126,14 +126,14 @@ class _Run:
             local=self._call.local,
         )
 
-    def _follow(self, process: FlowProcess, began: float) -> Hopeless | None:
+    def _follow(self, process: FlowProcess, began: float) -> Failed | None:
         """Watch until the flow ends; return why it has to be stopped, if it has."""
         while not process.wait(LOOK_SECONDS):
             if self._call.stop.is_set():
                 raise KeyboardInterrupt
             limit = self._call.timeout
             if limit is not None and self._clock.now() - began > limit:
-                return Hopeless(
+                return Failed(
                     f"the flow did not end within {limit:.0f} s",
                     remedy="look at its log, or give it more time with --timeout",
                     code="FLOW_TIMEOUT",
@@ -143,27 +143,27 @@ class _Run:
                 return trouble
         return None
 
-    def _look(self) -> Hopeless | None:
+    def _look(self) -> Failed | None:
         self._identify()
         try:
             pods = list_pods(self._env.kube, self._env.namespace, self._run_id)
             seen = self._watch.look(self._run_id, pods)
         except _AWAY as away:
-            return self._bear_absence(away)
+            return self._tolerate_outage(away)
         self._away_since = None
-        if isinstance(seen, Hopeless):
+        if isinstance(seen, Failed):
             return seen
         self._call.note(_doing(pods, seen.reason if isinstance(seen, Waiting) else ""))
         return None
 
-    def _bear_absence(self, away: DevstackError) -> Hopeless | None:
+    def _tolerate_outage(self, away: DevstackError) -> Failed | None:
         """Let the flow outlive a cluster that is away for a moment, but not one that is gone."""
         self._call.note(str(away))
         if self._away_since is None:
             self._away_since = self._clock.now()
         if self._clock.now() - self._away_since < AWAY_SECONDS:
             return None
-        return Hopeless(str(away), remedy=away.remedy, code=away.code)
+        return Failed(str(away), remedy=away.remedy, code=away.code)
 
     def _identify(self) -> None:
         if self._run_id:
@@ -202,7 +202,7 @@ class _Run:
             self._call.note(str(away))
             return []
 
-    def _result(self, returncode: int, trouble: Hopeless | None, total: float) -> FlowResult:
+    def _result(self, returncode: int, trouble: Failed | None, total: float) -> FlowResult:
         pods = self._last_look()
         failed = [pod for pod in pods if phase_of(pod) == "Failed"]
         logs = tuple(self._pod_log(pod) for pod in failed) if returncode else ()

@@ -10,7 +10,7 @@ from threading import Event
 from typing import Any, Protocol
 
 from devstack.errors import DevstackError
-from devstack.flows.concurrent_runs import Rivals, check_rivals, draw_rivals
+from devstack.flows.concurrent_runs import ConcurrentRuns, check_rivals, draw_rivals
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.failure import failure_of
 from devstack.flows.run import FlowCall, run_flow
@@ -85,7 +85,7 @@ class SampleOutcome:
         }
 
 
-class Audience(Protocol):
+class Reporter(Protocol):
     """Who is told how the samples get on; called from several threads."""
 
     def started(self, sample: Sample) -> None:
@@ -118,7 +118,7 @@ class Suite:
 
     env: FlowEnvironment
     runner: Runner
-    audience: Audience
+    audience: Reporter
     timeout: float = SAMPLE_SECONDS
 
     def run(self, samples: Sequence[Sample], at_once: int) -> list[SampleOutcome]:
@@ -162,7 +162,7 @@ class Suite:
             stop=stop,
         )
         if sample.rivals:
-            results, fit = Rivals(call, self.env).run()
+            results, fit = ConcurrentRuns(call, self.env).run()
         else:
             results, fit = [run_flow(call, self.env)], 1
         result = next((each for each in results if not each.ok), results[0])

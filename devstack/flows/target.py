@@ -52,9 +52,7 @@ def find_targets(
     return Targets(tuple(dict.fromkeys(samples)), tuple(sources))
 
 
-def choose_served(
-    samples: Sequence[Sample], services: Collection[str], *, asked: bool
-) -> list[Sample]:
+def runnable(samples: Sequence[Sample], services: Collection[str], *, asked: bool) -> list[Sample]:
     """Return the samples that a stack can run.
 
     Args:

@@ -12,7 +12,7 @@ from devstack.flows.pods import TASK_LABELS, is_of_run
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.pods import observe_pod
-from devstack.waits import Clock, Hopeless, Observation, Waiting
+from devstack.waits import Clock, Failed, Observation, Waiting
 
 PATIENCE_SECONDS = 15.0
 """How long a pod may wait for what will not come by itself, before that is hopeless."""
@@ -53,7 +53,7 @@ class TroubleWatch:
             pods: the run's pods as the API has them.
 
         Returns:
-            Hopeless, Waiting with a reason, or None where nothing waits.
+            Failed, Waiting with a reason, or None where nothing waits.
         """
         pending = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
         held = [pod for pod in pending if waits_as_gang(pod)]
@@ -61,7 +61,7 @@ class TroubleWatch:
         seen += [self._look_at(pod) for pod in pending if pod not in held]
         refused = self._refused(run_id)
         for found in [refused, *seen]:
-            if isinstance(found, Hopeless):
+            if isinstance(found, Failed):
                 return found
         return next((found for found in seen if isinstance(found, Waiting)), None)
 
@@ -82,12 +82,12 @@ class TroubleWatch:
         if self._clock.now() - since < PATIENCE_SECONDS:
             return found
         if _wants_room(said):
-            return Hopeless(
+            return Failed(
                 f"{found.reason}; no other task is running that could make room",
                 remedy="ask for less in @kubernetes or @resources, or give the cluster more room",
                 code="POD_UNSCHEDULABLE",
             )
-        return Hopeless(
+        return Failed(
             found.reason,
             remedy="create what it names, or change what the step asks for",
             code="POD_UNSCHEDULABLE",
@@ -107,7 +107,7 @@ class TroubleWatch:
         events = self._kube.list_objects("v1", "Event", self._namespace, fields=of_pod)
         return any(event.get("reason") in _SCALES_UP for event in events)
 
-    def _refused(self, run_id: str) -> Hopeless | None:
+    def _refused(self, run_id: str) -> Failed | None:
         """Return why the API server refuses to create a pod of the run: a quota, most often."""
         events = self._kube.list_objects(
             "v1", "Event", self._namespace, fields="reason=FailedCreate,involvedObject.kind=Job"
@@ -115,7 +115,7 @@ class TroubleWatch:
         for event in events:
             job = self._job(event["involvedObject"]["name"])
             if job is not None and is_of_run(job["spec"]["template"], run_id):
-                return Hopeless(
+                return Failed(
                     f"no pod can be created for job {job['metadata']['name']}: {event['message']}",
                     remedy="ask for less, or change what forbids it",
                     code="POD_REFUSED",

@@ -1,4 +1,4 @@
-"""Pieces: files that cost time to make, each made once for its inputs and kept.
+"""ArtifactCache: files that cost time to make, each made once for its inputs and kept.
 
 A piece is made under a temporary name and renamed when it is whole, so an
 interruption at any moment loses at most the piece being made.
@@ -17,7 +17,7 @@ from typing import IO
 
 from devstack.errors import DevstackError
 from devstack.paths import cache_home
-from devstack.process import end_orphan
+from devstack.process import kill_orphan
 from devstack.progress import Progress
 
 KEY_LENGTH = 16
@@ -43,7 +43,7 @@ def _contents(item: str | Path) -> Iterator[tuple[str, bytes]]:
             yield file.relative_to(item.parent).as_posix(), file.read_bytes()
 
 
-class Pieces:
+class ArtifactCache:
     """The pieces kept below one folder.
 
     Args:
@@ -110,7 +110,7 @@ class Pieces:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-            end_orphan(self.pidfile)
+            kill_orphan(self.pidfile)
             yield
 
     def _forget_older(self, path: Path) -> None:

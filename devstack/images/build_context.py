@@ -8,15 +8,15 @@ from typing import Protocol
 
 from devstack.docker.images import KEY_LABEL, Docker
 from devstack.images.archive import LayeredImage, write_images
-from devstack.images.artifact_cache import Pieces
+from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import CONTAINERS, PROGRAMS, Compiler
 from devstack.process import Runner
 from devstack.progress import Progress
 
-__all__ = ["CONTAINERS", "Recipe", "Workshop", "labels"]
+__all__ = ["CONTAINERS", "BuildContext", "Recipe", "labels"]
 
 
-class Workshop:
+class BuildContext:
     """The tools that build images.
 
     Args:
@@ -25,7 +25,7 @@ class Workshop:
         pieces: where pieces are kept.
     """
 
-    def __init__(self, runner: Runner, progress: Progress, pieces: Pieces) -> None:
+    def __init__(self, runner: Runner, progress: Progress, pieces: ArtifactCache) -> None:
         self.runner = runner
         self.progress = progress
         self.pieces = pieces
@@ -57,7 +57,7 @@ class Recipe(Protocol):
         """The programs to compile for it."""
         ...
 
-    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's layers.
 
         Args:

@@ -17,7 +17,7 @@ from typing import Any
 from devstack import __version__
 from devstack.docker.images import Docker
 from devstack.errors import DevstackError, ExitStatus
-from devstack.images.artifact_cache import Pieces
+from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import IMAGES, find_images
 from devstack.images.golang import PROGRAMS
 from devstack.images.machine import architecture
@@ -37,7 +37,7 @@ def save(
     clients: Mapping[str, Path],
     runner: Runner,
     progress: Progress,
-    pieces: Pieces,
+    pieces: ArtifactCache,
 ) -> None:
     """Write a bundle with images that Docker has, kind and kubectl.
 
@@ -72,7 +72,7 @@ def save(
         unfinished.unlink(missing_ok=True)
 
 
-def load(path: Path, runner: Runner, progress: Progress, pieces: Pieces) -> list[str]:
+def load(path: Path, runner: Runner, progress: Progress, pieces: ArtifactCache) -> list[str]:
     """Load a bundle's images into Docker and its clients into the cache.
 
     Everything is checked before anything is loaded.

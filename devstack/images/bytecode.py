@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from devstack.images.archive import LayeredImage
-from devstack.images.build_context import Workshop
+from devstack.images.build_context import BuildContext
 from devstack.progress import step
 
 # The source's date is not looked at: files in a layer have none.
@@ -23,7 +23,7 @@ find . -name __pycache__ -type d -print0 |
 """
 
 
-def compile_packages(workshop: Workshop, base: Path, packages: Path, folder: str) -> Path:
+def compile_packages(workshop: BuildContext, base: Path, packages: Path, folder: str) -> Path:
     """Return a tar archive with the bytecode of Python packages.
 
     Args:
@@ -37,7 +37,7 @@ def compile_packages(workshop: Workshop, base: Path, packages: Path, folder: str
     return compile_inside(workshop, base, _COMPILE.format(folder=folder), target)
 
 
-def compile_inside(workshop: Workshop, base: Path, script: str, target: Path) -> Path:
+def compile_inside(workshop: BuildContext, base: Path, script: str, target: Path) -> Path:
     """Return what a script wrote that compiles with the Python of an image's own files.
 
     Args:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import certificates, versions
-from devstack.images.artifact_cache import Pieces, digest
+from devstack.images.artifact_cache import ArtifactCache, digest
 from devstack.images.machine import architecture
 from devstack.process import Runner
 from devstack.progress import Progress, step
@@ -50,7 +50,7 @@ class RootFileSystem:
             versions.DEBIAN_SUITE, architecture(), *self.packages, "|", *EXCLUDED, "|", *REMOVED
         )
 
-    def build(self, runner: Runner, progress: Progress, pieces: Pieces) -> Path:
+    def build(self, runner: Runner, progress: Progress, pieces: ArtifactCache) -> Path:
         """Return it as a tar archive, made now if it is not in the cache.
 
         Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import certificates, versions
-from devstack.images.artifact_cache import Pieces, digest
+from devstack.images.artifact_cache import ArtifactCache, digest
 from devstack.images.machine import architecture
 from devstack.images.python_packages import install_packages
 from devstack.process import Runner
@@ -132,7 +132,7 @@ class Compiler:
         pieces: where the programs are kept.
     """
 
-    def __init__(self, runner: Runner, progress: Progress, pieces: Pieces) -> None:
+    def __init__(self, runner: Runner, progress: Progress, pieces: ArtifactCache) -> None:
         self._runner = runner
         self._progress = progress
         self._pieces = pieces
@@ -173,7 +173,7 @@ class Compiler:
                 self._pieces.add(program.name, program.key, folder / program.output)
 
 
-def go_environment(pieces: Pieces) -> dict[str, str]:
+def go_environment(pieces: ArtifactCache) -> dict[str, str]:
     """Return the variables under which programs are compiled, all by the same Go.
 
     Args:
@@ -194,7 +194,7 @@ def go_environment(pieces: Pieces) -> dict[str, str]:
     }
 
 
-def find_go(runner: Runner, progress: Progress, pieces: Pieces) -> str:
+def find_go(runner: Runner, progress: Progress, pieces: ArtifactCache) -> str:
     """Return a `go` that can compile the programs: on PATH, or installed into the cache.
 
     Raises:

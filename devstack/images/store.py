@@ -8,7 +8,7 @@ from pathlib import Path
 
 from devstack.docker.images import Docker, Present
 from devstack.errors import DevstackError, ExitStatus
-from devstack.images.artifact_cache import Pieces
+from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import Image, find_image, find_images
 from devstack.process import Runner
 from devstack.progress import Progress
@@ -55,7 +55,7 @@ class ImageStore:
         self._source = source
         self._offline = offline
         self._docker = Docker(runner)
-        self._pieces = Pieces()
+        self._pieces = ArtifactCache()
 
     def reference(self, name: str) -> str:
         """Return what manifests call the image; needs no Docker.
@@ -112,10 +112,10 @@ class ImageStore:
             return
         to_build = list(names) if self._source == "build" else self._pull(names)
         if to_build:
-            from devstack.images.build_context import Workshop
+            from devstack.images.build_context import BuildContext
             from devstack.images.recipes.all import build
 
-            build(Workshop(self._runner, self._progress, self._pieces), to_build)
+            build(BuildContext(self._runner, self._progress, self._pieces), to_build)
 
     def _pull(self, names: Sequence[str]) -> list[str]:
         """Pull what can be pulled; return the rest, or raise where only pulling is allowed."""

@@ -20,7 +20,7 @@ from devstack.kube.client import FIELD_MANAGER, KubeClient, Object
 from devstack.kube.differences import differs
 from devstack.kube.manifests import OWNER_LABEL
 from devstack.kube.transport import POOL_SIZE
-from devstack.waits import Clock, Hopeless, Observation, Ready, Waiting, wait_until
+from devstack.waits import Clock, Failed, Observation, Ready, Waiting, wait_until
 
 _CRD = "CustomResourceDefinition"
 # The controllers delete an account's token at once where they do not find the account.
@@ -51,7 +51,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Patience:
+class WaitOptions:
     """How long to wait for the API to do as asked.
 
     Attributes:
@@ -114,7 +114,7 @@ def apply_all(
         DevstackError: ``OBJECT_FOREIGN`` before anything is written,
             ``WAIT_TIMEOUT``, or the refusal of the API.
     """
-    patience = Patience(timeout, clock, note)
+    patience = WaitOptions(timeout, clock, note)
     changes = differing(client, manifests)
     _require_ours(changes, client.context)
     leaving = [change.manifest for change in changes if change.leaving]
@@ -152,7 +152,7 @@ def delete_all(
     found = [(item, _live(client, item)) for item in manifests]
     ours = [item for item, live in found if live and _is_ours(live, item)]
     deleted = [manifest for manifest in ours if _delete(client, manifest)]
-    _await_gone(client, deleted, Patience(timeout, clock, note))
+    _await_gone(client, deleted, WaitOptions(timeout, clock, note))
     return [identify(manifest) for manifest in deleted]
 
 
@@ -199,7 +199,7 @@ def _live(client: KubeClient, manifest: Object) -> Object | None:
     )
 
 
-def _apply_in_waves(client: KubeClient, manifests: Sequence[Object], patience: Patience) -> None:
+def _apply_in_waves(client: KubeClient, manifests: Sequence[Object], patience: WaitOptions) -> None:
     """Apply what others need, then the rest side by side, then what runs with it all.
 
     The API takes a second to serve a new kind; meanwhile it takes other objects,
@@ -220,7 +220,7 @@ def _apply_in_waves(client: KubeClient, manifests: Sequence[Object], patience: P
         _apply(client, manifest, patience)
 
 
-def _apply(client: KubeClient, manifest: Object, patience: Patience) -> None:
+def _apply(client: KubeClient, manifest: Object, patience: WaitOptions) -> None:
     what = f"the API to take {identify(manifest)}"
     patience.wait(partial(_try_apply, client, manifest), what)
 
@@ -248,7 +248,7 @@ def _established(client: KubeClient, manifest: Object) -> Observation:
         if condition["type"] == "Established" and condition["status"] == "True":
             return Ready()
         if condition["type"] == "NamesAccepted" and condition["status"] == "False":
-            return Hopeless(condition.get("message", "its names are taken"), code="CRD_REFUSED")
+            return Failed(condition.get("message", "its names are taken"), code="CRD_REFUSED")
     return Waiting("the API server has not established it yet")
 
 
@@ -262,7 +262,7 @@ def _delete(client: KubeClient, manifest: Object) -> bool:
         return True
 
 
-def _await_gone(client: KubeClient, manifests: Sequence[Object], patience: Patience) -> None:
+def _await_gone(client: KubeClient, manifests: Sequence[Object], patience: WaitOptions) -> None:
     for manifest in manifests:
         patience.wait(partial(_gone, client, manifest), f"{identify(manifest)} to be deleted")
 

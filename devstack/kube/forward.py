@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from devstack.errors import DevstackError, ExitStatus
 from devstack.paths import private_folder
 from devstack.ports import LOOPBACK
-from devstack.waits import Clock, Hopeless, Observation, Ready, Waiting, wait_until
+from devstack.waits import Clock, Failed, Observation, Ready, Waiting, wait_until
 
 if TYPE_CHECKING:
     import psutil
@@ -104,7 +104,7 @@ def stop_forwards(folder: Path) -> list[str]:
 
 def _observe(process: subprocess.Popen[bytes], forward: Forward, log: Path) -> Observation:
     if process.poll() is not None:
-        return Hopeless(
+        return Failed(
             f"kubectl ended with status {process.returncode}",
             remedy="check that the Service has a ready pod, and that the port is free",
             code="FORWARD_FAILED",

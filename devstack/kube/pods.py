@@ -11,12 +11,12 @@ from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.events import last_event
 from devstack.kube.volumes import pending_claim
-from devstack.waits import Hopeless, Observation, Ready, Waiting
+from devstack.waits import Failed, Observation, Ready, Waiting
 
 LOG_LINES = 15
 """How much of a container's log goes with an error."""
 
-FORGIVEN_SECONDS = 10
+BACKOFF_THRESHOLD = 10
 """A program may die twice while the network of a new cluster comes up.
 
 The kubelet then puts it off for ten seconds, the next time for twenty. It forgets
@@ -38,7 +38,7 @@ def observe_pod(client: KubeClient, pod: Object) -> Observation:
         pod: the pod as the API has it.
 
     Returns:
-        Ready where it is ready or has succeeded; Hopeless where it cannot be
+        Ready where it is ready or has succeeded; Failed where it cannot be
         scheduled on any node, its image cannot be pulled, it crashes again and
         again, it has failed, or something that it names does not exist;
         otherwise Waiting with the last event and the log's last lines.
@@ -82,10 +82,10 @@ def _observe_waiting(client: KubeClient, pod: Object, status: dict[str, Any]) ->
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _PULL_FAILURES:
         return _image_missing(pod, status["image"], message)
-    if reason == "CrashLoopBackOff" and _put_off(message) > FORGIVEN_SECONDS:
+    if reason == "CrashLoopBackOff" and _backoff(message) > BACKOFF_THRESHOLD:
         return _crashing(client, pod, status)
     if reason == "CreateContainerConfigError":
-        return Hopeless(
+        return Failed(
             f"{name_of(pod)} cannot start container {status['name']!r}: {message}",
             remedy="create what it names, or run `devstack up` where it is part of the stack",
             code="POD_CONFIG_MISSING",
@@ -93,7 +93,7 @@ def _observe_waiting(client: KubeClient, pod: Object, status: dict[str, Any]) ->
     return None
 
 
-def _put_off(message: str) -> int:
+def _backoff(message: str) -> int:
     """Return the seconds in a message such as "back-off 1m20s restarting failed container"."""
     found = _BACK_OFF.search(message)
     if not found:
@@ -102,8 +102,8 @@ def _put_off(message: str) -> int:
     return 60 * minutes + seconds
 
 
-def _image_missing(pod: Object, image: str, message: str) -> Hopeless:
-    return Hopeless(
+def _image_missing(pod: Object, image: str, message: str) -> Failed:
+    return Failed(
         f"{name_of(pod)} cannot get its image {image}: {message or 'not on the node'}",
         remedy=f"`devstack images list` shows what there is; `devstack images load` brings"
         f" {image} to the nodes, or correct its name",
@@ -111,9 +111,9 @@ def _image_missing(pod: Object, image: str, message: str) -> Hopeless:
     )
 
 
-def _crashing(client: KubeClient, pod: Object, status: dict[str, Any]) -> Hopeless:
+def _crashing(client: KubeClient, pod: Object, status: dict[str, Any]) -> Failed:
     ended = status.get("lastState", {}).get("terminated") or {}
-    return Hopeless(
+    return Failed(
         f"{name_of(pod)} crashes again and again: container {status['name']!r}"
         f" {_ending(ended)}, restarted {status.get('restartCount', 0)} times",
         remedy="read its log's last lines; `devstack logs` has more",
@@ -122,17 +122,17 @@ def _crashing(client: KubeClient, pod: Object, status: dict[str, Any]) -> Hopele
     )
 
 
-def _failed(client: KubeClient, pod: Object) -> Hopeless:
+def _failed(client: KubeClient, pod: Object) -> Failed:
     for status in _container_statuses(pod):
         ended = status.get("state", {}).get("terminated") or {}
         if ended.get("exitCode", 0) != 0:
-            return Hopeless(
+            return Failed(
                 f"{name_of(pod)} failed: container {status['name']!r} {_ending(ended)}",
                 code="POD_FAILED",
                 output=last_lines(client, pod, status["name"]),
             )
     why = pod["status"].get("message") or pod["status"].get("reason") or "no reason given"
-    return Hopeless(f"{name_of(pod)} failed: {why}", code="POD_FAILED")
+    return Failed(f"{name_of(pod)} failed: {why}", code="POD_FAILED")
 
 
 def _not_yet(client: KubeClient, pod: Object) -> Waiting:

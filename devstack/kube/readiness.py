@@ -5,7 +5,7 @@ from __future__ import annotations
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.pods import observe_pod
 from devstack.kube.resources import APPS
-from devstack.waits import Hopeless, Observation, Ready, Waiting
+from devstack.waits import Failed, Observation, Ready, Waiting
 
 _REVISION = "deployment.kubernetes.io/revision"
 _HASH = "pod-template-hash"
@@ -44,7 +44,7 @@ def _available(live: Object) -> bool:
 
 def _first_not_ready(client: KubeClient, live: Object) -> Observation:
     seen = [observe_pod(client, pod) for pod in _newest_pods(client, live)]
-    for kind in (Hopeless, Waiting):
+    for kind in (Failed, Waiting):
         for found in seen:
             if isinstance(found, kind):
                 return found

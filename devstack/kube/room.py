@@ -37,7 +37,7 @@ class NodeRoom:
 
     def take(self, pod: Object) -> None:
         """Count what a pod asks for as taken."""
-        for resource, amount in asked_of(pod).items():
+        for resource, amount in pod_requests(pod).items():
             self.free[resource] = self.free.get(resource, Decimal(0)) - amount
 
 
@@ -64,22 +64,22 @@ def place(pods: Sequence[Object], rooms: Iterable[NodeRoom]) -> int:
     """Put pods into the rooms, the large ones first; return how many fit."""
     left = [NodeRoom(room.node, room.offers, dict(room.free)) for room in rooms]
     placed = 0
-    for pod in sorted(pods, key=lambda pod: -asked_of(pod).get("cpu", Decimal(0))):
-        fitting = next((room for room in left if not obstacle(pod, room)), None)
+    for pod in sorted(pods, key=lambda pod: -pod_requests(pod).get("cpu", Decimal(0))):
+        fitting = next((room for room in left if not unfit_reason(pod, room)), None)
         if fitting is not None:
             fitting.take(pod)
             placed += 1
     return placed
 
 
-def obstacle(pod: Object, room: NodeRoom) -> str:
+def unfit_reason(pod: Object, room: NodeRoom) -> str:
     """Return what keeps the pod off the node, in a few words; nothing where it fits.
 
     What depends on other pods, such as affinity to them, is left out.
     """
     if refused := refusal(pod, room):
         return refused
-    for resource, amount in sorted(asked_of(pod).items()):
+    for resource, amount in sorted(pod_requests(pod).items()):
         if amount > room.free.get(resource, Decimal(0)):
             return f"has too little {resource}"
     return ""
@@ -100,7 +100,7 @@ def refusal(pod: Object, room: NodeRoom) -> str:
     return ""
 
 
-def asked_of(pod: Object) -> dict[str, Decimal]:
+def pod_requests(pod: Object) -> dict[str, Decimal]:
     """Return what a pod takes of a node, its place among the node's pods included."""
     return {**requests_of(pod), _PLACES: Decimal(1)}
 

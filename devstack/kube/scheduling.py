@@ -10,7 +10,7 @@ from devstack.kube import quantity
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.volumes import pending_claim
-from devstack.waits import Hopeless, Observation, Waiting
+from devstack.waits import Failed, Observation, Waiting
 
 
 def observe_unscheduled(client: KubeClient, pod: Object, message: str) -> Observation:
@@ -22,7 +22,7 @@ def observe_unscheduled(client: KubeClient, pod: Object, message: str) -> Observ
         message: what the scheduler says.
 
     Returns:
-        Hopeless where no node would have room even if it were empty, or where
+        Failed where no node would have room even if it were empty, or where
         no node carries the labels that the pod asks for; Waiting where room or
         a volume may yet come.
     """
@@ -39,8 +39,8 @@ def observe_unscheduled(client: KubeClient, pod: Object, message: str) -> Observ
     return Waiting(f"{name} has no node yet: {message}" + (f"; {claim}" if claim else ""))
 
 
-def _too_large(name: str, resource: str, asked: Decimal, most: Decimal, message: str) -> Hopeless:
-    return Hopeless(
+def _too_large(name: str, resource: str, asked: Decimal, most: Decimal, message: str) -> Failed:
+    return Failed(
         f"{name} can never be scheduled: it asks for {written(resource, asked)} of {resource},"
         f" and no node has more than {written(resource, most)} ({message})",
         remedy=f"ask for less {resource}, or give the machine or Docker more",
@@ -48,9 +48,9 @@ def _too_large(name: str, resource: str, asked: Decimal, most: Decimal, message:
     )
 
 
-def _no_such_node(name: str, selector: Mapping[str, str], message: str) -> Hopeless:
+def _no_such_node(name: str, selector: Mapping[str, str], message: str) -> Failed:
     wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
-    return Hopeless(
+    return Failed(
         f"{name} can never be scheduled: no node has the labels {wanted} ({message})",
         remedy="change the node selector, or label a node with `kubectl label node`",
         code="POD_UNSCHEDULABLE",

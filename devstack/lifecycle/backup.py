@@ -21,7 +21,7 @@ _CLAIM = "PersistentVolumeClaim"
 _HOSTNAME = "kubernetes.io/hostname"
 
 
-def require_keeping(stack: Stack) -> None:
+def require_volume_backup(stack: Stack) -> None:
     """Raise ``DATA_NOT_KEPT`` where the data would go with the cluster all the same."""
     provider = stack.provider
     if provider.owns_cluster and not isinstance(provider, KeepsVolumes):
@@ -44,7 +44,7 @@ def save_volumes(stack: Stack) -> None:
     if not stack.dir.admin_kubeconfig.exists() or not isinstance(provider, KeepsVolumes):
         return
     kube = stack.kube()
-    _stop_writers(stack, kube)
+    _scale_down(stack, kube)
     volumes = _bound_volumes(kube)
     folders = defaultdict(list)
     for volume in volumes:
@@ -64,13 +64,13 @@ def restore_step(stack: Stack) -> Step:
     return Step(
         "volumes",
         "Bring back the data that was kept",
-        holds=lambda: not _saved(stack) or _all_there(stack),
+        is_done=lambda: not _saved(stack) or _all_there(stack),
         ensure=lambda: _restore(stack),
         commands=lambda: [f"restore {_claim(volume)}" for volume in _saved(stack)],
     )
 
 
-def forget_saved(stack: Stack) -> None:
+def remove_backup(stack: Stack) -> None:
     """Remove the copies, once the stack is up with what was in them."""
     shutil.rmtree(stack.dir.volumes, ignore_errors=True)
 
@@ -96,16 +96,16 @@ def _all_there(stack: Stack) -> bool:
     return all(kube.find("v1", _VOLUME, name) for name in names)
 
 
-def _stop_writers(stack: Stack, kube: KubeClient) -> None:
+def _scale_down(stack: Stack, kube: KubeClient) -> None:
     """Let the servers end in good order: a copy of what is being written is worth nothing."""
-    services = (*stack.services, *stack.left_out)
+    services = (*stack.services, *stack.disabled)
     objects = [item for service in services for item in stack.manifests(service)]
     servers = [item for item in objects if item["kind"] == "Deployment"]
     namespaces = {item["metadata"]["namespace"] for item in servers}
     with step(stack.progress, "Stop the services"):
         delete_all(kube, servers, timeout=stack.spec.timeout, clock=stack.clock)
         wait_until(
-            lambda: _observe_writers(kube, namespaces),
+            lambda: _observe_scale_down(kube, namespaces),
             what="the services to stop",
             timeout=stack.spec.timeout,
             clock=stack.clock,
@@ -113,7 +113,7 @@ def _stop_writers(stack: Stack, kube: KubeClient) -> None:
         )
 
 
-def _observe_writers(kube: KubeClient, namespaces: set[str]) -> Observation:
+def _observe_scale_down(kube: KubeClient, namespaces: set[str]) -> Observation:
     for pod in kube.list_objects("v1", "Pod"):
         metadata = pod["metadata"]
         ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
@@ -128,7 +128,7 @@ def _observe_writers(kube: KubeClient, namespaces: set[str]) -> Observation:
 def _bound_volumes(kube: KubeClient) -> list[Object]:
     """Return the volumes that hold something, as they are to be made again."""
     found = [volume for volume in kube.list_objects("v1", _VOLUME) if _is_kept(volume)]
-    return [_anew(volume) for volume in found]
+    return [_rebind_volume(volume) for volume in found]
 
 
 def _is_kept(volume: Object) -> bool:
@@ -137,7 +137,7 @@ def _is_kept(volume: Object) -> bool:
     return bound and bool(spec.get("nodeAffinity")) and bool(spec.keys() & {"hostPath", "local"})
 
 
-def _anew(volume: Object) -> Object:
+def _rebind_volume(volume: Object) -> Object:
     """Return the volume for a new cluster, in which only its own claim can get it."""
     claim = volume["spec"]["claimRef"]
     reference = {key: claim[key] for key in ("namespace", "name")}

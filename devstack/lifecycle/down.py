@@ -9,11 +9,11 @@ from functools import partial
 from devstack.errors import DevstackError
 from devstack.kube.api_errors import UnreachableError
 from devstack.kube.apply import delete_all
-from devstack.lifecycle.backup import require_keeping, save_volumes
-from devstack.lifecycle.port_forwards import end_forwards
+from devstack.lifecycle.backup import require_volume_backup, save_volumes
+from devstack.lifecycle.port_forwards import stop_port_forwards
 from devstack.progress import step
 from devstack.services.base import Service
-from devstack.stack import KEPT_KINDS, Stack
+from devstack.stack import DATA_KINDS, Stack
 
 
 def down(stack: Stack, *, keep_data: bool = False) -> list[str]:
@@ -31,11 +31,11 @@ def down(stack: Stack, *, keep_data: bool = False) -> list[str]:
         DevstackError: ``DATA_NOT_KEPT`` where that cannot be.
     """
     with stack.dir.lock():
-        stack.state = stack.dir.salvage() or stack.state
-        if not _anything(stack) or (keep_data and stack.state.phase == "kept"):
+        stack.state = stack.dir.read_or_none() or stack.state
+        if not _anything(stack) or (keep_data and stack.state.phase == "retained"):
             return []
         if keep_data:
-            require_keeping(stack)
+            require_volume_backup(stack)
             save_volumes(stack)
         if stack.dir.exists():
             stack.state.phase = "deleting"
@@ -47,15 +47,15 @@ def down(stack: Stack, *, keep_data: bool = False) -> list[str]:
             with step(stack.progress, title):
                 act()
         if keep_data:
-            _remember(stack)
+            _mark_retained(stack)
         stack.dir.remove(keep_data=keep_data)
     return [title for title, _ in undo]
 
 
-def _remember(stack: Stack) -> None:
+def _mark_retained(stack: Stack) -> None:
     """Forget the cluster, and nothing else."""
     state = stack.state
-    state.phase, state.cluster, state.loaded, state.prepared = "kept", "", {}, []
+    state.phase, state.cluster, state.loaded, state.initialized_services = "retained", "", {}, []
     stack.save()
 
 
@@ -63,14 +63,14 @@ def build_undo(stack: Stack, *, keep_data: bool = False) -> list[tuple[str, Call
     """Return what `down` does, in order, as titles and acts."""
     undo: list[tuple[str, Callable[[], None]]] = []
     if not stack.provider.maps_ports:
-        undo.append(("Stop port-forwards", lambda: end_forwards(stack)))
+        undo.append(("Stop port-forwards", lambda: stop_port_forwards(stack)))
     if stack.provider.owns_cluster:
         title = f"Delete the {stack.provider.name} cluster"
         undo.append((title, lambda: stack.provider.delete(stack.cluster)))
     else:
         undo += [
             (f"Delete {service.name}", partial(_delete, stack, service, keep_data))
-            for service in reversed([*stack.services, *stack.left_out])
+            for service in reversed([*stack.services, *stack.disabled])
         ]
     return undo
 
@@ -88,7 +88,7 @@ def _delete(stack: Stack, service: Service, keep_data: bool) -> None:
         return
     objects = stack.manifests(service)
     if keep_data:
-        objects = [item for item in objects if item["kind"] not in KEPT_KINDS]
+        objects = [item for item in objects if item["kind"] not in DATA_KINDS]
     try:
         delete_all(
             stack.kube(),

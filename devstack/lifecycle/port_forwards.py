@@ -8,12 +8,12 @@ from devstack.services.base import Service
 from devstack.stack import Stack
 
 
-def forwards_hold(stack: Stack, service: Service) -> bool:
+def port_forwards_running(stack: Stack, service: Service) -> bool:
     """Return True where every host port of ``service`` leads to it."""
     return all(is_forwarded(stack.dir.path, forward) for forward in _forwards(stack, service))
 
 
-def ensure_forwards(stack: Stack, service: Service) -> None:
+def ensure_port_forwards(stack: Stack, service: Service) -> None:
     """Start the forwards of ``service`` that do not run.
 
     Raises:
@@ -29,7 +29,7 @@ def ensure_forwards(stack: Stack, service: Service) -> None:
         )
 
 
-def end_forwards(stack: Stack) -> None:
+def stop_port_forwards(stack: Stack) -> None:
     """End all forwards of the stack."""
     stop_forwards(stack.dir.path)
 

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field
 from devstack.config import load
 from devstack.environment import collect_outputs
 from devstack.errors import DevstackError
-from devstack.lifecycle.port_forwards import forwards_hold
+from devstack.lifecycle.port_forwards import port_forwards_running
 from devstack.providers.base import ClusterStatus
 from devstack.services.base import Describes, Service, ServiceContext
 from devstack.stack import Stack, open_stack
-from devstack.waits import Hopeless, Ready
+from devstack.waits import Failed, Ready
 
 API_SECONDS = 3.0
 """How long the API has to answer before the stack counts as unreachable."""
@@ -33,7 +33,7 @@ class StackStatus:
     Attributes:
         name: the stack's name.
         provider: where its cluster comes from.
-        state: "up", "degraded", "creating", "deleting", "kept", "stopped",
+        state: "up", "degraded", "creating", "deleting", "retained", "stopped",
             "unreachable", "broken" or "absent".
         detail: one sentence on the cluster.
         namespace: where task pods run.
@@ -109,7 +109,7 @@ def _look_at_nodes(stack: Stack) -> ClusterStatus:
 
 
 def _unfinished(stack: Stack) -> str:
-    if stack.state.phase == "kept":
+    if stack.state.phase == "retained":
         return "taken down; its data is kept for the next `devstack up`"
     holder = stack.dir.holder()
     if holder is not None:
@@ -122,12 +122,12 @@ def _look_at(stack: Stack, service: Service, ctx: ServiceContext) -> ServiceStat
         seen = service.observe(ctx)
     except DevstackError as error:
         return ServiceStatus(service.name, "unknown", str(error))
-    if isinstance(seen, Ready) and not forwards_hold(stack, service):
+    if isinstance(seen, Ready) and not port_forwards_running(stack, service):
         return ServiceStatus(service.name, "failed", "its port-forward has ended")
     if isinstance(seen, Ready):
         about = service.describe(ctx) if isinstance(service, Describes) else ""
         return ServiceStatus(service.name, "ready", about)
-    state = "failed" if isinstance(seen, Hopeless) else "waiting"
+    state = "failed" if isinstance(seen, Failed) else "waiting"
     return ServiceStatus(service.name, state, seen.reason)
 
 

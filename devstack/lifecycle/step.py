@@ -32,7 +32,7 @@ class Step:
     Attributes:
         name: short and stable, for JSON.
         title: what a person reads.
-        holds: looks, without changing anything, whether it holds already.
+        is_done: returns True if there is nothing to do; changes nothing.
         ensure: makes it hold; safe to call again after an interruption.
         commands: what ``ensure`` would do, for ``--dry-run``.
         needs_api: True where it asks the cluster's API, which is up by then.
@@ -40,26 +40,26 @@ class Step:
 
     name: str
     title: str
-    holds: Callable[[], bool]
+    is_done: Callable[[], bool]
     ensure: Callable[[], None]
     commands: Callable[[], list[str]] = _nothing
     needs_api: bool = False
 
 
-def foresee(steps: Sequence[Step]) -> list[Step]:
+def pending_steps(steps: Sequence[Step]) -> list[Step]:
     """Return the steps that `perform` would have to do, as things are now."""
-    return [step for step in steps if not _holds_already(step)]
+    return [step for step in steps if not _is_done(step)]
 
 
-def _holds_already(step: Step) -> bool:
+def _is_done(step: Step) -> bool:
     try:
-        return step.holds()
+        return step.is_done()
     except DevstackError:
         # It cannot even be asked, as long as a step before it does not hold.
         return False
 
 
-def perform(steps: Sequence[Step], progress: Progress, clock: Clock) -> list[str]:
+def run_steps(steps: Sequence[Step], progress: Progress, clock: Clock) -> list[str]:
     """Make every step hold, in order; return the names of those that had to be done.
 
     Args:
@@ -75,7 +75,7 @@ def perform(steps: Sequence[Step], progress: Progress, clock: Clock) -> list[str
     for step in steps:
         progress.start(step.title)
         try:
-            held = _do(step, step.holds, progress, clock)
+            held = _do(step, step.is_done, progress, clock)
             if not held:
                 _do(step, step.ensure, progress, clock)
         except BaseException:

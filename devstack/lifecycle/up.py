@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 
 from devstack.config import StackSpec
-from devstack.environment import access_holds, ensure_access
+from devstack.environment import credentials_current, ensure_credentials
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ServerFaultError, UnreachableError
 from devstack.kube.apply import any_present, apply_all, delete_all, differing, identify
 from devstack.kube.pods import observe_pod
-from devstack.lifecycle.backup import forget_saved, restore_step
+from devstack.lifecycle.backup import remove_backup, restore_step
 from devstack.lifecycle.logs import SERVICE_LABEL
-from devstack.lifecycle.port_forwards import ensure_forwards, forwards_hold
-from devstack.lifecycle.step import Step, perform
+from devstack.lifecycle.port_forwards import ensure_port_forwards, port_forwards_running
+from devstack.lifecycle.step import Step, run_steps
 from devstack.ports import choose, is_free
 from devstack.providers.base import LoadsImages
 from devstack.providers.choose import require_usable
 from devstack.services import layers
-from devstack.services.base import Adapts, Manifest, Service, ServiceContext
-from devstack.stack import KEPT_KINDS, Stack
-from devstack.waits import Hopeless, Observation, Ready, Waiting, wait_until
+from devstack.services.base import DetectsCapabilities, Manifest, Service, ServiceContext
+from devstack.stack import DATA_KINDS, Stack
+from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
 
 
 def up(stack: Stack) -> list[str]:
@@ -33,14 +33,14 @@ def up(stack: Stack) -> list[str]:
         # Another `up` may have written while this one waited for its turn.
         stack.state = stack.dir.read() or stack.state
         _require_same(stack)
-        if stack.state.phase in ("deleting", "kept"):
+        if stack.state.phase in ("deleting", "retained"):
             stack.state.phase = "creating"
             stack.save()
-        changed = perform(build_steps(stack), stack.progress, stack.clock)
+        changed = run_steps(build_steps(stack), stack.progress, stack.clock)
         if stack.state.phase != "up":
             stack.state.phase = "up"
             stack.save()
-        forget_saved(stack)
+        remove_backup(stack)
     return changed
 
 
@@ -51,50 +51,52 @@ def build_steps(stack: Stack) -> list[Step]:
         Step(
             "machine",
             "Check this machine",
-            holds=cluster.answers,
+            is_done=cluster.answers,
             ensure=lambda: require_usable(stack.provider, stack.cluster),
         ),
         Step(
             "settings",
             "Choose ports and credentials",
-            holds=lambda: _settled(stack),
-            ensure=lambda: _settle(stack),
+            is_done=lambda: _settings_match(stack),
+            ensure=lambda: _save_settings(stack),
             commands=lambda: [f"write {stack.dir.path}/stack.json"],
         ),
         Step(
             "images",
             "Get the images",
-            holds=lambda: cluster.answers() and stack.state.images == _wanted_images(stack),
+            is_done=lambda: cluster.answers() and stack.state.images == _wanted_images(stack),
             ensure=lambda: _ensure_images(stack, to_make=not cluster.answers()),
             commands=lambda: [f"have image {stack.images.reference(n)}" for n in _needed(stack)],
         ),
         Step(
             "cluster",
             f"Bring up the {stack.provider.name} cluster",
-            holds=cluster.answers,
+            is_done=cluster.answers,
             ensure=cluster.ensure,
             commands=lambda: stack.provider.plan(stack.cluster),
         ),
         Step(
             "node-images",
             "Load the images into the nodes",
-            holds=lambda: bool(stack.state.images) and stack.state.loaded == stack.state.images,
+            is_done=lambda: bool(stack.state.images) and stack.state.loaded == stack.state.images,
             ensure=lambda: _load_images(stack),
         ),
     ]
     if stack.dir.volumes.exists():
         steps.append(restore_step(stack))
-    steps += [_remove_step(stack, service) for service in stack.left_out]
+    steps += [_remove_step(stack, service) for service in stack.disabled]
     for layer in layers(stack.services):
-        steps += [_adapt_step(stack, each) for each in layer if isinstance(each, Adapts)]
+        steps += [
+            _adapt_step(stack, each) for each in layer if isinstance(each, DetectsCapabilities)
+        ]
         steps += [_apply_step(stack, service) for service in layer]
         steps += [_ready_step(stack, service) for service in layer]
     steps.append(
         Step(
             "access",
             "Hand out kubeconfig and Metaflow settings",
-            holds=lambda: access_holds(stack),
-            ensure=lambda: ensure_access(stack),
+            is_done=lambda: credentials_current(stack),
+            ensure=lambda: ensure_credentials(stack),
             commands=lambda: [f"write {stack.dir.kubeconfig}", f"write {stack.dir.metaflow_home}"],
             needs_api=True,
         )
@@ -131,7 +133,7 @@ class _Cluster:
         """Let the provider make or heal the cluster; forget what a lost one held."""
         stack = self._stack
         # Every service has to prove itself again, even if this `up` is cut short.
-        stack.state.prepared = []
+        stack.state.initialized_services = []
         stack.save()
         try:
             kubeconfig = stack.provider.ensure(stack.cluster)
@@ -207,7 +209,7 @@ def _fixed(spec: StackSpec, setting: str, has: object, wants: object) -> Devstac
     )
 
 
-def _settled(stack: Stack) -> bool:
+def _settings_match(stack: Stack) -> bool:
     chosen, wanted = stack.state.ports, stack.spec.ports
     as_wanted = all(chosen.get(name) == port for name, port in wanted.items())
     as_wanted = as_wanted and stack.state.without == list(stack.spec.without)
@@ -215,10 +217,10 @@ def _settled(stack: Stack) -> bool:
     return stack.dir.exists() and set(chosen) == set(stack.port_names) and as_wanted
 
 
-def _settle(stack: Stack) -> None:
+def _save_settings(stack: Stack) -> None:
     state, spec = stack.state, stack.spec
     if not stack.dir.exists():
-        _require_no_stranger(stack)
+        _require_ownership(stack)
     state.ports = choose(stack.port_names, spec.ports, state.ports)
     state.provider = stack.provider.name
     state.context = spec.context
@@ -230,7 +232,7 @@ def _settle(stack: Stack) -> None:
     stack.save()
 
 
-def _require_no_stranger(stack: Stack) -> None:
+def _require_ownership(stack: Stack) -> None:
     """Refuse to take the cluster of another user, or of another DEVSTACK_HOME, for ours."""
     provider, name = stack.provider, stack.spec.name
     if provider.owns_cluster and provider.status(stack.cluster).state != "absent":
@@ -285,7 +287,7 @@ def _remove_step(stack: Stack, service: Service) -> Step:
     return Step(
         f"remove-{service.name}",
         f"Remove {service.name}, but for its data",
-        holds=lambda: (
+        is_done=lambda: (
             not stack.dir.admin_kubeconfig.exists()
             or not any_present(stack.kube(), _removable(stack, service))
         ),
@@ -297,7 +299,7 @@ def _remove_step(stack: Stack, service: Service) -> Step:
 def _removable(stack: Stack, service: Service) -> list[Manifest]:
     """Return what goes with a service that is left out: it may come back to its data."""
     objects = reversed(stack.manifests(service))
-    return [item for item in objects if item["kind"] not in KEPT_KINDS]
+    return [item for item in objects if item["kind"] not in DATA_KINDS]
 
 
 def _remove(stack: Stack, service: Service) -> None:
@@ -308,21 +310,23 @@ def _remove(stack: Stack, service: Service) -> None:
         clock=stack.clock,
         note=stack.progress.note,
     )
-    stack.state.prepared = [name for name in stack.state.prepared if name != service.name]
+    stack.state.initialized_services = [
+        name for name in stack.state.initialized_services if name != service.name
+    ]
     stack.save()
 
 
-def _adapt_step(stack: Stack, service: Adapts) -> Step:
+def _adapt_step(stack: Stack, service: DetectsCapabilities) -> Step:
     return Step(
         f"adapt-{service.name}",
         f"See what the cluster offers for {service.name}",
-        holds=lambda: service.adapted(stack.context(None)),
+        is_done=lambda: service.capabilities_detected(stack.context(None)),
         ensure=lambda: _adapt(stack, service),
         needs_api=True,
     )
 
 
-def _adapt(stack: Stack, service: Adapts) -> None:
+def _adapt(stack: Stack, service: DetectsCapabilities) -> None:
     warning = service.adapt(stack.context(stack.kube()))
     if warning:
         stack.progress.warn(warning)
@@ -333,7 +337,7 @@ def _apply_step(stack: Stack, service: Service) -> Step:
     return Step(
         f"apply-{service.name}",
         f"Apply {service.name}",
-        holds=lambda: not differing(stack.kube(), stack.manifests(service)),
+        is_done=lambda: not differing(stack.kube(), stack.manifests(service)),
         ensure=lambda: _apply(stack, service),
         commands=lambda: [_describe(item) for item in stack.manifests(service)],
         needs_api=True,
@@ -359,22 +363,24 @@ def _describe(item: dict[str, object]) -> str:
 
 
 def _ready_step(stack: Stack, service: Service) -> Step:
-    def holds() -> bool:
-        if service.name not in stack.state.prepared or not forwards_hold(stack, service):
+    def is_done() -> bool:
+        if service.name not in stack.state.initialized_services or not port_forwards_running(
+            stack, service
+        ):
             return False
         return isinstance(_observe(service, stack.context(stack.kube())), Ready)
 
     return Step(
         f"ready-{service.name}",
         f"Wait for {service.name}",
-        holds=holds,
+        is_done=is_done,
         ensure=lambda: _await_ready(stack, service),
         needs_api=True,
     )
 
 
 def _await_ready(stack: Stack, service: Service) -> None:
-    restarted = service.name not in stack.state.prepared
+    restarted = service.name not in stack.state.initialized_services
     ctx = stack.context(stack.kube(), restarted=restarted)
     try:
         _wait_for(stack, service, ctx)
@@ -383,10 +389,10 @@ def _await_ready(stack: Stack, service: Service) -> None:
             raise
         _pull_again(stack, service)
         _wait_for(stack, service, ctx)
-    ensure_forwards(stack, service)
+    ensure_port_forwards(stack, service)
     service.prepare(ctx)
-    if service.name not in stack.state.prepared:
-        stack.state.prepared.append(service.name)
+    if service.name not in stack.state.initialized_services:
+        stack.state.initialized_services.append(service.name)
     stack.save()
 
 
@@ -413,5 +419,5 @@ def _pull_again(stack: Stack, service: Service) -> None:
     _load_images(stack)
     kube = stack.kube()
     pods = kube.list_objects("v1", "Pod", labels=f"{SERVICE_LABEL}={service.name}")
-    stuck = [pod for pod in pods if isinstance(observe_pod(kube, pod), Hopeless)]
+    stuck = [pod for pod in pods if isinstance(observe_pod(kube, pod), Failed)]
     delete_all(kube, stuck, timeout=stack.spec.timeout, clock=stack.clock, note=stack.progress.note)

@@ -118,7 +118,7 @@ class Service(Protocol):
 
 
 @runtime_checkable
-class Adapts(Protocol):
+class DetectsCapabilities(Protocol):
     """A service whose manifests depend on what the cluster can do.
 
     Attributes:
@@ -127,7 +127,7 @@ class Adapts(Protocol):
 
     name: str
 
-    def adapted(self, ctx: ServiceContext) -> bool:
+    def capabilities_detected(self, ctx: ServiceContext) -> bool:
         """Return True where the state says already what the cluster can do."""
         ...
 

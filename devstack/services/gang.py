@@ -23,7 +23,7 @@ class GangService:
     images: tuple[str, ...] = ("gang",)
     host_ports: tuple[HostPort, ...] = ()
 
-    def adapted(self, ctx: ServiceContext) -> bool:
+    def capabilities_detected(self, ctx: ServiceContext) -> bool:
         """Return True where it is known what the cluster offers."""
         return bool(ctx.state.gangs)
 

@@ -8,7 +8,7 @@ from devstack.kube.client import KubeClient, Object
 from devstack.kube.readiness import observe_deployment
 from devstack.kube.resources import ADMISSION, JOBSET
 from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
-from devstack.waits import Hopeless, Observation, Ready, Waiting
+from devstack.waits import Failed, Observation, Ready, Waiting
 
 NAMESPACE = "jobset-system"
 
@@ -64,7 +64,7 @@ def _prove(kube: KubeClient, namespace: str) -> Observation:
     except ServerFaultError as error:
         return Waiting(f"the JobSet webhook does not answer yet: {error.detail}")
     except InvalidError as error:
-        return Hopeless(f"the JobSet webhook refuses a plain JobSet: {error.detail}")
+        return Failed(f"the JobSet webhook refuses a plain JobSet: {error.detail}")
     if made["spec"].get("successPolicy"):
         return Ready()
     return Waiting("the JobSet webhook fills in no defaults yet")

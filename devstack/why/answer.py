@@ -14,13 +14,13 @@ class NodeAnswer:
         name: the node's name.
         free: what it has free of the resources asked for, as people write it.
         fits: how many of the pods fit on it now, on its own.
-        obstacle: what keeps the next pod off it; empty where one more fits.
+        unfit_reason: what keeps the next pod off it; empty where one more fits.
     """
 
     name: str
     free: str
     fits: int
-    obstacle: str = ""
+    unfit_reason: str = ""
 
 
 @dataclass(frozen=True)

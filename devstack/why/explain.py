@@ -9,7 +9,7 @@ from devstack.kube.gangs import condition_of, size_of
 from devstack.kube.pods import observe_pod
 from devstack.kube.readiness import observe_deployment
 from devstack.kube.resources import POD_GROUPS
-from devstack.waits import Hopeless, Ready, Waiting
+from devstack.waits import Failed, Ready, Waiting
 from devstack.why.answer import Answer
 from devstack.why.room import MOST, RoomView, look_for_room
 from devstack.why.subject import Subject
@@ -156,7 +156,7 @@ def _not_started(client: KubeClient, subject: Subject) -> Answer | None:
     """Say what keeps a pod from starting on its node: its image, most often."""
     seen = [observe_pod(client, pod) for pod in _living(subject)]
     for found in seen:
-        if isinstance(found, Hopeless):
+        if isinstance(found, Failed):
             return Answer(str(subject), "stuck", found.reason, found.remedy)
     for found in seen:
         if isinstance(found, Waiting):
@@ -168,7 +168,7 @@ def _failed_pod(client: KubeClient, subject: Subject) -> Answer | None:
     if subject.kind != "Pod" or subject.item.get("status", {}).get("phase") != "Failed":
         return None
     seen = observe_pod(client, subject.item)
-    reason = seen.reason if isinstance(seen, (Hopeless, Waiting)) else "no reason is given"
+    reason = seen.reason if isinstance(seen, (Failed, Waiting)) else "no reason is given"
     return Answer(str(subject), "failed", reason, f"devstack logs {subject.name}")
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.gangs import JOBSET_NAME
-from devstack.kube.room import NodeRoom, asked_of, measure_room, obstacle, place, refusal
+from devstack.kube.room import NodeRoom, measure_room, place, pod_requests, refusal, unfit_reason
 from devstack.kube.scheduling import requests_of, written
 from devstack.why.answer import NodeAnswer
 
@@ -93,14 +93,14 @@ def _node(pods: Sequence[Object], room: NodeRoom) -> NodeAnswer:
     left = NodeRoom(room.node, room.offers, dict(room.free))
     for pod in pods[:fits]:
         left.take(pod)
-    why = "" if fits >= len(pods) else obstacle(pods[-1], left)
+    why = "" if fits >= len(pods) else unfit_reason(pods[-1], left)
     return NodeAnswer(room.name, _describe(free), fits, why)
 
 
 def _node_text(node: NodeAnswer) -> str:
-    why = f" and {node.obstacle} for more" if node.fits and node.obstacle else ""
-    if not node.fits and node.obstacle:
-        why = f" and {node.obstacle}"
+    why = f" and {node.unfit_reason} for more" if node.fits and node.unfit_reason else ""
+    if not node.fits and node.unfit_reason:
+        why = f" and {node.unfit_reason}"
     return f"node {node.name} has {node.free or 'nothing to count'} free{why}"
 
 
@@ -108,7 +108,7 @@ def _lacking(pods: Sequence[Object], rooms: Sequence[NodeRoom]) -> str:
     """Return the resource that is short, cpu where none is."""
     asked: dict[str, Decimal] = defaultdict(Decimal)
     for pod in pods:
-        for name, amount in asked_of(pod).items():
+        for name, amount in pod_requests(pod).items():
             asked[name] += amount
     short = [name for name in asked if asked[name] > _free(name, rooms)]
     return min(short, default="cpu")
@@ -122,7 +122,7 @@ def _holders(rooms: Sequence[NodeRoom], resource: str) -> list[str]:
     held: dict[str, Decimal] = defaultdict(Decimal)
     counts: Counter[str] = Counter()
     for pod in (pod for room in rooms for pod in room.pods):
-        amount = asked_of(pod).get(resource, Decimal(0))
+        amount = pod_requests(pod).get(resource, Decimal(0))
         if amount > 0:
             held[_holder(pod)] += amount
             counts[_holder(pod)] += 1

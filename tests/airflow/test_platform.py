@@ -225,7 +225,7 @@ def test_down_keeps_dags_history_logs_and_passwords_where_asked(
     run = _deployed_and_run(airflow, "kept", f"echo remember-me; {RESULT}")
     before = airflow.state
     stack.run("down", "--keep-data")
-    assert stack.json("status", check=False)["data"]["state"] == "kept"
+    assert stack.json("status", check=False)["data"]["state"] == "retained"
     stack.run("up", "--timeout", "600")
     assert airflow.state["credentials"] == before["credentials"]
     assert airflow.state_of(run) == "success"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from devstack.images.artifact_cache import Pieces
+from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import Compiler
 from devstack.kube.client import KubeClient
 from devstack.kube.gang_support import COSCHEDULING
@@ -59,7 +59,7 @@ def _without_native_gangs() -> str:
 @contextmanager
 def _scheduler(cluster: ForeignCluster, folder: Path) -> Iterator[None]:
     """Run a scheduler with the plug-in in place of the cluster's own, on this machine."""
-    program = Compiler(SubprocessRunner(), Silent(), Pieces()).ensure([COSCHEDULER])
+    program = Compiler(SubprocessRunner(), Silent(), ArtifactCache()).ensure([COSCHEDULER])
     kube = KubeClient.from_kubeconfig(cluster.kubeconfig.read_text(), timeout=60)
     cluster.execute("rm", MANIFEST)
     eventually("the scheduler to go", lambda: not _schedulers(kube))

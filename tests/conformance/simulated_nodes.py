@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from devstack.images.artifact_cache import Pieces
+from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import Compiler
 from devstack.kube.client import KubeClient, Object
 from devstack.process import SubprocessRunner
@@ -90,7 +90,7 @@ def kwok(kubeconfig: Path, log: Path) -> Iterator[None]:
         kubeconfig: the administrator's.
         log: the file for what it says.
     """
-    program = Compiler(SubprocessRunner(), Silent(), Pieces()).ensure([KWOK])["kwok"]
+    program = Compiler(SubprocessRunner(), Silent(), ArtifactCache()).ensure([KWOK])["kwok"]
     argv = [str(program), "--kubeconfig", str(kubeconfig), "--config", str(STAGES)]
     argv += ["--manage-nodes-with-label-selector", f"{SIMULATED}=true"]
     argv += ["--node-lease-duration-seconds", "40"]

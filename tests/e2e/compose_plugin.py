@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from devstack.images.artifact_cache import Pieces, digest
+from devstack.images.artifact_cache import ArtifactCache, digest
 from devstack.images.golang import FLAGS, find_go, go_environment
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
@@ -22,11 +22,11 @@ def docker_has_compose() -> bool:
 
 def plugin_folder() -> Path:
     """Return the DOCKER_CONFIG folder that holds the plugin, compiled once and kept."""
-    return Pieces().make("docker-compose", digest(SOURCES, *FLAGS), _compile)
+    return ArtifactCache().make("docker-compose", digest(SOURCES, *FLAGS), _compile)
 
 
 def _compile(folder: Path) -> None:
-    runner, pieces = SubprocessRunner(), Pieces()
+    runner, pieces = SubprocessRunner(), ArtifactCache()
     go = find_go(runner, Silent(), pieces)
     plugin = folder / "cli-plugins" / "docker-compose"
     runner.run(

@@ -190,11 +190,15 @@ class World:
         )
         monkeypatch.setattr(KubeClient, "from_kubeconfig", self._connect)
 
-    def open(self, spec: StackSpec | None = None, *, even_broken: bool = False) -> Stack:
+    def open(self, spec: StackSpec | None = None, *, ignore_corrupt_state: bool = False) -> Stack:
         """Return the stack as a new command finds it."""
         self.progress = Recorder()
         stack = open_stack(
-            spec or StackSpec(), self.progress, self.runner, self.clock, even_broken=even_broken
+            spec or StackSpec(),
+            self.progress,
+            self.runner,
+            self.clock,
+            ignore_corrupt_state=ignore_corrupt_state,
         )
         stack.services = self.services
         replaced: dict[str, Any] = {"provider": self.provider, "images": self.images}

@@ -6,7 +6,7 @@ from devstack.cli.main import run
 from devstack.cli.output import Output
 from devstack.config import StackSpec
 from devstack.state import STATE_FILE, StackDir
-from devstack.waits import Hopeless, Waiting
+from devstack.waits import Failed, Waiting
 from tests.fakes.stack import World
 from tests.golden.conftest import Golden
 
@@ -32,7 +32,7 @@ def test_a_stack_that_is_ill(
 ) -> None:
     run(UP, Output())
     world.services[0].seen = Waiting("Secret metaflow/metaflow-submitter-token has no token yet")
-    world.services[1].seen = Hopeless("pod devstack/minio-0: image cannot be pulled")
+    world.services[1].seen = Failed("pod devstack/minio-0: image cannot be pulled")
     golden("status-degraded.txt", shown(capsys, "status"))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.images.artifact_cache import Pieces
+from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import CONTAINERS, FLAGS, find_go, go_environment
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
@@ -19,7 +19,7 @@ TESTED = sorted({path.parent for path in CONTAINERS.rglob("*_test.go")})
 @pytest.fixture(scope="module")
 def go(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The Go toolchain."""
-    return find_go(SubprocessRunner(), Silent(), Pieces())
+    return find_go(SubprocessRunner(), Silent(), ArtifactCache())
 
 
 @pytest.mark.parametrize("module", TESTED, ids=lambda path: path.name)
@@ -28,7 +28,7 @@ def test_the_go_tests_pass(go: str, module: Path) -> None:
         done = subprocess.run(
             [go, *argv],
             cwd=module,
-            env={**os.environ, **go_environment(Pieces())},
+            env={**os.environ, **go_environment(ArtifactCache())},
             capture_output=True,
             text=True,
             timeout=600,

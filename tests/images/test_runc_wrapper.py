@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devstack.images.artifact_cache import Pieces
+from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import PROGRAMS, Compiler
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
@@ -23,7 +23,7 @@ FILE_LIMIT = 1_048_576
 
 @pytest.fixture(scope="module")
 def wrapper() -> str:
-    compiler = Compiler(SubprocessRunner(), Silent(), Pieces())
+    compiler = Compiler(SubprocessRunner(), Silent(), ArtifactCache())
     return str(compiler.ensure([PROGRAMS["runc-wrapper"]])["runc-wrapper"])
 
 

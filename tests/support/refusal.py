@@ -10,7 +10,7 @@ from tests.support.commandline import Devstack
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Violation:
     """What a failed command said, as its JSON envelope has it."""
 
     code: str
@@ -20,7 +20,7 @@ class Refusal:
     text: str
 
 
-def refused(stack: Devstack, *argv: str, code: str, status: ExitStatus) -> Refusal:
+def refused(stack: Devstack, *argv: str, code: str, status: ExitStatus) -> Violation:
     """Run a command that must fail with ``code`` and ``status``; return what it said."""
     command, *rest = argv
     done = stack.run(command, "--json", *rest, check=False)
@@ -34,7 +34,7 @@ def refused(stack: Devstack, *argv: str, code: str, status: ExitStatus) -> Refus
     assert error["message"], shown
     assert error["remedy"], shown
     text = " ".join(str(error[part]) for part in ("message", "cause", "remedy", "output"))
-    return Refusal(code, error["message"], error["cause"], error["remedy"], text)
+    return Violation(code, error["message"], error["cause"], error["remedy"], text)
 
 
 def findings(stack: Devstack) -> dict[str, str]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from devstack.airflow.client import AirflowApiError, AirflowAwayError, AirflowClient
+from devstack.airflow.client import AirflowApiError, AirflowClient, AirflowUnavailableError
 from devstack.airflow.dags import Dag, ensure_pool, list_dags
-from devstack.airflow.runs import DagRun, Task, list_tasks, own_words, read_log
+from devstack.airflow.runs import DagRun, Task, list_tasks, read_log, task_output_lines
 from devstack.errors import DevstackError
 from tests.fakes.airflow_server import PASSWORD, AirflowServer
 
@@ -95,13 +95,13 @@ def test_what_is_there_is_deleted(airflow: AirflowServer, client: AirflowClient)
 
 def test_an_airflow_in_trouble_is_away(airflow: AirflowServer, client: AirflowClient) -> None:
     airflow.answer("GET", "/pools", (500, "<html>a page of excuses</html>"))
-    with pytest.raises(AirflowAwayError) as away:
+    with pytest.raises(AirflowUnavailableError) as away:
         client.get("/pools")
     assert "html" not in str(away.value)
 
 
 def test_an_airflow_that_is_not_there_is_away() -> None:
-    with pytest.raises(AirflowAwayError, match="refused"):
+    with pytest.raises(AirflowUnavailableError, match="refused"):
         AirflowClient("http://127.0.0.1:1", PASSWORD).get("/pools")
 
 
@@ -178,4 +178,4 @@ def test_a_log_is_reduced_to_the_tasks_own_words(
     )
     task = Task("fan", 1, "success", 2, None, None, None)
     airflow.answer("GET", f"{RUN.path}/taskInstances/fan/logs/2", (200, log))
-    assert list(own_words(read_log(client, RUN, task))) == ["working on 1"]
+    assert list(task_output_lines(read_log(client, RUN, task))) == ["working on 1"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from devstack.deployers.airflow.compile import CompileCall, CompiledDag, compile_flow
-from devstack.deployers.airflow.patches import Wanted
+from devstack.deployers.airflow.patches import DagOverrides
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
@@ -125,7 +125,7 @@ def test_what_the_user_asks_for_reaches_the_dag(write: Any, env: FlowEnvironment
         env,
         dag_name="other",
         paused=True,
-        wanted=Wanted("*/5 * * * *", 120),
+        wanted=DagOverrides("*/5 * * * *", 120),
         options=["--worker-pool", "few", "--tag", "one", "--max-workers", "7"],
     )
     arguments = config(dag)["dag_instantiation_params"]

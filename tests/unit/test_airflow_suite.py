@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devstack.airflow.client import AirflowAwayError
+from devstack.airflow.client import AirflowUnavailableError
 from devstack.airflow.runs import DagRun, Task
 from devstack.deployers.airflow import suite as suite_module
 from devstack.deployers.airflow.connect import StackAirflow
@@ -63,7 +63,7 @@ class FakeDags:
     def list_runs(self, *_: Any, **__: Any) -> list[DagRun]:
         if self.away:
             self.away -= 1
-            raise AirflowAwayError("http://airflow", "connection refused")
+            raise AirflowUnavailableError("http://airflow", "connection refused")
         return self.scheduled
 
     def set_paused(self, _client: Any, dag_id: str, _paused: bool) -> None:

@@ -97,7 +97,7 @@ def test_what_volumes_hold_comes_back_with_the_next_cluster(
 def test_a_stack_whose_data_is_kept_says_so(world: World, provider: KeepingProvider) -> None:
     down(world.open(), keep_data=True)
     status = look(world.open())
-    assert (status.state, "its data is kept" in status.detail) == ("kept", True)
+    assert (status.state, "its data is kept" in status.detail) == ("retained", True)
     assert down(world.open(), keep_data=True) == []
 
 

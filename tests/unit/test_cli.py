@@ -399,12 +399,12 @@ def test_a_bug_keeps_its_traceback(
         call("status")
 
 
-def hand_over(script: str) -> subprocess.CompletedProcess[str]:
+def exec_command(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             sys.executable,
             "-c",
-            "import sys; from devstack.cli.exec_command import hand_over; hand_over(sys.argv[1:])",
+            "import sys; from devstack.cli import exec_command as m; m.exec_command(sys.argv[1:])",
             "sh",
             "-c",
             script,
@@ -416,17 +416,17 @@ def hand_over(script: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_program_we_become_ends_as_it_likes() -> None:
-    assert hand_over("exit 9").returncode == 9
-    assert hand_over("kill -TERM $$").returncode == -signal.SIGTERM
+    assert exec_command("exit 9").returncode == 9
+    assert exec_command("kill -TERM $$").returncode == -signal.SIGTERM
 
 
 def test_the_program_we_become_may_lose_its_reader() -> None:
-    done = hand_over("yes | head -1")
+    done = exec_command("yes | head -1")
     assert (done.stdout, done.stderr) == ("y\n", "")
 
 
 def test_a_program_we_cannot_become_is_told(tmp_path: Path) -> None:
-    from devstack.cli.exec_command import hand_over as become
+    from devstack.cli.exec_command import exec_command as become
 
     program = tmp_path / "tool"
     program.write_text("")

@@ -297,7 +297,7 @@ def test_a_network_is_removed_once_its_last_container_is_gone(
 def test_a_network_that_others_use_is_told(
     engine: Engine, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("devstack.docker.engine.LET_GO_SECONDS", 0.0)
+    monkeypatch.setattr("devstack.docker.engine.DETACH_TIMEOUT", 0.0)
     network = Network("devstack-ci")
     network.refuses = [api_error(403, "network devstack-ci has active endpoints")] * 9
     client.all_networks = [network]

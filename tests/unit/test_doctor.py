@@ -19,7 +19,7 @@ from devstack.lifecycle.up import up
 from devstack.ports import LOOPBACK
 from devstack.providers.base import Problem
 from devstack.state import STATE_FILE
-from devstack.waits import Hopeless, Waiting
+from devstack.waits import Failed, Waiting
 from tests.fakes.stack import World
 
 Usage = namedtuple("Usage", "total used free")
@@ -47,7 +47,7 @@ def well(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
 
 
 def diagnose(world: World) -> dict[str, Diagnosis]:
-    stack = world.open(even_broken=True)
+    stack = world.open(ignore_corrupt_state=True)
     return {each.check.name: each for each in run_checks([*MACHINE_CHECKS, *STACK_CHECKS], stack)}
 
 
@@ -206,7 +206,7 @@ def test_a_port_on_which_nothing_answers(well: World) -> None:
 
 def test_services_that_are_not_ready(well: World) -> None:
     well.services[0].seen = Waiting("no token yet")
-    well.services[1].seen = Hopeless("crash loop", "see its logs", "CRASH_LOOP")
+    well.services[1].seen = Failed("crash loop", "see its logs", "CRASH_LOOP")
     assert codes(well, "services") == [("NOT_READY", "error"), ("CRASH_LOOP", "error")]
 
 

@@ -74,12 +74,12 @@ def test_a_stack_whose_state_is_broken_is_removed_all_the_same(
     with pytest.raises(DevstackError) as caught:
         world.open()
     assert caught.value.code == "STATE_BROKEN"
-    down(world.open(even_broken=True))
+    down(world.open(ignore_corrupt_state=True))
     assert world.provider.state == "absent"
     assert left(home) == []
 
 
-def test_a_full_disk_is_no_obstacle(
+def test_a_full_disk_is_no_unfit_reason(
     world: World, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     up(world.open())

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from devstack.environment import (
-    access_holds,
     build_environment,
     collect_outputs,
-    leading_elsewhere,
+    conflicting_variables,
+    credentials_current,
 )
 from devstack.lifecycle.up import up
 from tests.fakes.stack import World
@@ -82,7 +82,7 @@ def test_the_users_own_files_are_never_written(
 def test_a_file_that_is_missing_is_written_again(ready: World, name: str) -> None:
     path = ready.open().dir.path / name
     path.unlink()
-    assert not access_holds(ready.open())
+    assert not credentials_current(ready.open())
     assert up(ready.open()) == ["access"]
     assert path.exists()
 
@@ -106,7 +106,7 @@ def test_variables_that_lead_elsewhere_are_taken_away(
     for name in ("METAFLOW_SERVICE_URL", "METAFLOW_KUBERNETES_NODE_SELECTOR", "METAFLOW_MINIO"):
         monkeypatch.setenv(name, "theirs")
     monkeypatch.setenv("METAFLOW_DEBUG_SUBCOMMAND", "1")
-    unset = leading_elsewhere(ready.open())
+    unset = conflicting_variables(ready.open())
     assert unset[-2:] == ["METAFLOW_KUBERNETES_NODE_SELECTOR", "METAFLOW_SERVICE_URL"]
     assert {"AWS_PROFILE", "AWS_SESSION_TOKEN"} <= set(unset)
 

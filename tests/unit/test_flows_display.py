@@ -10,7 +10,14 @@ from rich.console import Console
 
 from devstack.cli import run_display
 from devstack.cli.output import Output
-from devstack.cli.run_display import Alone, Board, Display, Lines, choose_audience, show_table
+from devstack.cli.run_display import (
+    Display,
+    Lines,
+    RunTable,
+    SingleRun,
+    choose_audience,
+    show_table,
+)
 from devstack.flows.result import FlowResult
 from devstack.flows.suite import SampleOutcome
 from devstack.flows.timing import Timing
@@ -50,7 +57,7 @@ def test_json_shows_nothing_on_the_way(output: Output) -> None:
 
 def test_one_sample_shows_its_own_lines(output: Output, capsys: pytest.CaptureFixture[str]) -> None:
     audience = choose_audience(output, [sample("hello")])
-    assert isinstance(audience, Alone)
+    assert isinstance(audience, SingleRun)
     with audience:
         audience.line(sample("hello"), "Hello!")
         audience.note(sample("hello"), "greet: 1 pod running")
@@ -81,7 +88,7 @@ def test_verbose_shows_every_line_of_every_flow(capsys: pytest.CaptureFixture[st
 
 
 def test_the_board_has_a_row_for_each_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    board = Board([sample(name) for name in ("hello", "foreach", "report")])
+    board = RunTable([sample(name) for name in ("hello", "foreach", "report")])
     with board:
         board.started(sample("hello"))
         board.ended(outcome("hello"))

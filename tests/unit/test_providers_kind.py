@@ -177,13 +177,13 @@ def test_a_cluster_removed_behind_our_back_is_made_anew(kind: Setting) -> None:
 def test_a_kind_that_outlived_its_devstack_is_ended_first(kind: Setting) -> None:
     note_process(kind.dir.path / "kind.pid", os.getpid())
     ended: list[Path] = []
-    original = module.end_orphan
+    original = module.kill_orphan
     try:
-        module.end_orphan = ended.append
+        module.kill_orphan = ended.append
         kind.provider.ensure(SPEC)
         kind.provider.delete(SPEC)
     finally:
-        module.end_orphan = original
+        module.kill_orphan = original
     assert ended == [kind.dir.path / "kind.pid"] * 2
 
 

@@ -6,7 +6,7 @@ from devstack.kube.client import KubeClient, Object
 from devstack.services.base import ServiceContext
 from devstack.services.jobset import JobSetService
 from devstack.state import StackState
-from devstack.waits import Hopeless, Ready, Waiting
+from devstack.waits import Failed, Ready, Waiting
 from tests.fakes.api import FakeApi, available
 
 HOOKS = {
@@ -70,7 +70,7 @@ def test_a_webhook_that_does_not_answer_is_waited_for(api: FakeApi) -> None:
 
 def test_a_webhook_that_refuses_a_plain_jobset_is_hopeless(api: FakeApi) -> None:
     api.refuse("POST", "/jobsets", 422, "Invalid", "no")
-    assert isinstance(JobSetService().observe(context(wrote(api))), Hopeless)
+    assert isinstance(JobSetService().observe(context(wrote(api))), Failed)
 
 
 def test_a_missing_certificate_authority_is_waited_for(api: FakeApi) -> None:

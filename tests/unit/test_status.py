@@ -11,7 +11,7 @@ from devstack.lifecycle.status import look, look_by_name
 from devstack.lifecycle.up import up
 from devstack.stack import not_up, require_up
 from devstack.state import STATE_FILE
-from devstack.waits import Hopeless, Waiting
+from devstack.waits import Failed, Waiting
 from tests.fakes.stack import World
 
 
@@ -37,10 +37,10 @@ def test_a_stack_that_is_up_shows_services_and_addresses(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("seen", "state"),
-    [(Waiting("pod minio-0: pulling"), "waiting"), (Hopeless("crash loop"), "failed")],
+    [(Waiting("pod minio-0: pulling"), "waiting"), (Failed("crash loop"), "failed")],
 )
 def test_a_service_that_is_ill_is_told_with_the_reason(
-    world: World, seen: Waiting | Hopeless, state: str
+    world: World, seen: Waiting | Failed, state: str
 ) -> None:
     up(world.open())
     world.services[1].seen = seen

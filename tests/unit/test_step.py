@@ -4,7 +4,7 @@ import pytest
 
 from devstack.errors import DevstackError
 from devstack.kube.api_errors import ServerFaultError, UnreachableError
-from devstack.lifecycle.step import Step, foresee, perform
+from devstack.lifecycle.step import Step, pending_steps, run_steps
 from devstack.progress import Silent, step
 from tests.fakes.runner import FakeClock, Recorder
 
@@ -15,9 +15,9 @@ class Thing:
     def __init__(self, name: str, held: bool = False) -> None:
         self.held = held
         self.asked = 0
-        self.step = Step(name, f"Have {name}", holds=self.holds, ensure=self.ensure)
+        self.step = Step(name, f"Have {name}", is_done=self.is_done, ensure=self.ensure)
 
-    def holds(self) -> bool:
+    def is_done(self) -> bool:
         return self.held
 
     def ensure(self) -> None:
@@ -28,9 +28,9 @@ class Thing:
 def test_only_what_does_not_hold_is_done() -> None:
     things = [Thing("one"), Thing("two", held=True), Thing("three")]
     progress = Recorder()
-    assert perform([thing.step for thing in things], progress, FakeClock()) == ["one", "three"]
+    assert run_steps([thing.step for thing in things], progress, FakeClock()) == ["one", "three"]
     assert progress.states == {"Have one": "done", "Have two": "unchanged", "Have three": "done"}
-    assert perform([thing.step for thing in things], progress, FakeClock()) == []
+    assert run_steps([thing.step for thing in things], progress, FakeClock()) == []
 
 
 @pytest.mark.parametrize("fault", [DevstackError("cannot"), KeyboardInterrupt()])
@@ -39,10 +39,10 @@ def test_what_comes_after_a_failure_is_not_begun(fault: BaseException) -> None:
         raise fault
 
     first, last = Thing("first"), Thing("last")
-    broken = Step("broken", "Break", holds=lambda: False, ensure=fail)
+    broken = Step("broken", "Break", is_done=lambda: False, ensure=fail)
     progress = Recorder()
     with pytest.raises(type(fault)):
-        perform([first.step, broken, last.step], progress, FakeClock())
+        run_steps([first.step, broken, last.step], progress, FakeClock())
     assert progress.states == {"Have first": "done", "Break": "failed"}
     assert last.asked == 0
 
@@ -53,22 +53,22 @@ def test_an_api_server_that_refuses_for_a_moment_is_asked_again() -> None:
         ServerFaultError("GET /api", 503, "ServiceUnavailable", "not yet"),
     ]
 
-    def holds() -> bool:
+    def is_done() -> bool:
         if faults:
             raise faults.pop()
         return True
 
-    asks = Step("apply", "Apply", holds=holds, ensure=lambda: None, needs_api=True)
-    assert perform([asks], Recorder(), FakeClock()) == []
+    asks = Step("apply", "Apply", is_done=is_done, ensure=lambda: None, needs_api=True)
+    assert run_steps([asks], Recorder(), FakeClock()) == []
 
 
 def test_an_api_server_that_stays_away_is_named_with_the_step() -> None:
     def fail() -> None:
         raise UnreachableError("https://127.0.0.1:1", "connection refused")
 
-    asks = Step("apply", "Apply things", holds=lambda: False, ensure=fail, needs_api=True)
+    asks = Step("apply", "Apply things", is_done=lambda: False, ensure=fail, needs_api=True)
     with pytest.raises(DevstackError, match="Apply things") as raised:
-        perform([asks], Recorder(), FakeClock())
+        run_steps([asks], Recorder(), FakeClock())
     assert raised.value.code == "WAIT_TIMEOUT"
     assert "connection refused" in raised.value.cause
 
@@ -77,9 +77,9 @@ def test_a_step_that_cannot_be_asked_yet_is_to_do() -> None:
     def fail() -> bool:
         raise DevstackError("the stack is not up")
 
-    unknown = Step("unknown", "Ask", holds=fail, ensure=lambda: None)
+    unknown = Step("unknown", "Ask", is_done=fail, ensure=lambda: None)
     held, open_ = Thing("held", held=True), Thing("open")
-    assert foresee([held.step, unknown, open_.step]) == [unknown, open_.step]
+    assert pending_steps([held.step, unknown, open_.step]) == [unknown, open_.step]
     assert open_.asked == 0
 
 

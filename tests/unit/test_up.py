@@ -8,11 +8,11 @@ import pytest
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
-from devstack.lifecycle.step import foresee
+from devstack.lifecycle.step import pending_steps
 from devstack.lifecycle.up import build_steps, up
 from devstack.ports import require_free
 from devstack.providers.base import ClusterSpec, Problem
-from devstack.waits import Hopeless, Ready, Waiting
+from devstack.waits import Failed, Ready, Waiting
 from tests.fakes.stack import FakeLoadingProvider, FakeProvider, World, fails_with
 
 ALL = [
@@ -282,7 +282,7 @@ def test_a_service_that_never_gets_ready_is_named(world: World) -> None:
 
 
 def test_a_service_that_cannot_get_ready_fails_at_once(world: World) -> None:
-    world.services[1].seen = Hopeless("pod minio-0 asks for 64 CPU", "ask for less", "POD_STUCK")
+    world.services[1].seen = Failed("pod minio-0 asks for 64 CPU", "ask for less", "POD_STUCK")
     assert refused(world).code == "POD_STUCK"
     assert world.clock.slept == []
 
@@ -317,7 +317,7 @@ def test_up_goes_on_from_an_interrupted_down(world: World) -> None:
 
 
 def test_a_plan_names_every_step_and_touches_nothing(world: World, home: Path) -> None:
-    steps = foresee(build_steps(world.open()))
+    steps = pending_steps(build_steps(world.open()))
     commands = {step.name: step.commands() for step in steps}
     assert list(commands) == ALL
     assert commands["apply-minio"] == ["apply ConfigMap minio in metaflow"]
@@ -328,13 +328,13 @@ def test_a_plan_names_every_step_and_touches_nothing(world: World, home: Path) -
 
 def test_a_plan_for_a_stack_that_is_up_is_empty(world: World) -> None:
     up(world.open())
-    assert foresee(build_steps(world.open())) == []
+    assert pending_steps(build_steps(world.open())) == []
 
 
 def test_a_plan_for_a_stack_that_lost_its_cluster_has_what_is_to_do(world: World) -> None:
     up(world.open())
     world.lose_cluster()
-    names = [step.name for step in foresee(build_steps(world.open()))]
+    names = [step.name for step in pending_steps(build_steps(world.open()))]
     assert {"machine", "cluster"} <= set(names)
     assert "settings" not in names
 
@@ -351,7 +351,7 @@ def test_an_image_that_the_nodes_lost_is_brought_again(world: World) -> None:
     assert isinstance(world.provider, FakeLoadingProvider)
     brought = list(world.provider.loaded)
     world.provider.loaded = []
-    lost = Hopeless("pod minio cannot get its image", code="IMAGE_PULL_FAILED")
+    lost = Failed("pod minio cannot get its image", code="IMAGE_PULL_FAILED")
     seen = [lost, lost, Ready()]
     world.services[1].observe = lambda _ctx: seen.pop(0)  # type: ignore[method-assign]
     assert up(world.open()) == ["ready-minio"]

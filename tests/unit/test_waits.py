@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from devstack.errors import DevstackError, ExitStatus
-from devstack.waits import Hopeless, Observation, Ready, SystemClock, Waiting, wait_until
+from devstack.waits import Failed, Observation, Ready, SystemClock, Waiting, wait_until
 from tests.fakes.runner import FakeClock
 
 
@@ -77,7 +77,7 @@ def test_what_is_ready_only_after_a_slow_look_counts() -> None:
 
 def test_what_can_never_be_fails_at_once() -> None:
     clock = FakeClock()
-    hopeless = Hopeless(
+    hopeless = Failed(
         "pod task-1 asks for 64 CPU, and no node has that", "ask for less", "UNSCHEDULABLE", "event"
     )
     with pytest.raises(DevstackError) as caught:
@@ -90,7 +90,7 @@ def test_what_can_never_be_fails_at_once() -> None:
 
 def test_a_hopeless_wait_always_has_a_next_step() -> None:
     with pytest.raises(DevstackError) as caught:
-        wait(FakeClock(), Hopeless("crash loop"))
+        wait(FakeClock(), Failed("crash loop"))
     assert caught.value.remedy
 
 

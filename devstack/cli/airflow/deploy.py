@@ -10,7 +10,7 @@ import click
 from devstack.cli.flow_environment import flow_environment
 from devstack.cli.options import config_option, json_option, pass_output, timeout_option
 from devstack.cli.output import Output
-from devstack.cli.passthrough_args import BEHIND_DASHES, FlowCommand
+from devstack.cli.passthrough_args import PASSTHROUGH_ARGS, FlowCommand
 from devstack.config import load
 from devstack.errors import ExitStatus
 
@@ -86,7 +86,7 @@ def command(
     from devstack.deployers.airflow.compile import CompileCall
     from devstack.deployers.airflow.connect import open_airflow
     from devstack.deployers.airflow.deploy import deploy
-    from devstack.deployers.airflow.patches import Wanted
+    from devstack.deployers.airflow.patches import DagOverrides
     from devstack.flows.source import read_source
     from devstack.progress import step
     from devstack.stack import open_stack
@@ -100,9 +100,9 @@ def command(
         branch=branch,
         production=production,
         paused=paused,
-        wanted=Wanted(schedule, workflow_timeout, project),
+        wanted=DagOverrides(schedule, workflow_timeout, project),
         options=_create_options(create, tags, generate_new_token),
-        metaflow=click.get_current_context().meta.get(BEHIND_DASHES, []),
+        metaflow=click.get_current_context().meta.get(PASSTHROUGH_ARGS, []),
     )
     progress = output.progress()
     with step(progress, f"Deploy {source.path.name}"):

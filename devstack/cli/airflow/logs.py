@@ -34,7 +34,7 @@ def command(
     RUN is Airflow's id, Metaflow's, or a DAG, whose newest run is meant. TASK
     is a step, or one item of a foreach: 'work[2]'.
     """
-    from devstack.airflow.runs import list_tasks, own_words, read_log
+    from devstack.airflow.runs import list_tasks, read_log, task_output_lines
     from devstack.deployers.airflow.find_run import find_run, find_tasks
 
     airflow = airflow_of(config_file, **chosen)
@@ -44,7 +44,7 @@ def command(
         if each.attempts == 0:
             continue
         text = read_log(airflow.client, found, each, attempt or 0)
-        lines = text.splitlines() if full else own_words(text) or text.splitlines()
+        lines = text.splitlines() if full else task_output_lines(text) or text.splitlines()
         logs.append({"task": each.name, "state": each.state, "lines": list(lines)})
         output.text(f"== {each.name} ({each.state})")
         output.text("\n".join(lines))

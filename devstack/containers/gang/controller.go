@@ -190,7 +190,7 @@ func (c *controller) onPod(old, current any) {
 	}
 	before, changed := old.(*corev1.Pod)
 	if !changed || isOver(before) != isOver(pod) || before.Spec.NodeName != pod.Spec.NodeName {
-		c.lookAgain()
+		c.resync()
 	}
 }
 
@@ -198,14 +198,14 @@ func (c *controller) onNode(old, current any) {
 	before, changed := old.(*corev1.Node)
 	after, ok := current.(*corev1.Node)
 	if !changed || !ok || !sameRoom(before, after) {
-		c.lookAgain()
+		c.resync()
 	}
 }
 
-// lookAgain has the gangs that wait reported anew: what is free has changed.
+// resync has the gangs that wait reported anew: what is free has changed.
 // Not at once, since changes come in swarms, and each of them is a write for
 // each gang.
-func (c *controller) lookAgain() {
+func (c *controller) resync() {
 	c.waiting.Range(func(key, _ any) bool {
 		c.queue.AddAfter(key.(cache.ObjectName), time.Second)
 		return true

@@ -34,7 +34,7 @@ func newPluginGroups(client dynamic.Interface, factory dynamicinformer.DynamicSh
 
 func (p *pluginGroups) informer() cache.SharedIndexInformer { return p.followed.Informer() }
 
-func (p *pluginGroups) saysNo() bool { return false }
+func (p *pluginGroups) reportsUnschedulable() bool { return false }
 
 func (p *pluginGroups) find(namespace, name string) *group {
 	found, err := p.followed.Lister().ByNamespace(namespace).Get(name)

@@ -35,8 +35,8 @@ type groups interface {
 	create(ctx context.Context, set *jobset.JobSet) (*group, error)
 	// nameFor returns the name of the pod's group, or nothing.
 	nameFor(pod *corev1.Pod) string
-	// saysNo tells whether the scheduler reports that there is no room.
-	saysNo() bool
+	// reportsUnschedulable tells whether the scheduler reports that there is no room.
+	reportsUnschedulable() bool
 }
 
 func groupMeta(set *jobset.JobSet) metav1.ObjectMeta {
@@ -101,7 +101,7 @@ func asPods(objects []any) []*corev1.Pod {
 
 // slim drops from an object what the controller never reads, which is most of
 // it: a cluster's pods must fit into a few megabytes.
-func slim(object any) (any, error) {
+func stripFields(object any) (any, error) {
 	switch kept := object.(type) {
 	case *corev1.Pod:
 		slimMetadata(&kept.ObjectMeta)

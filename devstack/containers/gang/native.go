@@ -26,7 +26,7 @@ func newNativeGroups(client kubernetes.Interface, factory informers.SharedInform
 
 func (n *nativeGroups) informer() cache.SharedIndexInformer { return n.followed.Informer() }
 
-func (n *nativeGroups) saysNo() bool { return true }
+func (n *nativeGroups) reportsUnschedulable() bool { return true }
 
 func (n *nativeGroups) find(namespace, name string) *group {
 	found, err := n.followed.Lister().PodGroups(namespace).Get(name)

@@ -88,7 +88,7 @@ func (c *controller) whyWaiting(
 		return reasonPods, fmt.Sprintf("%d of %d pods exist; none starts before all do",
 			len(pods), gang.size), nil
 	}
-	if !c.groups.saysNo() {
+	if !c.groups.reportsUnschedulable() {
 		return c.whyNoRoom(pods)
 	}
 	return reasonScheduler, fmt.Sprintf("all %d pods exist, but the scheduler has not said"+

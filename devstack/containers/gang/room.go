@@ -78,7 +78,7 @@ func obstacleFor(pod *corev1.Pod, wants corev1.ResourceList, room *nodeRoom) str
 		return "other labels than asked for"
 	}
 	taint, found := schedulinghelper.FindMatchingUntoleratedTaint(
-		klog.Background(), room.node.Spec.Taints, pod.Spec.Tolerations, keepsPodsOff, false)
+		klog.Background(), room.node.Spec.Taints, pod.Spec.Tolerations, repels, false)
 	if found {
 		return "taint " + taint.ToString()
 	}
@@ -91,7 +91,7 @@ func obstacleFor(pod *corev1.Pod, wants corev1.ResourceList, room *nodeRoom) str
 	return ""
 }
 
-func keepsPodsOff(taint *corev1.Taint) bool {
+func repels(taint *corev1.Taint) bool {
 	return taint.Effect == corev1.TaintEffectNoSchedule || taint.Effect == corev1.TaintEffectNoExecute
 }
 

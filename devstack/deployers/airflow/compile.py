@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from devstack.deployers.airflow.hooks import REFUSED_STATUS
-from devstack.deployers.airflow.patches import Wanted
-from devstack.deployers.airflow.unsupported import Refusal
+from devstack.deployers.airflow.patches import DagOverrides
+from devstack.deployers.airflow.unsupported import Violation
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
@@ -42,7 +42,7 @@ class CompileCall:
     branch: str = ""
     production: bool = False
     paused: bool = False
-    wanted: Wanted = field(default_factory=Wanted)
+    wanted: DagOverrides = field(default_factory=DagOverrides)
     options: Sequence[str] = ()
     metaflow: Sequence[str] = ()
 
@@ -124,7 +124,7 @@ def _variables(env: FlowEnvironment) -> Mapping[str, str]:
 
 
 def _refused(source: FlowSource, report: Path) -> DevstackError:
-    found = [Refusal(**each) for each in json.loads(report.read_text())["refusals"]]
+    found = [Violation(**each) for each in json.loads(report.read_text())["refusals"]]
     first, *others = found
     more = f" (and {len(others)} more)" if others else ""
     return DevstackError(

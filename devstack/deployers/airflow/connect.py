@@ -45,7 +45,7 @@ def open_airflow(stack: Stack) -> StackAirflow:
     """Return the Airflow of a stack.
 
     Raises:
-        DevstackError: ``STACK_DOWN``, or ``AIRFLOW_LEFT_OUT`` where the stack has none.
+        DevstackError: ``STACK_DOWN``, or ``AIRFLOW_DISABLED`` where the stack has none.
     """
     require_up(stack)
     if not any(service.name == airflow.NAMESPACE for service in stack.services):
@@ -53,7 +53,7 @@ def open_airflow(stack: Stack) -> StackAirflow:
             "the stack has no Airflow",
             cause="it was brought up without it",
             remedy=f"devstack up --with airflow --name {stack.spec.name}",
-            code="AIRFLOW_LEFT_OUT",
+            code="AIRFLOW_DISABLED",
             exit_status=ExitStatus.USAGE,
         )
     kube = stack.kube()

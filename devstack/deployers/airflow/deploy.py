@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from devstack.airflow.client import AirflowAwayError, quoted
+from devstack.airflow.client import AirflowUnavailableError, quoted
 from devstack.airflow.dags import (
     ImportFailure,
     ensure_pool,
@@ -19,7 +19,7 @@ from devstack.deployers.airflow.connect import StackAirflow
 from devstack.deployers.airflow.deliver import path_of
 from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
-from devstack.waits import Hopeless, Observation, Ready, Waiting, wait_until
+from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
 
 POOL_SLOTS = 4
 """Tasks at once in a pool that is made; as many as the stack's Airflow runs together."""
@@ -118,12 +118,12 @@ def _deliver(compiled: CompiledDag, airflow: StackAirflow, note: Callable[[str],
         nonlocal touched
         try:
             seen = _observe(compiled, airflow, known)
-        except AirflowAwayError as away:
+        except AirflowUnavailableError as away:
             # Airflow fails on a DAG of which it has the name, and not yet the rest.
             seen = Waiting(str(away))
         if isinstance(seen, Waiting) and airflow.clock.now() - touched > NUDGE_SECONDS:
             touched = airflow.clock.now()
-            return _nudge(compiled, airflow) or seen
+            return _touch(compiled, airflow) or seen
         return seen
 
     wait_until(
@@ -136,7 +136,7 @@ def _deliver(compiled: CompiledDag, airflow: StackAirflow, note: Callable[[str],
     )
 
 
-def _nudge(compiled: CompiledDag, airflow: StackAirflow) -> Waiting | None:
+def _touch(compiled: CompiledDag, airflow: StackAirflow) -> Waiting | None:
     """Make the delivered file look new; say so where the scheduler is away.
 
     It reads its whole folder when it is back, so that is no reason to give up.
@@ -158,7 +158,7 @@ def _observe(
     for failure in _import_failures(airflow, compiled.dag_id):
         # One that was there before tells of the file that was there before.
         if (failure.id, failure.when) not in known:
-            return Hopeless(
+            return Failed(
                 f"Airflow cannot import the DAG: {last_line(failure.traceback)}",
                 remedy="correct the flow, then deploy it again",
                 code="DAG_IMPORT_FAILED",

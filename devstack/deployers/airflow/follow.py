@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from devstack.airflow.client import AirflowAwayError
+from devstack.airflow.client import AirflowUnavailableError
 from devstack.airflow.runs import (
     ENDED,
     DagRun,
     Task,
     get_run,
     list_tasks,
-    own_words,
     read_log,
+    task_output_lines,
 )
 from devstack.deployers.airflow.connect import StackAirflow
 from devstack.errors import DevstackError, ExitStatus
@@ -22,7 +22,7 @@ from devstack.flows.timing import Timing, covered
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
 from devstack.kube.pods import observe_pod
-from devstack.waits import Hopeless
+from devstack.waits import Failed
 
 LOOK_SECONDS = 1.0
 AWAY_SECONDS = 120.0
@@ -34,7 +34,7 @@ LOG_LINES = 12
 TASK_PODS = "kubernetes_pod_operator=True"
 """Airflow's label on the pods of its tasks."""
 
-_AWAY = (AirflowAwayError, ApiError, UnreachableError)
+_AWAY = (AirflowUnavailableError, ApiError, UnreachableError)
 """Airflow does not answer, or the cluster does not."""
 
 
@@ -136,13 +136,13 @@ def end_run(airflow: StackAirflow, run: DagRun) -> None:
     airflow.client.patch(run.path, {"state": "failed"})
 
 
-def find_trouble(airflow: StackAirflow, run: DagRun) -> Hopeless | None:
+def find_trouble(airflow: StackAirflow, run: DagRun) -> Failed | None:
     """Return what keeps a pod of the run from ever starting, if anything does."""
     for pod in pods_of(airflow, run):
         if pod.get("status", {}).get("phase") != "Pending":
             continue
         seen = observe_pod(airflow.kube, pod)
-        if isinstance(seen, Hopeless):
+        if isinstance(seen, Failed):
             return seen
     return None
 
@@ -163,7 +163,7 @@ def failure_of(airflow: StackAirflow, result: RunResult) -> DevstackError:
         return _nothing_done(result)
     task = failed[0]
     log = read_log(airflow.client, run, task)
-    words = own_words(log) or log.splitlines()
+    words = task_output_lines(log) or log.splitlines()
     attempts = f" after {task.attempts} attempts" if task.attempts > 1 else ""
     return DevstackError(
         f"run {run.run_id} of {run.dag_id} failed",
@@ -189,7 +189,7 @@ def _nothing_done(result: RunResult) -> DevstackError:
     )
 
 
-def _stopped(run: DagRun, trouble: Hopeless) -> DevstackError:
+def _stopped(run: DagRun, trouble: Failed) -> DevstackError:
     return DevstackError(
         f"run {run.run_id} of {run.dag_id} was ended",
         cause=trouble.reason,

@@ -27,7 +27,7 @@ from devstack.deployers.airflow.description import (
     ParameterDescription,
     StepDescription,
 )
-from devstack.deployers.airflow.patches import Wanted, mend
+from devstack.deployers.airflow.patches import DagOverrides, mend
 from devstack.deployers.airflow.unsupported import find_refusals
 
 REFUSED_STATUS = 64
@@ -46,7 +46,7 @@ def main() -> None:
 
 def _install(report: Path) -> None:
     airflow_cli: Any = importlib.import_module("metaflow.plugins.airflow.airflow_cli")
-    wanted = Wanted(**json.loads(report.read_text()))
+    wanted = DagOverrides(**json.loads(report.read_text()))
     validate = airflow_cli._validate_workflow
 
     def validate_first(flow: Any, graph: Any, datastore: Any, *rest: Any) -> None:

@@ -24,7 +24,7 @@ NO_TIMEOUT_SECONDS = 5 * 24 * 3600
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DagOverrides:
     """What the user asked for, and Metaflow's own command line cannot say.
 
     Attributes:
@@ -38,7 +38,7 @@ class Wanted:
     project: str = ""
 
 
-def mend(dag: dict[str, Any], catching: set[str], wanted: Wanted) -> None:
+def mend(dag: dict[str, Any], catching: set[str], wanted: DagOverrides) -> None:
     """Set right what is wrong in a compiled DAG, in place.
 
     Args:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
-from devstack.airflow.client import AirflowAwayError
+from devstack.airflow.client import AirflowUnavailableError
 from devstack.airflow.dags import set_paused
 from devstack.airflow.runs import ENDED, DagRun, list_runs
 from devstack.deployers.airflow.compile import CompileCall
@@ -19,7 +19,7 @@ from devstack.deployers.airflow.trigger import trigger
 from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource, read_source
-from devstack.flows.suite import SAMPLE_SECONDS, Audience, SampleOutcome
+from devstack.flows.suite import SAMPLE_SECONDS, Reporter, SampleOutcome
 from devstack.flows.verify import Finding, check_run, failures
 from devstack.samples.catalogue import Sample
 from devstack.waits import Observation, Ready, Waiting, wait_until
@@ -65,7 +65,7 @@ class DagSuite:
             raise
 
     def run_samples(
-        self, samples: Sequence[Sample], at_once: int, audience: Audience
+        self, samples: Sequence[Sample], at_once: int, audience: Reporter
     ) -> list[SampleOutcome]:
         """Run samples and check what each left behind; return how each ended, in order.
 
@@ -90,7 +90,7 @@ class DagSuite:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _run_sample(self, sample: Sample, audience: Audience, stop: Event) -> SampleOutcome:
+    def _run_sample(self, sample: Sample, audience: Reporter, stop: Event) -> SampleOutcome:
         began = time.monotonic()
         audience.started(sample)
         try:
@@ -101,7 +101,7 @@ class DagSuite:
         return outcome
 
     def _run_and_check(
-        self, sample: Sample, audience: Audience, stop: Event, began: float
+        self, sample: Sample, audience: Reporter, stop: Event, began: float
     ) -> SampleOutcome:
         def note(text: str) -> None:
             # Told at each look, so this is where a thread hears of Ctrl-C.
@@ -142,7 +142,7 @@ class DagSuite:
         def observe() -> Observation:
             try:
                 runs = list_runs(client, deployment.dag_id)
-            except AirflowAwayError as away:
+            except AirflowUnavailableError as away:
                 return Waiting(str(away))
             found[:] = [run for run in runs if run.kind == "scheduled" and run.run_id not in known]
             return Ready() if found else Waiting("waiting for the scheduler to start it")
@@ -158,9 +158,9 @@ class DagSuite:
             )
             return deployment, follow(self.airflow, found[-1], note, self.timeout)
         finally:
-            self._silence(deployment.dag_id)
+            self._pause_and_stop(deployment.dag_id)
 
-    def _silence(self, dag_id: str) -> None:
+    def _pause_and_stop(self, dag_id: str) -> None:
         """Let the scheduler start no more runs, and end those that it has started meanwhile."""
         client = self.airflow.client
         set_paused(client, dag_id, True)

@@ -53,7 +53,7 @@ _SIMPLE_DEFAULTS = (str, int, float, bool)
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Violation:
     """One thing that Airflow cannot do.
 
     Attributes:
@@ -72,7 +72,7 @@ class Refusal:
         return f"{self.where}: {self.what}: {self.reason}; instead: {self.instead}"
 
 
-def find_refusals(flow: FlowDescription, project: str = "") -> list[Refusal]:
+def find_refusals(flow: FlowDescription, project: str = "") -> list[Violation]:
     """Return all that keeps a flow from being deployed; nothing where it can be.
 
     Args:
@@ -88,9 +88,9 @@ def find_refusals(flow: FlowDescription, project: str = "") -> list[Refusal]:
     ]
 
 
-def _of_datastore(flow: FlowDescription) -> Iterator[Refusal]:
+def _of_datastore(flow: FlowDescription) -> Iterator[Violation]:
     if flow.datastore == "local":
-        yield Refusal(
+        yield Violation(
             f"flow {flow.name}",
             "the local datastore",
             "task pods do not see this machine's disk",
@@ -98,10 +98,10 @@ def _of_datastore(flow: FlowDescription) -> Iterator[Refusal]:
         )
 
 
-def _of_project(flow: FlowDescription, wanted: str) -> Iterator[Refusal]:
+def _of_project(flow: FlowDescription, wanted: str) -> Iterator[Violation]:
     named = [each.given.get("name") for each in flow.decorations if each.name == "project"]
     if wanted not in named:
-        yield Refusal(
+        yield Violation(
             f"flow {flow.name}",
             f"--project {wanted}",
             f"its @project is {named[0]!r}" if named else "it has no @project",
@@ -109,23 +109,23 @@ def _of_project(flow: FlowDescription, wanted: str) -> Iterator[Refusal]:
         )
 
 
-def _of_parameters(flow: FlowDescription) -> Iterator[Refusal]:
+def _of_parameters(flow: FlowDescription) -> Iterator[Violation]:
     seen = set()
     for parameter in flow.parameters:
         where = f"parameter {parameter.name}"
         if parameter.name.lower() in seen:
             reason = "names differ by more than capitals in Airflow's variables"
-            yield Refusal(where, "a second one of this name", reason, "give it another name")
+            yield Violation(where, "a second one of this name", reason, "give it another name")
         seen.add(parameter.name.lower())
         if not parameter.has_default or parameter.default is None:
-            yield Refusal(
+            yield Violation(
                 where,
                 "no default",
                 "a schedule starts runs with nobody there to give a value",
                 f"give it one: Parameter({parameter.name!r}, default=...)",
             )
         elif not isinstance(parameter.default, _SIMPLE_DEFAULTS):
-            yield Refusal(
+            yield Violation(
                 where,
                 f"a default of type {type(parameter.default).__name__}",
                 "it would reach the pod as broken shell code",
@@ -133,14 +133,14 @@ def _of_parameters(flow: FlowDescription) -> Iterator[Refusal]:
             )
 
 
-def _of_flow(flow: FlowDescription) -> Iterator[Refusal]:
+def _of_flow(flow: FlowDescription) -> Iterator[Violation]:
     where = f"flow {flow.name}"
     for decoration in flow.decorations:
         if decoration.name in _FLOW_DECORATORS:
             reason, instead = _FLOW_DECORATORS[decoration.name]
-            yield Refusal(where, f"@{decoration.name}", reason, instead)
+            yield Violation(where, f"@{decoration.name}", reason, instead)
         if decoration.name == "schedule" and decoration.given.get("timezone"):
-            yield Refusal(
+            yield Violation(
                 where,
                 "@schedule(timezone=...)",
                 "Metaflow hands Airflow the cron expression alone, which is then in UTC",
@@ -148,38 +148,38 @@ def _of_flow(flow: FlowDescription) -> Iterator[Refusal]:
             )
 
 
-def _of_step(flow: FlowDescription, step: StepDescription) -> Iterator[Refusal]:
+def _of_step(flow: FlowDescription, step: StepDescription) -> Iterator[Violation]:
     where = f"step {step.name}"
     yield from _of_shape(flow, step, where)
     for decoration in step.decorations:
         # num_parallel brings @parallel along: named once is enough.
         if decoration.name in _STEP_DECORATORS and not step.parallel:
             reason, instead = _STEP_DECORATORS[decoration.name]
-            yield Refusal(where, f"@{decoration.name}", reason, instead)
+            yield Violation(where, f"@{decoration.name}", reason, instead)
         if decoration.name == "kubernetes":
             yield from _of_kubernetes(decoration, where)
 
 
-def _of_shape(flow: FlowDescription, step: StepDescription, where: str) -> Iterator[Refusal]:
+def _of_shape(flow: FlowDescription, step: StepDescription, where: str) -> Iterator[Violation]:
     if step.parallel:
         reason, instead = _STEP_DECORATORS["parallel"]
-        yield Refusal(where, "@parallel", reason, instead)
+        yield Violation(where, "@parallel", reason, instead)
     if step.kind == "foreach" and step.inside_foreach:
-        yield Refusal(
+        yield Violation(
             where,
             "a foreach inside a foreach",
             "Airflow maps a task over a list once, not over lists of lists",
             "make one list of all pairs, and fan out over that",
         )
     elif step.kind == "foreach" and not _joined_at_once(flow, step):
-        yield Refusal(
+        yield Violation(
             where,
             "a foreach with more than one step before its join",
             "Airflow maps one task, not a chain of tasks",
             "do the work of these steps in one step",
         )
     if step.kind == "split-switch":
-        yield Refusal(
+        yield Violation(
             where,
             "a switch",
             "Metaflow's DAGs for Airflow have no conditions",
@@ -195,10 +195,10 @@ def _joined_at_once(flow: FlowDescription, step: StepDescription) -> bool:
     return all(flow.steps[name].kind == "join" for name in mapped.follows)
 
 
-def _of_kubernetes(decoration: Decoration, where: str) -> Iterator[Refusal]:
+def _of_kubernetes(decoration: Decoration, where: str) -> Iterator[Violation]:
     for attribute, instead in _DROPPED.items():
         if decoration.given.get(attribute) not in (None, False, "", [], {}):
-            yield Refusal(
+            yield Violation(
                 where,
                 f"@kubernetes({attribute}=...)",
                 "Metaflow does not hand it to Airflow's pods",

@@ -8,7 +8,7 @@ from devstack.docker.images import KEY_LABEL
 from devstack.images import versions
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
-from devstack.images.build_context import CONTAINERS, Workshop, labels
+from devstack.images.build_context import CONTAINERS, BuildContext, labels
 from devstack.images.bytecode import compile_packages
 from devstack.images.catalogue import IMAGES
 from devstack.images.debian import RootFileSystem
@@ -52,7 +52,7 @@ class AirflowImage:
         reference = IMAGES["airflow"].reference
         return digest(reference, FILES.key, LOCK, ROOTFS, Path(__file__), *settings, *ENTRYPOINT)
 
-    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer."""
         config = {
             "Entrypoint": ENTRYPOINT,
@@ -76,7 +76,7 @@ class AirflowImage:
         return LayeredImage(IMAGES["airflow"].reference, (layer.path,), config)
 
 
-def _install(workshop: Workshop, base: Path, path: Path) -> None:
+def _install(workshop: BuildContext, base: Path, path: Path) -> None:
     packages = path / "packages"
     with step(workshop.progress, "Install Airflow's Python packages"):
         install_packages(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devstack.images.build_context import Recipe, Workshop
+from devstack.images.build_context import BuildContext, Recipe
 from devstack.images.catalogue import IMAGES, PRELOADED
 from devstack.images.golang import PROGRAMS
 from devstack.images.recipes.airflow import AirflowImage
@@ -34,7 +34,7 @@ def key(name: str) -> str:
     return NODE.key if name == "node" else RECIPES[name].key
 
 
-def build(workshop: Workshop, names: Sequence[str]) -> None:
+def build(workshop: BuildContext, names: Sequence[str]) -> None:
     """Build the images called ``names`` and leave them in Docker.
 
     All programs are compiled first, in few batches, so that packages which
@@ -57,6 +57,6 @@ def _programs(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _build_one(workshop: Workshop, recipe: Recipe) -> None:
+def _build_one(workshop: BuildContext, recipe: Recipe) -> None:
     with workshop.pieces.scratch("image") as scratch:
         workshop.load(recipe.image(workshop, scratch), scratch)

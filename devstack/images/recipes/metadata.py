@@ -7,7 +7,7 @@ from pathlib import Path
 from devstack.images import versions
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
-from devstack.images.build_context import CONTAINERS, Workshop, labels
+from devstack.images.build_context import CONTAINERS, BuildContext, labels
 from devstack.images.bytecode import compile_packages
 from devstack.images.catalogue import IMAGES
 from devstack.images.debian import RootFileSystem
@@ -47,7 +47,7 @@ class MetadataImage:
             *settings,
         )
 
-    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer."""
         base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
         made = workshop.pieces.make(
@@ -70,7 +70,7 @@ class MetadataImage:
         return LayeredImage(IMAGES["metadata"].reference, (layer.path,), config)
 
 
-def _install(workshop: Workshop, base: Path, path: Path) -> None:
+def _install(workshop: BuildContext, base: Path, path: Path) -> None:
     packages = path / "packages"
     with step(workshop.progress, "Install the metadata service's Python packages"):
         install_packages(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
-from devstack.images.build_context import Workshop, labels
+from devstack.images.build_context import BuildContext, labels
 from devstack.images.catalogue import IMAGES
 from devstack.images.golang import PROGRAMS
 
@@ -28,7 +28,7 @@ class MinioImage:
             Path(__file__),
         )
 
-    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer."""
         with Layer(scratch / "minio.tar") as layer:
             layer.folder("tmp", 0o1777)

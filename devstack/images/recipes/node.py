@@ -17,7 +17,7 @@ from devstack.docker.images import KEY_LABEL
 from devstack.images import versions
 from devstack.images.archive import Layer, LayeredImage, write_images
 from devstack.images.artifact_cache import digest
-from devstack.images.build_context import CONTAINERS, Recipe, Workshop, labels
+from devstack.images.build_context import CONTAINERS, BuildContext, Recipe, labels
 from devstack.images.catalogue import IMAGES
 from devstack.images.debian import RootFileSystem
 from devstack.images.golang import PROGRAMS
@@ -98,7 +98,7 @@ STATIC = (
 """The images that `kubeadm config images list` names, but for kube-proxy's, and the provisioner."""
 
 
-ImageMaker = Callable[[Workshop, Path, str], Sequence[LayeredImage]]
+ImageMaker = Callable[[BuildContext, Path, str], Sequence[LayeredImage]]
 """Makes images in a folder; is told the node image so far."""
 
 
@@ -135,7 +135,7 @@ class NodeImage:
         static = [name for recipe in STATIC for name in recipe.programs]
         return (*BINARIES, *static, "kube-proxy")
 
-    def build(self, workshop: Workshop) -> None:
+    def build(self, workshop: BuildContext) -> None:
         """Leave the image in Docker, from the last step that is still good."""
         base = f"devstack/node-base:{self.base_key}"
         kubernetes = f"devstack/node-kubernetes:{self.kubernetes_key}"
@@ -148,7 +148,7 @@ class NodeImage:
         for kept in (base, kubernetes):
             workshop.docker.forget_older(kept.partition(":")[0], kept)
 
-    def _build_base(self, workshop: Workshop, reference: str) -> None:
+    def _build_base(self, workshop: BuildContext, reference: str) -> None:
         files = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
         with (
             step(workshop.progress, "Put the node together"),
@@ -159,7 +159,7 @@ class NodeImage:
             workshop.load(LayeredImage(reference, (files, layer), config), scratch)
 
     def _stack_images(
-        self, workshop: Workshop, scratch: Path, _base: str
+        self, workshop: BuildContext, scratch: Path, _base: str
     ) -> Sequence[LayeredImage]:
         images = []
         for number, recipe in enumerate(self._preloaded):
@@ -169,7 +169,7 @@ class NodeImage:
         return images
 
     def _import(
-        self, workshop: Workshop, base: str, target: str, key: str, make: ImageMaker
+        self, workshop: BuildContext, base: str, target: str, key: str, make: ImageMaker
     ) -> None:
         with (
             step(workshop.progress, f"Preload images into {target}"),
@@ -183,7 +183,7 @@ class NodeImage:
             workshop.docker.change(base, script, files, target, settings)
 
 
-def _node_layer(workshop: Workshop, path: Path) -> Path:
+def _node_layer(workshop: BuildContext, path: Path) -> Path:
     programs = workshop.compiler.ensure(PROGRAMS[name] for name in BINARIES)
     with Layer(path) as layer:
         for name, folder in BINARIES.items():
@@ -208,12 +208,12 @@ def _filled(text: str) -> bytes:
     return text.replace("@PAUSE@", PAUSE_IMAGE).replace("@PROVISIONER@", PROVISIONER_IMAGE).encode()
 
 
-def _kubernetes_images(workshop: Workshop, scratch: Path, base: str) -> Sequence[LayeredImage]:
+def _kubernetes_images(workshop: BuildContext, scratch: Path, base: str) -> Sequence[LayeredImage]:
     images = [recipe.image(workshop, scratch) for recipe in STATIC]
     return [*images, _kube_proxy(workshop, scratch, base)]
 
 
-def _kube_proxy(workshop: Workshop, scratch: Path, base: str) -> LayeredImage:
+def _kube_proxy(workshop: BuildContext, scratch: Path, base: str) -> LayeredImage:
     files = scratch / "iptables.tar"
     workshop.docker.extract(base, (NODE / "build" / "kube-proxy-files").read_text(), files)
     with Layer(scratch / "kube-proxy.tar") as layer:

@@ -7,7 +7,7 @@ from pathlib import Path
 from devstack.images import versions
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
-from devstack.images.build_context import CONTAINERS, Workshop, labels
+from devstack.images.build_context import CONTAINERS, BuildContext, labels
 from devstack.images.catalogue import IMAGES
 from devstack.images.debian import RootFileSystem
 
@@ -35,7 +35,7 @@ class PostgresImage:
         """Debian's packages and our own files."""
         return digest(IMAGES["postgres"].reference, FILES.key, ROOTFS, Path(__file__))
 
-    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer: Debian, and what starts the server."""
         base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
         config = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
-from devstack.images.build_context import Workshop, labels
+from devstack.images.build_context import BuildContext, labels
 from devstack.images.golang import PROGRAMS
 
 NOBODY = "65532:65532"
@@ -40,7 +40,7 @@ class ProgramImage:
         """The program's key and how it is run."""
         return digest(self.reference, PROGRAMS[self.program].key, self.user, Path(__file__))
 
-    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer."""
         path = f"{FOLDER}/{self.program}"
         with Layer(scratch / f"{self.program}.tar") as layer:

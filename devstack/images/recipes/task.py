@@ -9,7 +9,7 @@ from devstack.docker.images import KEY_LABEL
 from devstack.images import versions
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
-from devstack.images.build_context import CONTAINERS, Workshop, labels
+from devstack.images.build_context import CONTAINERS, BuildContext, labels
 from devstack.images.bytecode import compile_inside
 from devstack.images.catalogue import IMAGES
 from devstack.images.debian import RootFileSystem
@@ -62,7 +62,7 @@ class TaskImage:
         settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
         return digest(FILES.key, LOCK, CODE_LOCK, BYTECODE, Path(__file__), *settings)
 
-    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer: Debian, the Python packages and their bytecode."""
         config = {
             "Cmd": ["python"],
@@ -87,7 +87,7 @@ class TaskImage:
         return LayeredImage(IMAGES["task"].reference, (layer.path,), config)
 
 
-def _install(workshop: Workshop, base: Path, path: Path) -> None:
+def _install(workshop: BuildContext, base: Path, path: Path) -> None:
     with step(workshop.progress, "Install Python packages for the task image"):
         for folder, lock in (("packages", LOCK), ("code", CODE_LOCK)):
             install_packages(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
-from devstack.images.build_context import Workshop, labels
+from devstack.images.build_context import BuildContext, labels
 from devstack.images.catalogue import IMAGES
 from devstack.images.debian import RootFileSystem
 from devstack.images.recipes.program import NOBODY
@@ -31,7 +31,7 @@ class XcomImage:
         """Debian's package and the names it is called by."""
         return digest(IMAGES["xcom"].reference, FILES.key, Path(__file__), *APPLETS)
 
-    def image(self, workshop: Workshop, scratch: Path) -> LayeredImage:
+    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer."""
         base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
         with Layer(scratch / "xcom.tar") as layer:

@@ -11,7 +11,7 @@ from devstack.docker.engine import Engine
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.ports import require_free
-from devstack.process import Runner, end_orphan
+from devstack.process import Runner, kill_orphan
 from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
 from devstack.providers.kind.config import build_config
@@ -130,9 +130,9 @@ class KindProvider:
         unfinished = self._stack.exists() and not self._stack.admin_kubeconfig.exists()
         self._remove(self._engine.nodes(self.cluster))
         if unfinished:
-            self._remove_latecomers()
+            self._remove_late_containers()
 
-    def _remove_latecomers(self) -> None:
+    def _remove_late_containers(self) -> None:
         """Remove the nodes that Docker was just making as kind was killed."""
         until = self._clock.now() + LATE_SECONDS
         while self._clock.now() < until:
@@ -266,7 +266,7 @@ class KindProvider:
 
     def _end_interrupted(self) -> None:
         # kind outlives a killed devstack, and would go on making what we remove.
-        end_orphan(self._pidfile)
+        kill_orphan(self._pidfile)
 
     def _remove(self, nodes: list[Any]) -> None:
         self._stack.admin_kubeconfig.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from devstack.services.airflow import config as airflow_config
 from devstack.services.airflow import health as airflow_health
 from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
 from devstack.services.http_probe import answers
-from devstack.waits import Hopeless, Observation, Ready, Waiting
+from devstack.waits import Failed, Observation, Ready, Waiting
 
 NAMESPACE = "airflow"
 ADMINISTRATOR = "admin"
@@ -34,7 +34,7 @@ KUBECONFIG = "/etc/airflow/kubeconfig"
 WORKERS = "airflow-workers"
 """The right to run worker pods, which KubernetesExecutor alone needs."""
 
-_IMPATIENCE = "?connect_timeout=5&tcp_user_timeout=15000"
+_TIMEOUT_PARAMS = "?connect_timeout=5&tcp_user_timeout=15000"
 """Nobody says goodbye for a database pod that is killed: without this (the second in
 milliseconds) its clients would wait for an answer for a quarter of an hour."""
 
@@ -138,7 +138,7 @@ def _with_sidecar(item: Manifest, images: Mapping[str, str]) -> Manifest:
 
 
 def _keys(ctx: ServiceContext) -> dict[str, str]:
-    database = postgres.url(ctx.state, "airflow", "postgresql+psycopg2") + _IMPATIENCE
+    database = postgres.url(ctx.state, "airflow", "postgresql+psycopg2") + _TIMEOUT_PARAMS
     return {
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         # Fernet wants 32 bytes in base64, to the last character.
@@ -164,7 +164,7 @@ def _named(item: Manifest, mark: str) -> Manifest:
     return {**item, "metadata": {**item["metadata"], "name": f"airflow-setup-{mark}"}}
 
 
-def _setup_failure(ctx: ServiceContext) -> Hopeless | None:
+def _setup_failure(ctx: ServiceContext) -> Failed | None:
     pods = ctx.api.list_objects("v1", "Pod", NAMESPACE, labels="component=setup")
     seen = [observe_pod(ctx.api, pod) for pod in pods]
-    return next((each for each in seen if isinstance(each, Hopeless)), None)
+    return next((each for each in seen if isinstance(each, Failed)), None)
