@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
 import click
 
 from devstack import __version__
 from devstack.cli.lazy import LazyGroup
 from devstack.cli.output import Output
+from devstack.cli.signals import install_signal_handlers
 from devstack.errors import DevstackError, ExitStatus, disk_full
 
 COMMANDS = {
@@ -50,14 +49,11 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line, and end with the status that tells how it went."""
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        # `nohup` has it ignored, and means that.
-        if signal.getsignal(each) != signal.SIG_IGN:
-            signal.signal(each, _interrupt)
+    """Run the command line and exit with its status."""
+    install_signal_handlers()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that has no "✓" shall get a "?", not an exception.
+            # A terminal whose encoding lacks "✓" gets a "?", not an exception.
             stream.reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:], Output()))
 
@@ -129,10 +125,6 @@ def _forget_interrupt() -> None:
     the exception since. Running another text takes the note back.
     """
     exec("")  # noqa: S102 - nothing is run
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -33,19 +33,37 @@ def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **c
     unset = conflicting_variables(stack)
     environment = {key: value for key, value in os.environ.items() if key not in unset}
     environment.update(build_environment(stack))
-    words = list(argv) or [os.environ.get("SHELL", "/bin/sh")]
+    program = list(argv) or [os.environ.get("SHELL", "/bin/sh")]
     if not argv:
         output.text(f"Stack {stack.spec.name!r}: `exit` leaves this shell")
     if not output.as_json:
-        exec_command(words, environment)
-    return _captured(output, words, environment)
+        exec_command(program, environment)
+    return _captured(output, program, environment)
 
 
-def _captured(output: Output, words: list[str], environment: dict[str, str]) -> int:
+def _captured(output: Output, argv: list[str], environment: dict[str, str]) -> int:
+    """Run a program and put its output into the envelope; stop it if devstack is interrupted."""
+    from devstack.flows.flow_process import interrupt_group
+
     try:
-        done = subprocess.run(words, env=environment, check=False, capture_output=True, text=True)
+        process = subprocess.Popen(
+            argv,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
     except OSError as error:
-        raise unusable(words[0], error) from error
-    output.data(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
+        raise unusable(argv[0], error) from error
+    try:
+        stdout, stderr = process.communicate()
+    except BaseException:
+        interrupt_group(process)
+        raise
+    output.data(
+        returncode=process.returncode,
+        stdout=stdout.decode(errors="replace"),
+        stderr=stderr.decode(errors="replace"),
+    )
     output.finish()
-    return done.returncode
+    return process.returncode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -13,24 +14,55 @@ from pathlib import Path
 from devstack.process import end_group
 
 STOP_GRACE_PERIOD = 20.0
-"""How long Metaflow may take to end its tasks; it gives them 5 s itself."""
+"""Seconds that Metaflow may take to end its tasks; it gives them 5 s itself."""
 
 
 def ignore(_text: str) -> None:
-    """Take no notice of a line."""
+    """Discard a line of output."""
+
+
+def interrupt_group(process: subprocess.Popen[bytes], grace: float = STOP_GRACE_PERIOD) -> None:
+    """Stop a process group: SIGINT, then SIGTERM, then SIGKILL.
+
+    The whole group gets SIGINT, as from a terminal: Metaflow relies on its workers
+    getting it too.  A leader that ignores SIGINT gets SIGTERM at once.
+
+    Args:
+        process: the leader of the group.
+        grace: seconds between SIGINT and SIGTERM.
+    """
+    try:
+        if not _ignores_interrupt(process.pid):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(grace)
+    finally:
+        # Also after a second Ctrl-C, which ends the wait.
+        end_group(process)
+
+
+def _ignores_interrupt(pid: int) -> bool:
+    """Return True if a process ignores SIGINT, as far as the operating system shows that."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    found = re.search(r"^SigIgn:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return bool(found and int(found[1], 16) & 1 << (signal.SIGINT - 1))
 
 
 class FlowProcess:
     """A flow's process, in a process group of its own; its output goes to a file.
 
-    Ctrl-C on the terminal therefore reaches devstack alone, which then ends the
-    flow in good order.
+    So Ctrl-C on the terminal reaches devstack only, which then interrupts the flow
+    and deletes its pods.
 
     Args:
         argv: the command.
-        variables: all of the process's environment.
-        log: the file that keeps the output, 0600.
-        on_line: called with each line as it appears.
+        variables: the complete environment of the process.
+        log: the file that the output is written to, with mode 0600.
+        on_line: called with each line of output as it appears.
     """
 
     def __init__(
@@ -54,32 +86,28 @@ class FlowProcess:
         self._reader.start()
 
     def returncode(self) -> int | None:
-        """Return the status it ended with, or None while it runs."""
+        """Return the exit status, or None while the process runs."""
         return self._process.poll()
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most ``seconds`` for its end; return whether it ended."""
+        """Wait at most ``seconds`` for the process to end; return True if it has."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         return self.returncode() is not None
 
     def finish(self) -> int:
-        """Return the status of an ended process, all of its output read."""
+        """Read the rest of the output of an ended process; return its exit status."""
         # A grandchild that outlives the flow may hold the pipe open.
         self._reader.join(timeout=STOP_GRACE_PERIOD)
         return self._process.wait()
 
     def stop(self) -> None:
-        """End it as Ctrl-C would, so that Metaflow ends its tasks; then by force.
+        """Interrupt the flow as Ctrl-C would, so that Metaflow ends its tasks; then use force.
 
-        What it says from now on goes to the log alone.
+        From now on, its output goes to the log only.
         """
         self._on_line = ignore
-        with suppress(ProcessLookupError):
-            # The whole group, as a terminal does: Metaflow expects its workers to hear it too.
-            os.killpg(self._process.pid, signal.SIGINT)
-        self.wait(STOP_GRACE_PERIOD)
-        end_group(self._process)
+        interrupt_group(self._process)
         self.finish()
 
     def _read(self) -> None:
