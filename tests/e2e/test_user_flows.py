@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from devstack.errors import ExitStatus
+from devstack.flows.flow_process import STOP_GRACE_PERIOD
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
 from tests.support.commandline import Devstack
 
@@ -163,15 +165,19 @@ def test_a_pod_that_can_never_start_fails_the_flow_and_names_the_reason(
     assert unfinished_pods(stack) == []
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("sign", "in_background"), [(signal.SIGINT, False), (signal.SIGTERM, True)]
+)
 def test_an_interruption_leaves_no_pod_and_no_process(
-    stack: Devstack, tmp_path: Path, sign: signal.Signals
+    stack: Devstack, tmp_path: Path, sign: signal.Signals, in_background: bool
 ) -> None:
     flow = write_flow(tmp_path, "time.sleep(600)", f"@kubernetes({SMALL})", f"nap{sign}.py")
-    running = stack.start("run", str(flow))
+    running = stack.start("run", str(flow), in_background=in_background)
     wait_for_running_pod(stack)
+    began = time.monotonic()
     os.kill(running.pid, sign)
     _, errors = running.communicate(timeout=120)
+    assert time.monotonic() - began < STOP_GRACE_PERIOD
     assert running.returncode == ExitStatus.INTERRUPTED, errors
     assert unfinished_pods(stack) == []
     assert flow.name not in subprocess.check_output(["ps", "ax"], text=True)

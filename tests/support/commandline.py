@@ -84,10 +84,16 @@ class Devstack:
             )
         return done
 
-    def start(self, *argv: str) -> subprocess.Popen[str]:
-        """Start ``devstack`` in a process group of its own."""
+    def start(self, *argv: str, in_background: bool = False) -> subprocess.Popen[str]:
+        """Start ``devstack`` in a process group of its own.
+
+        Args:
+            argv: the arguments.
+            in_background: start it as `&` in a script does, with SIGINT ignored.
+        """
+        ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"] if in_background else []
         return subprocess.Popen(
-            self.command(*argv),
+            [*ignoring, *self.command(*argv)],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

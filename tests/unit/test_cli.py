@@ -388,6 +388,30 @@ def test_an_interruption_says_how_to_go_on(sign: signal.Signals) -> None:
     )
 
 
+IN_BACKGROUND = """
+import signal, subprocess, sys
+from devstack.cli import exec_command, main
+SHOW = [sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT).name)"]
+def command(*_arguments, **_options):
+    subprocess.run(["sh", "-c", "kill -INT $PPID"], check=True)
+    subprocess.run([sys.executable, "-c", "import signal; signal.raise_signal(signal.SIGINT)"])
+    print("interrupted", flush=True)
+    exec_command.exec_command(SHOW)
+main.cli.main = command
+main.main()
+"""
+
+
+def test_in_background_only_programs_that_devstack_starts_can_be_interrupted() -> None:
+    """Not devstack itself, nor a program that replaces it: as the shell wanted."""
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    done = subprocess.run(
+        [*ignoring, sys.executable, "-c", IN_BACKGROUND], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["interrupted", "SIG_IGN"]
+    assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
+
+
 def test_a_bug_keeps_its_traceback(
     call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,7 @@ import pytest
 
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.failure import failure_of
+from devstack.flows.flow_process import STOP_GRACE_PERIOD
 from devstack.flows.run import FlowCall, run_flow
 from devstack.flows.source import read_source
 from devstack.waits import SystemClock
@@ -181,6 +183,22 @@ def test_an_interrupted_flow_leaves_no_process_and_no_job(
     assert path_of(job("t-1")) not in api.objects
     assert pids
     assert not any(_lives(pid) for pid in pids)
+
+
+def test_a_flow_that_ignores_interrupts_is_stopped_within_seconds(
+    env: FlowEnvironment, tmp_path: Path
+) -> None:
+    stop = threading.Event()
+    stopping: list[float] = []
+
+    def started(_line: str) -> None:
+        stopping.append(time.monotonic())
+        stop.set()
+
+    text = "signal.signal(signal.SIGINT, signal.SIG_IGN); identify(); print(1); time.sleep(600)"
+    with pytest.raises(KeyboardInterrupt):
+        run_flow(call(tmp_path, text, on_line=started, stop=stop), env)
+    assert time.monotonic() - stopping[0] < STOP_GRACE_PERIOD / 2
 
 
 def _lives(pid: int) -> bool:
