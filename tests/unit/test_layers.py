@@ -11,7 +11,7 @@ from devstack.paths import project_file
 HEAVY = ["boto3", "docker", "kubernetes", "metaflow", "minio", "requests", "rich"]
 
 
-def test_imports_go_one_way(capsys: pytest.CaptureFixture[str]) -> None:
+def test_imports_keep_their_contracts(capsys: pytest.CaptureFixture[str]) -> None:
     status = lint_imports(config_filename=str(project_file("pyproject.toml")), no_cache=True)
     assert status == EXIT_STATUS_SUCCESS, capsys.readouterr().out
 
