@@ -1,7 +1,7 @@
-"""Telling a person what happens: steps, and what a slow step is doing now.
+"""Reporting what happens: steps, what a slow step is doing, and work that runs in parallel.
 
-The commands pass a :class:`Progress` down; how it looks (a live display, plain
-lines, nothing under ``--json``) is decided in devstack/cli.
+Commands pass a :class:`Progress` down.  What it looks like (a live display, plain
+lines, nothing with ``--json``) is decided in devstack/cli/display.py.
 """
 
 from __future__ import annotations
@@ -12,22 +12,30 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Where steps report to."""
+    """Receives the progress of a command."""
 
     def start(self, title: str) -> None:
-        """A step begins."""
+        """A step begins; steps may contain steps."""
         ...
 
     def note(self, text: str) -> None:
-        """What the current step is doing now."""
+        """What the innermost step is doing now."""
+        ...
+
+    def line(self, text: str) -> None:
+        """A line that a flow printed."""
         ...
 
     def done(self, title: str, state: str = "done") -> None:
-        """The step ended; ``state`` is "done", "unchanged", "skipped" or "failed"."""
+        """The innermost step ended; ``state`` is "done", "unchanged", "skipped" or "failed"."""
         ...
 
     def warn(self, text: str) -> None:
-        """Something the user should know, though nothing failed."""
+        """Something that the user should know, although nothing failed."""
+        ...
+
+    def branch(self, title: str) -> Progress:
+        """Return the progress of work that will run in parallel, in one thread of its own."""
         ...
 
 
@@ -40,16 +48,26 @@ class Silent:
     def note(self, text: str) -> None:
         """Ignore it."""
 
+    def line(self, text: str) -> None:
+        """Ignore it."""
+
     def done(self, title: str, state: str = "done") -> None:
         """Ignore it."""
 
     def warn(self, text: str) -> None:
         """Ignore it."""
 
+    def branch(self, title: str) -> Silent:
+        """Return itself."""
+        return self
+
+    def close(self) -> None:
+        """Do nothing: nothing is displayed."""
+
 
 @contextmanager
 def step(progress: Progress, title: str) -> Iterator[None]:
-    """Report ``title`` as started, then as done, or as failed where it raises."""
+    """Report ``title`` as started, then as done, or as failed if the body raises."""
     progress.start(title)
     try:
         yield

@@ -1,142 +1,134 @@
-"""How progress looks: a live display on a terminal, plain lines elsewhere."""
+"""Choose how progress is displayed: live on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import NamedTuple, Protocol
 
 from devstack.progress import Progress, Silent
 
-if TYPE_CHECKING:
-    from devstack.cli.output import Output
-
 MARKS = {"done": "✓", "unchanged": "=", "skipped": "-", "failed": "✗"}
-QUIET_SECONDS = 10.0
-"""A plain display repeats a changed note at most this often."""
+TITLE_WIDTH = 46
+
+NOTE_INTERVAL = 10.0
+"""Seconds between two notes of a step in a plain display."""
 
 
-def choose_display(output: Output) -> Progress:
-    """Return the display for this command: silent under ``--json``."""
-    if output.as_json:
+class Display(Progress, Protocol):
+    """A progress that is displayed."""
+
+    def close(self) -> None:
+        """Remove what is not meant to stay on the terminal."""
+        ...
+
+
+def choose_display(*, as_json: bool, verbose: bool) -> Display:
+    """Return the display for a command.
+
+    Args:
+        as_json: True for no display.
+        verbose: True to print every note, and every line of flows that run in parallel.
+    """
+    if as_json:
         return Silent()
-    if output.verbose or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        return PlainDisplay(QUIET_SECONDS if not output.verbose else 0.0)
+    if verbose or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return PlainDisplay(verbose=verbose)
+    # rich takes 0.03 s to import.
+    from devstack.cli.live_display import LiveDisplay
+
     return LiveDisplay()
 
 
-class Running:
-    """The steps under way: a slow one, such as getting the images, has steps of its own."""
+class RunningStep(NamedTuple):
+    """A step that has begun: its title, and when, in monotonic seconds."""
+
+    title: str
+    began: float
+
+
+class StepStack:
+    """The steps that are running, each within the one before."""
 
     def __init__(self) -> None:
-        self._steps: list[tuple[str, float]] = []
-
-    def begin(self, title: str) -> None:
-        """Remember when a step began."""
-        self._steps.append((title, time.monotonic()))
-
-    def end(self, title: str, state: str) -> str:
-        """Forget the innermost step; return the line that says how it ended."""
-        _, began = self._steps.pop() if self._steps else (title, time.monotonic())
-        indent = "  " * len(self._steps)
-        ending = "" if state == "done" else f"  {state}"
-        seconds = time.monotonic() - began
-        width = 46 - len(indent)
-        return f"  {indent}{MARKS[state]} {title:<{width}} {seconds:6.1f} s{ending}"
+        self._steps: list[RunningStep] = []
 
     @property
-    def innermost(self) -> tuple[str, float] | None:
-        """The title of the step at work, and when it began in seconds; None where none is."""
+    def innermost(self) -> RunningStep | None:
+        """The step that began last; None if no step is running."""
         return self._steps[-1] if self._steps else None
+
+    def begin(self, title: str) -> None:
+        """Add a step."""
+        self._steps.append(RunningStep(title, time.monotonic()))
+
+    def end(self, title: str, state: str) -> str:
+        """Remove the innermost step; return the line that reports its end."""
+        began = self._steps.pop().began if self._steps else time.monotonic()
+        indent = "  " * len(self._steps)
+        ending = "" if state == "done" else f"  {state}"
+        width = TITLE_WIDTH - len(indent)
+        seconds = time.monotonic() - began
+        return f"  {indent}{MARKS[state]} {title:<{width}} {seconds:6.1f} s{ending}"
 
 
 class PlainDisplay:
-    """One line when a step begins to be slow, one when it ends; for logs and CI.
+    """Lines for logs and CI: one when a step ends, and notes of slow steps now and then.
 
     Args:
-        quiet: seconds between two notes.
+        verbose: print every note, and every line of a branch.
+        branch_title: what runs in parallel to others; empty for the command itself.
     """
 
-    def __init__(self, quiet: float) -> None:
-        self._quiet = quiet
-        self._spoke = time.monotonic()
-        self._running = Running()
+    def __init__(self, *, verbose: bool = False, branch_title: str = "") -> None:
+        self._verbose = verbose
+        self._branch_title = branch_title
+        self._steps = StepStack()
+        self._printed_at = time.monotonic()
+        self._last_note = ""
 
     def start(self, title: str) -> None:
-        """Remember when the step began."""
-        self._running.begin(title)
-        self._spoke = time.monotonic()
+        """Begin a step; print that only in a branch, among whose lines are those of others."""
+        self._steps.begin(title)
+        self._printed_at = time.monotonic()
+        if self._branch_title:
+            _print(f"  > {title}")
 
     def note(self, text: str) -> None:
-        """Print what goes on, unless something was printed a moment ago."""
-        now = time.monotonic()
-        step = self._running.innermost
-        if step and now - self._spoke >= self._quiet:
-            self._spoke = now
-            _say(f"    {step[0]}: {text} ({now - step[1]:.0f} s)")
+        """Print the note if it is new, and the step's last line was some time ago."""
+        now, step = time.monotonic(), self._steps.innermost
+        if step is None:
+            if text != self._last_note:
+                _print(f"    {text}")
+        elif self._verbose or now - self._printed_at >= NOTE_INTERVAL:
+            self._printed_at = now
+            _print(f"    {step.title}: {text} ({now - step.began:.0f} s)")
+        self._last_note = text
+
+    def line(self, text: str) -> None:
+        """Print the line to standard output; one of a branch to standard error, if verbose."""
+        if not self._branch_title:
+            sys.stdout.write(text + "\n")
+        elif self._verbose:
+            _print(f"    {self._branch_title}: {text}")
 
     def done(self, title: str, state: str = "done") -> None:
         """Print the step with its state and time."""
-        _say(self._running.end(title, state))
+        _print(self._steps.end(title, state))
 
     def warn(self, text: str) -> None:
-        """Print a warning."""
-        _say(f"  ! {text}")
+        """Print the warning."""
+        _print(f"  ! {text}")
+
+    def branch(self, title: str) -> PlainDisplay:
+        """Return a display whose lines name the branch."""
+        return PlainDisplay(verbose=self._verbose, branch_title=title)
+
+    def close(self) -> None:
+        """Do nothing: all lines stay."""
 
 
-class LiveDisplay:
-    """A spinner with the running step's note and time; ended steps stay above it."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-
-        self._console = Console(stderr=True, highlight=False)
-        self._spinner: Any = None
-        self._running = Running()
-
-    def start(self, title: str) -> None:
-        """Show the spinner."""
-        self._running.begin(title)
-        self._show("")
-
-    def note(self, text: str) -> None:
-        """Show what the step is doing now, behind its title."""
-        self._show(text)
-
-    def done(self, title: str, state: str = "done") -> None:
-        """Leave one line in place of the spinner, and go back to the step around it."""
-        self._stop()
-        colour = {"failed": "red", "done": "green"}.get(state, "dim")
-        self._console.print(f"[{colour}]{_escape(self._running.end(title, state))}[/]")
-        self._show("")
-
-    def warn(self, text: str) -> None:
-        """Print a warning above the spinner."""
-        self._console.print(f"[yellow]  ! {_escape(text)}[/]")
-
-    def _show(self, note: str) -> None:
-        from devstack.cli.spinner import Spinner
-
-        step = self._running.innermost
-        if step is None:
-            return
-        if self._spinner is None:
-            self._spinner = Spinner(self._console)
-        self._spinner.update(step[0], note, step[1])
-
-    def _stop(self) -> None:
-        if self._spinner is not None:
-            self._spinner.stop()
-            self._spinner = None
-
-
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -84,6 +84,8 @@ def run(argv: Sequence[str], output: Output) -> int:
             raise
         output.fail(full)
         return int(full.exit_status)
+    finally:
+        output.close_progress()
     return status if isinstance(status, int) else 0
 
 

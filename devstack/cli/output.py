@@ -1,12 +1,12 @@
-"""What a command prints: text for a person, or one JSON envelope.
+"""What a command prints: text, or one JSON envelope.
 
 The envelope, the same for every command::
 
     {"schemaVersion": 1, "command": "up", "status": "ok",
      "data": {...}, "warnings": [...], "error": null}
 
-``error`` is ``{"code", "message", "cause", "remedy", "output"}`` where
-``status`` is "error".
+``error`` is ``{"code", "message", "cause", "remedy", "output"}`` if ``status``
+is "error".
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from devstack.errors import DevstackError
-from devstack.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from devstack.cli.display import Display
 
 SCHEMA_VERSION = 1
 
 
 class Output:
-    """Collects a command's result and prints it once, at its end.
+    """Prints a command's progress and result.
 
     Attributes:
         command: the command's name, as the envelope shows it.
-        as_json: True under ``--json``.
-        verbose: True where every line of a slow tool should be shown.
+        as_json: True with ``--json``.
+        verbose: True to show every line of the tools that run.
     """
 
     def __init__(self) -> None:
@@ -39,12 +40,20 @@ class Output:
         self.verbose = False
         self._data: dict[str, Any] = {}
         self._warnings: list[str] = []
+        self._display: Display | None = None
 
-    def progress(self) -> Progress:
-        """Return the display that fits: silent, live, or plain lines."""
+    def progress(self) -> Display:
+        """Return the display of the command's progress: none, live, or plain lines."""
         from devstack.cli.display import choose_display
 
-        return choose_display(self)
+        if self._display is None:
+            self._display = choose_display(as_json=self.as_json, verbose=self.verbose)
+        return self._display
+
+    def close_progress(self) -> None:
+        """Remove what the display of the progress shows only for the moment."""
+        if self._display is not None:
+            self._display.close()
 
     def console(self) -> Console:
         """Return rich's console on standard output."""
@@ -57,14 +66,16 @@ class Output:
         self._data.update(data)
 
     def text(self, text: str = "") -> None:
-        """Print a line for a person; nothing under ``--json``."""
+        """Print a line to standard output; nothing with ``--json``."""
         if not self.as_json:
+            self.close_progress()
             sys.stdout.write(text + "\n")
 
     def warn(self, text: str) -> None:
-        """Tell a person on standard error, or add to the envelope's warnings."""
+        """Print a warning to standard error, and add it to the envelope."""
         self._warnings.append(text)
         if not self.as_json:
+            self.close_progress()
             sys.stderr.write(f"warning: {text}\n")
 
     def finish(self) -> None:
@@ -73,7 +84,8 @@ class Output:
             self._envelope("ok", None)
 
     def fail(self, error: DevstackError) -> None:
-        """Print an error: what cannot be done, the cause, the output's tail, the next step."""
+        """Print an error: the message, its cause, the end of the output, the next step."""
+        self.close_progress()
         if self.as_json:
             self._envelope("error", error.as_dict())
             return

@@ -133,20 +133,20 @@ def _run_source(
     local: bool,
     timeout: float | None,
 ) -> None:
-    from devstack.cli.run_display import StatusLine
     from devstack.flows.failure import failure_of
     from devstack.flows.run import FlowCall, run_flow
 
-    with StatusLine(output) as display:
-        call = FlowCall(
-            source,
-            arguments,
-            local=local,
-            timeout=timeout,
-            on_line=display.line,
-            note=display.note,
-        )
-        result = run_flow(call, env)
+    progress = output.progress()
+    call = FlowCall(
+        source,
+        arguments,
+        local=local,
+        timeout=timeout,
+        on_line=progress.line,
+        note=progress.note,
+    )
+    result = run_flow(call, env)
+    output.close_progress()
     output.data(**result.as_dict())
     if not result.ok:
         raise failure_of(result)
@@ -160,13 +160,12 @@ def _run_samples(
     at_once: int,
     timeout: float | None,
 ) -> None:
-    from devstack.cli.run_display import choose_audience, raise_failures, show_table
+    from devstack.cli.sample_results import raise_failures, show_table
     from devstack.flows.suite import SAMPLE_SECONDS, Suite
     from devstack.process import SubprocessRunner
 
-    with choose_audience(output, samples) as audience:
-        suite = Suite(env, SubprocessRunner(), audience, timeout or SAMPLE_SECONDS)
-        outcomes = suite.run(samples, at_once)
+    suite = Suite(env, SubprocessRunner(), timeout or SAMPLE_SECONDS)
+    outcomes = suite.run_samples(samples, at_once, output.progress())
     output.data(samples=[outcome.as_dict() for outcome in outcomes])
     show_table(output, outcomes)
     raise_failures(output, outcomes)

@@ -1,9 +1,9 @@
-"""Running sample flows, several at once, and checking what each left behind."""
+"""Run sample flows, several at once, and check their results."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Event
@@ -18,18 +18,19 @@ from devstack.flows.source import read_source
 from devstack.flows.timing import Timing
 from devstack.flows.verify import check_report, failures, verify
 from devstack.process import Runner
+from devstack.progress import Progress
 from devstack.samples.catalogue import Sample
 
 SAMPLE_SECONDS = 900.0
-"""How long a sample may take where no timeout is given."""
+"""How long a sample may take if no timeout is given."""
 
 
 class EndedRun(Protocol):
-    """A run that is over, of whatever ran it."""
+    """A run that has ended, in whatever way it was run."""
 
     @property
     def timing(self) -> Timing:
-        """Where its time went."""
+        """How its time divides."""
         ...
 
     def as_dict(self) -> dict[str, Any]:
@@ -43,11 +44,11 @@ class SampleOutcome:
 
     Attributes:
         sample: the sample.
-        result: the run; None where it could not be run at all.
-        checked: how many things were looked at.
-        wrong: what was not as it should be; empty where all is well.
+        result: the run; None if it could not be started.
+        checked: the number of checks.
+        wrong: the checks that failed.
         error: the report of a failure.
-        seconds: the run and its check together.
+        seconds: the time of the run and its checks.
     """
 
     sample: Sample
@@ -59,12 +60,12 @@ class SampleOutcome:
 
     @property
     def ok(self) -> bool:
-        """True where the sample did what it should."""
+        """True if all checks passed."""
         return not self.wrong
 
     @property
     def verdict(self) -> str:
-        """One word, or a few, for the table."""
+        """The result as the table shows it."""
         if not self.ok:
             return "failed"
         return "failed as it should" if self.sample.fails_saying else "ok"
@@ -85,24 +86,59 @@ class SampleOutcome:
         }
 
 
-class Reporter(Protocol):
-    """Who is told how the samples get on; called from several threads."""
+RunSample = Callable[[Sample, Progress, Event], SampleOutcome]
+"""Runs and checks a sample, reports to the progress, and stops soon after the event is set."""
 
-    def started(self, sample: Sample) -> None:
-        """The sample begins."""
-        ...
 
-    def line(self, sample: Sample, text: str) -> None:
-        """The sample's flow printed a line."""
-        ...
+def run_side_by_side(
+    samples: Sequence[Sample], at_once: int, progress: Progress, run_sample: RunSample
+) -> list[SampleOutcome]:
+    """Run samples; return their outcomes in the order given.
 
-    def note(self, sample: Sample, text: str) -> None:
-        """What the sample does now."""
-        ...
+    A sample on its own reports like a user's flow: no step, but the flow's own lines.
 
-    def ended(self, outcome: SampleOutcome) -> None:
-        """The sample is over."""
-        ...
+    Args:
+        samples: what to run.
+        at_once: the number of samples that run at the same time.
+        progress: gets a branch for each of several samples.
+        run_sample: runs one.
+
+    Raises:
+        KeyboardInterrupt: running samples were stopped, the others were not started.
+    """
+    stop = Event()
+    alone = len(samples) == 1
+    branches = {each: progress if alone else progress.branch(each.name) for each in samples}
+
+    def run(sample: Sample) -> SampleOutcome:
+        branch = branches[sample]
+        if not alone:
+            branch.start(sample.name)
+        outcome = _outcome_or_error(sample, branch, stop, run_sample)
+        if not alone:
+            branch.done(sample.name, "done" if outcome.ok else "failed")
+        return outcome
+
+    first_slow = sorted(samples, key=lambda sample: not sample.slow)
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
+        running = {pool.submit(run, each): each for each in first_slow}
+        try:
+            outcomes = _collect(running)
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [outcomes[sample.name] for sample in samples]
+
+
+def _outcome_or_error(
+    sample: Sample, progress: Progress, stop: Event, run_sample: RunSample
+) -> SampleOutcome:
+    began = time.monotonic()
+    try:
+        return run_sample(sample, progress, stop)
+    except DevstackError as error:
+        return SampleOutcome(sample, None, 0, [str(error)], error, time.monotonic() - began)
 
 
 @dataclass(frozen=True)
@@ -110,55 +146,28 @@ class Suite:
     """Runs samples on one stack.
 
     Attributes:
-        env: the stack.
+        env: what a flow process needs from the stack.
         runner: runs the checks.
-        audience: told how it gets on.
-        timeout: seconds a sample's flow may take.
+        timeout: seconds after which a sample's flow is stopped.
     """
 
     env: FlowEnvironment
     runner: Runner
-    audience: Reporter
     timeout: float = SAMPLE_SECONDS
 
-    def run(self, samples: Sequence[Sample], at_once: int) -> list[SampleOutcome]:
-        """Run the samples; return how each ended, in the order given.
+    def run_samples(
+        self, samples: Sequence[Sample], at_once: int, progress: Progress
+    ) -> list[SampleOutcome]:
+        """Run samples and check their results; see :func:`run_side_by_side`."""
+        return run_side_by_side(samples, at_once, progress, self._run_and_check)
 
-        Args:
-            samples: what to run.
-            at_once: how many run at the same time.
-
-        Raises:
-            KeyboardInterrupt: the samples under way are stopped, the others not begun.
-        """
-        stop = Event()
-        first_slow = sorted(samples, key=lambda sample: not sample.slow)
-        with ThreadPoolExecutor(max_workers=at_once) as pool:
-            running = {pool.submit(self._run_one, each, stop): each for each in first_slow}
-            try:
-                outcomes = _collect(running)
-            except BaseException:
-                stop.set()
-                pool.shutdown(cancel_futures=True)
-                raise
-        return [outcomes[sample.name] for sample in samples]
-
-    def _run_one(self, sample: Sample, stop: Event) -> SampleOutcome:
+    def _run_and_check(self, sample: Sample, progress: Progress, stop: Event) -> SampleOutcome:
         began = time.monotonic()
-        self.audience.started(sample)
-        try:
-            outcome = self._run_and_check(sample, stop, began)
-        except DevstackError as error:
-            outcome = SampleOutcome(sample, None, 0, [str(error)], error, time.monotonic() - began)
-        self.audience.ended(outcome)
-        return outcome
-
-    def _run_and_check(self, sample: Sample, stop: Event, began: float) -> SampleOutcome:
         call = FlowCall(
             read_source(sample.file),
             timeout=self.timeout,
-            on_line=lambda text: self.audience.line(sample, text),
-            note=lambda text: self.audience.note(sample, text),
+            on_line=progress.line,
+            note=progress.note,
             stop=stop,
         )
         if sample.rivals:
@@ -169,7 +178,7 @@ class Suite:
         error = None if result.ok else failure_of(result)
         if error and (not sample.fails_saying or not result.run_id):
             return SampleOutcome(sample, result, 0, [str(error)], error, result.timing.total)
-        self.audience.note(sample, "checking the results")
+        progress.note("checking the results")
         findings = [
             finding for each in results for finding in verify(sample, each, self.env, self.runner)
         ]
@@ -177,7 +186,7 @@ class Suite:
             findings += check_rivals(results, fit)
             picture = self.env.logs / f"{sample.name}-{result.run_id}.svg"
             picture.write_text(draw_rivals(results))
-            self.audience.line(sample, f"The picture of when the pods had a node: {picture}")
+            progress.line(f"A picture of when the pods had a node: {picture}")
         if error:
             findings.append(check_report(sample, error))
         wrong = failures(findings)
@@ -188,7 +197,7 @@ def _collect(running: dict[Future[SampleOutcome], Sample]) -> dict[str, SampleOu
     outcomes = {}
     waiting = set(running)
     while waiting:
-        # With a timeout, so that Ctrl-C is heard while waiting.
+        # With a timeout, so that Ctrl-C interrupts the wait.
         done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
         for future in done:
             outcomes[running[future].name] = future.result()

@@ -144,6 +144,14 @@ class Recorder:
         """Remember a warning."""
         self.events.append(("warn", text))
 
+    def line(self, text: str) -> None:
+        """Remember a line of a flow."""
+        self.events.append(("line", text))
+
+    def branch(self, title: str) -> Recorder:
+        """Return itself."""
+        return self
+
     @property
     def states(self) -> dict[str, str]:
         """How each ended step ended, by title."""

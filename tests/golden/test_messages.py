@@ -65,7 +65,7 @@ def test_plain_progress(
 ) -> None:
     clock = FakeClock()
     monkeypatch.setattr(display.time, "monotonic", clock.now)
-    progress = PlainDisplay(10)
+    progress = PlainDisplay()
     progress.start("Bring up the kind cluster")
     for note in ("Ensuring node image", "Preparing nodes", "Starting control-plane"):
         progress.note(note)

@@ -18,6 +18,7 @@ from devstack.deployers.airflow.follow import RunResult
 from devstack.deployers.airflow.suite import DagSuite
 from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
+from devstack.progress import Silent
 from devstack.samples.catalogue import DAG_SAMPLES, find_sample
 from tests.fakes.api import FakeApi
 from tests.fakes.runner import FakeClock, FakeRunner
@@ -25,13 +26,6 @@ from tests.fakes.runner import FakeClock, FakeRunner
 GOOD = json.dumps([{"what": "it ran", "ok": True, "saw": ""}])
 BAD = json.dumps([{"what": "it ran", "ok": False, "saw": "nothing"}])
 TASK = Task("start", -1, "success", 1, 10.0, 11.0, 15.0)
-
-
-class Deaf:
-    """Takes no notice of anything."""
-
-    def __getattr__(self, _name: str) -> Any:
-        return lambda *_: None
 
 
 class FakeDags:
@@ -119,7 +113,7 @@ def named(*names: str) -> list[Any]:
 def test_samples_are_run_checked_and_returned_in_order(
     suite: DagSuite, runner: FakeRunner, dags: FakeDags
 ) -> None:
-    outcomes = suite.run_samples(named("linear", "fanout"), 2, Deaf())
+    outcomes = suite.run_samples(named("linear", "fanout"), 2, Silent())
     assert [(each.sample.name, each.verdict) for each in outcomes] == [
         ("linear", "ok"),
         ("fanout", "ok"),
@@ -130,7 +124,7 @@ def test_samples_are_run_checked_and_returned_in_order(
 
 
 def test_a_sample_alone_takes_the_time_of_its_run(suite: DagSuite, dags: FakeDags) -> None:
-    [outcome] = suite.run_samples(named("linear"), 1, Deaf())
+    [outcome] = suite.run_samples(named("linear"), 1, Silent())
     assert outcome.as_dict()["seconds"] == 6.0
     assert outcome.result is not None
     assert outcome.result.timing.running == 4.0
@@ -140,7 +134,7 @@ def test_what_a_check_finds_wrong_fails_the_sample(
     suite: DagSuite, runner: FakeRunner, dags: FakeDags
 ) -> None:
     runner.answer(sys.executable, stdout=BAD)
-    [outcome] = suite.run_samples(named("linear"), 1, Deaf())
+    [outcome] = suite.run_samples(named("linear"), 1, Silent())
     assert outcome.wrong == ["it ran: nothing"]
 
 
@@ -148,7 +142,7 @@ def test_a_run_that_fails_is_reported_and_not_checked(
     suite: DagSuite, runner: FakeRunner, dags: FakeDags
 ) -> None:
     dags.state = "failed"
-    [outcome] = suite.run_samples(named("linear"), 1, Deaf())
+    [outcome] = suite.run_samples(named("linear"), 1, Silent())
     assert outcome.error is not None
     assert outcome.error.code == "RUN_FAILED"
     assert runner.calls == []
@@ -157,7 +151,7 @@ def test_a_run_that_fails_is_reported_and_not_checked(
 def test_the_scheduled_one_is_followed_and_then_silenced_though_airflow_was_away(
     suite: DagSuite, dags: FakeDags
 ) -> None:
-    [outcome] = suite.run_samples(named("scheduled"), 1, Deaf())
+    [outcome] = suite.run_samples(named("scheduled"), 1, Silent())
     assert outcome.ok
     assert dags.paused == ["scheduled"]
     assert dags.ended == ["scheduled"]
@@ -166,5 +160,5 @@ def test_the_scheduled_one_is_followed_and_then_silenced_though_airflow_was_away
 def test_ctrl_c_ends_the_runs_under_way(suite: DagSuite, dags: FakeDags) -> None:
     dags.stops = True
     with pytest.raises(KeyboardInterrupt):
-        suite.run_samples(named("linear"), 1, Deaf())
+        suite.run_samples(named("linear"), 1, Silent())
     assert dags.ended == ["linear"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,10 @@ from devstack.flows.run import FlowCall
 from devstack.flows.suite import SampleOutcome, Suite
 from devstack.flows.timing import Timing
 from devstack.flows.verify import verify
+from devstack.progress import Silent
 from devstack.samples.catalogue import SAMPLES, Sample, find_sample
 from tests.fakes.api import FakeApi
-from tests.fakes.runner import FakeRunner
+from tests.fakes.runner import FakeRunner, Recorder
 from tests.support.task_objects import NAMESPACE, RUN, task_pod
 
 GOOD = json.dumps([{"what": "it ran", "ok": True, "saw": ""}])
@@ -28,28 +28,32 @@ BAD = json.dumps([{"what": "it ran", "ok": False, "saw": "nothing"}])
 LAST_WORDS = ("RuntimeError: out of fuel, on purpose",)
 
 
-class Told:
-    """Remembers what it is told, in order."""
+class Branches:
+    """A progress that records what its branches report, in order."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
-        self._lock = threading.Lock()
 
-    def _tell(self, event: str, name: str) -> None:
-        with self._lock:
-            self.events.append((event, name))
+    def branch(self, title: str) -> Branch:
+        return Branch(title, self.events)
 
-    def started(self, sample: Sample) -> None:
-        self._tell("started", sample.name)
 
-    def line(self, sample: Sample, text: str) -> None:
-        self._tell("line", sample.name)
+class Branch:
+    def __init__(self, title: str, events: list[tuple[str, str]]) -> None:
+        self._title = title
+        self._events = events
 
-    def note(self, sample: Sample, text: str) -> None:
-        self._tell("note", sample.name)
+    def start(self, _title: str) -> None:
+        self._events.append(("start", self._title))
 
-    def ended(self, outcome: SampleOutcome) -> None:
-        self._tell("ended", outcome.sample.name)
+    def line(self, text: str) -> None:
+        self._events.append(("line", self._title))
+
+    def note(self, text: str) -> None:
+        self._events.append(("note", self._title))
+
+    def done(self, _title: str, state: str = "done") -> None:
+        self._events.append((state, self._title))
 
 
 def result(call: FlowCall, returncode: int = 0, logs: tuple[str, ...] = LAST_WORDS) -> FlowResult:
@@ -97,7 +101,7 @@ def named(*names: str) -> list[Sample]:
 
 
 def run(env: FlowEnvironment, runner: FakeRunner, *names: str) -> list[SampleOutcome]:
-    return Suite(env, runner, Told()).run(named(*names), 2)
+    return Suite(env, runner).run_samples(named(*names), 2, Silent())
 
 
 def test_samples_are_run_checked_and_returned_in_order(
@@ -117,9 +121,41 @@ def test_samples_are_run_checked_and_returned_in_order(
 def test_a_slow_sample_starts_first(
     env: FlowEnvironment, runner: FakeRunner, flows: dict[str, int]
 ) -> None:
-    told = Told()
-    Suite(env, runner, told).run(named("hello", "timeout"), 1)
-    assert [name for event, name in told.events if event == "started"] == ["timeout", "hello"]
+    progress = Branches()
+    Suite(env, runner).run_samples(named("hello", "timeout"), 1, progress)
+    assert [name for event, name in progress.events if event == "start"] == ["timeout", "hello"]
+
+
+def test_each_of_several_samples_reports_how_it_ended(
+    env: FlowEnvironment, runner: FakeRunner, flows: dict[str, int]
+) -> None:
+    flows["hello"] = 1
+    progress = Branches()
+    Suite(env, runner).run_samples(named("hello", "failure"), 1, progress)
+    assert [event for event in progress.events if event[0] != "note"] == [
+        ("start", "hello"),
+        ("failed", "hello"),
+        ("start", "failure"),
+        ("done", "failure"),
+    ]
+
+
+def test_a_sample_on_its_own_shows_the_lines_of_its_flow(
+    env: FlowEnvironment, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_flow(call: FlowCall, _env: FlowEnvironment) -> FlowResult:
+        call.on_line("Hello!")
+        call.note("greet: 1 pod running")
+        return result(call)
+
+    monkeypatch.setattr(suite_module, "run_flow", run_flow)
+    progress = Recorder()
+    Suite(env, runner).run_samples(named("hello"), 2, progress)
+    assert progress.events == [
+        ("line", "Hello!"),
+        ("note", "greet: 1 pod running"),
+        ("note", "checking the results"),
+    ]
 
 
 def test_a_check_that_finds_fault_fails_the_sample(
@@ -189,7 +225,7 @@ def test_an_error_of_devstacks_own_fails_that_sample_alone(
 def test_an_interruption_stops_the_others_and_starts_no_more(
     env: FlowEnvironment, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = Told()
+    progress = Branches()
 
     def run_flow(call: FlowCall, _env: FlowEnvironment) -> FlowResult:
         if call.source.name == "hello":
@@ -199,8 +235,8 @@ def test_an_interruption_stops_the_others_and_starts_no_more(
 
     monkeypatch.setattr(suite_module, "run_flow", run_flow)
     with pytest.raises(KeyboardInterrupt):
-        Suite(env, runner, told).run(named("hello", "report", "storage"), 2)
-    assert not [name for event, name in told.events if event == "ended"]
+        Suite(env, runner).run_samples(named("hello", "report", "storage"), 2, progress)
+    assert {event for event, _ in progress.events} == {"start"}
 
 
 @pytest.mark.parametrize("said", ["[]", "", "no JSON"])

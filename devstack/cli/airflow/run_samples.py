@@ -43,7 +43,7 @@ def run_on_airflow(
     Raises:
         DevstackError: one of them failed, or cannot be deployed.
     """
-    from devstack.cli.run_display import choose_audience, raise_failures, show_table
+    from devstack.cli.sample_results import raise_failures, show_table
     from devstack.deployers.airflow.connect import open_airflow
     from devstack.deployers.airflow.suite import DagSuite
     from devstack.flows.suite import SAMPLE_SECONDS
@@ -55,8 +55,7 @@ def run_on_airflow(
         _run_source(output, suite, source, parameters)
     if not samples:
         return
-    with choose_audience(output, list(samples)) as audience:
-        outcomes = suite.run_samples(samples, at_once, audience)
+    outcomes = suite.run_samples(samples, at_once, output.progress())
     output.data(samples=[outcome.as_dict() for outcome in outcomes])
     show_table(output, outcomes, TIMES)
     raise_failures(output, outcomes, "devstack run --airflow")
@@ -82,11 +81,10 @@ def parse_arguments(words: Sequence[str]) -> dict[str, str]:
 def _run_source(
     output: Output, suite: DagSuite, source: FlowSource, parameters: dict[str, str]
 ) -> None:
-    from devstack.cli.run_display import StatusLine
     from devstack.deployers.airflow.follow import failure_of
 
-    with StatusLine(output) as display:
-        deployment, result = suite.run_flow(source, parameters, display.note)
+    deployment, result = suite.run_flow(source, parameters, output.progress().note)
+    output.close_progress()
     output.data(**{**deployment.as_dict(), **result.as_dict()})
     if not result.ok:
         raise failure_of(suite.airflow, result)

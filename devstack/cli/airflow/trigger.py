@@ -41,7 +41,6 @@ def command(
 ) -> int:
     """Start a run of DAG."""
     from devstack.airflow.dags import set_paused
-    from devstack.cli.run_display import StatusLine
     from devstack.deployers.airflow.follow import failure_of, follow
     from devstack.deployers.airflow.trigger import resolve_dag, trigger
 
@@ -53,8 +52,8 @@ def command(
     output.data(**run.as_dict())
     output.text(f"{dag_id}: {run.run_id}, in Metaflow {run.metaflow_id}")
     if wait:
-        with StatusLine(output) as display:
-            result = follow(airflow, run, display.note, timeout)
+        result = follow(airflow, run, output.progress().note, timeout)
+        output.close_progress()
         output.data(**result.as_dict())
         if not result.ok:
             raise failure_of(airflow, result)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
@@ -16,11 +15,11 @@ from devstack.deployers.airflow.connect import StackAirflow
 from devstack.deployers.airflow.deploy import Deployment, deploy
 from devstack.deployers.airflow.follow import RunResult, end_run, failure_of, follow
 from devstack.deployers.airflow.trigger import trigger
-from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource, read_source
-from devstack.flows.suite import SAMPLE_SECONDS, Reporter, SampleOutcome
+from devstack.flows.suite import SAMPLE_SECONDS, SampleOutcome, run_side_by_side
 from devstack.flows.verify import Finding, check_run, failures
+from devstack.progress import Progress
 from devstack.samples.catalogue import Sample
 from devstack.waits import Observation, Ready, Waiting, wait_until
 
@@ -65,49 +64,19 @@ class DagSuite:
             raise
 
     def run_samples(
-        self, samples: Sequence[Sample], at_once: int, audience: Reporter
+        self, samples: Sequence[Sample], at_once: int, progress: Progress
     ) -> list[SampleOutcome]:
-        """Run samples and check what each left behind; return how each ended, in order.
+        """Run samples and check their results; see :func:`run_side_by_side`."""
+        return run_side_by_side(samples, at_once, progress, self._run_and_check)
 
-        Args:
-            samples: what to run.
-            at_once: how many run at the same time.
-            audience: told how they get on.
-
-        Raises:
-            KeyboardInterrupt: the runs under way are ended, the others not begun.
-        """
-        stop = Event()
-        first_slow = sorted(samples, key=lambda sample: not sample.slow)
-        with ThreadPoolExecutor(max_workers=at_once) as pool:
-            running = {
-                each: pool.submit(self._run_sample, each, audience, stop) for each in first_slow
-            }
-            try:
-                return [running[sample].result() for sample in samples]
-            except BaseException:
-                stop.set()
-                pool.shutdown(cancel_futures=True)
-                raise
-
-    def _run_sample(self, sample: Sample, audience: Reporter, stop: Event) -> SampleOutcome:
+    def _run_and_check(self, sample: Sample, progress: Progress, stop: Event) -> SampleOutcome:
         began = time.monotonic()
-        audience.started(sample)
-        try:
-            outcome = self._run_and_check(sample, audience, stop, began)
-        except DevstackError as error:
-            outcome = SampleOutcome(sample, None, 0, [str(error)], error, time.monotonic() - began)
-        audience.ended(outcome)
-        return outcome
 
-    def _run_and_check(
-        self, sample: Sample, audience: Reporter, stop: Event, began: float
-    ) -> SampleOutcome:
         def note(text: str) -> None:
-            # Told at each look, so this is where a thread hears of Ctrl-C.
+            # Called after each poll, so this is where a thread learns of Ctrl-C.
             if stop.is_set():
                 raise KeyboardInterrupt
-            audience.note(sample, text)
+            progress.note(text)
 
         source = read_source(sample.file)
         if sample.scheduled:
