@@ -68,7 +68,7 @@ def test_a_service_that_is_left_out_later_is_removed_once(world: World) -> None:
 def test_only_optional_services_can_be_left_out(wrong: str) -> None:
     with pytest.raises(DevstackError) as caught:
         load(without=(wrong,))
-    assert f"{wrong} cannot be left out; optional are airflow" in caught.value.cause
+    assert f"{wrong!r} cannot be left out; optional are airflow" in caught.value.cause
 
 
 def test_airflows_settings_are_remembered_until_others_are_named(world: World) -> None:

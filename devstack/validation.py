@@ -1,0 +1,100 @@
+"""Validation of tables, such as those of a TOML file, against types.
+
+msgspec checks single values and stops at the first mistake; here every value
+of a table is checked by itself, so that all mistakes are reported at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
+
+import msgspec
+from msgspec import Meta
+
+_DESCRIPTIONS: dict[Any, str] = {str: "is not text", bool: "is neither true nor false"}
+
+
+def table_mistakes(
+    table: Mapping[str, Any], fields: Mapping[str, Any], prefix: str = ""
+) -> list[str]:
+    """Return every mistake of a table, one sentence each; empty if it is valid.
+
+    Args:
+        table: names and values, as TOML or JSON has them.
+        fields: the type of each known name. A ``Meta(description=...)`` in an
+            ``Annotated`` type completes the sentence "VALUE ..." for a value
+            that does not fit: "is not a port from 1 to 65535".
+        prefix: the path of the table within its file, such as ``airflow.``.
+    """
+    found = []
+    for name, value in table.items():
+        path = f"{prefix}{name}"
+        if name in fields:
+            found += _value_mistakes(value, fields[name], path)
+        else:
+            found.append(f"unknown setting {path!r}{suggest(name, fields)}")
+    return found
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return a hint in parentheses: the name closest to ``word``, else all of them."""
+    names = sorted(known)
+    closest = difflib.get_close_matches(word, names, n=1)
+    return f" (did you mean {closest[0]!r}?)" if closest else f" (known: {', '.join(names)})"
+
+
+def _value_mistakes(value: Any, kind: Any, path: str) -> list[str]:
+    plain, constraints = _split(kind)
+    if is_typeddict(plain):
+        fields = get_type_hints(plain, include_extras=True)
+        is_table = isinstance(value, Mapping)
+        return table_mistakes(value, fields, f"{path}.") if is_table else [_not_table(path, value)]
+    if get_origin(plain) is dict:
+        if not isinstance(value, Mapping):
+            return [_not_table(path, value)]
+        entry = get_args(plain)[1]
+        return [
+            wrong
+            for name in value
+            for wrong in _value_mistakes(value[name], entry, f"{path}.{name}")
+        ]
+    if get_origin(plain) is tuple:
+        if not isinstance(value, (list, tuple)):
+            return [f"{path}: {value!r} is not a list"]
+        return [
+            wrong for item in value for wrong in _value_mistakes(item, get_args(plain)[0], path)
+        ]
+    return _leaf_mistakes(value, plain, constraints, path)
+
+
+def _not_table(path: str, value: Any) -> str:
+    return f"{path}: {value!r} is not a table"
+
+
+def _split(kind: Any) -> tuple[Any, list[Meta]]:
+    """Return the type inside ``Annotated``, and its constraints."""
+    if get_origin(kind) is not Annotated:
+        return kind, []
+    plain, *annotations = get_args(kind)
+    return plain, [each for each in annotations if isinstance(each, Meta)]
+
+
+def _leaf_mistakes(value: Any, plain: Any, constraints: list[Meta], path: str) -> list[str]:
+    for constraint in constraints or [Meta()]:
+        try:
+            msgspec.convert(value, Annotated[plain, constraint])
+        except msgspec.ValidationError:
+            return [f"{path}: {value!r} {_describe(value, plain, constraint)}"]
+    return []
+
+
+def _describe(value: Any, plain: Any, constraint: Meta) -> str:
+    """Return what is wrong with a value, after "VALUE"."""
+    if get_origin(plain) is not Literal:
+        return constraint.description or _DESCRIPTIONS[plain]
+    choices = get_args(plain)
+    description = constraint.description or f"is none of {', '.join(choices)}"
+    closest = difflib.get_close_matches(str(value), choices, n=1)
+    return f"{description} (did you mean {closest[0]!r}?)" if closest else description
