@@ -1,8 +1,8 @@
-"""What devstack remembers of a stack: one private directory, one JSON file.
+"""The state of a stack: one private directory, one JSON file.
 
-Files are written to a temporary name and renamed, so that a crash leaves the
-old or the new one.  The lock is the kernel's (``flock``): it goes with the
-process that held it, so a ``kill -9`` cannot leave it stale.
+Files are written to a temporary name and renamed, so that a crash leaves either
+the old or the new one. The lock is the kernel's (``flock``): it is released when
+its process ends, so that ``kill -9`` cannot leave a stale one.
 """
 
 from __future__ import annotations
@@ -14,41 +14,46 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from devstack.errors import DevstackError, ExitStatus, disk_full
+from devstack.migrations import STATE_VERSION, migrate
 from devstack.paths import private_folder, state_home
 
 STATE_FILE = "stack.json"
 LOCK_FILE = "lock"
 
+Phase = Literal["creating", "up", "deleting", "retained"]
+
 
 @dataclass
 class StackState:
-    """The lasting facts of one stack.
+    """The durable state of a stack.
 
     Attributes:
         name: the stack's name.
         provider: the provider that owns the cluster, such as "kind".
-        context: the kubeconfig context used, for provider ``context``.
-        namespace: where task pods run.
-        nodes: how many nodes the cluster was made with.
-        ports: host ports on loopback by name, chosen once ("minio": 40311).
-        credentials: random secrets by name, made once.
-        images: image reference by catalogue name, as they were brought up.
-        loaded: the images that the nodes were given, by catalogue name.
+        context: the kubeconfig context of provider ``context``.
+        namespace: the namespace of task pods.
+        nodes: the number of nodes that the cluster was created with.
+        ports: host ports on loopback by name ("minio": 40311), chosen once.
+        credentials: random secrets by name, generated once.
+        images: image references by catalogue name.
+        loaded: the images loaded into the nodes, by catalogue name.
         without: optional services that are left out.
-        airflow: the table ``[airflow]`` of devstack.toml, as it was last named.
-        gangs: what the cluster offers for gang scheduling: "native",
-            "coscheduling" or "off"; empty where nobody has looked yet.
+        airflow: the table ``[airflow]`` of devstack.toml.
+        gangs: the cluster's gang scheduling: "native", "coscheduling" or
+            "off"; empty if not yet detected.
         initialized_services: services whose one-time setup (a bucket, for example) is done.
         cluster: fingerprint of the cluster that ``loaded`` and
             ``initialized_services`` describe.
-        phase: "creating", "up" or "deleting"; tells what an interrupted
-            command was doing. "retained" if the cluster was removed and its data
-            is kept for the next `up`.
+        phase: the last command's progress: "creating" until `up` has finished,
+            "deleting" until `down` has, "retained" if `down` kept the data.
+        version: see :mod:`devstack.migrations`.
     """
 
     name: str
@@ -65,13 +70,18 @@ class StackState:
     gangs: str = ""
     initialized_services: list[str] = field(default_factory=list)
     cluster: str = ""
-    phase: str = "creating"
+    phase: Phase = "creating"
+    version: int = STATE_VERSION
 
     def credential(self, name: str, length: int = 24) -> str:
-        """Return the secret called ``name``, made of ``length`` random bytes if new."""
+        """Return the secret ``name``, generated of ``length`` random bytes if new."""
         if name not in self.credentials:
             self.credentials[name] = secrets.token_urlsafe(length)
         return self.credentials[name]
+
+
+class CorruptStateError(DevstackError):
+    """A state file that is not one."""
 
 
 class StackDir:
@@ -79,7 +89,7 @@ class StackDir:
 
     Args:
         name: the stack's name.
-        home: the folder of all stacks; the user's own where not given.
+        home: the folder of all stacks; None means the user's.
     """
 
     def __init__(self, name: str, home: Path | None = None) -> None:
@@ -88,17 +98,17 @@ class StackDir:
 
     @property
     def admin_kubeconfig(self) -> Path:
-        """The administrator's kubeconfig, used by devstack alone."""
+        """The administrator's kubeconfig, for devstack's own use."""
         return self.path / "admin.kubeconfig"
 
     @property
     def kubeconfig(self) -> Path:
-        """The submitter's kubeconfig, handed out by run, shell and env."""
+        """The submitter's kubeconfig, for run, shell, env and kubectl."""
         return self.path / "kubeconfig"
 
     @property
     def kubectl_cache(self) -> Path:
-        """What kubectl keeps of the API; it would go below the user's own ~/.kube."""
+        """The discovery cache of kubectl, otherwise in the user's ~/.kube."""
         return self.path / "kubectl-cache"
 
     @property
@@ -108,44 +118,63 @@ class StackDir:
 
     @property
     def logs(self) -> Path:
-        """Output kept of tools and of flow runs."""
+        """Output of tools and of flow runs."""
         return self.path / "logs"
 
     def exists(self) -> bool:
-        """True where a stack of this name was brought up, in whole or in part."""
+        """Return True if a stack of this name was brought up, at least in part."""
         return (self.path / STATE_FILE).exists()
 
     def read(self) -> StackState | None:
-        """Return the state, or None where there is no such stack.
+        """Return the state, or None if there is no such stack.
 
         Raises:
-            DevstackError: ``STATE_BROKEN`` where the file cannot be understood.
+            CorruptStateError: ``STATE_BROKEN``.
+            DevstackError: ``STATE_NEWER`` if a later release of devstack wrote it.
         """
         try:
-            raw = json.loads((self.path / STATE_FILE).read_text())
+            raw = json.loads((self.path / STATE_FILE).read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as broken:
-            raise self._broken(str(broken)) from broken
-        if not _is_state(raw):
-            raise self._broken("it is not what devstack writes")
-        raw = _upgrade(raw)
-        known = {f.name for f in fields(StackState)}
-        return StackState(**{key: value for key, value in raw.items() if key in known})
+        except (OSError, ValueError) as error:
+            raise self._corrupt(str(error)) from error
+        if not isinstance(raw, dict):
+            raise self._corrupt("it is not a JSON object")
+        version = raw.get("version", 0)
+        if type(version) is not int or version < 0:
+            raise self._corrupt(f"{version!r} is not a version")
+        if version > STATE_VERSION:
+            raise self._newer(version)
+        try:
+            return msgspec.convert(migrate(raw, version), StackState)
+        except msgspec.ValidationError as error:
+            raise self._corrupt(str(error)) from error
 
     def read_or_none(self) -> StackState | None:
-        """Return the state, or None where there is none that can be read."""
-        with suppress(DevstackError):
+        """Return the state, or None if there is none or it is corrupt.
+
+        Raises:
+            DevstackError: ``STATE_NEWER``.
+        """
+        with suppress(CorruptStateError):
             return self.read()
         return None
 
     def write(self, state: StackState) -> None:
-        """Keep ``state``; the file on disk is always whole."""
-        if self.read_or_none() != state:
-            self.write_file(STATE_FILE, json.dumps(asdict(state), indent=2, sort_keys=True))
+        """Write ``state`` unless the file has it already; a crash leaves a whole file."""
+        if not self._has(state):
+            content = msgspec.to_builtins(state)
+            self.write_file(STATE_FILE, json.dumps(content, indent=2, sort_keys=True))
+
+    def _has(self, state: StackState) -> bool:
+        try:
+            content = json.loads((self.path / STATE_FILE).read_bytes())
+        except (OSError, ValueError):
+            return False
+        return bool(content == msgspec.to_builtins(state))
 
     def write_file(self, name: str, text: str) -> Path:
-        """Write a file below the directory, mode 0600, by rename; return its path."""
+        """Write a file of mode 0600 below the directory, by rename, and return its path."""
         target = self.path / name
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
         try:
@@ -165,19 +194,17 @@ class StackDir:
 
     @property
     def volumes(self) -> Path:
-        """What the volumes held of a cluster that is gone, for the next one."""
+        """The backup of a deleted cluster's volumes, for the next cluster."""
         return self.path / "volumes"
 
     def remove(self, *, keep_data: bool = False) -> None:
-        """Remove the directory and all in it.
-
-        The state goes last: where this is cut short, the stack is still known.
+        """Remove the directory, the state last: an interruption leaves a known stack.
 
         Args:
-            keep_data: leave the state and the volumes' contents.
+            keep_data: keep the state and the backup of the volumes.
 
         Raises:
-            DevstackError: ``DISK_FULL`` or ``STATE_UNWRITABLE`` where something cannot be removed.
+            DevstackError: ``DISK_FULL`` or ``STATE_UNWRITABLE``.
         """
         if not self.path.exists():
             return
@@ -185,35 +212,44 @@ class StackDir:
             kept = {STATE_FILE, self.volumes.name} if keep_data else {STATE_FILE}
             for entry in self.path.iterdir():
                 if entry.name not in kept:
-                    _discard(entry)
+                    _remove(entry)
             if not keep_data:
                 shutil.rmtree(self.path)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
-    def _broken(self, cause: str) -> DevstackError:
-        return DevstackError(
+    def _corrupt(self, cause: str) -> CorruptStateError:
+        return CorruptStateError(
             f"cannot read the state of stack {self.name!r}",
             cause=cause,
-            remedy=f"devstack down --name {self.name} removes the stack all the same",
+            remedy=f"remove the stack: devstack down --name {self.name}",
             code="STATE_BROKEN",
+        )
+
+    def _newer(self, version: int) -> DevstackError:
+        return DevstackError(
+            f"cannot use stack {self.name!r}",
+            cause=f"a later devstack wrote its state (version {version}; "
+            f"this one reads up to {STATE_VERSION})",
+            remedy="upgrade devstack, or choose another --name",
+            code="STATE_NEWER",
+            exit_status=ExitStatus.ENVIRONMENT,
         )
 
     @property
     def _lock_path(self) -> Path:
-        # Beside the directory, so that `down` can remove that whole while holding it.
+        # Outside the directory, so that `down` can remove that while holding the lock.
         return self.path.parent / f".{self.name}.{LOCK_FILE}"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the stack's lock; its file goes with the directory.
+        """Hold the stack's lock; its file is removed along with the directory.
 
         Raises:
-            DevstackError: ``LOCKED``, with the holder's pid, where another
-                devstack is at work on this stack.
+            DevstackError: ``LOCKED``, with the holder's PID.
         """
-        descriptor = self._locked()
-        # A full disk must not keep `down` from making room: the lock holds without a name.
+        descriptor = self._acquire()
+        # On a full disk `down` must still work; the lock is valid without the PID.
         with suppress(OSError):
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         try:
@@ -225,7 +261,7 @@ class StackDir:
             os.close(descriptor)
 
     def holder(self) -> int | None:
-        """Return the process that holds the lock, as far as can be told without taking it."""
+        """Return the PID that the lock file names, without taking the lock; None if not alive."""
         import psutil
 
         try:
@@ -234,7 +270,7 @@ class StackDir:
             return None
         return pid if psutil.pid_exists(pid) else None
 
-    def _locked(self) -> int:
+    def _acquire(self) -> int:
         while True:
             descriptor = self._open_lock()
             try:
@@ -243,7 +279,7 @@ class StackDir:
                 holder = os.pread(descriptor, 20, 0).decode()
                 os.close(descriptor)
                 raise self._in_use(holder) from held
-            # A `down` may have removed the file between our open and our lock.
+            # `down` may have removed the file between our open and our lock.
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), self._lock_path.stat()):
                     os.ftruncate(descriptor, 0)
@@ -267,29 +303,11 @@ class StackDir:
         )
 
 
-def _discard(path: Path) -> None:
+def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _is_state(raw: object) -> bool:
-    """Tell whether JSON has the types of :class:`StackState`, the stack's name at least."""
-    if not isinstance(raw, dict) or "name" not in raw:
-        return False
-    sample = asdict(StackState(name=""))
-    return all(isinstance(raw.get(key, value), type(value)) for key, value in sample.items())
-
-
-def _upgrade(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return state that an earlier release wrote, with the names that this one uses."""
-    upgraded = dict(raw)
-    if "prepared" in upgraded:
-        upgraded["initialized_services"] = upgraded.pop("prepared")
-    if upgraded.get("phase") == "kept":
-        upgraded["phase"] = "retained"
-    return upgraded
 
 
 def _unwritable(path: Path, error: OSError) -> DevstackError:
@@ -297,14 +315,14 @@ def _unwritable(path: Path, error: OSError) -> DevstackError:
     return disk_full(error) or DevstackError(
         f"cannot write {path}",
         cause=os.strerror(error.errno) if error.errno else str(error),
-        remedy="free some room, or set DEVSTACK_HOME to a folder of yours on another disk",
+        remedy="free disk space, or set DEVSTACK_HOME to a folder of yours on another disk",
         code="STATE_UNWRITABLE",
         exit_status=ExitStatus.ENVIRONMENT,
     )
 
 
 def stack_names(home: Path | None = None) -> list[str]:
-    """Return the names of all stacks that have a state, sorted."""
+    """Return the sorted names of all stacks."""
     root = home or state_home()
     if not root.exists():
         return []

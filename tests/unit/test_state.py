@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -14,7 +15,11 @@ from pathlib import Path
 import pytest
 
 from devstack.errors import DevstackError
+from devstack.migrations import STATE_VERSION
 from devstack.state import STATE_FILE, StackDir, StackState, stack_names
+
+RELEASE_0_1 = Path(__file__).parent / "data" / "state-0.1"
+"""The state directory of a stack that release 0.1 brought up; its secrets are replaced."""
 
 HOLD = """
 import sys
@@ -149,7 +154,21 @@ def test_the_lock_holds_though_the_disk_is_full(
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "", "[]", "null", "{}", '{"name": "demo", "ports": [1]}', '{"name": 3}', "\0"],
+    [
+        "{",
+        "",
+        "[]",
+        "null",
+        "{}",
+        '{"name": "demo", "ports": [1]}',
+        '{"name": "demo", "ports": {"minio": "9000"}}',
+        '{"name": "demo", "phase": "asleep"}',
+        '{"name": "demo", "version": "1"}',
+        '{"name": "demo", "version": -1}',
+        '{"name": 3}',
+        "\0",
+        "\xff",
+    ],
 )
 def test_a_state_that_makes_no_sense_is_told_with_the_way_out(stack: StackDir, text: str) -> None:
     stack.write_file(STATE_FILE, text)
@@ -159,9 +178,43 @@ def test_a_state_that_makes_no_sense_is_told_with_the_way_out(stack: StackDir, t
     assert "devstack down --name demo" in caught.value.remedy
 
 
-def test_a_state_of_a_later_version_is_read(stack: StackDir) -> None:
+def test_settings_that_this_release_does_not_know_are_ignored(stack: StackDir) -> None:
     stack.write_file(STATE_FILE, json.dumps({"name": "demo", "nodes": 2, "later": True}))
     assert stack.read() == StackState(name="demo", nodes=2)
+
+
+def test_state_of_the_release_before_versions_is_read(tmp_path: Path) -> None:
+    shutil.copytree(RELEASE_0_1, tmp_path, dirs_exist_ok=True)
+    assert stack_names(tmp_path) == ["old"]
+    old = StackDir("old", tmp_path)
+    state = old.read()
+    assert state is not None
+    assert (state.version, state.phase, state.provider) == (STATE_VERSION, "up", "kind")
+    assert state.initialized_services[:3] == ["rbac", "minio", "postgres"]
+    assert state.ports["minio"] == 9000
+    assert state.credentials["minio-root"] == "dummy-minio-root-000000000000000"
+    old.write(state)
+    written = json.loads((old.path / STATE_FILE).read_text())
+    assert written["version"] == STATE_VERSION
+    assert "prepared" not in written
+    assert old.read() == state
+
+
+def test_a_stack_whose_data_the_release_before_kept_is_read(stack: StackDir) -> None:
+    stack.write_file(STATE_FILE, json.dumps({"name": "demo", "phase": "kept", "prepared": []}))
+    assert stack.read() == StackState(name="demo", phase="retained")
+
+
+def test_state_of_a_later_release_is_refused_and_left_alone(stack: StackDir) -> None:
+    text = json.dumps({"name": "demo", "version": STATE_VERSION + 1})
+    stack.write_file(STATE_FILE, text)
+    for read in (stack.read, stack.read_or_none):
+        with pytest.raises(DevstackError) as caught:
+            read()
+        assert caught.value.code == "STATE_NEWER"
+        assert f"version {STATE_VERSION + 1}" in caught.value.cause
+        assert "upgrade devstack" in caught.value.remedy
+    assert (stack.path / STATE_FILE).read_text() == text
 
 
 def test_the_holder_of_the_lock_is_named(stack: StackDir, holder: subprocess.Popen[str]) -> None:

@@ -1,0 +1,38 @@
+"""Upgrades of a stack's state that an earlier release wrote.
+
+Every change of meaning in :class:`devstack.state.StackState` gets a new
+version and a function here that turns the version before into it. A setting
+that is merely added needs none: its default is for stacks that lack it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+State = dict[str, Any]
+"""The state as JSON has it."""
+
+
+def _rename_prepared(state: State) -> State:
+    """Version 0 is everything up to 2026-11, which wrote no version."""
+    renamed = {key: value for key, value in state.items() if key != "prepared"}
+    if "prepared" in state:
+        renamed["initialized_services"] = state["prepared"]
+    if state.get("phase") == "kept":
+        renamed["phase"] = "retained"
+    return renamed
+
+
+_MIGRATIONS: tuple[Callable[[State], State], ...] = (_rename_prepared,)
+"""The function at index N turns version N into N + 1."""
+
+STATE_VERSION = len(_MIGRATIONS)
+"""The version that this devstack writes."""
+
+
+def migrate(state: State, version: int) -> State:
+    """Return ``state``, written as ``version``, as :data:`STATE_VERSION`."""
+    for upgrade in _MIGRATIONS[version:]:
+        state = upgrade(state)
+    return {**state, "version": STATE_VERSION}
