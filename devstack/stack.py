@@ -117,7 +117,8 @@ class Stack:
 
     def manifests(self, service: Service) -> list[Manifest]:
         """Return the objects of a service, marked as this stack's."""
-        return with_owner(service.manifests(self.context(None)), self.spec.name)
+        manifests = service.manifests(self.context(None))
+        return with_owner(manifests, self.spec.name, self.state.owner)
 
     def save(self) -> None:
         """Keep the state."""

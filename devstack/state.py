@@ -22,6 +22,7 @@ import msgspec
 
 from devstack.errors import DevstackError, ExitStatus, disk_full
 from devstack.migrations import STATE_VERSION, migrate
+from devstack.owner import Owner
 from devstack.paths import private_folder, state_home
 
 STATE_FILE = "stack.json"
@@ -49,6 +50,8 @@ class StackState:
         gangs: the cluster's gang scheduling: "native", "coscheduling" or
             "off"; empty if not yet detected.
         initialized_services: services whose one-time setup (a bucket, for example) is done.
+        owner: what marks the stack's objects in a cluster as this state directory's; empty
+            for stacks of releases that marked them with the stack's name only.
         cluster: fingerprint of the cluster that ``loaded`` and
             ``initialized_services`` describe.
         phase: the last command's progress: "creating" until `up` has finished,
@@ -69,6 +72,7 @@ class StackState:
     airflow: dict[str, Any] = field(default_factory=dict)
     gangs: str = ""
     initialized_services: list[str] = field(default_factory=list)
+    owner: str = ""
     cluster: str = ""
     phase: Phase = "creating"
     version: int = STATE_VERSION
@@ -95,6 +99,11 @@ class StackDir:
     def __init__(self, name: str, home: Path | None = None) -> None:
         self.name = name
         self.path = (home or state_home()) / name
+
+    @property
+    def owner(self) -> Owner:
+        """The owner of what this stack creates outside its directory."""
+        return Owner.of(self.path)
 
     @property
     def admin_kubeconfig(self) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from devstack.cli.options import (
 )
 from devstack.cli.output import Output
 from devstack.config import load
+
+if TYPE_CHECKING:
+    from devstack.owner import Owner
 
 
 @click.command("down", epilog="Example: devstack down --name ci")
@@ -38,7 +41,7 @@ def command(
 
     Built images stay in the cache, for the next `up`.
     """
-    from devstack.lifecycle.down import build_undo, down
+    from devstack.lifecycle.down import build_undo, down, foreign_owner
     from devstack.stack import open_stack
 
     began = time.monotonic()
@@ -49,15 +52,26 @@ def command(
         output.data(steps=titles)
         for title in titles:
             output.text(title)
+        _report_foreign(output, foreign_owner(stack))
         output.finish()
         return
     done = down(stack, keep_data=keep_data)
     seconds = time.monotonic() - began
     output.data(name=stack.spec.name, removed=bool(done), seconds=round(seconds, 2))
+    owner = foreign_owner(stack)
+    _report_foreign(output, owner)
     if done and keep_data:
         output.text(f"Stack {stack.spec.name!r} is gone, and its data is kept ({seconds:.1f} s)")
     elif done:
         output.text(f"Stack {stack.spec.name!r} is gone ({seconds:.1f} s)")
     else:
-        output.text(f"There is no stack {stack.spec.name!r}; nothing to do")
+        yours = f" in {stack.dir.path.parent}" if owner else ""
+        output.text(f"There is no stack {stack.spec.name!r}{yours}; nothing to do")
     output.finish()
+
+
+def _report_foreign(output: Output, owner: Owner | None) -> None:
+    """Name the other owner of a cluster of the stack's name, if there is one."""
+    if owner:
+        output.data(owner={"directory": owner.directory, "user": owner.user})
+        output.text(f"The cluster of this name belongs to {owner}: left as it is")

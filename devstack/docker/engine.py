@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from devstack.docker.cgroup import unfreeze
+from devstack.docker.network import create_network
 from devstack.errors import DevstackError, ExitStatus
 from devstack.process import Runner
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
@@ -71,6 +72,12 @@ class Engine:
                 ignore_removed=True,
             )
         return sorted(found, key=lambda node: (node.labels.get(ROLE_LABEL, ""), node.name))
+
+    def has_containers(self, label: str) -> bool:
+        """Return True if there are containers, running or not, with a label ``name=value``."""
+        with translate_docker_errors():
+            found = self._connect().containers.list(all=True, filters={"label": label}, sparse=True)
+        return bool(found)
 
     def start(self, nodes: Iterable[Any]) -> None:
         """Start the containers that do not run; resume those that are paused."""
@@ -135,16 +142,52 @@ class Engine:
             for removal in removals:
                 removal.result()
 
-    def remove_network(self, name: str) -> None:
-        """Remove the networks of this name, if there are any.
+    def networks(self, name: str) -> list[Any]:
+        """Return the networks of exactly this name."""
+        with translate_docker_errors():
+            found = self._connect().networks.list(names=[name])
+        # Docker returns all whose name contains it.
+        return [network for network in found if network.name == name]
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a network like kind's, with labels."""
+        with translate_docker_errors():
+            create_network(self._connect(), name, labels)
+
+    def remove_networks(self, networks: Iterable[Any]) -> None:
+        """Remove networks.
 
         Raises:
-            DevstackError: ``WAIT_TIMEOUT`` where containers stay connected to one.
+            DevstackError: ``WAIT_TIMEOUT`` if containers stay connected to one.
         """
         with translate_docker_errors():
-            for network in self._connect().networks.list(names=[name]):
-                if network.name == name:
-                    _await(partial(_observe_network, network), f"the network {name} to be removed")
+            for network in networks:
+                what = f"the network {network.name} to be removed"
+                _await(partial(_observe_network, network), what)
+
+    def claim_volume(self, name: str, labels: Mapping[str, str]) -> dict[str, str]:
+        """Create a volume unless there is one, atomically; return the labels that it has."""
+        with translate_docker_errors():
+            volume = self._connect().volumes.create(name, labels=dict(labels))
+        return dict(volume.attrs.get("Labels") or {})
+
+    def volume_labels(self, name: str) -> dict[str, str] | None:
+        """Return a volume's labels, or None if there is no such volume."""
+        import docker
+
+        with translate_docker_errors():
+            try:
+                volume = self._connect().volumes.get(name)
+            except docker.errors.NotFound:
+                return None
+        return dict(volume.attrs.get("Labels") or {})
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume, if there is one."""
+        import docker
+
+        with translate_docker_errors(), suppress(docker.errors.NotFound):
+            self._connect().volumes.get(name).remove()
 
     def _connect(self) -> Any:
         if self._client is None:

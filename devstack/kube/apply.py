@@ -18,7 +18,7 @@ from devstack.kube.api_errors import (
 )
 from devstack.kube.client import FIELD_MANAGER, KubeClient, Object
 from devstack.kube.differences import differs
-from devstack.kube.manifests import OWNER_LABEL
+from devstack.kube.manifests import OWNER_ANNOTATION, OWNER_LABEL
 from devstack.kube.transport import POOL_SIZE
 from devstack.waits import Clock, Failed, Observation, Ready, Waiting, wait_until
 
@@ -175,8 +175,14 @@ def _is_ours(live: Object, manifest: Object) -> bool:
     owner = labels.get(OWNER_LABEL)
     if owner and owner != manifest["metadata"].get("labels", {}).get(OWNER_LABEL, owner):
         return False
+    if owner and _annotated_owner(live) != _annotated_owner(manifest):
+        return False
     managers = {entry.get("manager") for entry in metadata.get("managedFields", [])}
     return FIELD_MANAGER in managers or labels.get(_PART_OF) == "devstack"
+
+
+def _annotated_owner(item: Object) -> str:
+    return str(item["metadata"].get("annotations", {}).get(OWNER_ANNOTATION, ""))
 
 
 def _require_ours(changes: Sequence[Difference], context: str) -> None:

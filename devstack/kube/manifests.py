@@ -27,6 +27,9 @@ _UNDERSTOOD = {"apiVersion", "kind", "resources"}
 OWNER_LABEL = "devstack/stack"
 """With the stack's name as value; several stacks may meet on one cluster."""
 
+OWNER_ANNOTATION = "devstack/owner"
+"""With user, machine and state directory as value; two homes may use one stack name."""
+
 _LABELS = {"app.kubernetes.io/managed-by": "devstack", "app.kubernetes.io/part-of": "devstack"}
 
 
@@ -95,16 +98,23 @@ def _marked(deployment: Object, mark: str) -> Object:
     return changed
 
 
-def with_owner(objects: Iterable[Object], stack: str) -> list[Object]:
-    """Return the objects with the label that tells the stack they belong to."""
-    return [
-        {**item, "metadata": {**item["metadata"], "labels": _owned(item["metadata"], stack)}}
-        for item in objects
-    ]
+def with_owner(objects: Iterable[Object], stack: str, owner: str = "") -> list[Object]:
+    """Return the objects, marked as one stack's.
+
+    Args:
+        objects: the objects.
+        stack: the stack's name.
+        owner: the state directory, user and machine that the stack belongs to; empty for
+            stacks of releases that marked objects with the stack's name only.
+    """
+    return [{**item, "metadata": _owned(item["metadata"], stack, owner)} for item in objects]
 
 
-def _owned(metadata: Object, stack: str) -> dict[str, str]:
-    return {**metadata.get("labels", {}), OWNER_LABEL: stack}
+def _owned(metadata: Object, stack: str, owner: str) -> Object:
+    owned = {**metadata, "labels": {**metadata.get("labels", {}), OWNER_LABEL: stack}}
+    if owner:
+        owned["annotations"] = {**metadata.get("annotations", {}), OWNER_ANNOTATION: owner}
+    return owned
 
 
 def secret(name: str, namespace: str, values: Mapping[str, str]) -> Object:

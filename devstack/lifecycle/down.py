@@ -11,13 +11,14 @@ from devstack.kube.api_errors import UnreachableError
 from devstack.kube.apply import delete_all
 from devstack.lifecycle.backup import require_volume_backup, save_volumes
 from devstack.lifecycle.port_forwards import stop_port_forwards
+from devstack.owner import Owner
 from devstack.progress import step
 from devstack.services.base import Service
 from devstack.stack import DATA_KINDS, Stack
 
 
 def down(stack: Stack, *, keep_data: bool = False) -> list[str]:
-    """Remove the stack; return what was done, nothing where there was no stack.
+    """Remove the stack; return the steps taken, empty if there was no stack of this owner.
 
     An interrupted `up` or `down` leaves a state that this goes on from: each
     part is removed whether the state knows of it or not.
@@ -49,7 +50,7 @@ def down(stack: Stack, *, keep_data: bool = False) -> list[str]:
         if keep_data:
             _mark_retained(stack)
         stack.dir.remove(keep_data=keep_data)
-    return [title for title, _ in undo]
+    return [title for title, _ in undo] or ["Remove the state directory"]
 
 
 def _mark_retained(stack: Stack) -> None:
@@ -64,10 +65,10 @@ def build_undo(stack: Stack, *, keep_data: bool = False) -> list[tuple[str, Call
     undo: list[tuple[str, Callable[[], None]]] = []
     if not stack.provider.maps_ports:
         undo.append(("Stop port-forwards", lambda: stop_port_forwards(stack)))
-    if stack.provider.owns_cluster:
+    if stack.provider.owns_cluster and foreign_owner(stack) is None:
         title = f"Delete the {stack.provider.name} cluster"
         undo.append((title, lambda: stack.provider.delete(stack.cluster)))
-    else:
+    elif not stack.provider.owns_cluster:
         undo += [
             (f"Delete {service.name}", partial(_delete, stack, service, keep_data))
             for service in reversed([*stack.services, *stack.disabled])
@@ -80,7 +81,17 @@ def _anything(stack: Stack) -> bool:
         return True
     if stack.spec.provider == "context" or stack.provider.check(stack.cluster):
         return False
-    return stack.provider.status(stack.cluster).state != "absent"
+    owner = stack.provider.owner(stack.cluster)
+    return owner is not None and owner.matches(stack.dir.owner)
+
+
+def foreign_owner(stack: Stack) -> Owner | None:
+    """Return the other owner of the cluster of this stack's name; None if there is none."""
+    try:
+        owner = stack.provider.owner(stack.cluster)
+    except DevstackError:
+        return None
+    return None if owner is None or owner.matches(stack.dir.owner) else owner
 
 
 def _delete(stack: Stack, service: Service, keep_data: bool) -> None:

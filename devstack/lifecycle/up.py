@@ -17,6 +17,7 @@ from devstack.lifecycle.step import Step, run_steps
 from devstack.ports import choose, is_free
 from devstack.providers.base import LoadsImages
 from devstack.providers.choose import require_usable
+from devstack.providers.ownership import foreign_cluster
 from devstack.services import layers
 from devstack.services.base import DetectsCapabilities, Manifest, Service, ServiceContext
 from devstack.stack import DATA_KINDS, Stack
@@ -52,7 +53,7 @@ def build_steps(stack: Stack) -> list[Step]:
             "machine",
             "Check this machine",
             is_done=cluster.answers,
-            ensure=lambda: require_usable(stack.provider, stack.cluster),
+            ensure=lambda: _check_machine(stack),
         ),
         Step(
             "settings",
@@ -220,7 +221,7 @@ def _settings_match(stack: Stack) -> bool:
 def _save_settings(stack: Stack) -> None:
     state, spec = stack.state, stack.spec
     if not stack.dir.exists():
-        _require_ownership(stack)
+        state.owner = stack.dir.owner.on_this_machine()
     state.ports = choose(stack.port_names, spec.ports, state.ports)
     state.provider = stack.provider.name
     state.context = spec.context
@@ -232,16 +233,25 @@ def _save_settings(stack: Stack) -> None:
     stack.save()
 
 
+def _check_machine(stack: Stack) -> None:
+    require_usable(stack.provider, stack.cluster)
+    _require_ownership(stack)
+
+
 def _require_ownership(stack: Stack) -> None:
-    """Refuse to take the cluster of another user, or of another DEVSTACK_HOME, for ours."""
+    """Refuse to use the cluster of another user or state directory, or one without a state."""
     provider, name = stack.provider, stack.spec.name
-    if provider.owns_cluster and provider.status(stack.cluster).state != "absent":
+    owner = provider.owner(stack.cluster)
+    if owner is None:
+        return
+    if not owner.matches(stack.dir.owner):
+        raise foreign_cluster(name, f"the {provider.name} cluster of this name", owner)
+    if not stack.dir.exists() and provider.status(stack.cluster).state != "absent":
         raise DevstackError(
             f"cannot bring up stack {name!r}",
-            cause=f"its {provider.name} cluster is there, and {stack.dir.path.parent} knows no "
-            "such stack: it is another user's, or what it knew was lost",
-            remedy=f"choose another --name; or remove that cluster: devstack down --name {name}",
-            code="CLUSTER_FOREIGN",
+            cause=f"its {provider.name} cluster exists, but {stack.dir.path} was lost",
+            remedy=f"remove the cluster and its data: devstack down --name {name}",
+            code="STATE_LOST",
             exit_status=ExitStatus.ENVIRONMENT,
         )
 

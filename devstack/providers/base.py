@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from devstack.owner import Owner
+
 
 @dataclass(frozen=True)
 class ClusterSpec:
@@ -79,8 +81,12 @@ class Provider(Protocol):
         """Look at the cluster without changing anything."""
         ...
 
+    def owner(self, spec: ClusterSpec) -> Owner | None:
+        """Return whom the cluster of this name belongs to; None if absent or shared by stacks."""
+        ...
+
     def delete(self, spec: ClusterSpec) -> None:
-        """Remove the cluster and all that came with it; nothing to do if absent."""
+        """Remove the cluster and all that came with it, if it exists and is this stack's."""
         ...
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:

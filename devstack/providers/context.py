@@ -9,6 +9,7 @@ from pathlib import Path
 from devstack import tools
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube import kubeconfig
+from devstack.owner import Owner
 from devstack.process import Runner
 from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
@@ -66,6 +67,10 @@ class ContextProvider:
         except DevstackError as error:
             return ClusterStatus("unreachable", str(error))
         return ClusterStatus("running", f"context {spec.context!r}")
+
+    def owner(self, spec: ClusterSpec) -> Owner | None:
+        """Return None: stacks share the cluster, and each object in it names its owner."""
+        return None
 
     def delete(self, spec: ClusterSpec) -> None:
         """Leave the cluster alone: it is not ours."""

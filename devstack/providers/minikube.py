@@ -6,15 +6,22 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from devstack.docker.engine import Engine
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.versions import KUBERNETES
+from devstack.owner import Owner
 from devstack.process import Completed, Runner
 from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
+from devstack.providers.claim import Claim
 from devstack.providers.kind.config import FEATURE_GATES, RUNTIME_CONFIG
+from devstack.providers.ownership import foreign_cluster
 from devstack.providers.ready import wait_for_api
 from devstack.state import StackDir
 from devstack.waits import Clock
+
+PROFILE_LABEL = "name.minikube.sigs.k8s.io"
+"""minikube puts this label, with the profile's name, on every node container."""
 
 
 class MinikubeProvider:
@@ -36,6 +43,8 @@ class MinikubeProvider:
         self._runner = runner
         self._clock = clock
         self._progress = progress
+        self._engine = Engine(runner)
+        self._claim = Claim(self._engine, self.profile)
 
     @property
     def profile(self) -> str:
@@ -53,9 +62,10 @@ class MinikubeProvider:
         """Start the profile; return its kubeconfig.
 
         Raises:
-            DevstackError: ``MINIKUBE_FAILED`` with minikube's output,
-                ``TOOL_TIMEOUT`` or ``WAIT_TIMEOUT``.
+            DevstackError: ``CLUSTER_FOREIGN``, ``MINIKUBE_FAILED`` with minikube's
+                output, ``TOOL_TIMEOUT`` or ``WAIT_TIMEOUT``.
         """
+        self._claim_name(spec)
         if not self._stack.admin_kubeconfig.exists():
             # minikube adds to the file that is there, and leaves its mode alone.
             self._stack.write_file(self._stack.admin_kubeconfig.name, "")
@@ -65,7 +75,10 @@ class MinikubeProvider:
         return kubeconfig
 
     def status(self, spec: ClusterSpec) -> ClusterStatus:
-        """Ask `minikube status`."""
+        """Return what `minikube status` reports of this stack's profile."""
+        owner = self.owner(spec)
+        if owner and not owner.matches(self._stack.owner):
+            return ClusterStatus("absent", f"{self._title} belongs to {owner}")
         done = self._minikube(["status", "--output", "json"], timeout=30, check=False)
         host = _host_state(done.stdout)
         if not host:
@@ -73,13 +86,26 @@ class MinikubeProvider:
         running = host == "Running"
         return ClusterStatus("running" if running else "stopped", f"the host is {host}")
 
+    def owner(self, spec: ClusterSpec) -> Owner | None:
+        """Return who claimed the profile's name, or whom the profile's nodes belong to."""
+        if holder := self._claim.holder():
+            return holder
+        if self._engine.has_containers(f"{PROFILE_LABEL}={self.profile}"):
+            return self._owner_of_unclaimed()
+        return None
+
     def delete(self, spec: ClusterSpec) -> None:
-        """Delete this profile, never another."""
+        """Delete this profile if it is this stack's, never another."""
+        owner = self.owner(spec)
+        if owner and not owner.matches(self._stack.owner):
+            return
         if self._runner.which("minikube"):
             self._minikube(["delete"], timeout=spec.timeout)
+        self._claim.release(self._stack.owner)
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
-        """Let `minikube logs` write one file."""
+        """Write the output of `minikube logs` into one file."""
+        self._require_own(self.owner(spec))
         self._minikube(["logs", "--file", str(into / "minikube.log")], timeout=spec.timeout)
 
     def images_present(self, spec: ClusterSpec) -> set[str]:
@@ -94,6 +120,25 @@ class MinikubeProvider:
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return the command that makes the cluster."""
         return [" ".join(["minikube", "--profile", self.profile, *self._start_flags(spec)])]
+
+    def _owner_of_unclaimed(self) -> Owner:
+        # Earlier releases made no claim; only the stack that made the profile has a kubeconfig.
+        kubeconfig = self._stack.admin_kubeconfig
+        made_here = kubeconfig.exists() and self.profile in kubeconfig.read_text()
+        return self._stack.owner if made_here else Owner("")
+
+    def _claim_name(self, spec: ClusterSpec) -> None:
+        """Claim the profile's name: minikube replaces the nodes of another user's profile."""
+        self._require_own(self.owner(spec))
+        self._require_own(self._claim.acquire(self._stack.owner))
+
+    def _require_own(self, owner: Owner | None) -> None:
+        if owner and not owner.matches(self._stack.owner):
+            raise foreign_cluster(self._stack.name, self._title, owner)
+
+    @property
+    def _title(self) -> str:
+        return f"the minikube profile {self.profile!r}"
 
     def _start_flags(self, spec: ClusterSpec) -> list[str]:
         gates = ",".join(f"{name}={str(on).lower()}" for name, on in FEATURE_GATES.items())

@@ -93,7 +93,10 @@ def test_two_stacks_share_neither_ports_nor_networks_nor_credentials(
 def test_a_stack_of_another_home_is_not_taken_over(stack: Devstack, tmp_path: Path) -> None:
     stranger = Devstack(stack.name, tmp_path / "home")
     refusal = refused(stranger, "up", code="CLUSTER_FOREIGN", status=ExitStatus.ENVIRONMENT)
+    assert str(stack.directory) in refusal.cause
     assert "another --name" in refusal.remedy
+    data = stranger.json("down")["data"]
+    assert (data["removed"], data["owner"]["directory"]) == (False, str(stack.directory))
     assert stack.json("status")["data"]["state"] == "up"
 
 

@@ -11,10 +11,12 @@ import pytest
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
 from devstack.kube.client import KubeClient
+from devstack.owner import Owner
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
 from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
 from devstack.services.rbac import TOKEN_SECRET
 from devstack.stack import Stack, open_stack
+from devstack.state import StackDir
 from devstack.waits import Observation, Ready
 from tests.fakes.api import FakeApi
 from tests.fakes.runner import FakeClock, FakeRunner, Recorder
@@ -46,6 +48,7 @@ class FakeProvider:
         self.asked: list[str] = []
         self.fails: dict[str, BaseException] = {}
         self.seen: ClusterSpec | None = None
+        self.foreign: Owner | None = None
 
     def check(self, spec: ClusterSpec) -> list[Problem]:
         """Return the problems set."""
@@ -65,6 +68,12 @@ class FakeProvider:
         """Return the state set."""
         self._ask("status")
         return ClusterStatus(self.state, f"the cluster is {self.state}")
+
+    def owner(self, spec: ClusterSpec) -> Owner | None:
+        """Return the other owner that was set, or this stack if there is a cluster."""
+        if self.foreign or not self.owns_cluster or self.state == "absent":
+            return self.foreign
+        return StackDir(spec.name).owner
 
     def delete(self, spec: ClusterSpec) -> None:
         """Forget the cluster."""

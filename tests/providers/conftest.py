@@ -28,6 +28,6 @@ def fresh(tmp_path: Path, user_home: Path) -> Iterator[Devstack]:
     """A stack that was never brought up; taken away afterwards, whatever is left of it."""
     stack = Devstack("fresh", tmp_path / "home", {"HOME": str(user_home)})
     stack.leave_out("postgres")
-    stack.run("down")
+    stack.remove_leftovers()
     yield stack
     stack.run("down")

@@ -47,11 +47,19 @@ class Devstack:
     @contextmanager
     def brought_up(self) -> Iterator[None]:
         """Have the stack up, made anew, and take it away at the end."""
-        self.run("down")
+        self.remove_leftovers()
         self.run("up", "--timeout", "600", timeout=3600)
         try:
             yield
         finally:
+            self.run("down")
+
+    def remove_leftovers(self) -> None:
+        """Remove the stack, and one of this name that a killed test run left behind."""
+        owner = self.json("down")["data"].get("owner", {}).get("directory", "")
+        if "pytest-of-" in owner:
+            home = Path(owner).parent.parent
+            Devstack(self.name, home).run("down")
             self.run("down")
 
     def samples(self, *options: str) -> dict[str, Any]:

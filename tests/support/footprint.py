@@ -56,7 +56,7 @@ def take(stack: Devstack, *folders: Path) -> Footprint:
         processes=frozenset(f"{each.pid} {' '.join(each.cmdline())}" for each in processes),
         ports=frozenset(_ports({each.pid for each in processes}, others)),
         containers=frozenset(_containers(engine, stack)),
-        volumes=frozenset(each.name for each in engine.volumes.list(filters={"dangling": True})),
+        volumes=frozenset(_volumes(engine, stack)),
         networks=frozenset(_networks(engine, stack)),
         files=frozenset(line for folder in folders for line in _files(folder)),
     )
@@ -109,6 +109,13 @@ def _networks(engine: Any, stack: Devstack) -> Iterator[str]:
         other = network.name.startswith("devstack-") and network.name != f"devstack-{stack.name}"
         if not other:
             yield network.name
+
+
+def _volumes(engine: Any, stack: Devstack) -> Iterator[str]:
+    """Yield unused volumes, but for other stacks' claims to their names."""
+    for volume in engine.volumes.list(filters={"dangling": True}):
+        if not volume.name.endswith(".owner") or volume.name == f"devstack-{stack.name}.owner":
+            yield volume.name
 
 
 def _files(folder: Path) -> Iterator[str]:

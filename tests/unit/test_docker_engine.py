@@ -56,8 +56,9 @@ class Container:
 
 
 class Network:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **attrs: Any) -> None:
         self.name = name
+        self.attrs = attrs
         self.removed = False
         self.refuses: list[Exception] = []
 
@@ -73,8 +74,11 @@ class Client:
     def __init__(self) -> None:
         self.found: list[Container] = []
         self.all_networks: list[Network] = []
+        self.network_faults: list[Exception] = []
+        self.created: list[dict[str, Any]] = []
         self.fails: Exception | None = None
         self.containers = self
+        self.volumes = _Volumes()
         self.networks = _Networks(self)
 
     def ping(self) -> bool:
@@ -98,6 +102,36 @@ class _Networks:
     def list(self, *, names: list[str]) -> list[Network]:
         # As Docker does it: a name's part is enough.
         return [each for each in self._client.all_networks if names[0] in each.name]
+
+    def create(self, name: str, **options: Any) -> None:
+        self._client.created.append(options)
+        if self._client.network_faults:
+            raise self._client.network_faults.pop(0)
+        self._client.all_networks.append(Network(name, Labels=options["labels"]))
+
+
+class Volume:
+    def __init__(self, volumes: dict[str, Volume], name: str, labels: dict[str, str]) -> None:
+        self._volumes = volumes
+        self._name = name
+        self.attrs = {"Labels": labels}
+
+    def remove(self) -> None:
+        del self._volumes[self._name]
+
+
+class _Volumes:
+    def __init__(self) -> None:
+        self.found: dict[str, Volume] = {}
+
+    def create(self, name: str, *, labels: dict[str, str]) -> Volume:
+        # As Docker does it: an existing volume is returned with the labels that it has.
+        return self.found.setdefault(name, Volume(self.found, name, labels))
+
+    def get(self, name: str) -> Volume:
+        if name not in self.found:
+            raise docker.errors.NotFound("no such volume")
+        return self.found[name]
 
 
 @pytest.fixture
@@ -280,7 +314,7 @@ def test_a_container_that_cannot_be_removed_is_told(engine: Engine, client: Clie
 
 def test_only_the_network_of_this_very_name_is_removed(engine: Engine, client: Client) -> None:
     client.all_networks = [Network("devstack-ci"), Network("devstack-ci2")]
-    engine.remove_network("devstack-ci")
+    engine.remove_networks(engine.networks("devstack-ci"))
     assert [network.removed for network in client.all_networks] == [True, False]
 
 
@@ -290,7 +324,7 @@ def test_a_network_is_removed_once_its_last_container_is_gone(
     network = Network("devstack-ci")
     network.refuses = [api_error(403, "network devstack-ci has active endpoints")]
     client.all_networks = [network]
-    engine.remove_network("devstack-ci")
+    engine.remove_networks(engine.networks("devstack-ci"))
     assert network.removed
 
 
@@ -302,7 +336,7 @@ def test_a_network_that_others_use_is_told(
     network.refuses = [api_error(403, "network devstack-ci has active endpoints")] * 9
     client.all_networks = [network]
     with pytest.raises(DevstackError) as caught:
-        engine.remove_network("devstack-ci")
+        engine.remove_networks(engine.networks("devstack-ci"))
     assert (caught.value.code, caught.value.exit_status) == ("WAIT_TIMEOUT", ExitStatus.TIMEOUT)
     assert "active endpoints" in caught.value.cause
     assert "docker network inspect" in caught.value.remedy
@@ -314,3 +348,49 @@ def test_what_runs_in_a_node_gives_its_output_or_nothing(engine: Engine, client:
     assert engine.execute(node, ["ctr", "images", "list"]) == "listing\n"
     node.answer = (1, b"cannot")
     assert engine.execute(node, ["ctr", "images", "list"]) == ""
+
+
+def test_a_volume_is_claimed_by_the_first_only(engine: Engine, client: Client) -> None:
+    assert engine.volume_labels("claim") is None
+    assert engine.claim_volume("claim", {"user": "alice"}) == {"user": "alice"}
+    assert engine.claim_volume("claim", {"user": "bob"}) == {"user": "alice"}
+    assert engine.volume_labels("claim") == {"user": "alice"}
+    engine.remove_volume("claim")
+    engine.remove_volume("claim")
+    assert engine.volume_labels("claim") is None
+
+
+MTU = "com.docker.network.driver.mtu"
+MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
+
+
+def test_a_network_is_like_kinds_but_with_labels(engine: Engine, client: Client) -> None:
+    client.all_networks = [Network("bridge", Options={MTU: "1400"})]
+    engine.create_network("devstack-old", {"devstack.stack": "old"})
+    (options,) = client.created
+    assert (options["driver"], options["enable_ipv6"]) == ("bridge", True)
+    assert options["options"] == {MASQUERADE: "true", MTU: "1400"}
+    assert options["labels"] == {"devstack.stack": "old"}
+    # What kind 0.33 gives to a network of this name.
+    assert options["ipam"]["Config"][0]["Subnet"] == "fc00:f258:25b3:c8d3::/64"
+
+
+def test_a_network_whose_ipv6_subnet_is_taken_gets_another(engine: Engine, client: Client) -> None:
+    taken = api_error(403, "Pool overlaps with other one on this address space")
+    client.network_faults = [taken, taken]
+    engine.create_network("devstack-ci", {})
+    subnets = [options["ipam"]["Config"][0]["Subnet"] for options in client.created]
+    assert len(set(subnets)) == 3
+
+
+def test_a_network_has_no_ipv6_if_the_engine_has_none(engine: Engine, client: Client) -> None:
+    message = "Failed to Setup IP tables: Unable to enable NAT rule: (iptables failed: ip6tables"
+    client.network_faults = [api_error(500, message)]
+    engine.create_network("devstack-ci", {})
+    assert [options["enable_ipv6"] for options in client.created] == [True, False]
+
+
+def test_a_network_that_docker_refuses_is_an_error(engine: Engine, client: Client) -> None:
+    client.network_faults = [api_error(500, "no space left on device")]
+    error = refused(lambda: engine.create_network("devstack-ci", {}))
+    assert (error.code, len(client.created)) == ("DOCKER_REFUSED", 1)

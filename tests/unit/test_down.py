@@ -9,8 +9,9 @@ import pytest
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
 from devstack.kube.api_errors import UnreachableError
-from devstack.lifecycle.down import build_undo, down
+from devstack.lifecycle.down import build_undo, down, foreign_owner
 from devstack.lifecycle.up import up
+from devstack.owner import Owner
 from devstack.providers.base import Problem
 from devstack.state import STATE_FILE
 from tests.fakes.stack import FakeProvider, World
@@ -118,6 +119,27 @@ def test_one_stack_goes_and_the_other_stays(world: World) -> None:
     assert not world.open(first).dir.path.exists()
 
 
+ALICE = Owner("/home/alice/stacks/state/devstack", "alice")
+
+
+def test_a_cluster_of_another_owner_is_not_removed(world: World) -> None:
+    world.provider.state, world.provider.foreign = "running", ALICE
+    assert down(world.open()) == []
+    assert foreign_owner(world.open()) == ALICE
+    assert "delete" not in world.provider.asked
+
+
+def test_a_stack_goes_whose_cluster_was_replaced_by_another_owners(
+    world: World, home: Path
+) -> None:
+    up(world.open())
+    world.provider.foreign = ALICE
+    assert [title for title, _ in build_undo(world.open())] == []
+    assert down(world.open()) != []
+    assert "delete" not in world.provider.asked
+    assert left(home) == []
+
+
 class BorrowedProvider(FakeProvider):
     """A cluster that is not devstack's to remove."""
 
@@ -134,6 +156,48 @@ def test_of_two_stacks_on_one_cluster_each_removes_its_own(world: World) -> None
         up(world.open(second))
     down(world.open(second))
     assert world.api.objects == objects
+
+
+def test_two_homes_with_one_stack_name_share_a_cluster_without_sharing_objects(
+    world: World, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.provider = BorrowedProvider()
+    up(world.open())
+    objects = dict(world.api.objects)
+    monkeypatch.setenv("DEVSTACK_HOME", str(home.with_name("other")))
+    with pytest.raises(DevstackError) as caught:
+        up(world.open())
+    assert caught.value.code == "OBJECT_FOREIGN"
+    down(world.open())
+    assert world.api.objects == objects
+    monkeypatch.setenv("DEVSTACK_HOME", str(home))
+    assert up(world.open()) == []
+    down(world.open())
+    assert not [path for path in world.api.objects if "configmaps" in path]
+
+
+def test_objects_of_an_earlier_release_stay_those_of_their_home(
+    world: World, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It marked them with the stack's name only, and its state has no owner."""
+    world.provider = BorrowedProvider()
+    up(world.open())
+    stack = world.open()
+    stack.state.owner = ""
+    stack.save()
+    for item in world.api.objects.values():
+        item.get("metadata", {}).pop("annotations", None)
+    objects = dict(world.api.objects)
+    assert up(world.open()) == []
+    monkeypatch.setenv("DEVSTACK_HOME", str(home.with_name("other")))
+    with pytest.raises(DevstackError) as caught:
+        up(world.open())
+    assert caught.value.code == "OBJECT_FOREIGN"
+    down(world.open())
+    assert world.api.objects == objects
+    monkeypatch.setenv("DEVSTACK_HOME", str(home))
+    down(world.open())
+    assert not [path for path in world.api.objects if "configmaps" in path]
 
 
 def test_a_cluster_that_is_not_ours_loses_our_objects_alone(world: World, home: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from devstack import tools
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import KubeClient
+from devstack.owner import Owner, login_name
 from devstack.ports import LOOPBACK, any_free
 from devstack.process import note_process
 from devstack.providers.base import ClusterSpec
@@ -26,10 +28,22 @@ SPEC = ClusterSpec("ci", timeout=60)
 
 
 class Node:
-    def __init__(self, name: str, status: str = "running", images: str = "") -> None:
+    """A node container, with the owner's file of this stack or of another directory mounted."""
+
+    def __init__(
+        self, name: str, status: str = "running", images: str = "", mount: str = ""
+    ) -> None:
         self.name = name
         self.status = status
         self.images = images
+        mount = mount or f"{StackDir('ci').path}/owner.json:/etc/devstack/owner.json:ro"
+        self.attrs = {"HostConfig": {"Binds": ["/lib/modules:/lib/modules:ro", mount]}}
+
+
+class Network:
+    def __init__(self, name: str, labels: Mapping[str, str]) -> None:
+        self.name = name
+        self.attrs = {"Labels": dict(labels)}
 
 
 class FakeEngine:
@@ -37,7 +51,8 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.found: list[Node] = []
-        self.networks: list[str] = []
+        self.all_networks: list[Network] = []
+        self.volumes: dict[str, dict[str, str]] = {}
 
     def problem(self) -> None:
         return None
@@ -53,8 +68,23 @@ class FakeEngine:
     def remove(self, nodes: list[Node]) -> None:
         self.found = [node for node in self.found if node not in nodes]
 
-    def remove_network(self, name: str) -> None:
-        self.networks = [network for network in self.networks if network != name]
+    def networks(self, name: str) -> list[Network]:
+        return [network for network in self.all_networks if network.name == name]
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        self.all_networks.append(Network(name, labels))
+
+    def remove_networks(self, networks: list[Network]) -> None:
+        self.all_networks = [each for each in self.all_networks if each not in networks]
+
+    def claim_volume(self, name: str, labels: Mapping[str, str]) -> dict[str, str]:
+        return self.volumes.setdefault(name, dict(labels))
+
+    def volume_labels(self, name: str) -> dict[str, str] | None:
+        return self.volumes.get(name)
+
+    def remove_volume(self, name: str) -> None:
+        self.volumes.pop(name)
 
     def execute(self, node: Node, argv: list[str]) -> str:
         return node.images
@@ -93,7 +123,9 @@ class Setting:
         assert not path.exists()
         path.write_text(kubeconfig())
         self.engine.found = [Node("ci-control-plane")]
-        self.engine.networks.append(call.env["KIND_EXPERIMENTAL_DOCKER_NETWORK"])
+        # kind creates the network only if there is none.
+        network = call.env["KIND_EXPERIMENTAL_DOCKER_NETWORK"]
+        assert self.engine.networks(network)
 
     def _find_kind(self, _runner: object, _progress: object, offline: bool = False) -> Path:
         self.offline.append(offline)
@@ -255,7 +287,8 @@ def test_nothing_is_left_after_delete(kind: Setting) -> None:
     kind.provider.ensure(SPEC)
     kind.provider.delete(SPEC)
     assert kind.engine.found == []
-    assert kind.engine.networks == []
+    assert kind.engine.all_networks == []
+    assert kind.engine.volumes == {}
     assert not kind.dir.admin_kubeconfig.exists()
     kind.provider.delete(SPEC)
 
@@ -281,3 +314,153 @@ def test_images_are_loaded_in_one_go(kind: Setting) -> None:
 def test_kind_is_only_fetched_when_not_offline(kind: Setting, offline: bool) -> None:
     kind.provider.ensure(ClusterSpec("ci", offline=offline))
     assert kind.offline == [offline]
+
+
+THEIRS = "/home/alice/.local/state/devstack/ci"
+MINE = login_name(os.geteuid())
+
+
+def alices(mount: str = f"{THEIRS}/owner.json:/etc/devstack/owner.json:ro") -> Node:
+    """Return a node of another user's stack of the same name."""
+    return Node("ci-control-plane", mount=mount)
+
+
+def test_all_that_a_cluster_has_in_docker_names_its_owner(kind: Setting) -> None:
+    kind.provider.ensure(SPEC)
+    labels = {
+        "devstack.stack": "ci",
+        "devstack.state-directory": str(kind.dir.path.resolve()),
+        "devstack.user": MINE,
+    }
+    assert kind.engine.volumes == {"devstack-ci.owner": labels}
+    assert [network.attrs["Labels"] for network in kind.engine.all_networks] == [labels]
+    (call,) = kind.runner.calls
+    assert isinstance(call.input, str)
+    mounts = [node["extraMounts"] for node in yaml.safe_load(call.input)["nodes"]]
+    file = str(kind.dir.path.resolve() / "owner.json")
+    mount = {"hostPath": file, "containerPath": "/etc/devstack/owner.json", "readOnly": True}
+    assert all(mount in each for each in mounts)
+    assert kind.provider.owner(SPEC) == Owner(str(kind.dir.path.resolve()), MINE)
+
+
+def load(provider: KindProvider) -> None:
+    provider.load_images(SPEC, ["devstack/minio:1"])
+
+
+def collect(provider: KindProvider) -> None:
+    provider.collect_logs(SPEC, Path("logs"))
+
+
+def save(provider: KindProvider) -> None:
+    provider.save_volumes(SPEC, {"ci-control-plane": ["/var"]}, Path("volumes"))
+
+
+def restore(provider: KindProvider) -> None:
+    provider.restore_volumes(SPEC, Path("volumes"))
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda provider: provider.ensure(SPEC),
+        lambda provider: provider.images_present(SPEC),
+        load,
+        collect,
+        save,
+        restore,
+    ],
+)
+def test_a_cluster_of_another_owner_is_not_used(
+    kind: Setting, act: Callable[[KindProvider], None]
+) -> None:
+    kind.engine.found = [alices()]
+    error = refused(act, kind.provider)
+    assert (error.code, error.exit_status) == ("CLUSTER_FOREIGN", ExitStatus.ENVIRONMENT)
+    assert THEIRS in error.cause
+    assert "another --name" in error.remedy
+    assert "XDG_STATE_HOME=/home/alice/.local/state" in error.remedy
+    assert "down" not in error.remedy
+    assert kind.runner.calls == []
+
+
+def test_a_cluster_of_another_owner_is_not_removed(kind: Setting) -> None:
+    theirs, network = alices(), Network("devstack-ci", {})
+    kind.engine.found, kind.engine.all_networks = [theirs], [network]
+    kind.provider.delete(SPEC)
+    assert kind.engine.found == [theirs]
+    assert kind.engine.all_networks == [network]
+    status = kind.provider.status(SPEC)
+    assert status.state == "absent"
+    assert THEIRS in status.detail
+
+
+def test_a_stopped_cluster_of_another_owner_is_not_started(kind: Setting) -> None:
+    theirs = alices()
+    theirs.status = "exited"
+    kind.engine.found = [theirs]
+    kind.dir.write_file("admin.kubeconfig", kubeconfig())
+    assert refused(kind.provider.ensure, SPEC).code == "CLUSTER_FOREIGN"
+    assert theirs.status == "exited"
+
+
+def test_a_cluster_of_an_earlier_release_is_recognised_by_its_scheduler(kind: Setting) -> None:
+    target = "/etc/kubernetes/devstack/scheduler.yaml:ro"
+    kind.engine.found = [Node("ci-control-plane", mount=f"{kind.dir.path}/scheduler.yaml:{target}")]
+    kind.engine.all_networks = [Network("devstack-ci", {})]
+    kind.dir.write_file("admin.kubeconfig", kubeconfig())
+    assert kind.provider.ensure(SPEC) == kubeconfig()
+    assert kind.runner.calls == []
+    kind.provider.delete(SPEC)
+    assert (kind.engine.found, kind.engine.all_networks) == ([], [])
+    kind.engine.found = [alices(f"{THEIRS}/scheduler.yaml:{target}")]
+    assert refused(kind.provider.ensure, SPEC).code == "CLUSTER_FOREIGN"
+
+
+def test_a_cluster_that_devstack_did_not_create_belongs_to_somebody_else(kind: Setting) -> None:
+    kind.engine.found = [alices("/srv:/srv")]
+    error = refused(kind.provider.ensure, SPEC)
+    assert error.code == "CLUSTER_FOREIGN"
+    assert "unknown" in error.cause
+    kind.provider.delete(SPEC)
+    assert len(kind.engine.found) == 1
+
+
+def test_of_two_stacks_that_come_up_at_once_only_the_first_creates_a_cluster(
+    kind: Setting,
+) -> None:
+    """The other one has claimed the name, and its nodes are not there yet."""
+    theirs = Owner(THEIRS, "alice")
+    kind.engine.volumes["devstack-ci.owner"] = theirs.labels()
+    error = refused(kind.provider.ensure, SPEC)
+    assert error.code == "CLUSTER_FOREIGN"
+    assert f"user alice, state directory {THEIRS}" in error.cause
+    assert kind.runner.calls == []
+    kind.provider.delete(SPEC)
+    assert kind.engine.volumes == {"devstack-ci.owner": theirs.labels()}
+    assert kind.engine.all_networks == []
+
+
+def test_the_same_directory_of_another_user_is_another_owner(kind: Setting) -> None:
+    theirs = Owner(str(kind.dir.path.resolve()), "alice")
+    kind.engine.volumes["devstack-ci.owner"] = theirs.labels()
+    assert refused(kind.provider.ensure, SPEC).code == "CLUSTER_FOREIGN"
+
+
+def test_the_owner_of_a_directory_removed_by_hand_can_delete_the_cluster(
+    kind: Setting,
+) -> None:
+    kind.provider.ensure(SPEC)
+    kind.dir.remove()
+    assert kind.provider.owner(SPEC) == kind.dir.owner
+    kind.provider.delete(SPEC)
+    assert kind.engine.found == []
+    assert kind.provider.owner(SPEC) is None
+
+
+def test_a_network_that_kind_left_without_nodes_is_replaced_by_one_with_labels(
+    kind: Setting,
+) -> None:
+    kind.engine.all_networks = [Network("devstack-ci", {})]
+    kind.provider.ensure(SPEC)
+    (network,) = kind.engine.networks("devstack-ci")
+    assert network.attrs["Labels"]["devstack.stack"] == "ci"

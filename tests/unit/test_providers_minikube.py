@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import KubeClient
+from devstack.owner import Owner
+from devstack.providers import minikube as module
 from devstack.providers.base import ClusterSpec
 from devstack.providers.minikube import MinikubeProvider
 from devstack.state import StackDir
@@ -29,10 +32,36 @@ def runner() -> FakeRunner:
     return FakeRunner()
 
 
+class FakeEngine:
+    """The Docker engine that minikube uses."""
+
+    def __init__(self) -> None:
+        self.volumes: dict[str, dict[str, str]] = {}
+        self.labels: list[str] = []
+
+    def has_containers(self, label: str) -> bool:
+        return label in self.labels
+
+    def claim_volume(self, name: str, labels: Mapping[str, str]) -> dict[str, str]:
+        return self.volumes.setdefault(name, dict(labels))
+
+    def volume_labels(self, name: str) -> dict[str, str] | None:
+        return self.volumes.get(name)
+
+    def remove_volume(self, name: str) -> None:
+        self.volumes.pop(name)
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
 @pytest.fixture
 def provider(
-    stack: StackDir, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+    stack: StackDir, runner: FakeRunner, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> MinikubeProvider:
+    monkeypatch.setattr(module, "Engine", lambda _runner: engine)
     api = FakeApi()
     api.objects["/readyz"] = {}
     monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda *_a, **_o: api.client())
@@ -127,3 +156,63 @@ def test_logs_go_into_one_file(
     runner.answer(*PROFILE, "logs")
     provider.collect_logs(SPEC, tmp_path)
     assert runner.argvs == [(*PROFILE, "logs", "--file", str(tmp_path / "minikube.log"))]
+
+
+ALICE = Owner("/home/alice/.local/state/devstack/ci", "alice")
+NODE_LABEL = "name.minikube.sigs.k8s.io=devstack-ci"
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+def test_a_profile_of_another_owner_is_neither_started_nor_deleted(
+    provider: MinikubeProvider, runner: FakeRunner, engine: FakeEngine, claimed: bool
+) -> None:
+    if claimed:
+        engine.volumes["devstack-ci.owner"] = ALICE.labels()
+    else:
+        engine.labels = [NODE_LABEL]
+    before = dict(engine.volumes)
+    with pytest.raises(DevstackError) as caught:
+        provider.ensure(SPEC)
+    assert (caught.value.code, caught.value.exit_status) == (
+        "CLUSTER_FOREIGN",
+        ExitStatus.ENVIRONMENT,
+    )
+    assert not claimed or str(ALICE) in caught.value.cause
+    with pytest.raises(DevstackError, match="belongs to"):
+        provider.collect_logs(SPEC, Path("logs"))
+    provider.delete(SPEC)
+    assert provider.status(SPEC).state == "absent"
+    assert runner.calls == []
+    assert engine.volumes == before
+
+
+def test_a_profile_is_claimed_before_it_is_started_and_released_after_it_is_deleted(
+    provider: MinikubeProvider, runner: FakeRunner, stack: StackDir, engine: FakeEngine
+) -> None:
+    claims: list[bool] = []
+
+    def note(call: Call) -> None:
+        claims.append("devstack-ci.owner" in engine.volumes)
+
+    def start(call: Call) -> None:
+        note(call)
+        write_kubeconfig(call)
+
+    runner.answer(*PROFILE, "start", effect=start)
+    runner.answer(*PROFILE, "delete", effect=note)
+    provider.ensure(SPEC)
+    assert provider.owner(SPEC) == stack.owner
+    provider.delete(SPEC)
+    assert claims == [True, True]
+    assert engine.volumes == {}
+    assert provider.owner(SPEC) is None
+
+
+def test_a_profile_of_an_earlier_release_belongs_to_the_stack_with_its_kubeconfig(
+    provider: MinikubeProvider, runner: FakeRunner, stack: StackDir, engine: FakeEngine
+) -> None:
+    engine.labels = [NODE_LABEL]
+    stack.write_file("admin.kubeconfig", "current-context: devstack-ci\n")
+    runner.answer(*PROFILE, "start")
+    provider.ensure(SPEC)
+    assert engine.volumes == {"devstack-ci.owner": stack.owner.labels()}

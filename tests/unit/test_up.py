@@ -10,6 +10,7 @@ from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
 from devstack.lifecycle.step import pending_steps
 from devstack.lifecycle.up import build_steps, up
+from devstack.owner import Owner
 from devstack.ports import any_free, require_free
 from devstack.providers.base import ClusterSpec, Problem
 from devstack.waits import Failed, Ready, Waiting
@@ -339,11 +340,29 @@ def test_a_plan_for_a_stack_that_lost_its_cluster_has_what_is_to_do(world: World
     assert "settings" not in names
 
 
-def test_a_cluster_that_this_home_knows_nothing_of_is_not_taken_over(world: World) -> None:
+def test_a_cluster_whose_state_was_lost_is_not_replaced(world: World) -> None:
     world.provider.state = "running"
     error = refused(world)
-    assert (error.code, error.exit_status) == ("CLUSTER_FOREIGN", ExitStatus.ENVIRONMENT)
+    assert (error.code, error.exit_status) == ("STATE_LOST", ExitStatus.ENVIRONMENT)
+    assert "devstack down --name devstack" in error.remedy
     assert "ensure" not in world.provider.asked
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_cluster_of_another_owner_is_not_taken_over(world: World, known: bool) -> None:
+    if known:
+        up(world.open())
+        world.lose_cluster()
+        world.provider.asked.clear()
+    world.provider.state = "running"
+    world.provider.foreign = Owner("/home/alice/stacks/state/devstack", "alice")
+    error = refused(world)
+    assert (error.code, error.exit_status) == ("CLUSTER_FOREIGN", ExitStatus.ENVIRONMENT)
+    assert "user alice, state directory /home/alice/stacks/state/devstack" in error.cause
+    assert "DEVSTACK_HOME=/home/alice/stacks" in error.remedy
+    assert "down" not in error.remedy
+    assert "ensure" not in world.provider.asked
+    assert world.open().dir.exists() == known
 
 
 def test_an_image_that_the_nodes_lost_is_brought_again(world: World) -> None:

@@ -10,6 +10,7 @@ import yaml
 from devstack.ports import LOOPBACK
 from devstack.providers.base import ClusterSpec
 from devstack.providers.kind.controller_manager import controller_manager_patch
+from devstack.providers.kind.ownership import owner_mount
 from devstack.providers.kind.scheduler import scheduler_mount, scheduler_patch
 
 # Native gang scheduling is alpha in Kubernetes 1.36 (KEP-4671): off unless asked for.
@@ -26,7 +27,9 @@ failCgroupV1: false
 """
 
 
-def build_config(spec: ClusterSpec, api_port: int, scheduler: Path | None = None) -> str:
+def build_config(
+    spec: ClusterSpec, api_port: int, scheduler: Path | None = None, owner: Path | None = None
+) -> str:
     """Return kind's configuration for ``spec``, as YAML.
 
     Args:
@@ -34,6 +37,7 @@ def build_config(spec: ClusterSpec, api_port: int, scheduler: Path | None = None
         api_port: the host port of the API on loopback.
         scheduler: the scheduler's configuration file on this machine; without
             one the scheduler has its defaults.
+        owner: the file that names the cluster's owner, mounted into every node.
     """
     control_plane: dict[str, Any] = {
         "role": "control-plane",
@@ -55,6 +59,9 @@ def build_config(spec: ClusterSpec, api_port: int, scheduler: Path | None = None
     if scheduler:
         control_plane["extraMounts"] = [scheduler_mount(scheduler)]
         config["kubeadmConfigPatchesJSON6902"].append(scheduler_patch())
+    if owner:
+        for node in config["nodes"]:
+            node.setdefault("extraMounts", []).append(owner_mount(owner))
     return str(yaml.dump(config, Dumper=_Dumper, sort_keys=False))
 
 

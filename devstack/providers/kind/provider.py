@@ -10,13 +10,22 @@ from devstack import tools
 from devstack.docker.engine import Engine
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
+from devstack.owner import Owner
 from devstack.ports import require_free
 from devstack.process import Runner, kill_orphan
 from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
+from devstack.providers.claim import Claim
 from devstack.providers.kind.config import build_config
+from devstack.providers.kind.ownership import FILE as OWNER_FILE
+from devstack.providers.kind.ownership import (
+    network_labels,
+    owner_of_cluster,
+    owner_of_nodes,
+)
 from devstack.providers.kind.scheduler import FILE as SCHEDULER_FILE
 from devstack.providers.kind.scheduler import scheduler_text
+from devstack.providers.ownership import foreign_cluster
 from devstack.providers.ready import wait_for_api
 from devstack.state import StackDir
 from devstack.waits import Clock
@@ -68,6 +77,7 @@ class KindProvider:
         self._clock = clock
         self._progress = progress
         self._engine = Engine(runner)
+        self._claim = Claim(self._engine, self.cluster)
         self._pidfile = stack.path / "kind.pid"
 
     @property
@@ -97,11 +107,11 @@ class KindProvider:
         """Make the cluster, or start its stopped nodes; return the kubeconfig.
 
         Raises:
-            DevstackError: ``PORT_TAKEN``, ``NODES_FIXED``, ``KIND_FAILED``,
-                ``TOOL_TIMEOUT`` or ``WAIT_TIMEOUT``.
+            DevstackError: ``CLUSTER_FOREIGN``, ``PORT_TAKEN``, ``NODES_FIXED``,
+                ``KIND_FAILED``, ``TOOL_TIMEOUT`` or ``WAIT_TIMEOUT``.
         """
         self._end_interrupted()
-        nodes = self._engine.nodes(self.cluster)
+        nodes = self._own_nodes()
         if nodes and self._stack.admin_kubeconfig.exists():
             _require_same_size(spec, nodes)
             if nodes[0].status in _WITHOUT_PORTS:
@@ -119,18 +129,28 @@ class KindProvider:
         nodes = self._engine.nodes(self.cluster)
         if not nodes:
             return ClusterStatus("absent", f"there is no kind cluster {self.cluster!r}")
+        if not self._is_own(owner := self._owner_of(nodes)):
+            return ClusterStatus("absent", f"the kind cluster {self.cluster!r} belongs to {owner}")
         down = [f"{node.name} is {node.status}" for node in nodes if node.status != "running"]
         if down:
             return ClusterStatus("stopped", "; ".join(down))
         return ClusterStatus("running", f"{len(nodes)} node(s): {_names(nodes)}")
 
+    def owner(self, spec: ClusterSpec) -> Owner | None:
+        """Return whom the nodes, or the network and volume that are left, belong to."""
+        return owner_of_cluster(self._engine, self.cluster)
+
     def delete(self, spec: ClusterSpec) -> None:
-        """Remove the node containers, their volumes and the network."""
+        """Remove the node containers, their volumes and the network, if they are this stack's."""
         self._end_interrupted()
+        owner = self.owner(spec)
+        if owner and not self._is_own(owner):
+            return
         unfinished = self._stack.exists() and not self._stack.admin_kubeconfig.exists()
         self._remove(self._engine.nodes(self.cluster))
         if unfinished:
             self._remove_late_containers()
+        self._claim.release(self._stack.owner)
 
     def _remove_late_containers(self) -> None:
         """Remove the nodes that Docker was just making as kind was killed."""
@@ -138,11 +158,12 @@ class KindProvider:
         while self._clock.now() < until:
             self._clock.sleep(LOOK_SECONDS)
             late = self._engine.nodes(self.cluster)
-            if late:
+            if late and self._is_own(self._owner_of(late)):
                 self._remove(late)
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
         """Let `kind export logs` write everything below ``into``."""
+        self._own_nodes()
         try:
             self._kind(spec, ["export", "logs", str(into), "--name", self.cluster])
         except DevstackError as error:
@@ -152,12 +173,13 @@ class KindProvider:
 
     def images_present(self, spec: ClusterSpec) -> set[str]:
         """Return the references that every node's containerd already has."""
-        nodes = self._engine.nodes(self.cluster)
+        nodes = self._own_nodes()
         found = [self._references(node) for node in nodes]
         return set.intersection(*found) if found else set()
 
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
         """Copy images from Docker into every node."""
+        self._own_nodes()
         argv = ["load", "docker-image", *references, "--name", self.cluster]
         self._kind(spec, argv, pidfile=self._pidfile)
 
@@ -165,20 +187,25 @@ class KindProvider:
         self, spec: ClusterSpec, folders: Mapping[str, Sequence[str]], into: Path
     ) -> None:
         """Write the folders of each node into ``into``, one archive a node."""
-        for node in self._engine.nodes(self.cluster):
+        for node in self._own_nodes():
             if folders.get(node.name):
                 self._engine.pack(node, folders[node.name], into / f"{node.name}.tar")
 
     def restore_volumes(self, spec: ClusterSpec, saved: Path) -> None:
         """Put the archives of `save_volumes` back."""
-        for node in self._engine.nodes(self.cluster):
+        for node in self._own_nodes():
             archive = saved / f"{node.name}.tar"
             if archive.exists():
                 self._engine.unpack(node, archive)
 
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return the kind command and its configuration."""
-        config = build_config(spec, api_port=0, scheduler=self._stack.path / SCHEDULER_FILE)
+        config = build_config(
+            spec,
+            api_port=0,
+            scheduler=self._stack.path / SCHEDULER_FILE,
+            owner=self._stack.path / OWNER_FILE,
+        )
         variables = " ".join(f"{key}={value}" for key, value in self._variables.items())
         command = f"kind create cluster --name {self.cluster} --image {self._node_image()}"
         return [f"{variables} {command} --config - <<EOF", *config.splitlines(), "EOF"]
@@ -200,12 +227,14 @@ class KindProvider:
         ports = self._ports()
         require_free(ports)
         image = self._images.ensure(["node"])["node"]
+        self._claim_name()
         unfinished = self._stack.path / "unfinished.kubeconfig"
         # A killed kind leaves its lock on the file behind, and would wait for it here.
         for leftover in self._stack.path.glob(f"{unfinished.name}*"):
             leftover.unlink()
         scheduler = self._stack.write_file(SCHEDULER_FILE, scheduler_text())
-        config = build_config(spec, ports.get(API_PORT, 0), scheduler)
+        owner = self._stack.write_file(OWNER_FILE, self._stack.owner.to_json())
+        config = build_config(spec, ports.get(API_PORT, 0), scheduler.resolve(), owner.resolve())
         argv = ["create", "cluster", "--name", self.cluster, "--image", image]
         argv += ["--config", "-", "--kubeconfig", str(unfinished)]
         try:
@@ -213,12 +242,39 @@ class KindProvider:
         except DevstackError as error:
             # Docker goes on with what it was asked for by a kind that was killed since.
             late = self._engine.nodes(self.cluster)
-            if not late or "already" not in error.cause:
+            if not late or "already" not in error.cause or not self._is_own(self._owner_of(late)):
                 raise
-            self._remove(late)
+            self._engine.remove(late)
             self._create_by_kind(spec, argv, config)
         unfinished.chmod(0o600)
         unfinished.replace(self._stack.admin_kubeconfig)
+
+    def _is_own(self, owner: Owner) -> bool:
+        return owner.matches(self._stack.owner)
+
+    def _owner_of(self, nodes: Sequence[Any]) -> Owner:
+        return owner_of_nodes(self._engine, self.cluster, nodes)
+
+    def _own_nodes(self) -> list[Any]:
+        """Return the node containers; raise ``CLUSTER_FOREIGN`` if they are another stack's."""
+        nodes = self._engine.nodes(self.cluster)
+        if nodes:
+            self._require_own(self._owner_of(nodes))
+        return nodes
+
+    def _require_own(self, owner: Owner) -> None:
+        if not self._is_own(owner):
+            raise foreign_cluster(self._stack.name, f"the kind cluster {self.cluster!r}", owner)
+
+    def _claim_name(self) -> None:
+        """Claim the cluster's name, and create its network, labelled with the owner."""
+        owner = self._stack.owner
+        self._require_own(self._claim.acquire(owner))
+        networks = self._engine.networks(self.cluster)
+        if not any(network_labels(network) for network in networks):
+            # One that kind created itself has no labels; without nodes it is a leftover.
+            self._engine.remove_networks(networks)
+            self._engine.create_network(self.cluster, owner.labels())
 
     def _create_by_kind(self, spec: ClusterSpec, argv: list[str], config: str) -> None:
         self._kind(
@@ -271,7 +327,7 @@ class KindProvider:
     def _remove(self, nodes: list[Any]) -> None:
         self._stack.admin_kubeconfig.unlink(missing_ok=True)
         self._engine.remove(nodes)
-        self._engine.remove_network(self.cluster)
+        self._engine.remove_networks(self._engine.networks(self.cluster))
 
 
 def _names(nodes: list[Any]) -> str:
