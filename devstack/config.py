@@ -24,9 +24,6 @@ ImageSource = Literal["auto", "pull", "build"]
 Executor = Literal["LocalExecutor", "KubernetesExecutor"]
 """How Airflow runs tasks: in its scheduler, or each in a pod of its own."""
 
-OPTIONAL_SERVICES = ("airflow", "metadata", "postgres")
-"""The services that can be left out."""
-
 PROVIDERS: tuple[str, ...] = get_args(ProviderName)
 IMAGE_SOURCES: tuple[str, ...] = get_args(ImageSource)
 EXECUTORS: tuple[str, ...] = get_args(Executor)
@@ -34,13 +31,6 @@ EXECUTORS: tuple[str, ...] = get_args(Executor)
 NAMESPACE_LIMIT = 14
 """Characters; Metaflow's @parallel builds a host name of 50 more, and Linux allows 64."""
 
-OptionalService = Annotated[
-    str,
-    Meta(
-        pattern=rf"^({'|'.join(OPTIONAL_SERVICES)})\Z",
-        description=f"cannot be left out; optional are {', '.join(OPTIONAL_SERVICES)}",
-    ),
-]
 Name = Annotated[
     str,
     Meta(
@@ -90,7 +80,7 @@ class StackSpec:
         ports: host ports by name; the others are chosen.
         offline: True if nothing may be downloaded.
         without: optional services to leave out.
-        included: optional services to add that were left out before.
+        included: optional services to include again; ``with`` in the file.
         airflow: Airflow's executor and additions to airflow.cfg.
         given: the names of the settings that the user specified. The others are
             defaults, which an existing stack's own settings override.
@@ -105,8 +95,8 @@ class StackSpec:
     timeout: Timeout = 300.0
     ports: dict[str, Port] = field(default_factory=dict)
     offline: bool = False
-    without: tuple[OptionalService, ...] = ()
-    included: tuple[OptionalService, ...] = ()
+    without: tuple[str, ...] = ()
+    included: tuple[str, ...] = ()
     airflow: AirflowSettings = field(default_factory=AirflowSettings)
     given: frozenset[str] = field(default=frozenset(), compare=False)
 
@@ -123,7 +113,7 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
     """
     fields = get_type_hints(StackSpec, include_extras=True)
     del fields["given"]
-    of_file = {name: kind for name, kind in fields.items() if name not in _COMMAND_LINE_ONLY}
+    of_file = {"with" if name == "included" else name: kind for name, kind in fields.items()}
     path = file or _usual_file()
     settings = _read(path) if path else {}
     _require_valid(settings, of_file, str(path))
@@ -131,12 +121,22 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
     _require_valid(given, fields, "the command line")
     ports = {**settings.get("ports", {}), **given.get("ports", {})}
     named = {**settings, **given}
+    named.pop("with", None)
     if named.get("context") and named.get("provider", "auto") == "auto":
         named["provider"] = "context"
-    return msgspec.convert({**named, "ports": ports, "given": list(named)}, StackSpec)
+    values = {**named, **_services(settings, given), "ports": ports, "given": list(named)}
+    return msgspec.convert(values, StackSpec)
 
 
-_COMMAND_LINE_ONLY = {"included"}
+def _services(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``without`` and ``included``; a flag overrides the file's opposite of it."""
+    without = given.get("without", settings.get("without", ()))
+    included = given.get("included", settings.get("with", ()))
+    if "without" not in given:
+        without = [name for name in without if name not in included]
+    elif "included" not in given:
+        included = [name for name in included if name not in without]
+    return {"without": list(without), "included": list(included)}
 
 
 def _usual_file() -> Path | None:

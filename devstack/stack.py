@@ -16,8 +16,9 @@ from devstack.progress import Progress, Silent
 from devstack.providers.base import ClusterSpec, Provider
 from devstack.providers.choose import AUTO, make_provider
 from devstack.providers.kind.provider import API_PORT
-from devstack.services import OPTIONAL, SERVICES, chosen
+from devstack.services import SERVICES
 from devstack.services.base import HostPort, Manifest, Service, ServiceContext
+from devstack.services.selection import disabled_services, enabled_services
 from devstack.state import StackDir, StackState
 from devstack.waits import Clock, SystemClock
 
@@ -36,8 +37,8 @@ class Stack:
         runner: starts programs.
         clock: tells the time.
         progress: told what is going on.
-        services: the parts of the stack, in the order of their needs.
-        disabled: the parts that it does without.
+        services: the services of the stack, dependencies first.
+        disabled: the services that it leaves out.
     """
 
     spec: StackSpec
@@ -113,7 +114,9 @@ class Stack:
 
     def context(self, kube: KubeClient | None, *, restarted: bool = False) -> ServiceContext:
         """Return what services may know; ``restarted`` where the cluster was, just now."""
-        return ServiceContext(self.state, kube, self.provider.maps_ports, restarted)
+        declared = {service.database for service in (*self.services, *self.disabled)}
+        databases = tuple(sorted(declared - {""}))
+        return ServiceContext(self.state, kube, self.provider.maps_ports, restarted, databases)
 
     def manifests(self, service: Service) -> list[Manifest]:
         """Return the objects of a service, marked as this stack's."""
@@ -151,8 +154,15 @@ def open_stack(
     known = directory.read_or_none() if ignore_corrupt_state else directory.read()
     state = known or StackState(name=spec.name, namespace=spec.namespace)
     spec = _as_remembered(spec, state) if known else spec
-    spec = replace(spec, without=_left_out(spec, state))
-    services = chosen(spec.without)
+    without = disabled_services(
+        SERVICES,
+        without=spec.without,
+        included=spec.included,
+        saved_without=state.without,
+        saved_included=state.included,
+    )
+    spec = replace(spec, without=without)
+    services = enabled_services(SERVICES, without)
     return Stack(
         spec=spec,
         dir=directory,
@@ -163,12 +173,6 @@ def open_stack(
         services=services,
         disabled=[service for service in SERVICES if service not in services],
     )
-
-
-def _left_out(spec: StackSpec, state: StackState) -> tuple[str, ...]:
-    """Return what is left out: ever since it was asked for, until it is brought in."""
-    needed = {need for name in spec.included for need in OPTIONAL.get(name, ())}
-    return tuple(sorted({*spec.without, *state.without} - {*spec.included, *needed}))
 
 
 def _as_remembered(spec: StackSpec, state: StackState) -> StackSpec:

@@ -46,6 +46,7 @@ class StackState:
         images: image references by catalogue name.
         loaded: the images loaded into the nodes, by catalogue name.
         without: optional services that are left out.
+        included: optional services, off by default, that the stack has.
         airflow: the table ``[airflow]`` of devstack.toml.
         gangs: the cluster's gang scheduling: "native", "coscheduling" or
             "off"; empty if not yet detected.
@@ -69,6 +70,7 @@ class StackState:
     images: dict[str, str] = field(default_factory=dict)
     loaded: dict[str, str] = field(default_factory=dict)
     without: list[str] = field(default_factory=list)
+    included: list[str] = field(default_factory=list)
     airflow: dict[str, Any] = field(default_factory=dict)
     gangs: str = ""
     initialized_services: list[str] = field(default_factory=list)

@@ -41,8 +41,13 @@ def table_mistakes(
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return a hint in parentheses: the name closest to ``word``, else all of them."""
     names = sorted(known)
-    closest = difflib.get_close_matches(word, names, n=1)
-    return f" (did you mean {closest[0]!r}?)" if closest else f" (known: {', '.join(names)})"
+    closest = closest_match(word, names)
+    return f" (did you mean {closest!r}?)" if closest else f" (known: {', '.join(names)})"
+
+
+def closest_match(word: str, known: Iterable[str]) -> str:
+    """Return the name that resembles ``word`` most; empty if none does."""
+    return next(iter(difflib.get_close_matches(word, sorted(known), n=1)), "")
 
 
 def _value_mistakes(value: Any, kind: Any, path: str) -> list[str]:
@@ -96,5 +101,5 @@ def _describe(value: Any, plain: Any, constraint: Meta) -> str:
         return constraint.description or _DESCRIPTIONS[plain]
     choices = get_args(plain)
     description = constraint.description or f"is none of {', '.join(choices)}"
-    closest = difflib.get_close_matches(str(value), choices, n=1)
-    return f"{description} (did you mean {closest[0]!r}?)" if closest else description
+    closest = closest_match(str(value), choices)
+    return f"{description} (did you mean {closest!r}?)" if closest else description

@@ -26,7 +26,7 @@ from devstack.kube.manifests import load
 from devstack.kube.resources import POD_GROUPS
 from tests.conformance.gang_cluster import GangCluster
 from tests.conformance.simulated_nodes import SimulatedNodes, kwok
-from tests.support.commandline import Devstack
+from tests.support.commandline import DATABASE_SERVICES, Devstack
 
 STACK = "bench-gang"
 HUNDRED = 100
@@ -77,7 +77,7 @@ def _figures(folder: Path, runs: int) -> Iterator[Figure]:
 @contextmanager
 def _stack(folder: Path) -> Iterator[tuple[Devstack, KubeClient]]:
     stack = Devstack(STACK, folder)
-    stack.leave_out("postgres")
+    stack.leave_out(*DATABASE_SERVICES)
     stack.run("up", "--timeout", "600", timeout=3600)
     try:
         text = (stack.directory / "admin.kubeconfig").read_text()

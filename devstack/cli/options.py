@@ -10,6 +10,7 @@ import click
 
 from devstack.cli.output import Output
 from devstack.config import StackSpec
+from devstack.validation import closest_match
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -82,6 +83,16 @@ verbose_option = click.option(
     ),
     help="Show every line of the tools that run.",
 )
+
+
+class SuggestingChoice(click.Choice[str]):
+    """A choice whose error names the closest match."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Return click's message, and "did you mean ...?"."""
+        message = super().get_invalid_choice_message(value, ctx)
+        closest = closest_match(str(value), self.choices)
+        return f"{message} Did you mean {closest!r}?" if closest else message
 
 
 def stack_options(command: Command) -> Command:

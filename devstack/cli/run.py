@@ -95,8 +95,7 @@ def command(
         run_on_airflow(output, stack, sources, samples, arguments, at_once, timeout)
         output.finish()
         return int(ExitStatus.OK)
-    served = [service.name for service in stack.services]
-    samples = runnable(samples, served, asked=bool(words or named))
+    samples = runnable(samples, stack.disabled, asked=bool(words or named))
     env = flow_environment(stack)
     for source in sources:
         _run_source(output, source, arguments, env, local=local, timeout=timeout)

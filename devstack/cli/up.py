@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from devstack.cli.options import (
+    SuggestingChoice,
     config_option,
     json_option,
     name_flag,
@@ -21,15 +22,25 @@ from devstack.cli.options import (
 )
 from devstack.cli.output import Output
 from devstack.config import IMAGE_SOURCES, PROVIDERS, load
+from devstack.services import SERVICES
+from devstack.services.selection import optional_names
+
+OPTIONAL = optional_names(SERVICES)
+
+
+def _complete_services(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    return [name for name in OPTIONAL if name.startswith(incomplete)]
 
 
 @click.command("up", epilog="Example: devstack up --name ci --timeout 600")
 @name_option
-@click.option("--provider", type=click.Choice(PROVIDERS), help="Where the cluster comes from.")
+@click.option("--provider", type=SuggestingChoice(PROVIDERS), help="Where the cluster comes from.")
 @click.option("--context", metavar="CONTEXT", help="Use the cluster of this kubeconfig context.")
 @click.option("--namespace", metavar="NS", help="Where task pods run; 14 characters at most.")
 @click.option("--nodes", type=int, metavar="N", help="Nodes of the cluster.  [default: 1]")
-@click.option("--images", type=click.Choice(IMAGE_SOURCES), help="Where images come from.")
+@click.option("--images", type=SuggestingChoice(IMAGE_SOURCES), help="Where images come from.")
 @click.option(
     "--port",
     "ports",
@@ -43,7 +54,8 @@ from devstack.config import IMAGE_SOURCES, PROVIDERS, load
     multiple=True,
     metavar="SERVICE",
     callback=none_if_empty,
-    help="Leave out airflow, metadata or postgres, and what needs it; remembered.",
+    shell_complete=_complete_services,
+    help=f"Leave out a service ({', '.join(OPTIONAL)}); remembered. Repeatable.",
 )
 @click.option(
     "--with",
@@ -51,7 +63,8 @@ from devstack.config import IMAGE_SOURCES, PROVIDERS, load
     multiple=True,
     metavar="SERVICE",
     callback=none_if_empty,
-    help="Bring in a service that was left out.",
+    shell_complete=_complete_services,
+    help="Include a service that was left out, and what it needs.",
 )
 @click.option("--offline", is_flag=True, default=None, help="Fetch nothing.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")

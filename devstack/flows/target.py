@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.source import FlowSource, read_source, unknown_flow
 from devstack.samples.catalogue import SAMPLES, Sample, find_sample
+from devstack.services.base import Service
 
 
 @dataclass(frozen=True)
@@ -52,24 +53,27 @@ def find_targets(
     return Targets(tuple(dict.fromkeys(samples)), tuple(sources))
 
 
-def runnable(samples: Sequence[Sample], services: Collection[str], *, asked: bool) -> list[Sample]:
+def runnable(
+    samples: Sequence[Sample], disabled: Sequence[Service], *, asked: bool
+) -> list[Sample]:
     """Return the samples that a stack can run.
 
     Args:
         samples: what would be run.
-        services: the names of the stack's services.
+        disabled: the services that the stack leaves out.
         asked: True where the user named these samples, so that none may be left out.
 
     Raises:
         DevstackError: ``SAMPLE_UNSERVED``.
     """
-    unserved = [each for each in samples if each.needs and each.needs not in services]
+    missing = {name: service.name for service in disabled for name in service.samples}
+    unserved = [each for each in samples if each.name in missing]
     if unserved and asked:
         sample = unserved[0]
         raise DevstackError(
             f"cannot run the sample {sample.name!r}",
-            cause=f"it needs the service {sample.needs!r}, which the stack does without",
-            remedy=f"devstack up --with {sample.needs}",
+            cause=f"it needs the service {missing[sample.name]!r}, which the stack leaves out",
+            remedy=f"devstack up --with {missing[sample.name]}",
             code="SAMPLE_UNSERVED",
             exit_status=ExitStatus.USAGE,
         )

@@ -18,8 +18,8 @@ from devstack.ports import choose, is_free
 from devstack.providers.base import LoadsImages
 from devstack.providers.choose import require_usable
 from devstack.providers.ownership import foreign_cluster
-from devstack.services import layers
 from devstack.services.base import DetectsCapabilities, Manifest, Service, ServiceContext
+from devstack.services.selection import require_dependencies
 from devstack.stack import DATA_KINDS, Stack
 from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
 
@@ -46,7 +46,12 @@ def up(stack: Stack) -> list[str]:
 
 
 def build_steps(stack: Stack) -> list[Step]:
-    """Return what must hold of the stack, in the order of needs."""
+    """Return the steps that bring the stack up, in order.
+
+    Raises:
+        DevstackError: ``SERVICE_NEEDED``.
+    """
+    require_dependencies([*stack.services, *stack.disabled], stack.spec.without)
     cluster = _Cluster(stack)
     steps = [
         Step(
@@ -86,12 +91,7 @@ def build_steps(stack: Stack) -> list[Step]:
     if stack.dir.volumes.exists():
         steps.append(restore_step(stack))
     steps += [_remove_step(stack, service) for service in stack.disabled]
-    for layer in layers(stack.services):
-        steps += [
-            _adapt_step(stack, each) for each in layer if isinstance(each, DetectsCapabilities)
-        ]
-        steps += [_apply_step(stack, service) for service in layer]
-        steps += [_ready_step(stack, service) for service in layer]
+    steps += _service_steps(stack)
     steps.append(
         Step(
             "access",
@@ -103,6 +103,21 @@ def build_steps(stack: Stack) -> list[Step]:
         )
     )
     return steps
+
+
+def _service_steps(stack: Stack) -> list[Step]:
+    """Return the steps that apply all services, then wait for each, dependencies first.
+
+    Pods that start before a service they need retry until it responds, so waiting
+    for it before they are applied would only take longer.
+    """
+    services = stack.services
+    adapting = [service for service in services if isinstance(service, DetectsCapabilities)]
+    return [
+        *(_adapt_step(stack, service) for service in adapting),
+        *(_apply_step(stack, service) for service in services),
+        *(_ready_step(stack, service) for service in services),
+    ]
 
 
 class _Cluster:
@@ -228,6 +243,7 @@ def _save_settings(stack: Stack) -> None:
     state.namespace = spec.namespace
     state.nodes = spec.nodes
     state.without = list(spec.without)
+    state.included = [each.name for each in stack.services if not each.enabled_by_default]
     state.airflow = dict(spec.airflow)
     state.phase = "creating"
     stack.save()

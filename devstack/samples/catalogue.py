@@ -21,7 +21,6 @@ class Sample:
         scheduled: True for a DAG that Airflow's scheduler starts by itself.
         fails_saying: what the report of its failure must contain; empty for a
             flow that should succeed.
-        needs: a service that a stack can do without and the flow cannot.
     """
 
     name: str
@@ -30,7 +29,6 @@ class Sample:
     rivals: bool = False
     scheduled: bool = False
     fails_saying: str = ""
-    needs: str = ""
 
     @property
     def file(self) -> Path:
@@ -46,7 +44,7 @@ SAMPLES = (
     Sample("ring", "8 pods of a JobSet know each other by name"),
     Sample("gang", "two flows, room for one: each starts whole", slow=True, rivals=True),
     Sample("datatools", "128 MiB to S3 and back"),
-    Sample("report", "a @card", needs="metadata"),
+    Sample("report", "a @card"),
     Sample("settings", "@environment, a Kubernetes Secret"),
     Sample("storage", "a volume, tmpfs, /dev/shm"),
     Sample("failure", "a failure, and its report", fails_saying="out of fuel, on purpose"),

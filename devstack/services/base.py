@@ -1,10 +1,13 @@
-"""What a service is: manifests, what it needs, when it is ready, what it offers."""
+"""What a service declares and implements."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from devstack.kube import manifests as kube_manifests
 
 if TYPE_CHECKING:
     from devstack.kube.client import KubeClient
@@ -12,53 +15,59 @@ if TYPE_CHECKING:
     from devstack.waits import Observation
 
 Manifest = dict[str, Any]
-"""One Kubernetes object, as JSON would have it."""
+"""One Kubernetes object, in the form of its JSON."""
 
 
 @dataclass(frozen=True)
 class ServiceContext:
-    """What a service may know of the stack that it is part of.
+    """What a service may know of its stack.
 
     Attributes:
-        state: the stack's lasting facts: namespace, ports, credentials.
+        state: the stack's persistent state: namespace, ports, credentials.
         kube: the API, as administrator; None while only planning.
-        host_mapped: True where ``state.ports`` lead straight to the service
-            (kind); False where a port-forward is needed (context).
-        restarted: True where the cluster was made or started just now, so that
-            the API may tell of pods as they were before.
+        host_mapped: True if ``state.ports`` reach the service directly (kind);
+            False if a port-forward is needed (context).
+        restarted: True if the cluster was created or started by this command, so
+            that the API may still report pods as they were before.
+        databases: the databases that the services of the stack declare.
     """
 
     state: StackState
     kube: KubeClient | None = None
     host_mapped: bool = True
     restarted: bool = False
+    databases: tuple[str, ...] = ()
 
     @property
-    def needs_proof(self) -> bool:
-        """True where a service has to be used to know that it is ready.
+    def needs_probe(self) -> bool:
+        """True if readiness has to be verified by using the service.
 
-        A stack that nothing was written to since it was proved needs none.
+        A stack that has not been written to since the last probe needs none.
         """
         return self.restarted or self.api.writes > 0
 
     @property
     def api(self) -> KubeClient:
-        """The API, for what is never asked while only planning."""
+        """The API.
+
+        Raises:
+            RuntimeError: while only planning, when there is no API.
+        """
         if self.kube is None:
-            raise RuntimeError("a plan must not ask the API")
+            raise RuntimeError("a plan must not access the API")
         return self.kube
 
 
 @dataclass(frozen=True)
 class HostPort:
-    """A port of a service that people reach from the host.
+    """A port of a service that is reachable from the host.
 
     Attributes:
         name: unique among all services; the key in ``state.ports``.
         preferred: the host port tried first.
         node_port: the NodePort of the Service in k8s/.
         target: the Service as ``namespace/name:port``, for a port-forward.
-        about: what answers there, for ``devstack status``.
+        about: what listens there, for `devstack status`.
     """
 
     name: str
@@ -70,13 +79,13 @@ class HostPort:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a service gives to those who use the stack.
+    """What a service provides to users of the stack.
 
     Attributes:
         metaflow: entries of Metaflow's configuration file.
         environment: variables for processes on the host.
-        urls: addresses a person opens, by name.
-        secrets: credentials a person needs to log in, by name.
+        urls: addresses to open in a browser, by name.
+        secrets: credentials for logging in, by name.
     """
 
     metaflow: Mapping[str, str] = field(default_factory=dict)
@@ -85,41 +94,56 @@ class Outputs:
     secrets: Mapping[str, str] = field(default_factory=dict)
 
 
-class Service(Protocol):
+class Service(ABC):
     """One part of the stack.
+
+    Everything that the rest of devstack knows of a service is declared here:
+    flags, their help, configuration choices, startup order, the Tiltfile's data
+    and README's table are derived from these attributes.
 
     Attributes:
         name: also the folder below k8s/.
-        needs: the services that must be ready before this one.
-        images: catalogue names of the images its pods run.
-        host_ports: ports reached from the host.
+        about: what it is, in one line.
+        needs: names of the services that it depends on.
+        optional: True if a stack can be brought up without it.
+        enabled_by_default: False for an optional service that `up` includes only on
+            request.
+        images: catalogue names of the images that its pods run.
+        host_ports: ports reachable from the host.
+        database: the Postgres database, and the role of the same name that owns it;
+            empty if it needs none. A service with a database needs ``postgres``.
+        samples: names of the sample flows that do not work without it.
     """
 
     name: str
-    needs: tuple[str, ...]
-    images: tuple[str, ...]
-    host_ports: tuple[HostPort, ...]
+    about: str
+    needs: tuple[str, ...] = ()
+    optional: bool = False
+    enabled_by_default: bool = True
+    images: tuple[str, ...] = ()
+    host_ports: tuple[HostPort, ...] = ()
+    database: str = ""
+    samples: tuple[str, ...] = ()
 
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:
-        """Return all objects of the service, in the order to apply them."""
-        ...
+        """Return all objects of the service; by default those of its folder below k8s/."""
+        return kube_manifests.with_images(kube_manifests.load(self.name), ctx.state.images)
 
-    def prepare(self, ctx: ServiceContext) -> None:
-        """Do once what manifests cannot (make a bucket); idempotent, after ready."""
-        ...
-
+    @abstractmethod
     def observe(self, ctx: ServiceContext) -> Observation:
-        """Look once whether the service is ready, naming the culprit if not."""
-        ...
+        """Return whether the service is ready; if not, name the culprit."""
+
+    def prepare(self, ctx: ServiceContext) -> None:  # noqa: B027 - most services need none
+        """Set up what manifests cannot express (a bucket); idempotent, called when ready."""
 
     def outputs(self, ctx: ServiceContext) -> Outputs:
-        """Return what the service offers."""
-        ...
+        """Return what the service provides to users of the stack."""
+        return Outputs()
 
 
 @runtime_checkable
 class DetectsCapabilities(Protocol):
-    """A service whose manifests depend on what the cluster can do.
+    """A service whose manifests depend on what the cluster supports.
 
     Attributes:
         name: the service's name.
@@ -128,18 +152,18 @@ class DetectsCapabilities(Protocol):
     name: str
 
     def capabilities_detected(self, ctx: ServiceContext) -> bool:
-        """Return True where the state says already what the cluster can do."""
+        """Return True if the state records already what the cluster supports."""
         ...
 
     def adapt(self, ctx: ServiceContext) -> str:
-        """Note in the state what the cluster can do; return a warning, or nothing."""
+        """Record in the state what the cluster supports; return a warning, or ``""``."""
         ...
 
 
 @runtime_checkable
 class Describes(Protocol):
-    """A service with more to say of itself than that it is ready."""
+    """A service that reports more about itself than that it is ready."""
 
     def describe(self, ctx: ServiceContext) -> str:
-        """Return what it does now, in a few words for `devstack status`."""
+        """Return its current activity in a few words, for `devstack status`."""
         ...

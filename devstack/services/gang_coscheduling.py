@@ -1,7 +1,7 @@
 """The gang service on a cluster whose scheduler has the coscheduling plug-in.
 
-Its pods name their group by a label, and its groups are another API's; all
-else is the same.
+Its pods refer to their group by a label, and its groups belong to another API;
+everything else is the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LABELLED = f'Object{{metadata: Object.metadata{{labels: {{"{_LABEL}": variables
 
 
 def with_coscheduling(objects: Iterable[Object]) -> list[Object]:
-    """Return the objects of k8s/gang, changed to work by the plug-in."""
+    """Return the objects of k8s/gang, adapted to the plug-in."""
     changed = copy.deepcopy(list(objects))
     for item in changed:
         if item["kind"] == "ClusterRole":

@@ -1,6 +1,6 @@
-"""Asking a service itself whether it serves.
+"""HTTP readiness probes from the host.
 
-The API calls a pod ready for a while after its node went down.
+The API reports a pod as ready for a while after its node went down.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from http.client import HTTPConnection, HTTPException
 
 from devstack.ports import LOOPBACK
 
-ANSWER_SECONDS = 2.0
-"""How long a service may take to say that it is ready."""
+TIMEOUT = 2.0
+"""Seconds in which a service has to respond."""
 
 
 def answers(port: int, path: str) -> bool:
-    """Return True where ``path`` is there at once on a port of this machine.
+    """Return True if a GET of ``path`` returns status 200.
 
     Args:
-        port: on loopback; 0 where none is mapped.
-        path: what the service serves when it is ready.
+        port: on loopback; 0 if none is mapped.
+        path: the service's readiness endpoint.
     """
-    connection = HTTPConnection(LOOPBACK, port, timeout=ANSWER_SECONDS)
+    connection = HTTPConnection(LOOPBACK, port, timeout=TIMEOUT)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == HTTPStatus.OK

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from devstack.kube import manifests
 from devstack.kube.api_errors import InvalidError, ServerFaultError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.readiness import observe_deployment
 from devstack.kube.resources import ADMISSION, JOBSET
-from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
+from devstack.services.base import Service, ServiceContext
 from devstack.waits import Failed, Observation, Ready, Waiting
 
 NAMESPACE = "jobset-system"
@@ -18,59 +17,49 @@ _WEBHOOKS = (
 )
 
 
-class JobSetService:
+class JobSetService(Service):
     """The controller, its API and its webhooks."""
 
     name = "jobset"
-    needs: tuple[str, ...] = ()
-    images: tuple[str, ...] = ("jobset",)
-    host_ports: tuple[HostPort, ...] = ()
-
-    def manifests(self, ctx: ServiceContext) -> list[Manifest]:
-        """Return the objects of k8s/jobset."""
-        return manifests.with_images(manifests.load(self.name), ctx.state.images)
-
-    def prepare(self, ctx: ServiceContext) -> None:
-        """Nothing is left to do."""
+    about = "JobSet controller, for `@parallel` steps"
+    needs = ("rbac",)
+    images = ("jobset",)
+    samples = ("parallel", "ring")
 
     def observe(self, ctx: ServiceContext) -> Observation:
-        """Look whether a JobSet would be taken: the controller runs, its webhooks answer."""
+        """Return whether a JobSet would be accepted: controller and webhooks respond."""
         kube = ctx.api
-        seen = observe_deployment(kube, NAMESPACE, "jobset-controller")
-        if not isinstance(seen, Ready):
-            return seen
+        observation = observe_deployment(kube, NAMESPACE, "jobset-controller")
+        if not isinstance(observation, Ready):
+            return observation
         for kind, name in _WEBHOOKS:
-            if not _trusted(kube.find(ADMISSION, kind, name)):
-                return Waiting(f"{kind} {name} has no certificate authority yet")
-        return _prove(kube, ctx.state.namespace) if ctx.needs_proof else Ready()
-
-    def outputs(self, ctx: ServiceContext) -> Outputs:
-        """Return nothing: Metaflow's own defaults name the API group and version."""
-        return Outputs()
+            if not _has_ca_bundle(kube.find(ADMISSION, kind, name)):
+                return Waiting(f"{kind} {name} has no CA bundle yet")
+        return _probe_webhooks(kube, ctx.state.namespace) if ctx.needs_probe else Ready()
 
 
-def _trusted(configuration: Object | None) -> bool:
+def _has_ca_bundle(configuration: Object | None) -> bool:
     hooks = configuration["webhooks"] if configuration else []
     return bool(hooks) and all(hook["clientConfig"].get("caBundle") for hook in hooks)
 
 
-def _prove(kube: KubeClient, namespace: str) -> Observation:
-    """Ask for a JobSet without making it, which goes through both webhooks.
+def _probe_webhooks(kube: KubeClient, namespace: str) -> Observation:
+    """Create a JobSet in a dry run, which calls both webhooks.
 
-    A ready pod is not enough: the node's proxy may not lead to it yet.
+    A ready pod is not enough: kube-proxy may not route to it yet.
     """
     try:
-        made = kube.create(_probe(namespace), dry_run=True)
+        created = kube.create(_build_probe(namespace), dry_run=True)
     except ServerFaultError as error:
-        return Waiting(f"the JobSet webhook does not answer yet: {error.detail}")
+        return Waiting(f"the JobSet webhook does not respond yet: {error.detail}")
     except InvalidError as error:
-        return Failed(f"the JobSet webhook refuses a plain JobSet: {error.detail}")
-    if made["spec"].get("successPolicy"):
+        return Failed(f"the JobSet webhook rejects a plain JobSet: {error.detail}")
+    if created["spec"].get("successPolicy"):
         return Ready()
-    return Waiting("the JobSet webhook fills in no defaults yet")
+    return Waiting("the JobSet webhook does not set defaults yet")
 
 
-def _probe(namespace: str) -> Object:
+def _build_probe(namespace: str) -> Object:
     container = {"name": "probe", "image": "probe"}
     pod = {"restartPolicy": "Never", "containers": [container]}
     job = {"name": "probe", "template": {"spec": {"template": {"spec": pod}}}}

@@ -8,7 +8,7 @@ from devstack.errors import DevstackError
 from devstack.kube import manifests
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
-from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
+from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.services.http_probe import answers
 from devstack.waits import Observation, Ready, Waiting
 
@@ -18,38 +18,40 @@ if TYPE_CHECKING:
 NAMESPACE = "devstack"
 BUCKET = "metaflow"
 TASK_SECRET = "metaflow-s3"  # noqa: S105 - the Secret's name
-"""Task pods get the datastore's address and keys from this Secret."""
+"""The Secret with the datastore's address and keys for task pods."""
 
 ROOT_SECRET = "minio-root"  # noqa: S105 - the Secret's name
 ENDPOINT_IN_CLUSTER = f"http://minio.{NAMESPACE}.svc.cluster.local:9000"
 REGION = "us-east-1"
 METADATA_TRIES = "7"
-"""How often Metaflow asks the metadata service before it gives up: a minute in all.
+"""How often Metaflow tries a request to the metadata service: one minute in total.
 
-Its own five times are 15 seconds, in which a lost pod may not be back.
+Its default of five tries takes 15 seconds, in which a lost pod may not be replaced.
 """
 
-REACH_TRIES = 10
-"""A ready pod is not reached at once: the node's proxy follows a moment later."""
+CONNECT_TRIES = 10
+"""A ready pod is not reachable at once: kube-proxy follows a moment later."""
 
 _ROOT_USER = "devstack-root"
 _FLOW_USER = "metaflow"
 _POLICY = "metaflow-bucket"
 
 
-class MinioService:
-    """The object store, its bucket, and a user that may use that bucket alone."""
+class MinioService(Service):
+    """The object store, its bucket, and a user with access to that bucket alone."""
 
     name = "minio"
-    needs: tuple[str, ...] = ()
-    images: tuple[str, ...] = ("minio",)
-    host_ports: tuple[HostPort, ...] = (
+    about = "S3 datastore, with a bucket and random credentials"
+    needs = ("rbac",)
+    images = ("minio",)
+    samples = ("datatools",)
+    host_ports = (
         HostPort("minio", 9000, 30900, f"{NAMESPACE}/minio:9000", "MinIO (S3)"),
         HostPort("minio-console", 9001, 30901, f"{NAMESPACE}/minio:9001", "MinIO console"),
     )
 
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:
-        """Return the objects of k8s/minio and the two Secrets, random keys in them."""
+        """Return the objects of k8s/minio and its two Secrets with random keys."""
         namespace, *objects = manifests.load(self.name)
         root = {
             "MINIO_ROOT_USER": _ROOT_USER,
@@ -57,24 +59,24 @@ class MinioService:
         }
         secrets = [
             manifests.secret(ROOT_SECRET, NAMESPACE, root),
-            manifests.secret(TASK_SECRET, ctx.state.namespace, _for_pods(ctx)),
+            manifests.secret(TASK_SECRET, ctx.state.namespace, _task_secret(ctx)),
         ]
         objects = manifests.with_images(objects, ctx.state.images)
         return [namespace, *secrets, *manifests.with_restarts(objects, root)]
 
     def observe(self, ctx: ServiceContext) -> Observation:
-        """Look whether MinIO takes requests, from the host too where its port is mapped."""
-        seen = observe_deployment(ctx.api, NAMESPACE, "minio")
+        """Return whether MinIO accepts requests, also from the host if its port is mapped."""
+        observation = observe_deployment(ctx.api, NAMESPACE, "minio")
         if (
-            not isinstance(seen, Ready)
+            not isinstance(observation, Ready)
             or not ctx.host_mapped
             or answers(ctx.state.ports.get("minio", 0), "/minio/health/ready")
         ):
-            return seen
-        return Waiting(f"MinIO does not answer on {_url(ctx, 'minio')} yet")
+            return observation
+        return Waiting(f"MinIO does not respond on {_url(ctx, 'minio')} yet")
 
     def prepare(self, ctx: ServiceContext) -> None:
-        """Make the bucket, and the user that flows are; safe to call again.
+        """Create the bucket and the user of flows; idempotent.
 
         Raises:
             DevstackError: ``MINIO_UNREACHABLE`` or ``MINIO_REFUSED``.
@@ -127,17 +129,17 @@ def _keys(ctx: ServiceContext) -> dict[str, str]:
     }
 
 
-def variables_of_pods(ctx: ServiceContext) -> dict[str, str]:
-    """Return the variables by which S3 clients in the cluster find the bucket, keys included."""
+def pod_environment(ctx: ServiceContext) -> dict[str, str]:
+    """Return the variables of S3 clients in the cluster: endpoint, region and keys."""
     return {**_keys(ctx), "AWS_ENDPOINT_URL_S3": ENDPOINT_IN_CLUSTER}
 
 
-def _for_pods(ctx: ServiceContext) -> dict[str, str]:
+def _task_secret(ctx: ServiceContext) -> dict[str, str]:
     return {
-        **variables_of_pods(ctx),
-        # The task image has boto3 and requests; Metaflow would install them at each start.
+        **pod_environment(ctx),
+        # The task image has boto3 and requests, which Metaflow would install at each start.
         "METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1",
-        # Metaflow hands pods the metadata service's address, but not how patient to be with it.
+        # Metaflow passes the metadata service's address to pods, but not this setting.
         "METAFLOW_SERVICE_RETRY_COUNT": METADATA_TRIES,
     }
 
@@ -147,17 +149,17 @@ def _url(ctx: ServiceContext, port: str) -> str:
 
 
 def _connect(ctx: ServiceContext) -> tuple[Minio, MinioAdmin]:
-    """Return clients that go in by the host's port, as MinIO's administrator."""
+    """Return clients that connect to the host's port as MinIO's administrator."""
     import urllib3
     from minio import Minio, MinioAdmin
     from minio.credentials.providers import StaticProvider
 
     endpoint = f"{LOOPBACK}:{ctx.state.ports['minio']}"
     keys = StaticProvider(_ROOT_USER, ctx.state.credential("minio-root"))
-    patient = urllib3.Retry(
-        total=REACH_TRIES, backoff_factor=0.1, backoff_max=2, status_forcelist=[503]
+    retries = urllib3.Retry(
+        total=CONNECT_TRIES, backoff_factor=0.1, backoff_max=2, status_forcelist=[503]
     )
-    pool = urllib3.PoolManager(timeout=urllib3.Timeout(10), retries=patient)
+    pool = urllib3.PoolManager(timeout=urllib3.Timeout(10), retries=retries)
     store = Minio(
         endpoint=endpoint, credentials=keys, secure=False, region=REGION, http_client=pool
     )
@@ -168,7 +170,7 @@ def _connect(ctx: ServiceContext) -> tuple[Minio, MinioAdmin]:
 
 
 def _policy() -> dict[str, Any]:
-    """Return what flows may do in S3: all that Metaflow does, in the one bucket."""
+    """Return the policy of flows: the actions that Metaflow uses, in one bucket."""
     on_bucket = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
     on_objects = [
         "s3:GetObject",

@@ -1,4 +1,4 @@
-"""The namespace of flows, the account of task pods, and the identity of submitters."""
+"""The task namespace, the account of task pods, and the account of submitters."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import base64
 
 from devstack.kube import kubeconfig, manifests
 from devstack.kube.client import Object
-from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
+from devstack.services.base import Manifest, Outputs, Service, ServiceContext
 from devstack.waits import Observation, Ready, Waiting
 
 TASK_ACCOUNT = "metaflow-task"
-"""Task pods run as this service account, which has no rights."""
+"""The service account of task pods, which has no permissions."""
 
-TOKEN_SECRET = "metaflow-submitter-token"  # noqa: S105 - its name, not its content
+TOKEN_SECRET = "metaflow-submitter-token"  # noqa: S105 - the Secret's name
 
-_NAMESPACE_IN_FILES = "metaflow"
+_NAMESPACE = "metaflow"
+"""The task namespace in the files below k8s/."""
 
-# Metaflow's own defaults, one core and 4 GB a task, would not let three tasks
-# run side by side on a laptop. A step that needs more says so by @kubernetes.
+# With Metaflow's own defaults, one CPU and 4 GB per task, three tasks would not
+# fit on a laptop. A step that needs more requests it by @kubernetes.
 _TASK_SIZE = {
     "METAFLOW_KUBERNETES_CPU": "0.2",
     "METAFLOW_KUBERNETES_MEMORY": "256",
@@ -25,31 +26,24 @@ _TASK_SIZE = {
 }
 
 
-class RbacService:
-    """Who may do what; everything else needs its namespace."""
+class RbacService(Service):
+    """The namespace and permissions of flows."""
 
     name = "rbac"
-    needs: tuple[str, ...] = ()
-    images: tuple[str, ...] = ()
-    host_ports: tuple[HostPort, ...] = ()
+    about = "the task namespace, and least-privilege accounts of task pods and submitters"
 
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:
         """Return the objects of k8s/rbac, in the stack's own namespace."""
-        return manifests.with_namespace(
-            manifests.load(self.name), _NAMESPACE_IN_FILES, ctx.state.namespace
-        )
-
-    def prepare(self, ctx: ServiceContext) -> None:
-        """Nothing is left to do."""
+        return manifests.with_namespace(manifests.load(self.name), _NAMESPACE, ctx.state.namespace)
 
     def observe(self, ctx: ServiceContext) -> Observation:
-        """Look whether Kubernetes has filled in the submitter's token."""
+        """Return Ready once Kubernetes has issued the submitter's token."""
         if _token(ctx):
             return Ready()
         return Waiting(f"Secret {ctx.state.namespace}/{TOKEN_SECRET} has no token yet")
 
     def outputs(self, ctx: ServiceContext) -> Outputs:
-        """Return where Metaflow's pods run, as whom, from which image and how large."""
+        """Return the namespace, account, image and default size of Metaflow's pods."""
         return Outputs(
             metaflow={
                 "METAFLOW_KUBERNETES_NAMESPACE": ctx.state.namespace,
@@ -61,7 +55,7 @@ class RbacService:
 
 
 def submitter_kubeconfig(ctx: ServiceContext, admin: str) -> str:
-    """Return the kubeconfig that is handed out to those who run flows, as YAML.
+    """Return the kubeconfig for submitters of flows, as YAML.
 
     Args:
         ctx: the stack; `RbacService` must be ready.

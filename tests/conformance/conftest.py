@@ -13,7 +13,7 @@ from devstack.kube.client import KubeClient
 from tests.conformance.gang_cluster import GangCluster, Nodes
 from tests.conformance.real_nodes import RealNodes
 from tests.conformance.simulated_nodes import SimulatedNodes, kwok
-from tests.support.commandline import Devstack
+from tests.support.commandline import DATABASE_SERVICES, Devstack
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Target:
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A stack on kind."""
     stack = Devstack("conformance", tmp_path_factory.mktemp("conformance"))
-    stack.leave_out("postgres")
+    stack.leave_out(*DATABASE_SERVICES)
     with stack.brought_up():
         yield Target(stack, stack.directory / "admin.kubeconfig")
 

@@ -19,7 +19,7 @@ from devstack.providers.kind.config import build_config
 from devstack.providers.kind.scheduler import SCHEDULER
 from tests.conformance.background import running
 from tests.containers import COSCHEDULER
-from tests.support.commandline import Devstack
+from tests.support.commandline import DATABASE_SERVICES, Devstack
 from tests.support.eventually import eventually
 from tests.support.foreign import ForeignCluster
 
@@ -40,7 +40,7 @@ def plugin_cluster(folder: Path) -> Iterator[tuple[Devstack, ForeignCluster]]:
     cluster.create(_without_native_gangs())
     users = {"HOME": str(folder / "user"), "KUBECONFIG": str(cluster.kubeconfig)}
     stack = Devstack(NAME, folder / "home", users)
-    stack.leave_out("postgres")
+    stack.leave_out(*DATABASE_SERVICES)
     try:
         with _scheduler(cluster, folder):
             stack.run("up", "--provider", "context", "--context", cluster.context)

@@ -20,7 +20,7 @@ from devstack.providers.base import ClusterSpec
 from devstack.providers.kind.config import build_config
 from tests.support import footprint
 from tests.support.cluster import SERVICES_NAMESPACE, api, minio_pod
-from tests.support.commandline import Devstack
+from tests.support.commandline import DATABASE_SERVICES, Devstack
 from tests.support.datastore import read, serves, write
 from tests.support.eventually import eventually
 from tests.support.foreign import ForeignCluster
@@ -66,7 +66,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
     _use_another_context(kubeconfig)
     users = {"HOME": str(folder / "user"), "KUBECONFIG": ""}
     stack = Devstack(NAME, folder / "home", users)
-    stack.leave_out("postgres")
+    stack.leave_out(*DATABASE_SERVICES)
     core = client.CoreV1Api(api(kubeconfig, CONTEXT))
     core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=FOREIGN)))
     notes = client.V1ConfigMap(metadata=client.V1ObjectMeta(name="notes"), data={"kept": "yes"})

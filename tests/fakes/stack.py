@@ -13,7 +13,7 @@ from devstack.errors import DevstackError
 from devstack.kube.client import KubeClient
 from devstack.owner import Owner
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
-from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
+from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.services.rbac import TOKEN_SECRET
 from devstack.stack import Stack, open_stack
 from devstack.state import StackDir
@@ -129,7 +129,7 @@ class FakeImages:
         return {name: self.reference(name) for name in names}
 
 
-class FakeService:
+class FakeService(Service):
     """A service of one ConfigMap and one port."""
 
     def __init__(self, name: str, needs: Sequence[str] = (), port: int = 0) -> None:

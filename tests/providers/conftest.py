@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commandline import Devstack
+from tests.support.commandline import DATABASE_SERVICES, Devstack
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def user_home(tmp_path: Path) -> Path:
 def fresh(tmp_path: Path, user_home: Path) -> Iterator[Devstack]:
     """A stack that was never brought up; taken away afterwards, whatever is left of it."""
     stack = Devstack("fresh", tmp_path / "home", {"HOME": str(user_home)})
-    stack.leave_out("postgres")
+    stack.leave_out(*DATABASE_SERVICES)
     stack.remove_leftovers()
     yield stack
     stack.run("down")

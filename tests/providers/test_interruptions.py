@@ -16,7 +16,7 @@ import pytest
 
 from devstack.errors import ExitStatus
 from tests.support import footprint
-from tests.support.commandline import Devstack
+from tests.support.commandline import DATABASE_SERVICES, Devstack
 from tests.support.datastore import read, serves, write
 from tests.support.eventually import eventually
 from tests.support.interruption import (
@@ -41,7 +41,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
     (folder / "user").mkdir()
     devstack = Devstack("broken", folder / "home", {"HOME": str(folder / "user")})
     # Airflow's steps are like the others, and would double the time.
-    devstack.leave_out("postgres")
+    devstack.leave_out(*DATABASE_SERVICES)
     devstack.run("down")
     yield devstack
     devstack.run("down")

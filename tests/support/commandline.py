@@ -11,6 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from devstack.services import SERVICES
+
+DATABASE_SERVICES = tuple(
+    service.name for service in SERVICES if service.database or service.name == "postgres"
+)
+"""Postgres and the services that need it; most tests do without them."""
+
 
 class Devstack:
     """One stack, reached by the ``devstack`` command alone.
@@ -39,7 +46,7 @@ class Devstack:
         return self.home / "state" / self.name
 
     def leave_out(self, *services: str) -> None:
-        """Let every `up` leave out optional services, and those that need them."""
+        """Configure every `up` to leave out optional services."""
         file = self.home / "config" / "config.toml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"without = {json.dumps(services)}\n")

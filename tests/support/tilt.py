@@ -6,6 +6,7 @@ name and the parameters that Tilt gives it, so that a misspelt argument fails.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +88,9 @@ class Tilt:
         files = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
         return "\n---\n".join((folder / name).read_text() for name in files)
 
+    def read_json(self, path: str) -> Any:
+        return json.loads((self._folder / path).read_text())
+
     def decode_yaml_stream(self, yaml_text: str) -> list[Any]:
         return list(documents(yaml_text))
 
@@ -151,4 +155,5 @@ _FUNCTIONS = (
     "kustomize",
     "local_resource",
     "port_forward",
+    "read_json",
 )

@@ -1,13 +1,15 @@
-"""Services that a stack does without, and comes back to."""
+"""Services that a stack leaves out and includes again."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from devstack.config import StackSpec, load
 from devstack.errors import DevstackError
-from devstack.lifecycle.up import up
-from devstack.services import SERVICES, chosen
+from devstack.lifecycle.step import pending_steps
+from devstack.lifecycle.up import build_steps, up
 from devstack.stack import Stack
 from tests.fakes.stack import FakeService, World
 
@@ -17,18 +19,57 @@ def names(stack: Stack) -> list[str]:
 
 
 def open_without(world: World, *without: str) -> Stack:
-    """Open the stack with its real services, and stand-ins for all else."""
+    """Open the stack with its real services, and fakes of everything else."""
     from devstack.stack import open_stack
 
     return open_stack(StackSpec(without=without), world.progress, world.runner, world.clock)
 
 
-def test_what_needs_a_service_that_is_left_out_is_left_out_too() -> None:
-    every = {service.name for service in SERVICES}
-    assert {service.name for service in chosen(())} == every
-    assert {service.name for service in chosen(("airflow",))} == every - {"airflow"}
-    gone = every - {service.name for service in chosen(("postgres",))}
-    assert gone == {"postgres", "metadata", "airflow"}
+def test_leaving_out_postgres_alone_is_rejected_before_anything_is_done(
+    world: World, home: Path
+) -> None:
+    stack = open_without(world, "postgres")
+    for command in (up, build_steps):
+        with pytest.raises(DevstackError) as caught:
+            command(stack)
+        assert str(caught.value) == "cannot leave out postgres: airflow and metadata need it"
+        assert caught.value.remedy == "add --without airflow --without metadata"
+    assert not (home / "state" / stack.spec.name / "stack.json").exists()
+
+
+def test_a_stack_of_an_older_release_that_left_out_only_postgres_is_unchanged(world: World) -> None:
+    """It recorded that name alone, which implied the services that need Postgres."""
+    up(world.open(StackSpec(without=("airflow", "metadata", "postgres"))))
+    state = world.open().state
+    state.without = ["postgres"]
+    world.open().dir.write(state)
+    real = open_without(world)
+    assert not {"airflow", "metadata", "postgres"} & set(names(real))
+    assert up(world.open()) == ["settings"]
+    assert world.open().state.without == ["airflow", "metadata", "postgres"]
+
+
+def test_a_plan_applies_every_service_before_it_waits_for_the_first(world: World) -> None:
+    steps = [step.name for step in pending_steps(build_steps(open_without(world)))]
+    applied = [name.partition("-")[2] for name in steps if name.startswith("apply-")]
+    awaited = [name.partition("-")[2] for name in steps if name.startswith("ready-")]
+    assert applied == awaited == names(open_without(world))
+    assert steps.index("ready-rbac") > steps.index(f"apply-{applied[-1]}")
+
+
+def test_postgres_gets_the_databases_of_services_that_are_left_out_too(world: World) -> None:
+    """Including one later must not restart the server."""
+    stack = open_without(world, "airflow")
+    assert stack.context(None).databases == ("airflow", "metadata")
+
+
+def test_a_flag_overrides_the_files_opposite() -> None:
+    Path("devstack.toml").write_text('without = ["airflow"]\nwith = ["metadata"]\n')
+    assert (load().without, load().included) == (("airflow",), ("metadata",))
+    spec = load(included=("airflow",))
+    assert (spec.without, spec.included) == ((), ("airflow",))
+    spec = load(without=("metadata",))
+    assert (spec.without, spec.included) == (("metadata",), ())
 
 
 def test_what_is_left_out_is_remembered_until_it_is_brought_in(world: World) -> None:
@@ -41,8 +82,8 @@ def test_what_is_left_out_is_remembered_until_it_is_brought_in(world: World) -> 
 
 
 def test_to_bring_in_a_service_brings_in_what_it_needs(world: World) -> None:
-    up(world.open(StackSpec(without=("postgres",))))
-    assert world.open(StackSpec(included=("airflow",))).spec.without == ()
+    up(world.open(StackSpec(without=("airflow", "metadata", "postgres"))))
+    assert world.open(StackSpec(included=("airflow",))).spec.without == ("metadata",)
 
 
 def test_ports_of_what_is_left_out_are_kept_for_it(world: World) -> None:
@@ -64,11 +105,22 @@ def test_a_service_that_is_left_out_later_is_removed_once(world: World) -> None:
         assert "extra" not in stack.state.initialized_services
 
 
-@pytest.mark.parametrize("wrong", ["minio", "airfow"])
-def test_only_optional_services_can_be_left_out(wrong: str) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "code"), [("minio", "SERVICE_REQUIRED"), ("airfow", "SERVICE_UNKNOWN")]
+)
+def test_only_optional_services_can_be_left_out(world: World, wrong: str, code: str) -> None:
     with pytest.raises(DevstackError) as caught:
-        load(without=(wrong,))
-    assert f"{wrong!r} cannot be left out; optional are airflow" in caught.value.cause
+        open_without(world, wrong)
+    assert caught.value.code == code
+    assert caught.value.remedy.startswith("optional services are airflow")
+
+
+@pytest.mark.parametrize("setting", ['without = "airflow"', "without = [1]"])
+def test_left_out_services_are_a_list_of_names(setting: str) -> None:
+    Path("devstack.toml").write_text(setting + "\n")
+    with pytest.raises(DevstackError, match="without: ") as caught:
+        load()
+    assert caught.value.code == "CONFIG_INVALID"
 
 
 def test_airflows_settings_are_remembered_until_others_are_named(world: World) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import configparser
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from devstack.services.airflow.config import FILE, KUBERNETES_EXECUTOR, WORKER_F
 from devstack.services.airflow.health import Health
 from devstack.services.airflow.service import AirflowService
 from devstack.services.base import ServiceContext
-from devstack.services.postgres import DATABASES, PostgresService
+from devstack.services.postgres import PostgresService
 from devstack.state import StackState
 from tests.fakes.api import decoded
 
@@ -53,8 +54,9 @@ def test_the_keys_are_random_for_each_stack_and_of_the_form_that_airflow_takes()
 def test_airflow_and_postgres_agree_on_user_password_and_database() -> None:
     ctx = context()
     keys = decoded(find(AirflowService().manifests(ctx), "Secret", "airflow"))
+    ctx = replace(ctx, databases=(AirflowService.database,))
     users = decoded(find(PostgresService().manifests(ctx), "Secret", "postgres-databases"))
-    assert set(users) == set(DATABASES)
+    assert set(users) == {"airflow"}
     expected = f"postgresql+psycopg2://airflow:{users['airflow']}@postgres.postgres.svc"
     assert keys["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].startswith(expected)
 

@@ -56,9 +56,9 @@ def test_the_webhook_is_proved_without_making_anything(api: FakeApi) -> None:
     assert set(api.objects) == before
 
 
-def test_a_webhook_that_fills_in_nothing_is_waited_for(api: FakeApi) -> None:
+def test_a_webhook_that_sets_no_defaults_is_waited_for(api: FakeApi) -> None:
     seen = JobSetService().observe(context(wrote(api)))
-    assert seen == Waiting("the JobSet webhook fills in no defaults yet")
+    assert seen == Waiting("the JobSet webhook does not set defaults yet")
 
 
 def test_a_webhook_that_does_not_answer_is_waited_for(api: FakeApi) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
@@ -59,7 +60,7 @@ def test_metaflow_uses_it_instead_of_files() -> None:
 
 
 def test_it_has_a_database_and_a_user_of_its_own() -> None:
-    ctx = context()
+    ctx = replace(context(), databases=(MetadataService.database,))
     (secret,) = (
         item
         for item in PostgresService().manifests(ctx)
@@ -121,7 +122,7 @@ def test_it_is_ready_where_it_answers_the_host(port: int) -> None:
 def test_a_pod_that_the_host_cannot_reach_is_not_ready() -> None:
     told = seen(any_free(set()))
     assert isinstance(told, Waiting)
-    assert "does not answer" in told.reason
+    assert "does not respond" in told.reason
 
 
 def test_where_no_port_is_mapped_the_pod_is_believed() -> None:

@@ -126,7 +126,7 @@ def test_it_is_ready_when_its_deployment_is_and_it_says_so_itself(
     answer, port = health
     assert observe(port) == Ready()
     answer.status = 503
-    assert observe(port) == Waiting(f"MinIO does not answer on http://127.0.0.1:{port} yet")
+    assert observe(port) == Waiting(f"MinIO does not respond on http://127.0.0.1:{port} yet")
 
 
 def test_a_deployment_that_is_only_called_available_is_not_ready() -> None:
@@ -138,7 +138,7 @@ def test_where_no_port_is_mapped_its_deployment_is_all_there_is_to_see() -> None
 
 
 def test_a_port_that_leads_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devstack.services.minio.REACH_TRIES", 0)
+    monkeypatch.setattr("devstack.services.minio.CONNECT_TRIES", 0)
     port = any_free(set())
     with pytest.raises(DevstackError, match=f"127.0.0.1:{port}") as caught:
         MinioService().prepare(context(ports={"minio": port}))

@@ -23,8 +23,8 @@ ALL = [
     "cluster",
     "node-images",
     "apply-rbac",
-    "ready-rbac",
     "apply-minio",
+    "ready-rbac",
     "ready-minio",
     "access",
 ]

@@ -12,7 +12,7 @@ from devstack.ports import LOOPBACK
 from devstack.services import minio, postgres
 from devstack.services.airflow import config as airflow_config
 from devstack.services.airflow import health as airflow_health
-from devstack.services.base import HostPort, Manifest, Outputs, ServiceContext
+from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.services.http_probe import answers
 from devstack.waits import Failed, Observation, Ready, Waiting
 
@@ -42,15 +42,17 @@ _TASK_NAMESPACE = "metaflow"
 """The task namespace as the files under k8s/ have it."""
 
 
-class AirflowService:
+class AirflowService(Service):
     """Airflow, with rights to run pods in the task namespace and nowhere else."""
 
     name = "airflow"
-    needs: tuple[str, ...] = ()
-    images: tuple[str, ...] = ("airflow", "xcom")
-    host_ports: tuple[HostPort, ...] = (
-        HostPort("airflow", 8080, 30880, f"{NAMESPACE}/airflow:8080", "Airflow"),
-    )
+    about = "runs flows as DAGs, by LocalExecutor or KubernetesExecutor"
+    needs = ("rbac", "minio", "postgres")
+    optional = True
+    images = ("airflow", "xcom")
+    database = "airflow"
+    samples = ("linear", "fanout", "flaky", "branches", "scheduled")
+    host_ports = (HostPort("airflow", 8080, 30880, f"{NAMESPACE}/airflow:8080", "Airflow"),)
 
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:
         """Return the objects of k8s/airflow, its Secrets, and its configuration as wanted."""
@@ -58,7 +60,7 @@ class AirflowService:
         keys, admin = _keys(ctx), {"password": ctx.state.credential("airflow_admin_password")}
         mark = _mark(ctx, objects, {**keys, **admin})
         keys["DEVSTACK_SETUP"] = mark
-        s3 = minio.variables_of_pods(ctx)
+        s3 = minio.pod_environment(ctx)
         secrets = [
             manifests.secret(SECRET, NAMESPACE, keys),
             manifests.secret(ADMIN_SECRET, NAMESPACE, admin),
@@ -68,9 +70,6 @@ class AirflowService:
         settings = {**keys, **s3, **config["data"]}
         objects = manifests.with_restarts(objects, settings)
         return [namespace, *secrets, *(_named(item, mark) for item in objects)]
-
-    def prepare(self, ctx: ServiceContext) -> None:
-        """Nothing is left to do: the Job of k8s/airflow makes tables and administrator."""
 
     def observe(self, ctx: ServiceContext) -> Observation:
         """Look whether all parts run, and whether the web page answers where its port is mapped."""
