@@ -1,1 +1,1 @@
-"""Airflow as a client sees it: its REST API, and what stands in its answers."""
+"""Client of Airflow's REST API: DAGs, runs, tasks, logs, pools and health."""

@@ -1,4 +1,4 @@
-"""DAGs, as Airflow's API shows them."""
+"""DAGs, DAG import errors and pools of Airflow's API."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from devstack.airflow.client import AirflowClient, quoted
 
 @dataclass(frozen=True)
 class Dag:
-    """One DAG that Airflow has parsed.
+    """A DAG that Airflow has parsed.
 
     Attributes:
         dag_id: its id.
-        paused: True where nothing starts it and its tasks wait.
-        schedule: a cron expression or a preset such as ``@daily``; empty where none.
-        next_run: when it is started next, as Airflow writes times; empty where never.
-        broken: True where the file as it is now cannot be imported.
+        paused: True if the scheduler starts none of its runs or tasks.
+        schedule: a cron expression or a preset such as ``@daily``; empty if there is none.
+        next_run: when its next run is due, as Airflow formats it; empty if there is none.
+        broken: True if the current version of its file cannot be imported.
     """
 
     dag_id: str
@@ -27,8 +27,13 @@ class Dag:
     next_run: str
     broken: bool
 
+    @property
+    def state(self) -> str:
+        """``active``, ``paused`` or ``broken``."""
+        return "broken" if self.broken else "paused" if self.paused else "active"
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the DAG as it stands in the JSON envelope."""
+        """Return the DAG for the JSON envelope."""
         return {
             "dag_id": self.dag_id,
             "paused": self.paused,
@@ -43,50 +48,66 @@ class ImportFailure:
     """A DAG file that cannot be imported.
 
     Attributes:
-        id: Airflow's number of it.
-        file: the file, as the scheduler names it.
-        when: when it was tried last, as Airflow writes times.
-        traceback: what Python said.
+        id: the import error's id in Airflow.
+        file: path of the file in the scheduler's pod.
+        timestamp: when it was last parsed, as Airflow formats it.
+        traceback: Python's traceback.
     """
 
     id: int
     file: str
-    when: str
+    timestamp: str
     traceback: str
+
+    @property
+    def reason(self) -> str:
+        """The traceback's last line."""
+        lines = [line.strip() for line in self.traceback.splitlines() if line.strip()]
+        return lines[-1] if lines else "no reason given"
 
 
 def list_dags(client: AirflowClient) -> list[Dag]:
-    """Return all DAGs whose files are there, by name."""
-    return [_dag(each) for each in client.every("/dags", "dags", order_by="dag_id")]
+    """Return all DAGs whose files exist, sorted by id."""
+    return [_dag(item) for item in client.list_all("/dags", "dags", order_by="dag_id")]
 
 
-def find_details(client: AirflowClient, dag_id: str) -> Mapping[str, Any] | None:
-    """Return all that Airflow knows of a DAG, or None where it knows no such DAG."""
+def find_dag_details(client: AirflowClient, dag_id: str) -> Mapping[str, Any] | None:
+    """Return a DAG's details as Airflow returns them, or None if there is no such DAG."""
     return client.find(f"/dags/{quoted(dag_id)}/details")
 
 
 def set_paused(client: AirflowClient, dag_id: str, paused: bool) -> None:
-    """Pause a DAG, or let it run."""
+    """Pause or unpause a DAG."""
     path = f"/dags/{quoted(dag_id)}"
     client.patch(path, {"is_paused": paused}, update_mask="is_paused")
+
+
+def delete_dag_history(client: AirflowClient, dag_id: str) -> bool:
+    """Delete a DAG's runs and metadata; return False if Airflow has none."""
+    return client.delete(f"/dags/{quoted(dag_id)}")
 
 
 def list_import_failures(client: AirflowClient) -> list[ImportFailure]:
     """Return the DAG files that cannot be imported."""
     return [
         ImportFailure(
-            each["import_error_id"], each["filename"], each["timestamp"], each["stack_trace"]
+            item["import_error_id"], item["filename"], item["timestamp"], item["stack_trace"]
         )
-        for each in client.every("/importErrors", "import_errors")
+        for item in client.list_all("/importErrors", "import_errors")
     ]
 
 
 def ensure_pool(client: AirflowClient, name: str, slots: int) -> bool:
-    """Make a pool of task slots unless there is one; return whether it was made."""
+    """Create a pool unless it exists; return True if it was created."""
     if client.find(f"/pools/{quoted(name)}") is not None:
         return False
     client.post("/pools", {"name": name, "slots": slots})
     return True
+
+
+def dag_url(client: AirflowClient, dag_id: str) -> str:
+    """Return the address of a DAG's page in Airflow's UI."""
+    return f"{client.url}/dags/{quoted(dag_id)}/grid"
 
 
 def _dag(item: Mapping[str, Any]) -> Dag:

@@ -1,35 +1,35 @@
-"""DAG runs and their tasks, as Airflow's API shows them."""
+"""DAG runs, task instances and task logs of Airflow's API."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from devstack.airflow.client import AirflowClient, quoted
 
-ENDED = frozenset({"success", "failed"})
-"""The states of a DAG run that is over."""
+FINISHED = frozenset({"success", "failed"})
+"""Final states of a DAG run."""
 
 _HASH_LENGTH = 12
-_CHATTER = "[save_logs]"
-"""How Metaflow begins what it says of itself."""
+_METAFLOW_LOG_PREFIX = "[save_logs]"
+"""Start of the lines that Metaflow's log uploader prints."""
 
 
 @dataclass(frozen=True)
 class DagRun:
-    """One run of a DAG.
+    """A run of a DAG.
 
     Attributes:
         dag_id: the DAG.
         run_id: Airflow's id, such as ``manual__2026-11-21T15:12:59+00:00``.
         state: queued, running, success or failed.
-        kind: what started it: manual, scheduled or backfill.
-        began: when it left the queue, seconds since the epoch; None before that.
-        ended: when it ended; None before that.
-        conf: the parameters it was triggered with.
+        kind: manual, scheduled or backfill.
+        began: start in seconds since the epoch; None while it is queued.
+        ended: end in seconds since the epoch; None until then.
+        conf: the parameters that it was triggered with.
     """
 
     dag_id: str
@@ -41,25 +41,35 @@ class DagRun:
     conf: Mapping[str, Any]
 
     @property
+    def name(self) -> str:
+        """The DAG."""
+        return self.dag_id
+
+    @property
+    def finished(self) -> bool:
+        """True if its state is final."""
+        return self.state in FINISHED
+
+    @property
     def metaflow_id(self) -> str:
-        """The run's id in Metaflow, made as the DAGs that Metaflow writes make it."""
-        made = hashlib.md5(f"{self.run_id}-{self.dag_id}".encode(), usedforsecurity=False)
-        return f"airflow-{made.hexdigest()[:_HASH_LENGTH]}"
+        """Metaflow's id of the run, computed as in the DAG files that Metaflow generates."""
+        digest = hashlib.md5(f"{self.run_id}-{self.dag_id}".encode(), usedforsecurity=False)
+        return f"airflow-{digest.hexdigest()[:_HASH_LENGTH]}"
 
     @property
     def seconds(self) -> float | None:
-        """How long it took; None where it has not ended."""
+        """Duration in seconds; None until it has ended."""
         if self.began is None or self.ended is None:
             return None
         return self.ended - self.began
 
     @property
     def path(self) -> str:
-        """Where it is, below the API's root."""
+        """Path below the API's root."""
         return f"/dags/{quoted(self.dag_id)}/dagRuns/{quoted(self.run_id)}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the run as it stands in the JSON envelope."""
+        """Return the run for the JSON envelope."""
         return {
             "dag_id": self.dag_id,
             "dag_run_id": self.run_id,
@@ -74,16 +84,16 @@ class DagRun:
 
 @dataclass(frozen=True)
 class Task:
-    """One task of a DAG run: a step, or one item of a foreach.
+    """A task instance: a step, or one item of a foreach.
 
     Attributes:
-        step: the step; the name of a sensor where it is one.
-        index: which item of a foreach it is; -1 where there is none.
-        state: Airflow's word, "" before it was looked at.
-        attempts: how often it was started.
-        queued: when it was queued, seconds since the epoch; None before that.
-        began: when Airflow started it; None before that.
-        ended: when it ended; None before that.
+        step: the step, or the name of a sensor.
+        index: the map index, which is the item of a foreach; -1 outside a foreach.
+        state: Airflow's state; empty before the task was scheduled.
+        attempts: number of attempts so far.
+        queued: when it was queued, in seconds since the epoch; None before that.
+        began: start of the last attempt, in seconds since the epoch; None before that.
+        ended: end of the last attempt, in seconds since the epoch; None before that.
     """
 
     step: str
@@ -96,11 +106,11 @@ class Task:
 
     @property
     def name(self) -> str:
-        """How people name it: ``work[2]``."""
+        """The step, with the map index in a foreach: ``work[2]``."""
         return self.step if self.index < 0 else f"{self.step}[{self.index}]"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the task as a check reads it, and as it stands in the JSON envelope."""
+        """Return the task for the JSON envelope and for the checks of samples."""
         return {
             "step": self.step,
             "index": self.index,
@@ -113,32 +123,38 @@ class Task:
 
 
 def list_runs(client: AirflowClient, dag_id: str = "", limit: int = 25) -> list[DagRun]:
-    """Return the newest runs, the newest first.
+    """Return the latest runs, the latest first.
 
     Args:
         client: Airflow.
-        dag_id: of this DAG alone; of all DAGs where empty.
-        limit: at most so many.
+        dag_id: the DAG; all DAGs if empty.
+        limit: maximum number of runs.
     """
-    where = quoted(dag_id) if dag_id else "~"
-    answer = client.get(f"/dags/{where}/dagRuns", order_by="-execution_date", limit=limit)
-    return [_run(each) for each in answer["dag_runs"]]
+    dag = quoted(dag_id) if dag_id else "~"
+    answer = client.get(f"/dags/{dag}/dagRuns", order_by="-execution_date", limit=limit)
+    return [_run(item) for item in answer["dag_runs"]]
 
 
 def get_run(client: AirflowClient, dag_id: str, run_id: str) -> DagRun:
-    """Return one run as it is now."""
+    """Return the current state of a run."""
     return _run(client.get(f"/dags/{quoted(dag_id)}/dagRuns/{quoted(run_id)}"))
 
 
 def start_run(client: AirflowClient, dag_id: str, conf: Mapping[str, Any]) -> DagRun:
-    """Start a run with these parameters."""
+    """Trigger a run with these parameters."""
     return _run(client.post(f"/dags/{quoted(dag_id)}/dagRuns", {"conf": dict(conf)}))
 
 
+def stop_run(client: AirflowClient, run: DagRun) -> None:
+    """Mark a run as failed; Airflow then stops its tasks and deletes their pods."""
+    client.patch(run.path, {"state": "failed"})
+
+
 def list_tasks(client: AirflowClient, run: DagRun) -> list[Task]:
-    """Return the tasks of a run, in the order in which they began."""
-    found = [_task(each) for each in _task_instances(client, run)]
-    return sorted(found, key=lambda task: (task.began or float("inf"), task.step, task.index))
+    """Return the tasks of a run, sorted by start."""
+    items = client.list_all(f"{run.path}/taskInstances", "task_instances")
+    tasks = [_task(item) for item in items]
+    return sorted(tasks, key=lambda task: (task.began or float("inf"), task.step, task.index))
 
 
 def read_log(client: AirflowClient, run: DagRun, task: Task, attempt: int = 0) -> str:
@@ -148,7 +164,7 @@ def read_log(client: AirflowClient, run: DagRun, task: Task, attempt: int = 0) -
         client: Airflow.
         run: the run.
         task: the task.
-        attempt: which attempt, from 1; the last one where 0.
+        attempt: number of the attempt, from 1; the last one if 0.
     """
     return client.text(
         f"{run.path}/taskInstances/{quoted(task.step)}/logs/{attempt or max(task.attempts, 1)}",
@@ -158,17 +174,13 @@ def read_log(client: AirflowClient, run: DagRun, task: Task, attempt: int = 0) -
 
 
 def task_output_lines(log: str) -> Sequence[str]:
-    """Return what the pod said, without what Airflow says around it."""
-    kept = []
+    """Return the lines that the pod printed, without Airflow's and Metaflow's own."""
+    lines = []
     for line in log.splitlines():
-        _, marked, said = line.partition("[base] ")
-        if marked and not said.startswith(_CHATTER):
-            kept.append(said)
-    return kept
-
-
-def _task_instances(client: AirflowClient, run: DagRun) -> Iterator[dict[str, Any]]:
-    return client.every(f"{run.path}/taskInstances", "task_instances")
+        _, marker, output = line.partition("[base] ")
+        if marker and not output.startswith(_METAFLOW_LOG_PREFIX):
+            lines.append(output)
+    return lines
 
 
 def _run(item: Mapping[str, Any]) -> DagRun:
@@ -177,8 +189,8 @@ def _run(item: Mapping[str, Any]) -> DagRun:
         run_id=item["dag_run_id"],
         state=item["state"],
         kind=item["run_type"],
-        began=_seconds(item.get("start_date")),
-        ended=_seconds(item.get("end_date")),
+        began=_timestamp(item.get("start_date")),
+        ended=_timestamp(item.get("end_date")),
         conf=item.get("conf") or {},
     )
 
@@ -189,11 +201,11 @@ def _task(item: Mapping[str, Any]) -> Task:
         index=item.get("map_index", -1),
         state=item.get("state") or "",
         attempts=item.get("try_number") or 0,
-        queued=_seconds(item.get("queued_when")),
-        began=_seconds(item.get("start_date")),
-        ended=_seconds(item.get("end_date")),
+        queued=_timestamp(item.get("queued_when")),
+        began=_timestamp(item.get("start_date")),
+        ended=_timestamp(item.get("end_date")),
     )
 
 
-def _seconds(stamp: str | None) -> float | None:
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() if stamp else None
+def _timestamp(text: str | None) -> float | None:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else None

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from devstack.cli.airflow.run_samples import run_on_airflow
 from devstack.cli.flow_environment import flow_environment
 from devstack.cli.options import pass_output, stack_options, verbose_option
 from devstack.cli.output import Output
 from devstack.cli.passthrough_args import PASSTHROUGH_ARGS, FlowCommand
+from devstack.cli.run_deployed import run_on_airflow
 from devstack.config import load
 from devstack.errors import ExitStatus
 

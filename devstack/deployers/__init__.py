@@ -1,1 +1,1 @@
-"""Deployers turn a flow into something a workflow engine runs."""
+"""Deploy flows to a workflow engine. base.py has the interface; each engine has a package."""

@@ -1,4 +1,4 @@
-"""Checks of Airflow and the database: parts that are down, DAGs that cannot run."""
+"""Checks of Airflow and its database."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from devstack.airflow.client import AirflowClient, AirflowUnavailableError, quoted
 from devstack.airflow.dags import list_import_failures
+from devstack.airflow.health import METADATABASE, SCHEDULER, Health, get_health
 from devstack.doctor.check import Check, Finding
 from devstack.kube.readiness import observe_deployment
 from devstack.kube.resources import APPS
@@ -17,97 +18,98 @@ from devstack.services.airflow import service as airflow
 from devstack.stack import Stack
 from devstack.waits import Ready
 
-STALE = timedelta(minutes=3)
-"""DAG files are read every few seconds; one that was not for this long is no longer read."""
+PARSE_DEADLINE = timedelta(minutes=3)
+"""DAG files are parsed every few seconds; after this long, the scheduler has stopped doing so."""
 
-_HEALTHY = "healthy"
+REQUEST_TIMEOUT = 5.0
 
 
-def _database(stack: Stack) -> list[Finding]:
+def _check_database(stack: Stack) -> list[Finding]:
     if not _has(stack, "postgres"):
         return []
-    if why := _why_down(stack, postgres.NAMESPACE, "postgres"):
-        remedy = "devstack logs postgres; devstack up starts it again, and waits for it"
-        return [Finding(f"Postgres is down: {why}", remedy, "DATABASE_DOWN")]
-    if _has(stack, "airflow") and _state(_health(stack), "metadatabase") != _HEALTHY:
-        remedy = "devstack logs airflow shows why; devstack up sets password and tables again"
+    if reason := _unavailable_reason(stack, postgres.NAMESPACE, "postgres"):
+        remedy = "devstack logs postgres; `devstack up` restarts it"
+        return [Finding(f"Postgres is down: {reason}", remedy, "DATABASE_DOWN")]
+    if _has(stack, "airflow") and METADATABASE in _health(stack).unhealthy:
+        remedy = "devstack logs airflow; `devstack up` resets the password and the schema"
         return [Finding("Airflow cannot use its database", remedy, "DATABASE_DOWN")]
     return []
 
 
-def _scheduler(stack: Stack) -> list[Finding]:
+def _check_scheduler(stack: Stack) -> list[Finding]:
     if not _has(stack, "airflow"):
         return []
-    remedy = "devstack logs airflow; devstack up starts it again"
-    if why := _why_down(stack, airflow.NAMESPACE, "airflow-scheduler"):
-        cause = f"Airflow's scheduler is down, so no task starts: {why}"
+    remedy = "devstack logs airflow; `devstack up` restarts it"
+    if reason := _unavailable_reason(stack, airflow.NAMESPACE, "airflow-scheduler"):
+        cause = f"Airflow's scheduler is down, so no task starts: {reason}"
         return [Finding(cause, remedy, "SCHEDULER_DOWN")]
     health = _health(stack)
-    if _state(health, "scheduler") != _HEALTHY:
-        last = (health.get("scheduler") or {}).get("latest_scheduler_heartbeat") or "never"
-        cause = f"Airflow's scheduler runs but does nothing; it was last heard of: {last}"
+    if SCHEDULER in health.unhealthy:
+        heartbeat = health.scheduler_heartbeat
+        last = heartbeat.isoformat() if heartbeat else "never"
+        cause = f"Airflow's scheduler hangs; its latest heartbeat: {last}"
         return [Finding(cause, remedy, "SCHEDULER_DOWN")]
     return []
 
 
-def _dags(stack: Stack) -> list[Finding]:
+def _check_dags(stack: Stack) -> list[Finding]:
     if not _has(stack, "airflow"):
         return []
     client = _client(stack)
     try:
-        dags = [*client.every("/dags", "dags")]
+        dags = list(client.list_all("/dags", "dags"))
         return [
             *_broken(client),
-            *_unread(client, dags),
+            *_not_parsed(dags),
             *_paused(client, dags),
-            *_without_pool(client, dags),
+            *_missing_pools(client, dags),
         ]
     except AirflowUnavailableError:
-        return []  # the check of services says so
+        return []  # reported by the check of services
 
 
 def _broken(client: AirflowClient) -> Iterator[Finding]:
     for failure in list_import_failures(client):
-        lines = failure.traceback.strip().splitlines() or ["no reason given"]
-        cause = f"DAG file {PurePosixPath(failure.file).name} cannot be imported: {lines[-1]}"
+        cause = f"DAG file {PurePosixPath(failure.file).name} cannot be imported: {failure.reason}"
         remedy = "deploy the flow again: devstack airflow deploy FLOW.py; or delete the DAG"
         yield Finding(cause, remedy, "DAG_BROKEN")
 
 
-def _unread(client: AirflowClient, dags: list[dict[str, Any]]) -> Iterator[Finding]:
+def _not_parsed(dags: list[dict[str, Any]]) -> Iterator[Finding]:
     now = datetime.now(timezone.utc)
     for dag in dags:
-        stamp = dag.get("last_parsed_time")
-        if dag["is_active"] and stamp and now - datetime.fromisoformat(stamp) > STALE:
-            cause = f"DAG {dag['dag_id']} was last parsed at {stamp}: changes of it are not seen"
-            remedy = "devstack logs airflow shows what the scheduler is at"
+        parsed = dag.get("last_parsed_time")
+        if dag["is_active"] and parsed and now - datetime.fromisoformat(parsed) > PARSE_DEADLINE:
+            cause = f"DAG {dag['dag_id']} was last parsed at {parsed}: later changes are not seen"
+            remedy = "devstack logs airflow shows what the scheduler does"
             yield Finding(cause, remedy, "DAG_NOT_PARSED")
 
 
 def _paused(client: AirflowClient, dags: list[dict[str, Any]]) -> Iterator[Finding]:
     for dag_id in (dag["dag_id"] for dag in dags if dag["is_paused"]):
-        waiting = client.get(f"/dags/{quoted(dag_id)}/dagRuns", state="queued", limit=1)
-        if count := waiting["total_entries"]:
-            cause = f"DAG {dag_id} is paused, and {count} of its runs wait for that to end"
+        queued = client.get(f"/dags/{quoted(dag_id)}/dagRuns", state="queued", limit=1)
+        if count := queued["total_entries"]:
+            cause = f"DAG {dag_id} is paused, and {count} of its runs are queued"
             remedy = f"unpause it: devstack airflow trigger --unpause {dag_id} starts one more run"
             yield Finding(cause, remedy, "DAG_PAUSED", severity="warning")
 
 
-def _without_pool(client: AirflowClient, dags: list[dict[str, Any]]) -> Iterator[Finding]:
-    pools = {pool["name"] for pool in client.every("/pools", "pools")}
+def _missing_pools(client: AirflowClient, dags: list[dict[str, Any]]) -> Iterator[Finding]:
+    pools = {pool["name"] for pool in client.list_all("/pools", "pools")}
     for dag_id in (dag["dag_id"] for dag in dags if dag["is_active"]):
         tasks = client.get(f"/dags/{quoted(dag_id)}/tasks")["tasks"]
         for pool in sorted({task["pool"] for task in tasks} - pools):
-            cause = f"DAG {dag_id} names the pool {pool!r}, which is not there: its tasks wait"
-            remedy = f"devstack airflow deploy FLOW.py --worker-pool {pool} makes it"
+            cause = f"DAG {dag_id} uses the pool {pool!r}, which does not exist: its tasks wait"
+            remedy = f"devstack airflow deploy FLOW.py --worker-pool {pool} creates it"
             yield Finding(cause, remedy, "POOL_MISSING")
 
 
-def _why_down(stack: Stack, namespace: str, name: str) -> str:
+def _unavailable_reason(stack: Stack, namespace: str, name: str) -> str:
+    """Return why a Deployment is not available; empty if it is."""
     kube = stack.kube()
     live = kube.find(APPS, "Deployment", name, namespace)
     if live and live["spec"].get("replicas") == 0:
-        return f"Deployment {namespace}/{name} is scaled to nothing"
+        return f"Deployment {namespace}/{name} is scaled to zero"
     seen = observe_deployment(kube, namespace, name)
     return "" if isinstance(seen, Ready) else seen.reason
 
@@ -117,28 +119,22 @@ def _has(stack: Stack, service: str) -> bool:
 
 
 def _client(stack: Stack) -> AirflowClient:
-    ctx = stack.context(stack.kube())
-    password = ctx.state.credential("airflow_admin_password")
-    return AirflowClient(airflow.url(ctx), password, timeout=5.0)
+    return airflow.connect(stack.context(None), timeout=REQUEST_TIMEOUT)
 
 
-def _health(stack: Stack) -> dict[str, Any]:
-    """Return Airflow's word on its parts; all well where it says nothing at all.
+def _health(stack: Stack) -> Health:
+    """Return Airflow's health; without complaints if the web server is down.
 
-    A web server that is away has a check of its own.
+    That has a check of its own.
     """
     try:
-        return _client(stack).health()
+        return get_health(_client(stack))
     except AirflowUnavailableError:
-        return {}
-
-
-def _state(health: dict[str, Any], part: str) -> str:
-    return str((health.get(part) or {"status": _HEALTHY})["status"])
+        return Health({})
 
 
 AIRFLOW_CHECKS = (
-    Check("database", "the database answers", _database, needs_stack=True),
-    Check("scheduler", "Airflow's scheduler is at work", _scheduler, needs_stack=True),
-    Check("dags", "Airflow can run its DAGs", _dags, needs_stack=True),
+    Check("database", "the database answers", _check_database, needs_stack=True),
+    Check("scheduler", "Airflow's scheduler is running", _check_scheduler, needs_stack=True),
+    Check("dags", "Airflow can run its DAGs", _check_dags, needs_stack=True),
 )

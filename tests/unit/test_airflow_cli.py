@@ -10,7 +10,7 @@ import click
 import pytest
 
 from devstack.cli.airflow import COMMANDS
-from devstack.cli.airflow.run_samples import parse_arguments
+from devstack.cli.deployments import parse_flow_arguments
 from devstack.cli.main import run
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
@@ -22,12 +22,12 @@ NEEDS = {
     "logs": ["MyFlow"],
     "delete": ["MyFlow"],
 }
-"""What a command needs beside its options."""
+"""Required arguments of a command."""
 
 
 @pytest.fixture
 def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in a folder with a flow, and with no stack anywhere."""
+    """Change to a folder with a flow; there is no stack."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DEVSTACK_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("DEVSTACK_NAME", raising=False)
@@ -41,7 +41,7 @@ def called(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, dict[st
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_without_a_stack_each_command_says_so(
+def test_each_command_reports_a_missing_stack(
     flow: None, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     status, envelope = called(capsys, "airflow", name, *NEEDS.get(name, []))
@@ -50,7 +50,7 @@ def test_without_a_stack_each_command_says_so(
     assert envelope["command"] == f"airflow {name}"
 
 
-def test_a_missing_flow_is_told_before_the_stack_is_asked(
+def test_a_missing_flow_is_reported_before_the_stack_is_opened(
     flow: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, envelope = called(capsys, "airflow", "deploy", "fow.py")
@@ -73,18 +73,18 @@ def test_the_samples_for_airflow_are_listed(capsys: pytest.CaptureFixture[str]) 
     assert names == [sample.name for sample in DAG_SAMPLES]
 
 
-def test_an_unknown_sample_is_told_the_nearest(
+def test_an_unknown_sample_is_reported_with_the_closest_match(
     flow: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, envelope = called(capsys, "run", "--airflow", "liner")
     assert "linear" in envelope["error"]["remedy"]
 
 
-def test_words_behind_dashes_are_parameters() -> None:
-    assert parse_arguments(["--n", "3", "--who=you=me"]) == {"n": "3", "who": "you=me"}
+def test_arguments_after_dashes_are_parameters() -> None:
+    assert parse_flow_arguments(["--n", "3", "--who=you=me"]) == {"n": "3", "who": "you=me"}
 
 
 @pytest.mark.parametrize("words", [["n", "3"], ["--n"]])
-def test_other_words_behind_dashes_are_refused(words: list[str]) -> None:
+def test_other_arguments_after_dashes_are_rejected(words: list[str]) -> None:
     with pytest.raises(click.UsageError, match="--NAME VALUE"):
-        parse_arguments(words)
+        parse_flow_arguments(words)

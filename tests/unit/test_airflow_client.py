@@ -9,6 +9,7 @@ import pytest
 
 from devstack.airflow.client import AirflowApiError, AirflowClient, AirflowUnavailableError
 from devstack.airflow.dags import Dag, ensure_pool, list_dags
+from devstack.airflow.health import Activity, Health, get_activity, get_health
 from devstack.airflow.runs import DagRun, Task, list_tasks, read_log, task_output_lines
 from devstack.errors import DevstackError
 from tests.fakes.airflow_server import PASSWORD, AirflowServer
@@ -28,84 +29,73 @@ def client(airflow: AirflowServer) -> AirflowClient:
     return AirflowClient(airflow.url, PASSWORD, timeout=5)
 
 
-def test_many_requests_need_one_login(airflow: AirflowServer, client: AirflowClient) -> None:
+def test_each_request_is_authenticated_and_no_other_is_made(
+    airflow: AirflowServer, client: AirflowClient
+) -> None:
     airflow.answer("GET", "/pools", (200, {"pools": []}))
     assert [client.get("/pools") for _ in range(3)] == [{"pools": []}] * 3
-    assert airflow.logins == 1
+    assert airflow.requests == [("GET", "/pools", None)] * 3
 
 
-def test_no_connection_is_kept_that_airflow_may_drop_under_the_next_request(
+def test_no_connection_is_reused_since_airflow_may_close_it_during_the_next_request(
     airflow: AirflowServer, client: AirflowClient
 ) -> None:
     airflow.answer("GET", "/pools", (200, {"pools": []}))
     for _ in range(3):
         client.get("/pools")
-    assert len(set(airflow.connections)) == len(airflow.connections)
+    assert len(set(airflow.connections)) == len(airflow.connections) == 3
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_session_that_is_over_is_renewed(
-    airflow: AirflowServer, client: AirflowClient, status: int
-) -> None:
-    airflow.answer("GET", "/pools", (200, {}))
-    client.get("/pools")
-    airflow.forget_sessions(status)
-    assert client.get("/pools") == {}
-
-
-def test_the_next_client_goes_on_with_the_session(airflow: AirflowServer) -> None:
-    airflow.answer("GET", "/pools", (200, {}))
-    kept: list[str] = []
-    AirflowClient(airflow.url, PASSWORD, remember=kept.append).get("/pools")
-    AirflowClient(airflow.url, PASSWORD, cookie=kept[0], remember=kept.append).get("/pools")
-    assert (airflow.logins, len(kept)) == (1, 1)
-
-
-def test_where_too_many_log_in_the_password_goes_along(
-    airflow: AirflowServer, client: AirflowClient
-) -> None:
-    airflow.answer("GET", "/pools", (200, {"pools": []}))
-    airflow.crowded = True
-    assert client.get("/pools") == {"pools": []}
-
-
-def test_a_wrong_password_is_told_without_the_password(airflow: AirflowServer) -> None:
+def test_a_wrong_password_is_reported_without_the_password(airflow: AirflowServer) -> None:
     with pytest.raises(DevstackError) as refused:
         AirflowClient(airflow.url, "wrong word").get("/pools")
     assert refused.value.code == "AIRFLOW_LOGIN_FAILED"
     assert "wrong word" not in str(refused.value.as_dict())
 
 
-def test_a_refusal_has_airflows_reason(airflow: AirflowServer, client: AirflowClient) -> None:
-    airflow.answer("POST", "/pools", (409, {"title": "Conflict", "detail": "it is there"}))
+def test_a_rejected_request_is_reported_with_airflows_reason(
+    airflow: AirflowServer, client: AirflowClient
+) -> None:
+    airflow.answer("POST", "/pools", (409, {"title": "Conflict", "detail": "it exists"}))
     with pytest.raises(AirflowApiError) as refused:
         client.post("/pools", {"name": "x", "slots": 1})
-    assert (refused.value.status, refused.value.detail) == (409, "it is there")
+    assert (refused.value.status, refused.value.detail) == (409, "it exists")
 
 
-def test_what_is_not_there_is_none(client: AirflowClient) -> None:
+def test_a_missing_permission_is_not_reported_as_a_failed_login(
+    airflow: AirflowServer, client: AirflowClient
+) -> None:
+    airflow.answer("GET", "/pools", (403, {"title": "Forbidden"}))
+    with pytest.raises(AirflowApiError) as refused:
+        client.get("/pools")
+    assert (refused.value.status, refused.value.detail) == (403, "Forbidden")
+
+
+def test_a_missing_resource_is_none(client: AirflowClient) -> None:
     assert client.find("/dags/nothing") is None
     assert client.delete("/dags/nothing") is False
 
 
-def test_what_is_there_is_deleted(airflow: AirflowServer, client: AirflowClient) -> None:
+def test_an_existing_resource_is_deleted(airflow: AirflowServer, client: AirflowClient) -> None:
     airflow.answer("DELETE", "/dags/MyFlow", (204, ""))
     assert client.delete("/dags/MyFlow") is True
 
 
-def test_an_airflow_in_trouble_is_away(airflow: AirflowServer, client: AirflowClient) -> None:
+def test_a_server_error_is_an_unavailable_airflow(
+    airflow: AirflowServer, client: AirflowClient
+) -> None:
     airflow.answer("GET", "/pools", (500, "<html>a page of excuses</html>"))
     with pytest.raises(AirflowUnavailableError) as away:
         client.get("/pools")
     assert "html" not in str(away.value)
 
 
-def test_an_airflow_that_is_not_there_is_away() -> None:
+def test_a_refused_connection_is_an_unavailable_airflow() -> None:
     with pytest.raises(AirflowUnavailableError, match="refused"):
         AirflowClient("http://127.0.0.1:1", PASSWORD).get("/pools")
 
 
-def test_a_list_is_read_to_its_end(airflow: AirflowServer, client: AirflowClient) -> None:
+def test_all_pages_of_a_list_are_read(airflow: AirflowServer, client: AirflowClient) -> None:
     def page(query: dict[str, Any]) -> tuple[int, Any]:
         begin = int(query["offset"])
         ids = [
@@ -117,7 +107,7 @@ def test_a_list_is_read_to_its_end(airflow: AirflowServer, client: AirflowClient
     assert [dag.dag_id for dag in list_dags(client)] == [f"dag{n}" for n in range(250)]
 
 
-def test_a_dag_is_described(airflow: AirflowServer, client: AirflowClient) -> None:
+def test_a_dag_is_read(airflow: AirflowServer, client: AirflowClient) -> None:
     item = {
         "dag_id": "MyFlow",
         "is_paused": True,
@@ -129,25 +119,21 @@ def test_a_dag_is_described(airflow: AirflowServer, client: AirflowClient) -> No
     assert list_dags(client) == [Dag("MyFlow", True, "@daily", "", True)]
 
 
-def test_a_pool_is_made_once(airflow: AirflowServer, client: AirflowClient) -> None:
+def test_a_pool_is_created_once(airflow: AirflowServer, client: AirflowClient) -> None:
     airflow.answer("POST", "/pools", (200, {}))
     assert ensure_pool(client, "few", 4) is True
     airflow.answer("GET", "/pools/few", (200, {"name": "few"}))
     assert ensure_pool(client, "few", 4) is False
-    assert [asked for asked in airflow.asked if asked[0] == "POST"] == [
-        ("POST", "/pools", {"name": "few", "slots": 4})
-    ]
+    assert airflow.requested("POST") == [("/pools", {"name": "few", "slots": 4})]
 
 
-def test_a_runs_id_in_metaflow_is_the_one_that_its_tasks_use() -> None:
-    # As the tasks of this very run had it.
+def test_the_metaflow_id_of_a_run_is_the_one_that_its_tasks_use() -> None:
+    # Recorded from a task of this run.
     run = DagRun("FanFlow", RUN.run_id, "success", "manual", None, None, {})
     assert run.metaflow_id == "airflow-76678b88b389"
 
 
-def test_tasks_come_in_the_order_in_which_they_began(
-    airflow: AirflowServer, client: AirflowClient
-) -> None:
+def test_tasks_are_sorted_by_start(airflow: AirflowServer, client: AirflowClient) -> None:
     def item(step: str, index: int, began: str | None) -> dict[str, Any]:
         return {"task_id": step, "map_index": index, "state": "success", "start_date": began}
 
@@ -163,12 +149,9 @@ def test_tasks_come_in_the_order_in_which_they_began(
     assert names == ["start", "work[0]", "work[1]", "join"]
 
 
-def test_a_log_is_reduced_to_the_tasks_own_words(
+def test_a_log_is_reduced_to_the_steps_output(
     airflow: AirflowServer, client: AirflowClient
 ) -> None:
-    airflow.answer(
-        "GET", f"{RUN.path}/taskInstances", (200, {"task_instances": [], "total_entries": 0})
-    )
     log = "\n".join(
         [
             "[2026-11-21T15:28:47] {pod_manager.py:377} WARNING - Pod not yet started: fan-n",
@@ -179,3 +162,29 @@ def test_a_log_is_reduced_to_the_tasks_own_words(
     task = Task("fan", 1, "success", 2, None, None, None)
     airflow.answer("GET", f"{RUN.path}/taskInstances/fan/logs/2", (200, log))
     assert list(task_output_lines(read_log(client, RUN, task))) == ["working on 1"]
+
+
+def test_health_is_read_of_the_components_that_run(
+    airflow: AirflowServer, client: AirflowClient
+) -> None:
+    components = {
+        "metadatabase": {"status": "healthy"},
+        "scheduler": {"status": "unhealthy", "latest_scheduler_heartbeat": None},
+        "dag_processor": {"status": None, "latest_dag_processor_heartbeat": None},
+    }
+    airflow.answer("GET", "/health", (200, components))
+    health = get_health(client)
+    assert health == Health({"metadatabase": True, "scheduler": False})
+    assert health.unhealthy == ["scheduler"]
+
+
+def test_activity_counts_tasks_and_import_errors(
+    airflow: AirflowServer, client: AirflowClient
+) -> None:
+    slots = {"running_slots": 1, "queued_slots": 2, "scheduled_slots": 3}
+    airflow.answer("GET", "/health", (200, {"scheduler": {"status": "healthy"}}))
+    airflow.answer("GET", "/pools", (200, {"pools": [slots, slots]}))
+    errors = {"import_errors": [{"filename": "/airflow/dags/a.py"}], "total_entries": 1}
+    airflow.answer("GET", "/importErrors", (200, errors))
+    expected = Activity(Health({"scheduler": True}), 1, ("a.py",), running=2, queued=10)
+    assert get_activity(client) == expected

@@ -1,4 +1,4 @@
-"""Metaflow's own compiler, with what devstack puts in between: refusals and mending."""
+"""Metaflow's compiler with the check for unsupported features and the patches."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from devstack.deployers.airflow.compile import CompileCall, CompiledDag, compile_flow
-from devstack.deployers.airflow.patches import DagOverrides
+from devstack.deployers.airflow.compile import CompiledDag, compile_flow
+from devstack.deployers.base import DeployOptions
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
@@ -75,11 +75,11 @@ def write(tmp_path: Path) -> Any:
 
 
 def compiled(source: FlowSource, env: FlowEnvironment, **options: Any) -> CompiledDag:
-    return compile_flow(CompileCall(source, **options), env, SubprocessRunner())
+    return compile_flow(DeployOptions(source, **options), env, SubprocessRunner())
 
 
 def config(dag: CompiledDag) -> dict[str, Any]:
-    """Return the dictionary at the head of the DAG's file."""
+    """Return the dictionary ``CONFIG`` of the DAG file."""
     for node in ast.parse(dag.text).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "CONFIG":
             found: dict[str, Any] = ast.literal_eval(node.value)
@@ -87,10 +87,10 @@ def config(dag: CompiledDag) -> dict[str, Any]:
     raise AssertionError("the file has no CONFIG")
 
 
-def refusal(source: FlowSource, env: FlowEnvironment, **options: Any) -> DevstackError:
+def unsupported(source: FlowSource, env: FlowEnvironment, **options: Any) -> DevstackError:
     with pytest.raises(DevstackError) as refused:
         compiled(source, env, **options)
-    assert refused.value.code == "AIRFLOW_CANNOT"
+    assert refused.value.code == "FLOW_UNSUPPORTED"
     assert refused.value.exit_status == ExitStatus.USAGE
     return refused.value
 
@@ -102,7 +102,7 @@ def test_a_flow_becomes_a_dag_that_python_can_read(write: Any, env: FlowEnvironm
     compile(dag.text, "dag.py", "exec")
 
 
-def test_the_start_is_now_in_utc_wherever_it_is_compiled(
+def test_the_start_date_is_in_utc_in_any_time_zone(
     write: Any, env: FlowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
@@ -111,7 +111,7 @@ def test_the_start_is_now_in_utc_wherever_it_is_compiled(
     assert timedelta(0) <= ago < timedelta(minutes=5)
 
 
-def test_retries_timeouts_and_catch_are_mended(write: Any, env: FlowEnvironment) -> None:
+def test_retries_timeouts_and_catch_are_patched(write: Any, env: FlowEnvironment) -> None:
     tasks = config(compiled(write(), env))["states"]
     start, middle = tasks["start"]["operator_args"], tasks["middle"]["operator_args"]
     assert (start["retries"], start["retry_delay"]) == (2, {"seconds": 0})
@@ -119,14 +119,15 @@ def test_retries_timeouts_and_catch_are_mended(write: Any, env: FlowEnvironment)
     assert middle["execution_timeout"] == {"seconds": 420}
 
 
-def test_what_the_user_asks_for_reaches_the_dag(write: Any, env: FlowEnvironment) -> None:
+def test_the_users_options_reach_the_dag(write: Any, env: FlowEnvironment) -> None:
     dag = compiled(
         write(decorators="@schedule(daily=True)"),
         env,
-        dag_name="other",
+        name="other",
         paused=True,
-        wanted=DagOverrides("*/5 * * * *", 120),
-        options=["--worker-pool", "few", "--tag", "one", "--max-workers", "7"],
+        schedule="*/5 * * * *",
+        workflow_timeout=120,
+        create_options=["--worker-pool", "few", "--tag", "one", "--max-workers", "7"],
     )
     arguments = config(dag)["dag_instantiation_params"]
     assert (dag.dag_id, dag.schedule, dag.pools) == ("other", "*/5 * * * *", ("few",))
@@ -158,7 +159,9 @@ def test_variants_of_a_project_are_dags_of_their_own(write: Any, env: FlowEnviro
     assert (branch.dag_id, production.dag_id) == ("shop.test.try.MyFlow", "shop.prod.MyFlow")
 
 
-def test_a_fault_of_the_flow_is_told_in_metaflows_words(write: Any, env: FlowEnvironment) -> None:
+def test_an_error_in_the_flow_is_reported_with_metaflows_message(
+    write: Any, env: FlowEnvironment
+) -> None:
     body = "@step\ndef start(self):\n    self.next(self.nowhere)\n@step\ndef end(self):\n    pass\n"
     with pytest.raises(DevstackError) as failed:
         compiled(write(body), env)
@@ -166,7 +169,7 @@ def test_a_fault_of_the_flow_is_told_in_metaflows_words(write: Any, env: FlowEnv
     assert "nowhere" in failed.value.output
 
 
-def test_all_that_airflow_cannot_do_is_told_at_once(write: Any, env: FlowEnvironment) -> None:
+def test_all_unsupported_features_are_reported_at_once(write: Any, env: FlowEnvironment) -> None:
     body = """
     @kubernetes(tolerations=[{"key": "gpu", "operator": "Exists"}], use_tmpfs=True)
     @step
@@ -192,16 +195,18 @@ def test_all_that_airflow_cannot_do_is_told_at_once(write: Any, env: FlowEnviron
         pass
     """
     parameters = "n = Parameter('n')\nnothing = Parameter('nothing', default=None)"
-    error = refusal(write(body, "@trigger(event='x')", parameters), env)
-    told = error.output
+    error = unsupported(write(body, "@trigger(event='x')", parameters), env)
+    output = error.output
     for what in ("parameter n: no default", "parameter nothing: no default", "@trigger"):
-        assert what in told
+        assert what in output
     for what in ("tolerations", "use_tmpfs", "step outer: @batch", "a foreach inside a foreach"):
-        assert what in told
-    assert all("; instead: " in line for line in told.splitlines())
+        assert what in output
+    assert all("; instead: " in line for line in output.splitlines())
 
 
-def test_a_gang_is_refused_with_what_runs_it(write: Any, env: FlowEnvironment) -> None:
+def test_a_gang_is_unsupported_and_devstack_run_is_recommended(
+    write: Any, env: FlowEnvironment
+) -> None:
     body = """
     @step
     def start(self):
@@ -217,10 +222,10 @@ def test_a_gang_is_refused_with_what_runs_it(write: Any, env: FlowEnvironment) -
     def end(self):
         pass
     """
-    error = refusal(write(body), env)
+    error = unsupported(write(body), env)
     assert "@parallel" in error.cause
     assert "devstack run" in error.remedy
 
 
-def test_a_datastore_on_this_machine_is_refused(write: Any, env: FlowEnvironment) -> None:
-    assert "datastore" in refusal(write(), env, metaflow=["--datastore", "local"]).cause
+def test_a_local_datastore_is_unsupported(write: Any, env: FlowEnvironment) -> None:
+    assert "datastore" in unsupported(write(), env, metaflow_options=["--datastore", "local"]).cause

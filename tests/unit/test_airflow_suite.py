@@ -1,164 +1,228 @@
-"""Samples for Airflow run at once, are checked, and are ended where the user stops them."""
+"""Samples run concurrently on Airflow, are checked, and are stopped by Ctrl-C."""
 
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devstack.airflow.client import AirflowUnavailableError
-from devstack.airflow.runs import DagRun, Task
-from devstack.deployers.airflow import suite as suite_module
-from devstack.deployers.airflow.connect import StackAirflow
-from devstack.deployers.airflow.deploy import Deployment
-from devstack.deployers.airflow.follow import RunResult
-from devstack.deployers.airflow.suite import DagSuite
-from devstack.errors import DevstackError
+from devstack.airflow.runs import DagRun
+from devstack.deployers.airflow.deployer import AirflowDeployer
+from devstack.deployers.suite import DeployerSuite
 from devstack.flows.environment import FlowEnvironment
 from devstack.progress import Silent
 from devstack.samples.catalogue import DAG_SAMPLES, find_sample
-from tests.fakes.api import FakeApi
-from tests.fakes.runner import FakeClock, FakeRunner
+from tests.fakes.airflow import airflow_deployer
+from tests.fakes.airflow_server import AirflowServer
+from tests.fakes.runner import Call, FakeRunner
 
+PYTHON = "python-with-metaflow"
 GOOD = json.dumps([{"what": "it ran", "ok": True, "saw": ""}])
 BAD = json.dumps([{"what": "it ran", "ok": False, "saw": "nothing"}])
-TASK = Task("start", -1, "success", 1, 10.0, 11.0, 15.0)
+START_DATE = "2026-11-21T15:18:46.878654"
 
 
 class FakeDags:
-    """What deploying, triggering and following do, without an Airflow."""
+    """The DAGs and runs of a fake Airflow.
 
-    def __init__(self) -> None:
-        self.paused: list[str] = []
-        self.ended: list[str] = []
+    Attributes:
+        state: the state in which runs end.
+        runs: run items by DAG.
+    """
+
+    def __init__(self, server: AirflowServer) -> None:
+        self.server = server
         self.state = "success"
-        self.stops = False
-        self.scheduled: list[DagRun] = []
-        self.away = 0
+        self.runs: dict[str, list[dict[str, Any]]] = {}
+        server.answer("GET", "/importErrors", (200, {"import_errors": [], "total_entries": 0}))
+        server.answer("GET", "/dags/~/dagRuns", (200, {"dag_runs": []}))
 
-    def deploy(self, call: Any, *_: Any) -> Deployment:
-        name = call.source.name
-        if name == "scheduled":
-            self.scheduled = [run(name, "scheduled", "running")]
-            self.away = 2
-        return Deployment(name, name.title(), "", False, (), 1.0, 1.0, "http://airflow")
+    def add(self, dag_id: str) -> None:
+        """Add a DAG that has just been compiled."""
+        details = {"start_date": START_DATE, "is_paused": False}
+        self.runs[dag_id] = []
+        self.server.answer("GET", f"/dags/{dag_id}/details", (200, details))
+        self.server.answer("PATCH", f"/dags/{dag_id}", (200, {}))
+        self.server.answer(
+            "POST", f"/dags/{dag_id}/dagRuns", lambda _query: (200, self.add_run(dag_id, "manual"))
+        )
+        self.server.answer(
+            "GET", f"/dags/{dag_id}/dagRuns", lambda _query: (200, {"dag_runs": self.runs[dag_id]})
+        )
 
-    def trigger(self, _client: Any, dag_id: str, _given: Any) -> DagRun:
-        return run(dag_id, "manual", "running")
+    def add_run(self, dag_id: str, kind: str) -> dict[str, Any]:
+        """Start a run; return its item."""
+        item = {
+            "dag_id": dag_id,
+            "dag_run_id": f"{kind}__1",
+            "state": "running",
+            "run_type": kind,
+            "start_date": "2026-11-21T15:00:10+00:00",
+        }
+        ended = {**item, "state": self.state, "end_date": "2026-11-21T15:00:16+00:00"}
+        task = {
+            "task_id": "start",
+            "state": self.state,
+            "try_number": 1,
+            "queued_when": "2026-11-21T15:00:10+00:00",
+            "start_date": "2026-11-21T15:00:11+00:00",
+            "end_date": "2026-11-21T15:00:15+00:00",
+        }
+        path = f"/dags/{dag_id}/dagRuns/{kind}__1"
+        self.runs[dag_id].append(item)
+        self.server.answer("GET", path, (200, item), (200, ended))
+        self.server.answer("PATCH", path, (200, {}))
+        tasks = {"task_instances": [task], "total_entries": 1}
+        self.server.answer("GET", f"{path}/taskInstances", (200, tasks))
+        self.server.answer("GET", f"{path}/taskInstances/start/logs/1", (200, "[base] broken\n"))
+        return item
 
-    def follow(self, _airflow: Any, each: DagRun, *_: Any) -> RunResult:
-        if self.stops:
+    @property
+    def paused(self) -> list[str]:
+        """The DAGs that were paused."""
+        patches = self.server.requested("PATCH")
+        return [path.split("/")[2] for path, body in patches if body.get("is_paused")]
+
+    @property
+    def stopped(self) -> list[str]:
+        """The DAGs of the runs that were stopped."""
+        patches = self.server.requested("PATCH")
+        return [path.split("/")[2] for path, body in patches if body.get("state") == "failed"]
+
+
+class Interrupting(Silent):
+    """Presses Ctrl-C when a run is followed."""
+
+    def note(self, text: str) -> None:
+        if text == "the scheduler is between tasks":
             raise KeyboardInterrupt
-        return RunResult(run(each.dag_id, each.kind, self.state), [TASK])
-
-    def list_runs(self, *_: Any, **__: Any) -> list[DagRun]:
-        if self.away:
-            self.away -= 1
-            raise AirflowUnavailableError("http://airflow", "connection refused")
-        return self.scheduled
-
-    def set_paused(self, _client: Any, dag_id: str, _paused: bool) -> None:
-        self.paused.append(dag_id)
-
-    def end_run(self, _airflow: Any, each: DagRun) -> None:
-        self.ended.append(each.dag_id)
-
-    def failure_of(self, _airflow: Any, result: RunResult) -> DevstackError:
-        return DevstackError(f"{result.run.dag_id} failed", code="RUN_FAILED")
-
-
-def run(dag_id: str, kind: str, state: str) -> DagRun:
-    return DagRun(dag_id, f"{kind}__1", state, kind, 10.0, 16.0, {})
 
 
 @pytest.fixture
-def dags(monkeypatch: pytest.MonkeyPatch) -> FakeDags:
-    fake = FakeDags()
-    for name in (
-        "deploy",
-        "trigger",
-        "follow",
-        "list_runs",
-        "set_paused",
-        "end_run",
-        "failure_of",
-    ):
-        monkeypatch.setattr(suite_module, name, getattr(fake, name))
-    return fake
+def dags() -> Iterator[FakeDags]:
+    server = AirflowServer()
+    yield FakeDags(server)
+    server.stop()
 
 
 @pytest.fixture
-def runner() -> FakeRunner:
-    fake = FakeRunner()
-    fake.answer(sys.executable, stdout=GOOD)
-    return fake
+def deployer(dags: FakeDags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AirflowDeployer:
+    deployer, _api, runner = airflow_deployer(dags.server, tmp_path, monkeypatch)
+    runner.answer(PYTHON, stdout=GOOD)
+    runner.answer(
+        PYTHON,
+        "-m",
+        "devstack.deployers.airflow.metaflow_compiler",
+        effect=lambda call: compile_dag(call, dags),
+    )
+    return deployer
+
+
+def compile_dag(call: Call, dags: FakeDags) -> None:
+    """Write the DAG file and the report, as Metaflow's process does."""
+    report, flow = Path(call.argv[3]), Path(call.argv[4])
+    dag_id = flow.stem.title()
+    facts = {
+        "dag_id": dag_id,
+        "flow": dag_id,
+        "start_date": START_DATE,
+        "schedule": "",
+        "pools": [],
+    }
+    report.write_text(json.dumps(facts))
+    Path(call.argv[call.argv.index("create") + 1]).write_text("the file")
+    dags.add(dag_id)
+    if flow.stem == "scheduled":
+        dags.add_run(dag_id, "scheduled")
 
 
 @pytest.fixture
-def suite(runner: FakeRunner, tmp_path: Path) -> DagSuite:
-    kube = FakeApi().client()
-    nothing: Any = None
-    airflow = StackAirflow(nothing, nothing, kube, "metaflow", runner, FakeClock(), 60)
-    env = FlowEnvironment({}, Path(sys.executable), "metaflow", kube, tmp_path)
-    return DagSuite(airflow, env)
+def runner(deployer: AirflowDeployer) -> FakeRunner:
+    assert isinstance(deployer.stack.runner, FakeRunner)
+    return deployer.stack.runner
+
+
+@pytest.fixture
+def suite(deployer: AirflowDeployer, tmp_path: Path) -> DeployerSuite:
+    kube = deployer.stack.kube()
+    env = FlowEnvironment({}, Path(PYTHON), "metaflow", kube, tmp_path)
+    return DeployerSuite(deployer.stack, deployer, env)
 
 
 def named(*names: str) -> list[Any]:
     return [find_sample(name, DAG_SAMPLES) for name in names]
 
 
+def checks(runner: FakeRunner) -> list[Call]:
+    """Return the calls that check a sample's results."""
+    return [call for call in runner.calls if call.argv[0] == PYTHON and "create" not in call.argv]
+
+
 def test_samples_are_run_checked_and_returned_in_order(
-    suite: DagSuite, runner: FakeRunner, dags: FakeDags
+    suite: DeployerSuite, runner: FakeRunner
 ) -> None:
     outcomes = suite.run_samples(named("linear", "fanout"), 2, Silent())
     assert [(each.sample.name, each.verdict) for each in outcomes] == [
         ("linear", "ok"),
         ("fanout", "ok"),
     ]
-    seen = {call.argv[-1]: json.loads(str(call.input)) for call in runner.calls}
-    metaflow_id = run("linear", "manual", "success").metaflow_id
-    assert seen[f"Linear/{metaflow_id}"][0]["step"] == "start"
+    seen = {call.argv[-1]: json.loads(str(call.input)) for call in checks(runner)}
+    run = DagRun("Linear", "manual__1", "success", "manual", None, None, {})
+    assert seen[f"Linear/{run.metaflow_id}"][0]["step"] == "start"
 
 
-def test_a_sample_alone_takes_the_time_of_its_run(suite: DagSuite, dags: FakeDags) -> None:
+def test_the_time_of_a_sample_is_that_of_its_run(suite: DeployerSuite) -> None:
     [outcome] = suite.run_samples(named("linear"), 1, Silent())
     assert outcome.as_dict()["seconds"] == 6.0
     assert outcome.result is not None
     assert outcome.result.timing.running == 4.0
 
 
-def test_what_a_check_finds_wrong_fails_the_sample(
-    suite: DagSuite, runner: FakeRunner, dags: FakeDags
-) -> None:
-    runner.answer(sys.executable, stdout=BAD)
+def test_a_failed_check_fails_the_sample(suite: DeployerSuite, runner: FakeRunner) -> None:
+    runner.answer(PYTHON, stdout=BAD)
     [outcome] = suite.run_samples(named("linear"), 1, Silent())
     assert outcome.wrong == ["it ran: nothing"]
 
 
-def test_a_run_that_fails_is_reported_and_not_checked(
-    suite: DagSuite, runner: FakeRunner, dags: FakeDags
+def test_a_failed_run_is_reported_and_not_checked(
+    suite: DeployerSuite, runner: FakeRunner, dags: FakeDags
 ) -> None:
     dags.state = "failed"
     [outcome] = suite.run_samples(named("linear"), 1, Silent())
     assert outcome.error is not None
     assert outcome.error.code == "RUN_FAILED"
-    assert runner.calls == []
+    assert outcome.error.output == "broken"
+    assert checks(runner) == []
 
 
-def test_the_scheduled_one_is_followed_and_then_silenced_though_airflow_was_away(
-    suite: DagSuite, dags: FakeDags
+def test_a_scheduled_sample_is_followed_through_an_outage_and_then_paused(
+    suite: DeployerSuite, dags: FakeDags
 ) -> None:
+    outage = (503, "starting")
+
+    def runs(_query: Any) -> tuple[int, Any]:
+        return outages.pop() if outages else (200, {"dag_runs": dags.runs["Scheduled"]})
+
+    outages = [outage, outage]
+    add = dags.add
+
+    def add_with_outage(dag_id: str) -> None:
+        add(dag_id)
+        dags.server.answer("GET", f"/dags/{dag_id}/dagRuns", runs)
+
+    dags.add = add_with_outage  # type: ignore[method-assign]
     [outcome] = suite.run_samples(named("scheduled"), 1, Silent())
     assert outcome.ok
-    assert dags.paused == ["scheduled"]
-    assert dags.ended == ["scheduled"]
+    assert outages == []
+    assert dags.paused == ["Scheduled"]
+    assert dags.stopped == ["Scheduled"]
 
 
-def test_ctrl_c_ends_the_runs_under_way(suite: DagSuite, dags: FakeDags) -> None:
-    dags.stops = True
+def test_ctrl_c_stops_active_runs(suite: DeployerSuite, dags: FakeDags) -> None:
+    dags.state = "none"
     with pytest.raises(KeyboardInterrupt):
-        suite.run_samples(named("linear"), 1, Silent())
-    assert dags.ended == ["linear"]
+        suite.run_samples(named("linear"), 1, Interrupting())
+    assert dags.stopped == ["Linear"]

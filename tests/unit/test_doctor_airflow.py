@@ -1,4 +1,4 @@
-"""Each thing that can be wrong with Airflow is broken here, and found."""
+"""Each fault of Airflow that the doctor reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from devstack.config import StackSpec
 from devstack.doctor.airflow import AIRFLOW_CHECKS
 from devstack.doctor.check import Diagnosis, Finding, run_checks
 from devstack.doctor.rights import RIGHTS_CHECKS
@@ -19,10 +18,8 @@ from devstack.ports import any_free
 from devstack.services import SERVICES
 from devstack.services.base import ServiceContext
 from devstack.stack import Stack
-from devstack.state import StackDir, StackState
-from tests.fakes.airflow import FakeAirflow, fake_airflow
+from tests.fakes.airflow import FakeAirflow, airflow_stack, fake_airflow
 from tests.fakes.api import FakeApi, available, pod, waiting
-from tests.fakes.runner import FakeClock, FakeRunner, Recorder
 
 TASKS = "metaflow"
 KEPT = ("Secret", "Role", "RoleBinding")
@@ -36,7 +33,7 @@ def airflow() -> Iterator[FakeAirflow]:
 
 @pytest.fixture
 def api(airflow: FakeAirflow, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
-    """The API of a cluster in which all is well."""
+    """The API of a healthy cluster."""
     made = FakeApi()
     monkeypatch.setattr(stack, "kube", lambda *_a, **_o: made.client())
     ctx = ServiceContext(stack.state, made.client())
@@ -48,19 +45,7 @@ def api(airflow: FakeAirflow, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def stack(airflow: FakeAirflow, tmp_path: Path) -> Stack:
-    state = StackState("mine", ports={"airflow": airflow.port}, phase="up", gangs="off")
-    state.credentials["airflow_admin_password"] = airflow.password
-    directory = StackDir("mine", tmp_path)
-    directory.write(state)
-    return Stack(
-        spec=StackSpec("mine"),
-        dir=directory,
-        state=state,
-        runner=FakeRunner(),
-        clock=FakeClock(),
-        progress=Recorder(),
-        services=SERVICES,
-    )
+    return airflow_stack(airflow.port, tmp_path)
 
 
 def diagnose(stack: Stack) -> dict[str, Diagnosis]:
@@ -69,7 +54,7 @@ def diagnose(stack: Stack) -> dict[str, Diagnosis]:
 
 
 def found(stack: Stack, check: str) -> Finding:
-    """Return the one finding of a check, the others having none."""
+    """Return the only finding of a check; the other checks have none."""
     made = diagnose(stack)
     assert [name for name, each in made.items() if each.findings] == [check]
     (finding,) = made[check].findings
@@ -78,7 +63,7 @@ def found(stack: Stack, check: str) -> Finding:
 
 
 def take(api: FakeApi, kind: str, name: str) -> Object:
-    """Take an object out of the API, and return it."""
+    """Remove an object from the API, and return it."""
     (path,) = (
         path
         for path, item in api.objects.items()
@@ -87,9 +72,7 @@ def take(api: FakeApi, kind: str, name: str) -> Object:
     return api.objects.pop(path)
 
 
-def test_where_nothing_is_wrong_nothing_is_found(
-    api: FakeApi, airflow: FakeAirflow, stack: Stack
-) -> None:
+def test_a_healthy_stack_has_no_findings(api: FakeApi, airflow: FakeAirflow, stack: Stack) -> None:
     airflow.add_dag("Good")
     assert {each.state for each in diagnose(stack).values()} == {"ok"}
 
@@ -118,7 +101,7 @@ def test_a_secret_that_is_missing(api: FakeApi, stack: Stack) -> None:
         ("pods/exec", "create"),
     ],
 )
-def test_a_verb_that_airflow_lost_is_named(
+def test_a_missing_verb_of_airflows_role(
     api: FakeApi, stack: Stack, resource: str, verb: str
 ) -> None:
     role = take(api, "Role", "airflow-tasks")
@@ -134,7 +117,7 @@ def test_a_verb_that_airflow_lost_is_named(
     assert finding.cause == f"Role metaflow/airflow-tasks does not allow: {verb} {resource}"
 
 
-def test_a_role_that_allows_more_is_no_fault(api: FakeApi, stack: Stack) -> None:
+def test_a_role_that_allows_more_is_accepted(api: FakeApi, stack: Stack) -> None:
     role = take(api, "Role", "airflow-tasks")
     api.add({**role, "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]})
     assert diagnose(stack)["rights"].state == "ok"
@@ -157,7 +140,7 @@ def test_a_quota_that_is_used_up(api: FakeApi, stack: Stack) -> None:
     assert finding.cause == "ResourceQuota metaflow/small is used up: 2 of 2 pods"
 
 
-def test_a_job_that_was_refused_for_lack_of_quota(api: FakeApi, stack: Stack) -> None:
+def test_a_job_that_was_rejected_for_lack_of_quota(api: FakeApi, stack: Stack) -> None:
     message = 'pods "t-1" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1'
     event = {
         "apiVersion": "v1",
@@ -197,19 +180,19 @@ def test_a_database_that_airflow_cannot_use(
     assert found(stack, "database").code == "DATABASE_DOWN"
 
 
-def test_a_scheduler_that_is_not_there(api: FakeApi, stack: Stack) -> None:
+def test_a_scheduler_without_deployment(api: FakeApi, stack: Stack) -> None:
     take(api, "Deployment", "airflow-scheduler")
     assert found(stack, "scheduler").code == "SCHEDULER_DOWN"
 
 
-def test_a_scheduler_that_was_scaled_to_nothing(api: FakeApi, stack: Stack) -> None:
+def test_a_scheduler_that_was_scaled_to_zero(api: FakeApi, stack: Stack) -> None:
     none = take(api, "Deployment", "airflow-scheduler")
     none["spec"]["replicas"] = 0
     none["status"] = {"observedGeneration": 1}
     api.add(none)
     finding = found(stack, "scheduler")
     assert finding.code == "SCHEDULER_DOWN"
-    assert "scaled to nothing" in finding.cause
+    assert "scaled to zero" in finding.cause
 
 
 def test_a_scheduler_that_hangs(api: FakeApi, airflow: FakeAirflow, stack: Stack) -> None:
@@ -261,18 +244,19 @@ def test_a_pool_that_is_missing(api: FakeApi, airflow: FakeAirflow, stack: Stack
     assert "'gpus'" in finding.cause
 
 
-def test_a_web_server_that_is_away_is_told_once(api: FakeApi, stack: Stack) -> None:
+def test_a_web_server_that_is_down_is_reported_by_the_check_of_services_only(
+    api: FakeApi, stack: Stack
+) -> None:
     assert stack.state is not None
     stack.state.ports["airflow"] = any_free(set())
-    # By the check of services; these find what can be found without it.
     assert {each.state for each in diagnose(stack).values()} == {"ok"}
 
 
-def test_a_stack_without_airflow_is_not_asked_about_it(
+def test_a_stack_without_airflow_gets_no_requests(
     api: FakeApi, airflow: FakeAirflow, stack: Stack
 ) -> None:
     some = tuple(each for each in SERVICES if each.name not in ("airflow", "postgres", "metadata"))
     without: Any = replace(stack, services=some)
     without.kube = stack.kube
     assert {each.state for each in diagnose(without).values()} == {"ok"}
-    assert airflow.asked == []
+    assert airflow.paths == []

@@ -1,22 +1,29 @@
+"""Airflow's manifests, readiness and status."""
+
 from __future__ import annotations
 
 import base64
 import configparser
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
+from devstack.airflow.health import Activity, Health
 from devstack.config import EXECUTORS
 from devstack.kube.client import Object
+from devstack.ports import any_free
 from devstack.services.airflow.config import FILE, KUBERNETES_EXECUTOR, WORKER_FILE
-from devstack.services.airflow.health import Health
-from devstack.services.airflow.service import AirflowService
+from devstack.services.airflow.service import COMPONENTS, AirflowService
 from devstack.services.base import ServiceContext
 from devstack.services.postgres import PostgresService
 from devstack.state import StackState
-from tests.fakes.api import decoded
+from devstack.waits import Ready, Waiting
+from tests.fakes.airflow import fake_airflow
+from tests.fakes.airflow_server import PASSWORD
+from tests.fakes.api import FakeApi, available, decoded
 
 
 def context(**state: Any) -> ServiceContext:
@@ -43,7 +50,7 @@ def settings(ctx: ServiceContext) -> configparser.ConfigParser:
     return parser
 
 
-def test_the_keys_are_random_for_each_stack_and_of_the_form_that_airflow_takes() -> None:
+def test_keys_are_random_for_each_stack_and_valid_for_fernet() -> None:
     ctx, other = context(), context()
     keys = decoded(find(AirflowService().manifests(ctx), "Secret", "airflow"))
     theirs = decoded(find(AirflowService().manifests(other), "Secret", "airflow"))
@@ -69,7 +76,7 @@ def test_no_file_under_k8s_and_no_config_holds_a_credential() -> None:
     assert not [value for value in ctx.state.credentials.values() if value in shown]
 
 
-def test_rights_are_in_the_task_namespace_of_the_stack() -> None:
+def test_the_role_is_in_the_stacks_task_namespace() -> None:
     objects = AirflowService().manifests(context())
     assert find(objects, "Role", "airflow-tasks")["metadata"]["namespace"] == "flows"
     (subject,) = find(objects, "RoleBinding", "airflow-tasks")["subjects"]
@@ -84,7 +91,7 @@ def test_the_users_settings_are_added_to_airflows() -> None:
     assert found["core"]["dags_folder"] == "/airflow/dags"
 
 
-def test_a_changed_setting_starts_the_pods_anew() -> None:
+def test_a_changed_setting_restarts_the_pods() -> None:
     def marks(ctx: ServiceContext) -> set[str]:
         return {
             item["spec"]["template"]["metadata"]["annotations"]["devstack/credentials"]
@@ -99,7 +106,7 @@ def test_a_changed_setting_starts_the_pods_anew() -> None:
     assert before != marks(ctx)
 
 
-def test_the_job_gets_another_name_where_it_would_run_with_something_else() -> None:
+def test_the_jobs_name_changes_with_its_settings() -> None:
     ctx = context()
     name = setup_job(ctx)
     again = setup_job(ctx)
@@ -110,14 +117,14 @@ def test_the_job_gets_another_name_where_it_would_run_with_something_else() -> N
     assert name == again
 
 
-def test_all_parts_wait_for_the_set_up_that_comes_with_them() -> None:
+def test_all_components_wait_for_their_version_of_the_setup() -> None:
     ctx = context()
     keys = decoded(find(AirflowService().manifests(ctx), "Secret", "airflow"))
     assert setup_job(ctx) == f"airflow-setup-{keys['DEVSTACK_SETUP']}"
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_worker_pods_and_their_rights_come_with_the_executor_that_needs_them(executor: str) -> None:
+def test_worker_pods_and_their_role_exist_only_for_the_kubernetes_executor(executor: str) -> None:
     ctx = context(airflow={"executor": executor})
     objects = AirflowService().manifests(ctx)
     needed = executor == KUBERNETES_EXECUTOR
@@ -127,7 +134,7 @@ def test_worker_pods_and_their_rights_come_with_the_executor_that_needs_them(exe
     assert (WORKER_FILE in config, "airflow-workers" in roles) == (needed, needed)
 
 
-def test_a_worker_is_the_schedulers_pod_with_one_task_for_a_command() -> None:
+def test_a_worker_pod_is_the_schedulers_pod_with_the_command_of_a_task() -> None:
     objects = AirflowService().manifests(context(airflow={"executor": KUBERNETES_EXECUTOR}))
     worker = json.loads(find(objects, "ConfigMap", "airflow-config")["data"][WORKER_FILE])
     scheduler = find(objects, "Deployment", "airflow-scheduler")["spec"]["template"]["spec"]
@@ -146,10 +153,36 @@ def test_the_sidecars_image_is_the_stacks() -> None:
     assert {"name": "DEVSTACK_XCOM_IMAGE", "value": "elsewhere/xcom:7"} in env
 
 
-def test_status_names_what_is_ill_and_what_cannot_be_imported() -> None:
-    health = Health({"scheduler": True, "triggerer": False}, 2.4, ("a.py",), 1, 2, 3)
-    assert str(health) == (
-        "triggerer is unhealthy; scheduler heard of 2 s ago; 2 running, 3 queued; "
+def test_status_names_unhealthy_components_and_files_that_cannot_be_imported() -> None:
+    heartbeat = datetime.now(timezone.utc) - timedelta(seconds=2.4)
+    health = Health({"scheduler": True, "triggerer": False}, heartbeat)
+    assert str(Activity(health, 1, ("a.py",), running=2, queued=3)) == (
+        "triggerer is unhealthy; scheduler heartbeat 2 s ago; 2 running, 3 queued; "
         "1 import error: a.py"
     )
-    assert "no import errors" in str(Health({}, None, (), 0, 0, 0))
+    assert "no import errors" in str(Activity(Health({})))
+
+
+def ready_context(port: int) -> ServiceContext:
+    """Return the context of a stack on which all components of Airflow are available."""
+    api = FakeApi()
+    api.add(*(available(f"airflow-{name}", "airflow") for name in COMPONENTS))
+    state = StackState("mine", ports={"airflow": port})
+    state.credentials["airflow_admin_password"] = PASSWORD
+    return ServiceContext(state, api.client())
+
+
+def test_airflow_is_ready_when_its_api_answers() -> None:
+    with fake_airflow() as airflow:
+        assert AirflowService().observe(ready_context(airflow.port)) == Ready()
+
+
+def test_airflow_is_not_ready_while_its_api_does_not_answer() -> None:
+    seen = AirflowService().observe(ready_context(any_free(set())))
+    assert isinstance(seen, Waiting)
+    assert "does not answer" in seen.reason
+
+
+def test_status_of_an_airflow_that_does_not_answer() -> None:
+    ctx = ready_context(any_free(set()))
+    assert AirflowService().describe(ctx).startswith("its REST API does not answer on http://127")

@@ -7,13 +7,13 @@ import click
 from devstack.cli.lazy import LazyGroup
 
 COMMANDS = {
-    "deploy": "Make a DAG of a flow, and wait until the scheduler knows it.",
-    "trigger": "Start a run of a DAG.",
-    "runs": "List the runs.",
-    "logs": "Show what the tasks of a run said.",
-    "list": "List the DAGs, and the files that cannot be imported.",
-    "delete": "Remove a DAG, its runs and its history.",
-    "open": "Open Airflow's web page.",
+    "deploy": "Deploy a flow as a DAG, and wait until the scheduler has parsed it.",
+    "trigger": "Trigger a run of a DAG.",
+    "runs": "List runs.",
+    "logs": "Show the logs of a run's tasks.",
+    "list": "List DAGs, and DAG files that cannot be imported.",
+    "delete": "Delete DAGs with their runs and history.",
+    "open": "Open Airflow's UI.",
 }
 
 
@@ -25,7 +25,7 @@ COMMANDS = {
     epilog="Example: devstack airflow deploy my_flow.py && devstack airflow trigger MyFlow --wait",
 )
 def command() -> None:
-    """Deploy flows as DAGs; start, follow and remove them.
+    """Deploy flows as DAGs; trigger, follow and delete them.
 
-    A DAG is named by its id, or by the flow where one DAG alone ends in it.
+    A DAG is named by its id, or by the flow's name if no other DAG ends in it.
     """

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from devstack.cli.airflow.options import airflow_of
+from devstack.cli.airflow.options import open_deployer
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
@@ -16,8 +16,10 @@ from devstack.errors import ExitStatus
 @click.command("logs", epilog="Example: devstack airflow logs airflow-0123456789ab 'work[2]'")
 @click.argument("run")
 @click.argument("task", default="")
-@click.option("--attempt", type=click.IntRange(1), help="Which attempt.  [default: the last]")
-@click.option("--full", is_flag=True, help="With what Airflow says around the task's own words.")
+@click.option(
+    "--attempt", type=click.IntRange(1), help="Number of the attempt.  [default: the last]"
+)
+@click.option("--full", is_flag=True, help="Include the messages of Airflow itself.")
 @stack_options
 @pass_output
 def command(
@@ -27,26 +29,20 @@ def command(
     attempt: int | None,
     full: bool,
     config_file: Path | None,
-    **chosen: Any,
+    **options: Any,
 ) -> int:
-    """Show what the tasks of RUN said, or TASK alone.
+    """Show the logs of all tasks of RUN, or of TASK.
 
-    RUN is Airflow's id, Metaflow's, or a DAG, whose newest run is meant. TASK
-    is a step, or one item of a foreach: 'work[2]'.
+    RUN is Airflow's run id, Metaflow's, or a DAG for its latest run. TASK is a
+    step, or one item of a foreach: 'work[2]'.
     """
-    from devstack.airflow.runs import list_tasks, read_log, task_output_lines
-    from devstack.deployers.airflow.find_run import find_run, find_tasks
-
-    airflow = airflow_of(config_file, **chosen)
-    found = find_run(airflow.client, run)
+    deployer = open_deployer(config_file, **options)
+    found = deployer.find_run(run)
     logs = []
-    for each in find_tasks(list_tasks(airflow.client, found), task):
-        if each.attempts == 0:
-            continue
-        text = read_log(airflow.client, found, each, attempt or 0)
-        lines = text.splitlines() if full else task_output_lines(text) or text.splitlines()
-        logs.append({"task": each.name, "state": each.state, "lines": list(lines)})
-        output.text(f"== {each.name} ({each.state})")
+    for log in deployer.logs(found, task, attempt or 0):
+        lines = log.text.splitlines() if full else list(log.lines)
+        logs.append({"task": log.task.name, "state": log.task.state, "lines": lines})
+        output.text(f"== {log.task.name} ({log.task.state})")
         output.text("\n".join(lines))
     output.data(**found.as_dict(), logs=logs)
     output.finish()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from devstack.cli.airflow.options import airflow_of, complete_dags
+from devstack.cli.airflow.options import complete_dags, open_deployer
 from devstack.cli.options import name_flag, pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
@@ -19,19 +19,17 @@ from devstack.errors import ExitStatus
 @stack_options
 @pass_output
 def command(
-    output: Output, dag: str | None, no_browser: bool, config_file: Path | None, **chosen: Any
+    output: Output, dag: str | None, no_browser: bool, config_file: Path | None, **options: Any
 ) -> int:
-    """Open Airflow's web page, or that of DAG, and print its address."""
-    from devstack.airflow.client import ADMIN, quoted
-    from devstack.deployers.airflow.trigger import resolve_dag
+    """Open Airflow's UI, or the page of DAG, and print its address."""
+    from devstack.airflow.client import ADMIN
 
-    airflow = airflow_of(config_file, **chosen)
-    page = f"/dags/{quoted(resolve_dag(airflow.client, dag))}/grid" if dag else "/home"
-    url = airflow.client.url + page
+    deployer = open_deployer(config_file, **options)
+    url = deployer.url(deployer.resolve(dag) if dag else "")
     output.data(url=url, user=ADMIN)
     output.text(url)
-    name = name_flag(chosen.get("name") or "devstack")
-    output.text(f"Log in as {ADMIN}; the password: devstack status --secrets{name}")
+    name = name_flag(options.get("name") or "devstack")
+    output.text(f"User: {ADMIN}; password: devstack status --secrets{name}")
     if not no_browser and not output.as_json:
         click.launch(url)
     output.finish()

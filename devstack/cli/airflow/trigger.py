@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from devstack.cli.airflow.options import airflow_of, complete_dags, parse_parameters
+from devstack.cli.airflow.options import complete_dags, open_deployer
+from devstack.cli.deployments import parse_parameters
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
@@ -24,9 +25,9 @@ from devstack.errors import ExitStatus
     callback=parse_parameters,
     help="A parameter of the flow; may be repeated.",
 )
-@click.option("--wait", is_flag=True, help="Wait for the run's end; status 5 where it fails.")
+@click.option("--wait", is_flag=True, help="Wait until the run ends; status 5 if it fails.")
 @click.option("--unpause", is_flag=True, help="Unpause the DAG first.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Wait no longer than this.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Maximum time for --wait.")
 @stack_options
 @pass_output
 def command(
@@ -37,26 +38,22 @@ def command(
     unpause: bool,
     timeout: float | None,
     config_file: Path | None,
-    **chosen: Any,
+    **options: Any,
 ) -> int:
-    """Start a run of DAG."""
-    from devstack.airflow.dags import set_paused
-    from devstack.deployers.airflow.follow import failure_of, follow
-    from devstack.deployers.airflow.trigger import resolve_dag, trigger
-
-    airflow = airflow_of(config_file, **chosen)
-    dag_id = resolve_dag(airflow.client, dag)
+    """Trigger a run of DAG."""
+    deployer = open_deployer(config_file, **options)
+    dag_id = deployer.resolve(dag)
     if unpause:
-        set_paused(airflow.client, dag_id, False)
-    run = trigger(airflow.client, dag_id, parameters)
+        deployer.set_paused(dag_id, False)
+    run = deployer.trigger(dag_id, parameters)
     output.data(**run.as_dict())
     output.text(f"{dag_id}: {run.run_id}, in Metaflow {run.metaflow_id}")
     if wait:
-        result = follow(airflow, run, output.progress().note, timeout)
+        result = deployer.follow(run, output.progress().note, timeout)
         output.close_progress()
         output.data(**result.as_dict())
         if not result.ok:
-            raise failure_of(airflow, result)
+            raise deployer.failure(result)
         output.text(f"succeeded in {result.run.seconds or 0.0:.1f} s")
     output.finish()
     return int(ExitStatus.OK)

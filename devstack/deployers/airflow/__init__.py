@@ -1,1 +1,4 @@
-"""Deploy flows to Airflow: check, compile, deliver, trigger, follow, delete."""
+"""Airflow: compile a flow to a DAG file, deliver it, trigger and follow runs, delete it.
+
+``deployer.py`` is the entry.
+"""

@@ -1,63 +1,41 @@
-"""Compiling a flow to the file of a DAG."""
+"""Compile a flow to a DAG file, with Metaflow in a process of its own."""
 
 from __future__ import annotations
 
 import json
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from devstack.deployers.airflow.hooks import REFUSED_STATUS
+from devstack.deployers.airflow.metaflow_compiler import UNSUPPORTED_STATUS
 from devstack.deployers.airflow.patches import DagOverrides
-from devstack.deployers.airflow.unsupported import Violation
+from devstack.deployers.base import DeployOptions
+from devstack.deployers.unsupported import Violation, unsupported_error
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
 from devstack.process import Completed, Runner
 
-COMPILE_SECONDS = 300.0
+COMPILE_TIMEOUT = 300.0
 
-_HEADLINE = re.compile(r"^ {4}\S")
-
-
-@dataclass(frozen=True)
-class CompileCall:
-    """What to compile, and how.
-
-    Attributes:
-        source: the flow.
-        dag_name: the DAG's name; the flow's where empty.
-        branch: the branch of a @project; the user's own where empty.
-        production: True for the production branch of a @project.
-        paused: True where the DAG waits until somebody unpauses it.
-        wanted: what Metaflow's command line cannot say.
-        options: options of `airflow create`, as Metaflow takes them.
-        metaflow: options of Metaflow itself, which stand before `airflow`.
-    """
-
-    source: FlowSource
-    dag_name: str = ""
-    branch: str = ""
-    production: bool = False
-    paused: bool = False
-    wanted: DagOverrides = field(default_factory=DagOverrides)
-    options: Sequence[str] = ()
-    metaflow: Sequence[str] = ()
+_MESSAGE = re.compile(r"^ {4}\S")
+"""Metaflow indents the message of an error by four spaces."""
 
 
 @dataclass(frozen=True)
 class CompiledDag:
-    """The file of a DAG, not delivered yet.
+    """A DAG file, not yet delivered.
 
     Attributes:
         dag_id: the DAG's id.
         flow: the flow's class.
-        start_date: tells this compilation from any other, as Airflow shows it too.
-        schedule: a cron expression or a preset; empty where nothing starts it by itself.
-        pools: the pools of task slots that it names.
-        text: the file.
+        start_date: the DAG's start date, which is unique to this compilation.
+        schedule: a cron expression or a preset; empty if there is no schedule.
+        pools: the pools that its tasks use.
+        paused: True to leave the DAG paused.
+        text: the file's content.
         output: what Metaflow printed.
     """
 
@@ -66,84 +44,73 @@ class CompiledDag:
     start_date: str
     schedule: str
     pools: tuple[str, ...]
+    paused: bool
     text: str
     output: str
 
 
-def compile_flow(call: CompileCall, env: FlowEnvironment, runner: Runner) -> CompiledDag:
-    """Compile a flow, unless Airflow cannot run it.
+def compile_flow(options: DeployOptions, env: FlowEnvironment, runner: Runner) -> CompiledDag:
+    """Compile a flow.
 
     Args:
-        call: the flow, and how to compile it.
-        env: the stack, whose profile Metaflow gets.
-        runner: starts Metaflow.
+        options: the flow, and how to compile it.
+        env: the environment of the flow's process.
+        runner: runs Metaflow.
 
     Raises:
-        DevstackError: ``AIRFLOW_CANNOT`` with every reason, or ``COMPILE_FAILED``
-            with what Metaflow said.
+        DevstackError: ``FLOW_UNSUPPORTED`` with every reason, or ``COMPILE_FAILED``
+            with Metaflow's output.
     """
     with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
         report, file = Path(folder) / "report.json", Path(folder) / "dag.py"
-        report.write_text(json.dumps(asdict(call.wanted)))
+        overrides = DagOverrides(options.schedule, options.workflow_timeout, options.project)
+        report.write_text(json.dumps(asdict(overrides)))
         done = runner.run(
-            _argv(call, env.python, report, file),
+            _argv(options, env.python, report, file),
             env=_variables(env),
-            timeout=COMPILE_SECONDS,
+            timeout=COMPILE_TIMEOUT,
             check=False,
         )
-        if done.returncode == REFUSED_STATUS:
-            raise _refused(call.source, report)
+        if done.returncode == UNSUPPORTED_STATUS:
+            raise unsupported_error("Airflow", options.source.path, _violations(report))
         if not done.ok or not file.exists():
-            raise _failed(call.source, done)
+            raise _failed(options.source, done)
         facts = json.loads(report.read_text())
         facts["pools"] = tuple(facts["pools"])
-        return CompiledDag(**facts, text=file.read_text(), output=done.stdout)
+        return CompiledDag(
+            **facts, paused=options.paused, text=file.read_text(), output=done.stdout
+        )
 
 
-def _argv(call: CompileCall, python: Path, report: Path, file: Path) -> list[str]:
-    # pylint looks at programs, and takes seconds; `devstack run` has it look.
-    words = [
-        str(python),
-        "-m",
-        "devstack.deployers.airflow.hooks",
-        str(report),
-        str(call.source.path),
-    ]
-    words += ["--no-pylint", *call.metaflow]
-    words += ["--branch", call.branch] if call.branch else []
-    words += ["--production"] if call.production else []
-    words += ["airflow", *(["--name", call.dag_name] if call.dag_name else [])]
-    words += ["create", str(file), *call.options]
-    return words + (["--is-paused-upon-creation"] if call.paused else [])
+def _argv(options: DeployOptions, python: Path, report: Path, file: Path) -> list[str]:
+    module = "devstack.deployers.airflow.metaflow_compiler"
+    argv = [str(python), "-m", module, str(report), str(options.source.path)]
+    # pylint takes seconds; `devstack run` runs it.
+    argv += ["--no-pylint", *options.metaflow_options]
+    argv += ["--branch", options.branch] if options.branch else []
+    argv += ["--production"] if options.production else []
+    argv += ["airflow", *(["--name", options.name] if options.name else [])]
+    argv += ["create", str(file), *options.create_options]
+    return argv + (["--is-paused-upon-creation"] if options.paused else [])
 
 
 def _variables(env: FlowEnvironment) -> Mapping[str, str]:
-    # The DAG's start is this moment without its zone, which Airflow takes for UTC: on a machine
-    # east of it, every run would lie before the start, and end at once with nothing done.
+    # Metaflow writes the local time as the DAG's start date, without a time zone, and Airflow reads
+    # it as UTC. East of Greenwich, runs would lie before the start and succeed without any task.
     return {**env.variables(), "TZ": "UTC"}
 
 
-def _refused(source: FlowSource, report: Path) -> DevstackError:
-    found = [Violation(**each) for each in json.loads(report.read_text())["refusals"]]
-    first, *others = found
-    more = f" (and {len(others)} more)" if others else ""
-    return DevstackError(
-        f"Airflow cannot run {source.path}",
-        cause=f"{first.where}: {first.what}: {first.reason}{more}",
-        remedy=first.instead,
-        code="AIRFLOW_CANNOT",
-        exit_status=ExitStatus.USAGE,
-        output="\n".join(str(each) for each in found) if others else "",
-    )
+def _violations(report: Path) -> list[Violation]:
+    return [Violation(**item) for item in json.loads(report.read_text())["violations"]]
 
 
 def _failed(source: FlowSource, done: Completed) -> DevstackError:
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    said = [line.strip() for line in lines if _HEADLINE.match(line)]
+    messages = [line.strip() for line in lines if _MESSAGE.match(line)]
     return DevstackError(
         f"cannot compile {source.path}",
-        cause=said[-1] if said else f"Metaflow ended with status {done.returncode}",
-        remedy="correct what Metaflow names, then run the command again",
+        cause=messages[-1] if messages else f"Metaflow exited with status {done.returncode}",
+        remedy="correct the flow as Metaflow's message says, then deploy it again",
         code="COMPILE_FAILED",
         exit_status=ExitStatus.USAGE,
         output="\n".join(lines),

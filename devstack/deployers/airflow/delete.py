@@ -1,61 +1,67 @@
-"""Removing a DAG and all that Airflow remembers of it."""
+"""Delete a DAG: its file, its runs and its history."""
 
 from __future__ import annotations
 
-from devstack.airflow.client import quoted
-from devstack.airflow.runs import ENDED, list_runs
-from devstack.deployers.airflow.connect import StackAirflow
-from devstack.deployers.airflow.follow import end_run, pods_of
+from devstack.airflow.client import AirflowClient
+from devstack.airflow.dags import delete_dag_history
+from devstack.airflow.runs import DagRun, list_runs, stop_run
+from devstack.deployers.airflow.dag_folder import DagFolder
+from devstack.deployers.airflow.follow import task_pods
 from devstack.errors import DevstackError
+from devstack.stack import Stack
 from devstack.waits import Observation, Ready, Waiting, wait_until
 
+MAX_RUNS = 1000
 
-def delete_dag(airflow: StackAirflow, dag_id: str, *, force: bool) -> None:
-    """Remove a DAG: its file first, then its history.
+
+def delete_dag(stack: Stack, client: AirflowClient, dag_id: str, *, force: bool) -> None:
+    """Delete a DAG.
 
     Args:
-        airflow: the stack's Airflow.
+        stack: the stack.
+        client: its Airflow.
         dag_id: the DAG.
-        force: end the runs that are under way; refuse where False.
+        force: stop active runs; if False, they are an error.
 
     Raises:
-        DevstackError: ``DAG_BUSY``, ``DELIVERY_FAILED``, or ``WAIT_TIMEOUT``
-            where it comes back.
+        DevstackError: ``DAG_BUSY``, ``DELIVERY_FAILED`` or ``WAIT_TIMEOUT``.
     """
-    _end_runs(airflow, dag_id, force)
-    airflow.folder.remove(dag_id)
-    airflow.client.delete(f"/dags/{quoted(dag_id)}")
-
-    def observe() -> Observation:
-        # The file may have been read just before it was removed.
-        if airflow.client.delete(f"/dags/{quoted(dag_id)}"):
-            return Waiting("the scheduler had just parsed it again")
-        return Ready()
-
-    wait_until(observe, what=f"{dag_id} to go", timeout=airflow.timeout, clock=airflow.clock)
-
-
-def _end_runs(airflow: StackAirflow, dag_id: str, force: bool) -> None:
-    """End the runs under way, and wait until their pods are gone: nobody else would end those."""
-    active = [run for run in list_runs(airflow.client, dag_id, 1000) if run.state not in ENDED]
+    active = [run for run in list_runs(client, dag_id, MAX_RUNS) if not run.finished]
     if active and not force:
         raise DevstackError(
             f"cannot delete {dag_id}",
-            cause=f"{len(active)} of its runs are under way",
-            remedy=f"wait for them, or devstack airflow delete --force {dag_id}",
+            cause=f"{len(active)} of its runs are active",
+            remedy=f"wait until they end, or devstack airflow delete --force {dag_id}",
             code="DAG_BUSY",
         )
-    for run in active:
-        end_run(airflow, run)
+    _stop_runs(stack, client, active)
+    DagFolder(stack).delete(dag_id)
+    delete_dag_history(client, dag_id)
 
     def observe() -> Observation:
-        left = [pod["metadata"]["name"] for run in active for pod in pods_of(airflow, run)]
-        return Waiting(f"pods are ending: {', '.join(left)}") if left else Ready()
+        # The scheduler may have read the file just before it was deleted.
+        if delete_dag_history(client, dag_id):
+            return Waiting("the scheduler has parsed it again")
+        return Ready()
+
+    wait_until(
+        observe, what=f"{dag_id} to be deleted", timeout=stack.spec.timeout, clock=stack.clock
+    )
+
+
+def _stop_runs(stack: Stack, client: AirflowClient, runs: list[DagRun]) -> None:
+    """Stop runs and wait until their pods are gone, while Airflow still knows of them."""
+    for run in runs:
+        stop_run(client, run)
+
+    def observe() -> Observation:
+        pods = [pod["metadata"]["name"] for run in runs for pod in task_pods(stack, run)]
+        return Waiting(f"pods are terminating: {', '.join(pods)}") if pods else Ready()
 
     wait_until(
         observe,
-        what=f"the pods of {dag_id} to end",
-        timeout=airflow.timeout,
-        clock=airflow.clock,
+        what="the pods of the stopped runs to terminate",
+        timeout=stack.spec.timeout,
+        clock=stack.clock,
         interval=1.0,
     )

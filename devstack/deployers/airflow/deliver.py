@@ -1,103 +1,143 @@
-"""DAG files on Airflow's volume, written and removed through the scheduler's pod.
-
-A file is written beside the folder of DAGs and renamed into it, so that the
-scheduler never reads half of one.
-"""
+"""Deliver a DAG file, and wait until the scheduler has parsed it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
+from devstack.airflow.client import AirflowClient, AirflowUnavailableError
+from devstack.airflow.dags import (
+    ImportFailure,
+    dag_url,
+    ensure_pool,
+    find_dag_details,
+    list_import_failures,
+    set_paused,
+)
+from devstack.deployers.airflow.compile import CompiledDag
+from devstack.deployers.airflow.dag_folder import DagFolder, dag_path
+from devstack.deployers.base import Deployment, Note
 from devstack.errors import DevstackError
-from devstack.kube.client import KubeClient
-from devstack.process import Runner
-from devstack.services.airflow.service import HOME, NAMESPACE, SCHEDULER
+from devstack.stack import Stack
+from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
 
-EXEC_SECONDS = 60.0
+POOL_SLOTS = 4
+"""Slots of a new pool; equal to Airflow's parallelism on a stack."""
 
-_WRITE = 'new=$(mktemp "$1/.new.XXXXXX") && cat > "$new" && chmod 644 "$new" && mv "$new" "$2"'
+POLL_INTERVAL = 0.25
+
+TOUCH_INTERVAL = 4.0
+"""Seconds after which an unparsed file is touched.
+
+The scheduler compares modification times. It misses a file that is replaced while
+the previous version is being parsed, and would look at it again only after 30 s.
+"""
 
 
-@dataclass(frozen=True)
-class DagFolder:
-    """The folder in which Airflow finds DAGs.
+def deliver_dag(
+    stack: Stack, client: AirflowClient, compiled: CompiledDag, note: Note
+) -> Deployment:
+    """Write a DAG's file, wait until the scheduler has parsed it, and unpause the DAG.
+
+    Args:
+        stack: the stack.
+        client: its Airflow.
+        compiled: the DAG.
+        note: shows the progress.
+
+    Raises:
+        DevstackError: ``DELIVERY_FAILED``, ``DAG_IMPORT_FAILED`` with Python's
+            traceback, or ``WAIT_TIMEOUT``.
+    """
+    began = stack.clock.now()
+    created = [name for name in compiled.pools if ensure_pool(client, name, POOL_SLOTS)]
+    _Delivery(stack, client, compiled).run(note)
+    seconds = stack.clock.now() - began
+    set_paused(client, compiled.dag_id, compiled.paused)
+    return Deployment(
+        name=compiled.dag_id,
+        flow=compiled.flow,
+        schedule=compiled.schedule,
+        paused=compiled.paused,
+        url=dag_url(client, compiled.dag_id),
+        deliver_seconds=seconds,
+        details={
+            "dag_id": compiled.dag_id,
+            "pools": created,
+            "parse_seconds": round(seconds, 2),
+        },
+    )
+
+
+@dataclass
+class _Delivery:
+    """Delivers one DAG file.
 
     Attributes:
-        kube: finds the scheduler's pod.
-        kubectl: the program.
-        kubeconfig: the administrator's.
-        runner: starts it.
+        stack: the stack.
+        client: its Airflow.
+        compiled: the DAG.
+        old_failures: id and timestamp of the import errors of the previous file.
+        touched: when the file was last written or touched.
     """
 
-    kube: KubeClient
-    kubectl: Path
-    kubeconfig: Path
-    runner: Runner
+    stack: Stack
+    client: AirflowClient
+    compiled: CompiledDag
+    old_failures: set[tuple[int, str]] = field(default_factory=set)
+    touched: float = 0.0
 
-    def write(self, dag_id: str, text: str) -> None:
-        """Put a DAG's file in place, whole; what was there before is replaced.
-
-        Raises:
-            DevstackError: ``SCHEDULER_DOWN`` or ``DELIVERY_FAILED``.
-        """
-        self._exec([_WRITE, "write", HOME, path_of(dag_id)], text)
-
-    def touch(self, dag_id: str) -> None:
-        """Make a DAG's file look new, so that the scheduler reads it again.
-
-        Raises:
-            DevstackError: ``SCHEDULER_DOWN`` or ``DELIVERY_FAILED``.
-        """
-        self._exec(['touch -c "$1"', "touch", path_of(dag_id)], "")
-
-    def remove(self, dag_id: str) -> None:
-        """Remove a DAG's file, if there is one.
-
-        Raises:
-            DevstackError: ``SCHEDULER_DOWN`` or ``DELIVERY_FAILED``.
-        """
-        self._exec(['rm -f "$1"', "remove", path_of(dag_id)], "")
-
-    def _exec(self, script: list[str], text: str) -> None:
-        argv = [
-            str(self.kubectl),
-            f"--kubeconfig={self.kubeconfig}",
-            f"--cache-dir={self.kubeconfig.parent / 'kubectl-cache'}",
-            f"--namespace={NAMESPACE}",
-            "exec",
-            "--stdin",
-            "--container=scheduler",
-            self._scheduler(),
-            "--",
-            "sh",
-            "-ec",
-            *script,
-        ]
-        done = self.runner.run(argv, input=text, timeout=EXEC_SECONDS, check=False)
-        if not done.ok:
-            raise DevstackError(
-                "cannot write to Airflow's folder of DAGs",
-                cause=(done.stderr.strip() or f"status {done.returncode}").splitlines()[-1],
-                remedy="`devstack status` shows whether the scheduler runs",
-                code="DELIVERY_FAILED",
-            )
-
-    def _scheduler(self) -> str:
-        pods = self.kube.list_objects("v1", "Pod", NAMESPACE, labels=SCHEDULER)
-        for pod in pods:
-            statuses = pod.get("status", {}).get("containerStatuses") or []
-            running = any("running" in each.get("state", {}) for each in statuses)
-            if running and "deletionTimestamp" not in pod["metadata"]:
-                return str(pod["metadata"]["name"])
-        raise DevstackError(
-            "Airflow's scheduler does not run",
-            cause="it has no running pod" if not pods else "its pod is not running",
-            remedy="devstack why, devstack logs airflow; `devstack up` brings it back",
-            code="SCHEDULER_DOWN",
+    def run(self, note: Note) -> None:
+        """Write the file and wait until it is parsed."""
+        self.old_failures = {(each.id, each.timestamp) for each in self._import_failures()}
+        note("delivering the DAG file to Airflow")
+        DagFolder(self.stack).write(self.compiled.dag_id, self.compiled.text)
+        self.touched = self.stack.clock.now()
+        wait_until(
+            self._observe,
+            what=f"the scheduler to parse {self.compiled.dag_id}",
+            timeout=self.stack.spec.timeout,
+            clock=self.stack.clock,
+            interval=POLL_INTERVAL,
+            note=note,
         )
 
+    def _observe(self) -> Observation:
+        try:
+            seen = self._observe_dag()
+        except AirflowUnavailableError as error:
+            # Airflow answers with status 500 while it has stored only part of a DAG.
+            seen = Waiting(str(error))
+        if isinstance(seen, Waiting) and self.stack.clock.now() - self.touched > TOUCH_INTERVAL:
+            self.touched = self.stack.clock.now()
+            return self._touch() or seen
+        return seen
 
-def path_of(dag_id: str) -> str:
-    """Return where a DAG's file lies in Airflow's pods."""
-    return f"{HOME}/dags/{dag_id}.py"
+    def _observe_dag(self) -> Observation:
+        """Check for this compilation of the DAG, by its start date."""
+        details = find_dag_details(self.client, self.compiled.dag_id) or {}
+        if (details.get("start_date") or "").startswith(self.compiled.start_date):
+            return Ready()
+        for failure in self._import_failures():
+            if (failure.id, failure.timestamp) not in self.old_failures:
+                return Failed(
+                    f"Airflow cannot import the DAG: {failure.reason}",
+                    remedy="correct the flow, then deploy it again",
+                    code="DAG_IMPORT_FAILED",
+                    output=failure.traceback,
+                )
+        return Waiting("the scheduler has not parsed it yet")
+
+    def _touch(self) -> Waiting | None:
+        """Touch the file.
+
+        A scheduler that is not running is no failure: it parses all files when it restarts.
+        """
+        try:
+            DagFolder(self.stack).touch(self.compiled.dag_id)
+        except DevstackError as error:
+            return Waiting(f"{error}: {error.cause}")
+        return None
+
+    def _import_failures(self) -> list[ImportFailure]:
+        path = dag_path(self.compiled.dag_id)
+        return [each for each in list_import_failures(self.client) if each.file == path]

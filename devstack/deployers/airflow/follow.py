@@ -1,169 +1,174 @@
-"""Following a DAG run to its end, and saying why it failed."""
+"""Follow a DAG run to its end, and explain a failure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
-from devstack.airflow.client import AirflowUnavailableError
+from devstack.airflow.client import AirflowClient, AirflowUnavailableError
 from devstack.airflow.runs import (
-    ENDED,
     DagRun,
     Task,
     get_run,
+    list_runs,
     list_tasks,
     read_log,
+    stop_run,
     task_output_lines,
 )
-from devstack.deployers.airflow.connect import StackAirflow
+from devstack.deployers.base import Note, RunResult
 from devstack.errors import DevstackError, ExitStatus
-from devstack.flows.timing import Timing, covered
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
 from devstack.kube.pods import observe_pod
-from devstack.waits import Failed
+from devstack.stack import Stack
+from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
 
-LOOK_SECONDS = 1.0
-AWAY_SECONDS = 120.0
-"""How long Airflow or the cluster may be away while a run is followed."""
+POLL_INTERVAL = 1.0
+OUTAGE_TIMEOUT = 120.0
+"""Seconds for which Airflow or the Kubernetes API may be unavailable."""
+
+SCHEDULE_TIMEOUT = 300.0
+"""Seconds within which the scheduler starts a DAG that is scheduled every minute."""
 
 LOG_LINES = 12
-"""How many lines of a task's log a report quotes."""
+"""Number of log lines that an error quotes."""
 
 TASK_PODS = "kubernetes_pod_operator=True"
 """Airflow's label on the pods of its tasks."""
 
-_AWAY = (AirflowUnavailableError, ApiError, UnreachableError)
-"""Airflow does not answer, or the cluster does not."""
+_OUTAGES = (AirflowUnavailableError, ApiError, UnreachableError)
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """A DAG run that is over.
+def follow_run(
+    stack: Stack, client: AirflowClient, run: DagRun, note: Note, timeout: float | None = None
+) -> RunResult[DagRun]:
+    """Wait until a run is finished.
 
-    Attributes:
-        run: the run.
-        tasks: its tasks, in the order in which they began.
-    """
-
-    run: DagRun
-    tasks: Sequence[Task]
-
-    @property
-    def ok(self) -> bool:
-        """True where it did its work: Airflow calls a run without any task a success."""
-        did = [task for task in self.tasks if task.state == "success"]
-        return self.run.state == "success" and bool(did)
-
-    @property
-    def timing(self) -> Timing:
-        """Where its time went: tasks at work, tasks that waited, the scheduler between them."""
-        running = covered((task.began, task.ended) for task in self.tasks)
-        there = covered((task.queued or task.began, task.ended) for task in self.tasks)
-        return Timing(self.run.seconds or 0.0, running, max(0.0, there - running))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the run as it stands in the JSON envelope."""
-        return {**self.run.as_dict(), "tasks": [task.as_dict() for task in self.tasks]}
-
-
-def follow(
-    airflow: StackAirflow,
-    run: DagRun,
-    note: Callable[[str], None],
-    timeout: float | None = None,
-) -> RunResult:
-    """Wait until a run is over.
-
-    A run whose pod can never start is ended: Airflow would wait for it an hour.
+    A run with a pod that cannot start is stopped; Airflow would wait for the startup timeout.
 
     Args:
-        airflow: the stack's Airflow.
+        stack: the stack.
+        client: its Airflow.
         run: the run.
-        note: told what it does now.
-        timeout: seconds after which to stop waiting; no limit where None.
+        note: shows the progress.
+        timeout: maximum seconds to wait; unlimited if None.
 
     Raises:
-        DevstackError: the code of what keeps a pod from starting, or ``RUN_TIMEOUT``.
+        DevstackError: ``RUN_TIMEOUT``, or the code of the reason why a pod cannot start.
     """
-    clock = airflow.clock
-    began = answered = clock.now()
+    clock = stack.clock
+    began = last_answer = clock.now()
     while True:
         try:
-            result = _look(airflow, run)
-            answered = clock.now()
-        except _AWAY as away:
-            if clock.now() - answered > AWAY_SECONDS:
+            current, tasks = _observe(stack, client, run)
+            last_answer = clock.now()
+        except _OUTAGES as error:
+            if clock.now() - last_answer > OUTAGE_TIMEOUT:
                 raise
-            note(str(away))
-            clock.sleep(LOOK_SECONDS)
+            note(str(error))
+            clock.sleep(POLL_INTERVAL)
             continue
-        if result.run.state in ENDED:
-            return result
-        note(doing(result.run, result.tasks))
+        if current.finished:
+            return RunResult(current, tasks, ok=_succeeded(current, tasks))
+        note(progress_of(current, tasks))
         if timeout is not None and clock.now() - began > timeout:
-            raise _too_long(result, timeout)
-        clock.sleep(LOOK_SECONDS)
+            raise _timeout_error(current, tasks, timeout)
+        clock.sleep(POLL_INTERVAL)
 
 
-def _look(airflow: StackAirflow, run: DagRun) -> RunResult:
-    """Look at a run once; end it where one of its pods can never start."""
-    now = get_run(airflow.client, run.dag_id, run.run_id)
-    if now.state not in ENDED:
-        trouble = find_trouble(airflow, now)
-        if trouble:
-            end_run(airflow, now)
-            raise _stopped(now, trouble)
-    return RunResult(now, list_tasks(airflow.client, now))
+def _observe(stack: Stack, client: AirflowClient, run: DagRun) -> tuple[DagRun, Sequence[Task]]:
+    """Return the run's state and tasks; stop it if one of its pods cannot start."""
+    current = get_run(client, run.dag_id, run.run_id)
+    if not current.finished:
+        failure = find_failed_pod(stack, current)
+        if failure:
+            stop_run(client, current)
+            raise _stopped_error(current, failure)
+    return current, list_tasks(client, current)
 
 
-def doing(run: DagRun, tasks: Sequence[Task]) -> str:
-    """Return what a run does now, in one line."""
+def _succeeded(run: DagRun, tasks: Sequence[Task]) -> bool:
+    """Return True if a run did its work: a run without any task is a success for Airflow."""
+    return run.state == "success" and any(task.state == "success" for task in tasks)
+
+
+def wait_scheduled_run(
+    stack: Stack, client: AirflowClient, dag_id: str, known: Collection[str], note: Note
+) -> DagRun:
+    """Wait until the scheduler starts a run by the DAG's schedule, and return the first one.
+
+    Args:
+        stack: the stack.
+        client: its Airflow.
+        dag_id: the DAG.
+        known: ids of earlier runs.
+        note: shows the progress.
+
+    Raises:
+        DevstackError: ``WAIT_TIMEOUT``.
+    """
+    started: list[DagRun] = []
+
+    def observe() -> Observation:
+        try:
+            runs = list_runs(client, dag_id)
+        except AirflowUnavailableError as error:
+            return Waiting(str(error))
+        started[:] = [run for run in runs if run.kind == "scheduled" and run.run_id not in known]
+        return Ready() if started else Waiting("waiting for the scheduler to start a run")
+
+    wait_until(
+        observe,
+        what=f"the scheduler to start {dag_id}",
+        timeout=SCHEDULE_TIMEOUT,
+        clock=stack.clock,
+        interval=POLL_INTERVAL,
+        note=note,
+    )
+    return started[-1]
+
+
+def progress_of(run: DagRun, tasks: Sequence[Task]) -> str:
+    """Return the current activity of a run in one line."""
     if run.state == "queued":
         return "the run is queued"
-    at_work = [task for task in tasks if task.state == "running"]
-    if at_work:
-        return f"running: {', '.join(task.name for task in at_work)}"
+    running = [task for task in tasks if task.state == "running"]
+    if running:
+        return f"running: {', '.join(task.name for task in running)}"
     waiting = [task for task in tasks if task.state in ("queued", "scheduled", "up_for_retry")]
     if waiting:
         return ", ".join(f"{task.name} is {task.state.replace('_', ' ')}" for task in waiting)
     return "the scheduler is between tasks"
 
 
-def end_run(airflow: StackAirflow, run: DagRun) -> None:
-    """Mark a run as failed; Airflow then ends its tasks and their pods."""
-    airflow.client.patch(run.path, {"state": "failed"})
-
-
-def find_trouble(airflow: StackAirflow, run: DagRun) -> Failed | None:
-    """Return what keeps a pod of the run from ever starting, if anything does."""
-    for pod in pods_of(airflow, run):
+def find_failed_pod(stack: Stack, run: DagRun) -> Failed | None:
+    """Return why a pod of the run cannot start, or None if all can."""
+    for pod in task_pods(stack, run):
         if pod.get("status", {}).get("phase") != "Pending":
             continue
-        seen = observe_pod(airflow.kube, pod)
+        seen = observe_pod(stack.kube(), pod)
         if isinstance(seen, Failed):
             return seen
     return None
 
 
-def pods_of(airflow: StackAirflow, run: DagRun) -> Iterator[Object]:
-    """Yield the task pods that there are of a run."""
-    for pod in airflow.kube.list_objects("v1", "Pod", airflow.namespace, labels=TASK_PODS):
+def task_pods(stack: Stack, run: DagRun) -> Iterator[Object]:
+    """Yield the pods of a run's tasks."""
+    for pod in stack.kube().list_objects("v1", "Pod", stack.state.namespace, labels=TASK_PODS):
         variables = pod["spec"]["containers"][0].get("env") or []
         if {"name": "METAFLOW_RUN_ID", "value": run.metaflow_id} in variables:
             yield pod
 
 
-def failure_of(airflow: StackAirflow, result: RunResult) -> DevstackError:
-    """Return the error for a run that did not succeed, with the failed task's last words."""
-    run = result.run
-    failed = [task for task in result.tasks if task.state == "failed"]
+def failure_of(client: AirflowClient, run: DagRun) -> DevstackError:
+    """Return the error for a run that did not succeed, with the end of the failed task's log."""
+    tasks = list_tasks(client, run)
+    failed = [task for task in tasks if task.state == "failed"]
     if not failed:
-        return _nothing_done(result)
+        return _incomplete_error(run, tasks)
     task = failed[0]
-    log = read_log(airflow.client, run, task)
-    words = task_output_lines(log) or log.splitlines()
+    log = read_log(client, run, task)
+    lines = task_output_lines(log) or log.splitlines()
     attempts = f" after {task.attempts} attempts" if task.attempts > 1 else ""
     return DevstackError(
         f"run {run.run_id} of {run.dag_id} failed",
@@ -171,41 +176,39 @@ def failure_of(airflow: StackAirflow, result: RunResult) -> DevstackError:
         remedy=f"devstack airflow logs {run.metaflow_id} {task.name}",
         code="RUN_FAILED",
         exit_status=ExitStatus.FLOW_FAILED,
-        output="\n".join(words[-LOG_LINES:]),
+        output="\n".join(lines[-LOG_LINES:]),
     )
 
 
-def _nothing_done(result: RunResult) -> DevstackError:
-    run = result.run
-    states = ", ".join(f"{task.name} {task.state or 'not begun'}" for task in result.tasks)
-    ended = "it was ended from outside, or took too long; trigger it again"
-    early = "its date lies before the DAG's start; deploy the flow again, then trigger it"
+def _incomplete_error(run: DagRun, tasks: Sequence[Task]) -> DevstackError:
+    states = ", ".join(f"{task.name} {task.state or 'not started'}" for task in tasks)
+    stopped = "it was stopped, or exceeded its time limit; trigger it again"
+    too_early = "its date is before the DAG's start date; deploy the flow again, then trigger it"
     return DevstackError(
-        f"run {run.run_id} of {run.dag_id} ended as {run.state} without its work done",
-        cause=states or "it had no task at all",
-        remedy=ended if result.tasks else early,
+        f"run {run.run_id} of {run.dag_id} ended as {run.state}, but is not complete",
+        cause=states or "it had no tasks",
+        remedy=stopped if tasks else too_early,
         code="RUN_FAILED",
         exit_status=ExitStatus.FLOW_FAILED,
     )
 
 
-def _stopped(run: DagRun, trouble: Failed) -> DevstackError:
+def _stopped_error(run: DagRun, failure: Failed) -> DevstackError:
     return DevstackError(
-        f"run {run.run_id} of {run.dag_id} was ended",
-        cause=trouble.reason,
-        remedy=trouble.remedy or f"devstack airflow logs {run.metaflow_id}",
-        code=trouble.code,
+        f"run {run.run_id} of {run.dag_id} was stopped",
+        cause=failure.reason,
+        remedy=failure.remedy or f"devstack airflow logs {run.metaflow_id}",
+        code=failure.code,
         exit_status=ExitStatus.FLOW_FAILED,
-        output=trouble.output,
+        output=failure.output,
     )
 
 
-def _too_long(result: RunResult, timeout: float) -> DevstackError:
-    run = result.run
+def _timeout_error(run: DagRun, tasks: Sequence[Task], timeout: float) -> DevstackError:
     return DevstackError(
         f"run {run.run_id} of {run.dag_id} did not end within {timeout:.0f} s",
-        cause=doing(run, result.tasks),
-        remedy=f"it goes on; devstack airflow logs {run.metaflow_id} shows what it says",
+        cause=progress_of(run, tasks),
+        remedy=f"it continues; see devstack airflow logs {run.metaflow_id}",
         code="RUN_TIMEOUT",
         exit_status=ExitStatus.TIMEOUT,
     )

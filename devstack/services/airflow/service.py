@@ -1,49 +1,52 @@
-"""Airflow, which runs flows as DAGs: scheduler, web server and triggerer."""
+"""Airflow: scheduler, web server and triggerer."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
 
+from devstack.airflow.client import ADMIN, AirflowClient
+from devstack.airflow.health import get_activity, get_health
+from devstack.errors import DevstackError
 from devstack.kube import manifests
 from devstack.kube.pods import observe_pod
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
 from devstack.services import minio, postgres
 from devstack.services.airflow import config as airflow_config
-from devstack.services.airflow import health as airflow_health
 from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
-from devstack.services.http_probe import answers
 from devstack.waits import Failed, Observation, Ready, Waiting
 
 NAMESPACE = "airflow"
-ADMINISTRATOR = "admin"
 HOME = "/airflow"
-"""Airflow's home in its pods; DAG files lie in ``dags`` below it, on one volume with all else."""
+"""AIRFLOW_HOME in its pods: one volume, with the DAG files in ``dags``."""
 
 SCHEDULER = "component=scheduler"
-"""The label of the scheduler's pod."""
+"""Label selector of the scheduler's pod."""
 
-PARTS = ("scheduler", "webserver", "triggerer")
+COMPONENTS = ("scheduler", "webserver", "triggerer")
 SECRET = "airflow"  # noqa: S105 - the Secret's name
 ADMIN_SECRET = "airflow-admin"  # noqa: S105 - the Secret's name
 S3_SECRET = "airflow-s3"  # noqa: S105 - the Secret's name
 KUBECONFIG = "/etc/airflow/kubeconfig"
-"""A kubeconfig in the scheduler's pod, for DAGs that name the cluster by one; see k8s/airflow."""
+"""Kubeconfig in the scheduler's pod, for DAGs that name the cluster by one; see k8s/airflow."""
 
 WORKERS = "airflow-workers"
-"""The right to run worker pods, which KubernetesExecutor alone needs."""
+"""Role that allows worker pods, which only KubernetesExecutor needs."""
 
 _TIMEOUT_PARAMS = "?connect_timeout=5&tcp_user_timeout=15000"
-"""Nobody says goodbye for a database pod that is killed: without this (the second in
-milliseconds) its clients would wait for an answer for a quarter of an hour."""
+"""A killed pod sends no FIN; without timeouts clients hang for 15 minutes. In seconds and
+milliseconds."""
+
+READY_TIMEOUT = 2.0
+STATUS_TIMEOUT = 3.0
 
 _TASK_NAMESPACE = "metaflow"
-"""The task namespace as the files under k8s/ have it."""
+"""The task namespace in the files below k8s/."""
 
 
 class AirflowService(Service):
-    """Airflow, with rights to run pods in the task namespace and nowhere else."""
+    """Airflow, allowed to run pods in the task namespace only."""
 
     name = "airflow"
     about = "runs flows as DAGs, by LocalExecutor or KubernetesExecutor"
@@ -55,54 +58,65 @@ class AirflowService(Service):
     host_ports = (HostPort("airflow", 8080, 30880, f"{NAMESPACE}/airflow:8080", "Airflow"),)
 
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:
-        """Return the objects of k8s/airflow, its Secrets, and its configuration as wanted."""
+        """Return the objects of k8s/airflow, its Secrets, and its configuration."""
         namespace, *objects = _objects(ctx)
-        keys, admin = _keys(ctx), {"password": ctx.state.credential("airflow_admin_password")}
-        mark = _mark(ctx, objects, {**keys, **admin})
-        keys["DEVSTACK_SETUP"] = mark
+        env = _variables(ctx)
+        admin = {"password": ctx.state.credential("airflow_admin_password")}
+        setup_id = _setup_id(ctx, objects, {**env, **admin})
+        env["DEVSTACK_SETUP"] = setup_id
         s3 = minio.pod_environment(ctx)
         secrets = [
-            manifests.secret(SECRET, NAMESPACE, keys),
+            manifests.secret(SECRET, NAMESPACE, env),
             manifests.secret(ADMIN_SECRET, NAMESPACE, admin),
             manifests.secret(S3_SECRET, NAMESPACE, s3),
         ]
         config = next(item for item in objects if item["kind"] == "ConfigMap")
-        settings = {**keys, **s3, **config["data"]}
+        settings = {**env, **s3, **config["data"]}
         objects = manifests.with_restarts(objects, settings)
-        return [namespace, *secrets, *(_named(item, mark) for item in objects)]
+        return [namespace, *secrets, *(_with_job_name(item, setup_id) for item in objects)]
 
     def observe(self, ctx: ServiceContext) -> Observation:
-        """Look whether all parts run, and whether the web page answers where its port is mapped."""
-        for part in PARTS:
-            seen = observe_deployment(ctx.api, NAMESPACE, f"airflow-{part}")
+        """Check that all components run and, if its port is mapped, that the web server answers."""
+        for component in COMPONENTS:
+            seen = observe_deployment(ctx.api, NAMESPACE, f"airflow-{component}")
             if not isinstance(seen, Ready):
-                # They wait for the Job; where that fails, it is what there is to tell.
+                # The components wait for the Job; if it fails, that is the reason.
                 return _setup_failure(ctx) or seen
-        if not ctx.host_mapped or answers(ctx.state.ports.get("airflow", 0), "/health"):
+        if not ctx.host_mapped:
             return Ready()
-        return Waiting(f"Airflow does not answer on {url(ctx)} yet")
+        try:
+            get_health(connect(ctx, timeout=READY_TIMEOUT))
+        except DevstackError as error:
+            return Waiting(f"{error}: {error.cause}")
+        return Ready()
 
     def outputs(self, ctx: ServiceContext) -> Outputs:
-        """Return the web page and how to log in; what DAG files are to leave to their pods."""
+        """Return the UI's address, its login, and settings for the DAGs that Metaflow compiles."""
         return Outputs(
-            # Metaflow's own hour would hide a pod that never starts.
+            # Metaflow's default, an hour, would hide a pod that cannot start.
             metaflow={"METAFLOW_AIRFLOW_KUBERNETES_STARTUP_TIMEOUT_SECONDS": "600"},
             urls={"airflow": url(ctx)},
             secrets={
-                "airflow-user": ADMINISTRATOR,
+                "airflow-user": ADMIN,
                 "airflow-password": ctx.state.credential("airflow_admin_password"),
             },
         )
 
     def describe(self, ctx: ServiceContext) -> str:
-        """Return the scheduler's heartbeat, tasks at work, and files that cannot be imported."""
-        password = ctx.state.credential("airflow_admin_password")
-        health = airflow_health.look(ctx.state.ports.get("airflow", 0), ADMINISTRATOR, password)
-        return str(health) if health else f"its REST API does not answer on {url(ctx)}"
+        """Return the scheduler's heartbeat, the number of tasks, and DAG import errors."""
+        try:
+            return str(get_activity(connect(ctx, timeout=STATUS_TIMEOUT)))
+        except DevstackError as error:
+            return f"its REST API does not answer on {url(ctx)}: {error.cause}"
+
+
+def connect(ctx: ServiceContext, *, timeout: float = 15.0) -> AirflowClient:
+    """Return a client of the stack's Airflow; ``timeout`` in seconds for each request."""
+    return AirflowClient(url(ctx), ctx.state.credential("airflow_admin_password"), timeout=timeout)
 
 
 def url(ctx: ServiceContext) -> str:
-    """Return the address of Airflow's web page and REST API on the host."""
+    """Return the address of Airflow's UI and REST API on the host."""
     return f"http://{LOOPBACK}:{ctx.state.ports.get('airflow', 0)}"
 
 
@@ -126,7 +140,7 @@ def _objects(ctx: ServiceContext) -> list[Manifest]:
 
 
 def _with_sidecar(item: Manifest, images: Mapping[str, str]) -> Manifest:
-    """Return a workload that names the sidecar's image as the stack has it."""
+    """Return a workload with the stack's image for the XCom sidecar."""
     if item["kind"] != "Deployment" or "xcom" not in images:
         return item
     changed = copy.deepcopy(item)
@@ -136,31 +150,31 @@ def _with_sidecar(item: Manifest, images: Mapping[str, str]) -> Manifest:
     return changed
 
 
-def _keys(ctx: ServiceContext) -> dict[str, str]:
+def _variables(ctx: ServiceContext) -> dict[str, str]:
     database = postgres.url(ctx.state, "airflow", "postgresql+psycopg2") + _TIMEOUT_PARAMS
     return {
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
-        # Fernet wants 32 bytes in base64, to the last character.
+        # Fernet requires 32 bytes in padded base64.
         "AIRFLOW__CORE__FERNET_KEY": ctx.state.credential("airflow_fernet_key", 32) + "=",
         "AIRFLOW__WEBSERVER__SECRET_KEY": ctx.state.credential("airflow_secret_key"),
     }
 
 
-def _mark(ctx: ServiceContext, objects: list[Manifest], settings: Mapping[str, str]) -> str:
-    """Return what tells one set-up from another; Airflow's parts wait for theirs.
+def _setup_id(ctx: ServiceContext, objects: list[Manifest], settings: Mapping[str, str]) -> str:
+    """Return an id of this version of the setup; Airflow's components wait for it.
 
-    The cluster counts: data that outlived its cluster has the mark of an
-    earlier set-up, beside which nothing should start.
+    It includes the cluster: data restored into a new cluster carries the id of an
+    earlier setup, and no component may start before the new one.
     """
     specs = [item["spec"] for item in objects if item["kind"] == "Job"]
     return manifests.checksum([specs, dict(settings), ctx.state.cluster])[:8]
 
 
-def _named(item: Manifest, mark: str) -> Manifest:
-    """Return the Job under a name of its own: a Job cannot be changed."""
+def _with_job_name(item: Manifest, setup_id: str) -> Manifest:
+    """Return the Job with the setup's id in its name, since Jobs are immutable."""
     if item["kind"] != "Job":
         return item
-    return {**item, "metadata": {**item["metadata"], "name": f"airflow-setup-{mark}"}}
+    return {**item, "metadata": {**item["metadata"], "name": f"airflow-setup-{setup_id}"}}
 
 
 def _setup_failure(ctx: ServiceContext) -> Failed | None:

@@ -1,0 +1,77 @@
+"""Options, tables and messages that the commands of all deployers share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from devstack.cli.output import Output
+    from devstack.deployers.base import Deployment, Run
+
+
+def parse_parameters(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    """Return the values of ``--param NAME=VALUE`` options by name."""
+    parameters = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{value!r} is not NAME=VALUE")
+        parameters[name] = text
+    return parameters
+
+
+def parse_flow_arguments(argv: Sequence[str]) -> dict[str, str]:
+    """Return the values of ``--NAME VALUE`` and ``--NAME=VALUE`` arguments by name.
+
+    Raises:
+        click.UsageError: an argument has another form.
+    """
+    parameters: dict[str, str] = {}
+    rest = list(argv)
+    while rest:
+        argument = rest.pop(0)
+        name, equals, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or not (equals or rest):
+            raise click.UsageError(f"{argument!r}: only --NAME VALUE is possible after `--`")
+        parameters[name] = value if equals else rest.pop(0)
+    return parameters
+
+
+def show_deployment(output: Output, engine: str, deployment: Deployment) -> None:
+    """Print a deployment and the next step."""
+    schedule = f"schedule {deployment.schedule}" if deployment.schedule else "no schedule"
+    paused = ", paused" if deployment.paused else ""
+    output.text(
+        f"{deployment.name} is deployed: {schedule}{paused}"
+        f" (compiled in {deployment.compile_seconds:.1f} s,"
+        f" parsed {deployment.deliver_seconds:.1f} s later)"
+    )
+    for pool in deployment.details.get("pools", ()):
+        output.text(f"  created pool {pool}")
+    output.text(f"  {deployment.url}")
+    if not deployment.paused:
+        output.text(f"\nNext: devstack {engine} trigger {deployment.name} --wait")
+
+
+def show_runs(output: Output, heading: str, runs: Sequence[Run]) -> None:
+    """Print a table of runs; ``heading`` is the column of the deployments' names."""
+    width = max([len(run.name) for run in runs] + [len(heading)])
+    output.text(
+        f"{heading:<{width}}  {'STATE':<8} {'BEGAN':<14} {'SECONDS':>7}  {'METAFLOW RUN':<20} RUN"
+    )
+    for run in runs:
+        seconds = f"{run.seconds:.1f}" if run.seconds is not None else ""
+        output.text(
+            f"{run.name:<{width}}  {run.state:<8} {_local_time(run.began):<14}"
+            f" {seconds:>7}  {run.metaflow_id:<20} {run.run_id}"
+        )
+
+
+def _local_time(seconds: float | None) -> str:
+    return time.strftime("%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else ""

@@ -1,0 +1,72 @@
+"""``devstack run`` with a deployer: ``devstack run --airflow``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from devstack.cli.deployments import parse_flow_arguments
+from devstack.cli.flow_environment import flow_environment
+from devstack.cli.output import Output
+
+if TYPE_CHECKING:
+    from devstack.deployers.suite import DeployerSuite
+    from devstack.flows.source import FlowSource
+    from devstack.samples.catalogue import Sample
+    from devstack.stack import Stack
+
+TIMES = ("run, seconds", "tasks", "scheduler")
+"""Columns of seconds: the whole run, running tasks, no running task."""
+
+
+def run_on_airflow(
+    output: Output,
+    stack: Stack,
+    sources: Sequence[FlowSource],
+    samples: Sequence[Sample],
+    arguments: Sequence[str],
+    at_once: int,
+    timeout: float | None,
+) -> None:
+    """Deploy flows and run them as DAGs; check the results of samples.
+
+    Args:
+        output: prints.
+        stack: the stack.
+        sources: the user's flows.
+        samples: sample flows.
+        arguments: parameters of the only flow in ``sources``.
+        at_once: maximum number of concurrent samples.
+        timeout: maximum seconds for one run.
+
+    Raises:
+        DevstackError: a flow failed, or cannot be deployed.
+    """
+    from devstack.cli.sample_results import raise_failures, show_table
+    from devstack.deployers.airflow.deployer import open_deployer
+    from devstack.deployers.suite import DeployerSuite
+    from devstack.flows.suite import SAMPLE_SECONDS
+
+    parameters = parse_flow_arguments(arguments)
+    deployer = open_deployer(stack)
+    suite = DeployerSuite(stack, deployer, flow_environment(stack), timeout or SAMPLE_SECONDS)
+    for source in sources:
+        _run_source(output, suite, source, parameters)
+    if not samples:
+        return
+    outcomes = suite.run_samples(samples, at_once, output.progress())
+    output.data(samples=[outcome.as_dict() for outcome in outcomes])
+    show_table(output, outcomes, TIMES)
+    raise_failures(output, outcomes, "devstack run --airflow")
+
+
+def _run_source(
+    output: Output, suite: DeployerSuite, source: FlowSource, parameters: dict[str, str]
+) -> None:
+    deployment, result = suite.run_flow(source, parameters, output.progress().note)
+    output.close_progress()
+    output.data(**{**deployment.as_dict(), **result.as_dict()})
+    if not result.ok:
+        raise suite.deployer.failure(result)
+    run = f"{deployment.flow}/{result.run.metaflow_id}"
+    output.text(f"{run} succeeded in {result.run.seconds or 0.0:.1f} s")

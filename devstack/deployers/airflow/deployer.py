@@ -1,0 +1,128 @@
+"""The deployer for a stack's Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from devstack.airflow.client import AirflowClient
+from devstack.airflow.dags import Dag, ImportFailure, dag_url, list_dags, list_import_failures
+from devstack.airflow.dags import set_paused as set_dag_paused
+from devstack.airflow.runs import (
+    DagRun,
+    list_runs,
+    list_tasks,
+    read_log,
+    stop_run,
+    task_output_lines,
+)
+from devstack.deployers.airflow.compile import CompiledDag, compile_flow
+from devstack.deployers.airflow.delete import delete_dag
+from devstack.deployers.airflow.deliver import deliver_dag
+from devstack.deployers.airflow.follow import failure_of, follow_run, wait_scheduled_run
+from devstack.deployers.airflow.lookup import find_run, find_tasks, resolve_dag
+from devstack.deployers.airflow.trigger import trigger_dag
+from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
+from devstack.errors import DevstackError, ExitStatus
+from devstack.flows.environment import FlowEnvironment
+from devstack.services.airflow import service as airflow
+from devstack.stack import Stack, require_up
+
+
+@dataclass(frozen=True)
+class AirflowDeployer:
+    """Deploys flows as DAGs; see :class:`devstack.deployers.base.Deployer`.
+
+    Attributes:
+        stack: the stack.
+        client: its Airflow.
+    """
+
+    stack: Stack
+    client: AirflowClient
+    engine: str = "airflow"
+
+    def compile(self, options: DeployOptions, env: FlowEnvironment) -> CompiledDag:
+        """Compile a flow to a DAG file."""
+        return compile_flow(options, env, self.stack.runner)
+
+    def deliver(self, compiled: CompiledDag, note: Note) -> Deployment:
+        """Write the DAG file; return when the scheduler has parsed it."""
+        return deliver_dag(self.stack, self.client, compiled, note)
+
+    def resolve(self, name: str) -> str:
+        """Return the id of a DAG given by its id, or by the flow's name if unique."""
+        return resolve_dag(self.client, name)
+
+    def dags(self) -> list[Dag]:
+        """Return all DAGs, sorted by id."""
+        return list_dags(self.client)
+
+    def import_failures(self) -> list[ImportFailure]:
+        """Return the DAG files that cannot be imported."""
+        return list_import_failures(self.client)
+
+    def set_paused(self, name: str, paused: bool) -> None:
+        """Pause or unpause a DAG."""
+        set_dag_paused(self.client, name, paused)
+
+    def trigger(self, name: str, parameters: Mapping[str, str]) -> DagRun:
+        """Trigger a run of a DAG."""
+        return trigger_dag(self.client, name, parameters)
+
+    def runs(self, name: str = "", limit: int = 25) -> list[DagRun]:
+        """Return the latest runs of a DAG, or of all; the latest first."""
+        return list_runs(self.client, name, limit)
+
+    def find_run(self, name: str) -> DagRun:
+        """Return a run by Airflow's id, Metaflow's id, or the latest run of a DAG."""
+        return find_run(self.client, name)
+
+    def follow(self, run: DagRun, note: Note, timeout: float | None = None) -> RunResult[DagRun]:
+        """Wait until a run is finished."""
+        return follow_run(self.stack, self.client, run, note, timeout)
+
+    def wait_scheduled_run(self, name: str, known: Collection[str], note: Note) -> DagRun:
+        """Wait until the scheduler starts a run whose id is not in ``known``, and return it."""
+        return wait_scheduled_run(self.stack, self.client, name, known, note)
+
+    def stop(self, run: DagRun) -> None:
+        """Mark a run as failed, which stops its tasks."""
+        stop_run(self.client, run)
+
+    def failure(self, result: RunResult[DagRun]) -> DevstackError:
+        """Return the error that explains why a run did not succeed."""
+        return failure_of(self.client, result.run)
+
+    def logs(self, run: DagRun, task: str = "", attempt: int = 0) -> Iterator[TaskLog]:
+        """Yield the logs of a run's tasks that have started."""
+        for each in find_tasks(list_tasks(self.client, run), task):
+            if each.attempts:
+                text = read_log(self.client, run, each, attempt)
+                yield TaskLog(each, text, task_output_lines(text) or text.splitlines())
+
+    def delete(self, name: str, *, force: bool) -> None:
+        """Delete a DAG with its runs and history."""
+        delete_dag(self.stack, self.client, name, force=force)
+
+    def url(self, name: str = "") -> str:
+        """Return the address of a DAG's page, or of Airflow's home page."""
+        return dag_url(self.client, name) if name else f"{self.client.url}/home"
+
+
+def open_deployer(stack: Stack) -> AirflowDeployer:
+    """Return the deployer for a stack's Airflow.
+
+    Raises:
+        DevstackError: ``STACK_DOWN``, or ``AIRFLOW_DISABLED`` if the stack has no Airflow.
+    """
+    require_up(stack)
+    if not any(service.name == airflow.AirflowService.name for service in stack.services):
+        raise DevstackError(
+            "Airflow is disabled on this stack",
+            cause="the stack was created without it",
+            remedy=f"devstack up --with airflow --name {stack.spec.name}",
+            code="AIRFLOW_DISABLED",
+            exit_status=ExitStatus.USAGE,
+        )
+    return AirflowDeployer(stack, airflow.connect(stack.context(None)))

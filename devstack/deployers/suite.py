@@ -1,0 +1,117 @@
+"""Run flows with a deployer from source files: the user's, or samples with their checks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from devstack.deployers.base import Deployer, Deployment, DeployOptions, Note, Run, RunResult
+from devstack.deployers.deploy import deploy
+from devstack.flows.environment import FlowEnvironment
+from devstack.flows.source import FlowSource, read_source
+from devstack.flows.suite import SAMPLE_SECONDS, SampleOutcome, run_side_by_side
+from devstack.flows.verify import Finding, check_run, failures
+from devstack.progress import Progress
+from devstack.samples.catalogue import Sample
+from devstack.stack import Stack
+
+
+@dataclass(frozen=True)
+class DeployerSuite:
+    """Deploys flows and runs them once.
+
+    Attributes:
+        stack: the stack.
+        deployer: deploys and runs the flows.
+        env: environment of the flows' processes.
+        timeout: maximum seconds for one run.
+    """
+
+    stack: Stack
+    deployer: Deployer[Any, Any]
+    env: FlowEnvironment
+    timeout: float = SAMPLE_SECONDS
+
+    def run_flow(
+        self, source: FlowSource, parameters: Mapping[str, str], note: Note
+    ) -> tuple[Deployment, RunResult[Run]]:
+        """Deploy a flow, trigger a run, and follow it.
+
+        Args:
+            source: the flow.
+            parameters: values by name, as typed by the user.
+            note: shows the progress.
+
+        Raises:
+            DevstackError: it cannot be deployed or triggered.
+            KeyboardInterrupt: it was interrupted; its run is stopped.
+        """
+        deployment = self._deploy(source, note)
+        run = self.deployer.trigger(deployment.name, parameters)
+        try:
+            return deployment, self.deployer.follow(run, note, self.timeout)
+        except KeyboardInterrupt:
+            self.deployer.stop(run)
+            raise
+
+    def run_samples(
+        self, samples: Sequence[Sample], at_once: int, progress: Progress
+    ) -> list[SampleOutcome]:
+        """Run samples and check their results; see :func:`run_side_by_side`."""
+        return run_side_by_side(samples, at_once, progress, self._run_and_check)
+
+    def _run_and_check(self, sample: Sample, progress: Progress, stop: Event) -> SampleOutcome:
+        began = time.monotonic()
+
+        def note(text: str) -> None:
+            # Called after each poll, so this is where a thread learns of Ctrl-C.
+            if stop.is_set():
+                raise KeyboardInterrupt
+            progress.note(text)
+
+        source = read_source(sample.file)
+        if sample.scheduled:
+            deployment, result = self._run_by_schedule(source, note)
+        else:
+            deployment, result = self.run_flow(source, {}, note)
+        if not result.ok:
+            error = self.deployer.failure(result)
+            return SampleOutcome(sample, result, 0, [str(error)], error, time.monotonic() - began)
+        note("checking the results")
+        findings = [
+            Finding("Airflow calls the run a success", result.run.state == "success"),
+            *self._check(sample, deployment, result),
+        ]
+        wrong, seconds = failures(findings), time.monotonic() - began
+        return SampleOutcome(sample, result, len(findings), wrong, None, seconds)
+
+    def _check(
+        self, sample: Sample, deployment: Deployment, result: RunResult[Run]
+    ) -> list[Finding]:
+        pathspec = f"{deployment.flow}/{result.run.metaflow_id}"
+        tasks = [task.as_dict() for task in result.tasks]
+        return check_run(sample, pathspec, tasks, self.env, self.stack.runner)
+
+    def _run_by_schedule(self, source: FlowSource, note: Note) -> tuple[Deployment, RunResult[Run]]:
+        """Deploy a flow, and follow the first run that its schedule starts."""
+        known = {run.run_id for run in self.deployer.runs(limit=1000)}
+        deployment = self._deploy(source, note)
+        try:
+            run = self.deployer.wait_scheduled_run(deployment.name, known, note)
+            return deployment, self.deployer.follow(run, note, self.timeout)
+        finally:
+            self._pause_and_stop(deployment.name)
+
+    def _pause_and_stop(self, name: str) -> None:
+        """Pause a deployment, and stop the runs that its schedule has started since."""
+        self.deployer.set_paused(name, True)
+        for run in self.deployer.runs(name):
+            if not run.finished:
+                self.deployer.stop(run)
+
+    def _deploy(self, source: FlowSource, note: Note) -> Deployment:
+        options = DeployOptions(source)
+        return deploy(self.deployer, options, self.env, self.stack.clock, note)
