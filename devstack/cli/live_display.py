@@ -113,7 +113,7 @@ class _SecondsColumn(ProgressColumn):
 
 class _NoteColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(task.fields["note"], style="dim")
+        return Text(task.fields["note"], style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _build_rows() -> Rows:
@@ -121,7 +121,8 @@ def _build_rows() -> Rows:
         _SpinnerColumn(style="cyan", table_column=Column(width=3, justify="right")),
         _TitleColumn(Column(no_wrap=True, min_width=TITLE_WIDTH, overflow="ellipsis")),
         _SecondsColumn(Column(no_wrap=True, width=8)),
-        _NoteColumn(Column(no_wrap=True, overflow="ellipsis")),
+        # The only column that rich may shrink: it shrinks all if none can wrap.
+        _NoteColumn(Column()),
         console=Console(stderr=True, highlight=False),
         refresh_per_second=8,
         transient=True,
