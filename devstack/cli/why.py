@@ -18,11 +18,11 @@ def _complete_subjects(
 ) -> list[str]:
     from devstack.errors import DevstackError
     from devstack.stack import open_stack
-    from devstack.why.subject import waiting_jobsets
+    from devstack.why.subject import active_jobsets
 
     try:
         stack = open_stack(load(name=context.params.get("name")))
-        names = waiting_jobsets(stack.kube(), stack.state.namespace)
+        names = active_jobsets(stack.kube(), stack.state.namespace)
     except DevstackError:
         return []
     return [name for name in names if name.startswith(incomplete)]
@@ -30,7 +30,7 @@ def _complete_subjects(
 
 @click.command("why", epilog="Examples: devstack why js-1a2b3c | devstack why pod/t-1a2b3c-x7x8z")
 @click.argument("subject", metavar="JOBSET|JOB|POD", shell_complete=_complete_subjects)
-@click.option("--namespace", "-n", help="Where to look.  [default: the stack's]")
+@click.option("--namespace", "-n", help="The workload's namespace.  [default: the stack's]")
 @stack_options
 @pass_output
 def command(
@@ -40,10 +40,10 @@ def command(
     config_file: Path | None,
     **chosen: Any,
 ) -> int:
-    """Say why a JobSet, a Job or a pod does not run, and what to do; status 1 if it is stuck.
+    """Explain why a JobSet, a Job or a pod does not run; exit with 1 if waiting cannot help.
 
     A bare name is looked up among the JobSets first, then the Jobs, then the
-    pods; jobset/NAME, job/NAME and pod/NAME say which is meant.
+    pods; jobset/NAME, job/NAME and pod/NAME are unambiguous.
     """
     from devstack.stack import open_stack, require_up
     from devstack.why.explain import explain

@@ -18,9 +18,9 @@ from devstack.flows.run import FlowCall, run_flow
 from devstack.flows.timeline import draw
 from devstack.flows.verify import Finding
 from devstack.kube.api_errors import ApiError, UnreachableError
+from devstack.kube.capacity import measure_capacity
 from devstack.kube.client import Object
 from devstack.kube.gangs import Gang, list_gangs
-from devstack.kube.room import measure_room
 
 RANKS = 4
 LOOK_SECONDS = 0.5
@@ -81,7 +81,7 @@ class ConcurrentRuns:
 
     def _free_cpu(self) -> list[Decimal]:
         """Return each node's cpu that is free once all tasks have ended."""
-        rooms = measure_room(self.env.kube, lambda pod: not _is_task(pod))
+        rooms = measure_capacity(self.env.kube, lambda pod: not _is_task(pod))
         open_to_all = [room for room in rooms if not room.node["spec"].get("taints")]
         return [room.free.get("cpu", Decimal(0)) for room in open_to_all]
 

@@ -1,18 +1,15 @@
-"""What a cluster offers to those who want gangs."""
+"""Whether a cluster supports gang scheduling, and by which mechanism."""
 
 from __future__ import annotations
 
 from enum import Enum
 
 from devstack.kube.client import KubeClient
-from devstack.kube.resources import ADMISSION, POD_GROUPS
-
-COSCHEDULING = "scheduling.x-k8s.io/v1alpha1"
-"""The API of the coscheduling plug-in of kube-scheduler."""
+from devstack.kube.resources import ADMISSION, COSCHEDULING, POD_GROUPS
 
 
 class GangSupport(str, Enum):
-    """By what the pods of a group are held back until all of them can start."""
+    """The mechanism that enforces gang scheduling."""
 
     NATIVE = "native"
     COSCHEDULING = "coscheduling"
@@ -20,11 +17,11 @@ class GangSupport(str, Enum):
 
 
 def find_gang_support(client: KubeClient) -> tuple[GangSupport, str]:
-    """Return what the cluster offers, and where that is nothing, why.
+    """Return the mechanism that the cluster offers, and why if it offers none.
 
-    Gangs take two things: policies that change objects as they are created, in
-    every API server from Kubernetes 1.36 on, and groups of pods, which the
-    scheduler knows behind an alpha gate or by a plug-in.
+    Gangs require mutating admission policies, which every API server from Kubernetes
+    1.36 on has, and PodGroups, which kube-scheduler supports behind alpha feature
+    gates or by a plug-in.
     """
     if "MutatingAdmissionPolicy" not in client.kinds(ADMISSION):
         return GangSupport.OFF, (

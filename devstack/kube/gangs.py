@@ -1,4 +1,4 @@
-"""Gangs: JobSets that start whole or not at all."""
+"""Gangs: JobSets whose pods all start together, or none does."""
 
 from __future__ import annotations
 
@@ -7,29 +7,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.resources import JOBSET
+from devstack.kube.resources import COSCHEDULING, JOBSET, POD_GROUPS
 
 MARK = "devstack.dev/gang=true"
 """The label of JobSets that are gangs, and of their pods."""
 
 JOBSET_NAME = "jobset.sigs.k8s.io/jobset-name"
+PLUGIN_LABEL = "scheduling.x-k8s.io/pod-group"
+"""The label by which a pod names its PodGroup to the coscheduling plug-in."""
+
 CONDITION = "GangScheduled"
+"""The condition that the gang controller writes to JobSets."""
+
+NO_ROOM = "NoRoom"
+"""The condition's reason if the gang does not fit beside what is running."""
+
 TOO_LARGE = "TooLarge"
-"""The condition's reason where the whole cluster has no room for the gang."""
+"""The condition's reason if the gang would not fit even without other jobs."""
+
+SCHEDULER_SILENT = "SchedulerSilent"
+"""The condition's reason if all pods exist, and the scheduler has not reported."""
 
 
 @dataclass(frozen=True)
 class Gang:
-    """A JobSet that starts whole or not at all.
+    """A JobSet whose pods all start together, or none does.
 
     Attributes:
         namespace: its namespace.
         jobset: the JobSet's name.
         size: the number of its pods.
-        bound: how many of them have a node.
-        reason: in one word why it waits, as its condition has it; empty where
-            that is not known yet.
-        message: the same for people.
+        bound: the number of its pods that have a node.
+        reason: the reason of its condition; empty as long as it has none.
+        message: the message of its condition.
     """
 
     namespace: str
@@ -46,14 +56,14 @@ class Gang:
 
 
 def list_gangs(client: KubeClient, namespace: str | None = None) -> list[Gang]:
-    """Return the gangs that run or wait, oldest first.
+    """Return the gangs that are running or waiting, the oldest first.
 
     Args:
         client: the API.
-        namespace: where to look; everywhere if None.
+        namespace: the namespace; all namespaces if None.
     """
-    sets = client.list_objects(JOBSET, "JobSet", namespace, labels=MARK)
-    active = [item for item in sets if not is_over(item)]
+    jobsets = client.list_objects(JOBSET, "JobSet", namespace, labels=MARK)
+    active = [item for item in jobsets if not is_over(item)]
     if not active:
         return []
     pods = client.list_objects("v1", "Pod", namespace, labels=MARK)
@@ -63,23 +73,36 @@ def list_gangs(client: KubeClient, namespace: str | None = None) -> list[Gang]:
 
 
 def size_of(jobset: Object) -> int:
-    """Return how many pods a JobSet runs at the same time."""
+    """Return the number of pods that a JobSet runs at the same time."""
     total = 0
     for job in jobset["spec"]["replicatedJobs"]:
         spec = job["template"]["spec"]
-        at_once = spec.get("parallelism", 1)
-        total += job.get("replicas", 1) * min(at_once, spec.get("completions", at_once))
+        parallelism = spec.get("parallelism", 1)
+        total += job.get("replicas", 1) * min(parallelism, spec.get("completions", parallelism))
     return total
 
 
 def condition_of(jobset: Object, kind: str = CONDITION) -> Object:
-    """Return a JobSet's condition; empty where it has none."""
+    """Return a condition of an object; empty if it has none of that type."""
     conditions: Sequence[Object] = (jobset.get("status") or {}).get("conditions") or []
     return next((each for each in conditions if each["type"] == kind), {})
 
 
+def pod_group_name(pod: Object) -> str:
+    """Return the name of a pod's PodGroup, native or of the plug-in; empty if it has none."""
+    native = (pod["spec"].get("schedulingGroup") or {}).get("podGroupName")
+    return str(native or (pod["metadata"].get("labels") or {}).get(PLUGIN_LABEL, ""))
+
+
+def find_pod_group(client: KubeClient, pod: Object) -> Object | None:
+    """Return the PodGroup that a pod names, or None if it does not exist."""
+    api_version = POD_GROUPS if pod["spec"].get("schedulingGroup") else COSCHEDULING
+    name = pod_group_name(pod)
+    return client.find(api_version, "PodGroup", name, pod["metadata"]["namespace"])
+
+
 def is_over(jobset: Object) -> bool:
-    """Return True for a JobSet that has ended, or is on its way out."""
+    """Return True for a JobSet that has ended or is being deleted."""
     ended = [condition_of(jobset, kind).get("status") for kind in ("Completed", "Failed")]
     return "True" in ended or bool(jobset["metadata"].get("deletionTimestamp"))
 

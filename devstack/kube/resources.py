@@ -1,4 +1,4 @@
-"""Where each kind of object lives in the API: its plural and whether it has a namespace."""
+"""The path of each kind of object in the API: its plural, and whether it is namespaced."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ ADMISSION = "admissionregistration.k8s.io/v1"
 EXTENSIONS = "apiextensions.k8s.io/v1"
 JOBSET = "jobset.x-k8s.io/v1alpha2"
 POD_GROUPS = "scheduling.k8s.io/v1alpha2"
+COSCHEDULING = "scheduling.x-k8s.io/v1alpha1"
+"""The API of the coscheduling plug-in of kube-scheduler."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Resource:
     Attributes:
         api_version: group and version, such as ``apps/v1``.
         plural: the name in the path, such as ``deployments``.
-        namespaced: False for kinds of the whole cluster.
+        namespaced: False for cluster-scoped kinds.
     """
 
     api_version: str
@@ -30,7 +32,7 @@ class Resource:
     namespaced: bool = True
 
     def path(self, name: str = "", namespace: str | None = None, subresource: str = "") -> str:
-        """Return the path of one object, or of the list where ``name`` is empty."""
+        """Return the path of one object, or of the list if ``name`` is empty."""
         root = "/api/v1" if self.api_version == CORE else f"/apis/{self.api_version}"
         parts = [root]
         if self.namespaced and namespace:
@@ -49,7 +51,7 @@ def _known(
     }
 
 
-_IN_NAMESPACES = {
+_NAMESPACED = {
     CORE: {
         "ConfigMap": "configmaps",
         "Event": "events",
@@ -69,8 +71,9 @@ _IN_NAMESPACES = {
     RBAC: {"Role": "roles", "RoleBinding": "rolebindings"},
     JOBSET: {"JobSet": "jobsets"},
     POD_GROUPS: {"PodGroup": "podgroups"},
+    COSCHEDULING: {"PodGroup": "podgroups"},
 }
-_IN_CLUSTER = {
+_CLUSTER_SCOPED = {
     CORE: {
         "Namespace": "namespaces",
         "Node": "nodes",
@@ -87,8 +90,8 @@ _IN_CLUSTER = {
 }
 
 KNOWN: dict[tuple[str, str], Resource] = {}
-"""Kinds that need no question to the API, which would cost a round trip at each start."""
-for _version, _plurals in _IN_NAMESPACES.items():
+"""Kinds that need no discovery, which would cost a request at each start."""
+for _version, _plurals in _NAMESPACED.items():
     KNOWN |= _known(_version, _plurals)
-for _version, _plurals in _IN_CLUSTER.items():
+for _version, _plurals in _CLUSTER_SCOPED.items():
     KNOWN |= _known(_version, _plurals, namespaced=False)

@@ -1,4 +1,4 @@
-"""The answer that `devstack why` gives."""
+"""The answer of `devstack why`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(frozen=True)
 class NodeAnswer:
-    """A node, as far as the pods in question are concerned.
+    """Whether pods fit on a node.
 
     Attributes:
         name: the node's name.
-        free: what it has free of the resources asked for, as people write it.
-        fits: how many of the pods fit on it now, on its own.
-        unfit_reason: what keeps the next pod off it; empty where one more fits.
+        free: what is free of the requested resources: "2 cpu, 512 MiB memory".
+        fits: how many of the pods fit on this node now.
+        unfit_reason: what keeps the next pod off it; empty if one more fits.
     """
 
     name: str
@@ -28,13 +28,13 @@ class Answer:
     """Why something does not run.
 
     Attributes:
-        subject: what was asked about: ``JobSet metaflow/js-1a2b3c``.
-        state: "running", "waiting", "stuck" where waiting cannot help, "ended"
-            or "failed".
+        subject: what the answer is about: ``JobSet metaflow/js-1a2b3c``.
+        state: "running", "waiting", "stuck" if waiting cannot help, "ended" or "failed".
         because: the reason in full sentences.
-        remedy: what to do; empty where there is nothing to be done.
-        nodes: the room node by node, where room is the matter.
-        holders: who holds the room, the largest first.
+        remedy: what to do; empty if there is nothing to do.
+        nodes: how the pods fit each node, if capacity is the reason and the gang
+            controller has not reported it.
+        holders: the workloads that hold the resources, the largest first.
     """
 
     subject: str
@@ -46,7 +46,7 @@ class Answer:
 
     @property
     def paragraph(self) -> str:
-        """All of it, for a person."""
+        """The answer as text."""
         return f"{self.subject} {_VERBS[self.state]}: {self.because}"
 
     def as_dict(self) -> dict[str, object]:

@@ -1,20 +1,31 @@
-"""Finding out why something does not run: the causes, from the outermost to the innermost."""
+"""Find out why something does not run: the causes, from the outermost to the innermost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.gangs import condition_of, size_of
+from devstack.kube.gangs import (
+    CONDITION,
+    NO_ROOM,
+    SCHEDULER_SILENT,
+    TOO_LARGE,
+    condition_of,
+    find_pod_group,
+    pod_group_name,
+    size_of,
+)
 from devstack.kube.pods import observe_pod
 from devstack.kube.readiness import observe_deployment
-from devstack.kube.resources import POD_GROUPS
 from devstack.waits import Failed, Ready, Waiting
 from devstack.why.answer import Answer
-from devstack.why.room import MOST, RoomView, look_for_room
+from devstack.why.capacity import SHOWN, CapacityReport, list_holders, report_capacity
 from devstack.why.subject import Subject
 
 Cause = Callable[[KubeClient, Subject], Answer | None]
+
+AS_A_GANG = "as a gang its pods start together or not at all; "
+SOON = "run this again in a moment"
 
 
 def explain(client: KubeClient, subject: Subject) -> Answer:
@@ -23,10 +34,10 @@ def explain(client: KubeClient, subject: Subject) -> Answer:
         answer = cause(client, subject)
         if answer is not None:
             return answer
-    return Answer(str(subject), "running", f"{_count(subject.pods)} at work")
+    return Answer(str(subject), "running", f"{_count(subject.pods)} running")
 
 
-def _over(client: KubeClient, subject: Subject) -> Answer | None:
+def _ended(client: KubeClient, subject: Subject) -> Answer | None:
     if subject.kind == "Pod":
         phase = subject.item.get("status", {}).get("phase")
         return Answer(str(subject), "ended", "it succeeded") if phase == "Succeeded" else None
@@ -41,7 +52,7 @@ def _over(client: KubeClient, subject: Subject) -> Answer | None:
 def _suspended(client: KubeClient, subject: Subject) -> Answer | None:
     if not subject.item["spec"].get("suspend"):
         return None
-    patch = f"""devstack kubectl --admin patch {subject.kind.lower()} {subject.name} """
+    patch = f"devstack kubectl --admin patch {subject.kind.lower()} {subject.name} "
     return Answer(
         str(subject),
         "waiting",
@@ -50,9 +61,9 @@ def _suspended(client: KubeClient, subject: Subject) -> Answer | None:
     )
 
 
-def _refused(client: KubeClient, subject: Subject) -> Answer | None:
-    """Say why pods cannot be created: a quota, most often."""
-    if subject.kind == "Pod" or len(_living(subject)) >= _wanted(subject):
+def _pods_forbidden(client: KubeClient, subject: Subject) -> Answer | None:
+    """Explain why pods cannot be created: a quota, most often."""
+    if subject.kind == "Pod" or len(_active(subject)) >= _wanted(subject):
         return None
     events = client.list_objects(
         "v1", "Event", subject.namespace, fields="reason=FailedCreate,involvedObject.kind=Job"
@@ -61,100 +72,116 @@ def _refused(client: KubeClient, subject: Subject) -> Answer | None:
     if not ours:
         return None
     message = ours[-1]["message"]
-    there = f"{len(_living(subject))} of its {_wanted(subject)} pods exist"
+    existing = f"{len(_active(subject))} of its {_wanted(subject)} pods exist"
     quota = "quota" in message
-    remedy = "ask for less, or raise the quota" if quota else "change what forbids it"
-    return Answer(str(subject), "stuck", f"{there}; the others are refused: {message}", remedy)
+    remedy = "request less, or raise the quota" if quota else "change the policy that forbids it"
+    because = f"{existing}; the others are forbidden: {message}"
+    return Answer(str(subject), "stuck", because, remedy)
 
 
-def _not_made(client: KubeClient, subject: Subject) -> Answer | None:
+def _not_created(client: KubeClient, subject: Subject) -> Answer | None:
     if subject.pods:
         return None
     if subject.kind == "JobSet":
         seen = observe_deployment(client, "jobset-system", "jobset-controller")
         if not isinstance(seen, Ready):
-            because = f"the JobSet controller, which makes its pods, is not ready: {seen.reason}"
-            return Answer(str(subject), "stuck", because, "devstack up heals it")
-    return Answer(str(subject), "waiting", "its pods are not made yet", "ask again in a moment")
+            because = f"the JobSet controller, which creates its pods, is not ready: {seen.reason}"
+            return Answer(str(subject), "stuck", because, "devstack up")
+    return Answer(str(subject), "waiting", "its pods are not created yet", SOON)
 
 
-def _no_group(client: KubeClient, subject: Subject) -> Answer | None:
-    """Say that the scheduler was never told of the gang."""
-    name = _group(subject)
-    if not name or client.find(POD_GROUPS, "PodGroup", name, subject.namespace):
+def _no_pod_group(client: KubeClient, subject: Subject) -> Answer | None:
+    """Explain that the scheduler waits for a PodGroup that does not exist."""
+    pod = _grouped_pod(subject)
+    if pod is None or find_pod_group(client, pod):
         return None
-    because = f"its pods wait for PodGroup {name}, which nobody has made"
+    because = f"its pods wait for PodGroup {pod_group_name(pod)}, which does not exist"
     seen = observe_deployment(client, "gang-system", "gang-controller")
     if isinstance(seen, Ready):
-        return Answer(str(subject), "waiting", f"{because} yet", "ask again in a moment")
-    return Answer(
-        str(subject),
-        "stuck",
-        f"{because}, for the gang controller is not ready: {seen.reason}",
-        "devstack up heals it",
-    )
+        return Answer(str(subject), "waiting", f"{because} yet", SOON)
+    because += f", because the gang controller is not ready: {seen.reason}"
+    return Answer(str(subject), "stuck", because, "devstack up")
 
 
-def _incomplete(client: KubeClient, subject: Subject) -> Answer | None:
-    """Say that a gang waits for pods that do not exist."""
+def _pods_missing(client: KubeClient, subject: Subject) -> Answer | None:
+    """Explain that a gang waits for pods that do not exist."""
     jobset = subject.jobset
-    if not _group(subject) or jobset is None or subject.kind != "JobSet":
+    if not _grouped_pod(subject) or jobset is None or subject.kind != "JobSet":
         return None
-    there, wanted = len(_living(subject)), size_of(jobset)
-    if there >= wanted or not _unscheduled(subject):
+    existing, wanted = len(_active(subject)), size_of(jobset)
+    if existing >= wanted or not _unscheduled(subject):
         return None
     return Answer(
         str(subject),
         "waiting",
-        f"{there} of its {wanted} pods exist, and as a gang none of them starts before all do",
-        "devstack kubectl get jobs,pods shows which is missing; devstack why job/NAME says why",
+        f"{existing} of its {wanted} pods exist, and as a gang none of them starts before all do",
+        "devstack kubectl get jobs,pods shows which one is missing; then devstack why job/NAME",
     )
 
 
-def _no_room(client: KubeClient, subject: Subject) -> Answer | None:
-    unscheduled = _whole_gang(client, subject) if _group(subject) else _unscheduled(subject)
-    if not unscheduled or not _unscheduled(subject):
+def _gang_waits(client: KubeClient, subject: Subject) -> Answer | None:
+    """Repeat what the gang controller reports; it is the authority on gangs."""
+    if not _grouped_pod(subject) or not _unscheduled(subject):
         return None
-    view = look_for_room(client, unscheduled)
-    as_gang = "as a gang its pods start together or not at all; " if _group(subject) else ""
-    if view.enough:
-        said = _scheduler_says(unscheduled)
-        because = f"{as_gang}it needs {view.needs}, and there is room for all: {view.sentence()}"
+    condition = condition_of(subject.jobset or {}, CONDITION)
+    reason, because = condition.get("reason"), f"{AS_A_GANG}it {condition.get('message')}"
+    if reason == TOO_LARGE:
+        return Answer(str(subject), "stuck", because, "request less, or add nodes")
+    if reason == SCHEDULER_SILENT:
+        because = f"{AS_A_GANG}{condition.get('message')}"
+        return Answer(str(subject), "waiting", because, "devstack doctor")
+    if reason != NO_ROOM:
+        return None
+    holders = list_holders(client, _unscheduled_gang(client, subject))
+    because += f". The resources are held by {_first(holders)}" if holders else ""
+    remedy = "wait until one of these ends, delete one, or request less"
+    return Answer(str(subject), "waiting", because, remedy, holders=holders)
+
+
+def _no_capacity(client: KubeClient, subject: Subject) -> Answer | None:
+    grouped = _grouped_pod(subject)
+    pods = _unscheduled_gang(client, subject) if grouped else _unscheduled(subject)
+    if not pods or not _unscheduled(subject):
+        return None
+    report = report_capacity(client, pods)
+    needs = f"{AS_A_GANG if grouped else ''}it needs {report.needs}"
+    if report.enough:
+        message = _scheduler_message(pods)
+        because = f"{needs}, and all of them fit: {report.sentence()}"
         return Answer(
             str(subject),
             "waiting",
-            because + (f"; the scheduler says: {said}" if said else ""),
-            "ask again in a moment; if it stays so, a volume or affinity is the matter",
-            view.nodes,
+            because + (f"; the scheduler reports: {message}" if message else ""),
+            f"{SOON}; if it stays, check volumes and affinity",
+            report.nodes,
         )
-    return _short_of_room(subject, view, as_gang)
+    return _insufficient(subject, report, needs)
 
 
-def _short_of_room(subject: Subject, view: RoomView, as_gang: str) -> Answer:
-    needs = f"{as_gang}it needs {view.needs}, and there is room for {view.fit}"
-    if not view.ever_enough:
+def _insufficient(subject: Subject, report: CapacityReport, needs: str) -> Answer:
+    because = f"{needs}, of which {report.fit} fit: {report.sentence()}"
+    if not report.ever_enough:
         return Answer(
             str(subject),
             "stuck",
-            f"{needs}: {view.sentence()}. Even with no other job in the cluster there would be"
-            f" room for {view.fit_alone}",
-            "ask for less, add nodes, or change the taints and labels that keep it off",
-            view.nodes,
-            view.holders,
+            f"{because}. Even without other jobs in the cluster only {report.fit_alone} would fit",
+            "request less, add nodes, or change the taints and labels that exclude it",
+            report.nodes,
+            report.holders,
         )
     return Answer(
         str(subject),
         "waiting",
-        f"{needs}: {view.sentence()}. The room is held by {_some(view.holders)}",
-        "wait until one of these ends, end one, or ask for less",
-        view.nodes,
-        view.holders,
+        f"{because}. The resources are held by {_first(report.holders)}",
+        "wait until one of these ends, delete one, or request less",
+        report.nodes,
+        report.holders,
     )
 
 
 def _not_started(client: KubeClient, subject: Subject) -> Answer | None:
-    """Say what keeps a pod from starting on its node: its image, most often."""
-    seen = [observe_pod(client, pod) for pod in _living(subject)]
+    """Explain what keeps a pod from starting on its node: its image, most often."""
+    seen = [observe_pod(client, pod) for pod in _active(subject)]
     for found in seen:
         if isinstance(found, Failed):
             return Answer(str(subject), "stuck", found.reason, found.remedy)
@@ -173,40 +200,41 @@ def _failed_pod(client: KubeClient, subject: Subject) -> Answer | None:
 
 
 _CAUSES: Sequence[Cause] = (
-    _over,
+    _ended,
     _failed_pod,
     _suspended,
-    _refused,
-    _not_made,
-    _no_group,
-    _incomplete,
-    _no_room,
+    _pods_forbidden,
+    _not_created,
+    _no_pod_group,
+    _pods_missing,
+    _gang_waits,
+    _no_capacity,
     _not_started,
 )
 
 
-def _living(subject: Subject) -> list[Object]:
-    over = ("Succeeded", "Failed")
-    return [pod for pod in subject.pods if pod.get("status", {}).get("phase") not in over]
+def _active(subject: Subject) -> list[Object]:
+    ended = ("Succeeded", "Failed")
+    return [pod for pod in subject.pods if pod.get("status", {}).get("phase") not in ended]
 
 
 def _unscheduled(subject: Subject) -> list[Object]:
-    return [pod for pod in _living(subject) if not pod["spec"].get("nodeName")]
+    return [pod for pod in _active(subject) if not pod["spec"].get("nodeName")]
 
 
-def _whole_gang(client: KubeClient, subject: Subject) -> Sequence[Object]:
+def _unscheduled_gang(client: KubeClient, subject: Subject) -> Sequence[Object]:
     """Return the pods that must be placed together, of which the subject may be one."""
-    group = _group(subject)
+    pod = _grouped_pod(subject)
+    group = pod_group_name(pod) if pod else ""
     pods = client.list_objects("v1", "Pod", subject.namespace, labels="devstack.dev/gang=true")
-    return [pod for pod in pods if _group_of(pod) == group and not pod["spec"].get("nodeName")]
+    return [
+        each for each in pods if pod_group_name(each) == group and not each["spec"].get("nodeName")
+    ]
 
 
-def _group(subject: Subject) -> str:
-    return next((_group_of(pod) for pod in _living(subject)), "")
-
-
-def _group_of(pod: Object) -> str:
-    return str((pod["spec"].get("schedulingGroup") or {}).get("podGroupName", ""))
+def _grouped_pod(subject: Subject) -> Object | None:
+    """Return a pod of the subject that names a PodGroup."""
+    return next((pod for pod in _active(subject) if pod_group_name(pod)), None)
 
 
 def _wanted(subject: Subject) -> int:
@@ -216,14 +244,14 @@ def _wanted(subject: Subject) -> int:
     return int(min(spec.get("parallelism", 1), spec.get("completions", spec.get("parallelism", 1))))
 
 
-def _scheduler_says(pods: Sequence[Object]) -> str:
+def _scheduler_message(pods: Sequence[Object]) -> str:
     messages = [condition_of(pod, "PodScheduled").get("message", "") for pod in pods]
     return next((message for message in messages if message), "")
 
 
-def _some(holders: Sequence[str]) -> str:
-    rest = len(holders) - MOST
-    return ", ".join(holders[:MOST]) + (f" and {rest} more" if rest > 0 else "")
+def _first(holders: Sequence[str]) -> str:
+    rest = len(holders) - SHOWN
+    return ", ".join(holders[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _count(pods: Sequence[Object]) -> str:

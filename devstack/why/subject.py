@@ -1,4 +1,4 @@
-"""What is asked about: a JobSet, a Job or a pod, found by its name."""
+"""The JobSet, Job or pod that `devstack why` explains, found by its name."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from devstack.kube.resources import BATCH, JOBSET
 
 _JOB_NAME = "batch.kubernetes.io/job-name"
 _KINDS = {"jobset": (JOBSET, "JobSet"), "job": (BATCH, "Job"), "pod": ("v1", "Pod")}
-"""In the order in which a bare name is looked up: the whole before its parts."""
+"""In the order in which a bare name is looked up: owners before their pods."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Something that should run.
+    """A workload.
 
     Attributes:
         kind: "JobSet", "Job" or "Pod".
         item: the object.
-        pods: its pods, those that have ended too.
+        pods: its pods, including those that have ended.
         jobset: the JobSet that it is or belongs to, if any.
     """
 
@@ -45,18 +45,18 @@ class Subject:
         return f"{self.kind} {self.namespace}/{self.name}"
 
 
-def find_subject(client: KubeClient, word: str, namespace: str) -> Subject:
-    """Return what ``word`` names.
+def find_subject(client: KubeClient, reference: str, namespace: str) -> Subject:
+    """Find a workload by its name.
 
     Args:
         client: the API.
-        word: a name, or ``jobset/NAME``, ``job/NAME``, ``pod/NAME``.
-        namespace: where to look.
+        reference: a name, or ``jobset/NAME``, ``job/NAME``, ``pod/NAME``.
+        namespace: the workload's namespace.
 
     Raises:
-        DevstackError: ``NOTHING_SO_NAMED``.
+        DevstackError: ``WORKLOAD_NOT_FOUND``.
     """
-    kind, _, name = word.rpartition("/")
+    kind, _, name = reference.rpartition("/")
     kinds = [kind.lower().removesuffix("s")] if kind else list(_KINDS)
     for each in kinds:
         if each not in _KINDS:
@@ -64,10 +64,10 @@ def find_subject(client: KubeClient, word: str, namespace: str) -> Subject:
         item = client.find(*_KINDS[each], name, namespace)
         if item is not None:
             return _subject(client, _KINDS[each][1], item)
-    raise _nothing(client, word, namespace)
+    raise _not_found(client, reference, namespace)
 
 
-def waiting_jobsets(client: KubeClient, namespace: str) -> list[str]:
+def active_jobsets(client: KubeClient, namespace: str) -> list[str]:
     """Return the names of the JobSets that have not ended."""
     found = client.list_objects(JOBSET, "JobSet", namespace)
     return [item["metadata"]["name"] for item in found if not is_over(item)]
@@ -82,7 +82,7 @@ def _subject(client: KubeClient, kind: str, item: Object) -> Subject:
         label = JOBSET_NAME if kind == "JobSet" else _JOB_NAME
         pods = client.list_objects("v1", "Pod", namespace, labels=f"{label}={name}")
     jobset = item if kind == "JobSet" else _owner(client, item)
-    return Subject(kind, item, [pod for pod in pods if not _leaves(pod)], jobset)
+    return Subject(kind, item, [pod for pod in pods if not _is_terminating(pod)], jobset)
 
 
 def _owner(client: KubeClient, item: Object) -> Object | None:
@@ -90,7 +90,7 @@ def _owner(client: KubeClient, item: Object) -> Object | None:
     return client.find(JOBSET, "JobSet", name, item["metadata"]["namespace"]) if name else None
 
 
-def _leaves(pod: Object) -> bool:
+def _is_terminating(pod: Object) -> bool:
     return bool(pod["metadata"].get("deletionTimestamp"))
 
 
@@ -103,14 +103,12 @@ def _unknown_kind(kind: str) -> DevstackError:
     )
 
 
-def _nothing(client: KubeClient, word: str, namespace: str) -> DevstackError:
-    there = waiting_jobsets(client, namespace)
+def _not_found(client: KubeClient, reference: str, namespace: str) -> DevstackError:
+    active = active_jobsets(client, namespace)
     return DevstackError(
-        f"there is no JobSet, Job or pod {word!r} in namespace {namespace!r}",
-        cause=f"the JobSets under way are {', '.join(there)}"
-        if there
-        else "no JobSet is under way",
+        f"there is no JobSet, Job or pod {reference!r} in namespace {namespace!r}",
+        cause=f"the active JobSets are {', '.join(active)}" if active else "no JobSet is active",
         remedy="devstack kubectl get jobs,pods; another namespace with --namespace",
-        code="NOTHING_SO_NAMED",
+        code="WORKLOAD_NOT_FOUND",
         exit_status=ExitStatus.USAGE,
     )

@@ -16,9 +16,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.gang_support import COSCHEDULING, GangSupport
+from devstack.kube.gang_support import GangSupport
 from devstack.kube.gangs import JOBSET_NAME, condition_of
-from devstack.kube.resources import JOBSET, POD_GROUPS
+from devstack.kube.resources import COSCHEDULING, JOBSET, POD_GROUPS
 from tests.support.eventually import eventually
 
 SLOT = "devstack.dev/slot"

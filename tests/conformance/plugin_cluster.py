@@ -11,7 +11,7 @@ import yaml
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import Compiler
 from devstack.kube.client import KubeClient
-from devstack.kube.gang_support import COSCHEDULING
+from devstack.kube.resources import COSCHEDULING
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 from devstack.providers.base import ClusterSpec

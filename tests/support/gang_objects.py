@@ -1,4 +1,4 @@
-"""Gangs as the API has them: JobSets, their pods, and the nodes they look for room on."""
+"""Gangs as the API has them: JobSets, their pods, PodGroups and nodes."""
 
 from __future__ import annotations
 
@@ -71,6 +71,39 @@ def pod_group(jobset: str) -> Object:
         "apiVersion": "scheduling.k8s.io/v1alpha2",
         "kind": "PodGroup",
         "metadata": {"name": f"{jobset}-0123abcd-0", "namespace": NAMESPACE},
+    }
+
+
+def plugin_pods(jobset: str, count: int, node: str = "") -> list[Object]:
+    """Return pods that name their PodGroup to the coscheduling plug-in, by a label."""
+    pods = gang_pods(jobset, count, node)
+    for pod in pods:
+        group = pod["spec"].pop("schedulingGroup")["podGroupName"]
+        pod["metadata"]["labels"]["scheduling.x-k8s.io/pod-group"] = group
+        if not node:
+            pod["status"]["conditions"] = [
+                {
+                    "type": "PodScheduled",
+                    "status": "False",
+                    "reason": "Unschedulable",
+                    "message": "0/1 nodes are available: 1 Insufficient cpu.",
+                }
+            ]
+    return pods
+
+
+def plugin_pod_group(jobset: str, size: int) -> Object:
+    """Return the plug-in's PodGroup of a JobSet's first start, as the plug-in reports on it."""
+    return {
+        "apiVersion": "scheduling.x-k8s.io/v1alpha1",
+        "kind": "PodGroup",
+        "metadata": {
+            "name": f"{jobset}-0123abcd-0",
+            "namespace": NAMESPACE,
+            "labels": {"jobset.sigs.k8s.io/jobset-name": jobset},
+        },
+        "spec": {"minMember": size},
+        "status": {"phase": "PreScheduling", "occupiedBy": f"{NAMESPACE}/{jobset}"},
     }
 
 

@@ -6,10 +6,9 @@ import pytest
 
 from devstack.kube.gang_support import GangSupport, find_gang_support
 from devstack.kube.gangs import list_gangs, size_of
-from devstack.kube.room import measure_room, place, unfit_reason
 from devstack.kube.transport import Answer
 from tests.fakes.api import FakeApi
-from tests.support.gang_objects import gang, gang_pod, gang_pods, node
+from tests.support.gang_objects import gang, gang_pod, gang_pods
 
 
 @pytest.fixture
@@ -47,43 +46,6 @@ def test_all_pods_that_run_at_the_same_time_count() -> None:
     jobset = gang("js-1", 3)
     jobset["spec"]["replicatedJobs"][1]["template"]["spec"] |= {"parallelism": 4, "completions": 2}
     assert size_of(jobset) == 1 + 2 * 2
-
-
-def test_room_is_what_running_pods_leave(api: FakeApi) -> None:
-    api.add(node("one", "4"), node("two", "2"), *gang_pods("js-1", 3, node="one"))
-    rooms = measure_room(api.client())
-    assert [(room.name, room.free["cpu"]) for room in rooms] == [("one", 1), ("two", 2)]
-
-
-def test_pods_can_be_left_out_of_the_count(api: FakeApi) -> None:
-    api.add(node("one", "4"), *gang_pods("js-1", 3, node="one"))
-    (room,) = measure_room(api.client(), lambda _pod: False)
-    assert room.free["cpu"] == 4
-
-
-def test_large_pods_are_placed_first(api: FakeApi) -> None:
-    api.add(node("one", "2"), node("two", "2"))
-    mixed = [*gang_pods("js-1", 2), gang_pod("js-1", 2, cpu="2")]
-    assert place(mixed, measure_room(api.client())) == 3
-
-
-def test_a_taint_keeps_off_those_who_do_not_tolerate_it(api: FakeApi) -> None:
-    taint = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
-    api.add(node("one", "2", taints=[taint]))
-    (room,) = measure_room(api.client())
-    pod = gang_pod("js-1", 0)
-    assert unfit_reason(pod, room) == "has the taint gpu=yes:NoSchedule"
-    pod["spec"]["tolerations"] = [{"key": "gpu", "operator": "Exists"}]
-    assert unfit_reason(pod, room) == ""
-
-
-def test_cordoned_and_unlabelled_nodes_are_named(api: FakeApi) -> None:
-    api.add(node("one", "2", unschedulable=True), node("two", "2"))
-    one, two = measure_room(api.client())
-    pod = gang_pod("js-1", 0)
-    pod["spec"]["nodeSelector"] = {"disk": "fast"}
-    assert unfit_reason(pod, one) == "is cordoned"
-    assert unfit_reason(pod, two) == "has no label disk=fast"
 
 
 class Discovery(FakeApi):

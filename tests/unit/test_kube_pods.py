@@ -82,7 +82,7 @@ def test_a_device_that_no_node_has_is_hopeless() -> None:
 def test_the_requests_of_all_containers_count_together() -> None:
     spec = asking(cpu="1500m")
     spec["containers"] *= 2
-    assert "asks for 3 of cpu" in hopeless(unschedulable("", spec), node(cpu="2")).reason
+    assert "requests 3 of cpu" in hopeless(unschedulable("", spec), node(cpu="2")).reason
 
 
 def test_room_that_others_take_for_now_is_waited_for() -> None:
@@ -94,6 +94,15 @@ def test_a_label_that_no_node_has_is_hopeless() -> None:
     spec = {**asking(cpu="1"), "nodeSelector": {"disk": "ssd"}}
     seen = hopeless(unschedulable("", spec), node(cpu="2"))
     assert "no node has the labels disk=ssd" in seen.reason
+
+
+def test_a_node_affinity_that_no_node_matches_is_hopeless() -> None:
+    terms = [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a", "b"]}]}]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    spec = {**asking(cpu="1"), "affinity": {"nodeAffinity": required}}
+    seen = hopeless(unschedulable("", spec), node({"zone": "c"}, cpu="2"))
+    assert "no node has the labels zone In (a, b)" in seen.reason
+    still_waiting(unschedulable("", spec), node({"zone": "b"}, cpu="2"))
 
 
 def test_a_label_that_a_node_has_is_waited_for() -> None:

@@ -8,7 +8,16 @@ from devstack.why.answer import Answer
 from devstack.why.explain import explain
 from devstack.why.subject import find_subject
 from tests.fakes.api import FakeApi, available, deployment, path_of
-from tests.support.gang_objects import NAMESPACE, gang, gang_pod, gang_pods, node, pod_group
+from tests.support.gang_objects import (
+    NAMESPACE,
+    gang,
+    gang_pod,
+    gang_pods,
+    node,
+    plugin_pod_group,
+    plugin_pods,
+    pod_group,
+)
 
 
 @pytest.fixture
@@ -16,9 +25,9 @@ def api() -> FakeApi:
     return FakeApi()
 
 
-def why(api: FakeApi, word: str) -> Answer:
+def why(api: FakeApi, reference: str) -> Answer:
     client = api.client()
-    return explain(client, find_subject(client, word, NAMESPACE))
+    return explain(client, find_subject(client, reference, NAMESPACE))
 
 
 def failed_create(job: str, message: str) -> Object:
@@ -42,13 +51,13 @@ def single(name: str, cpu: str = "1", **status: object) -> Object:
     }
 
 
-def test_a_gang_without_room_is_told_what_it_needs_and_who_holds_it(api: FakeApi) -> None:
+def test_a_gang_that_does_not_fit_shows_what_it_needs_and_what_holds_it(api: FakeApi) -> None:
     api.add(node("one", "8"), gang("js-1", 6), *gang_pods("js-1", 6, node="one"))
     api.add(gang("js-2", 6), pod_group("js-2"), *gang_pods("js-2", 6))
     answer = why(api, "js-2")
     assert answer.state == "waiting"
     assert "start together or not at all" in answer.because
-    assert "needs 6 pods x 1 cpu, and there is room for 2" in answer.because
+    assert "needs 6 pods x 1 cpu, of which 2 fit" in answer.because
     assert "node one has 2 cpu free" in answer.because
     assert "JobSet metaflow/js-1 (6 cpu, 6 pods)" in answer.because
     assert answer.remedy
@@ -58,7 +67,59 @@ def test_a_gang_larger_than_the_cluster_is_stuck(api: FakeApi) -> None:
     api.add(node("one", "8"), gang("js-1", 9), pod_group("js-1"), *gang_pods("js-1", 9))
     answer = why(api, "js-1")
     assert answer.state == "stuck"
-    assert "Even with no other job in the cluster there would be room for 8" in answer.because
+    assert "Even without other jobs in the cluster only 8 would fit" in answer.because
+
+
+NEEDS = "needs 6 pods x 1 cpu at once, room for 2 (too little cpu on 1 of 1 nodes)"
+
+
+def test_the_controllers_report_is_preferred_to_a_computation(api: FakeApi) -> None:
+    api.add(node("one", "800"), gang("js-1", 6), *gang_pods("js-1", 6, node="one", cpu="100"))
+    api.add(gang("js-2", 6, "NoRoom", NEEDS), pod_group("js-2"), *gang_pods("js-2", 6))
+    answer = why(api, "js-2")
+    assert answer.state == "waiting"
+    assert f"start together or not at all; it {NEEDS}." in answer.because
+    assert "held by JobSet metaflow/js-1 (600 cpu, 6 pods)" in answer.because
+    assert not answer.nodes
+
+
+def test_a_gang_that_the_controller_reports_as_too_large_is_stuck(api: FakeApi) -> None:
+    message = "needs 9 pods x 1 cpu at once, and with no other job there is room for 8"
+    api.add(node("one", "8"), gang("js-1", 9, "TooLarge", message))
+    api.add(pod_group("js-1"), *gang_pods("js-1", 9))
+    answer = why(api, "pod/js-1-worker-0")
+    assert answer.state == "stuck"
+    assert message in answer.because
+
+
+def test_a_scheduler_that_does_not_report_is_named(api: FakeApi) -> None:
+    message = "all 2 pods exist, but the scheduler has not said whether there is room"
+    api.add(gang("js-1", 2, "SchedulerSilent", message), pod_group("js-1"), *gang_pods("js-1", 2))
+    answer = why(api, "js-1")
+    assert answer.state == "waiting"
+    assert message in answer.because
+
+
+def test_by_the_coscheduling_plug_in_a_gang_waits_for_the_same_reasons(api: FakeApi) -> None:
+    api.add(node("one", "8"), gang("js-1", 9))
+    api.add(plugin_pod_group("js-1", 9), *plugin_pods("js-1", 9))
+    answer = why(api, "js-1")
+    assert answer.state == "stuck"
+    assert "start together or not at all; it needs 9 pods x 1 cpu, of which 8 fit" in answer.because
+
+
+def test_by_the_coscheduling_plug_in_a_pod_waits_for_the_whole_gang(api: FakeApi) -> None:
+    api.add(node("one", "8"), gang("js-1", 6, "NoRoom", NEEDS))
+    api.add(plugin_pod_group("js-1", 6), *plugin_pods("js-1", 6))
+    assert NEEDS in why(api, "pod/js-1-worker-0").because
+
+
+def test_a_missing_pod_group_of_the_plug_in_points_at_the_controller(api: FakeApi) -> None:
+    api.add(gang("js-1", 2), pod_group("js-1"), *plugin_pods("js-1", 2))
+    api.add(deployment("gang-controller", "gang-system"))
+    answer = why(api, "js-1")
+    assert answer.state == "stuck"
+    assert "PodGroup js-1-0123abcd-0, which does not exist" in answer.because
 
 
 def test_a_pod_of_a_gang_waits_for_the_whole_gang(api: FakeApi) -> None:
@@ -74,7 +135,7 @@ def test_taints_are_named(api: FakeApi) -> None:
     assert "has the taint gpu:NoSchedule" in answer.because
 
 
-def test_a_gang_that_misses_pods_says_how_many(api: FakeApi) -> None:
+def test_a_gang_with_missing_pods_shows_how_many(api: FakeApi) -> None:
     api.add(node("one", "8"), gang("js-1", 4), pod_group("js-1"), *gang_pods("js-1", 3))
     assert "3 of its 4 pods exist" in why(api, "js-1").because
 
@@ -84,25 +145,25 @@ def test_a_quota_is_named(api: FakeApi) -> None:
     api.add(failed_create("js-1-worker-3", "exceeded quota: small, requested: cpu=1"))
     answer = why(api, "js-1")
     assert answer.state == "stuck"
-    assert "3 of its 4 pods exist; the others are refused: exceeded quota" in answer.because
+    assert "3 of its 4 pods exist; the others are forbidden: exceeded quota" in answer.because
     assert "raise the quota" in answer.remedy
 
 
-def test_a_group_that_nobody_makes_points_at_the_controller(api: FakeApi) -> None:
+def test_a_missing_pod_group_points_at_the_controller(api: FakeApi) -> None:
     api.add(gang("js-1", 2), *gang_pods("js-1", 2))
     api.add(deployment("gang-controller", "gang-system"))
     answer = why(api, "js-1")
     assert answer.state == "stuck"
     assert "the gang controller is not ready" in answer.because
-    assert answer.remedy == "devstack up heals it"
+    assert answer.remedy == "devstack up"
 
 
-def test_pods_that_nobody_makes_point_at_the_jobset_controller(api: FakeApi) -> None:
+def test_missing_pods_point_at_the_jobset_controller(api: FakeApi) -> None:
     api.add(gang("js-1", 2), deployment("jobset-controller", "jobset-system"))
-    assert "the JobSet controller, which makes its pods, is not ready" in why(api, "js-1").because
+    assert "the JobSet controller, which creates its pods, is not ready" in why(api, "js-1").because
 
 
-def test_a_new_jobset_is_given_a_moment(api: FakeApi) -> None:
+def test_a_new_jobset_without_pods_is_waiting(api: FakeApi) -> None:
     api.add(gang("js-1", 2), available("jobset-controller", "jobset-system"))
     assert why(api, "js-1").state == "waiting"
 
@@ -116,7 +177,7 @@ def test_a_suspended_jobset_has_no_pods(api: FakeApi) -> None:
     assert '"suspend": false' in answer.remedy
 
 
-def test_an_image_that_cannot_be_had_is_named(api: FakeApi) -> None:
+def test_an_image_that_cannot_be_pulled_is_named(api: FakeApi) -> None:
     waiting = {"reason": "ImagePullBackOff", "message": "no such host"}
     pod = gang_pod("js-1", 0, node="one")
     pod["status"] = {
@@ -132,25 +193,25 @@ def test_an_image_that_cannot_be_had_is_named(api: FakeApi) -> None:
 
 
 @pytest.mark.parametrize(("kind", "state"), [("Completed", "ended"), ("Failed", "failed")])
-def test_what_is_over_says_so(api: FakeApi, kind: str, state: str) -> None:
+def test_an_ended_jobset_is_reported_with_its_message(api: FakeApi, kind: str, state: str) -> None:
     api.add(gang("js-1", 2, conditions=[{"type": kind, "status": "True", "message": "as said"}]))
     answer = why(api, "jobset/js-1")
     assert (answer.state, answer.because) == (state, "as said")
 
 
-def test_what_runs_is_not_talked_ill_of(api: FakeApi) -> None:
+def test_a_running_gang_is_reported_as_running(api: FakeApi) -> None:
     pods = gang_pods("js-1", 2, node="one")
     for pod in pods:
         pod["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
     api.add(gang("js-1", 2), pod_group("js-1"), *pods)
-    assert why(api, "js-1").paragraph == "JobSet metaflow/js-1 runs: its 2 pods are at work"
+    assert why(api, "js-1").paragraph == "JobSet metaflow/js-1 runs: its 2 pods are running"
 
 
-def test_a_name_that_is_nowhere_is_an_error_that_names_what_there_is(api: FakeApi) -> None:
+def test_an_unknown_name_is_an_error_that_lists_the_active_jobsets(api: FakeApi) -> None:
     api.add(gang("js-1", 2))
-    with pytest.raises(DevstackError, match="js-1") as refusal:
+    with pytest.raises(DevstackError, match="js-1") as caught:
         why(api, "js-9")
-    assert refusal.value.code == "NOTHING_SO_NAMED"
+    assert caught.value.code == "WORKLOAD_NOT_FOUND"
 
 
 def test_other_kinds_are_refused(api: FakeApi) -> None:
@@ -158,7 +219,7 @@ def test_other_kinds_are_refused(api: FakeApi) -> None:
         why(api, "service/minio")
 
 
-def test_only_those_hold_the_room_who_are_where_the_gang_may_go(api: FakeApi) -> None:
+def test_only_workloads_on_nodes_where_the_gang_may_run_are_holders(api: FakeApi) -> None:
     taint = {"key": "gpu", "effect": "NoSchedule"}
     api.add(node("one", "4"), node("two", "8", taints=[taint]))
     api.add(gang("js-1", 3), *gang_pods("js-1", 3, node="one"))

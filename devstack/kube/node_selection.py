@@ -1,0 +1,115 @@
+"""Which nodes a pod may run on, whatever is free: labels, node affinity, taints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from devstack.kube.client import Object
+
+
+def node_mismatch(pod: Object, node: Object) -> str:
+    """Return why a pod may not run on a node, or an empty string.
+
+    Affinity to other pods is not considered.
+    """
+    if node.get("spec", {}).get("unschedulable"):
+        return "is cordoned"
+    if mismatch := label_mismatch(pod, node):
+        return mismatch
+    for taint in node.get("spec", {}).get("taints") or []:
+        if not _tolerates(pod, taint):
+            return f"has the taint {_format_taint(taint)}"
+    return ""
+
+
+def label_mismatch(pod: Object, node: Object) -> str:
+    """Return what the pod's node selector or required node affinity misses on a node."""
+    labels = node["metadata"].get("labels") or {}
+    for key, value in (pod["spec"].get("nodeSelector") or {}).items():
+        if labels.get(key) != value:
+            return f"has no label {key}={value}"
+    terms = _required_terms(pod)
+    if terms is not None and not any(_matches_term(node, term) for term in terms):
+        return f"has other labels than {format_affinity(pod)}"
+    return ""
+
+
+def format_affinity(pod: Object) -> str:
+    """Return the required node affinity: "zone In (a, b) and gpu Exists, or zone In (c)"."""
+    terms = _required_terms(pod) or []
+    return ", or ".join(
+        " and ".join(_format_requirement(each) for each in _requirements(term)) for term in terms
+    )
+
+
+def _required_terms(pod: Object) -> list[Object] | None:
+    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    return None if required is None else required.get("nodeSelectorTerms") or []
+
+
+def _requirements(term: Object) -> list[Object]:
+    return [*(term.get("matchExpressions") or []), *(term.get("matchFields") or [])]
+
+
+def _matches_term(node: Object, term: Object) -> bool:
+    # The API defines that an empty term matches nothing.
+    if not _requirements(term):
+        return False
+    labels = node["metadata"].get("labels") or {}
+    fields = {"metadata.name": node["metadata"]["name"]}
+    return all(_matches(labels, each) for each in term.get("matchExpressions") or []) and all(
+        _matches(fields, each) for each in term.get("matchFields") or []
+    )
+
+
+def _matches(labels: Mapping[str, str], requirement: Object) -> bool:
+    operator, values = requirement["operator"], requirement.get("values") or []
+    value = labels.get(requirement["key"])
+    if operator == "DoesNotExist":
+        return value is None
+    if operator == "NotIn":
+        return value not in values
+    if value is None:
+        return False
+    if operator == "Exists":
+        return True
+    if operator == "In":
+        return value in values
+    return _compares(value, operator, values)
+
+
+def _compares(value: str, operator: str, values: list[Any]) -> bool:
+    try:
+        number, limit = int(value), int(values[0])
+    except (ValueError, IndexError):
+        return False
+    return number > limit if operator == "Gt" else operator == "Lt" and number < limit
+
+
+def _format_requirement(requirement: Object) -> str:
+    values = ", ".join(str(value) for value in requirement.get("values") or [])
+    return f"{requirement['key']} {requirement['operator']}" + (f" ({values})" if values else "")
+
+
+def _tolerates(pod: Object, taint: Object) -> bool:
+    if taint["effect"] == "PreferNoSchedule":
+        return True
+    return any(_tolerated_by(each, taint) for each in pod["spec"].get("tolerations") or [])
+
+
+def _tolerated_by(toleration: Object, taint: Object) -> bool:
+    if toleration.get("effect") not in (None, "", taint["effect"]):
+        return False
+    exists: bool = toleration.get("operator", "Equal") == "Exists"
+    if not toleration.get("key"):
+        return exists
+    same_value: bool = exists or toleration.get("value", "") == taint.get("value", "")
+    same_key: bool = toleration["key"] == taint["key"]
+    return same_key and same_value
+
+
+def _format_taint(taint: Object) -> str:
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return f"{taint['key']}{value}:{taint['effect']}"
