@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from devstack.cli.options import json_option, pass_output
+from devstack.cli.options import SuggestingChoice, json_option, pass_output
 from devstack.cli.output import Output
 
 
 @click.command("completion", epilog='Example: eval "$(devstack completion bash)"')
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=SuggestingChoice(["bash", "zsh", "fish"]))
 @json_option
 @pass_output
 def command(output: Output, shell: str) -> None:

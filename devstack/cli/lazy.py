@@ -1,4 +1,4 @@
-"""Groups of commands that are imported only when they run."""
+"""A group whose commands are imported only when they run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import click
 
 
 class LazyGroup(click.Group):
-    """A group whose commands live one a module and are imported when called.
+    """A group with one module for each command, which is imported when it is called.
 
     Args:
-        modules: how the names of the modules begin; the command's name comes behind it.
-        helps: the commands in the order of a user's day, with their one-line helps.
-        settings: what any group takes.
+        modules: the prefix of the modules' names; the command's name follows.
+        helps: the commands with their one-line helps, in the order of the help.
+        settings: the arguments of any group.
     """
 
     def __init__(self, *, modules: str, helps: Mapping[str, str], **settings: Any) -> None:
@@ -24,7 +24,7 @@ class LazyGroup(click.Group):
         self._helps = helps
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order of a user's day."""
+        """Return the commands in the order of the help."""
         return list(self._helps)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -39,18 +39,3 @@ class LazyGroup(click.Group):
         """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self._helps.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name near commands where one is unknown."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as unknown:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], self._helps, n=2)
-            if near:
-                hint = f" Did you mean {' or '.join(near)}?"
-                raise click.UsageError(unknown.message + hint, ctx) from unknown
-            raise

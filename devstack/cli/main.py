@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import cast
 
 import click
 
@@ -93,6 +94,7 @@ def _usage_error(output: Output, usage: click.ClickException) -> int:
     context = getattr(usage, "ctx", None)
     called = context.command_path if context else "devstack"
     output.command = called.partition(" ")[2]
+    usage = _with_closest_match(usage)
     if not output.as_json:
         usage.show()
         return int(ExitStatus.USAGE)
@@ -104,6 +106,24 @@ def _usage_error(output: Output, usage: click.ClickException) -> int:
     )
     output.fail(wrong)
     return int(wrong.exit_status)
+
+
+def _with_closest_match(usage: click.ClickException) -> click.ClickException:
+    """Return the error with one suggestion: click makes up to three, in alphabetical order.
+
+    Of a group whose commands are imported when called, click suggests none.
+    """
+    if isinstance(usage, click.NoSuchOption):
+        closest = (usage.possibilities or [])[:1]
+        return click.NoSuchOption(usage.option_name, usage.message, closest, usage.ctx)
+    if isinstance(usage, click.exceptions.NoSuchCommand) and usage.ctx:
+        import difflib
+
+        known = cast("click.Group", usage.ctx.command).list_commands(usage.ctx)
+        closest = difflib.get_close_matches(usage.command_name, known, n=1)
+        name, message = usage.command_name, usage.message
+        return click.exceptions.NoSuchCommand(name, message, closest, usage.ctx)
+    return usage
 
 
 def _interrupted(command: str) -> DevstackError:

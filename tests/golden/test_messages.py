@@ -48,6 +48,28 @@ def test_three_mistakes_in_the_settings(
     golden("three-mistakes.json" if flags else "three-mistakes.txt", text)
 
 
+MISTYPED = {
+    "option": ("up", "--witout", "airflow"),
+    "command": ("staus",),
+    "subcommand": ("airflow", "triger", "MyFlow"),
+    "provider": ("up", "--provider", "knd"),
+    "sample": ("run", "hallo"),
+}
+
+
+@pytest.mark.parametrize("what", MISTYPED)
+def test_what_is_mistyped_is_answered_with_the_closest_match(
+    golden: Golden, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    golden(f"mistyped-{what}.txt", shown(capsys, *MISTYPED[what]))
+
+
+def test_a_mistyped_option_is_answered_with_the_closest_match_in_json(
+    golden: Golden, capsys: pytest.CaptureFixture[str]
+) -> None:
+    golden("mistyped-option.json", shown(capsys, "up", "--witout", "airflow", "--json"))
+
+
 def test_a_tool_that_failed(golden: Golden, capsys: pytest.CaptureFixture[str]) -> None:
     error = DevstackError(
         "cannot create the kind cluster 'devstack-ci'",

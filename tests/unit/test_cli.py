@@ -144,10 +144,10 @@ def test_help_imports_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(["--help"], Output()) == 0
 
 
-def test_an_unknown_command_is_told_the_nearest(call: Callable[..., Ended]) -> None:
+def test_an_unknown_command_is_answered_with_the_closest(call: Callable[..., Ended]) -> None:
     ended = call("statu")
     assert ended.status == ExitStatus.USAGE
-    assert "Did you mean status?" in ended.err
+    assert "Did you mean 'status'?" in ended.err
 
 
 @pytest.mark.parametrize(
