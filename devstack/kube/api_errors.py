@@ -1,4 +1,4 @@
-"""What the Kubernetes API can answer with, other than success."""
+"""The errors of the Kubernetes API."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class NotFoundError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """The identity has no right to do this."""
+    """The identity lacks a permission."""
 
     code_text = "API_FORBIDDEN"
-    remedy_text = "use an identity that has the right, or check `devstack kubectl auth can-i`"
+    remedy_text = "use an identity that has the permission, or check `devstack kubectl auth can-i`"
 
 
 class UnauthorizedError(ApiError):
@@ -53,24 +53,24 @@ class UnauthorizedError(ApiError):
 
 
 class ConflictError(ApiError):
-    """The object exists already, or changed meanwhile, or is being deleted."""
+    """The object already exists, has changed, or is being deleted."""
 
     code_text = "API_CONFLICT"
     remedy_text = "run the command again"
 
 
 class InvalidError(ApiError):
-    """The object is refused as it is; a field that cannot change, most often."""
+    """The object is invalid; most often, an immutable field changed."""
 
     code_text = "API_INVALID"
-    remedy_text = "where a field is immutable: `devstack down`, then `devstack up`"
+    remedy_text = "if a field is immutable: `devstack down`, then `devstack up`"
 
 
 class ServerFaultError(ApiError):
-    """The server could not answer now; a webhook that is not up yet, most often."""
+    """The server cannot answer now; most often, a webhook is not ready yet."""
 
     code_text = "API_SERVER_FAULT"
-    remedy_text = "run the command again; if it lasts, look at `devstack logs`"
+    remedy_text = "run the command again; if it fails again, see `devstack logs`"
 
 
 class UnreachableError(DevstackError):
@@ -80,7 +80,7 @@ class UnreachableError(DevstackError):
         super().__init__(
             f"cannot reach the Kubernetes API at {server}",
             cause=cause,
-            remedy="run `devstack up`; it starts or heals the cluster",
+            remedy="run `devstack up`; it starts or repairs the cluster",
             code="API_UNREACHABLE",
             exit_status=ExitStatus.ENVIRONMENT,
         )
@@ -99,9 +99,9 @@ def from_answer(request: str, status: int, body: bytes) -> ApiError:
     """Return the error for an answer with a status of 400 or more."""
     kind = _BY_STATUS.get(status, ServerFaultError if status >= 500 or status == 429 else ApiError)
     try:
-        said = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
-        said = None
-    if not isinstance(said, dict):
-        said = {"message": body.decode(errors="replace").strip()[:500]}
-    return kind(request, status, said.get("reason", ""), said.get("message", ""))
+        answer = None
+    if not isinstance(answer, dict):
+        answer = {"message": body.decode(errors="replace").strip()[:500]}
+    return kind(request, status, answer.get("reason", ""), answer.get("message", ""))

@@ -1,4 +1,4 @@
-"""Making the cluster have the objects that manifests describe, and taking them away."""
+"""Apply manifests to the cluster, and delete their objects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from devstack.kube.transport import POOL_SIZE
 from devstack.waits import Clock, Failed, Observation, Ready, Waiting, wait_until
 
 _CRD = "CustomResourceDefinition"
-# The controllers delete an account's token at once where they do not find the account.
+# Controllers delete a token at once if they do not find its service account.
 _FIRST = ("Namespace", _CRD, "ServiceAccount")
 _WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet", "Job")
 _PART_OF = "app.kubernetes.io/part-of"
@@ -31,33 +31,33 @@ _PART_OF = "app.kubernetes.io/part-of"
 
 @dataclass(frozen=True)
 class Difference:
-    """An object that the cluster lacks or has otherwise.
+    """An object that is missing or differs from its manifest.
 
     Attributes:
-        manifest: what is wanted.
-        field: the first field that differs; empty where the object is missing.
-        leaving: True where an object of that name is being deleted.
-        foreign: True where somebody else made an object of that name.
+        manifest: the desired object.
+        field: the first field that differs; empty if the object is missing.
+        terminating: True if the existing object is being deleted.
+        foreign: True if the existing object belongs to someone else.
     """
 
     manifest: Object
     field: str = ""
-    leaving: bool = False
+    terminating: bool = False
     foreign: bool = False
 
     def __str__(self) -> str:
-        why = "somebody else's" if self.foreign else self.field or "missing"
+        why = "not created by this stack" if self.foreign else self.field or "missing"
         return f"{identify(self.manifest)} ({why})"
 
 
 @dataclass(frozen=True)
 class WaitOptions:
-    """How long to wait for the API to do as asked.
+    """How to wait for the API to do what was requested.
 
     Attributes:
         timeout: seconds for each object.
-        clock: tells the time.
-        note: told what is being waited for.
+        clock: the clock of the timeout.
+        note: called with what is being waited for.
     """
 
     timeout: float
@@ -70,21 +70,21 @@ class WaitOptions:
 
 
 def identify(manifest: Object) -> str:
-    """Return an object's kind and name as a person writes it."""
+    """Return an object's kind and name: "Secret devstack/minio"."""
     metadata = manifest["metadata"]
-    where = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
-    return f"{manifest['kind']} {where}{metadata['name']}"
+    namespace = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+    return f"{manifest['kind']} {namespace}{metadata['name']}"
 
 
 def differing(client: KubeClient, manifests: Sequence[Object]) -> list[Difference]:
-    """Return what `apply_all` would have to write, in order; reads only."""
+    """Return what `apply_all` would write, in order; only reads."""
     with ThreadPoolExecutor(POOL_SIZE) as pool:
         compared = pool.map(partial(_compare, client), manifests)
         return [difference for difference in compared if difference]
 
 
 def any_present(client: KubeClient, manifests: Sequence[Object]) -> bool:
-    """Return True where the cluster has one of the objects, and devstack made it."""
+    """Return True if the cluster has one of the objects, and devstack created it."""
     with ThreadPoolExecutor(POOL_SIZE) as pool:
         found = list(pool.map(partial(_live, client), manifests))
     return any(live and _is_ours(live, item) for live, item in zip(found, manifests, strict=True))
@@ -103,26 +103,26 @@ def apply_all(
     Args:
         client: the API.
         manifests: in any order; namespaces and new kinds go first, workloads last.
-        timeout: seconds for each object to be taken.
-        clock: tells the time.
-        note: told what is being waited for.
+        timeout: seconds for each object to be accepted.
+        clock: the clock of the timeout.
+        note: called with what is being waited for.
 
     Returns:
         The objects written, as `identify` names them.
 
     Raises:
         DevstackError: ``OBJECT_FOREIGN`` before anything is written,
-            ``WAIT_TIMEOUT``, or the refusal of the API.
+            ``WAIT_TIMEOUT``, or the API's error.
     """
-    patience = WaitOptions(timeout, clock, note)
+    options = WaitOptions(timeout, clock, note)
     changes = differing(client, manifests)
     _require_ours(changes, client.context)
-    leaving = [change.manifest for change in changes if change.leaving]
-    if leaving:
-        _await_gone(client, leaving, patience)
-        # A namespace takes with it what was unchanged a moment ago.
+    terminating = [change.manifest for change in changes if change.terminating]
+    if terminating:
+        _wait_deleted(client, terminating, options)
+        # The deletion of a namespace deletes objects that were unchanged before.
         changes = differing(client, manifests)
-    _apply_in_waves(client, [change.manifest for change in changes], patience)
+    _apply_in_waves(client, [change.manifest for change in changes], options)
     return [identify(change.manifest) for change in changes]
 
 
@@ -134,25 +134,25 @@ def delete_all(
     clock: Clock,
     note: Callable[[str], None] | None = None,
 ) -> list[str]:
-    """Delete the objects that devstack made, and wait until they are gone.
+    """Delete the objects that devstack created, and wait until they are gone.
 
     Args:
         client: the API.
         manifests: in the order to delete them.
-        timeout: seconds for each object to go.
-        clock: tells the time.
-        note: told what is being waited for.
+        timeout: seconds for the deletion of each object.
+        clock: the clock of the timeout.
+        note: called with what is being waited for.
 
     Returns:
-        The objects that were there, as `identify` names them.
+        The objects that existed, as `identify` names them.
 
     Raises:
-        DevstackError: ``WAIT_TIMEOUT`` or the refusal of the API.
+        DevstackError: ``WAIT_TIMEOUT`` or the API's error.
     """
     found = [(item, _live(client, item)) for item in manifests]
     ours = [item for item, live in found if live and _is_ours(live, item)]
     deleted = [manifest for manifest in ours if _delete(client, manifest)]
-    _await_gone(client, deleted, WaitOptions(timeout, clock, note))
+    _wait_deleted(client, deleted, WaitOptions(timeout, clock, note))
     return [identify(manifest) for manifest in deleted]
 
 
@@ -163,13 +163,13 @@ def _compare(client: KubeClient, manifest: Object) -> Difference | None:
     if not _is_ours(live, manifest):
         return Difference(manifest, foreign=True)
     if live["metadata"].get("deletionTimestamp"):
-        return Difference(manifest, "metadata.deletionTimestamp", leaving=True)
+        return Difference(manifest, "metadata.deletionTimestamp", terminating=True)
     field = differs(manifest, live)
     return Difference(manifest, field) if field else None
 
 
 def _is_ours(live: Object, manifest: Object) -> bool:
-    """Return True for what this stack applied, or `kubectl apply -k` out of k8s/."""
+    """Return True for an object that this stack applied, or `kubectl apply -k` from k8s/."""
     metadata = live["metadata"]
     labels = metadata.get("labels", {})
     owner = labels.get(OWNER_LABEL)
@@ -186,12 +186,12 @@ def _annotated_owner(item: Object) -> str:
 
 
 def _require_ours(changes: Sequence[Difference], context: str) -> None:
-    """Refuse to take over what others made: `down` would delete it, and all in it."""
+    """Reject objects that others created: `down` would delete them with all they contain."""
     foreign = [identify(change.manifest) for change in changes if change.foreign]
     if foreign:
         raise DevstackError(
             f"cannot use the cluster of context {context!r} as it is",
-            cause=f"{', '.join(foreign)} is there already, and this stack did not make it",
+            cause=f"{', '.join(foreign)} already exists, and this stack did not create it",
             remedy="choose another namespace with --namespace, or another cluster",
             code="OBJECT_FOREIGN",
             exit_status=ExitStatus.ENVIRONMENT,
@@ -205,30 +205,30 @@ def _live(client: KubeClient, manifest: Object) -> Object | None:
     )
 
 
-def _apply_in_waves(client: KubeClient, manifests: Sequence[Object], patience: WaitOptions) -> None:
-    """Apply what others need, then the rest side by side, then what runs with it all.
+def _apply_in_waves(client: KubeClient, manifests: Sequence[Object], options: WaitOptions) -> None:
+    """Apply namespaces, kinds and accounts, then the rest in parallel, then workloads.
 
-    The API takes a second to serve a new kind; meanwhile it takes other objects,
-    but a controller that starts before its kind is there tries again in 10 s only.
+    The API takes a second to serve a new kind, and accepts other objects meanwhile;
+    but a controller that starts before its kind is served retries only after 10 s.
     """
     first = [item for kind in _FIRST for item in manifests if item["kind"] == kind]
     last = [item for item in manifests if item["kind"] in _WORKLOADS]
     rest = [item for item in manifests if item["kind"] not in (*_FIRST, *_WORKLOADS)]
     for manifest in first:
-        _apply(client, manifest, patience)
+        _apply(client, manifest, options)
     with ThreadPoolExecutor(POOL_SIZE) as pool:
-        list(pool.map(lambda manifest: _apply(client, manifest, patience), rest))
+        list(pool.map(lambda manifest: _apply(client, manifest, options), rest))
     for manifest in first:
         if manifest["kind"] == _CRD:
             what = f"the API to serve {identify(manifest)}"
-            patience.wait(partial(_established, client, manifest), what)
+            options.wait(partial(_established, client, manifest), what)
     for manifest in last:
-        _apply(client, manifest, patience)
+        _apply(client, manifest, options)
 
 
-def _apply(client: KubeClient, manifest: Object, patience: WaitOptions) -> None:
-    what = f"the API to take {identify(manifest)}"
-    patience.wait(partial(_try_apply, client, manifest), what)
+def _apply(client: KubeClient, manifest: Object, options: WaitOptions) -> None:
+    what = f"the API to accept {identify(manifest)}"
+    options.wait(partial(_try_apply, client, manifest), what)
 
 
 def _try_apply(client: KubeClient, manifest: Object) -> Observation:
@@ -237,14 +237,14 @@ def _try_apply(client: KubeClient, manifest: Object) -> Observation:
     except (ServerFaultError, UnreachableError) as error:
         return Waiting(str(error))
     except (ForbiddenError, ConflictError, NotFoundError) as error:
-        if not _passes(error):
+        if not _is_temporary(error):
             raise
         return Waiting(str(error))
     return Ready()
 
 
-def _passes(error: ApiError) -> bool:
-    """True for refusals that end by themselves: a namespace that goes, or is not there yet."""
+def _is_temporary(error: ApiError) -> bool:
+    """Return True for an error that ends without help: a namespace is being deleted."""
     return "being terminated" in error.detail or "being deleted" in error.detail
 
 
@@ -268,15 +268,17 @@ def _delete(client: KubeClient, manifest: Object) -> bool:
         return True
 
 
-def _await_gone(client: KubeClient, manifests: Sequence[Object], patience: WaitOptions) -> None:
+def _wait_deleted(client: KubeClient, manifests: Sequence[Object], options: WaitOptions) -> None:
     for manifest in manifests:
-        patience.wait(partial(_gone, client, manifest), f"{identify(manifest)} to be deleted")
+        options.wait(
+            partial(_observe_deleted, client, manifest), f"{identify(manifest)} to be deleted"
+        )
 
 
-def _gone(client: KubeClient, manifest: Object) -> Observation:
+def _observe_deleted(client: KubeClient, manifest: Object) -> Observation:
     live = _live(client, manifest)
     if live is None:
         return Ready()
     conditions = (live.get("status") or {}).get("conditions") or []
-    why = [c["message"] for c in conditions if c["status"] == "True" and c.get("message")]
-    return Waiting("; ".join(why) or f"{identify(manifest)} is still being deleted")
+    reasons = [c["message"] for c in conditions if c["status"] == "True" and c.get("message")]
+    return Waiting("; ".join(reasons) or f"{identify(manifest)} is still being deleted")

@@ -1,7 +1,7 @@
 """A thin JSON client of the Kubernetes API.
 
-It exists because the official client takes longer to import than `devstack up`
-may take when there is nothing to do; see docs/adr/0003-kube-client.md.
+The official client takes longer to import than `devstack up` may take when there is
+nothing to do; see docs/adr/0003-kube-client.md.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from devstack.kube.transport import HttpTransport, Transport
 from devstack.process import Runner, SubprocessRunner
 
 Object = dict[str, Any]
-"""One Kubernetes object, as JSON has it."""
+"""One Kubernetes object as decoded JSON."""
 
 FIELD_MANAGER = "devstack"
-"""Under this name the API server keeps which fields are devstack's."""
+"""The name under which the API server records the fields that devstack owns."""
 
 _APPLY = "application/apply-patch+yaml"
 
@@ -29,11 +29,11 @@ class KubeClient:
     """Talks to one API server as one identity; may be used by several threads.
 
     Args:
-        transport: carries the requests.
-        context: name of the kubeconfig context, for messages.
+        transport: sends the requests.
+        context: the name of the kubeconfig context, for messages.
 
     Attributes:
-        writes: how many requests asked the server to change something.
+        writes: the number of requests that change something.
     """
 
     def __init__(self, transport: Transport, context: str = "") -> None:
@@ -55,9 +55,9 @@ class KubeClient:
 
         Args:
             text: the kubeconfig, YAML.
-            context: the context; the current one where None.
+            context: the context; the current one if None.
             timeout: seconds for one request.
-            runner: runs the login program, where the context has one.
+            runner: runs the login program, if the context has one.
 
         Raises:
             DevstackError: ``KUBECONFIG_BROKEN``, ``CONTEXT_UNKNOWN`` or
@@ -71,7 +71,7 @@ class KubeClient:
         """Return one object.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: it does not exist.
         """
         path = self.resource(api_version, kind).path(name, namespace)
         return self._json("GET", path)
@@ -79,7 +79,7 @@ class KubeClient:
     def find(
         self, api_version: str, kind: str, name: str, namespace: str | None = None
     ) -> Object | None:
-        """Return one object, or None where there is none or its kind is unknown."""
+        """Return one object, or None if it does not exist or its kind is not served."""
         try:
             return self.get(api_version, kind, name, namespace)
         except api_errors.NotFoundError:
@@ -99,7 +99,7 @@ class KubeClient:
         Args:
             api_version: such as ``apps/v1``.
             kind: such as ``Deployment``.
-            namespace: where to look; everywhere if None.
+            namespace: the namespace; all namespaces if None.
             labels: a label selector.
             fields: a field selector.
         """
@@ -110,14 +110,14 @@ class KubeClient:
         return [{"apiVersion": api_version, "kind": kind, **item} for item in found]
 
     def create(self, manifest: Object, *, dry_run: bool = False) -> Object:
-        """Create an object; with ``dry_run`` only ask whether it would be taken."""
+        """Create an object; with ``dry_run`` only check that it would be accepted."""
         resource = self.resource(manifest["apiVersion"], manifest["kind"])
         path = resource.path(namespace=_namespace(manifest))
         query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
         return self._json("POST", path, query=query, body=manifest, write=not dry_run)
 
     def apply(self, manifest: Object) -> Object:
-        """Make the object have the fields of ``manifest`` (server-side apply)."""
+        """Apply ``manifest`` (server-side apply)."""
         return self._json(
             "PATCH",
             self._path_of(manifest),
@@ -136,7 +136,7 @@ class KubeClient:
         *,
         propagation: str = "Background",
     ) -> bool:
-        """Delete an object and what it owns; return False where there was none.
+        """Delete an object and what it owns; return False if it did not exist.
 
         Args:
             api_version: such as ``v1``.
@@ -166,7 +166,7 @@ class KubeClient:
         Args:
             pod: the pod's name.
             namespace: its namespace.
-            container: the container; may be empty where the pod has just one.
+            container: the container; may be empty if the pod has only one.
             tail: number of lines.
             previous: the log of the run before the last restart.
         """
@@ -182,16 +182,16 @@ class KubeClient:
         return str(self._json("GET", "/version")["gitVersion"])
 
     def readyz(self) -> None:
-        """Return where the API server says that it is ready.
+        """Check that the API server is ready.
 
         Raises:
-            UnreachableError: nothing answers.
-            ServerFaultError: it answers that it is not ready yet.
+            UnreachableError: no answer.
+            ServerFaultError: it is not ready yet.
         """
         self._send("GET", "/readyz")
 
     def resource(self, api_version: str, kind: str) -> Resource:
-        """Return where a kind lives, asking the server where devstack does not know it.
+        """Return the path of a kind, by discovery if devstack does not know it.
 
         Raises:
             NotFoundError: the server does not serve that kind.
@@ -205,7 +205,7 @@ class KubeClient:
         return found
 
     def kinds(self, api_version: str) -> set[str]:
-        """Return the kinds that the server has in a group and version; none if unserved."""
+        """Return the kinds of a group and version; empty if it is not served."""
         try:
             self._discover(api_version)
         except api_errors.NotFoundError:

@@ -1,8 +1,8 @@
-"""Whether a live object has all the fields that a manifest asks for.
+"""Whether a live object has all fields of a manifest.
 
-The comparison follows server-side apply: fields that the manifest does not
-name belong to others and are passed over; lists of named entries are matched
-by name, so an entry that somebody else added is no difference either.
+The comparison follows server-side apply: fields that the manifest does not name belong
+to others and are ignored; lists of named entries are matched by name, so an entry that
+another manager added is no difference either.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ _QUANTITIES = frozenset({"requests", "limits", "capacity", "hard"})
 
 
 def differs(desired: Mapping[str, Any], live: Mapping[str, Any]) -> str:
-    """Return the path of the first field of ``desired`` that ``live`` lacks or has otherwise.
+    """Return the path of the first field of ``desired`` that is missing or differs in ``live``.
 
     Args:
         desired: a manifest.
         live: the object as the API has it.
 
     Returns:
-        Such as ``spec.replicas``; empty where nothing differs.
+        Such as ``spec.replicas``; empty if nothing differs.
     """
     return _in_mapping(desired, live, "")
 
 
 def _in_mapping(desired: Mapping[str, Any], live: Mapping[str, Any], path: str) -> str:
     for key, wanted in desired.items():
-        where = f"{path}.{key}" if path else key
+        field = f"{path}.{key}" if path else key
         if wanted is None:
             continue
         if key not in live:
-            return where
-        if found := _in_value(wanted, live[key], where, in_quantities=key in _QUANTITIES):
+            return field
+        if found := _in_value(wanted, live[key], field, in_quantities=key in _QUANTITIES):
             return found
     return ""
 
@@ -73,9 +73,9 @@ def _in_list(wanted: list[Any], has: list[Any], path: str) -> str:
 
 def _in_named(wanted: list[Any], has: Mapping[str, Any], path: str) -> str:
     for item in wanted:
-        where = f"{path}[{item['name']}]"
+        field = f"{path}[{item['name']}]"
         if item["name"] not in has:
-            return where
-        if found := _in_mapping(item, has[item["name"]], where):
+            return field
+        if found := _in_mapping(item, has[item["name"]], field):
             return found
     return ""

@@ -1,4 +1,4 @@
-"""What the cluster's components last said of an object."""
+"""The events of an object."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from devstack.kube.client import KubeClient, Object
 
 
 def last_event(client: KubeClient, kind: str, namespace: str, name: str) -> str:
-    """Return the last warning about an object, or else its last event; or nothing.
+    """Return the last warning about an object, else its last event, else an empty string.
 
     Args:
-        client: the API; may have no right to see events.
+        client: the API; may lack the permission to read events.
         kind: such as ``Pod``.
         namespace: the object's namespace.
         name: its name.
@@ -25,11 +25,11 @@ def last_event(client: KubeClient, kind: str, namespace: str, name: str) -> str:
         return ""
     if not events:
         return ""
-    newest = max(events, key=lambda event: (event.get("type") == "Warning", _when(event)))
+    newest = max(events, key=lambda event: (event.get("type") == "Warning", _timestamp(event)))
     return f"{newest.get('reason', '')}: {newest.get('message', '')}"
 
 
-def _when(event: Object) -> str:
-    # All of them are RFC 3339 in UTC, so that they sort as text.
+def _timestamp(event: Object) -> str:
+    # All are RFC 3339 in UTC, so they sort as text.
     stamp = event.get("lastTimestamp") or event.get("eventTime")
     return stamp or event["metadata"].get("creationTimestamp") or ""

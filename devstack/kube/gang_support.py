@@ -26,7 +26,7 @@ def find_gang_support(client: KubeClient) -> tuple[GangSupport, str]:
     if "MutatingAdmissionPolicy" not in client.kinds(ADMISSION):
         return GangSupport.OFF, (
             f"Kubernetes {client.version()} has no MutatingAdmissionPolicy in {ADMISSION};"
-            " that comes with 1.36"
+            " it requires 1.36"
         )
     if "PodGroup" in client.kinds(POD_GROUPS):
         return GangSupport.NATIVE, ""
@@ -34,5 +34,5 @@ def find_gang_support(client: KubeClient) -> tuple[GangSupport, str]:
         return GangSupport.COSCHEDULING, ""
     return GangSupport.OFF, (
         f"Kubernetes {client.version()} serves no PodGroup: neither {POD_GROUPS}, which its"
-        " gates GenericWorkload and GangScheduling bring, nor the coscheduling plug-in's"
+        " feature gates GenericWorkload and GangScheduling enable, nor the coscheduling plug-in's"
     )

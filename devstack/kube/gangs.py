@@ -108,14 +108,14 @@ def is_over(jobset: Object) -> bool:
 
 
 def _gang(jobset: Object, bound: int) -> Gang:
-    said = condition_of(jobset)
+    condition = condition_of(jobset)
     return Gang(
         namespace=jobset["metadata"]["namespace"],
         jobset=jobset["metadata"]["name"],
         size=size_of(jobset),
         bound=bound,
-        reason=said.get("reason", ""),
-        message=said.get("message", ""),
+        reason=condition.get("reason", ""),
+        message=condition.get("message", ""),
     )
 
 

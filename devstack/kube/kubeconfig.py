@@ -1,6 +1,6 @@
-"""Kubeconfigs as text: reading one, picking a context, building our own.
+"""Kubeconfigs as text: parse one, select a context, build one for a stack.
 
-Nothing here touches the user's own kubeconfig except to read it.
+The user's own kubeconfig is only read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 from devstack.errors import DevstackError, ExitStatus
 
 Config = dict[str, Any]
-"""A kubeconfig as YAML would have it."""
+"""A kubeconfig as decoded YAML."""
 
 _LISTS = ("clusters", "users", "contexts")
 
@@ -28,14 +28,14 @@ class Access:
     Attributes:
         context: the context's name.
         server: the URL of the API server.
-        namespace: the context's own namespace; "default" where it names none.
+        namespace: the context's own namespace; "default" if it names none.
         ca: certificate authority, PEM; None for the system's.
         certificate: client certificate, PEM, or None.
         key: its private key, PEM, or None.
         token: bearer token, or "".
         server_name: the name expected in the server's certificate, or "".
-        insecure: True where the server's certificate is not to be checked.
-        login: the ``exec`` entry of a user who logs in by a program, or None.
+        insecure: True to not verify the server's certificate.
+        login: the ``exec`` entry of a user that logs in by a program, or None.
     """
 
     context: str
@@ -54,7 +54,7 @@ def parse(text: str) -> Config:
     """Return the kubeconfig in ``text``.
 
     Raises:
-        DevstackError: ``KUBECONFIG_BROKEN`` where it is not one.
+        DevstackError: ``KUBECONFIG_BROKEN`` if it is invalid.
     """
     try:
         config = yaml.safe_load(text) or {}
@@ -69,7 +69,7 @@ def parse(text: str) -> Config:
 
 
 def access(config: Config, context: str | None = None) -> Access:
-    """Return how ``context`` (the current one where None) reaches its API server.
+    """Return how ``context`` (the current one if None) reaches its API server.
 
     Raises:
         DevstackError: ``CONTEXT_UNKNOWN`` or ``KUBECONFIG_BROKEN``.
@@ -122,7 +122,7 @@ def _context(config: Config, wanted: str | None) -> Config:
     if name in names:
         return _entry(config, "contexts", name)
     raise DevstackError(
-        f"cannot find context {name!r} in the kubeconfig" if name else "cannot pick a context",
+        f"cannot find context {name!r} in the kubeconfig" if name else "cannot select a context",
         cause=f"it has {', '.join(sorted(names))}" if names else "the kubeconfig has no context",
         remedy="name one of them with --context, or run `kubectl config get-contexts`",
         code="CONTEXT_UNKNOWN",

@@ -1,4 +1,4 @@
-"""Logging in by a program that a kubeconfig names (``users[].user.exec``)."""
+"""Log in by a program that a kubeconfig names (``users[].user.exec``)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from devstack.kube.kubeconfig import Access
 from devstack.process import Runner
 
 LOGIN_SECONDS = 60.0
-"""How long the program may take; it may open a browser window."""
+"""Timeout of the program, which may open a browser window."""
 
 
 def log_in(access: Access, runner: Runner) -> Access:
-    """Return ``access`` with the credentials that its login program hands out.
+    """Return ``access`` with the credentials that its login program prints.
 
     Raises:
         DevstackError: ``LOGIN_FAILED``, or those of the program itself.
@@ -31,7 +31,7 @@ def log_in(access: Access, runner: Runner) -> Access:
         raise DevstackError(
             f"cannot log in to context {access.context!r}",
             cause=f"`{argv[0]}` did not print an ExecCredential",
-            remedy=f"run `kubectl --context {access.context} version` and mend what it reports",
+            remedy=f"run `kubectl --context {access.context} version` and fix what it reports",
             code="LOGIN_FAILED",
             exit_status=ExitStatus.ENVIRONMENT,
         ) from error
@@ -45,9 +45,9 @@ def log_in(access: Access, runner: Runner) -> Access:
 
 
 def _environment(login: Mapping[str, Any]) -> dict[str, str]:
-    asked = {"kind": "ExecCredential", "apiVersion": login["apiVersion"], "spec": {}}
+    request = {"kind": "ExecCredential", "apiVersion": login["apiVersion"], "spec": {}}
     named = {entry["name"]: entry["value"] for entry in login.get("env") or []}
-    return {**named, "KUBERNETES_EXEC_INFO": json.dumps(asked)}
+    return {**named, "KUBERNETES_EXEC_INFO": json.dumps(request)}
 
 
 def _pem(status: Mapping[str, Any], key: str) -> bytes | None:

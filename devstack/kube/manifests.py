@@ -37,7 +37,7 @@ def load(service: str) -> list[Object]:
     """Return the objects of ``k8s/<service>``, in the order of its kustomization.
 
     Raises:
-        ValueError: the kustomization says more than devstack understands.
+        ValueError: the kustomization has a field that devstack does not support.
     """
     folder = project_file("k8s", service)
     kustomization = _read_file(folder / _KUSTOMIZATION)[0]
@@ -47,11 +47,11 @@ def load(service: str) -> list[Object]:
 
 
 def with_images(objects: Iterable[Object], images: Mapping[str, str]) -> list[Object]:
-    """Return the objects with the images that the stack was brought up with.
+    """Return the objects with the images of the stack.
 
     Args:
-        objects: workloads among them name images as ``devstack/<name>:<tag>``.
-        images: the reference to use by that name; others stay as they are.
+        objects: workloads among them have images such as ``devstack/<name>:<tag>``.
+        images: the references by name; other images stay.
     """
     return [
         _with_images(item, images) if "template" in item.get("spec", {}) else item
@@ -60,41 +60,43 @@ def with_images(objects: Iterable[Object], images: Mapping[str, str]) -> list[Ob
 
 
 def with_namespace(objects: Iterable[Object], old: str, new: str) -> list[Object]:
-    """Return the objects with namespace ``old`` renamed to ``new`` wherever it is named."""
+    """Return the objects with namespace ``old`` renamed to ``new`` everywhere."""
     renamed = copy.deepcopy(list(objects))
     for item in renamed:
         metadata = item["metadata"]
         if item["kind"] == "Namespace" and metadata["name"] == old:
             metadata["name"] = new
-        for place in (metadata, *item.get("subjects", [])):
-            if place.get("namespace") == old:
-                place["namespace"] = new
+        for holder in (metadata, *item.get("subjects", [])):
+            if holder.get("namespace") == old:
+                holder["namespace"] = new
     return renamed
 
 
 def with_restarts(objects: Iterable[Object], settings: Mapping[str, str]) -> list[Object]:
-    """Return the objects, of which Deployments start anew where ``settings`` change.
+    """Return the objects with Deployments that restart when ``settings`` change.
 
-    Pods read Secrets and configuration at their start only; a stack whose state
-    was lost, for one, makes new credentials.
+    Pods read Secrets and configuration only when they start; a stack whose state was
+    lost, for example, creates new credentials.
 
     Args:
         objects: of one service.
-        settings: what its pods read; only a checksum of it is kept.
+        settings: what its pods read; only a checksum of it is stored.
     """
-    mark = checksum(settings)
-    return [_marked(item, mark) if item["kind"] == "Deployment" else item for item in objects]
+    value = checksum(settings)
+    return [
+        _with_checksum(item, value) if item["kind"] == "Deployment" else item for item in objects
+    ]
 
 
 def checksum(values: object) -> str:
-    """Return sixteen characters that tell values, of whatever JSON has, apart."""
+    """Return a checksum of JSON values: sixteen characters."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _marked(deployment: Object, mark: str) -> Object:
+def _with_checksum(deployment: Object, value: str) -> Object:
     changed = copy.deepcopy(deployment)
     annotations = changed["spec"]["template"]["metadata"].setdefault("annotations", {})
-    annotations["devstack/credentials"] = mark
+    annotations["devstack/credentials"] = value
     return changed
 
 
@@ -118,7 +120,7 @@ def _owned(metadata: Object, stack: str, owner: str) -> Object:
 
 
 def secret(name: str, namespace: str, values: Mapping[str, str]) -> Object:
-    """Return a Secret that devstack makes itself, so that no file ever holds it."""
+    """Return a Secret; its values are in no manifest file."""
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
     return {
         "apiVersion": "v1",

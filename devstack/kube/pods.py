@@ -1,4 +1,4 @@
-"""What keeps a pod from being ready, and whether waiting can help."""
+"""Why a pod is not ready, and whether waiting can help."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from devstack.kube.volumes import pending_claim
 from devstack.waits import Failed, Observation, Ready, Waiting
 
 LOG_LINES = 15
-"""How much of a container's log goes with an error."""
+"""The number of log lines in an error."""
 
 BACKOFF_THRESHOLD = 10
-"""A program may die twice while the network of a new cluster comes up.
+"""Seconds of back-off above which a container counts as crashing.
 
-The kubelet then puts it off for ten seconds, the next time for twenty. It forgets
-that when it starts; the count of restarts goes on, however often a node is started.
+A program may fail twice while the network of a new cluster starts; the back-off is
+then ten seconds, the next time twenty. A restart of the kubelet resets the back-off,
+but not the count of restarts.
 """
 
 _PULL_FAILURES = frozenset(
@@ -31,17 +32,17 @@ _BACK_OFF = re.compile(r"back-off (?:(\d+)m)?(\d+)s")
 
 
 def observe_pod(client: KubeClient, pod: Object) -> Observation:
-    """Say whether a pod is ready, and if not, what is in its way.
+    """Return whether a pod is ready, and if not, why.
 
     Args:
         client: reads the pod's events and logs, and the nodes.
         pod: the pod as the API has it.
 
     Returns:
-        Ready where it is ready or has succeeded; Failed where it cannot be
-        scheduled on any node, its image cannot be pulled, it crashes again and
-        again, it has failed, or something that it names does not exist;
-        otherwise Waiting with the last event and the log's last lines.
+        Ready if it is ready or has succeeded; Failed if no node can run it, its
+        image cannot be pulled, it crashes repeatedly, it has failed, or something
+        that it names does not exist; otherwise Waiting with the last event and the
+        last lines of its log.
     """
     phase = pod.get("status", {}).get("phase", "Pending")
     if phase == "Succeeded" or _condition(pod, "Ready").get("status") == "True":
@@ -58,12 +59,12 @@ def observe_pod(client: KubeClient, pod: Object) -> Observation:
 
 
 def name_of(pod: Object) -> str:
-    """Return a pod's name as messages have it."""
+    """Return a pod's name as messages show it."""
     return f"pod {pod['metadata']['namespace']}/{pod['metadata']['name']}"
 
 
 def last_lines(client: KubeClient, pod: Object, container: str, *, previous: bool = False) -> str:
-    """Return the end of a container's log; nothing where there is none to be had."""
+    """Return the last lines of a container's log; empty if it cannot be read."""
     metadata = pod["metadata"]
     try:
         return client.logs(
@@ -87,7 +88,7 @@ def _observe_waiting(client: KubeClient, pod: Object, status: dict[str, Any]) ->
     if reason == "CreateContainerConfigError":
         return Failed(
             f"{name_of(pod)} cannot start container {status['name']!r}: {message}",
-            remedy="create what it names, or run `devstack up` where it is part of the stack",
+            remedy="create what it names, or run `devstack up` if it is part of the stack",
             code="POD_CONFIG_MISSING",
         )
     return None
@@ -105,8 +106,8 @@ def _backoff(message: str) -> int:
 def _image_missing(pod: Object, image: str, message: str) -> Failed:
     return Failed(
         f"{name_of(pod)} cannot get its image {image}: {message or 'not on the node'}",
-        remedy=f"`devstack images list` shows what there is; `devstack images load` brings"
-        f" {image} to the nodes, or correct its name",
+        remedy=f"`devstack images list` shows the images; load {image} with"
+        f" `devstack images load`, or correct its name",
         code="IMAGE_PULL_FAILED",
     )
 
@@ -114,9 +115,9 @@ def _image_missing(pod: Object, image: str, message: str) -> Failed:
 def _crashing(client: KubeClient, pod: Object, status: dict[str, Any]) -> Failed:
     ended = status.get("lastState", {}).get("terminated") or {}
     return Failed(
-        f"{name_of(pod)} crashes again and again: container {status['name']!r}"
+        f"{name_of(pod)} crashes repeatedly: container {status['name']!r}"
         f" {_ending(ended)}, restarted {status.get('restartCount', 0)} times",
-        remedy="read its log's last lines; `devstack logs` has more",
+        remedy="see the last lines of its log; `devstack logs` shows more",
         code="POD_CRASHES",
         output=last_lines(client, pod, status["name"], previous=True),
     )

@@ -1,4 +1,4 @@
-"""Whether a workload is ready, naming the pod that is in the way if not."""
+"""Whether a Deployment is ready, and if not, which pod is not."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _HASH = "pod-template-hash"
 
 
 def observe_deployment(client: KubeClient, namespace: str, name: str) -> Observation:
-    """Look once at a Deployment.
+    """Observe a Deployment once.
 
     Args:
-        client: reads the Deployment and, where it is not ready, its pods.
+        client: reads the Deployment and, if it is not ready, its pods.
         namespace: its namespace.
         name: its name.
 
     Returns:
-        Ready where all replicas are of the newest revision and available, else
-        what is to be said of the first pod that is not ready.
+        Ready if all replicas are of the newest revision and available, else the
+        observation of the first pod that is not ready.
     """
     live = client.find(APPS, "Deployment", name, namespace)
     if live is None:
@@ -49,12 +49,12 @@ def _first_not_ready(client: KubeClient, live: Object) -> Observation:
             if isinstance(found, kind):
                 return found
     metadata = live["metadata"]
-    lack = "is not available yet" if seen else "has no pod yet"
-    return Waiting(f"Deployment {metadata['namespace']}/{metadata['name']} {lack}")
+    missing = "is not available yet" if seen else "has no pod yet"
+    return Waiting(f"Deployment {metadata['namespace']}/{metadata['name']} {missing}")
 
 
 def _newest_pods(client: KubeClient, live: Object) -> list[Object]:
-    """Return the pods of the newest revision; older ones may be broken for good reason."""
+    """Return the pods of the newest revision; older ones may be expected to fail."""
     namespace = live["metadata"]["namespace"]
     labels = live["spec"]["selector"]["matchLabels"]
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
@@ -72,6 +72,6 @@ def _revision(replica_set: Object) -> int:
 
 
 def _is_past(pod: Object) -> bool:
-    """Return True for a pod that is on its way out, or that another one replaces."""
-    leaving = bool(pod["metadata"].get("deletionTimestamp"))
-    return leaving or pod.get("status", {}).get("phase") == "Failed"
+    """Return True for a pod that is being deleted, or that another one replaces."""
+    terminating = bool(pod["metadata"].get("deletionTimestamp"))
+    return terminating or pod.get("status", {}).get("phase") == "Failed"

@@ -1,4 +1,4 @@
-"""HTTP to one API server: TLS, a pool of connections kept alive, nothing of Kubernetes."""
+"""HTTP to one API server: TLS and a pool of persistent connections."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from devstack.kube.api_errors import UnreachableError
 from devstack.kube.kubeconfig import Access
 
 POOL_SIZE = 8
-"""Connections kept open; as many requests run side by side."""
+"""The number of open connections, and of parallel requests."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server said."""
+    """The answer of the server."""
 
     status: int
     body: bytes
 
 
 class Transport(Protocol):
-    """Carries requests to one API server."""
+    """Sends requests to one API server."""
 
     def request(
         self,
@@ -42,7 +42,7 @@ class Transport(Protocol):
         """Send one request and return its answer, whatever the status.
 
         Raises:
-            UnreachableError: no answer came.
+            UnreachableError: there is no answer.
         """
         ...
 
@@ -114,7 +114,7 @@ def _tls(access: Access) -> ssl.SSLContext:
 
 
 def _load_identity(context: ssl.SSLContext, pem: bytes) -> None:
-    """Hand a client certificate to OpenSSL, which takes it from a file only."""
+    """Load a client certificate; OpenSSL reads it only from a file."""
     descriptor, path = tempfile.mkstemp(prefix="devstack-")  # mkstemp makes it 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -125,7 +125,7 @@ def _load_identity(context: ssl.SSLContext, pem: bytes) -> None:
 
 
 def _cause(error: urllib3.exceptions.HTTPError) -> str:
-    """Return what went wrong without urllib3's own object names in it."""
+    """Return the cause without the names of urllib3's objects."""
     if isinstance(error, urllib3.exceptions.NewConnectionError):
         return "connection refused" if "refused" in str(error) else str(error).split(": ", 1)[-1]
     if isinstance(error, urllib3.exceptions.TimeoutError):

@@ -1,4 +1,4 @@
-"""Which of a pod's volumes are not there yet."""
+"""Volume claims of a pod that are not bound."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from devstack.kube.events import last_event
 
 
 def pending_claim(client: KubeClient, pod: Object) -> str:
-    """Return why the first of the pod's volume claims that is not bound is not, or nothing.
+    """Return why the first unbound volume claim of a pod is unbound, or an empty string.
 
-    A pod whose volume is being made shows no event and no condition of its own.
+    A pod whose volume is being created has no event and no condition that shows it.
     """
     for name in _claim_names(pod):
         namespace = pod["metadata"]["namespace"]

@@ -39,7 +39,7 @@ TROUBLES = {
     ),
     "device": Trouble(
         "POD_UNSCHEDULABLE",
-        "it asks for 1 of nvidia.com/gpu, and no node has more than 0",
+        "it requests 1 of nvidia.com/gpu, and no node has more than 0",
         container={"resources": {"limits": {"nvidia.com/gpu": "1"}}},
     ),
     "label": Trouble(

@@ -152,7 +152,7 @@ def test_of_two_stacks_on_one_cluster_each_removes_its_own(world: World) -> None
     first, second = StackSpec(name="one"), StackSpec(name="two")
     up(world.open(first))
     objects = dict(world.api.objects)
-    with pytest.raises(DevstackError, match="this stack did not make it"):
+    with pytest.raises(DevstackError, match="this stack did not create it"):
         up(world.open(second))
     down(world.open(second))
     assert world.api.objects == objects

@@ -172,7 +172,7 @@ def test_names_that_another_kind_has_taken_are_hopeless() -> None:
 def test_what_somebody_else_made_is_not_taken_over() -> None:
     api = FakeApi()
     api.add(NAMESPACE)
-    with pytest.raises(DevstackError, match="Namespace devstack is there already") as caught:
+    with pytest.raises(DevstackError, match="Namespace devstack already exists") as caught:
         apply(api, NAMESPACE, SERVICE)
     assert caught.value.code == "OBJECT_FOREIGN"
     assert api.writes == []
