@@ -43,7 +43,7 @@ def _complete_samples(
     epilog="Examples: devstack run hello parallel | devstack run my_flow.py -- --n 3",
     options_metavar="[OPTIONS]",
 )
-@click.argument("words", nargs=-1, metavar="[FLOW]...", shell_complete=_complete_samples)
+@click.argument("names", nargs=-1, metavar="[FLOW]...", shell_complete=_complete_samples)
 @click.option("--sample", "named", multiple=True, metavar="NAME", help="A sample flow, by name.")
 @click.option("--list", "listing", is_flag=True, help="List the sample flows, and stop.")
 @click.option("--local", is_flag=True, help="Do not add --with kubernetes to flows of your own.")
@@ -59,7 +59,7 @@ def _complete_samples(
 @pass_output
 def command(
     output: Output,
-    words: tuple[str, ...],
+    names: tuple[str, ...],
     named: tuple[str, ...],
     listing: bool,
     local: bool,
@@ -84,7 +84,7 @@ def command(
     known = DAG_SAMPLES if on_airflow else SAMPLES
     if listing:
         return _list_samples(output, known)
-    targets = find_targets(words, named, known)
+    targets = find_targets(names, named, known)
     arguments: list[str] = click.get_current_context().meta.get(PASSTHROUGH_ARGS, [])
     sources = list(targets.sources)
     samples = list(targets.samples)
@@ -95,7 +95,7 @@ def command(
         run_on_airflow(output, stack, sources, samples, arguments, at_once, timeout)
         output.finish()
         return int(ExitStatus.OK)
-    samples = runnable(samples, stack.disabled, asked=bool(words or named))
+    samples = runnable(samples, stack.disabled, explicit=bool(names or named))
     env = flow_environment(stack)
     for source in sources:
         _run_source(output, source, arguments, env, local=local, timeout=timeout)

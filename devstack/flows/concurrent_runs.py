@@ -1,4 +1,4 @@
-"""A sample that is run twice at once, for room that is enough for one."""
+"""Run a sample twice at the same time, with enough capacity for one."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from devstack.kube.client import Object
 from devstack.kube.gangs import Gang, list_gangs
 
 RANKS = 4
-LOOK_SECONDS = 0.5
+POLL_INTERVAL = 0.5
 
 _SHARE = Decimal("0.65")
-"""Of the free cpu that one flow asks for: one fits with room to spare, two do not."""
+"""The share of the free cpu that one flow requests: one fits easily, two do not."""
 
 
 @dataclass(frozen=True)
@@ -34,44 +34,44 @@ class ConcurrentRuns:
     """Two runs of one flow that start together.
 
     Attributes:
-        call: how each of them is run.
-        env: the stack.
+        call: the flow.
+        env: what a flow process needs from the stack.
     """
 
     call: FlowCall
     env: FlowEnvironment
 
     def run(self) -> tuple[list[FlowResult], int]:
-        """Run both to their end; return how they ended, and how many of their pods fit at once.
+        """Run both; return their results, and how many of their pods fit at the same time.
 
         Raises:
-            DevstackError: ``NO_ROOM`` where not even one would fit.
+            DevstackError: ``CPU_INSUFFICIENT`` if not even one would fit.
             KeyboardInterrupt: they were interrupted, and are stopped.
         """
-        over = Event()
-        with tempfile.TemporaryDirectory(prefix="devstack-") as meeting:
+        ended = Event()
+        with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
             free = self._free_cpu()
-            cpu = share_of_room(free, RANKS)
-            env = self._with_share(cpu, Path(meeting))
+            cpu = cpu_per_rank(free, RANKS)
+            env = self._environment(cpu, Path(folder))
             with ThreadPoolExecutor(3) as pool:
-                watcher = pool.submit(self._watch, over)
+                reporter = pool.submit(self._report_gangs, ended)
                 runs = [pool.submit(run_flow, self._call(number), env) for number in (1, 2)]
                 wait(runs)
-                over.set()
-                watcher.result()
+                ended.set()
+                reporter.result()
             return [run.result() for run in runs], slots(free, cpu)
 
     def _call(self, number: int) -> FlowCall:
-        told = self.call.on_line
-        # The watcher tells what the pods do, of both flows at once.
+        on_line = self.call.on_line
+        # _report_gangs reports the pods of both flows.
         return replace(
             self.call,
-            on_line=lambda line: told(f"[{number}] {line}"),
+            on_line=lambda line: on_line(f"[{number}] {line}"),
             note=lambda _text: None,
             log_name=f"{self.call.source.name}-{number}",
         )
 
-    def _with_share(self, cpu: Decimal, meeting: Path) -> FlowEnvironment:
+    def _environment(self, cpu: Decimal, meeting: Path) -> FlowEnvironment:
         settings = {
             "GANG_RANKS": str(RANKS),
             "GANG_CPU": str(cpu),
@@ -80,32 +80,32 @@ class ConcurrentRuns:
         return replace(self.env, environment={**self.env.environment, **settings})
 
     def _free_cpu(self) -> list[Decimal]:
-        """Return each node's cpu that is free once all tasks have ended."""
-        rooms = measure_capacity(self.env.kube, lambda pod: not _is_task(pod))
-        open_to_all = [room for room in rooms if not room.node["spec"].get("taints")]
-        return [room.free.get("cpu", Decimal(0)) for room in open_to_all]
+        """Return the cpu of each node that is free without any task."""
+        nodes = measure_capacity(self.env.kube, lambda pod: not _is_task(pod))
+        untainted = [node for node in nodes if not node.node["spec"].get("taints")]
+        return [node.free.get("cpu", Decimal(0)) for node in untainted]
 
-    def _watch(self, over: Event) -> None:
-        said = ""
-        while not over.wait(LOOK_SECONDS):
+    def _report_gangs(self, ended: Event) -> None:
+        last = ""
+        while not ended.wait(POLL_INTERVAL):
             try:
                 text = describe(list_gangs(self.env.kube, self.env.namespace))
             except (ApiError, UnreachableError):
                 continue
-            if text and text != said:
+            if text and text != last:
                 self.call.note(text)
-                said = text
+                last = text
 
 
-def share_of_room(free: Sequence[Decimal], ranks: int) -> Decimal:
-    """Return the cpu for each rank with which one flow fits, and two do not.
+def cpu_per_rank(free: Sequence[Decimal], ranks: int) -> Decimal:
+    """Return the cpu of each rank such that one flow fits, and two do not.
 
     Args:
         free: the free cpu of each node, in cores.
-        ranks: pods of a flow.
+        ranks: the number of pods of a flow.
 
     Raises:
-        DevstackError: ``NO_ROOM``.
+        DevstackError: ``CPU_INSUFFICIENT``.
     """
     cpu = sum(free, Decimal(0)) * _SHARE / ranks
     step = Decimal("0.01")
@@ -117,66 +117,66 @@ def share_of_room(free: Sequence[Decimal], ranks: int) -> Decimal:
     raise DevstackError(
         "cannot find a size at which one flow fits and two do not",
         cause=f"the nodes have {', '.join(f'{each:f}' for each in free) or 'no'} cpu free",
-        remedy="end what else runs, or use fewer nodes",
-        code="NO_ROOM",
+        remedy="stop other workloads, or use fewer nodes",
+        code="CPU_INSUFFICIENT",
         exit_status=ExitStatus.ENVIRONMENT,
     )
 
 
 def slots(free: Sequence[Decimal], cpu: Decimal) -> int:
-    """Return how many pods fit at the same time.
+    """Return the number of pods that fit at the same time.
 
     Args:
         free: the free cpu of each node, in cores.
-        cpu: what each pod asks for, in cores.
+        cpu: the request of each pod, in cores.
     """
     return sum(max(0, int(each / cpu)) for each in free)
 
 
 def describe(gangs: Sequence[Gang]) -> str:
-    """Return in one line which gangs have how many of their nodes."""
+    """Return in one line how many pods of each gang have a node."""
     return " | ".join(_describe_one(gang) for gang in gangs)
 
 
-def check_rivals(results: Sequence[FlowResult], fit: int) -> list[Finding]:
-    """Check by the times at which pods got their nodes that one ran whole, then the other.
+def check_concurrent_runs(results: Sequence[FlowResult], fit: int) -> list[Finding]:
+    """Check by the times of binding that one gang ran completely, then the other.
 
-    A scheduler binds one pod after another, on a busy machine over seconds. So the
-    measure is not how close together that was, but that there was room for all
-    when the first of them got a node.
+    The scheduler binds the pods of a gang one after another, on a busy machine over
+    seconds. So the check is not how close these times are, but that there was capacity
+    for all pods when the first of them was bound.
 
     Args:
         results: the two runs.
-        fit: how many of their pods fit at the same time.
+        fit: the number of their pods that fit at the same time.
     """
     gangs = [[_times(pod) for pod in gang_pods(each)] for each in results]
     if not all(gangs) or not all(each.ended for gang in gangs for each in gang):
-        return [Finding("every pod got a node, and ended", ok=False, saw="some never did")]
+        return [Finding("every pod was bound, and ended", ok=False, saw="some were not")]
     first, second = sorted(gangs, key=_first_bound)
     must_end = max(1, len(first) + len(second) - fit)
-    room_for_all = sorted(each.ended for each in first)[must_end - 1]
+    all_fit_at = sorted(each.ended for each in first)[must_end - 1]
     return [
         _finding(
-            "both asked for the room at the same time",
+            "both requested resources at the same time",
             max(each.created for each in [*first, *second]) < min(each.ended for each in first),
         ),
-        _finding("all pods of the first had a node at once", _were_together(first)),
+        _finding("all pods of the first had a node at the same time", _overlap(first)),
         _finding(
-            "before the second had any",
+            "before any pod of the second had one",
             max(each.bound for each in first) <= _first_bound(second),
         ),
-        _finding("all pods of the second had a node at once", _were_together(second)),
+        _finding("all pods of the second had a node at the same time", _overlap(second)),
         _finding(
-            "and none before the first had given back room for all of them",
-            _first_bound(second) >= room_for_all,
+            "and none before the first had released resources for all of them",
+            _first_bound(second) >= all_fit_at,
         ),
     ]
 
 
-def draw_rivals(results: Sequence[FlowResult]) -> str:
-    """Return the picture of when the pods of the runs waited and had a node, as SVG."""
+def draw_concurrent_runs(results: Sequence[FlowResult]) -> str:
+    """Return an SVG timeline of the pods of the runs."""
     groups = {f"{result.pathspec}": gang_pods(result) for result in results}
-    return draw("Two gangs, room for one", groups)
+    return draw("Two gangs, capacity for one", groups)
 
 
 def gang_pods(result: FlowResult) -> list[TaskPod]:
@@ -185,8 +185,8 @@ def gang_pods(result: FlowResult) -> list[TaskPod]:
 
 
 def _describe_one(gang: Gang) -> str:
-    why = f" ({gang.message})" if gang.waits and gang.message else ""
-    return f"{gang.jobset}: {gang.bound} of {gang.size} pods have a node{why}"
+    reason = f" ({gang.message})" if gang.waits and gang.message else ""
+    return f"{gang.jobset}: {gang.bound} of {gang.size} pods have a node{reason}"
 
 
 def _is_task(pod: Object) -> bool:
@@ -209,9 +209,9 @@ def _first_bound(gang: Sequence[_Times]) -> float:
     return min(each.bound for each in gang)
 
 
-def _were_together(gang: Sequence[_Times]) -> bool:
+def _overlap(gang: Sequence[_Times]) -> bool:
     return max(each.bound for each in gang) <= min(each.ended for each in gang)
 
 
-def _finding(what: str, holds: bool) -> Finding:
-    return Finding(what, holds, "" if holds else "it was otherwise; see the picture")
+def _finding(what: str, ok: bool) -> Finding:
+    return Finding(what, ok, "" if ok else "it was not so; see the timeline")

@@ -12,15 +12,15 @@ from devstack.kube.client import KubeClient
 
 @dataclass(frozen=True)
 class FlowEnvironment:
-    """The stack, as one who runs flows sees it.
+    """What a flow process needs from a stack.
 
     Attributes:
         environment: variables that point Metaflow, S3 clients and Kubernetes
-            clients at the stack; the flow sees them on top of this process's.
+            clients at the stack; they are added to those of this process.
         python: the interpreter that runs flows; it has Metaflow.
-        namespace: where task pods run.
-        kube: looks after the run's pods; the flow itself has its own kubeconfig.
-        logs: the folder in which each run's output is kept.
+        namespace: the namespace of task pods.
+        kube: reads and deletes pods; the flow itself has its own kubeconfig.
+        logs: the folder of the runs' output.
     """
 
     environment: Mapping[str, str]
@@ -30,9 +30,9 @@ class FlowEnvironment:
     logs: Path
 
     def variables(self) -> dict[str, str]:
-        """Return all variables of a flow's process."""
+        """Return the complete environment of a flow's process."""
         inherited = dict(os.environ)
-        # Metaflow looks up the interpreter of local tasks on PATH.
+        # Metaflow finds the interpreter of local tasks on PATH.
         path = f"{self.python.parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"
         return {
             **inherited,

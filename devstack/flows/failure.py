@@ -8,19 +8,19 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.result import FlowResult, PodLog
 
 LOG_LINES = 12
-"""How many lines of a log a report quotes."""
+"""The number of log lines in a report."""
 
 _STEP_FAILED = re.compile(r"Step \*?(\w+)\*? \(task-id [^)]*\) failed")
-"""Metaflow's last word on a run that failed (its ``TaskFailed``)."""
+"""The last line that Metaflow prints of a failed run (its ``TaskFailed``)."""
 
 
 def failure_of(result: FlowResult) -> DevstackError:
     """Return the error for a run that did not succeed.
 
-    It quotes the end of the failed pod's log, or of the flow's own output where
-    no pod failed.
+    It contains the end of the failed pod's log, or of the flow's own output if no
+    pod failed.
     """
-    if result.trouble:
+    if result.stop_reason:
         return _stopped(result)
     if not result.run_id and result.returncode == 0:
         return _no_flow(result)
@@ -35,23 +35,23 @@ def failure_of(result: FlowResult) -> DevstackError:
 
 
 def _stopped(result: FlowResult) -> DevstackError:
-    trouble = result.trouble
-    assert trouble is not None
+    reason = result.stop_reason
+    assert reason is not None
     return DevstackError(
         f"flow {result.flow or result.name} was stopped",
-        cause=trouble.reason,
-        remedy=trouble.remedy or f"all of its output is in {result.log}",
-        code=trouble.code,
+        cause=reason.reason,
+        remedy=reason.remedy or f"all of its output is in {result.log}",
+        code=reason.code,
         exit_status=ExitStatus.FLOW_FAILED,
-        output=trouble.output,
+        output=reason.output,
     )
 
 
 def _no_flow(result: FlowResult) -> DevstackError:
     return DevstackError(
         f"cannot run {result.name}",
-        cause="the file was run, and no flow started",
-        remedy="end it with `if __name__ == '__main__': MyFlow()`, MyFlow being the flow's class",
+        cause="the file ran, and no flow started",
+        remedy="add `if __name__ == '__main__': MyFlow()` at its end, with the name of your flow",
         code="FLOW_NOT_STARTED",
         exit_status=ExitStatus.USAGE,
         output="\n".join(result.output),
@@ -60,16 +60,16 @@ def _no_flow(result: FlowResult) -> DevstackError:
 
 def _cause(result: FlowResult) -> str:
     if not result.run_id:
-        return f"it did not start; its process ended with status {result.returncode}"
+        return f"it did not start; its process exited with status {result.returncode}"
     step, last = _failed_step(result), _failed_pod(result)
     if last is None and step:
         return f"step {step} of run {result.run_id} failed"
     if last is None:
         return f"run {result.run_id} ended with status {result.returncode}"
     reasons = {pod.name: pod.reason for pod in result.pods}
-    why = reasons.get(last.pod, "")
-    told = f" ({why})" if why not in ("", "Error") else ""
-    return f"step {last.step} of run {result.run_id} failed in pod {last.pod}{told}"
+    reason = reasons.get(last.pod, "")
+    ending = f" ({reason})" if reason not in ("", "Error") else ""
+    return f"step {last.step} of run {result.run_id} failed in pod {last.pod}{ending}"
 
 
 def _tail(result: FlowResult) -> list[str]:
@@ -79,13 +79,13 @@ def _tail(result: FlowResult) -> list[str]:
 
 
 def _failed_step(result: FlowResult) -> str:
-    """Return the step that Metaflow names as the one that ended the run, or nothing."""
+    """Return the step that Metaflow reports as failed, or an empty string."""
     named = [match.group(1) for line in result.output if (match := _STEP_FAILED.search(line))]
     return named[-1] if named else ""
 
 
 def _failed_pod(result: FlowResult) -> PodLog | None:
-    """Return the pod that ended the run: not one that a retry or ``@catch`` made good."""
+    """Return the failed pod of that step; others were retried, or caught by ``@catch``."""
     step = _failed_step(result)
     attempts = {pod.name: pod.attempt for pod in result.pods}
     of_step = [log for log in result.failed if step in ("", log.step)]

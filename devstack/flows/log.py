@@ -1,4 +1,4 @@
-"""The files in which the output of flows is kept."""
+"""The log files of flows."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 
 from devstack.paths import private_folder
 
-KEPT = 100
-"""Logs kept in a stack's folder; the oldest go first."""
+MAX_LOGS = 100
+"""The number of logs in a stack's folder; the oldest are removed."""
 
 
 def new_log(folder: Path, name: str) -> Path:
-    """Return the path of a new log, and remove the oldest where there are too many.
+    """Return the path of a new log; remove the oldest if there are too many.
 
     Args:
-        folder: the stack's folder of logs; made where it is missing.
-        name: how the file's name begins.
+        folder: the stack's folder of logs; created if it is missing.
+        name: the prefix of the file's name.
     """
     private_folder(folder)
-    # Another run may remove the same ones just now.
-    for old in sorted(folder.glob("*.log"), key=_written, reverse=True)[KEPT - 1 :]:
+    # Another run may remove the same files at the same time.
+    for old in sorted(folder.glob("*.log"), key=_written, reverse=True)[MAX_LOGS - 1 :]:
         with suppress(FileNotFoundError):
             old.unlink()
     began = time.strftime("%Y%m%d-%H%M%S")

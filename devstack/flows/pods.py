@@ -17,21 +17,21 @@ _JOBSET = "jobset.sigs.k8s.io/jobset-name"
 
 @dataclass(frozen=True)
 class TaskPod:
-    """One pod of a run, as it was last seen.
+    """One pod of a run, as last observed.
 
     Attributes:
         name: the pod's name.
         step: the step that it runs.
         attempt: 0 for the first attempt of a task.
-        jobset: the JobSet that it belongs to, or nothing.
-        phase: Kubernetes' word: Pending, Running, Succeeded, Failed; see :func:`phase_of`.
-        reason: why it ended, where Kubernetes says so: Error, OOMKilled.
-        cpu: the cpu that it asks for, as Kubernetes writes it: ``200m``.
-        deadline_seconds: after how many seconds Kubernetes ends it.
-        created: when it was created, seconds since the epoch.
-        bound: when it got its node; None before that.
-        started: when its container started; None before that.
-        ended: when its container ended; None before that.
+        jobset: the JobSet that it belongs to, or an empty string.
+        phase: Pending, Running, Succeeded or Failed; see :func:`phase_of`.
+        reason: why it ended, if Kubernetes reports it: Error, OOMKilled.
+        cpu: the cpu that it requests, as Kubernetes writes it: ``200m``.
+        deadline_seconds: its ``activeDeadlineSeconds``; 0 if it has none.
+        created: the time of its creation, in seconds since the epoch.
+        bound: the time at which it was bound to a node, or None.
+        started: the time at which its container started, or None.
+        ended: the time at which its container ended, or None.
     """
 
     name: str
@@ -49,7 +49,7 @@ class TaskPod:
 
     @property
     def seconds(self) -> float:
-        """How long its container ran; 0 where it has not ended."""
+        """How long its container ran; 0 if it has not ended."""
         if self.started is None or self.ended is None:
             return 0.0
         return self.ended - self.started
@@ -70,7 +70,7 @@ class TaskPod:
 
 
 def is_of_run(item: Object, run_id: str) -> bool:
-    """True for an object that Metaflow made for a run."""
+    """Return True for an object that Metaflow created for a run."""
     annotations = item["metadata"].get("annotations") or {}
     return bool(run_id) and annotations.get("metaflow/run_id") == run_id
 
@@ -87,7 +87,7 @@ def describe_pods(pods: Iterable[Object]) -> list[TaskPod]:
 
 
 def describe_pod(pod: Object) -> TaskPod:
-    """Return what there is to say of a task's pod."""
+    """Return the description of a task's pod."""
     metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status", {})
     annotations = metadata.get("annotations") or {}
     container = spec["containers"][0]
@@ -111,10 +111,10 @@ def describe_pod(pod: Object) -> TaskPod:
 
 
 def phase_of(pod: Object) -> str:
-    """Return the phase of a task's pod, by its containers where all of them have ended.
+    """Return the phase of a task's pod, derived from its containers if all have ended.
 
-    The kubelet tells that a container has ended before it ends the pod's phase, and
-    Metaflow goes by the container. Task pods are never restarted.
+    The kubelet reports the end of a container before that of the pod, and Metaflow
+    reads the container's. Task pods are never restarted.
 
     Source: Kubernetes' pod lifecycle, "Pod phase".
     """

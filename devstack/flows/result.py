@@ -23,26 +23,26 @@ class PodLog:
 
 @dataclass(frozen=True)
 class FlowResult:
-    """A run that is over.
+    """A run that has ended.
 
     Attributes:
-        name: the flow's file, without its ending.
-        flow: the flow's class, as Metaflow calls it; empty where none started.
-        run_id: the run's id; empty where none started.
-        returncode: the status that the flow's process ended with.
-        trouble: why devstack stopped the run, where it did.
-        timing: where the time went.
+        name: the flow's file, without its suffix.
+        flow: the flow's class; empty if no flow started.
+        run_id: the run's id; empty if no flow started.
+        returncode: the exit status of the flow's process.
+        stop_reason: why devstack stopped the run, or None.
+        timing: how the time divides.
         pods: the run's pods.
         output: the last lines that the flow printed.
         failed: the ends of the failed pods' logs.
-        log: the file with all that the flow printed.
+        log: the file with the flow's complete output.
     """
 
     name: str
     flow: str
     run_id: str
     returncode: int
-    trouble: Failed | None
+    stop_reason: Failed | None
     timing: Timing
     pods: Sequence[TaskPod]
     output: Sequence[str]
@@ -51,8 +51,8 @@ class FlowResult:
 
     @property
     def ok(self) -> bool:
-        """True where the flow ran, and succeeded."""
-        return self.returncode == 0 and self.trouble is None and bool(self.run_id)
+        """True if the flow ran and succeeded."""
+        return self.returncode == 0 and self.stop_reason is None and bool(self.run_id)
 
     @property
     def pathspec(self) -> str:

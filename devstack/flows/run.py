@@ -1,4 +1,4 @@
-"""Running one flow on the stack, from its start to the end of its last pod."""
+"""Run one flow on the stack, until its last pod has ended."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from pathlib import Path
 from threading import Event
 
 from devstack.errors import DevstackError
+from devstack.flows.cleanup import delete_active_jobs
 from devstack.flows.command import build_command
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.flow_process import FlowProcess, ignore
-from devstack.flows.leftovers import end_leftovers
 from devstack.flows.log import new_log
+from devstack.flows.pending_pods import PendingPods
 from devstack.flows.pods import TaskPod, describe_pod, describe_pods, list_pods, phase_of
 from devstack.flows.result import FlowResult, PodLog
 from devstack.flows.source import FlowSource
 from devstack.flows.timing import measure
-from devstack.flows.trouble import TroubleWatch
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
 from devstack.waits import Clock, Failed, SystemClock, Waiting
 
-LOOK_SECONDS = 1.0
-"""How often a run's pods are looked at."""
+POLL_INTERVAL = 1.0
+"""Seconds between two observations of a run's pods."""
 
-AWAY_SECONDS = 120.0
-"""How long the cluster may be away before the flow is stopped; Metaflow would try for hours."""
+OUTAGE_TIMEOUT = 120.0
+"""Seconds without the API after which the flow is stopped; Metaflow would retry for hours."""
 
 TAIL_LINES = 25
-"""How much of a flow's output, and of a failed pod's log, is kept for a report."""
+"""The number of lines of a flow's output, and of a failed pod's log, for a report."""
 
-_AWAY = (ApiError, UnreachableError)
-"""The cluster refuses, or does not answer."""
+_API_ERRORS = (ApiError, UnreachableError)
+"""The API server rejects a request, or does not answer."""
 
-_CHATTER = "[save_logs]"
-"""How Metaflow begins what it says of itself at the end of each pod's log."""
+_METAFLOW_PREFIX = "[save_logs]"
+"""The prefix of the lines that Metaflow itself adds to the end of each pod's log."""
 
-_STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ ")
+_TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ ")
 
 
 @dataclass(frozen=True)
 class FlowCall:
-    """What to run, and who is told of it.
+    """A flow to run, and its callbacks.
 
     Attributes:
         source: the flow.
         arguments: its parameters, and Metaflow's own options.
-        local: True to leave steps on this machine that do not name a platform.
+        local: True to run steps that name no platform on this machine.
         timeout: seconds after which the run is stopped; None for no limit.
-        on_line: told each line of the flow's output.
-        note: told what the run is doing now.
-        stop: set from elsewhere to interrupt the run.
-        log_name: how the log's name begins; as the flow's file where empty.
+        on_line: called with each line of the flow's output.
+        note: called with what the run is doing now.
+        stop: interrupts the run when another thread sets it.
+        log_name: the prefix of the log's name; by default the flow's file.
     """
 
     source: FlowSource
@@ -70,52 +70,52 @@ class FlowCall:
 
 
 def run_flow(call: FlowCall, env: FlowEnvironment, clock: Clock | None = None) -> FlowResult:
-    """Run a flow to its end; whatever happens, none of its pods is left running.
+    """Run a flow until it ends; in any case, none of its pods keeps running.
 
     Args:
-        call: the flow, its arguments, and who is told.
-        env: the stack.
-        clock: tells the time.
+        call: the flow, its arguments and callbacks.
+        env: what a flow process needs from the stack.
+        clock: the clock of the timeouts.
 
     Returns:
-        How it ended, whether well or not.
+        The result, also of a failed run.
 
     Raises:
-        KeyboardInterrupt: it was interrupted, and is stopped.
+        KeyboardInterrupt: the run was interrupted, and is stopped.
     """
     with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
-        return _Run(call, env, clock or SystemClock(), Path(folder) / "run.json").to_its_end()
+        return _Run(call, env, clock or SystemClock(), Path(folder) / "run.json").run()
 
 
 class _Run:
-    """One run under way."""
+    """One run."""
 
     def __init__(self, call: FlowCall, env: FlowEnvironment, clock: Clock, identity: Path) -> None:
         self._call = call
         self._env = env
         self._clock = clock
         self._identity = identity
-        self._watch = TroubleWatch(env.kube, env.namespace, clock)
+        self._pending = PendingPods(env.kube, env.namespace, clock)
         self._output: deque[str] = deque(maxlen=TAIL_LINES)
         self._log = new_log(env.logs, call.log_name or call.source.name)
         self._flow = self._run_id = ""
-        self._away_since: float | None = None
+        self._outage_since: float | None = None
 
-    def to_its_end(self) -> FlowResult:
-        """Start the flow, watch it, and clean up behind it."""
+    def run(self) -> FlowResult:
+        """Start the flow, observe its pods, and delete what it leaves running."""
         began = self._clock.now()
         process = FlowProcess(self._argv(), self._env.variables(), self._log, self._take_line)
         try:
-            trouble = self._follow(process, began)
+            stop_reason = self._follow(process, began)
         except BaseException:
             self._stop(process)
             raise
-        if trouble:
+        if stop_reason:
             self._stop(process)
         returncode = process.finish()
         total = self._clock.now() - began
         self._identify()
-        return self._result(returncode, trouble, total)
+        return self._result(returncode, stop_reason, total)
 
     def _argv(self) -> list[str]:
         return build_command(
@@ -127,52 +127,52 @@ class _Run:
         )
 
     def _follow(self, process: FlowProcess, began: float) -> Failed | None:
-        """Watch until the flow ends; return why it has to be stopped, if it has."""
-        while not process.wait(LOOK_SECONDS):
+        """Wait for the flow's end; return why it must be stopped, or None."""
+        while not process.wait(POLL_INTERVAL):
             if self._call.stop.is_set():
                 raise KeyboardInterrupt
             limit = self._call.timeout
             if limit is not None and self._clock.now() - began > limit:
                 return Failed(
                     f"the flow did not end within {limit:.0f} s",
-                    remedy="look at its log, or give it more time with --timeout",
+                    remedy="see its log, or give it more time with --timeout",
                     code="FLOW_TIMEOUT",
                 )
-            trouble = self._look()
-            if trouble:
-                return trouble
+            failed = self._observe()
+            if failed:
+                return failed
         return None
 
-    def _look(self) -> Failed | None:
+    def _observe(self) -> Failed | None:
         self._identify()
         try:
             pods = list_pods(self._env.kube, self._env.namespace, self._run_id)
-            seen = self._watch.look(self._run_id, pods)
-        except _AWAY as away:
-            return self._tolerate_outage(away)
-        self._away_since = None
+            seen = self._pending.observe(self._run_id, pods)
+        except _API_ERRORS as error:
+            return self._tolerate_outage(error)
+        self._outage_since = None
         if isinstance(seen, Failed):
             return seen
-        self._call.note(_doing(pods, seen.reason if isinstance(seen, Waiting) else ""))
+        self._call.note(_activity(pods, seen.reason if isinstance(seen, Waiting) else ""))
         return None
 
-    def _tolerate_outage(self, away: DevstackError) -> Failed | None:
-        """Let the flow outlive a cluster that is away for a moment, but not one that is gone."""
-        self._call.note(str(away))
-        if self._away_since is None:
-            self._away_since = self._clock.now()
-        if self._clock.now() - self._away_since < AWAY_SECONDS:
+    def _tolerate_outage(self, error: DevstackError) -> Failed | None:
+        """Return None as long as the API server may come back."""
+        self._call.note(str(error))
+        if self._outage_since is None:
+            self._outage_since = self._clock.now()
+        if self._clock.now() - self._outage_since < OUTAGE_TIMEOUT:
             return None
-        return Failed(str(away), remedy=away.remedy, code=away.code)
+        return Failed(str(error), remedy=error.remedy, code=error.code)
 
     def _identify(self) -> None:
         if self._run_id:
             return
         try:
-            known = json.loads(self._identity.read_text())
+            identity = json.loads(self._identity.read_text())
         except (FileNotFoundError, ValueError):  # not written yet, or being written
             return
-        self._flow, self._run_id = known["flow_name"], str(known["run_id"])
+        self._flow, self._run_id = identity["flow_name"], str(identity["run_id"])
 
     def _take_line(self, line: str) -> None:
         if line.strip():
@@ -183,41 +183,41 @@ class _Run:
         self._call.note("stopping the flow and its pods")
         process.stop()
         self._identify()
-        self._end_leftovers()
+        self._delete_active_jobs()
 
-    def _end_leftovers(self) -> None:
+    def _delete_active_jobs(self) -> None:
         env = self._env
         try:
-            ended = end_leftovers(env.kube, env.namespace, self._run_id, self._clock)
-        except _AWAY as away:
-            self._call.note(f"pods of the run may be left: {away}")
+            deleted = delete_active_jobs(env.kube, env.namespace, self._run_id, self._clock)
+        except _API_ERRORS as error:
+            self._call.note(f"pods of the run may still be running: {error}")
             return
-        for each in ended:
-            self._call.note(f"ended {each}")
+        for each in deleted:
+            self._call.note(f"deleted {each}")
 
-    def _last_look(self) -> list[Object]:
+    def _list_pods(self) -> list[Object]:
         try:
             return list_pods(self._env.kube, self._env.namespace, self._run_id)
-        except _AWAY as away:
-            self._call.note(str(away))
+        except _API_ERRORS as error:
+            self._call.note(str(error))
             return []
 
-    def _result(self, returncode: int, trouble: Failed | None, total: float) -> FlowResult:
-        pods = self._last_look()
+    def _result(self, returncode: int, stop_reason: Failed | None, total: float) -> FlowResult:
+        pods = self._list_pods()
         failed = [pod for pod in pods if phase_of(pod) == "Failed"]
         logs = tuple(self._pod_log(pod) for pod in failed) if returncode else ()
-        if returncode and not trouble:
-            self._end_leftovers()
+        if returncode and not stop_reason:
+            self._delete_active_jobs()
         described = describe_pods(pods)
         return FlowResult(
             name=self._call.source.name,
             flow=self._flow,
             run_id=self._run_id,
             returncode=returncode,
-            trouble=trouble,
+            stop_reason=stop_reason,
             timing=measure(total, described),
             pods=described,
-            output=[_STAMP.sub("", line) for line in self._output],
+            output=[_TIMESTAMP.sub("", line) for line in self._output],
             failed=logs,
             log=self._log,
         )
@@ -226,14 +226,16 @@ class _Run:
         task: TaskPod = describe_pod(pod)
         try:
             text = self._env.kube.logs(task.name, self._env.namespace, tail=TAIL_LINES)
-        except _AWAY as away:
-            text = away.cause
-        kept = (line.rstrip() for line in text.splitlines() if not line.startswith(_CHATTER))
-        return PodLog(task.name, task.step, tuple(line for line in kept if line))
+        except _API_ERRORS as error:
+            text = error.cause
+        lines = (
+            line.rstrip() for line in text.splitlines() if not line.startswith(_METAFLOW_PREFIX)
+        )
+        return PodLog(task.name, task.step, tuple(line for line in lines if line))
 
 
-def _doing(pods: Sequence[Object], reason: str) -> str:
-    """Return what a run does now, in one line."""
+def _activity(pods: Sequence[Object], reason: str) -> str:
+    """Return what a run is doing now, in one line."""
     if reason:
         return reason
     running = [pod for pod in describe_pods(pods) if pod.phase == "Running"]

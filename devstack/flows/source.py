@@ -1,4 +1,4 @@
-"""A flow's file, read before it is run."""
+"""Parse a flow's file before it runs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from devstack.errors import DevstackError, ExitStatus
 
 _PLATFORMS = frozenset({"kubernetes", "batch"})
 _PARSING = Lock()
-"""CPython 3.11 counts how deep it is in a tree once for all threads, and fails on two at once."""
+"""CPython 3.11 counts the depth of the tree globally, so parsing in two threads fails."""
 
 
 @dataclass(frozen=True)
 class FlowSource:
-    """A file that has a flow in it.
+    """A file that contains a flow.
 
     Attributes:
         path: the file, as the user named it.
-        names_platform: True where a step says itself on which platform it runs.
+        names_platform: True if a step has a decorator of a platform.
     """
 
     path: Path
@@ -29,12 +29,12 @@ class FlowSource:
 
     @property
     def name(self) -> str:
-        """The file's name without its ending; names the run's log."""
+        """The file's name without its suffix; the log's name begins with it."""
         return self.path.stem
 
 
 def read_source(path: Path) -> FlowSource:
-    """Return what stands in a flow's file.
+    """Parse a flow's file.
 
     Raises:
         DevstackError: ``FLOW_UNKNOWN``, ``FLOW_UNREADABLE`` or ``FLOW_SYNTAX``.
@@ -43,19 +43,19 @@ def read_source(path: Path) -> FlowSource:
     return FlowSource(path, names_platform=any(_is_platform(node) for node in ast.walk(tree)))
 
 
-def unknown_flow(word: str, known: list[str]) -> DevstackError:
-    """Return the error for a word that is neither a file nor a sample.
+def unknown_flow(name: str, known: list[str]) -> DevstackError:
+    """Return the error for a name that is neither a file nor a sample.
 
     Args:
-        word: what the user typed.
-        known: what could have been meant: samples, and files nearby.
+        name: what the user typed.
+        known: samples, and files in the same folder.
     """
-    near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    closest = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    suggestion = f"did you mean {' or '.join(closest)}? " if closest else ""
     return DevstackError(
-        f"cannot find the flow {word!r}",
+        f"cannot find the flow {name!r}",
         cause="there is no such file, and no sample of that name",
-        remedy=f"{meant}`devstack run --list` shows the samples",
+        remedy=f"{suggestion}`devstack run --list` shows the samples",
         code="FLOW_UNKNOWN",
         exit_status=ExitStatus.USAGE,
     )
@@ -66,14 +66,14 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise unknown_flow(str(path), [str(each) for each in _neighbours(path)]) from None
-    except OSError as refused:
+    except OSError as error:
         raise DevstackError(
             f"cannot read the flow {path}",
-            cause=refused.strerror or str(refused),
+            cause=error.strerror or str(error),
             remedy="name a Python file with a flow in it",
             code="FLOW_UNREADABLE",
             exit_status=ExitStatus.USAGE,
-        ) from refused
+        ) from error
 
 
 def _neighbours(path: Path) -> list[Path]:
@@ -84,27 +84,27 @@ def _parse(path: Path, text: bytes) -> ast.Module:
     try:
         with _PARSING:
             return ast.parse(text, filename=str(path))
-    except (SyntaxError, ValueError) as wrong:
-        raise _syntax_error(path, wrong) from wrong
+    except (SyntaxError, ValueError) as error:
+        raise _syntax_error(path, error) from error
 
 
-def _syntax_error(path: Path, wrong: SyntaxError | ValueError) -> DevstackError:
-    line = getattr(wrong, "lineno", None)
+def _syntax_error(path: Path, error: SyntaxError | ValueError) -> DevstackError:
+    line = getattr(error, "lineno", None)
     place = f"{path}:{line}" if line else str(path)
     return DevstackError(
         f"cannot run {path}",
-        cause=f"{place}: {getattr(wrong, 'msg', wrong)}",
+        cause=f"{place}: {getattr(error, 'msg', error)}",
         remedy="correct that line, then run the command again",
         code="FLOW_SYNTAX",
         exit_status=ExitStatus.USAGE,
-        output=_marked(wrong),
+        output=_marked(error),
     )
 
 
-def _marked(wrong: SyntaxError | ValueError) -> str:
-    """Return the wrong line with a mark below the place that the parser dislikes."""
-    text = (getattr(wrong, "text", None) or "").rstrip()
-    offset = getattr(wrong, "offset", None)
+def _marked(error: SyntaxError | ValueError) -> str:
+    """Return the line of the error with a caret below its column."""
+    text = (getattr(error, "text", None) or "").rstrip()
+    offset = getattr(error, "offset", None)
     if not text or not offset:
         return text
     return f"{text}\n{' ' * (offset - 1)}^"

@@ -10,7 +10,11 @@ from threading import Event
 from typing import Any, Protocol
 
 from devstack.errors import DevstackError
-from devstack.flows.concurrent_runs import ConcurrentRuns, check_rivals, draw_rivals
+from devstack.flows.concurrent_runs import (
+    ConcurrentRuns,
+    check_concurrent_runs,
+    draw_concurrent_runs,
+)
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.failure import failure_of
 from devstack.flows.run import FlowCall, run_flow
@@ -170,7 +174,7 @@ class Suite:
             note=progress.note,
             stop=stop,
         )
-        if sample.rivals:
+        if sample.concurrent:
             results, fit = ConcurrentRuns(call, self.env).run()
         else:
             results, fit = [run_flow(call, self.env)], 1
@@ -182,11 +186,11 @@ class Suite:
         findings = [
             finding for each in results for finding in verify(sample, each, self.env, self.runner)
         ]
-        if sample.rivals and not error:
-            findings += check_rivals(results, fit)
-            picture = self.env.logs / f"{sample.name}-{result.run_id}.svg"
-            picture.write_text(draw_rivals(results))
-            progress.line(f"A picture of when the pods had a node: {picture}")
+        if sample.concurrent and not error:
+            findings += check_concurrent_runs(results, fit)
+            timeline = self.env.logs / f"{sample.name}-{result.run_id}.svg"
+            timeline.write_text(draw_concurrent_runs(results))
+            progress.line(f"Timeline of the pods: {timeline}")
         if error:
             findings.append(check_report(sample, error))
         wrong = failures(findings)

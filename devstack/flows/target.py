@@ -1,4 +1,4 @@
-"""What the words of `devstack run` mean: sample flows, or files of the user's own."""
+"""What the arguments of `devstack run` name: sample flows, or the user's files."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from devstack.services.base import Service
 
 @dataclass(frozen=True)
 class Targets:
-    """What is to be run.
+    """What will run.
 
     Attributes:
-        samples: sample flows, to be verified.
-        sources: flows of the user's own.
+        samples: sample flows, whose results are checked.
+        sources: the user's flows.
     """
 
     samples: tuple[Sample, ...]
@@ -26,58 +26,58 @@ class Targets:
 
 
 def find_targets(
-    words: Sequence[str], named: Sequence[str] = (), known: Sequence[Sample] = SAMPLES
+    names: Sequence[str], named: Sequence[str] = (), known: Sequence[Sample] = SAMPLES
 ) -> Targets:
-    """Return what the words name; all samples where there are none.
+    """Return what the names mean; all samples if there are none.
 
     Args:
-        words: names of samples, or paths of files.
-        named: names of samples alone.
-        known: the samples that there are.
+        names: names of samples, or paths of files.
+        named: names of samples only.
+        known: the available samples.
 
     Raises:
         DevstackError: ``FLOW_UNKNOWN``, or a file that cannot be run.
     """
     samples = [_sample(name, known) for name in named]
     sources = []
-    for word in words:
-        sample = find_sample(word, known)
+    for name in names:
+        sample = find_sample(name, known)
         if sample:
             samples.append(sample)
-        elif _is_path(word):
-            sources.append(read_source(Path(word)))
+        elif _is_path(name):
+            sources.append(read_source(Path(name)))
         else:
-            raise _unknown(word, known)
+            raise _unknown(name, known)
     if not samples and not sources:
         samples = list(known)
     return Targets(tuple(dict.fromkeys(samples)), tuple(sources))
 
 
 def runnable(
-    samples: Sequence[Sample], disabled: Sequence[Service], *, asked: bool
+    samples: Sequence[Sample], disabled: Sequence[Service], *, explicit: bool
 ) -> list[Sample]:
     """Return the samples that a stack can run.
 
     Args:
-        samples: what would be run.
+        samples: the samples to run.
         disabled: the services that the stack leaves out.
-        asked: True where the user named these samples, so that none may be left out.
+        explicit: True if the user named these samples, so that none may be left out.
 
     Raises:
-        DevstackError: ``SAMPLE_UNSERVED``.
+        DevstackError: ``SAMPLE_UNSUPPORTED``.
     """
     missing = {name: service.name for service in disabled for name in service.samples}
-    unserved = [each for each in samples if each.name in missing]
-    if unserved and asked:
-        sample = unserved[0]
+    unsupported = [each for each in samples if each.name in missing]
+    if unsupported and explicit:
+        sample = unsupported[0]
         raise DevstackError(
             f"cannot run the sample {sample.name!r}",
             cause=f"it needs the service {missing[sample.name]!r}, which the stack leaves out",
             remedy=f"devstack up --with {missing[sample.name]}",
-            code="SAMPLE_UNSERVED",
+            code="SAMPLE_UNSUPPORTED",
             exit_status=ExitStatus.USAGE,
         )
-    return [each for each in samples if each not in unserved]
+    return [each for each in samples if each not in unsupported]
 
 
 def _sample(name: str, known: Sequence[Sample]) -> Sample:
@@ -87,10 +87,10 @@ def _sample(name: str, known: Sequence[Sample]) -> Sample:
     return sample
 
 
-def _unknown(word: str, known: Sequence[Sample]) -> Exception:
+def _unknown(name: str, known: Sequence[Sample]) -> Exception:
     nearby = [path.name for path in sorted(Path().glob("*.py"))]
-    return unknown_flow(word, [sample.name for sample in known] + nearby)
+    return unknown_flow(name, [sample.name for sample in known] + nearby)
 
 
-def _is_path(word: str) -> bool:
-    return word.endswith(".py") or "/" in word or Path(word).is_file()
+def _is_path(name: str) -> bool:
+    return name.endswith(".py") or "/" in name or Path(name).is_file()

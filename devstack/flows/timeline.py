@@ -1,4 +1,4 @@
-"""A picture of when pods waited and ran, as SVG."""
+"""An SVG timeline of when pods waited and ran."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">
 
 
 def draw(title: str, groups: Mapping[str, Sequence[TaskPod]]) -> str:
-    """Return the picture: a row for each pod, a colour for each group.
+    """Return the SVG: a row for each pod, a colour for each group.
 
     Args:
-        title: stands above it.
-        groups: pods by what they have in common; all of them have ended.
+        title: the heading.
+        groups: ended pods, by the name of their group.
     """
     pods = [pod for group in groups.values() for pod in group]
     began = min(pod.created for pod in pods)
     scale = (WIDTH - LEFT - 20) / max(1.0, max(pod.ended or began for pod in pods) - began)
 
-    def place(moment: float | None) -> float:
+    def x_of(moment: float | None) -> float:
         return LEFT + ((moment or began) - began) * scale
 
     height = TOP + ROW * (len(pods) + len(groups)) + 34
@@ -43,8 +43,8 @@ def draw(title: str, groups: Mapping[str, Sequence[TaskPod]]) -> str:
         top += ROW
         for pod in sorted(group, key=lambda pod: pod.name):
             lines.append(_label(pod.name, top))
-            lines.append(_bar(place(pod.created), place(pod.bound), top, WAITING))
-            lines.append(_bar(place(pod.bound), place(pod.ended), top, colour))
+            lines.append(_bar(x_of(pod.created), x_of(pod.bound), top, WAITING))
+            lines.append(_bar(x_of(pod.bound), x_of(pod.ended), top, colour))
             top += ROW
     return "\n".join([*lines, "</svg>", ""])
 

@@ -1,4 +1,4 @@
-"""Where a run's time went."""
+"""How the time of a run divides."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Timing:
         total: from the start of the flow's process to its end.
         running: at least one pod of the run was running.
         waiting: none was running, but at least one waited for its container:
-            Kubernetes' share.
-        overhead: there was no pod to wait for: Metaflow's own share.
+            the time of Kubernetes.
+        overhead: no pod existed or all had ended: the time of Metaflow itself.
     """
 
     total: float
@@ -26,24 +26,24 @@ class Timing:
 
     @property
     def overhead(self) -> float:
-        """Metaflow's own share."""
+        """The time of Metaflow itself."""
         return max(0.0, self.total - self.running - self.waiting)
 
 
 def measure(total: float, pods: Sequence[TaskPod]) -> Timing:
-    """Return where the time went.
+    """Return how the time of a run divides.
 
     Args:
         total: seconds from the start of the flow's process to its end.
-        pods: all pods of the run; Kubernetes keeps their times in whole seconds.
+        pods: all pods of the run, whose times Kubernetes keeps in whole seconds.
     """
     running = covered((pod.started, pod.ended) for pod in pods)
-    there = covered((pod.created, pod.ended) for pod in pods)
-    return Timing(total, running, max(0.0, there - running))
+    existing = covered((pod.created, pod.ended) for pod in pods)
+    return Timing(total, running, max(0.0, existing - running))
 
 
 def covered(spans: Iterable[tuple[float | None, float | None]]) -> float:
-    """Return how many seconds the spans cover together; one without an end counts for nothing."""
+    """Return how many seconds the spans cover together; spans without an end are ignored."""
     total, reached = 0.0, float("-inf")
     for begin, end in sorted((b, e) for b, e in spans if b is not None and e is not None):
         total += max(0.0, end - max(begin, reached))

@@ -1,4 +1,4 @@
-"""Checking what a sample's run left behind."""
+"""Check the results of a sample's run."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CHECK_SECONDS = 180.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
         what: the claim.
-        ok: True where it holds.
-        saw: what was seen instead.
+        ok: True if it holds.
+        saw: what was observed instead.
     """
 
     what: str
@@ -48,15 +48,15 @@ def check_run(
     """Check a run's results through Metaflow's client.
 
     Args:
-        sample: tells which check to run.
+        sample: the sample, which has its own check.
         pathspec: the run, as ``FLOW/RUN``.
         seen: its pods, or Airflow's tasks, as the check reads them.
-        env: the stack.
-        runner: runs the check, in a process of its own: Metaflow reads its
+        env: what a flow process needs from the stack.
+        runner: runs the check in a process of its own, because Metaflow reads its
             settings when it is imported.
 
     Returns:
-        What was looked at; one finding at least.
+        At least one finding.
     """
     module = "devstack.samples.checks"
     done = runner.run(
@@ -69,24 +69,26 @@ def check_run(
     try:
         return _read(done.stdout)
     except ValueError:
-        last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
+        last = (done.stderr.strip() or done.stdout.strip() or "it printed nothing").splitlines()[-1]
         return [Finding("the results can be read", ok=False, saw=last)]
 
 
 def failures(findings: Sequence[Finding]) -> list[str]:
-    """Return what was not as it should be, one sentence each."""
+    """Return the checks that failed, one sentence each."""
     return [f"{each.what}: {each.saw}" for each in findings if not each.ok]
 
 
 def check_report(sample: Sample, error: DevstackError) -> Finding:
-    """Check that a failure on purpose was reported as it should be."""
-    told = "\n".join(error.output_tail())
-    ok = error.code == "FLOW_FAILED" and sample.fails_saying in told
-    return Finding("the failure is reported with the pod's last words", ok, "" if ok else told)
+    """Check that an intended failure was reported correctly."""
+    report = "\n".join(error.output_tail())
+    ok = error.code == "FLOW_FAILED" and sample.fails_saying in report
+    return Finding(
+        "the failure is reported with the end of the pod's log", ok, "" if ok else report
+    )
 
 
 def _read(text: str) -> list[Finding]:
     findings = [Finding(**each) for each in json.loads(text)]
     if not findings:
-        raise ValueError("a check that looks at nothing")
+        raise ValueError("no check")
     return findings

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from devstack.flows.log import KEPT, new_log
+from devstack.flows.log import MAX_LOGS, new_log
 
 
 def test_a_log_is_named_after_the_flow(tmp_path: Path) -> None:
@@ -13,11 +13,11 @@ def test_a_log_is_named_after_the_flow(tmp_path: Path) -> None:
 
 
 def test_the_oldest_logs_make_room_for_new_ones(tmp_path: Path) -> None:
-    for number in range(KEPT + 3):
+    for number in range(MAX_LOGS + 3):
         log = tmp_path / f"{number:03}.log"
         log.touch()
         os.utime(log, (number, number))
     new_log(tmp_path, "hello").touch()
     left = sorted(path.name for path in tmp_path.iterdir())
-    assert len(left) == KEPT
+    assert len(left) == MAX_LOGS
     assert left[0] == "004.log"

@@ -249,7 +249,7 @@ def test_an_api_that_is_gone_for_good_does_not_hide_how_the_flow_ended(
     error = failure_of(run_flow(call(tmp_path, text, note=notes.append), env))
     assert error.code == "FLOW_FAILED"
     assert error.output_tail() == ["connection refused"]
-    assert any("pods of the run may be left" in note for note in notes)
+    assert any("pods of the run may still be running" in note for note in notes)
 
 
 def test_a_real_metaflow_run_is_recognised(env: FlowEnvironment, tmp_path: Path) -> None:

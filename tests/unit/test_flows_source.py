@@ -92,15 +92,15 @@ def test_an_unknown_name_gives_the_near_sample(
 
 
 def test_a_sample_that_the_stack_cannot_serve_is_left_out() -> None:
-    left = runnable(SAMPLES, [MetadataService()], asked=False)
+    left = runnable(SAMPLES, [MetadataService()], explicit=False)
     assert {sample.name for sample in SAMPLES} - {sample.name for sample in left} == {"report"}
-    assert runnable(SAMPLES, [], asked=False) == list(SAMPLES)
+    assert runnable(SAMPLES, [], explicit=False) == list(SAMPLES)
 
 
 def test_a_sample_that_was_asked_for_is_not_left_out_in_silence() -> None:
     with pytest.raises(DevstackError) as caught:
-        runnable(find_targets(("report",)).samples, [MetadataService()], asked=True)
-    assert caught.value.code == "SAMPLE_UNSERVED"
+        runnable(find_targets(("report",)).samples, [MetadataService()], explicit=True)
+    assert caught.value.code == "SAMPLE_UNSUPPORTED"
     assert caught.value.remedy == "devstack up --with metadata"
 
 

@@ -63,7 +63,7 @@ def result(call: FlowCall, returncode: int = 0, logs: tuple[str, ...] = LAST_WOR
         flow="MyFlow",
         run_id=RUN,
         returncode=returncode,
-        trouble=None,
+        stop_reason=None,
         timing=Timing(9.0, 5.0, 1.0),
         pods=[describe_pod(task_pod("t-1"))],
         output=["its last line"],

@@ -7,11 +7,16 @@ from xml.etree import ElementTree
 import pytest
 
 from devstack.errors import DevstackError
-from devstack.flows.concurrent_runs import check_rivals, describe, draw_rivals, share_of_room
+from devstack.flows.concurrent_runs import (
+    check_concurrent_runs,
+    cpu_per_rank,
+    describe,
+    draw_concurrent_runs,
+)
+from devstack.flows.pending_pods import PendingPods
 from devstack.flows.pods import TaskPod
 from devstack.flows.result import FlowResult
 from devstack.flows.timing import Timing
-from devstack.flows.trouble import TroubleWatch
 from devstack.kube.gangs import Gang
 from devstack.waits import Failed, Waiting
 from tests.fakes.api import FakeApi
@@ -49,7 +54,7 @@ SECOND = result("2", gang_of(1, 11, 20))
 
 
 def wrong(*results: FlowResult) -> list[str]:
-    return [finding.what for finding in check_rivals(results, fit=4) if not finding.ok]
+    return [finding.what for finding in check_concurrent_runs(results, fit=4) if not finding.ok]
 
 
 def test_one_whole_gang_after_the_other_is_as_it_should_be() -> None:
@@ -72,36 +77,38 @@ def test_a_gang_that_started_before_there_was_room_for_all_of_it_is_seen() -> No
     first = [pod(0, 0, 1, 10), pod(1, 0, 1, 14), pod(2, 0, 1, 15)]
     parts = [pod(0, 1, 11, 20), pod(1, 1, 11, 20), pod(2, 1, 14, 20)]
     assert wrong(result("1", first), result("2", parts)) == [
-        "and none before the first had given back room for all of them"
+        "and none before the first had released resources for all of them"
     ]
 
 
 def test_a_pod_that_got_its_node_when_another_had_ended_is_seen() -> None:
     parts = [pod(0, 1, 11, 20), pod(1, 1, 11, 20), pod(2, 1, 21, 30)]
-    assert wrong(FIRST, result("2", parts)) == ["all pods of the second had a node at once"]
+    assert wrong(FIRST, result("2", parts)) == [
+        "all pods of the second had a node at the same time"
+    ]
 
 
 def test_gangs_that_shared_the_room_are_seen() -> None:
     first = result("1", [pod(0, 0, 1, 10), pod(1, 0, 1, 10), pod(2, 0, 6, 10)])
     early = result("2", gang_of(1, 5, 20))
     assert wrong(first, early) == [
-        "before the second had any",
-        "and none before the first had given back room for all of them",
+        "before any pod of the second had one",
+        "and none before the first had released resources for all of them",
     ]
 
 
 def test_gangs_that_never_met_prove_nothing() -> None:
     late = result("2", gang_of(15, 16, 20))
-    assert wrong(FIRST, late) == ["both asked for the room at the same time"]
+    assert wrong(FIRST, late) == ["both requested resources at the same time"]
 
 
 def test_a_pod_without_a_node_is_seen() -> None:
     without = replace(SECOND, pods=[pod(0, 1, None, None)])
-    assert wrong(FIRST, without) == ["every pod got a node, and ended"]
+    assert wrong(FIRST, without) == ["every pod was bound, and ended"]
 
 
 def test_the_picture_has_a_bar_for_each_wait_and_each_run() -> None:
-    picture = ElementTree.fromstring(draw_rivals([FIRST, SECOND]))
+    picture = ElementTree.fromstring(draw_concurrent_runs([FIRST, SECOND]))
     bars = picture.findall("{http://www.w3.org/2000/svg}rect")
     background = 1
     assert len(bars) == background + 2 * 6
@@ -110,15 +117,15 @@ def test_the_picture_has_a_bar_for_each_wait_and_each_run() -> None:
 @pytest.mark.parametrize("free", [["0.9"], ["2", "2"], ["7.5", "0.1", "3"], ["1", "1", "1"]])
 def test_one_flow_fits_and_two_do_not(free: list[str]) -> None:
     room = [Decimal(each) for each in free]
-    cpu = share_of_room(room, 4)
+    cpu = cpu_per_rank(room, 4)
     slots = sum(int(each / cpu) for each in room)
     assert 4 <= slots < 8
 
 
 def test_a_full_cluster_is_told_apart() -> None:
     with pytest.raises(DevstackError) as refusal:
-        share_of_room([Decimal(0)], 4)
-    assert refusal.value.code == "NO_ROOM"
+        cpu_per_rank([Decimal(0)], 4)
+    assert refusal.value.code == "CPU_INSUFFICIENT"
 
 
 def test_gangs_are_shown_side_by_side() -> None:
@@ -134,8 +141,8 @@ def api() -> FakeApi:
 
 
 def look(api: FakeApi, count: int) -> object:
-    watch = TroubleWatch(api.client(), NAMESPACE, FakeClock())
-    return watch.look("17", gang_pods("js-1", count))
+    watch = PendingPods(api.client(), NAMESPACE, FakeClock())
+    return watch.observe("17", gang_pods("js-1", count))
 
 
 def test_a_gang_larger_than_the_cluster_is_hopeless_at_once(api: FakeApi) -> None:

@@ -1,8 +1,7 @@
-"""Ending what a stopped or failed run left running in the cluster.
+"""Delete the active Jobs of a stopped or failed run.
 
-Metaflow ends its pods as well as it can: when one task of several fails, or its
-process is killed, the others go on.  So devstack looks, and deletes what still
-runs.  Jobs that have ended stay, with their logs.
+Metaflow does not always delete them: if one of several tasks fails, or its process is
+killed, the other tasks continue.  Jobs that have ended are kept, with their logs.
 """
 
 from __future__ import annotations
@@ -16,23 +15,23 @@ from devstack.kube.resources import BATCH, JOBSET
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
 _FINISHED = frozenset({"Complete", "Completed", "Failed"})
-GONE_SECONDS = 60.0
+DELETE_TIMEOUT = 60.0
 
 
-def end_leftovers(kube: KubeClient, namespace: str, run_id: str, clock: Clock) -> list[str]:
-    """Delete the Jobs and JobSets of a run that have not ended, and wait for their pods to go.
+def delete_active_jobs(kube: KubeClient, namespace: str, run_id: str, clock: Clock) -> list[str]:
+    """Delete the Jobs and JobSets of a run that have not ended, and wait until their pods end.
 
     Args:
-        kube: reads and deletes.
-        namespace: where the task pods are.
-        run_id: the run; nothing happens where it has none.
-        clock: tells the time.
+        kube: reads and deletes objects.
+        namespace: the namespace of the task pods.
+        run_id: the run; if empty, nothing is deleted.
+        clock: the clock of the timeout.
 
     Returns:
-        What was deleted: ``Job t-1a2b3c4d-x7k2p``.
+        What was deleted, such as ``Job t-1a2b3c4d-x7k2p``.
 
     Raises:
-        DevstackError: ``WAIT_TIMEOUT`` where a pod does not go.
+        DevstackError: ``WAIT_TIMEOUT`` if a pod does not end.
     """
     deleted = []
     for item in _active(kube, namespace, run_id):
@@ -41,16 +40,16 @@ def end_leftovers(kube: KubeClient, namespace: str, run_id: str, clock: Clock) -
             deleted.append(f"{kind} {name}")
     if deleted:
         wait_until(
-            lambda: _observe_gone(kube, namespace, run_id),
+            lambda: _observe_pods_ended(kube, namespace, run_id),
             what="the flow's pods to end",
-            timeout=GONE_SECONDS,
+            timeout=DELETE_TIMEOUT,
             clock=clock,
         )
     return deleted
 
 
 def _active(kube: KubeClient, namespace: str, run_id: str) -> Iterator[Object]:
-    # JobSets first: they would make their Jobs anew.
+    # JobSets first: they would recreate their Jobs.
     for api_version, kind in ((JOBSET, "JobSet"), (BATCH, "Job")):
         for item in kube.list_objects(api_version, kind, namespace, labels=TASK_LABELS):
             if is_of_run(item, run_id) and not _has_ended(item):
@@ -62,8 +61,8 @@ def _has_ended(item: Object) -> bool:
     return any(each["type"] in _FINISHED and each["status"] == "True" for each in conditions)
 
 
-def _observe_gone(kube: KubeClient, namespace: str, run_id: str) -> Observation:
+def _observe_pods_ended(kube: KubeClient, namespace: str, run_id: str) -> Observation:
     for pod in list_pods(kube, namespace, run_id):
         if pod.get("status", {}).get("phase") in ("Pending", "Running"):
-            return Waiting(f"pod {pod['metadata']['name']} is still there")
+            return Waiting(f"pod {pod['metadata']['name']} has not ended")
     return Ready()

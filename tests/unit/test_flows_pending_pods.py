@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from devstack.flows.trouble import PATIENCE_SECONDS, TroubleWatch
+from devstack.flows.pending_pods import UNSCHEDULABLE_GRACE_PERIOD, PendingPods
 from devstack.kube.client import Object
 from devstack.waits import Failed, Observation, Waiting
 from tests.fakes.api import FakeApi, event
@@ -23,8 +23,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def watch(api: FakeApi, clock: FakeClock) -> TroubleWatch:
-    return TroubleWatch(api.client(), NAMESPACE, clock)
+def watch(api: FakeApi, clock: FakeClock) -> PendingPods:
+    return PendingPods(api.client(), NAMESPACE, clock)
 
 
 def node(cpu: str) -> Object:
@@ -36,45 +36,45 @@ def node(cpu: str) -> Object:
     }
 
 
-def look_twice(watch: TroubleWatch, clock: FakeClock, *pods: Object) -> Observation | None:
-    watch.look(RUN, pods)
-    clock.sleep(PATIENCE_SECONDS)
-    return watch.look(RUN, pods)
+def look_twice(watch: PendingPods, clock: FakeClock, *pods: Object) -> Observation | None:
+    watch.observe(RUN, pods)
+    clock.sleep(UNSCHEDULABLE_GRACE_PERIOD)
+    return watch.observe(RUN, pods)
 
 
-def test_running_pods_are_no_trouble(watch: TroubleWatch) -> None:
-    assert watch.look(RUN, [task_pod("t-1"), task_pod("t-2", phase="Failed")]) is None
+def test_running_pods_are_no_trouble(watch: PendingPods) -> None:
+    assert watch.observe(RUN, [task_pod("t-1"), task_pod("t-2", phase="Failed")]) is None
 
 
-def test_a_pod_larger_than_any_node_is_hopeless_at_once(watch: TroubleWatch, api: FakeApi) -> None:
+def test_a_pod_larger_than_any_node_is_hopeless_at_once(watch: PendingPods, api: FakeApi) -> None:
     api.add(node("2"))
-    seen = watch.look(RUN, [unschedulable_pod("t-1", FULL, cpu="8")])
+    seen = watch.observe(RUN, [unschedulable_pod("t-1", FULL, cpu="8")])
     assert isinstance(seen, Failed)
     assert seen.code == "POD_UNSCHEDULABLE"
     assert "8 of cpu" in seen.reason
 
 
 def test_a_pod_waits_for_room_that_another_task_holds(
-    watch: TroubleWatch, api: FakeApi, clock: FakeClock
+    watch: PendingPods, api: FakeApi, clock: FakeClock
 ) -> None:
     api.add(node("2"), task_pod("t-0", node="node"))
     assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", FULL)), Waiting)
 
 
 def test_a_pod_does_not_wait_for_room_that_no_task_holds(
-    watch: TroubleWatch, api: FakeApi, clock: FakeClock
+    watch: PendingPods, api: FakeApi, clock: FakeClock
 ) -> None:
     api.add(node("2"), task_pod("t-0", node="node", phase="Succeeded"))
     pod = unschedulable_pod("t-1", FULL)
-    assert isinstance(watch.look(RUN, [pod]), Waiting)
-    clock.sleep(PATIENCE_SECONDS)
-    seen = watch.look(RUN, [pod])
+    assert isinstance(watch.observe(RUN, [pod]), Waiting)
+    clock.sleep(UNSCHEDULABLE_GRACE_PERIOD)
+    seen = watch.observe(RUN, [pod])
     assert isinstance(seen, Failed)
     assert "Insufficient cpu" in seen.reason
 
 
 def test_a_pod_waits_for_a_node_that_is_on_its_way(
-    watch: TroubleWatch, api: FakeApi, clock: FakeClock
+    watch: PendingPods, api: FakeApi, clock: FakeClock
 ) -> None:
     scaling = event("t-1", "TriggeredScaleUp", "1->2", "2026-11-21T12:00:00Z", kind="Normal")
     scaling["metadata"]["namespace"] = NAMESPACE
@@ -90,7 +90,7 @@ def test_a_pod_waits_for_a_node_that_is_on_its_way(
     ],
 )
 def test_a_pod_does_not_wait_for_what_no_task_can_free(
-    watch: TroubleWatch, api: FakeApi, clock: FakeClock, said: str
+    watch: PendingPods, api: FakeApi, clock: FakeClock, said: str
 ) -> None:
     api.add(node("2"), task_pod("t-0", node="node"))
     seen = look_twice(watch, clock, unschedulable_pod("t-1", said))
@@ -106,16 +106,16 @@ def test_a_pod_does_not_wait_for_what_no_task_can_free(
     ],
 )
 def test_a_pod_waits_for_what_the_cluster_is_about_to_bring(
-    watch: TroubleWatch, api: FakeApi, clock: FakeClock, said: str
+    watch: PendingPods, api: FakeApi, clock: FakeClock, said: str
 ) -> None:
     api.add(node("2"))
     assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", said)), Waiting)
 
 
-def test_an_image_that_cannot_be_pulled_is_hopeless_at_once(watch: TroubleWatch) -> None:
+def test_an_image_that_cannot_be_pulled_is_hopeless_at_once(watch: PendingPods) -> None:
     state = {"waiting": {"reason": "ErrImagePull", "message": "no such host"}}
     status = {"name": "work", "image": "nowhere/x:1", "state": state}
-    seen = watch.look(RUN, [task_pod("t-1", phase="Pending", containerStatuses=[status])])
+    seen = watch.observe(RUN, [task_pod("t-1", phase="Pending", containerStatuses=[status])])
     assert isinstance(seen, Failed)
     assert seen.code == "IMAGE_PULL_FAILED"
     assert "nowhere/x:1" in seen.reason
@@ -128,14 +128,14 @@ def refused(job_name: str) -> Object:
     return refusal
 
 
-def test_a_pod_that_may_not_be_created_is_hopeless(watch: TroubleWatch, api: FakeApi) -> None:
+def test_a_pod_that_may_not_be_created_is_hopeless(watch: PendingPods, api: FakeApi) -> None:
     api.add(job("t-1"), refused("t-1"))
-    seen = watch.look(RUN, [])
+    seen = watch.observe(RUN, [])
     assert isinstance(seen, Failed)
-    assert seen.code == "POD_REFUSED"
+    assert seen.code == "POD_FORBIDDEN"
     assert "exceeded quota: pods=4" in seen.reason
 
 
-def test_what_is_refused_to_other_runs_is_no_trouble(watch: TroubleWatch, api: FakeApi) -> None:
+def test_what_is_refused_to_other_runs_is_no_trouble(watch: PendingPods, api: FakeApi) -> None:
     api.add(job("t-1", run_id="17"), refused("t-1"), refused("t-2"))
-    assert watch.look(RUN, []) is None
+    assert watch.observe(RUN, []) is None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from devstack.errors import DevstackError
-from devstack.flows.leftovers import end_leftovers
+from devstack.flows.cleanup import delete_active_jobs
 from tests.fakes.api import FakeApi
 from tests.fakes.runner import FakeClock
 from tests.support.task_objects import NAMESPACE, RUN, job, jobset, task_pod
@@ -15,7 +15,7 @@ def api() -> FakeApi:
 
 
 def end(api: FakeApi) -> list[str]:
-    return end_leftovers(api.client(), NAMESPACE, RUN, FakeClock())
+    return delete_active_jobs(api.client(), NAMESPACE, RUN, FakeClock())
 
 
 def test_what_still_runs_is_deleted_jobsets_first(api: FakeApi) -> None:
