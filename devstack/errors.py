@@ -10,6 +10,9 @@ import errno
 import os
 from enum import IntEnum
 
+TAIL_LINES = 15
+"""How much of a captured output an error shows."""
+
 
 class ExitStatus(IntEnum):
     """Exit statuses of the ``devstack`` command."""
@@ -56,20 +59,11 @@ class DevstackError(Exception):
     def __str__(self) -> str:
         return f"{self.message}: {self.cause}" if self.cause else self.message
 
-    def output_tail(self, lines: int = 15) -> list[str]:
-        """Return the last ``lines`` non-empty lines of the captured output."""
-        kept = [line.rstrip() for line in self.output.splitlines() if line.strip()]
-        return kept[-lines:]
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the error as it stands in the JSON envelope."""
-        return {
-            "code": self.code,
-            "message": self.message,
-            "cause": self.cause,
-            "remedy": self.remedy,
-            "output": self.output_tail(),
-        }
+    @property
+    def output_tail(self) -> list[str]:
+        """The last non-empty lines of the captured output."""
+        lines = [line.rstrip() for line in self.output.splitlines() if line.strip()]
+        return lines[-TAIL_LINES:]
 
 
 def disk_full(error: OSError) -> DevstackError | None:

@@ -32,16 +32,6 @@ class Dag:
         """``active``, ``paused`` or ``broken``."""
         return "broken" if self.broken else "paused" if self.paused else "active"
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the DAG for the JSON envelope."""
-        return {
-            "dag_id": self.dag_id,
-            "paused": self.paused,
-            "schedule": self.schedule,
-            "next_run": self.next_run,
-            "broken": self.broken,
-        }
-
 
 @dataclass(frozen=True)
 class ImportFailure:

@@ -68,19 +68,6 @@ class DagRun:
         """Path below the API's root."""
         return f"/dags/{quoted(self.dag_id)}/dagRuns/{quoted(self.run_id)}"
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the run for the JSON envelope."""
-        return {
-            "dag_id": self.dag_id,
-            "dag_run_id": self.run_id,
-            "metaflow_run_id": self.metaflow_id,
-            "state": self.state,
-            "kind": self.kind,
-            "began": self.began,
-            "seconds": round(self.seconds or 0.0, 2),
-            "conf": dict(self.conf),
-        }
-
 
 @dataclass(frozen=True)
 class Task:
@@ -108,18 +95,6 @@ class Task:
     def name(self) -> str:
         """The step, with the map index in a foreach: ``work[2]``."""
         return self.step if self.index < 0 else f"{self.step}[{self.index}]"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the task for the JSON envelope and for the checks of samples."""
-        return {
-            "step": self.step,
-            "index": self.index,
-            "state": self.state,
-            "attempts": self.attempts,
-            "queued": self.queued,
-            "began": self.began,
-            "ended": self.ended,
-        }
 
 
 def list_runs(client: AirflowClient, dag_id: str = "", limit: int = 25) -> list[DagRun]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def command(output: Output, config_file: Path | None, **chosen: Any) -> int:
                 "name": each.check.name,
                 "description": each.check.description,
                 "state": each.state,
-                "findings": [asdict(finding) for finding in each.findings],
+                "findings": each.findings,
             }
             for each in diagnoses
         ]

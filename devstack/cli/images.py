@@ -28,7 +28,7 @@ def command() -> None:
 def list_images(output: Output) -> None:
     """Show each image: where it came from, its size, what it is called."""
     rows = _store(output).rows()
-    output.data(images=[row.as_dict() for row in rows])
+    output.data(images=rows)
     output.text(f"{'NAME':<10} {'SOURCE':<9} {'SIZE':>9}  {'REFERENCE':<46} UPSTREAM")
     for row in rows:
         output.text(_line(row))
@@ -81,7 +81,7 @@ def load(output: Output, file: Path) -> None:
     """Load what `devstack images save` wrote into FILE."""
     store = _store(output)
     rows = store.rows(store.load(file))
-    output.data(images=[row.as_dict() for row in rows])
+    output.data(images=rows)
     for row in rows:
         output.text(_line(row))
         if row.source == "outdated":
@@ -97,7 +97,7 @@ def _get(output: Output, names: tuple[str, ...], source: str) -> None:
     wanted = [image.name for image in find_images(names)]
     store.ensure(wanted)
     rows = store.rows(wanted)
-    output.data(images=[row.as_dict() for row in rows])
+    output.data(images=rows)
     for row in rows:
         output.text(_line(row))
     output.finish()

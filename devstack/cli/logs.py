@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,7 @@ def command(
             output.warn(f"there are {len(targets)} pods; following {targets[0].label}")
         exec_command([*log_arguments(stack, targets[0], tail, previous), "--follow"])
     shown = [read_logs(stack, each, tail, previous) for each in targets]
-    output.data(logs=[asdict(each) for each in shown])
+    output.data(logs=shown)
     for each in shown:
         if len(shown) > 1:
             output.text(f"==> {each.pod} <==")

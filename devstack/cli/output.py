@@ -65,6 +65,10 @@ class Output:
         """Add to the envelope's data."""
         self._data.update(data)
 
+    def record(self, record: object) -> None:
+        """Add the fields of a dataclass or a dictionary to the envelope's data."""
+        self._data.update(_to_json(record))
+
     def text(self, text: str = "") -> None:
         """Print a line to standard output; nothing with ``--json``."""
         if not self.as_json:
@@ -87,10 +91,12 @@ class Output:
         """Print an error: the message, its cause, the end of the output, the next step."""
         self.close_progress()
         if self.as_json:
-            self._envelope("error", error.as_dict())
+            from devstack.schema import Error, dump
+
+            self._envelope("error", dump(Error, error))
             return
         lines = [f"error: {error}"]
-        lines += [f"  | {line}" for line in error.output_tail()]
+        lines += [f"  | {line}" for line in error.output_tail]
         if error.remedy:
             lines.append(f"  next: {error.remedy}")
         lines.append(f"  code: {error.code}")
@@ -105,4 +111,10 @@ class Output:
             "warnings": self._warnings,
             "error": error,
         }
-        sys.stdout.write(json.dumps(envelope, indent=2, default=str) + "\n")
+        sys.stdout.write(json.dumps(_to_json(envelope), indent=2) + "\n")
+
+
+def _to_json(value: Any) -> Any:
+    import msgspec
+
+    return msgspec.to_builtins(value, enc_hook=str, str_keys=True)

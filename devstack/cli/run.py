@@ -134,6 +134,7 @@ def _run_source(
 ) -> None:
     from devstack.flows.failure import failure_of
     from devstack.flows.run import FlowCall, run_flow
+    from devstack.schema import FlowRun, dump
 
     progress = output.progress()
     call = FlowCall(
@@ -146,7 +147,7 @@ def _run_source(
     )
     result = run_flow(call, env)
     output.close_progress()
-    output.data(**result.as_dict())
+    output.record(dump(FlowRun, result))
     if not result.ok:
         raise failure_of(result)
     output.text(f"\n{result.pathspec} succeeded in {result.timing.total:.1f} s")
@@ -162,9 +163,10 @@ def _run_samples(
     from devstack.cli.sample_results import raise_failures, show_table
     from devstack.flows.suite import SAMPLE_SECONDS, Suite
     from devstack.process import SubprocessRunner
+    from devstack.schema import FlowRun, SampleOutcome, dump
 
     suite = Suite(env, SubprocessRunner(), timeout or SAMPLE_SECONDS)
     outcomes = suite.run_samples(samples, at_once, output.progress())
-    output.data(samples=[outcome.as_dict() for outcome in outcomes])
+    output.data(samples=dump(list[SampleOutcome[FlowRun]], outcomes))
     show_table(output, outcomes)
     raise_failures(output, outcomes)

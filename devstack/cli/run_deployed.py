@@ -46,6 +46,7 @@ def run_on_airflow(
     from devstack.deployers.airflow.deployer import open_deployer
     from devstack.deployers.suite import DeployerSuite
     from devstack.flows.suite import SAMPLE_SECONDS
+    from devstack.schema import EndedDagRun, SampleOutcome, dump
 
     parameters = parse_flow_arguments(arguments)
     deployer = open_deployer(stack)
@@ -55,7 +56,7 @@ def run_on_airflow(
     if not samples:
         return
     outcomes = suite.run_samples(samples, at_once, output.progress())
-    output.data(samples=[outcome.as_dict() for outcome in outcomes])
+    output.data(samples=dump(list[SampleOutcome[EndedDagRun]], outcomes))
     show_table(output, outcomes, TIMES)
     raise_failures(output, outcomes, "devstack run --airflow")
 
@@ -63,9 +64,12 @@ def run_on_airflow(
 def _run_source(
     output: Output, suite: DeployerSuite, source: FlowSource, parameters: dict[str, str]
 ) -> None:
+    from devstack.schema import Deployment, EndedDagRun, dump
+
     deployment, result = suite.run_flow(source, parameters, output.progress().note)
     output.close_progress()
-    output.data(**{**deployment.as_dict(), **result.as_dict()})
+    output.record(dump(Deployment, deployment))
+    output.record(dump(EndedDagRun, result))
     if not result.ok:
         raise suite.deployer.failure(result)
     run = f"{deployment.flow}/{result.run.metaflow_id}"

@@ -64,7 +64,7 @@ def raise_failures(
         output.text(f"\n{outcome.sample.name}:")
         for wrong in outcome.wrong:
             output.text(f"  {wrong}")
-        for line in outcome.error.output_tail() if outcome.error else []:
+        for line in outcome.error.output_tail if outcome.error else []:
             output.text(f"  | {line}")
     names = ", ".join(outcome.sample.name for outcome in failed)
     raise DevstackError(

@@ -35,7 +35,7 @@ def command(
         return _show_all(output, [look_by_name(name) for name in stack_names()])
     stack = open_stack(load(config_file, **chosen))
     status = look(stack)
-    output.data(**status.as_dict())
+    output.record(status)
     _show(output, status)
     if secrets and stack.dir.exists():
         credentials = dict(collect_outputs(stack).secrets)
@@ -63,7 +63,7 @@ def _show(output: Output, status: Any) -> None:
 
 
 def _show_all(output: Output, found: list[Any]) -> int:
-    output.data(stacks=[status.as_dict() for status in found])
+    output.data(stacks=found)
     for status in found:
         padding = " " * (11 - len(status.state))
         state = f"{_coloured(status.state)}{padding}"

@@ -53,7 +53,7 @@ def command(
     require_up(stack)
     kube = stack.kube()
     answer = explain(kube, find_subject(kube, subject, namespace or stack.state.namespace))
-    output.data(**answer.as_dict())
+    output.record(answer)
     output.text(f"{answer.paragraph}.")
     if answer.remedy:
         output.text(f"\nNext: {answer.remedy}")

@@ -74,17 +74,6 @@ class Deployment:
     compile_seconds: float = 0.0
     details: Mapping[str, Any] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the deployment for the JSON envelope."""
-        return {
-            **self.details,
-            "flow": self.flow,
-            "schedule": self.schedule,
-            "paused": self.paused,
-            "compile_seconds": round(self.compile_seconds, 2),
-            "url": self.url,
-        }
-
 
 class Run(Protocol):
     """A run of a deployment."""
@@ -129,10 +118,6 @@ class Run(Protocol):
         """Duration in seconds; None until it has ended."""
         ...
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the run for the JSON envelope."""
-        ...
-
 
 class Task(Protocol):
     """A task of a run: a step, or one item of a foreach."""
@@ -162,10 +147,6 @@ class Task(Protocol):
         """When it ended, in seconds since the epoch; None before that."""
         ...
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the task for the JSON envelope and for the checks of samples."""
-        ...
-
 
 RunT = TypeVar("RunT", bound=Run)
 CompiledT = TypeVar("CompiledT")
@@ -191,10 +172,6 @@ class RunResult(Generic[RunT]):
         running = covered((task.began, task.ended) for task in self.tasks)
         active = covered((task.queued or task.began, task.ended) for task in self.tasks)
         return Timing(self.run.seconds or 0.0, running, max(0.0, active - running))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the run for the JSON envelope."""
-        return {**self.run.as_dict(), "tasks": [task.as_dict() for task in self.tasks]}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
+import msgspec
+
 from devstack.deployers.base import Deployer, Deployment, DeployOptions, Note, Run, RunResult
 from devstack.deployers.deploy import deploy
 from devstack.flows.environment import FlowEnvironment
@@ -92,7 +94,7 @@ class DeployerSuite:
         self, sample: Sample, deployment: Deployment, result: RunResult[Run]
     ) -> list[Finding]:
         pathspec = f"{deployment.flow}/{result.run.metaflow_id}"
-        tasks = [task.as_dict() for task in result.tasks]
+        tasks = msgspec.to_builtins(list(result.tasks))
         return check_run(sample, pathspec, tasks, self.env, self.stack.runner)
 
     def _run_by_schedule(self, source: FlowSource, note: Note) -> tuple[Deployment, RunResult[Run]]:

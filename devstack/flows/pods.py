@@ -54,20 +54,6 @@ class TaskPod:
             return 0.0
         return self.ended - self.started
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the pod as a check reads it."""
-        return {
-            "name": self.name,
-            "step": self.step,
-            "attempt": self.attempt,
-            "jobset": self.jobset,
-            "phase": self.phase,
-            "reason": self.reason,
-            "cpu": self.cpu,
-            "deadline_seconds": self.deadline_seconds,
-            "seconds": self.seconds,
-        }
-
 
 def is_of_run(item: Object, run_id: str) -> bool:
     """Return True for an object that Metaflow created for a run."""

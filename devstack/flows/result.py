@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from devstack.flows.pods import TaskPod
 from devstack.flows.timing import Timing
@@ -58,17 +57,3 @@ class FlowResult:
     def pathspec(self) -> str:
         """The run as Metaflow's client names it: ``HelloFlow/1795261754359845``."""
         return f"{self.flow}/{self.run_id}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the run as it stands in the JSON envelope."""
-        return {
-            "flow": self.flow,
-            "run_id": self.run_id,
-            "status": self.returncode,
-            "seconds": round(self.timing.total, 2),
-            "running_seconds": round(self.timing.running, 2),
-            "waiting_seconds": round(self.timing.waiting, 2),
-            "overhead_seconds": round(self.timing.overhead, 2),
-            "pods": [pod.as_dict() for pod in self.pods],
-            "log": str(self.log),
-        }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Event
-from typing import Any, Protocol
+from typing import Protocol
 
 from devstack.errors import DevstackError
 from devstack.flows.concurrent_runs import (
@@ -37,10 +37,6 @@ class EndedRun(Protocol):
         """How its time divides."""
         ...
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the run as it stands in the JSON envelope."""
-        ...
-
 
 @dataclass(frozen=True)
 class SampleOutcome:
@@ -63,6 +59,11 @@ class SampleOutcome:
     seconds: float
 
     @property
+    def check_seconds(self) -> float:
+        """The time of the checks alone."""
+        return self.seconds - (self.result.timing.total if self.result else 0.0)
+
+    @property
     def ok(self) -> bool:
         """True if all checks passed."""
         return not self.wrong
@@ -73,21 +74,6 @@ class SampleOutcome:
         if not self.ok:
             return "failed"
         return "failed as it should" if self.sample.fails_saying else "ok"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the sample as it stands in the JSON envelope."""
-        run = self.result.as_dict() if self.result else {}
-        return {
-            **run,
-            "name": self.sample.name,
-            "shows": self.sample.shows,
-            "result": self.verdict,
-            "ok": self.ok,
-            "checked": self.checked,
-            "wrong": list(self.wrong),
-            "check_seconds": round(self.seconds - run.get("seconds", 0.0), 2),
-            "error": self.error.as_dict() if self.error else None,
-        }
 
 
 RunSample = Callable[[Sample, Progress, Event], SampleOutcome]

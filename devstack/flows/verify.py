@@ -12,6 +12,7 @@ from devstack.flows.environment import FlowEnvironment
 from devstack.flows.result import FlowResult
 from devstack.process import Runner
 from devstack.samples.catalogue import Sample
+from devstack.schema import TaskPod, dump
 
 CHECK_SECONDS = 180.0
 
@@ -35,7 +36,7 @@ def verify(
     sample: Sample, result: FlowResult, env: FlowEnvironment, runner: Runner
 ) -> list[Finding]:
     """Check a run's results through Metaflow's client; see :func:`check_run`."""
-    return check_run(sample, result.pathspec, [pod.as_dict() for pod in result.pods], env, runner)
+    return check_run(sample, result.pathspec, dump(list[TaskPod], result.pods), env, runner)
 
 
 def check_run(
@@ -80,7 +81,7 @@ def failures(findings: Sequence[Finding]) -> list[str]:
 
 def check_report(sample: Sample, error: DevstackError) -> Finding:
     """Check that an intended failure was reported correctly."""
-    report = "\n".join(error.output_tail())
+    report = "\n".join(error.output_tail)
     ok = error.code == "FLOW_FAILED" and sample.fails_saying in report
     return Finding(
         "the failure is reported with the end of the pod's log", ok, "" if ok else report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.docker.images import Docker, Present
@@ -31,10 +31,6 @@ class Row:
     source: str
     size: int
     upstream: str
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the row as it stands in the JSON envelope."""
-        return asdict(self)
 
 
 class ImageStore:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from devstack.config import load
 from devstack.environment import collect_outputs
@@ -55,10 +55,6 @@ class StackStatus:
     def healthy(self) -> bool:
         """True where all is up and ready."""
         return self.state == "up"
-
-    def as_dict(self) -> dict[str, object]:
-        """Return it as JSON has it."""
-        return asdict(self)
 
 
 def look_by_name(name: str) -> StackStatus:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,6 @@ class Answer:
     def paragraph(self) -> str:
         """The answer as text."""
         return f"{self.subject} {_VERBS[self.state]}: {self.because}"
-
-    def as_dict(self) -> dict[str, object]:
-        """Return it as JSON has it."""
-        return asdict(self)
 
 
 _VERBS = {

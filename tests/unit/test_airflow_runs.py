@@ -87,7 +87,7 @@ def test_a_delivery_waits_until_this_compilation_is_parsed(
     deployment = deliver(airflow)
     assert kubectl_scripts(runner) == [("write", "the file")]
     assert runner.calls[0].argv[-1] == FILE
-    assert (deployment.as_dict()["pools"], deployment.paused) == (["few"], False)
+    assert (deployment.details["pools"], deployment.paused) == (["few"], False)
     assert deployment.deliver_seconds == pytest.approx(0.5)
     assert server.requests[-1] == ("PATCH", "/dags/MyFlow", {"is_paused": False})
 

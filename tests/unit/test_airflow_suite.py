@@ -15,6 +15,7 @@ from devstack.deployers.suite import DeployerSuite
 from devstack.flows.environment import FlowEnvironment
 from devstack.progress import Silent
 from devstack.samples.catalogue import DAG_SAMPLES, find_sample
+from devstack.schema import EndedDagRun, SampleOutcome, dump
 from tests.fakes.airflow import airflow_deployer
 from tests.fakes.airflow_server import AirflowServer
 from tests.fakes.runner import Call, FakeRunner
@@ -176,7 +177,7 @@ def test_samples_are_run_checked_and_returned_in_order(
 
 def test_the_time_of_a_sample_is_that_of_its_run(suite: DeployerSuite) -> None:
     [outcome] = suite.run_samples(named("linear"), 1, Silent())
-    assert outcome.as_dict()["seconds"] == 6.0
+    assert dump(SampleOutcome[EndedDagRun], outcome)["seconds"] == 6.0
     assert outcome.result is not None
     assert outcome.result.timing.running == 4.0
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.schema import Error, dump
 
 
 def test_an_error_reads_what_cannot_be_done_and_why() -> None:
@@ -12,13 +13,13 @@ def test_an_error_reads_what_cannot_be_done_and_why() -> None:
 
 def test_only_the_tail_of_the_output_is_shown() -> None:
     output = "".join(f"line {number}\n\n" for number in range(40)) + "end   \n"
-    tail = DevstackError("cannot", output=output).output_tail(lines=3)
-    assert tail == ["line 38", "line 39", "end"]
+    tail = DevstackError("cannot", output=output).output_tail
+    assert tail == [*(f"line {number}" for number in range(26, 40)), "end"]
 
 
 def test_json_has_every_part() -> None:
     error = DevstackError("cannot", cause="why", remedy="next", code="CODE", output="a\nb")
-    assert error.as_dict() == {
+    assert dump(Error, error) == {
         "code": "CODE",
         "message": "cannot",
         "cause": "why",

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from devstack import schema
 from devstack.flows.pods import describe_pod, describe_pods, list_pods
 from devstack.flows.timing import measure
+from devstack.schema import dump
 from tests.fakes.api import FakeApi
 from tests.support.task_objects import NAMESPACE, RUN, task_pod
 
@@ -39,7 +41,7 @@ def test_a_pod_is_described_with_what_the_checks_read() -> None:
             reason="OOMKilled",
         )
     )
-    assert pod.as_dict() == {
+    assert dump(schema.TaskPod, pod) == {
         "name": "t-1",
         "step": "train",
         "attempt": 2,

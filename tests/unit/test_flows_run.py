@@ -15,6 +15,7 @@ from devstack.flows.failure import failure_of
 from devstack.flows.flow_process import STOP_GRACE_PERIOD
 from devstack.flows.run import FlowCall, run_flow
 from devstack.flows.source import read_source
+from devstack.schema import FlowRun, dump
 from devstack.waits import SystemClock
 from tests.fakes.api import FakeApi, path_of
 from tests.support.task_objects import NAMESPACE, RUN, job, task_pod, unschedulable_pod
@@ -73,7 +74,7 @@ def test_a_failure_is_reported_with_the_pods_last_words(
     assert (error.code, int(error.exit_status)) == ("FLOW_FAILED", 5)
     assert "step train" in error.cause
     assert "pod t-1" in error.cause
-    assert error.output_tail() == ["loading", "ValueError: no data"]
+    assert error.output_tail == ["loading", "ValueError: no data"]
 
 
 def test_a_pod_whose_container_just_failed_is_reported_though_its_phase_is_still_running(
@@ -84,7 +85,7 @@ def test_a_pod_whose_container_just_failed_is_reported_though_its_phase_is_still
     api.logs[f"/api/v1/namespaces/{NAMESPACE}/pods/t-1/log"] = "ValueError: no data\n"
     result = run_flow(call(tmp_path, "identify(); sys.exit(1)"), env)
     assert [pod.phase for pod in result.pods] == ["Failed"]
-    assert failure_of(result).output_tail() == ["ValueError: no data"]
+    assert failure_of(result).output_tail == ["ValueError: no data"]
 
 
 def test_a_pod_that_a_retry_made_good_is_not_blamed_for_a_later_failure(
@@ -94,7 +95,7 @@ def test_a_pod_that_a_retry_made_good_is_not_blamed_for_a_later_failure(
     told = "print('ValueError: no join'); print('    Step join (task-id 9) failed.')"
     error = failure_of(run_flow(call(tmp_path, f"identify(); {told}; sys.exit(1)"), env))
     assert error.cause == f"step join of run {RUN} failed"
-    assert "ValueError: no join" in error.output_tail()
+    assert "ValueError: no join" in error.output_tail
 
 
 def test_of_several_attempts_the_last_one_is_quoted(
@@ -114,7 +115,7 @@ def test_a_failure_before_any_pod_is_reported_with_the_flows_output(
 ) -> None:
     error = failure_of(run_flow(call(tmp_path, "print('no such option'); sys.exit(2)"), env))
     assert "status 2" in error.cause
-    assert error.output_tail() == ["no such option"]
+    assert error.output_tail == ["no such option"]
 
 
 def test_a_file_that_starts_no_flow_is_not_a_success(env: FlowEnvironment, tmp_path: Path) -> None:
@@ -248,7 +249,7 @@ def test_an_api_that_is_gone_for_good_does_not_hide_how_the_flow_ended(
     notes: list[str] = []
     error = failure_of(run_flow(call(tmp_path, text, note=notes.append), env))
     assert error.code == "FLOW_FAILED"
-    assert error.output_tail() == ["connection refused"]
+    assert error.output_tail == ["connection refused"]
     assert any("pods of the run may still be running" in note for note in notes)
 
 
@@ -270,5 +271,5 @@ def test_a_real_metaflow_run_is_recognised(env: FlowEnvironment, tmp_path: Path)
     result = run_flow(FlowCall(read_source(path), local=True), local)
     assert result.ok, result.output
     assert result.flow == "RealFlow"
-    assert json.dumps(result.as_dict())
+    assert json.dumps(dump(FlowRun, result))
     assert (tmp_path / ".metaflow" / "RealFlow" / result.run_id).is_dir()

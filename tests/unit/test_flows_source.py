@@ -27,7 +27,7 @@ def test_a_syntax_error_is_reported_with_its_place_and_line(tmp_path: Path) -> N
         read_source(path)
     assert caught.value.code == "FLOW_SYNTAX"
     assert f"{path}:2" in caught.value.cause
-    assert caught.value.output_tail() == ["class MyFlow(:", "             ^"]
+    assert caught.value.output_tail == ["class MyFlow(:", "             ^"]
     assert caught.value.exit_status is ExitStatus.USAGE
 
 

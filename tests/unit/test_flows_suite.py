@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from devstack import schema
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows import suite as suite_module
 from devstack.flows.environment import FlowEnvironment
@@ -19,6 +20,7 @@ from devstack.flows.timing import Timing
 from devstack.flows.verify import verify
 from devstack.progress import Silent
 from devstack.samples.catalogue import SAMPLES, Sample, find_sample
+from devstack.schema import dump
 from tests.fakes.api import FakeApi
 from tests.fakes.runner import FakeRunner, Recorder
 from tests.support.task_objects import NAMESPACE, RUN, task_pod
@@ -185,7 +187,7 @@ def test_a_failure_on_purpose_counts_as_success(
     assert outcome.ok
     assert outcome.verdict == "failed as it should"
     assert outcome.checked == 2
-    assert outcome.as_dict()["error"]["code"] == "FLOW_FAILED"
+    assert dump(schema.SampleOutcome[schema.FlowRun], outcome)["error"]["code"] == "FLOW_FAILED"
 
 
 def test_a_failure_on_purpose_that_does_not_happen_is_wrong(
@@ -262,6 +264,6 @@ def test_the_envelope_has_what_the_benchmark_reads(
     env: FlowEnvironment, runner: FakeRunner, flows: dict[str, int]
 ) -> None:
     (outcome,) = run(env, runner, "hello")
-    shown = outcome.as_dict()
+    shown = dump(schema.SampleOutcome[schema.FlowRun], outcome)
     assert (shown["name"], shown["result"]) == ("hello", "ok")
     assert (shown["seconds"], shown["overhead_seconds"]) == (9.0, 3.0)

@@ -8,6 +8,7 @@ import pytest
 
 from devstack.cli.output import Output
 from devstack.errors import DevstackError
+from devstack.schema import Error, dump
 
 ERROR = DevstackError(
     "cannot create the kind cluster 'devstack-ci'",
@@ -78,7 +79,7 @@ def test_an_error_under_json_keeps_what_was_found_before_it(
     shown = envelope(capsys.readouterr().out)
     assert shown["status"] == "error"
     assert shown["data"] == {"name": "ci"}
-    assert shown["error"] == ERROR.as_dict()
+    assert shown["error"] == dump(Error, ERROR)
 
 
 def test_json_shows_no_progress() -> None:

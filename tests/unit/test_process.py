@@ -67,13 +67,13 @@ def test_a_failed_program_shows_its_last_words() -> None:
         run(["sh", "-c", "echo 'no such cluster' >&2; exit 7"])
     assert caught.value.code == "TOOL_FAILED"
     assert "status 7" in str(caught.value)
-    assert caught.value.output_tail() == ["no such cluster"]
+    assert caught.value.output_tail == ["no such cluster"]
 
 
 def test_a_program_that_only_writes_to_stdout_has_its_last_words_too() -> None:
     with pytest.raises(DevstackError) as caught:
         run(["sh", "-c", "echo 'said here'; exit 1"])
-    assert caught.value.output_tail() == ["said here"]
+    assert caught.value.output_tail == ["said here"]
 
 
 def test_a_missing_program_is_named() -> None:

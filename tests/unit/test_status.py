@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_a_stack_that_is_up_shows_services_and_addresses(world: World) -> None:
     ]
     assert status.urls == {"minio": f"http://127.0.0.1:{world.open().state.ports['minio']}"}
     assert world.api.writes == []
-    assert world.open().state.credentials["minio"] not in json.dumps(status.as_dict())
+    assert world.open().state.credentials["minio"] not in json.dumps(asdict(status))
 
 
 @pytest.mark.parametrize(

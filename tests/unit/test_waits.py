@@ -45,7 +45,7 @@ def test_giving_up_names_what_was_waited_for_and_the_last_reason() -> None:
     error = caught.value
     assert error.message == "gave up waiting for minio to be ready after 60 s"
     assert error.cause == "pod minio-0 is pulling"
-    assert error.output_tail() == ["last log line"]
+    assert error.output_tail == ["last log line"]
     assert (error.code, error.exit_status) == ("WAIT_TIMEOUT", ExitStatus.TIMEOUT)
     assert "--timeout" in error.remedy
 

@@ -14,6 +14,7 @@ from devstack.cli.output import Output
 from devstack.cli.passthrough_args import PASSTHROUGH_ARGS, FlowCommand
 from devstack.config import load
 from devstack.errors import ExitStatus
+from devstack.schema import Deployment, dump
 
 CREATE_OPTIONS = ("authorize", "new_token", "namespace", "max_workers", "worker_pool")
 """Options of `airflow create` with a value, which are passed unchanged."""
@@ -103,7 +104,7 @@ def command(
     progress = output.progress()
     with step(progress, f"Deploy {flow.name}"):
         deployment = deploy(deployer, options, env, stack.clock, progress.note)
-    output.data(**deployment.as_dict())
+    output.record(dump(Deployment, deployment))
     show_deployment(output, deployer.engine, deployment)
     output.finish()
     return int(ExitStatus.OK)

@@ -21,7 +21,7 @@ def command(output: Output, config_file: Path | None, **options: Any) -> int:
     deployer = open_deployer(config_file, **options)
     dags, failures = deployer.dags(), deployer.import_failures()
     output.data(
-        dags=[dag.as_dict() for dag in dags],
+        dags=dags,
         import_errors=[{"file": each.file, "traceback": each.traceback} for each in failures],
     )
     width = max([len(dag.dag_id) for dag in dags] + [3])

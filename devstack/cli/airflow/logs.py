@@ -11,6 +11,7 @@ from devstack.cli.airflow.options import open_deployer
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
+from devstack.schema import DagRun, dump
 
 
 @click.command("logs", epilog="Example: devstack airflow logs airflow-0123456789ab 'work[2]'")
@@ -44,6 +45,7 @@ def command(
         logs.append({"task": log.task.name, "state": log.task.state, "lines": lines})
         output.text(f"== {log.task.name} ({log.task.state})")
         output.text("\n".join(lines))
-    output.data(**found.as_dict(), logs=logs)
+    output.record(dump(DagRun, found))
+    output.data(logs=logs)
     output.finish()
     return int(ExitStatus.OK)

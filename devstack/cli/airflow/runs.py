@@ -12,6 +12,7 @@ from devstack.cli.deployments import show_runs
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
+from devstack.schema import DagRun, dump
 
 
 @click.command("runs", epilog="Example: devstack airflow runs MyFlow --limit 5")
@@ -27,7 +28,7 @@ def command(
     """List the latest runs of DAG, or of all DAGs."""
     deployer = open_deployer(config_file, **options)
     runs = deployer.runs(deployer.resolve(dag) if dag else "", limit)
-    output.data(runs=[run.as_dict() for run in runs])
+    output.data(runs=dump(list[DagRun], runs))
     show_runs(output, "DAG", runs)
     output.finish()
     return int(ExitStatus.OK)

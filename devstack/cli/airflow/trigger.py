@@ -12,6 +12,7 @@ from devstack.cli.deployments import parse_parameters
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
+from devstack.schema import DagRun, EndedDagRun, dump
 
 
 @click.command("trigger", epilog="Example: devstack airflow trigger MyFlow --param n=3 --wait")
@@ -46,12 +47,12 @@ def command(
     if unpause:
         deployer.set_paused(dag_id, False)
     run = deployer.trigger(dag_id, parameters)
-    output.data(**run.as_dict())
+    output.record(dump(DagRun, run))
     output.text(f"{dag_id}: {run.run_id}, in Metaflow {run.metaflow_id}")
     if wait:
         result = deployer.follow(run, output.progress().note, timeout)
         output.close_progress()
-        output.data(**result.as_dict())
+        output.record(dump(EndedDagRun, result))
         if not result.ok:
             raise deployer.failure(result)
         output.text(f"succeeded in {result.run.seconds or 0.0:.1f} s")
