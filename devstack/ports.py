@@ -89,19 +89,33 @@ def _require_distinct(ports: Mapping[str, int]) -> None:
         names[port] = name
 
 
-def require_free(ports: Mapping[str, int]) -> None:
-    """Raise ``PORT_TAKEN``, naming the holder, where a port is in use.
+class PortTakenError(DevstackError):
+    """Another program uses a port."""
 
-    Called right before the cluster is made: its own ports are in use later on.
+    def __init__(
+        self, message: str, *, cause: str = "", remedy: str = "", output: str = ""
+    ) -> None:
+        super().__init__(
+            message,
+            cause=cause,
+            remedy=remedy,
+            code="PORT_TAKEN",
+            exit_status=ExitStatus.ENVIRONMENT,
+            output=output,
+        )
+
+
+def require_free(ports: Mapping[str, int]) -> None:
+    """Raise :class:`PortTakenError`, naming the program, if a port is in use.
+
+    Called right before the cluster is created: afterwards it uses the ports itself.
     """
     for name, port in ports.items():
         if not is_free(port):
-            raise DevstackError(
+            raise PortTakenError(
                 f"cannot use port {port} for {name}",
                 cause=f"it is taken by {listener(port)}",
                 remedy=f"end that program, or choose another: devstack up --port {name}=PORT",
-                code="PORT_TAKEN",
-                exit_status=ExitStatus.ENVIRONMENT,
             )
 
 

@@ -1,4 +1,4 @@
-"""Waiting for a condition: always with a deadline, always naming the culprit."""
+"""Waits for a condition, with a deadline and an error that names the cause."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from devstack.errors import DevstackError, ExitStatus
 
 
 class Clock(Protocol):
-    """Tells the time and sleeps; passed in so that tests take no time."""
+    """A clock, injected so that tests do not sleep."""
 
     def now(self) -> float:
         """Return monotonic seconds."""
@@ -36,12 +36,17 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class Ready:
-    """The condition holds."""
+    """The condition is met."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Not yet; ``reason`` says what is being waited for, ``output`` shows more."""
+    """The condition is not met yet.
+
+    Attributes:
+        reason: what is missing, in one sentence.
+        output: details, such as a log's end.
+    """
 
     reason: str
     output: str = ""
@@ -49,7 +54,14 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Failed:
-    """It will never hold, however long one waits; fail at once."""
+    """The condition will never be met; waiting ends at once.
+
+    Attributes:
+        reason: why, in one sentence.
+        remedy: the next step; empty for the wait's own.
+        code: the error's code.
+        output: details, such as a log's end.
+    """
 
     reason: str
     remedy: str = ""
@@ -58,6 +70,24 @@ class Failed:
 
 
 Observation = Ready | Waiting | Failed
+
+
+class WaitFailedError(DevstackError):
+    """What was waited for will never happen.
+
+    Attributes:
+        observation: why.
+    """
+
+    def __init__(self, message: str, observation: Failed, remedy: str) -> None:
+        super().__init__(
+            message,
+            cause=observation.reason,
+            remedy=observation.remedy or remedy,
+            code=observation.code,
+            output=observation.output,
+        )
+        self.observation = observation
 
 
 def wait_until(
@@ -73,17 +103,17 @@ def wait_until(
     """Wait until ``observe`` returns :class:`Ready`.
 
     Args:
-        observe: looks at the world once.
-        what: the thing waited for, as the error names it ("MinIO to be ready").
-        timeout: seconds to wait at the most.
-        clock: tells the time.
-        interval: seconds between two looks.
-        note: told the reason each time that it changes.
-        remedy: the next step where time runs out.
+        observe: makes one observation.
+        what: what is waited for, as SUBJECT to VERB: "MinIO to become ready".
+        timeout: the longest wait in seconds.
+        clock: measures the timeout.
+        interval: seconds between two observations.
+        note: called with each new reason for waiting.
+        remedy: the next step if the wait times out.
 
     Raises:
-        DevstackError: ``WAIT_TIMEOUT`` with the last reason seen, or the code
-            of the :class:`Failed` observation.
+        WaitFailedError: at the first :class:`Failed` observation, with its code.
+        DevstackError: ``WAIT_TIMEOUT``, with the last reason.
     """
     deadline = clock.now() + timeout
     last = ""
@@ -92,19 +122,14 @@ def wait_until(
         if isinstance(seen, Ready):
             return
         if isinstance(seen, Failed):
-            raise DevstackError(
-                f"cannot wait for {what}",
-                cause=seen.reason,
-                remedy=seen.remedy or remedy,
-                code=seen.code,
-                output=seen.output,
-            )
+            subject, _, verb = what.partition(" to ")
+            raise WaitFailedError(f"{subject} will not {verb}", seen, remedy)
         if note and seen.reason != last:
             note(seen.reason)
         last = seen.reason
         if clock.now() >= deadline:
             raise DevstackError(
-                f"gave up waiting for {what} after {timeout:.0f} s",
+                f"timed out after {timeout:.0f} s waiting for {what}",
                 cause=seen.reason,
                 remedy=remedy,
                 code="WAIT_TIMEOUT",

@@ -82,7 +82,7 @@ def start_forward(
     _write_record(_record(folder, forward.name), process.pid, forward)
     wait_until(
         lambda: _observe(process, forward, log),
-        what=f"the port-forward to {forward.target}",
+        what=f"the port-forward of {forward.target} to respond",
         timeout=15.0,
         clock=clock,
     )

@@ -31,6 +31,13 @@ _PULL_FAILURES = frozenset(
 _BACK_OFF = re.compile(r"back-off (?:(\d+)m)?(\d+)s")
 
 
+class ImagePullFailed(Failed):
+    """A container's image cannot be pulled and is not on the node."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason, remedy, "IMAGE_PULL_FAILED")
+
+
 def observe_pod(client: KubeClient, pod: Object) -> Observation:
     """Return whether a pod is ready, and if not, why.
 
@@ -103,12 +110,11 @@ def _backoff(message: str) -> int:
     return 60 * minutes + seconds
 
 
-def _image_missing(pod: Object, image: str, message: str) -> Failed:
-    return Failed(
+def _image_missing(pod: Object, image: str, message: str) -> ImagePullFailed:
+    return ImagePullFailed(
         f"{name_of(pod)} cannot get its image {image}: {message or 'not on the node'}",
         remedy=f"`devstack images list` shows the images; load {image} with"
-        f" `devstack images load`, or correct its name",
-        code="IMAGE_PULL_FAILED",
+        " `devstack images load`, or correct its name",
     )
 
 

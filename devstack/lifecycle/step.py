@@ -1,4 +1,4 @@
-"""A step of `up`, as data: `--dry-run`, `up` and `status` read the same list."""
+"""A step of `up` as data; `--dry-run`, `up` and `down` share one list."""
 
 from __future__ import annotations
 
@@ -11,43 +11,59 @@ from devstack.kube.api_errors import ServerFaultError, UnreachableError
 from devstack.progress import Progress
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
-ANSWER_SECONDS = 60.0
-"""How long a step is tried again while the API server cannot answer.
+API_TIMEOUT = 60.0
+"""Seconds for which a step is retried while the API server does not respond.
 
-One that has just started says that it is ready, and may yet refuse for a moment
-or be started once more.
+One that has just started may report that it is ready and still fail for a
+moment, or be restarted once more.
 """
 
 _Result = TypeVar("_Result")
 
 
-def _nothing() -> list[str]:
+def _no_commands() -> list[str]:
     return []
 
 
 @dataclass(frozen=True)
+class Undo:
+    """How `down` undoes a step.
+
+    Attributes:
+        title: for people.
+        run: undoes the step if it was done, even in part; its argument is True
+            if the stack's data is to be kept.
+    """
+
+    title: str
+    run: Callable[[bool], None]
+
+
+@dataclass(frozen=True)
 class Step:
-    """Something that must hold of a stack.
+    """Something that `up` ensures.
 
     Attributes:
         name: short and stable, for JSON.
-        title: what a person reads.
+        title: for people.
         is_done: returns True if there is nothing to do; changes nothing.
-        ensure: makes it hold; safe to call again after an interruption.
+        ensure: does it; idempotent, also after an interruption.
         commands: what ``ensure`` would do, for ``--dry-run``.
-        needs_api: True where it asks the cluster's API, which is up by then.
+        needs_api: True if it uses the cluster's API, which responds by then.
+        undo: how `down` undoes it; None if another step's undo covers it.
     """
 
     name: str
     title: str
     is_done: Callable[[], bool]
     ensure: Callable[[], None]
-    commands: Callable[[], list[str]] = _nothing
+    commands: Callable[[], list[str]] = _no_commands
     needs_api: bool = False
+    undo: Undo | None = None
 
 
 def pending_steps(steps: Sequence[Step]) -> list[Step]:
-    """Return the steps that `perform` would have to do, as things are now."""
+    """Return the steps that :func:`run_steps` would perform now."""
     return [step for step in steps if not _is_done(step)]
 
 
@@ -55,55 +71,55 @@ def _is_done(step: Step) -> bool:
     try:
         return step.is_done()
     except DevstackError:
-        # It cannot even be asked, as long as a step before it does not hold.
+        # It cannot be determined before an earlier step is done.
         return False
 
 
 def run_steps(steps: Sequence[Step], progress: Progress, clock: Clock) -> list[str]:
-    """Make every step hold, in order; return the names of those that had to be done.
+    """Ensure every step in order; return the names of those that were not done before.
 
     Args:
-        steps: in the order of their needs.
-        progress: told of each step and its state.
-        clock: tells the time.
+        steps: in order of dependency.
+        progress: displays each step and its state.
+        clock: measures the timeout.
 
     Raises:
-        DevstackError: ``WAIT_TIMEOUT`` where the API no longer answers, or from the
-            first step that fails; the ones before it hold.
+        DevstackError: ``WAIT_TIMEOUT`` if the API no longer responds, or the error
+            of the first step that fails; the earlier ones are done.
     """
     changed = []
     for step in steps:
         progress.start(step.title)
         try:
-            held = _do(step, step.is_done, progress, clock)
-            if not held:
-                _do(step, step.ensure, progress, clock)
+            done = _call(step, step.is_done, progress, clock)
+            if not done:
+                _call(step, step.ensure, progress, clock)
         except BaseException:
             progress.done(step.title, "failed")
             raise
-        progress.done(step.title, "unchanged" if held else "done")
-        if not held:
+        progress.done(step.title, "unchanged" if done else "done")
+        if not done:
             changed.append(step.name)
     return changed
 
 
-def _do(step: Step, work: Callable[[], _Result], progress: Progress, clock: Clock) -> _Result:
-    """Return what ``work`` does; a step may be done again, so a short absence is waited out."""
+def _call(step: Step, function: Callable[[], _Result], progress: Progress, clock: Clock) -> _Result:
+    """Return the result of an idempotent function, retried while the API does not respond."""
     if not step.needs_api:
-        return work()
+        return function()
     results: list[_Result] = []
 
     def observe() -> Observation:
         try:
-            results.append(work())
+            results.append(function())
         except (ServerFaultError, UnreachableError) as fault:
             return Waiting(str(fault))
         return Ready()
 
     wait_until(
         observe,
-        what=f"the Kubernetes API to answer ({step.title})",
-        timeout=ANSWER_SECONDS,
+        what=f"the Kubernetes API to respond ({step.title})",
+        timeout=API_TIMEOUT,
         clock=clock,
         note=progress.note,
     )

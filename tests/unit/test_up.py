@@ -8,10 +8,11 @@ import pytest
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.pods import ImagePullFailed
 from devstack.lifecycle.step import pending_steps
 from devstack.lifecycle.up import build_steps, up
 from devstack.owner import Owner
-from devstack.ports import any_free, require_free
+from devstack.ports import PortTakenError, any_free, require_free
 from devstack.providers.base import ClusterSpec, Problem
 from devstack.waits import Failed, Ready, Waiting
 from tests.fakes.stack import FakeLoadingProvider, FakeProvider, World, fails_with
@@ -230,7 +231,7 @@ def test_a_port_cannot_be_changed_once_the_cluster_maps_it(world: World) -> None
 
 
 def test_a_port_can_be_changed_as_long_as_there_is_no_cluster(world: World) -> None:
-    world.provider.fails["ensure"] = DevstackError("cannot use port 9000", code="PORT_TAKEN")
+    world.provider.fails["ensure"] = PortTakenError("cannot use port 9000")
     assert refused(world).code == "PORT_TAKEN"
     world.provider.fails.clear()
     up(world.open(given(ports={"minio": 45678})))
@@ -276,7 +277,7 @@ def test_an_unknown_port_is_refused_before_anything_is_kept(world: World) -> Non
 def test_a_service_that_never_gets_ready_is_named(world: World) -> None:
     world.services[1].seen = Waiting("pod minio-0: pulling")
     error = refused(world)
-    assert error.message == "gave up waiting for minio to be ready after 300 s"
+    assert error.message == "timed out after 300 s waiting for minio to become ready"
     assert error.exit_status == ExitStatus.TIMEOUT
     assert ("note", "pod minio-0: pulling") in world.progress.events
     assert world.progress.states["Wait for minio"] == "failed"
@@ -370,7 +371,7 @@ def test_an_image_that_the_nodes_lost_is_brought_again(world: World) -> None:
     assert isinstance(world.provider, FakeLoadingProvider)
     brought = list(world.provider.loaded)
     world.provider.loaded = []
-    lost = Failed("pod minio cannot get its image", code="IMAGE_PULL_FAILED")
+    lost = ImagePullFailed("pod minio cannot get its image")
     seen = [lost, lost, Ready()]
     world.services[1].observe = lambda _ctx: seen.pop(0)  # type: ignore[method-assign]
     assert up(world.open()) == ["ready-minio"]

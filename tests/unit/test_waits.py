@@ -22,7 +22,7 @@ def wait(
     note: Callable[[str], None] | None = None,
 ) -> None:
     wait_until(
-        script(observations), what="minio to be ready", timeout=timeout, clock=clock, note=note
+        script(observations), what="minio to become ready", timeout=timeout, clock=clock, note=note
     )
 
 
@@ -43,7 +43,7 @@ def test_giving_up_names_what_was_waited_for_and_the_last_reason() -> None:
     with pytest.raises(DevstackError) as caught:
         wait(clock, Waiting("no pod yet"), Waiting("pod minio-0 is pulling", "last log line"))
     error = caught.value
-    assert error.message == "gave up waiting for minio to be ready after 60 s"
+    assert error.message == "timed out after 60 s waiting for minio to become ready"
     assert error.cause == "pod minio-0 is pulling"
     assert error.output_tail == ["last log line"]
     assert (error.code, error.exit_status) == ("WAIT_TIMEOUT", ExitStatus.TIMEOUT)
@@ -60,7 +60,7 @@ def test_it_never_sleeps_past_the_deadline() -> None:
 def test_no_time_at_all_still_looks_once() -> None:
     clock = FakeClock()
     wait(clock, Ready(), timeout=0)
-    with pytest.raises(DevstackError, match="gave up"):
+    with pytest.raises(DevstackError, match="timed out"):
         wait(clock, Waiting("still"), timeout=0)
     assert clock.slept == []
 
@@ -83,7 +83,7 @@ def test_what_can_never_be_fails_at_once() -> None:
     with pytest.raises(DevstackError) as caught:
         wait(clock, hopeless)
     error = caught.value
-    assert str(error) == f"cannot wait for minio to be ready: {hopeless.reason}"
+    assert str(error) == f"minio will not become ready: {hopeless.reason}"
     assert (error.remedy, error.code, error.output) == ("ask for less", "UNSCHEDULABLE", "event")
     assert clock.slept == []
 

@@ -11,7 +11,7 @@ from devstack.docker.engine import Engine
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.owner import Owner
-from devstack.ports import require_free
+from devstack.ports import PortTakenError, require_free
 from devstack.process import Runner, kill_orphan
 from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
@@ -309,16 +309,23 @@ class KindProvider:
             env=self._variables,
         )
         if not done.ok:
-            # Free as we looked, but another program was faster than Docker.
-            taken = any(words in done.stderr for words in _PORT_TAKEN)
-            raise DevstackError(
-                f"cannot {argv[0]} the kind cluster {self.cluster!r}",
-                cause=_kind_error(done.stderr),
-                remedy="see `devstack doctor`; `devstack down` removes what was begun",
-                code="PORT_TAKEN" if taken else "KIND_FAILED",
-                exit_status=ExitStatus.ENVIRONMENT,
-                output=done.stderr,
-            )
+            raise self._failed(argv[0], done.stderr)
+
+    def _failed(self, verb: str, output: str) -> DevstackError:
+        message = f"cannot {verb} the kind cluster {self.cluster!r}"
+        cause = _kind_error(output)
+        remedy = "see `devstack doctor`; `devstack down` removes what was begun"
+        # It was free before, but another program was faster than Docker.
+        if any(text in output for text in _PORT_TAKEN):
+            return PortTakenError(message, cause=cause, remedy=remedy, output=output)
+        return DevstackError(
+            message,
+            cause=cause,
+            remedy=remedy,
+            code="KIND_FAILED",
+            exit_status=ExitStatus.ENVIRONMENT,
+            output=output,
+        )
 
     def _end_interrupted(self) -> None:
         # kind outlives a killed devstack, and would go on making what we remove.

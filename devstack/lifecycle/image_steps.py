@@ -1,0 +1,65 @@
+"""The steps of `up` that get images and load them into the nodes."""
+
+from __future__ import annotations
+
+from devstack.lifecycle.cluster_steps import ClusterProbe
+from devstack.lifecycle.step import Step
+from devstack.providers.base import LoadsImages
+from devstack.stack import Stack
+
+
+def images_step(stack: Stack, cluster: ClusterProbe) -> Step:
+    """Return the step that pulls or builds the images on this machine."""
+    return Step(
+        "images",
+        "Get the images",
+        is_done=lambda: cluster.responds() and stack.state.images == _references(stack),
+        ensure=lambda: _ensure_images(stack, node_exists=cluster.responds()),
+        commands=lambda: [
+            f"have image {stack.images.reference(name)}" for name in _local_images(stack)
+        ],
+    )
+
+
+def load_images_step(stack: Stack) -> Step:
+    """Return the step that loads the images into the nodes."""
+    return Step(
+        "node-images",
+        "Load the images into the nodes",
+        is_done=lambda: bool(stack.state.images) and stack.state.loaded == stack.state.images,
+        ensure=lambda: load_images(stack),
+    )
+
+
+def load_images(stack: Stack) -> None:
+    """Load the images that the nodes lack."""
+    provider = stack.provider
+    if isinstance(provider, LoadsImages):
+        present = provider.images_present(stack.cluster)
+        missing = [ref for ref in stack.state.images.values() if ref not in present]
+        if missing:
+            provider.load_images(stack.cluster, missing)
+    stack.state.loaded = dict(stack.state.images)
+    stack.save()
+
+
+def _references(stack: Stack) -> dict[str, str]:
+    """Return the references of the images that pods use, by catalogue name."""
+    names = {name for service in stack.services for name in service.images} | {"task"}
+    return {name: stack.images.reference(name) for name in sorted(names)}
+
+
+def _local_images(stack: Stack, *, node_exists: bool = False) -> list[str]:
+    """Return the images that this machine needs, in order to load them into nodes."""
+    if not isinstance(stack.provider, LoadsImages):
+        return []
+    node = ["node"] if stack.provider.name == "kind" and not node_exists else []
+    return [*node, *_references(stack)]
+
+
+def _ensure_images(stack: Stack, *, node_exists: bool) -> None:
+    needed = _local_images(stack, node_exists=node_exists)
+    if needed:
+        stack.images.ensure(needed)
+    stack.state.images = _references(stack)
+    stack.save()

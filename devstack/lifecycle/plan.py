@@ -1,0 +1,39 @@
+"""The steps that make up a stack, in order: `up` performs them, `down` undoes them."""
+
+from __future__ import annotations
+
+from devstack.environment import credentials_current, ensure_credentials
+from devstack.lifecycle.backup import restore_step
+from devstack.lifecycle.cluster_steps import ClusterProbe, cluster_step, machine_step
+from devstack.lifecycle.image_steps import images_step, load_images_step
+from devstack.lifecycle.service_steps import service_steps
+from devstack.lifecycle.settings_step import settings_step
+from devstack.lifecycle.step import Step
+from devstack.stack import Stack
+
+
+def build_plan(stack: Stack) -> list[Step]:
+    """Return all steps of the stack; nothing is done or queried yet."""
+    cluster = ClusterProbe(stack)
+    restore = [restore_step(stack)] if stack.dir.volumes.exists() else []
+    return [
+        machine_step(stack, cluster),
+        settings_step(stack),
+        images_step(stack, cluster),
+        cluster_step(stack, cluster),
+        load_images_step(stack),
+        *restore,
+        *service_steps(stack),
+        _credentials_step(stack),
+    ]
+
+
+def _credentials_step(stack: Stack) -> Step:
+    return Step(
+        "access",
+        "Hand out kubeconfig and Metaflow settings",
+        is_done=lambda: credentials_current(stack),
+        ensure=lambda: ensure_credentials(stack),
+        commands=lambda: [f"write {stack.dir.kubeconfig}", f"write {stack.dir.metaflow_home}"],
+        needs_api=True,
+    )

@@ -1,0 +1,85 @@
+"""The step of `up` that saves the stack's settings, and what settings cannot change."""
+
+from __future__ import annotations
+
+from devstack.config import StackSpec
+from devstack.errors import DevstackError, ExitStatus
+from devstack.lifecycle.step import Step
+from devstack.ports import choose
+from devstack.stack import Stack
+
+
+def settings_step(stack: Stack) -> Step:
+    """Return the step that chooses ports and saves the settings."""
+    return Step(
+        "settings",
+        "Choose ports and credentials",
+        is_done=lambda: _settings_match(stack),
+        ensure=lambda: _save_settings(stack),
+        commands=lambda: [f"write {stack.dir.path}/stack.json"],
+    )
+
+
+def require_changeable(stack: Stack) -> None:
+    """Refuse settings that differ from an existing stack's and cannot be changed.
+
+    Raises:
+        DevstackError: ``STACK_DIFFERS``.
+    """
+    state, spec = stack.state, stack.spec
+    if not stack.dir.exists():
+        return
+    provider = stack.provider.name if spec.provider == "auto" else spec.provider
+    fixed = {
+        "provider": (state.provider, provider),
+        "namespace": (state.namespace, spec.namespace),
+        "nodes": (state.nodes, spec.nodes),
+        "context": (state.context, spec.context or state.context),
+    }
+    for setting, (current, wanted) in fixed.items():
+        if current and current != wanted:
+            raise _not_changeable(spec, setting, current, wanted)
+    # As long as no cluster maps them, ports can still be changed.
+    mapped = state.ports if stack.dir.admin_kubeconfig.exists() else {}
+    for name, port in spec.ports.items():
+        if mapped.get(name, port) != port:
+            raise _not_changeable(spec, f"port {name}", state.ports[name], port)
+
+
+def _not_changeable(
+    spec: StackSpec, setting: str, current: object, wanted: object
+) -> DevstackError:
+    return DevstackError(
+        f"cannot change the {setting} of stack {spec.name!r} to {wanted!r}",
+        cause=f"it was brought up with {current!r}",
+        remedy=f"devstack down --name {spec.name}, then up again, or another --name",
+        code="STACK_DIFFERS",
+        exit_status=ExitStatus.USAGE,
+    )
+
+
+def _settings_match(stack: Stack) -> bool:
+    state, spec = stack.state, stack.spec
+    return (
+        stack.dir.exists()
+        and set(state.ports) == set(stack.port_names)
+        and all(state.ports.get(name) == port for name, port in spec.ports.items())
+        and state.without == list(spec.without)
+        and state.airflow == spec.airflow
+    )
+
+
+def _save_settings(stack: Stack) -> None:
+    state, spec = stack.state, stack.spec
+    if not stack.dir.exists():
+        state.owner = stack.dir.owner.on_this_machine()
+    state.ports = choose(stack.port_names, spec.ports, state.ports)
+    state.provider = stack.provider.name
+    state.context = spec.context
+    state.namespace = spec.namespace
+    state.nodes = spec.nodes
+    state.without = list(spec.without)
+    state.included = [each.name for each in stack.services if not each.enabled_by_default]
+    state.airflow = dict(spec.airflow)
+    state.phase = "creating"
+    stack.save()
