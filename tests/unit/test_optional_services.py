@@ -63,7 +63,10 @@ def test_postgres_gets_the_databases_of_services_that_are_left_out_too(world: Wo
     assert stack.context(None).databases == ("airflow", "metadata")
 
 
-def test_a_flag_overrides_the_files_opposite() -> None:
+def test_a_flag_overrides_the_files_opposite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     Path("devstack.toml").write_text('without = ["airflow"]\nwith = ["metadata"]\n')
     assert (load().without, load().included) == (("airflow",), ("metadata",))
     spec = load(included=("airflow",))
@@ -116,7 +119,10 @@ def test_only_optional_services_can_be_left_out(world: World, wrong: str, code: 
 
 
 @pytest.mark.parametrize("setting", ['without = "airflow"', "without = [1]"])
-def test_left_out_services_are_a_list_of_names(setting: str) -> None:
+def test_left_out_services_are_a_list_of_names(
+    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     Path("devstack.toml").write_text(setting + "\n")
     with pytest.raises(DevstackError, match="without: ") as caught:
         load()
