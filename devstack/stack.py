@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,26 +17,26 @@ from devstack.providers.base import ClusterSpec, Provider
 from devstack.providers.choose import AUTO, make_provider
 from devstack.providers.kind.provider import API_PORT
 from devstack.services import SERVICES
-from devstack.services.base import HostPort, Manifest, Service, ServiceContext
+from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.services.selection import disabled_services, enabled_services
 from devstack.state import StackDir, StackState
 from devstack.waits import Clock, SystemClock
 
 DATA_KINDS = ("Namespace", "PersistentVolumeClaim")
-"""What stays of a service that goes but for its data."""
+"""The kinds of a service that hold its data."""
 
 
 @dataclass
 class Stack:
-    """A stack: what is wanted of it, what is known of it, and the tools to work with.
+    """A stack: its settings, its state, and what is needed to work on it.
 
     Attributes:
         spec: the settings.
         dir: the stack's directory.
-        state: the lasting facts; written by :meth:`save`.
-        runner: starts programs.
-        clock: tells the time.
-        progress: told what is going on.
+        state: the durable state; written by :meth:`save`.
+        runner: runs programs.
+        clock: measures timeouts.
+        progress: displays what is done.
         services: the services of the stack, dependencies first.
         disabled: the services that it leaves out.
     """
@@ -53,7 +53,7 @@ class Stack:
 
     @cached_property
     def images(self) -> ImageStore:
-        """Where images come from."""
+        """The store of images."""
         return ImageStore(self.runner, self.progress, self.spec.images, self.spec.offline)
 
     @cached_property
@@ -70,9 +70,9 @@ class Stack:
 
     @property
     def host_ports(self) -> dict[str, HostPort]:
-        """The ports of all services that are reached from the host, by name.
+        """The host ports of all services, by name.
 
-        Those of services left out are among them: they may come in later, and
+        Including those of disabled services, which may be enabled later:
         a kind cluster's ports are fixed when it is made.
         """
         services = (*self.services, *self.disabled)
@@ -80,7 +80,7 @@ class Stack:
 
     @property
     def cluster(self) -> ClusterSpec:
-        """The cluster that the provider is asked for."""
+        """The cluster that the provider is to create."""
         ports = {**self.port_names, **self.spec.ports, **self.state.ports}
         mapped = {ports[name]: port.node_port for name, port in self.host_ports.items()}
         return ClusterSpec(
@@ -94,15 +94,14 @@ class Stack:
 
     @property
     def port_names(self) -> dict[str, int]:
-        """The host ports that this stack needs, and the one tried first for each."""
+        """The host ports that this stack needs, with the preferred number of each."""
         preferred = {name: port.preferred for name, port in self.host_ports.items()}
         return {**preferred, API_PORT: 0} if self.provider.maps_ports else preferred
 
     def kube(self, timeout: float = 10.0) -> KubeClient:
-        """Return the client of the API, as administrator; ``timeout`` seconds a request.
+        """Return the administrator's API client, with ``timeout`` seconds per request.
 
-        One client serves a whole command: its connections are kept open, and
-        it counts the writes.
+        A command uses one client: it keeps connections open and counts writes.
         """
         if not self.dir.admin_kubeconfig.exists():
             raise not_up(self.spec.name, self.state.phase if self.dir.exists() else "")
@@ -113,7 +112,7 @@ class Stack:
         return self._clients[key]
 
     def context(self, kube: KubeClient | None, *, restarted: bool = False) -> ServiceContext:
-        """Return what services may know; ``restarted`` where the cluster was, just now."""
+        """Return what services need; ``restarted`` if the cluster was just restarted."""
         declared = {service.database for service in (*self.services, *self.disabled)}
         databases = tuple(sorted(declared - {""}))
         return ServiceContext(self.state, kube, self.provider.maps_ports, restarted, databases)
@@ -123,9 +122,24 @@ class Stack:
         manifests = service.manifests(self.context(None))
         return with_owner(manifests, self.spec.name, self.state.owner)
 
+    def outputs(self) -> Outputs:
+        """Return the combined outputs of all services."""
+        context = self.context(None)
+        outputs = [service.outputs(context) for service in self.services]
+        return Outputs(
+            metaflow=_merge(each.metaflow for each in outputs),
+            environment=_merge(each.environment for each in outputs),
+            urls=_merge(each.urls for each in outputs),
+            secrets=_merge(each.secrets for each in outputs),
+        )
+
     def save(self) -> None:
-        """Keep the state."""
+        """Write the state."""
         self.dir.write(self.state)
+
+
+def _merge(tables: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    return {key: value for table in tables for key, value in table.items()}
 
 
 def open_stack(
@@ -138,17 +152,17 @@ def open_stack(
 ) -> Stack:
     """Return the stack called ``spec.name``, whether it is up or not.
 
-    What the user did not name is as the stack was brought up, not a default.
+    Settings that the user did not specify are those of the existing stack.
 
     Args:
         spec: the settings.
-        progress: told what is going on; nobody is where None.
-        runner: starts programs; the real one where None.
-        clock: tells the time; the real one where None.
-        ignore_corrupt_state: go on where the state cannot be read, as `down` must.
+        progress: displays what is done; None for no display.
+        runner: runs programs; None for the real one.
+        clock: measures timeouts; None for the real one.
+        ignore_corrupt_state: continue without state, as `down` must.
 
     Raises:
-        DevstackError: ``STATE_BROKEN``.
+        DevstackError: ``STATE_BROKEN`` or ``STATE_NEWER``.
     """
     directory = StackDir(spec.name)
     known = directory.read_or_none() if ignore_corrupt_state else directory.read()
@@ -182,13 +196,13 @@ def _as_remembered(spec: StackSpec, state: StackState) -> StackSpec:
 
 
 def require_up(stack: Stack) -> None:
-    """Raise ``STACK_DOWN`` unless the stack was brought up."""
+    """Raise ``STACK_DOWN`` unless the stack is up."""
     if not stack.is_up:
         raise not_up(stack.spec.name, stack.state.phase if stack.dir.exists() else "")
 
 
 def not_up(name: str, phase: str = "") -> DevstackError:
-    """Return the error for a command that needs a stack which is not up."""
+    """Return the error of a command that needs the stack to be up."""
     cause = {
         "": f"there is no stack {name!r}",
         "creating": f"bringing up {name!r} was not finished",

@@ -26,7 +26,6 @@ def command(
     output: Output, config_file: Path | None, every: bool, secrets: bool, **chosen: Any
 ) -> int:
     """Show what runs, and where to reach it; status 1 unless all of it is well."""
-    from devstack.environment import collect_outputs
     from devstack.lifecycle.status import look, look_by_name
     from devstack.stack import open_stack
     from devstack.state import stack_names
@@ -38,7 +37,7 @@ def command(
     output.record(status)
     _show(output, status)
     if secrets and stack.dir.exists():
-        credentials = dict(collect_outputs(stack).secrets)
+        credentials = dict(stack.outputs().secrets)
         output.data(secrets=credentials)
         for name, value in credentials.items():
             output.text(f"  {name:<22} {value}")

@@ -110,9 +110,7 @@ def _show_plan(output: Output, steps: list[Any]) -> None:
 
 
 def _show_result(output: Output, stack: Any, changed: list[str], seconds: float) -> None:
-    from devstack.environment import collect_outputs
-
-    urls = dict(collect_outputs(stack).urls)
+    urls = dict(stack.outputs().urls)
     output.data(urls=urls)
     verb = "is up" if changed else "was up already; nothing changed"
     output.text(f"\nStack {stack.spec.name!r} {verb} ({seconds:.1f} s)")

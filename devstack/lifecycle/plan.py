@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devstack.environment import credentials_current, ensure_credentials
+from devstack.client_files import client_files_current, ensure_client_files
 from devstack.lifecycle.backup import restore_step
 from devstack.lifecycle.cluster_steps import ClusterProbe, cluster_step, machine_step
 from devstack.lifecycle.image_steps import images_step, load_images_step
@@ -24,16 +24,16 @@ def build_plan(stack: Stack) -> list[Step]:
         load_images_step(stack),
         *restore,
         *service_steps(stack),
-        _credentials_step(stack),
+        _client_files_step(stack),
     ]
 
 
-def _credentials_step(stack: Stack) -> Step:
+def _client_files_step(stack: Stack) -> Step:
     return Step(
         "access",
         "Hand out kubeconfig and Metaflow settings",
-        is_done=lambda: credentials_current(stack),
-        ensure=lambda: ensure_credentials(stack),
+        is_done=lambda: client_files_current(stack),
+        ensure=lambda: ensure_client_files(stack),
         commands=lambda: [f"write {stack.dir.kubeconfig}", f"write {stack.dir.metaflow_home}"],
         needs_api=True,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from devstack.config import load
-from devstack.environment import collect_outputs
 from devstack.errors import DevstackError
 from devstack.lifecycle.port_forwards import port_forwards_running
 from devstack.providers.base import ClusterStatus
@@ -89,7 +88,7 @@ def look(stack: Stack) -> StackStatus:
         nodes.detail,
         stack.state.namespace,
         services,
-        dict(collect_outputs(stack).urls),
+        dict(stack.outputs().urls),
         str(stack.dir.path),
     )
 

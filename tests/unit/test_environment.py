@@ -6,12 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from devstack.environment import (
-    build_environment,
-    collect_outputs,
-    conflicting_variables,
-    credentials_current,
-)
+from devstack.client_files import client_files_current
+from devstack.environment import build_environment, conflicting_variables
 from devstack.lifecycle.up import up
 from tests.fakes.stack import World
 
@@ -82,7 +78,7 @@ def test_the_users_own_files_are_never_written(
 def test_a_file_that_is_missing_is_written_again(ready: World, name: str) -> None:
     path = ready.open().dir.path / name
     path.unlink()
-    assert not credentials_current(ready.open())
+    assert not client_files_current(ready.open())
     assert up(ready.open()) == ["access"]
     assert path.exists()
 
@@ -94,7 +90,7 @@ def test_a_setting_that_changed_is_written_again(ready: World) -> None:
 
 
 def test_credentials_are_kept_apart_from_addresses(ready: World) -> None:
-    outputs = collect_outputs(ready.open())
+    outputs = ready.open().outputs()
     secrets = set(outputs.secrets.values())
     assert secrets == set(ready.open().state.credentials.values())
     assert not secrets & {*outputs.urls.values(), *outputs.metaflow.values()}
