@@ -13,7 +13,7 @@ from devstack.cli.output import Output
 @json_option
 @pass_output
 def command(output: Output, shell: str) -> None:
-    """Print the script that completes devstack's commands and options."""
+    """Print the script that completes commands and options."""
     from click.shell_completion import get_completion_class
 
     from devstack.cli.main import cli

@@ -19,9 +19,9 @@ MARKS = {"ok": "✓", "warning": "!", "error": "✗", "skipped": "-"}
 @stack_options
 @pass_output
 def command(output: Output, config_file: Path | None, **chosen: Any) -> int:
-    """Find out what is wrong with this machine or the stack, and what to do about it.
+    """Diagnose this machine and the stack, and recommend what to do.
 
-    Ends with status 1 where there is an error; warnings do not count.
+    Exits with 1 if there is an error; warnings do not count.
     """
     from devstack.doctor.airflow import AIRFLOW_CHECKS
     from devstack.doctor.check import run_checks

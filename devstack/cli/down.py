@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @click.command("down", epilog="Example: devstack down --name ci")
 @name_option
-@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 @click.option(
-    "--keep-data", is_flag=True, help="Keep volumes, ports and passwords for the next up."
+    "--keep-data", is_flag=True, help="Keep volumes, ports and passwords for the next `up`."
 )
 @timeout_option
 @config_option
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 def command(
     output: Output, config_file: Path | None, dry_run: bool, keep_data: bool, **chosen: Any
 ) -> None:
-    """Take the stack away: cluster, volumes, network, ports, files.
+    """Remove the stack: cluster, volumes, network, ports, files.
 
-    Built images stay in the cache, for the next `up`.
+    Images stay in the cache for the next `up`.
     """
     from devstack.lifecycle.down import build_undo, down, foreign_owner
     from devstack.stack import open_stack
@@ -61,9 +61,9 @@ def command(
     owner = foreign_owner(stack)
     _report_foreign(output, owner)
     if done and keep_data:
-        output.text(f"Stack {stack.spec.name!r} is gone, and its data is kept ({seconds:.1f} s)")
+        output.text(f"Stack {stack.spec.name!r} is removed; its data is kept ({seconds:.1f} s)")
     elif done:
-        output.text(f"Stack {stack.spec.name!r} is gone ({seconds:.1f} s)")
+        output.text(f"Stack {stack.spec.name!r} is removed ({seconds:.1f} s)")
     else:
         yours = f" in {stack.dir.path.parent}" if owner else ""
         output.text(f"There is no stack {stack.spec.name!r}{yours}; nothing to do")

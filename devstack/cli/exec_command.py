@@ -28,7 +28,7 @@ def exec_command(argv: Sequence[str], environment: Mapping[str, str] | None = No
     sys.stdout.flush()
     ours = {each: signal.signal(each, wanted) for each, wanted in inherited_signals().items()}
     try:
-        os.execvpe(argv[0], list(argv), dict(environment or os.environ))  # noqa: S606 - as asked
+        os.execvpe(argv[0], list(argv), dict(environment or os.environ))  # noqa: S606 - the user's command
     except OSError as error:
         for each, handler in ours.items():
             signal.signal(each, handler)

@@ -1,4 +1,4 @@
-"""The stack, as commands that start Metaflow hand it on."""
+"""What the commands that start Metaflow pass on from a stack."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 def flow_environment(stack: Stack) -> FlowEnvironment:
-    """Return what a flow needs to run on a stack.
+    """Return what a flow process needs from a stack.
 
-    Variables of this process that lead elsewhere are unset.
+    Unsets the variables of this process that would override the stack's settings:
+    programs that a Runner starts inherit the others.
 
     Raises:
         DevstackError: ``STACK_DOWN``.

@@ -26,7 +26,7 @@ def command() -> None:
 @json_option
 @pass_output
 def list_images(output: Output) -> None:
-    """Show each image: where it came from, its size, what it is called."""
+    """Show each image: its source, size and reference."""
     rows = _store(output).rows()
     output.data(images=rows)
     output.text(f"{'NAME':<10} {'SOURCE':<9} {'SIZE':>9}  {'REFERENCE':<46} UPSTREAM")
@@ -41,7 +41,7 @@ def list_images(output: Output) -> None:
 @json_option
 @pass_output
 def pull(output: Output, names: tuple[str, ...]) -> None:
-    """Pull the images called NAMES (all by default) that are missing."""
+    """Pull the missing images among NAMES (by default, all)."""
     _get(output, names, "pull")
 
 
@@ -51,24 +51,26 @@ def pull(output: Output, names: tuple[str, ...]) -> None:
 @json_option
 @pass_output
 def build(output: Output, names: tuple[str, ...]) -> None:
-    """Build the images called NAMES (all by default) from packages, unless they are there."""
+    """Build the missing images among NAMES (by default, all) from packages."""
     _get(output, names, "build")
 
 
 @command.command("save", epilog="Example: devstack images save devstack.bundle")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--image", "names", multiple=True, help="Only this image; may be repeated.")
+@click.option("--image", "names", multiple=True, help="Save only this image; repeatable.")
 @verbose_option
 @json_option
 @pass_output
 def save(output: Output, file: Path, names: tuple[str, ...]) -> None:
-    """Write images, kind and kubectl into FILE, for a machine without a network."""
+    """Write images, kind and kubectl to FILE, for a machine without network access."""
     from devstack.tools import find_clients
 
     _store(output).save(file, names, find_clients(output.progress()))
     size = file.stat().st_size
     output.data(file=str(file), size=size)
-    output.text(f"Wrote {file} ({size // MEBIBYTE} MiB). There: devstack images load {file.name}")
+    output.text(
+        f"Wrote {file} ({size // MEBIBYTE} MiB). Load it with: devstack images load {file.name}"
+    )
     output.finish()
 
 
@@ -78,14 +80,14 @@ def save(output: Output, file: Path, names: tuple[str, ...]) -> None:
 @json_option
 @pass_output
 def load(output: Output, file: Path) -> None:
-    """Load what `devstack images save` wrote into FILE."""
+    """Load a FILE written by `devstack images save`."""
     store = _store(output)
     rows = store.rows(store.load(file))
     output.data(images=rows)
     for row in rows:
         output.text(_line(row))
         if row.source == "outdated":
-            output.warn(f"{row.reference} was made by another version of devstack")
+            output.warn(f"{row.reference} was created by another version of devstack")
     output.text("Next: devstack up --offline")
     output.finish()
 

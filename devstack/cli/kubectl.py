@@ -18,14 +18,16 @@ from devstack.config import load
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     epilog="Example: devstack kubectl --admin get pods -A",
 )
-@click.option("--admin", is_flag=True, help="As administrator, not as one who submits flows.")
+@click.option(
+    "--admin", is_flag=True, help="Use the administrator's kubeconfig, not that of flows."
+)
 @stack_options
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
 @pass_output
 def command(
     output: Output, config_file: Path | None, admin: bool, argv: tuple[str, ...], **chosen: Any
 ) -> int:
-    """Run kubectl with the stack's kubeconfig; its exit status is ours."""
+    """Run kubectl with the stack's kubeconfig; exit with its status."""
     from devstack import tools
     from devstack.stack import open_stack, require_up
 
@@ -33,11 +35,15 @@ def command(
     require_up(stack)
     kubectl = tools.find_kubectl(stack.runner, stack.progress)
     kubeconfig = stack.dir.admin_kubeconfig if admin else stack.dir.kubeconfig
-    words = [str(kubectl), f"--kubeconfig={kubeconfig}", f"--cache-dir={stack.dir.kubectl_cache}"]
-    words += argv
+    command_line = [
+        str(kubectl),
+        f"--kubeconfig={kubeconfig}",
+        f"--cache-dir={stack.dir.kubectl_cache}",
+    ]
+    command_line += argv
     if not output.as_json:
-        exec_command(words)
-    done = stack.runner.run(words, check=False)
+        exec_command(command_line)
+    done = stack.runner.run(command_line, check=False)
     output.data(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
     output.finish()
     return done.returncode

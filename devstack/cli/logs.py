@@ -22,9 +22,13 @@ def _complete(_context: click.Context, _parameter: click.Parameter, incomplete: 
 
 @click.command("logs", epilog="Example: devstack logs minio --follow")
 @click.argument("target", required=False, shell_complete=_complete)
-@click.option("--follow", "-f", is_flag=True, help="Go on as lines are written.")
-@click.option("--tail", type=int, default=50, show_default=True, help="Lines from the end.")
-@click.option("--previous", is_flag=True, help="Of the container before its last restart.")
+@click.option("--follow", "-f", is_flag=True, help="Print new lines as they are written.")
+@click.option(
+    "--tail", type=int, default=50, show_default=True, help="Number of lines from the end."
+)
+@click.option(
+    "--previous", is_flag=True, help="Print the log of the container before its last restart."
+)
 @click.option(
     "--cluster",
     "folder",
@@ -57,7 +61,7 @@ def command(
     targets = log_targets(stack, target)
     if follow and not output.as_json:
         if len(targets) > 1:
-            output.warn(f"there are {len(targets)} pods; following {targets[0].label}")
+            output.warn(f"{len(targets)} pods match; following {targets[0].label}")
         exec_command([*log_arguments(stack, targets[0], tail, previous), "--follow"])
     shown = [read_logs(stack, each, tail, previous) for each in targets]
     output.data(logs=shown)
@@ -72,7 +76,7 @@ def command(
 
 
 def _collect(output: Output, stack: Any, folder: Path) -> int:
-    # Allowed of a stack that is not up: it may show why.
+    # Also of a stack that is not up: the logs may show why.
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

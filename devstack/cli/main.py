@@ -1,7 +1,7 @@
 """The ``devstack`` command.
 
-Commands are imported only when they run, and their one-line helps stand here,
-so that ``devstack --help`` stays quick.
+Commands are imported only when they run, and their one-line helps are here, so that
+``devstack --help`` is fast.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from devstack.cli.signals import install_signal_handlers
 from devstack.errors import DevstackError, ExitStatus, disk_full
 
 COMMANDS = {
-    "up": "Bring the stack up, or make it match its settings again.",
-    "down": "Take the stack away, with all that belongs to it.",
-    "status": "Show what runs, and where to reach it.",
+    "up": "Create the stack, or reconcile it with its settings.",
+    "down": "Remove the stack with everything that belongs to it.",
+    "status": "Show what is running, and its URLs.",
     "run": "Run sample flows, or your own, on the stack.",
-    "airflow": "Deploy flows as DAGs; start, follow and remove them.",
-    "why": "Say why a JobSet, a Job or a pod does not run, and what to do.",
+    "airflow": "Deploy flows as DAGs; trigger, follow and delete them.",
+    "why": "Explain why a JobSet, a Job or a pod does not run.",
     "logs": "Show the logs of a service, a pod or the cluster.",
-    "env": "Print the variables that point Metaflow, kubectl and S3 clients at the stack.",
-    "shell": "Open a shell with those variables set.",
+    "env": "Print the environment variables for Metaflow, kubectl and S3 clients.",
+    "shell": "Open a shell with these variables.",
     "kubectl": "Run kubectl with the stack's kubeconfig.",
     "images": "List, pull, build, save and load the images.",
-    "doctor": "Find out what is wrong, and what to do about it.",
+    "doctor": "Diagnose problems and recommend what to do.",
     "completion": "Print the shell completion script.",
 }
 
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def run(argv: Sequence[str], output: Output) -> int:
-    """Run one command, report what goes wrong, and return the exit status."""
+    """Run one command, report its error, and return the exit status."""
     try:
         status = cli.main(list(argv) or ["--help"], "devstack", obj=output, standalone_mode=False)
         sys.stdout.flush()
@@ -68,7 +68,7 @@ def run(argv: Sequence[str], output: Output) -> int:
         output.fail(error)
         return int(error.exit_status)
     except click.ClickException as usage:
-        # click stops at some mistakes before it comes to --json.
+        # click stops at some errors before it reads --json.
         output.as_json = output.as_json or "--json" in argv
         return _usage_error(output, usage)
     except (KeyboardInterrupt, click.Abort):
@@ -76,7 +76,7 @@ def run(argv: Sequence[str], output: Output) -> int:
         output.fail(_interrupted(output.command))
         return int(ExitStatus.INTERRUPTED)
     except BrokenPipeError:
-        # The reader went away (`devstack logs | head`); Python would try again at its end.
+        # The reader exited (`devstack logs | head`); at exit Python would write again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitStatus.FAILED)
     except OSError as error:
@@ -128,8 +128,8 @@ def _with_closest_match(usage: click.ClickException) -> click.ClickException:
 
 def _interrupted(command: str) -> DevstackError:
     remedies = {
-        "up": "`devstack up` goes on from here; `devstack down` removes what was begun",
-        "down": "`devstack down` goes on from here",
+        "up": "`devstack up` continues; `devstack down` removes what exists",
+        "down": "`devstack down` continues",
     }
     return DevstackError(
         f"{command or 'devstack'} was interrupted",
@@ -140,11 +140,11 @@ def _interrupted(command: str) -> DevstackError:
 
 
 def _forget_interrupt() -> None:
-    """Let this process end with its own status, rather than by the signal.
+    """Make this process exit with its own status, not by SIGINT.
 
-    CPython notes a KeyboardInterrupt that leaves compiled text, such as the one
-    behind each dataclass, and at its end kills itself by SIGINT, whoever handled
-    the exception since. Running another text takes the note back.
+    CPython records a KeyboardInterrupt that leaves code run by exec(), such as that of
+    each dataclass, and kills itself by SIGINT at exit, even if the exception was handled
+    since. Another exec() clears the record.
     """
     exec("")  # noqa: S102 - nothing is run
 

@@ -1,4 +1,4 @@
-"""Options that many commands share, and what they select."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def pass_output(command: Command) -> Command:
-    """Give the command the :class:`Output` of this run as its first argument."""
+    """Pass the :class:`Output` of this run as the first argument."""
     decorated: Any = click.make_pass_decorator(Output)(cast("Any", command))
     return cast("Command", decorated)
 
@@ -50,12 +50,12 @@ name_option = click.option(
     metavar="NAME",
     envvar="DEVSTACK_NAME",
     shell_complete=_complete_names,
-    help="The stack's name, where there are several.  [default: devstack]",
+    help="The stack's name.  [default: devstack]",
 )
 
 
 def name_flag(name: str) -> str:
-    """Return what a command needs to mean the stack ``name``: nothing for the usual one."""
+    """Return the option that selects the stack ``name``; empty for the default."""
     return "" if name == StackSpec.name else f" --name {name}"
 
 
@@ -70,7 +70,7 @@ timeout_option = click.option(
     "--timeout",
     type=float,
     metavar="SECONDS",
-    help="How long any single wait may take.  [default: 300]",
+    help="Timeout of each wait.  [default: 300]",
 )
 
 verbose_option = click.option(
@@ -81,7 +81,7 @@ verbose_option = click.option(
     callback=lambda context, _parameter, value: setattr(
         context.ensure_object(Output), "verbose", value
     ),
-    help="Show every line of the tools that run.",
+    help="Show every line of the programs that run.",
 )
 
 
@@ -105,14 +105,14 @@ def stack_options(command: Command) -> Command:
 def none_if_empty(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, ...] | None:
-    """Turn an option that was never given into None, so that it does not count."""
+    """Turn an empty option into None, so that it overrides nothing."""
     return values or None
 
 
 def parse_ports(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, int] | None:
-    """Turn ``--port NAME=PORT`` options into a table."""
+    """Parse ``--port NAME=PORT`` options."""
     ports = {}
     for value in values:
         name, _, port = value.partition("=")

@@ -1,4 +1,4 @@
-"""Commands that hand words on to a flow."""
+"""Commands that pass arguments on to a flow."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ PASSTHROUGH_ARGS = "devstack.flow-arguments"
 
 
 class FlowCommand(click.Command):
-    """A command that hands on what stands behind ``--``."""
+    """A command that passes on the arguments after ``--``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the words behind ``--`` apart from our own."""
+        """Separate the arguments after ``--`` from those of the command."""
         own = args
         if "--" in args:
             dashes = args.index("--")

@@ -45,15 +45,17 @@ def _complete_samples(
 )
 @click.argument("names", nargs=-1, metavar="[FLOW]...", shell_complete=_complete_samples)
 @click.option("--sample", "named", multiple=True, metavar="NAME", help="A sample flow, by name.")
-@click.option("--list", "listing", is_flag=True, help="List the sample flows, and stop.")
-@click.option("--local", is_flag=True, help="Do not add --with kubernetes to flows of your own.")
-@click.option("--airflow", "on_airflow", is_flag=True, help="As DAGs, on the stack's Airflow.")
+@click.option("--list", "listing", is_flag=True, help="List the sample flows.")
+@click.option("--local", is_flag=True, help="Do not add --with kubernetes to your own flows.")
+@click.option("--airflow", "on_airflow", is_flag=True, help="Run as DAGs on the stack's Airflow.")
 @click.option(
-    "-j", "--at-once", type=click.IntRange(1, 16), default=2, help="Samples at once.  [default: 2]"
+    "-j",
+    "--at-once",
+    type=click.IntRange(1, 16),
+    default=2,
+    help="Samples in parallel.  [default: 2]",
 )
-@click.option(
-    "--timeout", type=float, metavar="SECONDS", help="Stop a flow that takes longer than this."
-)
+@click.option("--timeout", type=float, metavar="SECONDS", help="Stop a flow that takes longer.")
 @verbose_option
 @stack_options
 @pass_output
@@ -71,11 +73,11 @@ def command(
 ) -> int:
     """Run sample flows, or your own, on the stack.
 
-    FLOW is a sample's name or a Python file. Without any, all samples run and
-    their results are checked. What follows `--` goes to the flow: its
-    parameters, and Metaflow's own options. Steps that do not name a platform
-    themselves run on the cluster. With --airflow each flow is deployed as a
-    DAG, run there, and its samples are those made for that.
+    FLOW is a sample's name or a Python file; by default all samples run and
+    their results are checked. Arguments after `--` are passed to the flow: its
+    parameters, and Metaflow's own options. Steps that name no platform run on
+    the cluster. With --airflow each flow is deployed as a DAG and run by
+    Airflow, which has samples of its own.
     """
     from devstack.flows.target import find_targets, runnable
     from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
@@ -106,12 +108,12 @@ def command(
 
 
 def _with_arguments(sources: list[FlowSource], samples: list[Sample]) -> list[FlowSource]:
-    """Return the one flow that arguments are for; a sample is then run as a flow of the user's."""
+    """Return the one flow that gets the arguments; a sample then runs like a user's flow."""
     from devstack.flows.source import read_source
 
     flows = [*sources, *(read_source(sample.file) for sample in samples)]
     if len(flows) != 1:
-        raise click.UsageError("what stands behind `--` goes to one flow; name just one")
+        raise click.UsageError("arguments after `--` are for one flow; name only one")
     return flows
 
 

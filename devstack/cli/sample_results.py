@@ -17,12 +17,12 @@ def show_table(
     outcomes: Sequence[SampleOutcome],
     times: Sequence[str] = ("seconds", "pods", "Metaflow's own"),
 ) -> None:
-    """Print the table of the samples' results; ``times`` heads the columns of seconds."""
+    """Print the table of results; ``times`` are the headings of the columns of seconds."""
     if output.as_json:
         return
     from rich.table import Table
 
-    table = Table("sample", "what it shows", "result", box=None, pad_edge=False)
+    table = Table("sample", "demonstrates", "result", box=None, pad_edge=False)
     for column in ("checks", *times):
         table.add_column(column, justify="right")
     for outcome in outcomes:
@@ -44,18 +44,18 @@ def show_table(
 def raise_failures(
     output: Output, outcomes: Sequence[SampleOutcome], command: str = "devstack run"
 ) -> None:
-    """Print what was wrong with each sample that failed.
+    """Print the failed checks of each failed sample.
 
     Args:
-        output: where to print.
-        outcomes: how the samples ended.
-        command: what runs one of them again.
+        output: prints the report.
+        outcomes: the results of the samples.
+        command: the command that runs one of them again.
 
     Raises:
         DevstackError: ``SAMPLES_FAILED``, or a single sample's own error.
     """
     if len(outcomes) == 1 and outcomes[0].error:
-        # On its own, a sample shows what a flow of the user's would show.
+        # On its own, a sample reports like a user's flow.
         raise outcomes[0].error
     failed = [outcome for outcome in outcomes if not outcome.ok]
     if not failed:

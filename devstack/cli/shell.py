@@ -24,7 +24,7 @@ from devstack.config import load
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
 @pass_output
 def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **chosen: Any) -> int:
-    """Open a shell, or run one command, with the stack's variables set."""
+    """Open a shell, or run a command, with the stack's environment variables."""
     from devstack.environment import build_environment, conflicting_variables
     from devstack.stack import open_stack, require_up
 

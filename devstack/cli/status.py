@@ -18,14 +18,14 @@ COLOURS = {"ready": "green", "up": "green", "waiting": "yellow", "degraded": "ye
 
 
 @click.command("status", epilog="Example: devstack status --json")
-@click.option("--all", "every", is_flag=True, help="One line for each stack of this machine.")
-@click.option("--secrets", is_flag=True, help="Show the credentials too.")
+@click.option("--all", "every", is_flag=True, help="Show one line for each stack of this machine.")
+@click.option("--secrets", is_flag=True, help="Also show the credentials.")
 @stack_options
 @pass_output
 def command(
     output: Output, config_file: Path | None, every: bool, secrets: bool, **chosen: Any
 ) -> int:
-    """Show what runs, and where to reach it; status 1 unless all of it is well."""
+    """Show what is running and its URLs; exit with 1 unless everything is ready."""
     from devstack.lifecycle.status import look, look_by_name
     from devstack.stack import open_stack
     from devstack.state import stack_names

@@ -36,18 +36,18 @@ def _complete_services(
 
 @click.command("up", epilog="Example: devstack up --name ci --timeout 600")
 @name_option
-@click.option("--provider", type=SuggestingChoice(PROVIDERS), help="Where the cluster comes from.")
+@click.option("--provider", type=SuggestingChoice(PROVIDERS), help="The provider of the cluster.")
 @click.option("--context", metavar="CONTEXT", help="Use the cluster of this kubeconfig context.")
-@click.option("--namespace", metavar="NS", help="Where task pods run; 14 characters at most.")
-@click.option("--nodes", type=int, metavar="N", help="Nodes of the cluster.  [default: 1]")
-@click.option("--images", type=SuggestingChoice(IMAGE_SOURCES), help="Where images come from.")
+@click.option("--namespace", metavar="NS", help="Namespace of task pods; at most 14 characters.")
+@click.option("--nodes", type=int, metavar="N", help="Number of nodes.  [default: 1]")
+@click.option("--images", type=SuggestingChoice(IMAGE_SOURCES), help="The source of images.")
 @click.option(
     "--port",
     "ports",
     multiple=True,
     metavar="NAME=PORT",
     callback=parse_ports,
-    help="A host port, such as minio=9000; others are chosen free.",
+    help="A host port, such as minio=9000; by default a free one.",
 )
 @click.option(
     "--without",
@@ -66,17 +66,17 @@ def _complete_services(
     shell_complete=_complete_services,
     help="Include a service that was left out, and what it needs.",
 )
-@click.option("--offline", is_flag=True, default=None, help="Fetch nothing.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--offline", is_flag=True, default=None, help="Download nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @timeout_option
 @config_option
 @json_option
 @verbose_option
 @pass_output
 def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: Any) -> None:
-    """Bring the stack up, or make it match its settings again.
+    """Create the stack, or reconcile it with its settings.
 
-    A second run changes nothing; a run after a crash goes on from there.
+    A second run changes nothing; after an interruption, a run continues from there.
     """
     from devstack.lifecycle.step import pending_steps
     from devstack.lifecycle.up import build_steps, up

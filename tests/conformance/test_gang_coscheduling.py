@@ -9,8 +9,10 @@ import pytest
 from devstack.images.catalogue import IMAGES
 from devstack.kube.client import KubeClient
 from devstack.kube.gang_support import GangSupport
+from devstack.why.explain import explain
+from devstack.why.subject import find_subject
 from tests.conformance import test_gang as contract
-from tests.conformance.gang_cluster import GangCluster
+from tests.conformance.gang_cluster import SLOT, GangCluster
 from tests.conformance.plugin_cluster import plugin_cluster
 from tests.conformance.real_nodes import RealNodes
 from tests.support.commandline import Devstack
@@ -64,3 +66,16 @@ def test_the_stack_says_that_gangs_are_on(plugin: tuple[Devstack, ForeignCluster
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__.removeprefix("test_"))
 def test_a_case_of_the_contract_holds(cluster: GangCluster, case: Case) -> None:
     case(cluster)
+
+
+def test_why_explains_a_gang_that_waits_by_the_plug_in(cluster: GangCluster) -> None:
+    cluster.nodes.offer(4)
+    cluster.start("first", 3, seconds=3600)
+    cluster.await_bound("first", 3)
+    cluster.start("second", 3)
+    cluster.await_reason("second", "NoRoom")
+    for reference in ("jobset/second", f"pod/{cluster.pods('second')[0]['metadata']['name']}"):
+        answer = explain(cluster.kube, find_subject(cluster.kube, reference, cluster.namespace))
+        assert answer.state == "waiting"
+        assert "as a gang its pods start together or not at all; it needs 3 pods" in answer.because
+        assert f"JobSet {cluster.namespace}/first (3 {SLOT}, 3 pods)" in answer.because

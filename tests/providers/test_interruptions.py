@@ -73,7 +73,7 @@ def check_ending(ended: Interrupted, sign: signal.Signals, command: str) -> None
     elif ended.returncode != 0:
         assert ended.returncode == ExitStatus.INTERRUPTED, ended
         assert "code: INTERRUPTED" in ended.printed
-        assert f"`devstack {command}` goes on from here" in ended.printed
+        assert f"`devstack {command}` continues" in ended.printed
 
 
 def test_down_removes_what_an_interrupted_creation_began(

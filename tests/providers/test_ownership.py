@@ -128,7 +128,7 @@ def test_a_stack_whose_directory_was_removed_by_hand_is_its_owners_to_remove(
     assert remaining(engine)[0] != []
     refusal = refused(other, "up", code="STATE_LOST", status=ExitStatus.ENVIRONMENT)
     assert "devstack down --name fresh" in refusal.remedy
-    assert "is gone" in other.run("down").stdout
+    assert "is removed" in other.run("down").stdout
     assert remaining(engine) == ([], [], [])
 
 

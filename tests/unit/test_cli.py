@@ -203,7 +203,7 @@ def test_a_person_is_told_what_to_do_next(call: Callable[..., Ended], stack: Wor
     assert "Stack 'ci' is up" in ended.out
     assert "devstack run hello --name ci" in ended.out
     assert "nothing changed" in call("up", "--name", "ci").out
-    assert "is gone" in call("down", "--name", "ci").out
+    assert "is removed" in call("down", "--name", "ci").out
     assert "nothing to do" in call("down", "--name", "ci").out
 
 
@@ -383,7 +383,7 @@ def test_an_interruption_says_how_to_go_on(sign: signal.Signals) -> None:
     assert process.returncode == ExitStatus.INTERRUPTED
     assert err == (
         "error: up was interrupted\n"
-        "  next: `devstack up` goes on from here; `devstack down` removes what was begun\n"
+        "  next: `devstack up` continues; `devstack down` removes what exists\n"
         "  code: INTERRUPTED\n"
     )
 
