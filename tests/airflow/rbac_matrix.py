@@ -1,4 +1,4 @@
-"""Who may do what in a stack, as data."""
+"""The permissions of each identity in a stack, as data."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 SUBMITTER = "metaflow-submitter"
 TASK = "metaflow-task"
 AIRFLOW = "airflow"
-"""In the namespace of the same name."""
+"""Service account in the namespace ``airflow``."""
 
 
 @dataclass(frozen=True)
 class Right:
-    """One question to `kubectl auth can-i`.
+    """A permission that an identity has or does not have.
 
     Attributes:
         verb: such as ``create``.
         resource: such as ``jobs.batch`` or ``pods/log``.
-        allowed: the answer that is right.
-        namespace: where; the task namespace if empty, ``*`` for the whole cluster.
+        allowed: True if the identity has it.
+        namespace: the task namespace if empty, ``*`` for all namespaces.
     """
 
     verb: str
@@ -39,7 +39,7 @@ def _rights(allowed: bool, table: dict[str, str], namespace: str = "") -> list[R
     ]
 
 
-# What Metaflow's client calls: docs/adr/0003 and Metaflow's plugins/kubernetes.
+# Requests of Metaflow's client: docs/adr/0003 and Metaflow's plugins/kubernetes.
 SUBMITTER_RIGHTS = [
     *_rights(
         True,
@@ -107,7 +107,7 @@ TASK_RIGHTS = [
     *_rights(False, {"nodes": "list", "namespaces": "list", "secrets": "list"}, namespace="*"),
 ]
 
-# What KubernetesPodOperator calls, as the provider's source has it; see docs/adr/0008.
+# Requests of KubernetesPodOperator, from the provider's source; see docs/adr/0008.
 AIRFLOW_RIGHTS = [
     *_rights(
         True,

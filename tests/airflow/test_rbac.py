@@ -1,8 +1,12 @@
-"""The rights of those who submit flows and of task pods, asked of the real API server."""
+"""RBAC permissions of submitters, task pods and Airflow, evaluated by the real API server."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+from kubernetes import client, config
 
 from tests.airflow.rbac_matrix import (
     AIRFLOW,
@@ -15,38 +19,75 @@ from tests.airflow.rbac_matrix import (
 from tests.support.commandline import Devstack
 
 
-def question(right: Right) -> list[str]:
-    """Return the words of `kubectl auth can-i` for a right."""
-    resource, _, subresource = right.resource.partition("/")
-    words = ["auth", "can-i", right.verb, resource]
-    words += [f"--subresource={subresource}"] if subresource else []
-    if right.namespace == "*":
-        return [*words, "--all-namespaces"]
-    return [*words, f"--namespace={right.namespace or 'metaflow'}"]
+def connect(kubeconfig: Path) -> client.AuthorizationV1Api:
+    """Return a client that keeps one connection."""
+    return client.AuthorizationV1Api(config.new_client_from_config(str(kubeconfig)))
+
+
+@pytest.fixture(scope="module")
+def submitter(stack: Devstack) -> client.AuthorizationV1Api:
+    """The API as a submitter."""
+    return connect(stack.directory / "kubeconfig")
+
+
+@pytest.fixture(scope="module")
+def admin(stack: Devstack) -> client.AuthorizationV1Api:
+    """The API as the cluster's administrator."""
+    return connect(stack.directory / "admin.kubeconfig")
+
+
+def attributes(right: Right) -> client.V1ResourceAttributes:
+    """Return the attributes of a request, as `kubectl auth can-i` sends them."""
+    name, _, subresource = right.resource.partition("/")
+    resource, _, group = name.partition(".")
+    namespace = "" if right.namespace == "*" else right.namespace or "metaflow"
+    return client.V1ResourceAttributes(
+        verb=right.verb,
+        group=group,
+        resource=resource,
+        subresource=subresource or None,
+        namespace=namespace,
+    )
+
+
+def is_allowed(api: client.AuthorizationV1Api, namespace: str, account: str, right: Right) -> bool:
+    """Return whether a service account has a right."""
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
+    spec = client.V1SubjectAccessReviewSpec(
+        user=f"system:serviceaccount:{namespace}:{account}",
+        groups=[*groups, "system:authenticated"],
+        resource_attributes=attributes(right),
+    )
+    review = api.create_subject_access_review(client.V1SubjectAccessReview(spec=spec))
+    return _allowed(review)
+
+
+def _allowed(review: Any) -> bool:
+    assert not review.status.evaluation_error
+    return bool(review.status.allowed)
 
 
 @pytest.mark.parametrize("right", SUBMITTER_RIGHTS, ids=str)
-def test_a_submitter(stack: Devstack, right: Right) -> None:
-    answer = stack.kubectl(*question(right))
-    assert answer.stdout.strip() == ("yes" if right.allowed else "no"), answer.stderr
+def test_a_submitter(submitter: client.AuthorizationV1Api, right: Right) -> None:
+    spec = client.V1SelfSubjectAccessReviewSpec(resource_attributes=attributes(right))
+    review = submitter.create_self_subject_access_review(
+        client.V1SelfSubjectAccessReview(spec=spec)
+    )
+    assert _allowed(review) == right.allowed
 
 
 @pytest.mark.parametrize("right", TASK_RIGHTS, ids=str)
-def test_a_task_pod(stack: Devstack, right: Right) -> None:
-    identity = f"--as=system:serviceaccount:metaflow:{TASK}"
-    answer = stack.admin_kubectl(*question(right), identity, check=False)
-    assert answer.stdout.strip() == ("yes" if right.allowed else "no"), answer.stderr
+def test_a_task_pod(admin: client.AuthorizationV1Api, right: Right) -> None:
+    assert is_allowed(admin, "metaflow", TASK, right) == right.allowed
 
 
 @pytest.mark.parametrize("right", AIRFLOW_RIGHTS, ids=str)
-def test_airflow(stack: Devstack, right: Right) -> None:
-    identity = f"--as=system:serviceaccount:airflow:{AIRFLOW}"
-    answer = stack.admin_kubectl(*question(right), identity, check=False)
-    assert answer.stdout.strip() == ("yes" if right.allowed else "no"), answer.stderr
+def test_airflow(admin: client.AuthorizationV1Api, right: Right) -> None:
+    assert is_allowed(admin, "airflow", AIRFLOW, right) == right.allowed
 
 
 def test_the_submitters_rights_are_the_matrix_and_nothing_else(stack: Devstack) -> None:
-    """Ask the server for all rules, so that a right nobody thought of is found."""
+    """List all rules, so that an unexpected permission is found."""
     listed = stack.kubectl("auth", "can-i", "--list", "--namespace=metaflow", "--no-headers")
     granted = {
         (words[0], verb)
@@ -58,5 +99,5 @@ def test_the_submitters_rights_are_the_matrix_and_nothing_else(stack: Devstack) 
 
 
 def _rule(line: str) -> tuple[list[str], list[str]]:
-    """Return the words of a line, and the verbs in its last brackets."""
+    """Return the columns of a line, and the verbs in its last brackets."""
     return line.split(), line.rsplit("[", 1)[1].rstrip("]").split()
