@@ -63,9 +63,9 @@ type clients struct {
 func newController(apis clients) (*controller, error) {
 	c := &controller{jobSets: apis.jobSets, recorder: newRecorder(apis.core)}
 	c.factory = informers.NewSharedInformerFactoryWithOptions(
-		apis.core, 0, informers.WithTransform(slim))
+		apis.core, 0, informers.WithTransform(stripFields))
 	c.jobSetFactory = jobsetinformers.NewSharedInformerFactoryWithOptions(
-		apis.jobSets, 0, jobsetinformers.WithTransform(slim))
+		apis.jobSets, 0, jobsetinformers.WithTransform(stripFields))
 	if apis.plugin == nil {
 		c.groups = newNativeGroups(apis.core, c.factory)
 	} else {

@@ -99,7 +99,7 @@ func asPods(objects []any) []*corev1.Pod {
 	return pods
 }
 
-// slim drops from an object what the controller never reads, which is most of
+// stripFields drops from an object what the controller never reads, which is most of
 // it: a cluster's pods must fit into a few megabytes.
 func stripFields(object any) (any, error) {
 	switch kept := object.(type) {
