@@ -12,6 +12,7 @@ from devstack.config import StackSpec
 from devstack.errors import DevstackError
 from devstack.kube.client import KubeClient
 from devstack.owner import Owner
+from devstack.ports import any_free
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
 from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.services.rbac import TOKEN_SECRET
@@ -183,7 +184,9 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.provider: FakeProvider = FakeLoadingProvider()
         self.images = FakeImages()
-        self.services = [FakeService("rbac"), FakeService("minio", ["rbac"], port=9000)]
+        # Not the port of a real MinIO: tests run beside stacks, and beside each other.
+        self.port = any_free(set())
+        self.services = [FakeService("rbac"), FakeService("minio", ["rbac"], port=self.port)]
         self.runner = FakeRunner()
         self.clock = FakeClock()
         self.progress = Recorder()

@@ -90,7 +90,7 @@ def test_what_volumes_hold_comes_back_with_the_next_cluster(
         "namespace": "postgres",
         "name": "postgres",
     }
-    assert "uid" not in made["metadata"]
+    assert made["metadata"]["uid"] != volume()["metadata"]["uid"]
     assert not stack.dir.volumes.exists()
 
 

@@ -8,6 +8,7 @@ import yaml
 from devstack.images.catalogue import IMAGES
 from devstack.kube import manifests
 from devstack.kube.client import Object
+from devstack.kube.resources import JOBSET
 from devstack.providers.base import ClusterSpec
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.scheduler import scheduler_mount, scheduler_patch, scheduler_text
@@ -16,7 +17,7 @@ from devstack.services.gang import GangService
 from devstack.services.gang_coscheduling import with_coscheduling
 from devstack.state import StackState
 from devstack.waits import Ready, Waiting
-from tests.fakes.api import FakeApi, available
+from tests.fakes.api import FakeApi, available, definition, namespace
 from tests.support.gang_objects import gang, gang_pods
 
 
@@ -73,6 +74,7 @@ def test_the_controller_can_change_nothing_but_groups_conditions_and_events() ->
 
 
 def test_a_policy_that_is_not_heeded_yet_is_waited_for(api: FakeApi) -> None:
+    api.add(definition(JOBSET, "JobSet"), namespace("metaflow"))
     ctx = context(api)
     ctx.api.writes = 1
     assert isinstance(GangService().observe(ctx), Waiting)

@@ -7,7 +7,7 @@ from devstack.kube.api_errors import ForbiddenError, InvalidError
 from devstack.kube.apply import apply_all, delete_all, differing
 from devstack.kube.client import Object
 from devstack.kube.manifests import with_owner
-from tests.fakes.api import FakeApi, path_of
+from tests.fakes.api import FakeApi, deployment, path_of
 from tests.fakes.runner import FakeClock
 
 NAMESPACE: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "devstack"}}
@@ -21,7 +21,12 @@ CRD: Object = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
     "metadata": {"name": "jobsets.jobset.x-k8s.io"},
-    "spec": {"scope": "Namespaced"},
+    "spec": {
+        "group": "jobset.x-k8s.io",
+        "names": {"kind": "JobSet", "plural": "jobsets"},
+        "scope": "Namespaced",
+        "versions": [{"name": "v1alpha2", "served": True, "storage": True}],
+    },
 }
 
 
@@ -37,6 +42,7 @@ def ours(item: Object) -> Object:
 
 def test_what_another_stack_made_is_neither_taken_over_nor_removed() -> None:
     api = FakeApi()
+    api.add(NAMESPACE)
     (first,), (second,) = with_owner([SERVICE], "first"), with_owner([SERVICE], "second")
     apply(api, first)
     with pytest.raises(DevstackError) as caught:
@@ -71,7 +77,9 @@ def test_only_the_edited_object_is_written_again() -> None:
 
 def test_a_dry_run_names_object_and_field_and_writes_nothing() -> None:
     api = FakeApi()
+    api.add(NAMESPACE)
     apply(api, SERVICE)
+    del api.objects[path_of(NAMESPACE)]
     api.objects[path_of(SERVICE)]["spec"]["selector"]["app"] = "other"
     api.requests.clear()
     found = [str(difference) for difference in differing(api.client(), [NAMESPACE, SERVICE])]
@@ -90,6 +98,7 @@ def test_writes_are_counted_by_the_client() -> None:
 
 def test_a_webhook_that_is_not_up_yet_is_waited_for() -> None:
     api = FakeApi()
+    api.add(NAMESPACE)
     for _ in range(3):
         api.refuse("PATCH", "/minio", 500, "InternalError", "failed calling webhook")
     assert apply(api, SERVICE) == ["Service devstack/minio"]
@@ -129,9 +138,21 @@ def test_a_refusal_that_lasts_is_raised_at_once() -> None:
 
 def test_an_immutable_field_says_what_to_do() -> None:
     api = FakeApi()
-    api.refuse("PATCH", "/minio", 422, "Invalid", "field is immutable")
-    with pytest.raises(InvalidError, match="immutable") as caught:
-        apply(api, SERVICE)
+    api.add(NAMESPACE)
+    template = {
+        "metadata": {"labels": {"app": "minio"}},
+        "spec": {"containers": [{"name": "main", "image": "x:1"}], "restartPolicy": "Never"},
+    }
+    job: Object = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "setup", "namespace": "devstack"},
+        "spec": {"template": template},
+    }
+    apply(api, job)
+    template["spec"] = {**template["spec"], "containers": [{"name": "main", "image": "x:2"}]}
+    with pytest.raises(InvalidError, match=r"spec\.template: .* immutable") as caught:
+        apply(api, job)
     assert "devstack down" in caught.value.remedy
 
 
@@ -155,7 +176,7 @@ def test_an_account_is_there_before_its_token_and_what_runs_comes_last() -> None
     metadata = {"name": "robot", "namespace": "devstack"}
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
     token = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
-    runs = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
+    runs = deployment("robot")
     apply(api, runs, token, account, NAMESPACE)
     kinds = [path.split("/")[-2] for _, path in api.writes]
     assert kinds == ["namespaces", "serviceaccounts", "secrets", "deployments"]

@@ -125,7 +125,13 @@ def test_a_volume_claim_that_does_not_exist_is_named() -> None:
 
 
 def test_a_volume_claim_that_is_not_bound_is_named_with_its_last_warning() -> None:
-    failed = event("data", "ProvisioningFailed", "no account", "2026-01-01T00:00:01Z")
+    failed = event(
+        "data",
+        "ProvisioningFailed",
+        "no account",
+        "2026-01-01T00:00:01Z",
+        involved_kind="PersistentVolumeClaim",
+    )
     seen = still_waiting(pod("minio-0", spec=CLAIMING), CLAIM, failed)
     assert seen.reason == (
         "pod devstack/minio-0 is starting"

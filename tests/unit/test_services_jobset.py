@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.resources import JOBSET
 from devstack.services.base import ServiceContext
 from devstack.services.jobset import JobSetService
 from devstack.state import StackState
 from devstack.waits import Failed, Ready, Waiting
-from tests.fakes.api import FakeApi, available
+from tests.fakes.api import FakeApi, available, definition, namespace
 
 HOOKS = {
     "MutatingWebhookConfiguration": "jobset-mutating-webhook-configuration",
@@ -20,7 +21,14 @@ def configuration(kind: str, authority: str = "Q0E=") -> Object:
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": kind,
         "metadata": {"name": HOOKS[kind]},
-        "webhooks": [{"name": "one", "clientConfig": {"caBundle": authority}}],
+        "webhooks": [
+            {
+                "name": "one",
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "clientConfig": {"caBundle": authority},
+            }
+        ],
     }
 
 
@@ -29,6 +37,7 @@ def api() -> FakeApi:
     up = FakeApi()
     up.add(available("jobset-controller", "jobset-system"))
     up.add(*(configuration(kind) for kind in HOOKS))
+    up.add(namespace("metaflow"), definition(JOBSET, "JobSet"))
     return up
 
 

@@ -16,7 +16,10 @@ from devstack.owner import Owner
 from devstack.ports import PortTakenError, any_free, require_free
 from devstack.providers.base import ClusterSpec, Problem
 from devstack.waits import Failed, Ready, Waiting
+from tests.fakes.api import namespace
 from tests.fakes.stack import FakeLoadingProvider, FakeProvider, World, fails_with
+
+FREE_PORT = any_free(set())
 
 ALL = [
     "machine",
@@ -176,7 +179,7 @@ def test_ports_and_credentials_stay_the_same_ever_after(world: World) -> None:
     up(world.open())
     assert world.open().state.ports == first.ports
     assert world.provider.seen is not None
-    assert world.provider.seen.host_ports == {first.ports["minio"]: 30000}
+    assert world.provider.seen.host_ports == {first.ports["minio"]: 30000 + world.port % 1000}
 
 
 def test_nodes_only_get_the_images_that_they_lack(world: World) -> None:
@@ -202,11 +205,12 @@ def test_a_cluster_that_pulls_by_itself_needs_no_image_on_this_machine(world: Wo
 
 
 def test_a_wanted_port_is_used(world: World) -> None:
-    up(world.open(given(ports={"minio": 45678})))
-    assert world.open().state.ports["minio"] == 45678
+    up(world.open(given(ports={"minio": FREE_PORT})))
+    assert world.open().state.ports["minio"] == FREE_PORT
 
 
 def test_settings_that_nobody_named_stay_as_they_were(world: World) -> None:
+    world.api.add(namespace("team"))
     up(world.open(given(nodes=3, namespace="team")))
     assert up(world.open()) == []
     assert world.open().state.nodes == 3
@@ -226,7 +230,7 @@ def test_what_cannot_be_changed_is_refused(world: World, setting: str, value: ob
 
 def test_a_port_cannot_be_changed_once_the_cluster_maps_it(world: World) -> None:
     up(world.open())
-    error = refused(world, given(ports={"minio": 45678}))
+    error = refused(world, given(ports={"minio": FREE_PORT}))
     assert error.code == "STACK_DIFFERS"
     assert "port minio" in error.message
 
@@ -235,8 +239,8 @@ def test_a_port_can_be_changed_as_long_as_there_is_no_cluster(world: World) -> N
     world.provider.fails["ensure"] = PortTakenError("cannot use port 9000")
     assert refused(world).code == "PORT_TAKEN"
     world.provider.fails.clear()
-    up(world.open(given(ports={"minio": 45678})))
-    assert world.open().state.ports["minio"] == 45678
+    up(world.open(given(ports={"minio": FREE_PORT})))
+    assert world.open().state.ports["minio"] == FREE_PORT
 
 
 class RobbedProvider(FakeProvider):
@@ -328,7 +332,9 @@ def test_a_plan_names_every_step_and_touches_nothing(world: World, home: Path) -
     commands = {step.name: step.commands() for step in steps}
     assert list(commands) == ALL
     assert commands["apply-minio"] == ["apply ConfigMap minio in metaflow"]
-    assert commands["cluster"] == ["make a cluster with ports {9000: 30000}"]
+    assert commands["cluster"] == [
+        f"make a cluster with ports {{{world.port}: {30000 + world.port % 1000}}}"
+    ]
     assert not home.exists()
     assert world.provider.asked == []
 
