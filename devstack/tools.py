@@ -11,7 +11,8 @@ from typing import Literal, overload
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import versions
 from devstack.images.artifact_cache import ArtifactCache
-from devstack.images.golang import PROGRAMS, Compiler
+from devstack.images.golang import Compiler
+from devstack.images.programs import PROGRAMS
 from devstack.process import Runner, SubprocessRunner
 from devstack.progress import Progress
 

@@ -99,7 +99,12 @@ def _get(output: Output, names: tuple[str, ...], source: str) -> None:
     wanted = [image.name for image in find_images(names)]
     store.ensure(wanted)
     rows = store.rows(wanted)
-    output.data(images=rows)
+    times = store.build_times
+    output.data(images=rows, steps=times)
+    if times:
+        output.text(f"{'START':>7} {'SECONDS':>8}  STEP")
+    for each in times:
+        output.text(f"{each.start:7.0f} {each.seconds:8.1f}  {each.title}")
     for row in rows:
         output.text(_line(row))
     output.finish()

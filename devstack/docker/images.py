@@ -13,8 +13,8 @@ from devstack.progress import Progress
 
 KEY_LABEL = "devstack.key"
 """On images that devstack built: the digest of what they were made from."""
-BUILDER = "devstack-image-builder"
-"""The container that works on the node image; one at a time, under the build lock."""
+OWNER_LABEL = "devstack.owner"
+"""On the builder container: the artifact cache of the build."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,14 @@ class Docker:
 
     Args:
         runner: starts the ``docker`` client.
+        owner: identifies the artifact cache, so that builds of several users leave
+            each other's builder container alone.
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, owner: str = "") -> None:
         self._runner = runner
+        self._owner = owner
+        self._builder = f"devstack-image-builder-{owner}"
 
     def look(self, references: Sequence[str]) -> dict[str, Present]:
         """Return those of ``references`` that are there, in one call.
@@ -77,7 +81,7 @@ class Docker:
         self._runner.run(["docker", "tag", source, target])
 
     def remove(self, reference: str) -> None:
-        """Take an image away, if it is there."""
+        """Remove a name of an image, if it exists and no container uses it."""
         self._runner.run(["docker", "rmi", reference], check=False)
 
     def build(self, dockerfile: str, target: str, files: Path, progress: Progress) -> None:
@@ -89,7 +93,7 @@ class Docker:
         """Run a script in a throw-away container and keep what it writes to standard output."""
         self._remove_builder()
         mount = f"{into.parent}:/out"
-        argv = ["docker", "run", "--name", BUILDER, "--volume", mount, "--entrypoint", "bash"]
+        argv = [*self._run_builder(), "--volume", mount, "--entrypoint", "bash"]
         try:
             self._runner.run([*argv, image, "-euc", script, "bash", f"/out/{into.name}"])
         finally:
@@ -108,28 +112,28 @@ class Docker:
             settings: Dockerfile instructions for the new image's configuration.
         """
         self._remove_builder()
-        argv = ["docker", "run", "--name", BUILDER, "--privileged", "--network", "none"]
+        argv = [*self._run_builder(), "--privileged", "--network", "none"]
         argv += ["--volume", f"{files}:/files:ro", "--entrypoint", "bash"]
         commit = ["docker", "commit"]
         for setting in settings:
             commit += ["--change", setting]
         try:
             self._runner.run([*argv, image, "-euc", script])
-            self._runner.run([*commit, BUILDER, target])
+            self._runner.run([*commit, self._builder, target])
         finally:
             self._remove_builder()
 
-    def forget_older(self, repository: str, keep: str) -> None:
-        """Remove the other tags of a repository, and what no name is left for."""
-        argv = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository]
-        for reference in self._runner.run(argv).stdout.split():
-            if reference != keep:
-                self._runner.run(["docker", "rmi", reference], check=False)
-        unnamed = ["docker", "image", "prune", "--force", "--filter", f"label={KEY_LABEL}"]
-        self._runner.run(unnamed, check=False)
+    def prune_unnamed(self) -> None:
+        """Remove built images that lost their name to a newer one and that no container uses."""
+        argv = ["docker", "image", "prune", "--force", "--filter", f"label={KEY_LABEL}"]
+        self._runner.run(argv, check=False)
+
+    def _run_builder(self) -> list[str]:
+        label = f"{OWNER_LABEL}={self._owner}"
+        return ["docker", "run", "--name", self._builder, "--label", label]
 
     def _remove_builder(self) -> None:
-        argv = ["docker", "rm", "--force", "--volumes", BUILDER]
+        argv = ["docker", "rm", "--force", "--volumes", self._builder]
         self._runner.run(argv, check=False)
 
 

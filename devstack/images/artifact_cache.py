@@ -1,7 +1,7 @@
-"""ArtifactCache: files that cost time to make, each made once for its inputs and kept.
+"""ArtifactCache: files that are expensive to make, each made once for its inputs and kept.
 
-A piece is made under a temporary name and renamed when it is whole, so an
-interruption at any moment loses at most the piece being made.
+An artifact is made under a temporary name and renamed when it is complete, so an
+interruption at any moment loses at most the artifact being made.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from devstack.process import kill_orphan
 from devstack.progress import Progress
 
 KEY_LENGTH = 16
+TOOLS = ("compile", "install")
+"""The long-running processes of a build: `go build`, and the installer of Debian packages."""
 
 
 def digest(*inputs: str | Path) -> str:
@@ -44,36 +46,48 @@ def _contents(item: str | Path) -> Iterator[tuple[str, bytes]]:
 
 
 class ArtifactCache:
-    """The pieces kept below one folder.
+    """The artifacts below one folder.
 
     Args:
-        root: the folder; below the user's cache if None.
+        root: the folder; by default the user's cache.
 
     Attributes:
         root: the folder.
-        pidfile: where a long-running tool is noted, so that the next build can
-            end one that outlived its devstack.
     """
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or cache_home()
-        self.pidfile = self.root / "build.pid"
+
+    @property
+    def owner(self) -> str:
+        """A short name for this folder, to tell its Docker objects from another cache's."""
+        return digest(str(self.root.absolute()))
+
+    def pidfile(self, tool: str) -> Path:
+        """Return the file that records a long-running process.
+
+        The next build ends a process that outlived its devstack.
+
+        Args:
+            tool: one of TOOLS.
+        """
+        return self.root / f"{tool}.pid"
 
     def path(self, name: str, key: str) -> Path:
-        """Return where the piece lies, or would."""
+        """Return the path of an artifact, whether it exists or not."""
         return self.root / "pieces" / name / key
 
     def have(self, name: str, key: str) -> bool:
-        """Tell whether the piece is there."""
+        """Return True if the artifact exists."""
         return self.path(name, key).exists()
 
     def make(self, name: str, key: str, build: Callable[[Path], None]) -> Path:
-        """Return the piece, built now if it is not there.
+        """Return the path of an artifact, built now if it does not exist.
 
         Args:
-            name: what it is.
+            name: the kind of artifact.
             key: the digest of everything it is made from.
-            build: makes it, as a file or a folder at the path it is given.
+            build: writes a file or a folder to the path it is called with.
         """
         path = self.path(name, key)
         if path.exists():
@@ -83,16 +97,16 @@ class ArtifactCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         build(unfinished)
         unfinished.replace(path)
-        self._forget_older(path)
+        self._remove_older(path)
         return path
 
     def add(self, name: str, key: str, made: Path) -> Path:
-        """Move a file made elsewhere below the same root to where the piece belongs."""
+        """Move a file from a scratch folder into the cache; return its new path."""
         return self.make(name, key, lambda path: _rename(made, path))
 
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
-        """Give an empty folder that is removed afterwards, and at the next use."""
+        """Yield an empty folder; it is removed afterwards, or at the next use after a kill."""
         folder = self.root / "scratch" / name
         remove(folder)
         folder.mkdir(parents=True)
@@ -103,24 +117,25 @@ class ArtifactCache:
 
     @contextmanager
     def lock(self, progress: Progress) -> Iterator[None]:
-        """Let one process build at a time; the kernel frees the lock of one that died."""
+        """Hold the build lock; the kernel releases the lock of a process that died."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.root / "build.lock").open("a+") as file:
             _acquire(file, progress)
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-            kill_orphan(self.pidfile)
+            for tool in TOOLS:
+                kill_orphan(self.pidfile(tool))
             yield
 
-    def _forget_older(self, path: Path) -> None:
+    def _remove_older(self, path: Path) -> None:
         for other in path.parent.iterdir():
             if other != path:
                 remove(other)
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -1,4 +1,4 @@
-"""What every recipe works with, and the shape of a recipe."""
+"""BuildContext: what recipes build images with; Recipe: how one image is built."""
 
 from __future__ import annotations
 
@@ -8,40 +8,13 @@ from typing import Protocol
 
 from devstack.docker.images import KEY_LABEL, Docker
 from devstack.images.archive import LayeredImage, write_images
-from devstack.images.artifact_cache import ArtifactCache
-from devstack.images.golang import CONTAINERS, PROGRAMS, Compiler
+from devstack.images.artifact_cache import ArtifactCache, remove
+from devstack.images.background_compiler import BackgroundCompiler
+from devstack.images.programs import CONTAINERS, PROGRAMS
 from devstack.process import Runner
 from devstack.progress import Progress
 
 __all__ = ["CONTAINERS", "BuildContext", "Recipe", "labels"]
-
-
-class BuildContext:
-    """The tools that build images.
-
-    Args:
-        runner: starts programs.
-        progress: told what is being made.
-        pieces: where pieces are kept.
-    """
-
-    def __init__(self, runner: Runner, progress: Progress, pieces: ArtifactCache) -> None:
-        self.runner = runner
-        self.progress = progress
-        self.pieces = pieces
-        self.docker = Docker(runner)
-        self.compiler = Compiler(runner, progress, pieces)
-
-    def program(self, name: str) -> Path:
-        """Return a compiled program."""
-        return self.compiler.ensure([PROGRAMS[name]])[name]
-
-    def load(self, image: LayeredImage, scratch: Path) -> None:
-        """Give an image to Docker, by way of an archive in ``scratch``."""
-        archive = scratch / "image.tar"
-        write_images(archive, [image])
-        self.docker.load(archive)
-        archive.unlink()
 
 
 class Recipe(Protocol):
@@ -54,19 +27,73 @@ class Recipe(Protocol):
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """The programs to compile for it."""
+        """The names of the Go programs in the image."""
         ...
 
-    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
-        """Make the image's layers.
+    def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
+        """Write the image's layers.
 
         Args:
-            workshop: the tools.
-            scratch: an empty folder for them.
+            context: the tools.
+            scratch: an empty folder for the layers.
         """
         ...
 
 
+class BuildContext:
+    """The tools and the intermediate results of one build.
+
+    Args:
+        runner: starts programs.
+        progress: reports the steps.
+        cache: stores artifacts.
+        programs: compiles the programs in the background.
+        scratch: a folder for the image archives of this build.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        progress: Progress,
+        cache: ArtifactCache,
+        programs: BackgroundCompiler,
+        scratch: Path,
+    ) -> None:
+        self.runner = runner
+        self.progress = progress
+        self.cache = cache
+        self.docker = Docker(runner, cache.owner)
+        self._programs = programs
+        self._scratch = scratch
+
+    def program(self, name: str) -> Path:
+        """Return a compiled program, as soon as it is compiled."""
+        return self._programs.wait(PROGRAMS[name])
+
+    def archive(self, recipe: Recipe) -> Path:
+        """Return the archive of an image; it is written once per build."""
+        self._programs.raise_error()
+        path = self._scratch / f"{recipe.key}.tar"
+        if not path.exists():
+            layers = self._scratch / "layers"
+            layers.mkdir()
+            write_images(path, [recipe.image(self, layers)])
+            remove(layers)
+        return path
+
+    def load(self, image: LayeredImage, scratch: Path) -> None:
+        """Load an image into Docker.
+
+        Args:
+            image: its layers and configuration.
+            scratch: a folder for the archive.
+        """
+        archive = scratch / "image.tar"
+        write_images(archive, [image])
+        self.docker.load(archive)
+        archive.unlink()
+
+
 def labels(key: str) -> Mapping[str, str]:
-    """Return the labels of an image made from ``key``."""
+    """Return the labels of an image that was made from ``key``."""
     return {KEY_LABEL: key}

@@ -19,8 +19,8 @@ from devstack.docker.images import Docker
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import IMAGES, find_images
-from devstack.images.golang import PROGRAMS
 from devstack.images.machine import architecture
+from devstack.images.programs import PROGRAMS
 from devstack.process import Runner
 from devstack.progress import Progress, step
 
@@ -37,7 +37,7 @@ def save(
     clients: Mapping[str, Path],
     runner: Runner,
     progress: Progress,
-    pieces: ArtifactCache,
+    cache: ArtifactCache,
 ) -> None:
     """Write a bundle with images that Docker has, kind and kubectl.
 
@@ -47,14 +47,14 @@ def save(
         clients: the programs kind and kubectl, by name.
         runner: starts Docker.
         progress: told what is written.
-        pieces: room for scratch files.
+        cache: provides a scratch folder.
 
     Raises:
         DevstackError: ``BUNDLE_UNWRITABLE``.
     """
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
-        with step(progress, f"Write {path}"), pieces.scratch("bundle") as scratch:
+        with step(progress, f"Write {path}"), cache.scratch("bundle") as scratch:
             images = scratch / IMAGES_MEMBER
             progress.note("Docker writes its images")
             Docker(runner).save(images, [image.reference for image in find_images(names)])
@@ -72,7 +72,7 @@ def save(
         unfinished.unlink(missing_ok=True)
 
 
-def load(path: Path, runner: Runner, progress: Progress, pieces: ArtifactCache) -> list[str]:
+def load(path: Path, runner: Runner, progress: Progress, cache: ArtifactCache) -> list[str]:
     """Load a bundle's images into Docker and its clients into the cache.
 
     Everything is checked before anything is loaded.
@@ -81,7 +81,7 @@ def load(path: Path, runner: Runner, progress: Progress, pieces: ArtifactCache) 
         path: the bundle.
         runner: starts Docker.
         progress: told what is loaded.
-        pieces: where the clients go.
+        cache: stores kind and kubectl.
 
     Returns:
         The names of the images.
@@ -92,14 +92,14 @@ def load(path: Path, runner: Runner, progress: Progress, pieces: ArtifactCache) 
     """
     if not path.is_file():
         raise _error(path, "there is no such file", "BUNDLE_MISSING")
-    with step(progress, f"Load {path}"), pieces.scratch("bundle") as scratch:
+    with step(progress, f"Load {path}"), cache.scratch("bundle") as scratch:
         manifest = _extract(path, scratch, progress)
         progress.note("Docker takes the images in")
         Docker(runner).load(scratch / IMAGES_MEMBER)
         for name in CLIENTS:
             client = scratch / name
             client.chmod(0o755)
-            pieces.add(name, PROGRAMS[name].key, client)
+            cache.add(name, PROGRAMS[name].key, client)
     return [str(name) for name in manifest["images"]]
 
 

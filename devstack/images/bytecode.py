@@ -23,25 +23,25 @@ find . -name __pycache__ -type d -print0 |
 """
 
 
-def compile_packages(workshop: BuildContext, base: Path, packages: Path, folder: str) -> Path:
+def compile_packages(context: BuildContext, base: Path, packages: Path, folder: str) -> Path:
     """Return a tar archive with the bytecode of Python packages.
 
     Args:
-        workshop: the tools.
+        context: the tools.
         base: the image's root file system as a tar archive, with Python in it.
         packages: a folder called ``packages`` that holds what was installed; the
             archive is written beside it.
         folder: where the packages will lie in the image, without the first slash.
     """
     target = packages.parent / "bytecode.tar"
-    return compile_inside(workshop, base, _COMPILE.format(folder=folder), target)
+    return compile_inside(context, base, _COMPILE.format(folder=folder), target)
 
 
-def compile_inside(workshop: BuildContext, base: Path, script: str, target: Path) -> Path:
+def compile_inside(context: BuildContext, base: Path, script: str, target: Path) -> Path:
     """Return what a script wrote that compiles with the Python of an image's own files.
 
     Args:
-        workshop: the tools.
+        context: the tools.
         base: the image's root file system as a tar archive, with Python in it.
         script: run by bash as root; the folder of ``target`` is its ``/out``, and
             ``target`` there its first argument.
@@ -49,12 +49,12 @@ def compile_inside(workshop: BuildContext, base: Path, script: str, target: Path
     """
     reference = f"devstack/python-unfinished:{base.name}"
     with (
-        step(workshop.progress, "Compile Python packages"),
-        workshop.pieces.scratch("bytecode") as scratch,
+        step(context.progress, "Compile Python packages"),
+        context.cache.scratch("bytecode") as scratch,
     ):
-        workshop.load(LayeredImage(reference, (base,)), scratch)
+        context.load(LayeredImage(reference, (base,)), scratch)
         try:
-            workshop.docker.extract(reference, script, target)
+            context.docker.extract(reference, script, target)
         finally:
-            workshop.docker.remove(reference)
+            context.docker.remove(reference)
     return target

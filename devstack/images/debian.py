@@ -50,16 +50,16 @@ class RootFileSystem:
             versions.DEBIAN_SUITE, architecture(), *self.packages, "|", *EXCLUDED, "|", *REMOVED
         )
 
-    def build(self, runner: Runner, progress: Progress, pieces: ArtifactCache) -> Path:
+    def build(self, runner: Runner, progress: Progress, cache: ArtifactCache) -> Path:
         """Return it as a tar archive, made now if it is not in the cache.
 
         Raises:
             DevstackError: ``MMDEBSTRAP_MISSING``, or ``DEBIAN_UNREACHABLE``.
         """
-        return pieces.make(
+        return cache.make(
             f"rootfs-{self.name}",
             self.key,
-            lambda path: self._bootstrap(runner, progress, path, pieces.pidfile),
+            lambda path: self._bootstrap(runner, progress, path, cache.pidfile("install")),
         )
 
     def _bootstrap(self, runner: Runner, progress: Progress, path: Path, pidfile: Path) -> None:

@@ -1,10 +1,11 @@
-"""The images of this machine, obtained by whichever way is open."""
+"""ImageStore: the images in Docker, pulled or built if they are missing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devstack.docker.images import Docker, Present
 from devstack.errors import DevstackError, ExitStatus
@@ -12,6 +13,9 @@ from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import Image, find_image, find_images
 from devstack.process import Runner
 from devstack.progress import Progress
+
+if TYPE_CHECKING:
+    from devstack.images.timed_progress import StepTime
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,8 @@ class Row:
         name: its name in the catalogue.
         reference: what manifests call it.
         source: "built", "pulled", "outdated" or "absent".
-        size: bytes on disk, 0 where it is absent.
-        upstream: what would be pulled.
+        size: bytes on disk, 0 if it is absent.
+        upstream: the reference that is pulled.
     """
 
     name: str
@@ -34,13 +38,16 @@ class Row:
 
 
 class ImageStore:
-    """Gets images: those that Docker has, else pulled, else built from packages.
+    """Provides images: from Docker, else pulled, else built from packages.
 
     Args:
         runner: starts programs.
-        progress: told what happens.
+        progress: reports the steps.
         source: "auto", "pull" or "build".
-        offline: True where nothing may be fetched.
+        offline: True if nothing may be fetched.
+
+    Attributes:
+        build_times: the duration of each step of the last build.
     """
 
     def __init__(
@@ -51,7 +58,8 @@ class ImageStore:
         self._source = source
         self._offline = offline
         self._docker = Docker(runner)
-        self._pieces = ArtifactCache()
+        self._cache = ArtifactCache()
+        self.build_times: list[StepTime] = []
 
     def reference(self, name: str) -> str:
         """Return what manifests call the image; needs no Docker.
@@ -62,17 +70,17 @@ class ImageStore:
         return find_image(name).reference
 
     def present(self, names: Sequence[str]) -> dict[str, bool]:
-        """Tell for each image whether Docker has it, as this devstack wants it."""
+        """Return for each image whether Docker has it, up to date."""
         return {row.name: row.source in ("built", "pulled") for row in self.rows(names)}
 
     def rows(self, names: Sequence[str] = ()) -> list[Row]:
-        """Look at the images called ``names``, all if there are none."""
+        """Return the state of the images called ``names``, by default of all images."""
         images = find_images(names)
         found = self._docker.look([image.reference for image in images])
         return [_row(image, found.get(image.reference)) for image in images]
 
     def ensure(self, names: Sequence[str]) -> dict[str, str]:
-        """Get the images that are missing; return all references by name.
+        """Pull or build the images that are missing; return all references by name.
 
         Raises:
             DevstackError: ``IMAGES_MISSING`` when offline, ``IMAGE_UNAVAILABLE``
@@ -81,7 +89,7 @@ class ImageStore:
         if self._missing(names):
             if self._offline:
                 raise _offline(self._missing(names))
-            with self._pieces.lock(self._progress):
+            with self._cache.lock(self._progress):
                 # Another process may have got them while this one waited.
                 self._get(self._missing(names))
         return {name: self.reference(name) for name in names}
@@ -92,13 +100,13 @@ class ImageStore:
 
         wanted = [image.name for image in find_images(names)]
         self.ensure(wanted)
-        save(path, wanted, clients, self._runner, self._progress, self._pieces)
+        save(path, wanted, clients, self._runner, self._progress, self._cache)
 
     def load(self, path: Path) -> list[str]:
         """Load a bundle file; return the names of its images."""
         from devstack.images.bundle import load
 
-        return load(path, self._runner, self._progress, self._pieces)
+        return load(path, self._runner, self._progress, self._cache)
 
     def _missing(self, names: Sequence[str]) -> list[str]:
         return [name for name, there in self.present(names).items() if not there]
@@ -108,14 +116,13 @@ class ImageStore:
             return
         to_build = list(names) if self._source == "build" else self._pull(names)
         if to_build:
-            from devstack.images.build_context import BuildContext
-            from devstack.images.recipes.all import build
+            from devstack.images.build import build_images
 
-            build(BuildContext(self._runner, self._progress, self._pieces), to_build)
+            self.build_times = build_images(to_build, self._runner, self._progress, self._cache)
 
     def _pull(self, names: Sequence[str]) -> list[str]:
-        """Pull what can be pulled; return the rest, or raise where only pulling is allowed."""
-        from devstack.images.recipes.all import key
+        """Pull what can be pulled; return the rest, or raise if only pulling is allowed."""
+        from devstack.images.build import image_key
         from devstack.images.registries import is_reachable, pull, unavailable
 
         images = find_images(names)
@@ -128,7 +135,7 @@ class ImageStore:
                 raise unavailable(image, "its registry does not answer")
             try:
                 if reachable:
-                    pull(self._docker, image, key(image.name), self._progress)
+                    pull(self._docker, image, image_key(image.name), self._progress)
             except DevstackError as error:
                 if self._source == "pull":
                     raise
@@ -140,14 +147,14 @@ class ImageStore:
 
 
 def _row(image: Image, found: Present | None) -> Row:
-    from devstack.images.recipes.all import key
+    from devstack.images.build import image_key
 
     if found is None:
         source = "absent"
     elif not found.key:
         source = "pulled"
     else:
-        source = "built" if found.key == key(image.name) else "outdated"
+        source = "built" if found.key == image_key(image.name) else "outdated"
     size = found.size if found else 0
     return Row(image.name, image.reference, source, size, image.upstream)
 
@@ -158,7 +165,7 @@ def _offline(names: Sequence[str]) -> DevstackError:
         "cannot get the images offline",
         cause=f"Docker lacks {missing}",
         remedy="devstack images load FILE, with a bundle that `devstack images save FILE` "
-        "wrote on a machine with a network; or leave --offline out",
+        "wrote on a machine with a network; or omit --offline",
         code="IMAGES_MISSING",
         exit_status=ExitStatus.ENVIRONMENT,
     )

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from devstack.images.golang import Program
+from devstack.images.programs import Program
 
 _FOLDER = Path(__file__).parent
 
-KWOK = Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", folder=_FOLDER / "kwok", batch="kwok")
+KWOK = Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", module=_FOLDER / "kwok", title="kwok")
 COSCHEDULER = Program(
     "coscheduler",
     "devstack/tests/coscheduler",
-    folder=_FOLDER / "coscheduler",
-    batch="the scheduler with coscheduling",
+    module=_FOLDER / "coscheduler",
+    title="the scheduler with coscheduling",
 )

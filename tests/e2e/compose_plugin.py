@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 from devstack.images.artifact_cache import ArtifactCache, digest
-from devstack.images.golang import FLAGS, find_go, go_environment
+from devstack.images.golang import find_go, go_environment
+from devstack.images.programs import FLAGS
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 
@@ -26,11 +27,11 @@ def plugin_folder() -> Path:
 
 
 def _compile(folder: Path) -> None:
-    runner, pieces = SubprocessRunner(), ArtifactCache()
-    go = find_go(runner, Silent(), pieces)
+    runner, cache = SubprocessRunner(), ArtifactCache()
+    go = find_go(runner, Silent(), cache)
     plugin = folder / "cli-plugins" / "docker-compose"
     runner.run(
         [go, "build", *FLAGS, "-o", str(plugin), PROGRAM],
         cwd=SOURCES,
-        env=go_environment(pieces),
+        env=go_environment(cache),
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from devstack.images.artifact_cache import ArtifactCache
-from devstack.images.golang import CONTAINERS, FLAGS, find_go, go_environment
+from devstack.images.golang import find_go, go_environment
+from devstack.images.programs import CONTAINERS, FLAGS
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from devstack.images.artifact_cache import ArtifactCache
-from devstack.images.golang import PROGRAMS, Compiler
+from devstack.images.golang import Compiler
+from devstack.images.programs import PROGRAMS
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 

@@ -35,20 +35,20 @@ def test_the_key_ignores_where_the_checkout_lies(tmp_path: Path) -> None:
 
 
 def test_a_piece_is_built_once(tmp_path: Path) -> None:
-    pieces, built = ArtifactCache(tmp_path), []
+    cache, built = ArtifactCache(tmp_path), []
 
     def build(path: Path) -> None:
         built.append(path)
         path.write_text("content")
 
-    first = pieces.make("kubelet", "k1", build)
-    assert pieces.make("kubelet", "k1", build) == first
+    first = cache.make("kubelet", "k1", build)
+    assert cache.make("kubelet", "k1", build) == first
     assert first.read_text() == "content"
     assert len(built) == 1
 
 
 def test_an_interrupted_build_leaves_no_piece_and_the_next_one_starts_clean(tmp_path: Path) -> None:
-    pieces = ArtifactCache(tmp_path)
+    cache = ArtifactCache(tmp_path)
 
     def killed(path: Path) -> None:
         path.mkdir()
@@ -56,26 +56,26 @@ def test_an_interrupted_build_leaves_no_piece_and_the_next_one_starts_clean(tmp_
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pieces.make("rootfs", "k1", killed)
-    assert not pieces.have("rootfs", "k1")
-    made = pieces.make("rootfs", "k1", lambda path: path.mkdir())
+        cache.make("rootfs", "k1", killed)
+    assert not cache.have("rootfs", "k1")
+    made = cache.make("rootfs", "k1", lambda path: path.mkdir())
     assert list(made.iterdir()) == []
 
 
 def test_a_new_key_replaces_the_piece_of_the_old_one(tmp_path: Path) -> None:
-    pieces = ArtifactCache(tmp_path)
-    old = pieces.make("etcd", "k1", lambda path: path.write_text("1") and None)
-    pieces.make("etcd", "k2", lambda path: path.write_text("2") and None)
+    cache = ArtifactCache(tmp_path)
+    old = cache.make("etcd", "k1", lambda path: path.write_text("1") and None)
+    cache.make("etcd", "k2", lambda path: path.write_text("2") and None)
     assert not old.exists()
-    assert pieces.have("etcd", "k2")
+    assert cache.have("etcd", "k2")
 
 
 def test_scratch_is_empty_even_after_a_kill(tmp_path: Path) -> None:
-    pieces = ArtifactCache(tmp_path)
+    cache = ArtifactCache(tmp_path)
     left = tmp_path / "scratch" / "node" / "left.tar"
     left.parent.mkdir(parents=True)
     left.write_text("of a process that was killed")
-    with pieces.scratch("node") as folder:
+    with cache.scratch("node") as folder:
         assert list(folder.iterdir()) == []
     assert not folder.exists()
 

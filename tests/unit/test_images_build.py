@@ -14,15 +14,17 @@ import yaml
 from devstack.docker.capabilities import withholds_sys_resource, wrapper_is_default
 from devstack.docker.images import Docker
 from devstack.errors import DevstackError
+from devstack.images import build as recipes
 from devstack.images import certificates, registries, versions
 from devstack.images.archive import Layer, LayeredImage, write_images
 from devstack.images.artifact_cache import ArtifactCache
+from devstack.images.background_compiler import BackgroundCompiler
 from devstack.images.build_context import BuildContext
 from devstack.images.catalogue import IMAGES, PRELOADED
 from devstack.images.debian import RootFileSystem, host_sources
-from devstack.images.golang import CONTAINERS, PROGRAMS, Compiler, find_go
+from devstack.images.golang import Compiler, find_go
+from devstack.images.programs import CONTAINERS, PROGRAMS
 from devstack.images.python_packages import install_packages
-from devstack.images.recipes import all as recipes
 from devstack.images.recipes import xcom
 from devstack.images.recipes.node import PROVISIONER_IMAGE, STATIC
 from devstack.services import SERVICES
@@ -49,7 +51,7 @@ def _builds(runner: FakeRunner) -> list[Call]:
     return [call for call in runner.calls if call.argv[:2] == (GO, "build")]
 
 
-def test_programs_of_one_batch_are_compiled_together_and_once(tmp_path: Path) -> None:
+def test_programs_of_one_module_are_compiled_together_and_once(tmp_path: Path) -> None:
     runner = FakeRunner()
     go(runner)
     compiler = Compiler(runner, Recorder(), ArtifactCache(tmp_path))
@@ -315,14 +317,42 @@ def test_a_layer_leaves_out_a_name_and_all_that_is_below_it(tmp_path: Path) -> N
         assert tar.getnames() == ["lib", "lib/kept.py", "lib/MARKED"]
 
 
-def test_older_steps_of_the_node_are_forgotten(tmp_path: Path) -> None:
+def _context(runner: FakeRunner, cache: ArtifactCache, scratch: Path) -> BuildContext:
+    compiler = BackgroundCompiler(Compiler(runner, Recorder(), cache), cache, ())
+    return BuildContext(runner, Recorder(), cache, compiler, scratch)
+
+
+def test_only_the_node_images_that_this_cache_made_are_removed(tmp_path: Path) -> None:
+    """A devstack with another cache, or another user's, may need the others."""
+    cache = ArtifactCache(tmp_path)
+    (tmp_path / "node-images").write_text("devstack/node-base:mine devstack/node-kubernetes:mine")
     runner = FakeRunner()
-    runner.answer("docker", "image", "ls", stdout="devstack/node-base:a\ndevstack/node-base:b\n")
+    found = [json.dumps({"RepoTags": [reference]}) for reference in recipes.NODE.references]
+    runner.answer("docker", "image", "inspect", stdout="\n".join(found))
+    runner.answer("docker", "run")
+    runner.answer("docker", "rm")
+    runner.answer("docker", "commit")
     runner.answer("docker", "rmi")
     runner.answer("docker", "image", "prune")
-    Docker(runner).forget_older("devstack/node-base", "devstack/node-base:b")
-    assert ("docker", "rmi", "devstack/node-base:a") in runner.argvs
-    assert ("docker", "rmi", "devstack/node-base:b") not in runner.argvs
+    type(recipes.NODE)([]).build(_context(runner, cache, tmp_path))
+    removed = {argv[2] for argv in runner.argvs if argv[:2] == ("docker", "rmi")}
+    assert removed == {"devstack/node-base:mine", "devstack/node-kubernetes:mine"}
+    assert (tmp_path / "node-images").read_text().split() == [*recipes.NODE.references]
+
+
+def test_builds_with_other_caches_have_another_builder_container(tmp_path: Path) -> None:
+    names = set()
+    for user in ("one", "two"):
+        runner = FakeRunner()
+        runner.answer("docker")
+        owner = ArtifactCache(tmp_path / user).owner
+        Docker(runner, owner).extract("image", "true", tmp_path / "out.tar")
+        (run,) = (argv for argv in runner.argvs if argv[1] == "run")
+        name = run[run.index("--name") + 1]
+        assert {argv[-1] for argv in runner.argvs if argv[1] == "rm"} == {name}
+        assert f"devstack.owner={owner}" in run
+        names.add(name)
+    assert len(names) == 2
 
 
 def test_all_that_a_stack_runs_is_preloaded() -> None:
@@ -343,9 +373,9 @@ def test_the_sidecars_image_is_busybox_under_its_names(tmp_path: Path) -> None:
     base = tmp_path / "base.tar"
     with Layer(base) as layer:
         layer.file("usr/bin/busybox", b"static", 0o755)
-    pieces = ArtifactCache(tmp_path / "cache")
-    pieces.make(f"rootfs-{xcom.FILES.name}", xcom.FILES.key, lambda path: _copy(base, path))
-    image = xcom.XcomImage().image(BuildContext(FakeRunner(), Recorder(), pieces), tmp_path)
+    cache = ArtifactCache(tmp_path / "cache")
+    cache.make(f"rootfs-{xcom.FILES.name}", xcom.FILES.key, lambda path: _copy(base, path))
+    image = xcom.XcomImage().image(_context(FakeRunner(), cache, tmp_path), tmp_path)
     with tarfile.open(image.layers[0]) as tar:
         names = {entry.name: entry.linkname for entry in tar if not entry.isdir()}
     assert names["bin/busybox"] == ""
@@ -367,4 +397,5 @@ def test_what_is_pulled_gets_our_lock_on_top(name: str) -> None:
     assert "--require-hashes --requirement /tmp/requirements.lock" in " ".join(text.split())
     for line in text.splitlines():
         if line.startswith("COPY"):
-            assert (files / line.split()[1]).exists(), line
+            for source in line.split()[1:-1]:
+                assert (files / source).exists(), line

@@ -12,7 +12,7 @@ import pytest
 from devstack.errors import DevstackError
 from devstack.images import bundle
 from devstack.images.artifact_cache import ArtifactCache
-from devstack.images.golang import PROGRAMS
+from devstack.images.programs import PROGRAMS
 from tests.fakes.runner import Call, FakeRunner, Recorder
 
 LAYERS = b"layers" * 5000

@@ -11,8 +11,8 @@ import pytest
 from devstack.docker.images import KEY_LABEL
 from devstack.errors import DevstackError
 from devstack.images import ImageStore, registries
+from devstack.images import build as recipes
 from devstack.images.catalogue import IMAGES
-from devstack.images.recipes import all as recipes
 from tests.fakes.runner import FakeRunner, Recorder
 
 LOOK = ("docker", "image", "inspect")
@@ -44,10 +44,11 @@ def store(runner: FakeRunner, source: str = "auto", offline: bool = False) -> Im
 def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
 
-    def build(_workshop: object, wanted: Sequence[str]) -> None:
+    def build(wanted: Sequence[str], *_: object) -> list[object]:
         names.extend(wanted)
+        return []
 
-    monkeypatch.setattr(recipes, "build", build)
+    monkeypatch.setattr(recipes, "build_images", build)
     return names
 
 
@@ -56,7 +57,7 @@ def reach(monkeypatch: pytest.MonkeyPatch, answer: bool) -> None:
 
 
 def test_images_that_are_there_cost_one_docker_call(built: list[str]) -> None:
-    runner = docker(*(image(name, recipes.key(name)) for name in ("minio", "jobset")))
+    runner = docker(*(image(name, recipes.image_key(name)) for name in ("minio", "jobset")))
     references = store(runner).ensure(["minio", "jobset"])
     assert references == {name: IMAGES[name].reference for name in ("minio", "jobset")}
     assert len(runner.calls) == 1

@@ -52,7 +52,7 @@ class AirflowImage:
         reference = IMAGES["airflow"].reference
         return digest(reference, FILES.key, LOCK, ROOTFS, Path(__file__), *settings, *ENTRYPOINT)
 
-    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
+    def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer."""
         config = {
             "Entrypoint": ENTRYPOINT,
@@ -61,11 +61,11 @@ class AirflowImage:
             "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
             "Labels": labels(self.key),
         }
-        base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
-        made = workshop.pieces.make(
+        base = FILES.build(context.runner, context.progress, context.cache)
+        made = context.cache.make(
             "airflow-packages",
             digest(LOCK, versions.TASK_PYTHON, FILES.key),
-            lambda path: _install(workshop, base, path),
+            lambda path: _install(context, base, path),
         )
         with Layer(scratch / "airflow.tar") as layer:
             layer.archive(base, without=("EXTERNALLY-MANAGED",))
@@ -76,17 +76,17 @@ class AirflowImage:
         return LayeredImage(IMAGES["airflow"].reference, (layer.path,), config)
 
 
-def _install(workshop: BuildContext, base: Path, path: Path) -> None:
+def _install(context: BuildContext, base: Path, path: Path) -> None:
     packages = path / "packages"
-    with step(workshop.progress, "Install Airflow's Python packages"):
+    with step(context.progress, "Install Airflow's Python packages"):
         install_packages(
-            workshop.runner,
+            context.runner,
             packages,
             ["--require-hashes", "--requirement", str(LOCK)],
             versions.TASK_PYTHON,
             FROM_SOURCE,
         )
-    compile_packages(workshop, base, packages, PACKAGES)
+    compile_packages(context, base, packages, PACKAGES)
 
 
 def dockerfile(upstream: str, key: str) -> str:

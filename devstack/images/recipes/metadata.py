@@ -47,13 +47,13 @@ class MetadataImage:
             *settings,
         )
 
-    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
+    def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer."""
-        base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
-        made = workshop.pieces.make(
+        base = FILES.build(context.runner, context.progress, context.cache)
+        made = context.cache.make(
             "metadata-packages",
             digest(LOCK, versions.TASK_PYTHON, FILES.key),
-            lambda path: _install(workshop, base, path),
+            lambda path: _install(context, base, path),
         )
         with Layer(scratch / "metadata.tar") as layer:
             layer.archive(base, without=("EXTERNALLY-MANAGED",))
@@ -70,13 +70,13 @@ class MetadataImage:
         return LayeredImage(IMAGES["metadata"].reference, (layer.path,), config)
 
 
-def _install(workshop: BuildContext, base: Path, path: Path) -> None:
+def _install(context: BuildContext, base: Path, path: Path) -> None:
     packages = path / "packages"
-    with step(workshop.progress, "Install the metadata service's Python packages"):
+    with step(context.progress, "Install the metadata service's Python packages"):
         install_packages(
-            workshop.runner,
+            context.runner,
             packages,
             ["--require-hashes", "--requirement", str(LOCK)],
             versions.TASK_PYTHON,
         )
-    compile_packages(workshop, base, packages, PACKAGES)
+    compile_packages(context, base, packages, PACKAGES)

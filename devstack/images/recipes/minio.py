@@ -8,7 +8,7 @@ from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
 from devstack.images.build_context import BuildContext, labels
 from devstack.images.catalogue import IMAGES
-from devstack.images.golang import PROGRAMS
+from devstack.images.programs import PROGRAMS
 
 USER = 65532
 FOLDER = "usr/local/bin"
@@ -28,14 +28,14 @@ class MinioImage:
             Path(__file__),
         )
 
-    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
+    def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer."""
         with Layer(scratch / "minio.tar") as layer:
             layer.folder("tmp", 0o1777)
             # A new Docker volume takes its owner from here.
             layer.folder("data", 0o700, USER)
             for name in self.programs:
-                layer.file(f"{FOLDER}/{name}", workshop.program(name), 0o755)
+                layer.file(f"{FOLDER}/{name}", context.program(name), 0o755)
         config = {
             "Entrypoint": [f"/{FOLDER}/minio"],
             "User": f"{USER}:{USER}",

@@ -10,7 +10,7 @@ mounting an overlay upon Docker's overlay, which the kernel refuses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from devstack.docker.images import KEY_LABEL
@@ -20,7 +20,7 @@ from devstack.images.artifact_cache import digest
 from devstack.images.build_context import CONTAINERS, BuildContext, Recipe, labels
 from devstack.images.catalogue import IMAGES
 from devstack.images.debian import RootFileSystem
-from devstack.images.golang import PROGRAMS
+from devstack.images.programs import PROGRAMS
 from devstack.images.recipes.program import ProgramImage
 from devstack.progress import step
 
@@ -98,10 +98,6 @@ STATIC = (
 """The images that `kubeadm config images list` names, but for kube-proxy's, and the provisioner."""
 
 
-ImageMaker = Callable[[BuildContext, Path, str], Sequence[LayeredImage]]
-"""Makes images in a folder; is told the node image so far."""
-
-
 class NodeImage:
     """A kind node; not a :class:`Recipe`, for Docker itself must work on it.
 
@@ -135,56 +131,74 @@ class NodeImage:
         static = [name for recipe in STATIC for name in recipe.programs]
         return (*BINARIES, *static, "kube-proxy")
 
-    def build(self, workshop: BuildContext) -> None:
-        """Leave the image in Docker, from the last step that is still good."""
-        base = f"devstack/node-base:{self.base_key}"
-        kubernetes = f"devstack/node-kubernetes:{self.kubernetes_key}"
-        have = workshop.docker.look([base, kubernetes])
-        if kubernetes not in have:
-            if base not in have:
-                self._build_base(workshop, base)
-            self._import(workshop, base, kubernetes, self.kubernetes_key, _kubernetes_images)
-        self._import(workshop, kubernetes, IMAGES["node"].reference, self.key, self._stack_images)
-        for kept in (base, kubernetes):
-            workshop.docker.forget_older(kept.partition(":")[0], kept)
+    def build(self, context: BuildContext) -> None:
+        """Leave the image in Docker, starting from the last step that is up to date."""
+        kubernetes = self.build_kubernetes(context)
+        archives = [context.archive(recipe) for recipe in self._preloaded]
+        with step(context.progress, "Import the stack's images into the node image"):
+            _import(context, kubernetes, IMAGES["node"].reference, self.key, archives)
+        self._remove_older(context)
 
-    def _build_base(self, workshop: BuildContext, reference: str) -> None:
-        files = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
+    def build_kubernetes(self, context: BuildContext) -> str:
+        """Return the reference of the image of the second step, built now if it is missing."""
+        base, kubernetes = self.references
+        found = context.docker.look([base, kubernetes])
+        if kubernetes in found:
+            return kubernetes
+        if base not in found:
+            self._build_base(context, base)
         with (
-            step(workshop.progress, "Put the node together"),
-            workshop.pieces.scratch("node") as scratch,
+            step(context.progress, "Import Kubernetes' images into the node image"),
+            context.cache.scratch("kubernetes") as scratch,
         ):
-            layer = _node_layer(workshop, scratch / "node.tar")
+            archive = scratch / "images.tar"
+            write_images(archive, _kubernetes_images(context, scratch, base))
+            _import(context, base, kubernetes, self.kubernetes_key, [archive])
+        return kubernetes
+
+    @property
+    def references(self) -> tuple[str, str]:
+        """The images of the first two steps: the base, and the one with Kubernetes' images."""
+        return (
+            f"devstack/node-base:{self.base_key}",
+            f"devstack/node-kubernetes:{self.kubernetes_key}",
+        )
+
+    def _build_base(self, context: BuildContext, reference: str) -> None:
+        files = FILES.build(context.runner, context.progress, context.cache)
+        programs = {name: context.program(name) for name in BINARIES}
+        with (
+            step(context.progress, "Assemble the node image"),
+            context.cache.scratch("node") as scratch,
+        ):
+            layer = _node_layer(programs, scratch / "node.tar")
             config = {**CONFIG, "Labels": labels(self.base_key)}
-            workshop.load(LayeredImage(reference, (files, layer), config), scratch)
+            context.load(LayeredImage(reference, (files, layer), config), scratch)
 
-    def _stack_images(
-        self, workshop: BuildContext, scratch: Path, _base: str
-    ) -> Sequence[LayeredImage]:
-        images = []
-        for number, recipe in enumerate(self._preloaded):
-            folder = scratch / str(number)
-            folder.mkdir()
-            images.append(recipe.image(workshop, folder))
-        return images
-
-    def _import(
-        self, workshop: BuildContext, base: str, target: str, key: str, make: ImageMaker
-    ) -> None:
-        with (
-            step(workshop.progress, f"Preload images into {target}"),
-            workshop.pieces.scratch("preload") as scratch,
-        ):
-            files = scratch / "files"
-            files.mkdir()
-            write_images(files / "images.tar", make(workshop, scratch, base))
-            script = (NODE / "build" / "import-images").read_text()
-            settings = [*SETTINGS, f"LABEL {KEY_LABEL}={key}"]
-            workshop.docker.change(base, script, files, target, settings)
+    def _remove_older(self, context: BuildContext) -> None:
+        """Remove the first steps of earlier builds of this cache; other caches keep theirs."""
+        record = context.cache.root / "node-images"
+        current = self.references
+        recorded = record.read_text().split() if record.exists() else []
+        for reference in recorded:
+            if reference not in current:
+                context.docker.remove(reference)
+        record.write_text("\n".join(current))
+        context.docker.prune_unnamed()
 
 
-def _node_layer(workshop: BuildContext, path: Path) -> Path:
-    programs = workshop.compiler.ensure(PROGRAMS[name] for name in BINARIES)
+def _import(
+    context: BuildContext, base: str, target: str, key: str, archives: Sequence[Path]
+) -> None:
+    with context.cache.scratch("import") as files:
+        for archive in archives:
+            (files / archive.name).hardlink_to(archive)
+        script = (NODE / "build" / "import-images").read_text()
+        settings = [*SETTINGS, f"LABEL {KEY_LABEL}={key}"]
+        context.docker.change(base, script, files, target, settings)
+
+
+def _node_layer(programs: Mapping[str, Path], path: Path) -> Path:
     with Layer(path) as layer:
         for name, folder in BINARIES.items():
             layer.file(f"{folder}/{name}", programs[name], 0o755)
@@ -208,17 +222,17 @@ def _filled(text: str) -> bytes:
     return text.replace("@PAUSE@", PAUSE_IMAGE).replace("@PROVISIONER@", PROVISIONER_IMAGE).encode()
 
 
-def _kubernetes_images(workshop: BuildContext, scratch: Path, base: str) -> Sequence[LayeredImage]:
-    images = [recipe.image(workshop, scratch) for recipe in STATIC]
-    return [*images, _kube_proxy(workshop, scratch, base)]
+def _kubernetes_images(context: BuildContext, scratch: Path, base: str) -> Sequence[LayeredImage]:
+    images = [recipe.image(context, scratch) for recipe in STATIC]
+    return [*images, _kube_proxy(context, scratch, base)]
 
 
-def _kube_proxy(workshop: BuildContext, scratch: Path, base: str) -> LayeredImage:
+def _kube_proxy(context: BuildContext, scratch: Path, base: str) -> LayeredImage:
     files = scratch / "iptables.tar"
-    workshop.docker.extract(base, (NODE / "build" / "kube-proxy-files").read_text(), files)
+    context.docker.extract(base, (NODE / "build" / "kube-proxy-files").read_text(), files)
     with Layer(scratch / "kube-proxy.tar") as layer:
         layer.archive(files)
-        layer.file("usr/local/bin/kube-proxy", workshop.program("kube-proxy"), 0o755)
+        layer.file("usr/local/bin/kube-proxy", context.program("kube-proxy"), 0o755)
     config = {"Entrypoint": ["/usr/local/bin/kube-proxy"], "Env": CONFIG["Env"]}
     reference = f"{REGISTRY}/kube-proxy:{versions.KUBERNETES}"
     return LayeredImage(reference, (layer.path,), config)

@@ -35,9 +35,9 @@ class PostgresImage:
         """Debian's packages and our own files."""
         return digest(IMAGES["postgres"].reference, FILES.key, ROOTFS, Path(__file__))
 
-    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
+    def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer: Debian, and what starts the server."""
-        base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
+        base = FILES.build(context.runner, context.progress, context.cache)
         config = {
             "Entrypoint": ["/usr/local/bin/entrypoint"],
             "User": "postgres",

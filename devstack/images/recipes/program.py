@@ -8,7 +8,7 @@ from pathlib import Path
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
 from devstack.images.build_context import BuildContext, labels
-from devstack.images.golang import PROGRAMS
+from devstack.images.programs import PROGRAMS
 
 NOBODY = "65532:65532"
 """A numeric user, or the kubelet cannot tell that it is not root."""
@@ -40,12 +40,12 @@ class ProgramImage:
         """The program's key and how it is run."""
         return digest(self.reference, PROGRAMS[self.program].key, self.user, Path(__file__))
 
-    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
+    def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer."""
         path = f"{FOLDER}/{self.program}"
         with Layer(scratch / f"{self.program}.tar") as layer:
             layer.folder("tmp", 0o1777)
-            layer.file(path, workshop.program(self.program), 0o755)
+            layer.file(path, context.program(self.program), 0o755)
         config = {
             "Entrypoint": [f"/{path}"],
             "User": self.user,

@@ -62,7 +62,7 @@ class TaskImage:
         settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
         return digest(FILES.key, LOCK, CODE_LOCK, BYTECODE, Path(__file__), *settings)
 
-    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
+    def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer: Debian, the Python packages and their bytecode."""
         config = {
             "Cmd": ["python"],
@@ -71,11 +71,11 @@ class TaskImage:
             "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
             "Labels": labels(self.key),
         }
-        base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
-        made = workshop.pieces.make(
+        base = FILES.build(context.runner, context.progress, context.cache)
+        made = context.cache.make(
             "task-packages",
             digest(LOCK, CODE_LOCK, BYTECODE, versions.TASK_PYTHON, FILES.key),
-            lambda path: _install(workshop, base, path),
+            lambda path: _install(context, base, path),
         )
         with Layer(scratch / "task.tar") as layer:
             # Debian's guard against pip has nothing to guard in an image of its own.
@@ -87,17 +87,17 @@ class TaskImage:
         return LayeredImage(IMAGES["task"].reference, (layer.path,), config)
 
 
-def _install(workshop: BuildContext, base: Path, path: Path) -> None:
-    with step(workshop.progress, "Install Python packages for the task image"):
+def _install(context: BuildContext, base: Path, path: Path) -> None:
+    with step(context.progress, "Install Python packages for the task image"):
         for folder, lock in (("packages", LOCK), ("code", CODE_LOCK)):
             install_packages(
-                workshop.runner,
+                context.runner,
                 path / folder,
                 ["--no-deps", "--require-hashes", "--requirement", str(lock)],
                 versions.TASK_PYTHON,
             )
     shutil.copy(BYTECODE, path)
-    compile_inside(workshop, base, _COMPILE, path / "bytecode.tar")
+    compile_inside(context, base, _COMPILE, path / "bytecode.tar")
     shutil.rmtree(path / "code")
 
 
@@ -115,9 +115,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends procps sysvinit
     && rm -rf /var/lib/apt/lists/* && install -d -m 1777 -o {USER} /{HOME}
 COPY requirements.lock /tmp/
 RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.lock
-COPY metaflow.lock bytecode.sh /tmp/
+COPY metaflow.lock build/{BYTECODE.name} /tmp/
 RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /tmp/metaflow.lock \\
-    --target /tmp/code && bash /tmp/bytecode.sh /tmp/code && rm -rf /tmp/code
+    --target /tmp/code && bash /tmp/{BYTECODE.name} /tmp/code && rm -rf /tmp/code
 {settings}
 LABEL {KEY_LABEL}={key}
 USER {USER}:{USER}

@@ -31,9 +31,9 @@ class XcomImage:
         """Debian's package and the names it is called by."""
         return digest(IMAGES["xcom"].reference, FILES.key, Path(__file__), *APPLETS)
 
-    def image(self, workshop: BuildContext, scratch: Path) -> LayeredImage:
+    def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer."""
-        base = FILES.build(workshop.runner, workshop.progress, workshop.pieces)
+        base = FILES.build(context.runner, context.progress, context.cache)
         with Layer(scratch / "xcom.tar") as layer:
             layer.file(f"bin/{BUSYBOX}", _program(base), 0o755)
             for applet in APPLETS:

@@ -16,7 +16,7 @@ import docker
 import requests
 
 from devstack.images.catalogue import IMAGES
-from devstack.images.golang import CONTAINERS
+from devstack.images.programs import CONTAINERS
 from devstack.ports import LOOPBACK, any_free
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
 

@@ -1,0 +1,95 @@
+"""Building the images of the catalogue from packages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from devstack.images.artifact_cache import ArtifactCache
+from devstack.images.background_compiler import BackgroundCompiler
+from devstack.images.build_context import BuildContext, Recipe
+from devstack.images.catalogue import IMAGES, PRELOADED
+from devstack.images.golang import Compiler
+from devstack.images.programs import PROGRAMS, Program
+from devstack.images.recipes.airflow import AirflowImage
+from devstack.images.recipes.metadata import MetadataImage
+from devstack.images.recipes.minio import MinioImage
+from devstack.images.recipes.node import NodeImage
+from devstack.images.recipes.postgres import PostgresImage
+from devstack.images.recipes.program import ProgramImage
+from devstack.images.recipes.task import TaskImage
+from devstack.images.recipes.xcom import XcomImage
+from devstack.images.timed_progress import StepTime, TimedProgress
+from devstack.process import Runner
+from devstack.progress import Progress, step
+
+RECIPES: dict[str, Recipe] = {
+    # Those without compiled programs come first: they are built while Go compiles.
+    "task": TaskImage(),
+    "airflow": AirflowImage(),
+    "metadata": MetadataImage(),
+    "postgres": PostgresImage(),
+    "xcom": XcomImage(),
+    "jobset": ProgramImage(IMAGES["jobset"].reference, "jobset"),
+    "gang": ProgramImage(IMAGES["gang"].reference, "gang"),
+    "minio": MinioImage(),
+}
+"""The recipe of each image except the node's, in the order in which they are built."""
+NODE = NodeImage([RECIPES[name] for name in PRELOADED])
+CLIENTS = ("kind", "kubectl")
+
+
+def image_key(name: str) -> str:
+    """Return the digest of everything that the image called ``name`` is made from."""
+    return NODE.key if name == "node" else RECIPES[name].key
+
+
+def build_images(
+    names: Sequence[str], runner: Runner, progress: Progress, cache: ArtifactCache
+) -> list[StepTime]:
+    """Build images and load them into Docker; return the duration of each step.
+
+    Args:
+        names: the images.
+        runner: starts programs.
+        progress: reports the steps.
+        cache: stores artifacts.
+
+    Raises:
+        DevstackError: a program does not compile, or packages cannot be installed.
+    """
+    timed = TimedProgress(progress)
+    compiler = _start_compiler([PROGRAMS[name] for name in _programs(names)], runner, timed, cache)
+    with compiler, cache.scratch("images") as scratch:
+        context = BuildContext(runner, timed, cache, compiler, scratch)
+        for name in RECIPES:
+            if name == "minio" and "node" in names:
+                # MinIO is compiled last; meanwhile the part of the node without it is built.
+                NODE.build_kubernetes(context)
+            if name in names:
+                _load(context, name)
+        if "node" in names:
+            NODE.build(context)
+    return sorted(timed.times, key=lambda each: each.start)
+
+
+def _start_compiler(
+    programs: Sequence[Program], runner: Runner, timed: TimedProgress, cache: ArtifactCache
+) -> BackgroundCompiler:
+    missing = any(not cache.have(program.name, program.key) for program in programs)
+    progress = timed.branch("Go") if missing else timed
+    return BackgroundCompiler(Compiler(runner, progress, cache), cache, programs)
+
+
+def _programs(names: Sequence[str]) -> list[str]:
+    wanted = [program for name in names if name != "node" for program in RECIPES[name].programs]
+    if "node" in names:
+        preloaded = [program for name in PRELOADED for program in RECIPES[name].programs]
+        # The clients share most packages with the node's programs.
+        wanted += [*NODE.programs, *preloaded, *CLIENTS]
+    return list(dict.fromkeys(wanted))
+
+
+def _load(context: BuildContext, name: str) -> None:
+    archive = context.archive(RECIPES[name])
+    with step(context.progress, f"Load the {name} image into Docker"):
+        context.docker.load(archive)

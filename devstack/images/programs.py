@@ -1,0 +1,109 @@
+"""The Go programs of the images, and the flags they are compiled with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack.images import versions
+from devstack.images.artifact_cache import digest
+from devstack.images.machine import architecture
+
+CONTAINERS = Path(__file__).parent.parent / "containers"
+"""The contents of the images, one folder per image; README.md there describes the convention."""
+
+_KUBERNETES_MAJOR, _KUBERNETES_MINOR, _ = versions.KUBERNETES.removeprefix("v").split(".")
+VERSION_VARIABLES = {
+    "k8s.io/component-base/version.gitVersion": versions.KUBERNETES,
+    "k8s.io/component-base/version.gitMajor": _KUBERNETES_MAJOR,
+    "k8s.io/component-base/version.gitMinor": _KUBERNETES_MINOR,
+    "k8s.io/component-base/version.gitTreeState": "clean",
+    "k8s.io/client-go/pkg/version.gitVersion": versions.KUBERNETES,
+    "github.com/containerd/containerd/v2/version.Version": versions.CONTAINERD,
+    "github.com/minio/minio/cmd.ReleaseTag": versions.MINIO,
+    "github.com/minio/minio/cmd.Version": "{}T{}:{}:{}".format(
+        *re.match(r"RELEASE\.(.+)T(\d+)-(\d+)-(\d+Z)", versions.MINIO).groups()  # type: ignore[union-attr]
+    ),
+}
+"""Versions that the programs report, by Go variable."""
+FLAGS = (
+    "-trimpath",
+    "-pgo=off",
+    # No debugging information: a tenth of the compile time, and a smaller image.
+    "-gcflags=all=-dwarf=false",
+    "-tags=no_btrfs,no_devmapper,no_zfs",
+    "-ldflags=-s -w " + " ".join(f"-X {name}={value}" for name, value in VERSION_VARIABLES.items()),
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A Go program.
+
+    Attributes:
+        name: its file name in images.
+        package: the import path of its main package.
+        module: the folder whose go.mod pins its dependencies. One `go build` compiles all
+            programs of a module.
+        title: the name of the module in the progress display.
+    """
+
+    name: str
+    package: str
+    module: Path = CONTAINERS / "kubernetes"
+    title: str = "Kubernetes and containerd"
+
+    @property
+    def key(self) -> str:
+        """The digest of everything the program is compiled from, except Go's own tests."""
+        sources = [
+            file
+            for file in sorted(self.module.rglob("*"))
+            if file.is_file() and not file.name.endswith("_test.go")
+        ]
+        return digest(self.name, self.package, *sources, *FLAGS, versions.GO, architecture())
+
+    @property
+    def output(self) -> str:
+        """The file name that `go build` chooses: the last path element that is no version."""
+        elements = [each for each in self.package.split("/") if not re.fullmatch(r"v\d+", each)]
+        return elements[-1]
+
+
+def _own(name: str, title: str) -> Program:
+    """Return a program of devstack's own, in a module of its own."""
+    return Program(name, f"devstack/containers/{name}", CONTAINERS / name, title)
+
+
+_KUBERNETES = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "kubelet",
+    "kubeadm",
+    "kubectl",
+)
+_CONTAINERD = ("containerd", "containerd-shim-runc-v2", "ctr")
+
+PROGRAMS = {
+    program.name: program
+    for program in (
+        *(Program(name, f"k8s.io/kubernetes/cmd/{name}") for name in _KUBERNETES),
+        *(Program(name, f"github.com/containerd/containerd/v2/cmd/{name}") for name in _CONTAINERD),
+        Program("crictl", "sigs.k8s.io/cri-tools/cmd/crictl"),
+        Program("etcd", "go.etcd.io/etcd/server/v3"),
+        Program("coredns", "devstack/containers/kubernetes/coredns"),
+        Program("pause", "devstack/containers/kubernetes/pause"),
+        Program("jobset", "sigs.k8s.io/jobset"),
+        Program("kind", "sigs.k8s.io/kind"),
+        _own("gang", "the gang controller"),
+        _own("provisioner", "the storage provisioner"),
+        _own("runc-wrapper", "the runc wrapper"),
+        _own("curl", "the health check"),
+        # It shares few packages with the others, so nothing waits for it but its own image.
+        Program("minio", "github.com/minio/minio", CONTAINERS / "minio", "MinIO"),
+    )
+}
+"""All programs by name, in the order in which they are compiled."""
