@@ -61,15 +61,22 @@ def build_images(
     compiler = _start_compiler([PROGRAMS[name] for name in _programs(names)], runner, timed, cache)
     with compiler, cache.scratch("images") as scratch:
         context = BuildContext(runner, timed, cache, compiler, scratch)
-        for name in RECIPES:
-            if name == "minio" and "node" in names:
-                # MinIO is compiled last; meanwhile the part of the node without it is built.
-                NODE.build_kubernetes(context)
-            if name in names:
-                _load(context, name)
-        if "node" in names:
-            NODE.build(context)
+        try:
+            _build_all(names, context)
+        finally:
+            context.remove_temporary_images()
     return sorted(timed.times, key=lambda each: each.start)
+
+
+def _build_all(names: Sequence[str], context: BuildContext) -> None:
+    for name in RECIPES:
+        if name == "minio" and "node" in names:
+            # MinIO is compiled last; meanwhile the part of the node without it is built.
+            NODE.build_kubernetes(context)
+        if name in names:
+            _load(context, name)
+    if "node" in names:
+        NODE.build(context)
 
 
 def _start_compiler(

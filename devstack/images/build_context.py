@@ -65,6 +65,7 @@ class BuildContext:
         self.docker = Docker(runner, cache.owner)
         self._programs = programs
         self._scratch = scratch
+        self._temporary: list[str] = []
 
     def program(self, name: str) -> Path:
         """Return a compiled program, as soon as it is compiled."""
@@ -92,6 +93,24 @@ class BuildContext:
         write_images(archive, [image])
         self.docker.load(archive)
         archive.unlink()
+
+    def temporary_image(self, root: Path) -> str:
+        """Return the reference of an image of a root file system; it is loaded once per build.
+
+        Args:
+            root: the tar archive of the root file system.
+        """
+        reference = f"devstack/temporary-{self.cache.owner}:{root.name}"
+        if reference not in self._temporary:
+            self._temporary.append(reference)
+            with self.cache.scratch("temporary-image") as scratch:
+                self.load(LayeredImage(reference, (root,)), scratch)
+        return reference
+
+    def remove_temporary_images(self) -> None:
+        """Remove what :meth:`temporary_image` loaded."""
+        while self._temporary:
+            self.docker.remove(self._temporary.pop())
 
 
 def labels(key: str) -> Mapping[str, str]:

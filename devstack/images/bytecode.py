@@ -1,17 +1,16 @@
-"""Compiling an image's Python packages ahead, by the Python of that image.
+"""Compiling an image's Python packages to bytecode with the Python of that image.
 
-Pods cannot keep what Python compiles, so every start would do it again.
+Pods cannot keep what Python compiles, so every start would compile it again.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from devstack.images.archive import LayeredImage
 from devstack.images.build_context import BuildContext
 from devstack.progress import step
 
-# The source's date is not looked at: files in a layer have none.
+# Files in a layer have no modification time, so bytecode must not depend on it.
 _COMPILE = """\
 cp -r /out/packages /tmp/packages
 cd /tmp/packages
@@ -31,14 +30,14 @@ def compile_packages(context: BuildContext, base: Path, packages: Path, folder: 
         base: the image's root file system as a tar archive, with Python in it.
         packages: a folder called ``packages`` that holds what was installed; the
             archive is written beside it.
-        folder: where the packages will lie in the image, without the first slash.
+        folder: the path of the packages in the image, without the leading slash.
     """
     target = packages.parent / "bytecode.tar"
     return compile_inside(context, base, _COMPILE.format(folder=folder), target)
 
 
 def compile_inside(context: BuildContext, base: Path, script: str, target: Path) -> Path:
-    """Return what a script wrote that compiles with the Python of an image's own files.
+    """Return the file that a script writes in a container of an image's root file system.
 
     Args:
         context: the tools.
@@ -47,14 +46,6 @@ def compile_inside(context: BuildContext, base: Path, script: str, target: Path)
             ``target`` there its first argument.
         target: the file that the script writes.
     """
-    reference = f"devstack/python-unfinished:{base.name}"
-    with (
-        step(context.progress, "Compile Python packages"),
-        context.cache.scratch("bytecode") as scratch,
-    ):
-        context.load(LayeredImage(reference, (base,)), scratch)
-        try:
-            context.docker.extract(reference, script, target)
-        finally:
-            context.docker.remove(reference)
+    with step(context.progress, "Compile Python packages"):
+        context.docker.extract(context.temporary_image(base), script, target)
     return target

@@ -17,7 +17,7 @@ from devstack.progress import Progress, step
 OS_RELEASE = Path("/etc/os-release")
 APT_FOLDER = Path("/etc/apt")
 
-# Nobody reads manuals inside an image.
+# Documentation is not needed in an image.
 EXCLUDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 # mmdebstrap leaves its own options, and with them the CA bundle's path, behind.
 REMOVED = (
@@ -33,25 +33,27 @@ REMOVED = (
 
 @dataclass(frozen=True)
 class RootFileSystem:
-    """A minimal Debian with some packages.
+    """Debian packages, unpacked.
 
     Attributes:
-        name: what it is for.
-        packages: Debian packages beyond the minimum.
+        name: the image, or what several images have in common.
+        packages: Debian packages.
+        variant: what mmdebstrap installs: "minbase" is a minimal Debian and the packages;
+            "extract" only unpacks the packages and what they depend on.
     """
 
     name: str
     packages: tuple[str, ...]
+    variant: str = "minbase"
 
     @property
     def key(self) -> str:
-        """What it is made from."""
-        return digest(
-            versions.DEBIAN_SUITE, architecture(), *self.packages, "|", *EXCLUDED, "|", *REMOVED
-        )
+        """The digest of everything it is made from."""
+        settings = (versions.DEBIAN_SUITE, architecture(), self.variant)
+        return digest(*settings, *self.packages, "|", *EXCLUDED, "|", *REMOVED)
 
     def build(self, runner: Runner, progress: Progress, cache: ArtifactCache) -> Path:
-        """Return it as a tar archive, made now if it is not in the cache.
+        """Return the path of the tar archive, written now if it is not in the cache.
 
         Raises:
             DevstackError: ``MMDEBSTRAP_MISSING``, or ``DEBIAN_UNREACHABLE``.
@@ -65,14 +67,14 @@ class RootFileSystem:
     def _bootstrap(self, runner: Runner, progress: Progress, path: Path, pidfile: Path) -> None:
         if runner.which("mmdebstrap") is None:
             raise _tool_missing()
-        with step(progress, f"Install Debian packages for the {self.name} image"):
+        with step(progress, f"Install Debian packages: {self.name}"):
             try:
                 runner.run(self._command(path), on_line=progress.note, pidfile=pidfile)
             except DevstackError as error:
                 raise _unreachable(error) from error
 
     def _command(self, target: Path) -> list[str]:
-        argv = ["mmdebstrap", "--variant=minbase", f"--architectures={architecture()}"]
+        argv = ["mmdebstrap", f"--variant={self.variant}", f"--architectures={architecture()}"]
         argv += ["--format=tar", f"--include={','.join(self.packages)}"]
         argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
         bundle = certificates.private_bundle()
@@ -87,7 +89,7 @@ def host_sources(os_release: Path = OS_RELEASE, apt: Path = APT_FOLDER) -> list[
     """Return the apt source files of this machine, if they serve the suite that is built.
 
     Args:
-        os_release: tells which distribution the machine runs.
+        os_release: the file that names the machine's distribution.
         apt: the folder of apt's configuration.
     """
     if not os_release.exists():
@@ -126,7 +128,7 @@ def _unreachable(error: DevstackError) -> DevstackError:
     return DevstackError(
         "cannot install Debian packages into an image",
         cause=str(error),
-        remedy="look at the package sources below /etc/apt, the proxy variables and, behind a "
+        remedy="check the package sources below /etc/apt, the proxy variables and, behind a "
         f"company's proxy, {certificates.VARIABLE}",
         code="DEBIAN_UNREACHABLE",
         exit_status=ExitStatus.ENVIRONMENT,

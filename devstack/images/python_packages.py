@@ -15,7 +15,7 @@ from devstack.process import Runner
 def install_packages(
     runner: Runner,
     target: Path,
-    what: Sequence[str],
+    requirements: Sequence[str],
     python: str | None = None,
     from_source: Sequence[str] = (),
 ) -> None:
@@ -23,11 +23,11 @@ def install_packages(
 
     Args:
         runner: starts the installer.
-        target: the folder, as it stands on ``sys.path``.
-        what: requirements, or options such as ``--requirement FILE``.
-        python: minor version that the wheels are for; this Python's if None.
-        from_source: packages, of Python alone, that are published without a
-            wheel; ``what`` must then name all that is wanted.
+        target: the folder, which will be on ``sys.path``.
+        requirements: requirements, or options such as ``--requirement FILE``.
+        python: minor version that the wheels are for; by default this Python's.
+        from_source: pure Python packages that are published without a wheel;
+            ``requirements`` must then list all dependencies.
 
     Raises:
         DevstackError: ``PACKAGE_INDEX_UNREACHABLE`` or ``PIP_MISSING``.
@@ -38,14 +38,14 @@ def install_packages(
     if from_source:
         options += ["--no-deps", "--no-binary", ",".join(from_source)]
     try:
-        runner.run([*_installer(runner), *options, *what], env=certificates.variables())
+        runner.run([*_installer(runner), *options, *requirements], env=certificates.variables())
     except DevstackError as error:
         if error.code == "PIP_MISSING":
             raise
         raise DevstackError(
             "cannot install Python packages for an image",
             cause=str(error),
-            remedy="look at pip's index settings, the proxy variables and, behind a company's "
+            remedy="check pip's index settings, the proxy variables and, behind a company's "
             f"proxy, {certificates.VARIABLE}",
             code="PACKAGE_INDEX_UNREACHABLE",
             exit_status=ExitStatus.ENVIRONMENT,

@@ -5,22 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from devstack.docker.images import KEY_LABEL
-from devstack.images import versions
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
 from devstack.images.build_context import CONTAINERS, BuildContext, labels
-from devstack.images.bytecode import compile_packages
 from devstack.images.catalogue import IMAGES
-from devstack.images.debian import RootFileSystem
-from devstack.images.python_packages import install_packages
-from devstack.progress import step
+from devstack.images.recipes.python_base import PythonPackages
 
 AIRFLOW = CONTAINERS / "airflow"
 LOCK = AIRFLOW / "requirements.lock"
 ROOTFS = AIRFLOW / "rootfs"
-PACKAGES = f"usr/local/lib/python{versions.TASK_PYTHON}/dist-packages"
-FILES = RootFileSystem("airflow", ("python3", "ca-certificates", "tini"))
-FROM_SOURCE = ("python-nvd3",)
+PACKAGES = PythonPackages("airflow", LOCK, from_source=("python-nvd3",))
 USER = 50000
 ENTRYPOINT = ["/usr/bin/tini", "--", "python3", "/opt/devstack/start.py"]
 ENVIRONMENT = {
@@ -50,7 +44,7 @@ class AirflowImage:
         """The packages, Debian's and Python's, and our own files."""
         settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
         reference = IMAGES["airflow"].reference
-        return digest(reference, FILES.key, LOCK, ROOTFS, Path(__file__), *settings, *ENTRYPOINT)
+        return digest(reference, PACKAGES.key, ROOTFS, Path(__file__), *settings, *ENTRYPOINT)
 
     def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer."""
@@ -61,32 +55,11 @@ class AirflowImage:
             "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
             "Labels": labels(self.key),
         }
-        base = FILES.build(context.runner, context.progress, context.cache)
-        made = context.cache.make(
-            "airflow-packages",
-            digest(LOCK, versions.TASK_PYTHON, FILES.key),
-            lambda path: _install(context, base, path),
-        )
         with Layer(scratch / "airflow.tar") as layer:
-            layer.archive(base, without=("EXTERNALLY-MANAGED",))
+            PACKAGES.add_to(layer, context)
             layer.folder("airflow", 0o755, USER)
-            layer.tree(made / "packages", PACKAGES)
-            layer.archive(made / "bytecode.tar")
             layer.tree(ROOTFS)
         return LayeredImage(IMAGES["airflow"].reference, (layer.path,), config)
-
-
-def _install(context: BuildContext, base: Path, path: Path) -> None:
-    packages = path / "packages"
-    with step(context.progress, "Install Airflow's Python packages"):
-        install_packages(
-            context.runner,
-            packages,
-            ["--require-hashes", "--requirement", str(LOCK)],
-            versions.TASK_PYTHON,
-            FROM_SOURCE,
-        )
-    compile_packages(context, base, packages, PACKAGES)
 
 
 def dockerfile(upstream: str, key: str) -> str:

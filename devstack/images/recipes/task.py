@@ -12,29 +12,14 @@ from devstack.images.artifact_cache import digest
 from devstack.images.build_context import CONTAINERS, BuildContext, labels
 from devstack.images.bytecode import compile_inside
 from devstack.images.catalogue import IMAGES
-from devstack.images.debian import RootFileSystem
 from devstack.images.python_packages import install_packages
+from devstack.images.recipes.python_base import PYTHON, SITE_PACKAGES
 from devstack.progress import step
 
 LOCK = CONTAINERS / "task" / "requirements.lock"
 # Metaflow travels in each flow's code package. Its bytecode waits in the image.
 CODE_LOCK = CONTAINERS / "task" / "metaflow.lock"
 BYTECODE = CONTAINERS / "task" / "build" / "bytecode.sh"
-PACKAGES = f"usr/local/lib/python{versions.TASK_PYTHON}/dist-packages"
-FILES = RootFileSystem(
-    "task",
-    (
-        "python3",
-        # Metaflow calls `python`, and ends a task with /sbin/killall5.
-        "python-is-python3",
-        "sysvinit-utils",
-        "ca-certificates",
-        "bash",
-        "tar",
-        "gzip",
-        "procps",
-    ),
-)
 USER, HOME = 1000, "home/task"
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
@@ -45,8 +30,8 @@ ENVIRONMENT = {
 }
 
 _COMPILE = f"""\
-mkdir -p /{PACKAGES}
-cp -r /out/packages/. /{PACKAGES}
+mkdir -p /{SITE_PACKAGES}
+cp -r /out/packages/. /{SITE_PACKAGES}
 bash /out/{BYTECODE.name} /out/code "$1"
 """
 
@@ -60,7 +45,7 @@ class TaskImage:
     def key(self) -> str:
         """The packages, Debian's and Python's."""
         settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
-        return digest(FILES.key, LOCK, CODE_LOCK, BYTECODE, Path(__file__), *settings)
+        return digest(PYTHON.key, LOCK, CODE_LOCK, BYTECODE, Path(__file__), *settings)
 
     def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
         """Make the image's one layer: Debian, the Python packages and their bytecode."""
@@ -71,10 +56,10 @@ class TaskImage:
             "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
             "Labels": labels(self.key),
         }
-        base = FILES.build(context.runner, context.progress, context.cache)
+        base = PYTHON.build(context.runner, context.progress, context.cache)
         made = context.cache.make(
             "task-packages",
-            digest(LOCK, CODE_LOCK, BYTECODE, versions.TASK_PYTHON, FILES.key),
+            digest(LOCK, CODE_LOCK, BYTECODE, versions.TASK_PYTHON, PYTHON.key),
             lambda path: _install(context, base, path),
         )
         with Layer(scratch / "task.tar") as layer:
@@ -82,7 +67,7 @@ class TaskImage:
             layer.archive(base, without=("EXTERNALLY-MANAGED", "__pycache__"))
             # Pods may be told to run as any user.
             layer.folder(HOME, 0o1777, USER)
-            layer.tree(made / "packages", PACKAGES)
+            layer.tree(made / "packages", SITE_PACKAGES)
             layer.archive(made / "bytecode.tar")
         return LayeredImage(IMAGES["task"].reference, (layer.path,), config)
 

@@ -16,7 +16,7 @@ from devstack.images.catalogue import IMAGES
 from devstack.images.debian import RootFileSystem
 from devstack.images.recipes.program import NOBODY
 
-FILES = RootFileSystem("xcom", ("busybox-static",))
+FILES = RootFileSystem("xcom", ("busybox-static",), variant="extract")
 BUSYBOX = "busybox"
 APPLETS = ("sh", "cat", "kill", "sleep", "echo")
 
