@@ -33,9 +33,9 @@ const (
 	groupIndex   = "group"
 )
 
-// controller makes what is missing and reports what it sees. Whatever it does
-// is decided from the API's state alone and may be done twice, so that several
-// replicas need no leader, and a missed event costs nothing but time.
+// controller creates the PodGroups of JobSets and reports the state of gangs as a
+// condition of the JobSet. Every action follows from the API's state alone and is
+// idempotent, so several replicas need no leader election.
 type controller struct {
 	jobSets       jobsetclient.Interface
 	factory       informers.SharedInformerFactory
@@ -49,11 +49,11 @@ type controller struct {
 	queue    workqueue.TypedRateLimitingInterface[cache.ObjectName]
 	waiting  sync.Map
 	recorder record.EventRecorder
-	followed []cache.InformerSynced
+	handlers []cache.InformerSynced
 	synced   atomic.Bool
 }
 
-// clients are the ways to the API; plugin is nil where groups are Kubernetes' own.
+// clients are the API clients; plugin is nil if PodGroups are Kubernetes' own.
 type clients struct {
 	core    kubernetes.Interface
 	jobSets jobsetclient.Interface
@@ -79,15 +79,15 @@ func newController(apis clients) (*controller, error) {
 	c.pods = c.factory.Core().V1().Pods().Informer()
 	c.jobSetLister, c.nodeLister = sets.Lister(), nodes.Lister()
 	return c, errors.Join(
-		c.pods.AddIndexers(cache.Indexers{groupIndex: c.keysOfPod}),
-		c.follow(sets.Informer(), c.onJobSet),
-		c.follow(c.groups.informer(), c.onGroup),
-		c.follow(nodes.Informer(), c.onNode),
-		c.follow(c.pods, c.onPod),
+		c.pods.AddIndexers(cache.Indexers{groupIndex: c.groupKeysOfPod}),
+		c.addHandler(sets.Informer(), c.onJobSet),
+		c.addHandler(c.groups.informer(), c.onGroup),
+		c.addHandler(nodes.Informer(), c.onNode),
+		c.addHandler(c.pods, c.onPod),
 	)
 }
 
-// run works until the context ends.
+// run processes the queue until the context is cancelled.
 func (c *controller) run(ctx context.Context) error {
 	defer c.queue.ShutDown()
 	c.factory.Start(ctx.Done())
@@ -95,39 +95,39 @@ func (c *controller) run(ctx context.Context) error {
 	if c.pluginFactory != nil {
 		c.pluginFactory.Start(ctx.Done())
 	}
-	if !cache.WaitForCacheSync(ctx.Done(), c.followed...) {
-		return errors.New("ended before the first lists were through")
+	if !cache.WaitForCacheSync(ctx.Done(), c.handlers...) {
+		return errors.New("stopped before the caches were synced")
 	}
 	c.synced.Store(true)
 	klog.InfoS("the gang controller is ready")
-	var working sync.WaitGroup
+	var running sync.WaitGroup
 	for range workers {
-		working.Go(func() {
+		running.Go(func() {
 			for c.next(ctx) {
 			}
 		})
 	}
 	<-ctx.Done()
 	c.queue.ShutDown()
-	working.Wait()
+	running.Wait()
 	return nil
 }
 
-// health answers whether the process lives, and whether it has seen the cluster.
+// health serves /healthz, and /readyz, which fails until the caches are synced.
 func (c *controller) health() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/readyz", func(answer http.ResponseWriter, _ *http.Request) {
 		if !c.synced.Load() {
-			http.Error(answer, "the first lists are not through yet", http.StatusServiceUnavailable)
+			http.Error(answer, "the caches are not synced yet", http.StatusServiceUnavailable)
 		}
 	})
 	return mux
 }
 
 func (c *controller) next(ctx context.Context) bool {
-	key, over := c.queue.Get()
-	if over {
+	key, shutdown := c.queue.Get()
+	if shutdown {
 		return false
 	}
 	defer c.queue.Done(key)
@@ -189,7 +189,7 @@ func (c *controller) onPod(old, current any) {
 		c.queue.Add(cache.ObjectName{Namespace: pod.Namespace, Name: name})
 	}
 	before, changed := old.(*corev1.Pod)
-	if !changed || isOver(before) != isOver(pod) || before.Spec.NodeName != pod.Spec.NodeName {
+	if !changed || isTerminated(before) != isTerminated(pod) || before.Spec.NodeName != pod.Spec.NodeName {
 		c.resync()
 	}
 }
@@ -197,14 +197,13 @@ func (c *controller) onPod(old, current any) {
 func (c *controller) onNode(old, current any) {
 	before, changed := old.(*corev1.Node)
 	after, ok := current.(*corev1.Node)
-	if !changed || !ok || !sameRoom(before, after) {
+	if !changed || !ok || !sameCapacity(before, after) {
 		c.resync()
 	}
 }
 
-// resync has the gangs that wait reported anew: what is free has changed.
-// Not at once, since changes come in swarms, and each of them is a write for
-// each gang.
+// resync updates the reports of waiting gangs after free resources have changed. It
+// waits a second, because changes come in bursts and each report is an API write.
 func (c *controller) resync() {
 	c.waiting.Range(func(key, _ any) bool {
 		c.queue.AddAfter(key.(cache.ObjectName), time.Second)
@@ -212,21 +211,23 @@ func (c *controller) resync() {
 	})
 }
 
-// follow calls seen with the old and the new state of whatever changes; the old
-// one is nil for what is new or gone.
-func (c *controller) follow(informer cache.SharedIndexInformer, seen func(old, current any)) error {
+// addHandler calls changed with the old and the new state of an object; the old
+// state is nil if the object was created or deleted.
+func (c *controller) addHandler(
+	informer cache.SharedIndexInformer, changed func(old, current any),
+) error {
 	handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(added any) { seen(nil, added) },
-		UpdateFunc: seen,
+		AddFunc:    func(added any) { changed(nil, added) },
+		UpdateFunc: changed,
 		DeleteFunc: func(deleted any) {
 			if last, ok := deleted.(cache.DeletedFinalStateUnknown); ok {
 				deleted = last.Obj
 			}
-			seen(nil, deleted)
+			changed(nil, deleted)
 		},
 	})
 	if err == nil {
-		c.followed = append(c.followed, handler.HasSynced)
+		c.handlers = append(c.handlers, handler.HasSynced)
 	}
 	return err
 }

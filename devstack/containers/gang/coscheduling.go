@@ -21,23 +21,23 @@ var pluginResource = schema.GroupVersionResource{
 	Group: "scheduling.x-k8s.io", Version: "v1alpha1", Resource: "podgroups",
 }
 
-// pluginGroups are the PodGroups of the coscheduling plug-in, which pods name by
-// a label and which say nothing while they wait.
+// pluginGroups are the PodGroups of the coscheduling plug-in. Pods name theirs by a
+// label; its status does not report that a gang does not fit.
 type pluginGroups struct {
-	client   dynamic.Interface
-	followed informers.GenericInformer
+	client    dynamic.Interface
+	podGroups informers.GenericInformer
 }
 
 func newPluginGroups(client dynamic.Interface, factory dynamicinformer.DynamicSharedInformerFactory) groups {
 	return &pluginGroups{client, factory.ForResource(pluginResource)}
 }
 
-func (p *pluginGroups) informer() cache.SharedIndexInformer { return p.followed.Informer() }
+func (p *pluginGroups) informer() cache.SharedIndexInformer { return p.podGroups.Informer() }
 
 func (p *pluginGroups) reportsUnschedulable() bool { return false }
 
 func (p *pluginGroups) find(namespace, name string) *group {
-	found, err := p.followed.Lister().ByNamespace(namespace).Get(name)
+	found, err := p.podGroups.Lister().ByNamespace(namespace).Get(name)
 	if err != nil {
 		return nil
 	}
@@ -56,12 +56,12 @@ func (p *pluginGroups) create(ctx context.Context, set *jobset.JobSet) (*group, 
 		"metadata":   fields,
 		"spec":       map[string]any{"minMember": int64(gangSize(set))},
 	}}
-	made, err := p.client.Resource(pluginResource).Namespace(set.Namespace).Create(
+	created, err := p.client.Resource(pluginResource).Namespace(set.Namespace).Create(
 		ctx, wanted, metav1.CreateOptions{FieldManager: fieldManager})
 	if err != nil {
 		return nil, err
 	}
-	return asPluginGroup(made), nil
+	return asPluginGroup(created), nil
 }
 
 func (p *pluginGroups) nameFor(pod *corev1.Pod) string { return pod.Labels[pluginLabel] }
@@ -79,10 +79,10 @@ func asPluginGroup(object runtime.Object) *group {
 		jobSet:    found.GetLabels()[jobset.JobSetNameKey],
 		size:      int(size),
 		created:   found.GetCreationTimestamp().Time,
-		verdict:   metav1.ConditionUnknown,
+		scheduled: metav1.ConditionUnknown,
 	}
 	if phase == "Scheduled" || phase == "Running" {
-		gang.verdict = metav1.ConditionTrue
+		gang.scheduled = metav1.ConditionTrue
 	}
 	return gang
 }

@@ -9,21 +9,21 @@ import (
 )
 
 const (
-	// markLabel is put on a JobSet and on its pod templates by the admission
-	// policy, and asked for by users who want a gang.
+	// markLabel is set on a JobSet and on its pod templates by the admission policy;
+	// users set it on a JobSet to request a gang.
 	markLabel = "devstack.dev/gang"
 
 	partOfLabel  = "app.kubernetes.io/part-of"
 	partMetaflow = "metaflow"
 
-	// attemptLabel is the JobSet controller's: how often the whole JobSet was
-	// restarted before this pod was made.
+	// attemptLabel is set by the JobSet controller: how often the whole JobSet was
+	// restarted before this pod was created.
 	attemptLabel = "jobset.sigs.k8s.io/restart-attempt"
 )
 
-// gangName returns the name of the PodGroup of one start of a JobSet. The
+// gangName returns the name of the PodGroup of one attempt of a JobSet. The
 // admission policy of pods builds the same name from their labels. A restarted
-// JobSet is a new gang, and so is another JobSet under an old name.
+// JobSet is a new gang, and so is another JobSet of the same name.
 func gangName(name, uid, attempt string) string {
 	first, _, _ := strings.Cut(uid, "-")
 	return fmt.Sprintf("%s-%s-%s", name, first, attempt)
@@ -54,17 +54,16 @@ func podsAtOnce(replicated jobset.ReplicatedJob) int32 {
 	return pods
 }
 
-// wantsGang tells whether the JobSet is one of Metaflow's or asks by its label.
+// wantsGang returns true if the JobSet is one of Metaflow's or requests a gang by its label.
 func wantsGang(set *jobset.JobSet) bool {
-	if asked, found := set.Labels[markLabel]; found {
-		return asked == "true"
+	if requested, found := set.Labels[markLabel]; found {
+		return requested == "true"
 	}
 	return set.Labels[partOfLabel] == partMetaflow
 }
 
-// isMarked tells whether the policy let the JobSet's pods join a group. Only
-// then is there one made: pods that wait for a group that nobody makes would
-// wait for ever.
+// isMarked returns true if the admission policy has marked the JobSet's pods. Only
+// then is a PodGroup created; a pod that is marked and has none stays pending.
 func isMarked(set *jobset.JobSet) bool {
 	for _, replicated := range set.Spec.ReplicatedJobs {
 		if replicated.Template.Spec.Template.Labels[markLabel] != "true" {
@@ -74,7 +73,7 @@ func isMarked(set *jobset.JobSet) bool {
 	return len(set.Spec.ReplicatedJobs) > 0
 }
 
-// isActive tells whether the JobSet has, or is about to have, pods.
+// isActive returns true if the JobSet has pods, or will have some.
 func isActive(set *jobset.JobSet) bool {
 	return set.DeletionTimestamp == nil && !isFinished(set) && !isSuspended(set) && isOurs(set)
 }
@@ -88,13 +87,13 @@ func isSuspended(set *jobset.JobSet) bool {
 	return set.Spec.Suspend != nil && *set.Spec.Suspend
 }
 
-// isOurs tells whether this cluster's JobSet controller runs the JobSet.
+// isOurs returns true if this cluster's JobSet controller manages the JobSet.
 func isOurs(set *jobset.JobSet) bool {
 	return set.Spec.ManagedBy == nil || *set.Spec.ManagedBy == jobset.JobSetControllerName
 }
 
-// whyNoGang returns why the policy did not make a gang of a JobSet that wants to
-// be one. It looks for what the policy looks for.
+// whyNoGang returns why the admission policy did not mark a JobSet that wants a gang.
+// It checks what the policy checks.
 func whyNoGang(set *jobset.JobSet) string {
 	for _, replicated := range set.Spec.ReplicatedJobs {
 		job := replicated.Template.Spec

@@ -125,7 +125,7 @@ func TestAVerdictThatComesBeforeItsPodsIsNotToldYet(t *testing.T) {
 		workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName]())
 	defer queue.ShutDown()
 	c := &controller{queue: queue}
-	gang := &group{size: 4, created: time.Now(), verdict: metav1.ConditionFalse}
+	gang := &group{size: 4, created: time.Now(), scheduled: metav1.ConditionFalse}
 	reason, message, err := c.whyWaiting(gang, nil)
 	if reason != "" || message != "" || err != nil {
 		t.Errorf("told %q: %q, %v", reason, message, err)

@@ -15,27 +15,27 @@ import (
 
 var jobSetKind = jobset.SchemeGroupVersion.WithKind("JobSet")
 
-// group is a gang as the scheduler is told of it.
+// group is a PodGroup, of either API.
 type group struct {
 	namespace, name, jobSet string
 	size                    int
 	created                 time.Time
-	// verdict is True once the scheduler has let the gang in, False while it
-	// found no room, and Unknown where it has not said.
-	verdict metav1.ConditionStatus
+	// scheduled is True once the scheduler has admitted the gang, False if it found
+	// too few free resources, and Unknown before it has decided.
+	scheduled metav1.ConditionStatus
 }
 
-// groups is the API in which the scheduler reads of gangs.
+// groups is the API of PodGroups that the scheduler reads.
 type groups interface {
-	// informer follows the groups.
+	// informer watches the groups.
 	informer() cache.SharedIndexInformer
 	// find returns a group, or nil.
 	find(namespace, name string) *group
-	// create makes the group of this start of the JobSet.
+	// create creates the group of the current attempt of the JobSet.
 	create(ctx context.Context, set *jobset.JobSet) (*group, error)
-	// nameFor returns the name of the pod's group, or nothing.
+	// nameFor returns the name of the pod's group, or an empty string.
 	nameFor(pod *corev1.Pod) string
-	// reportsUnschedulable tells whether the scheduler reports that there is no room.
+	// reportsUnschedulable returns true if the scheduler reports that a gang does not fit.
 	reportsUnschedulable() bool
 }
 
@@ -51,32 +51,32 @@ func groupMeta(set *jobset.JobSet) metav1.ObjectMeta {
 	}
 }
 
-// ownedBy does not block the JobSet's deletion: that takes rights on its
-// finalizers which the controller has no other use for.
+// ownedBy does not block the JobSet's deletion: that requires rights on its
+// finalizers, which the controller does not need otherwise.
 func ownedBy(set *jobset.JobSet) metav1.OwnerReference {
 	reference := *metav1.NewControllerRef(set, jobSetKind)
 	reference.BlockOwnerDeletion = nil
 	return reference
 }
 
-// ensureGroup returns the JobSet's group, made now if there is none. It returns
-// nil where the cache has yet to show what another replica made.
+// ensureGroup returns the JobSet's group, created now if it does not exist. It returns
+// nil if another replica created it and the cache does not show it yet.
 func (c *controller) ensureGroup(ctx context.Context, set *jobset.JobSet) (*group, error) {
 	if found := c.groups.find(set.Namespace, gangOf(set)); found != nil {
 		return found, nil
 	}
-	made, err := c.groups.create(ctx, set)
+	created, err := c.groups.create(ctx, set)
 	if apierrors.IsAlreadyExists(err) {
 		return nil, nil
 	}
-	return made, err
+	return created, err
 }
 
 func groupKey(namespace, name string) string {
 	return namespace + "/" + name
 }
 
-func (c *controller) keysOfPod(object any) ([]string, error) {
+func (c *controller) groupKeysOfPod(object any) ([]string, error) {
 	pod, ok := object.(*corev1.Pod)
 	if !ok || c.groups.nameFor(pod) == "" {
 		return nil, nil
@@ -99,35 +99,35 @@ func asPods(objects []any) []*corev1.Pod {
 	return pods
 }
 
-// stripFields drops from an object what the controller never reads, which is most of
-// it: a cluster's pods must fit into a few megabytes.
+// stripFields removes the fields that the controller never reads, which are most of
+// them: a cluster's pods must fit into a few megabytes.
 func stripFields(object any) (any, error) {
 	switch kept := object.(type) {
 	case *corev1.Pod:
-		slimMetadata(&kept.ObjectMeta)
-		slimPod(&kept.Spec)
+		stripMetadata(&kept.ObjectMeta)
+		stripPod(&kept.Spec)
 		kept.Status = corev1.PodStatus{Phase: kept.Status.Phase}
 	case *corev1.Node:
-		slimMetadata(&kept.ObjectMeta)
+		stripMetadata(&kept.ObjectMeta)
 		kept.Status = corev1.NodeStatus{Allocatable: kept.Status.Allocatable}
 	case *jobset.JobSet:
-		slimMetadata(&kept.ObjectMeta)
+		stripMetadata(&kept.ObjectMeta)
 		for i := range kept.Spec.ReplicatedJobs {
 			kept.Spec.ReplicatedJobs[i].Template.Spec.Template.Spec = corev1.PodSpec{}
 		}
 	case *schedulingv1alpha2.PodGroup:
-		slimMetadata(&kept.ObjectMeta)
+		stripMetadata(&kept.ObjectMeta)
 	case cache.DeletedFinalStateUnknown:
 		return object, nil
 	}
 	return object, nil
 }
 
-func slimMetadata(metadata *metav1.ObjectMeta) {
+func stripMetadata(metadata *metav1.ObjectMeta) {
 	metadata.ManagedFields, metadata.Annotations = nil, nil
 }
 
-func slimPod(spec *corev1.PodSpec) {
+func stripPod(spec *corev1.PodSpec) {
 	spec.Volumes = nil
 	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i, container := range containers {
@@ -138,7 +138,7 @@ func slimPod(spec *corev1.PodSpec) {
 	}
 }
 
-func sameRoom(before, after *corev1.Node) bool {
+func sameCapacity(before, after *corev1.Node) bool {
 	return before.Spec.Unschedulable == after.Spec.Unschedulable &&
 		equality.Semantic.DeepEqual(before.Spec.Taints, after.Spec.Taints) &&
 		equality.Semantic.DeepEqual(before.Labels, after.Labels) &&

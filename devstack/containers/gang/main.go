@@ -20,8 +20,8 @@ import (
 	jobsetclient "sigs.k8s.io/jobset/client-go/clientset/versioned"
 )
 
-// A hundred gangs started at once mean some hundred requests; the API server's
-// own fairness is there for more.
+// A hundred gangs that start together cause some hundred requests; more are
+// limited by the API server's priority and fairness.
 const (
 	requestsPerSecond = 100
 	requestsAtOnce    = 200
@@ -31,10 +31,10 @@ func main() {
 	kubeconfig := flag.String("kubeconfig", "", "kubeconfig to use outside a cluster")
 	health := flag.String("health-address", ":8080", "address of /healthz and /readyz")
 	plugin := flag.Bool("coscheduling", false,
-		"make the PodGroups of the coscheduling plug-in instead of Kubernetes' own")
+		"create the PodGroups of the coscheduling plug-in instead of Kubernetes' own")
 	flag.Parse()
 	if err := run(*kubeconfig, *health, *plugin); err != nil {
-		klog.ErrorS(err, "the gang controller ends")
+		klog.ErrorS(err, "the gang controller failed")
 		os.Exit(1)
 	}
 }

@@ -14,22 +14,22 @@ import (
 	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 )
 
-// nativeGroups are the PodGroups of Kubernetes itself.
+// nativeGroups are the PodGroups of scheduling.k8s.io.
 type nativeGroups struct {
-	client   kubernetes.Interface
-	followed schedulinginformers.PodGroupInformer
+	client    kubernetes.Interface
+	podGroups schedulinginformers.PodGroupInformer
 }
 
 func newNativeGroups(client kubernetes.Interface, factory informers.SharedInformerFactory) groups {
 	return &nativeGroups{client, factory.Scheduling().V1alpha2().PodGroups()}
 }
 
-func (n *nativeGroups) informer() cache.SharedIndexInformer { return n.followed.Informer() }
+func (n *nativeGroups) informer() cache.SharedIndexInformer { return n.podGroups.Informer() }
 
 func (n *nativeGroups) reportsUnschedulable() bool { return true }
 
 func (n *nativeGroups) find(namespace, name string) *group {
-	found, err := n.followed.Lister().PodGroups(namespace).Get(name)
+	found, err := n.podGroups.Lister().PodGroups(namespace).Get(name)
 	if err != nil {
 		return nil
 	}
@@ -45,12 +45,12 @@ func (n *nativeGroups) create(ctx context.Context, set *jobset.JobSet) (*group, 
 			},
 		},
 	}
-	made, err := n.client.SchedulingV1alpha2().PodGroups(set.Namespace).Create(
+	created, err := n.client.SchedulingV1alpha2().PodGroups(set.Namespace).Create(
 		ctx, wanted, metav1.CreateOptions{FieldManager: fieldManager})
 	if err != nil {
 		return nil, err
 	}
-	return asGroup(made), nil
+	return asGroup(created), nil
 }
 
 func (n *nativeGroups) nameFor(pod *corev1.Pod) string {
@@ -66,14 +66,14 @@ func asGroup(found *schedulingv1alpha2.PodGroup) *group {
 		name:      found.Name,
 		jobSet:    found.Labels[jobset.JobSetNameKey],
 		created:   found.CreationTimestamp.Time,
-		verdict:   metav1.ConditionUnknown,
+		scheduled: metav1.ConditionUnknown,
 	}
 	if policy := found.Spec.SchedulingPolicy.Gang; policy != nil {
 		gang.size = int(policy.MinCount)
 	}
-	scheduled := meta.FindStatusCondition(found.Status.Conditions, schedulingv1alpha2.PodGroupScheduled)
-	if scheduled != nil {
-		gang.verdict = scheduled.Status
+	condition := meta.FindStatusCondition(found.Status.Conditions, schedulingv1alpha2.PodGroupScheduled)
+	if condition != nil {
+		gang.scheduled = condition.Status
 	}
 	return gang
 }

@@ -33,9 +33,9 @@ const (
 	reasonNotAGang  = "NotAGang"
 )
 
-// patience is how long pods may take to appear, and the scheduler to decide,
-// before that is worth a word.
-const patience = 5 * time.Second
+// gracePeriod is how long pods may take to appear, and the scheduler to decide,
+// before a report is made.
+const gracePeriod = 5 * time.Second
 
 func newRecorder(core kubernetes.Interface) record.EventRecorder {
 	_ = jobsetscheme.AddToScheme(scheme.Scheme)
@@ -45,7 +45,7 @@ func newRecorder(core kubernetes.Interface) record.EventRecorder {
 	return broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: fieldManager})
 }
 
-// reportGang says on the JobSet that its gang is placed, or why it waits.
+// reportGang reports on the JobSet that its gang is scheduled, or why it waits.
 func (c *controller) reportGang(
 	ctx context.Context, set *jobset.JobSet, gang *group,
 ) error {
@@ -56,10 +56,10 @@ func (c *controller) reportGang(
 	}
 	if countBound(pods) >= gang.size {
 		c.waiting.Delete(key)
-		return c.say(ctx, set, metav1.ConditionTrue, reasonScheduled,
+		return c.setCondition(ctx, set, metav1.ConditionTrue, reasonScheduled,
 			fmt.Sprintf("all %d pods have a node", gang.size))
 	}
-	if gang.verdict == metav1.ConditionTrue {
+	if gang.scheduled == metav1.ConditionTrue {
 		// Admitted: its pods are being bound, or one of them was lost later.
 		c.waiting.Delete(key)
 		return nil
@@ -69,18 +69,18 @@ func (c *controller) reportGang(
 	if err != nil || reason == "" {
 		return err
 	}
-	return c.say(ctx, set, metav1.ConditionFalse, reason, message)
+	return c.setCondition(ctx, set, metav1.ConditionFalse, reason, message)
 }
 
-// whyWaiting returns no reason where it is too early to say.
+// whyWaiting returns an empty reason within the grace period.
 func (c *controller) whyWaiting(
 	gang *group, pods []*corev1.Pod,
 ) (reason, message string, err error) {
-	// The verdict may be seen before the pods that it is about.
-	if gang.verdict == metav1.ConditionFalse && len(pods) >= gang.size {
-		return c.whyNoRoom(pods)
+	// The group's condition may arrive before its pods.
+	if gang.scheduled == metav1.ConditionFalse && len(pods) >= gang.size {
+		return c.whyUnfit(pods)
 	}
-	if early := patience - time.Since(gang.created); early > 0 {
+	if early := gracePeriod - time.Since(gang.created); early > 0 {
 		c.queue.AddAfter(cache.ObjectName{Namespace: gang.namespace, Name: gang.jobSet}, early)
 		return "", "", nil
 	}
@@ -89,13 +89,13 @@ func (c *controller) whyWaiting(
 			len(pods), gang.size), nil
 	}
 	if !c.groups.reportsUnschedulable() {
-		return c.whyNoRoom(pods)
+		return c.whyUnfit(pods)
 	}
 	return reasonScheduler, fmt.Sprintf("all %d pods exist, but the scheduler has not said"+
 		" whether there is room; does it run with gang scheduling on?", gang.size), nil
 }
 
-func (c *controller) whyNoRoom(pods []*corev1.Pod) (reason, message string, err error) {
+func (c *controller) whyUnfit(pods []*corev1.Pod) (reason, message string, err error) {
 	nodes, err := c.nodeLister.List(labels.Everything())
 	if err != nil {
 		return "", "", err
@@ -103,32 +103,31 @@ func (c *controller) whyNoRoom(pods []*corev1.Pod) (reason, message string, err 
 	others := asPods(c.pods.GetIndexer().List())
 	var lasting []*corev1.Pod
 	for _, pod := range others {
-		if !ofJobs(pod) {
+		if !belongsToJob(pod) {
 			lasting = append(lasting, pod)
 		}
 	}
 	needs := describeNeeds(pods)
-	if most, lack := place(pods, freeRoom(nodes, lasting)); most < len(pods) {
+	if most, lack := fit(pods, freeResources(nodes, lasting)); most < len(pods) {
 		return reasonTooLarge, fmt.Sprintf("needs %s at once, and with no other job in the cluster"+
 			" there is room for %d (%s); add nodes or ask for less", needs, most, lack), nil
 	}
-	room, lack := place(pods, freeRoom(nodes, others))
+	room, lack := fit(pods, freeResources(nodes, others))
 	if lack != "" {
 		lack = " (" + lack + ")"
 	}
 	return reasonNoRoom, fmt.Sprintf("needs %s at once, room for %d%s", needs, room, lack), nil
 }
 
-// reportUngrouped says why a JobSet that should be a gang is none.
+// reportUngrouped reports why a JobSet that wants a gang has none.
 func (c *controller) reportUngrouped(ctx context.Context, set *jobset.JobSet) error {
-	return c.say(ctx, set, metav1.ConditionFalse, reasonNotAGang,
+	return c.setCondition(ctx, set, metav1.ConditionFalse, reasonNotAGang,
 		"its pods are scheduled one by one: "+whyNoGang(set))
 }
 
-// say puts the condition on the JobSet where it is news, and makes an event of
-// it where the reason is new too. A condition is compared with what the JobSet
-// has, so a restarted controller repeats nothing.
-func (c *controller) say(
+// setCondition updates the condition of the JobSet if it differs, and records an event if
+// the reason differs too. A restarted controller therefore repeats nothing.
+func (c *controller) setCondition(
 	ctx context.Context, set *jobset.JobSet, status metav1.ConditionStatus, reason, message string,
 ) error {
 	before := meta.FindStatusCondition(set.Status.Conditions, conditionType)
@@ -167,9 +166,9 @@ func (c *controller) recordEvent(
 	c.recorder.Event(set, kind, "Gang"+reason, message)
 }
 
-// conditionPatch names the one condition and nothing else, so that what the
-// JobSet controller has in the status stays as it is. The UID keeps the patch
-// from meeting another JobSet under the same name.
+// conditionPatch contains this condition only, so that the fields of the JobSet
+// controller in the status stay unchanged. With the UID the patch cannot change another
+// JobSet of the same name.
 func conditionPatch(set *jobset.JobSet, condition metav1.Condition) ([]byte, error) {
 	return json.Marshal(map[string]any{
 		"apiVersion": jobset.SchemeGroupVersion.String(),

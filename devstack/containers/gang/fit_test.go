@@ -21,52 +21,52 @@ func node(name, cpu string) *corev1.Node {
 func pods(count int, cpu string) []*corev1.Pod {
 	made := make([]*corev1.Pod, count)
 	for i := range made {
-		wants := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}
+		requested := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}
 		made[i] = &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("pod-%d", i)},
 			Spec: corev1.PodSpec{Containers: []corev1.Container{
-				{Resources: corev1.ResourceRequirements{Requests: wants}}}},
+				{Resources: corev1.ResourceRequirements{Requests: requested}}}},
 		}
 	}
 	return made
 }
 
-func TestRoomIsWhatTheRunningPodsLeave(t *testing.T) {
+func TestTerminatedPodsFreeTheirResources(t *testing.T) {
 	running := pods(2, "1")
 	running[0].Spec.NodeName = "one"
 	running[1].Spec.NodeName = "one"
 	running[1].Status.Phase = corev1.PodSucceeded
-	placed, lack := place(pods(6, "1"), freeRoom([]*corev1.Node{node("one", "4")}, running))
-	if placed != 3 || lack != "too little cpu on 1 of 1 nodes" {
-		t.Errorf("placed %d: %s", placed, lack)
+	fitting, reason := fit(pods(6, "1"), freeResources([]*corev1.Node{node("one", "4")}, running))
+	if fitting != 3 || reason != "too little cpu on 1 of 1 nodes" {
+		t.Errorf("fitting %d: %s", fitting, reason)
 	}
 }
 
-func TestLargePodsArePlacedFirst(t *testing.T) {
+func TestLargePodsAreAssignedFirst(t *testing.T) {
 	gang := append(pods(2, "1"), pods(1, "2")...)
-	placed, _ := place(gang, freeRoom([]*corev1.Node{node("one", "2"), node("two", "2")}, nil))
-	if placed != 3 {
-		t.Errorf("placed %d of 3", placed)
+	fitting, _ := fit(gang, freeResources([]*corev1.Node{node("one", "2"), node("two", "2")}, nil))
+	if fitting != 3 {
+		t.Errorf("fitting %d of 3", fitting)
 	}
 }
 
-func TestNodesThatKeepThePodsOffAreNamed(t *testing.T) {
+func TestTaintedAndCordonedNodesAreReasons(t *testing.T) {
 	tainted, cordoned := node("one", "4"), node("two", "4")
 	tainted.Spec.Taints = []corev1.Taint{{Key: "gpu", Value: "yes", Effect: corev1.TaintEffectNoSchedule}}
 	cordoned.Spec.Unschedulable = true
-	placed, lack := place(pods(1, "1"), freeRoom([]*corev1.Node{tainted, cordoned}, nil))
+	fitting, reason := fit(pods(1, "1"), freeResources([]*corev1.Node{tainted, cordoned}, nil))
 	want := "cordoned on 1 of 2 nodes, taint gpu=yes:NoSchedule on 1 of 2 nodes"
-	if placed != 0 || lack != want {
-		t.Errorf("placed %d: %s", placed, lack)
+	if fitting != 0 || reason != want {
+		t.Errorf("fitting %d: %s", fitting, reason)
 	}
 }
 
-func TestANodeWithOtherLabelsHasNoRoom(t *testing.T) {
+func TestANodeWithOtherLabelsDoesNotFit(t *testing.T) {
 	gang := pods(1, "1")
 	gang[0].Spec.NodeSelector = map[string]string{"disk": "fast"}
-	placed, lack := place(gang, freeRoom([]*corev1.Node{node("one", "4")}, nil))
-	if placed != 0 || lack != "other labels than asked for on 1 of 1 nodes" {
-		t.Errorf("placed %d: %s", placed, lack)
+	fitting, reason := fit(gang, freeResources([]*corev1.Node{node("one", "4")}, nil))
+	if fitting != 0 || reason != "other labels than asked for on 1 of 1 nodes" {
+		t.Errorf("fitting %d: %s", fitting, reason)
 	}
 }
 
