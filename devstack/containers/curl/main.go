@@ -1,6 +1,6 @@
-// A stand-in for curl in images that hold no shell, so that Docker can ask for
-// their health: `curl --fail URL` ends with status 0 where the URL answers well.
-// Upstream's images have the real one, and the same health check serves both.
+// Command curl replaces curl in images without a shell, for Docker's health check:
+// `curl --fail URL` exits with status 0 if the response is a success. Upstream's images
+// contain the real one, so the same health check works in both.
 package main
 
 import (
@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// The statuses of curl: refused by the server, and not reached at all.
+// The exit statuses of curl.
 const (
-	refused     = 22
+	httpError     = 22
 	unreachable = 7
 )
 
 func main() {
 	client := http.Client{Timeout: 5 * time.Second}
-	answer, err := client.Get(os.Args[len(os.Args)-1])
+	response, err := client.Get(os.Args[len(os.Args)-1])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(unreachable)
 	}
-	answer.Body.Close()
-	if answer.StatusCode >= http.StatusBadRequest {
-		fmt.Fprintln(os.Stderr, answer.Status)
-		os.Exit(refused)
+	response.Body.Close()
+	if response.StatusCode >= http.StatusBadRequest {
+		fmt.Fprintln(os.Stderr, response.Status)
+		os.Exit(httpError)
 	}
 }

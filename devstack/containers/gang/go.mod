@@ -1,5 +1,5 @@
-// The gang controller; a module of its own, so that a change here compiles
-// nothing but itself. Its versions are those of the stack's module.
+// The gang controller; a module of its own, so that a change here compiles nothing
+// else. Its versions are those of ../kubernetes, so that common packages are compiled once.
 module devstack/containers/gang
 
 go 1.26.8

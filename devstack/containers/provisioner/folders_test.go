@@ -35,25 +35,25 @@ func TestAFolderIsNamedAfterItsVolumeAndItsClaim(t *testing.T) {
 	}
 }
 
-func TestALongClaimLeavesANameThatFileSystemsTake(t *testing.T) {
+func TestALongNameIsCutToTheLimitOfFileSystems(t *testing.T) {
 	name := folderName("pvc-1", claimOf("team", strings.Repeat("n", 253)))
-	if len(name) > longestName || !strings.HasPrefix(name, "pvc-1_team_n") {
+	if len(name) > maxNameLength || !strings.HasPrefix(name, "pvc-1_team_n") {
 		t.Errorf("the folder is called %q", name)
 	}
 }
 
-func TestEverybodyMayWriteToAFolderWhateverTheUmask(t *testing.T) {
+func TestAFolderIsWritableForAllUsersWithAnyUmask(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
 	path, err := foldersIn(t, t.TempDir()).add("a")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != everybody {
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != folderMode {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 }
 
-func TestASecondTryKeepsTheFolder(t *testing.T) {
+func TestASecondAttemptKeepsTheFolder(t *testing.T) {
 	volumes := foldersIn(t, t.TempDir())
 	path, err := volumes.add("a")
 	if err != nil {
@@ -71,7 +71,7 @@ func TestASecondTryKeepsTheFolder(t *testing.T) {
 	}
 }
 
-func TestAFolderIsRemovedWithAllInIt(t *testing.T) {
+func TestAFolderIsRemovedWithItsContents(t *testing.T) {
 	volumes := foldersIn(t, t.TempDir())
 	path, err := volumes.add("a")
 	if err != nil {
@@ -142,7 +142,7 @@ func TestALinkIsRemovedAndNotFollowed(t *testing.T) {
 	}
 }
 
-func TestALinkIsNoPlaceForAVolume(t *testing.T) {
+func TestASymbolicLinkIsNotUsedAsAVolume(t *testing.T) {
 	base := t.TempDir()
 	if err := os.Mkdir(filepath.Join(base, "volumes"), 0o755); err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
-// The provisioner of volumes; a module of its own, so that a change here
-// compiles nothing but itself. Its versions are those of the stack's module.
+// The provisioner of volumes; a module of its own, so that a change here compiles nothing
+// else. Its versions are those of ../kubernetes, so that common packages are compiled once.
 module devstack/containers/provisioner
 
 go 1.26.8
@@ -64,8 +64,8 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
-// The library asks for newer ones than Kubernetes: with those, client-go would
-// have to be compiled a second time.
+// The library requires newer ones than Kubernetes: with those, client-go would be
+// compiled a second time.
 replace (
 	github.com/go-openapi/jsonpointer => github.com/go-openapi/jsonpointer v0.21.0
 	github.com/go-openapi/jsonreference => github.com/go-openapi/jsonreference v0.21.0

@@ -1,4 +1,4 @@
-// The provisioner makes a folder of its node for each claim whose pod is to run
+// The provisioner creates a folder on its node for each claim whose pod is scheduled
 // there, and removes it with the claim. One runs on every node.
 package main
 
@@ -20,22 +20,22 @@ import (
 )
 
 const (
-	// provisionerName is what StorageClasses call it.
+	// provisionerName is the provisioner field of the StorageClass.
 	provisionerName = "devstack.dev/local-path"
 
-	// What goes wrong with a folder is put right by people, at once or later.
+	// Errors of a folder are corrected by people.
 	firstRetry = time.Second
 	lastRetry  = time.Minute
 )
 
 func main() {
 	node := flag.String("node", "", "name of the node that this runs on")
-	folder := flag.String("folder", "/var/local-path-provisioner", "where the volumes are")
+	folder := flag.String("folder", "/var/local-path-provisioner", "folder of the volumes")
 	kubelet := flag.String("kubelet-config", "/etc/kubernetes/kubelet.conf",
 		"the kubelet's kubeconfig, which has the address of the API server")
 	flag.Parse()
 	if err := run(*node, *folder, *kubelet); err != nil {
-		klog.ErrorS(err, "the provisioner ends")
+		klog.ErrorS(err, "the provisioner failed")
 		os.Exit(1)
 	}
 }
@@ -69,8 +69,8 @@ func retries() workqueue.TypedRateLimiter[string] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry)
 }
 
-// configuration returns the pod's own credentials, for the API server's address
-// as the node's kubelet knows it: that one works before kube-proxy does.
+// configuration returns the pod's own credentials with the API server's address from the
+// kubelet's kubeconfig, which works before kube-proxy does.
 func configuration(kubelet string) (*rest.Config, error) {
 	config, err := rest.InClusterConfig()
 	if err != nil {

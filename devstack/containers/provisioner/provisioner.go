@@ -12,16 +12,16 @@ import (
 	"sigs.k8s.io/sig-storage-lib-external-provisioner/v13/controller"
 )
 
-// selectedNode is where the scheduler says which node a claim's pod goes to.
+// selectedNode is the annotation in which the scheduler names the node of a claim's pod.
 const selectedNode = "volume.kubernetes.io/selected-node"
 
 var (
-	errSelector   = errors.New("a volume that is made for a claim cannot be selected by labels")
+	errSelector   = errors.New("a dynamically provisioned volume cannot be selected by labels")
 	errAccessMode = errors.New("a folder of one node can only be ReadWriteOnce or ReadWriteOncePod")
 )
 
-// provisioner makes and removes the volumes of one node. There is one on every
-// node, and none looks at another's volumes, so they elect no leader.
+// provisioner creates and removes the volumes of one node. There is one on every node,
+// and none handles another's volumes, so they need no leader election.
 type provisioner struct {
 	node    string
 	folders folders
@@ -33,19 +33,19 @@ var (
 	_ controller.DeletionGuard = provisioner{}
 )
 
-// ShouldProvision tells whether the scheduler has chosen this node.
+// ShouldProvision returns true if the scheduler has chosen this node.
 func (p provisioner) ShouldProvision(
 	_ context.Context, claim *corev1.PersistentVolumeClaim,
 ) bool {
 	return claim.Annotations[selectedNode] == p.node
 }
 
-// ShouldDelete tells whether the volume is on this node.
+// ShouldDelete returns true if the volume is on this node.
 func (p provisioner) ShouldDelete(_ context.Context, volume *corev1.PersistentVolume) bool {
 	return slices.Equal(nodesOf(volume), []string{p.node})
 }
 
-// Provision makes the folder and describes it.
+// Provision creates the folder and returns its PersistentVolume.
 func (p provisioner) Provision(
 	_ context.Context, options controller.ProvisionOptions,
 ) (*corev1.PersistentVolume, controller.ProvisioningState, error) {
@@ -54,7 +54,7 @@ func (p provisioner) Provision(
 	}
 	path, err := p.folders.add(folderName(options.PVName, options.PVC))
 	if err != nil {
-		return nil, controller.ProvisioningFinished, fmt.Errorf("make the volume's folder: %w", err)
+		return nil, controller.ProvisioningFinished, fmt.Errorf("create the volume's folder: %w", err)
 	}
 	return p.volume(options, path), controller.ProvisioningFinished, nil
 }
@@ -96,7 +96,7 @@ func (p provisioner) volume(
 			Capacity: corev1.ResourceList{
 				corev1.ResourceStorage: claim.Resources.Requests[corev1.ResourceStorage],
 			},
-			// Not DirectoryOrCreate: a folder that is lost is an error, not an empty volume.
+			// Not DirectoryOrCreate: a missing folder is an error, not an empty volume.
 			PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{
 				Path: path, Type: ptr.To(corev1.HostPathDirectory),
 			}},
@@ -105,8 +105,8 @@ func (p provisioner) volume(
 	}
 }
 
-// onlyOn names the node by its label, the only thing of a node that the
-// scheduler compares with a volume. In kind, the label is the node's name.
+// onlyOn selects the node by its host name label, as the scheduler compares volumes with
+// labels only. In kind, that label is the node's name.
 func onlyOn(node string) *corev1.VolumeNodeAffinity {
 	return &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{
 		NodeSelectorTerms: []corev1.NodeSelectorTerm{{
@@ -117,7 +117,7 @@ func onlyOn(node string) *corev1.VolumeNodeAffinity {
 	}}
 }
 
-// nodesOf returns the nodes that a volume names by their label.
+// nodesOf returns the host name labels in a volume's node affinity.
 func nodesOf(volume *corev1.PersistentVolume) []string {
 	if volume.Spec.NodeAffinity == nil || volume.Spec.NodeAffinity.Required == nil {
 		return nil

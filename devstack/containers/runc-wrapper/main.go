@@ -1,9 +1,8 @@
 // Command runc-wrapper runs runc on hosts that withhold CAP_SYS_RESOURCE.
 //
-// Such a host refuses every privileged container ("unable to apply caps") and
-// every negative OOM score. The wrapper takes both out of the container's
-// specification and then becomes runc. Where the capability is there it changes
-// nothing.
+// Such a host rejects every privileged container ("unable to apply caps") and every
+// negative OOM score. The wrapper removes both from the container's specification and
+// then executes runc. If the host has the capability, it changes nothing.
 package main
 
 import (
@@ -22,23 +21,23 @@ const (
 	withheldBit = 24
 )
 
-// runtimes lists where Linux distributions put the real runc.
+// runtimes lists the paths of runc in Linux distributions.
 var runtimes = []string{"/usr/sbin/runc", "/usr/bin/runc", "/usr/local/sbin/runc"}
 
 func main() {
 	status, err := os.ReadFile("/proc/self/status")
-	if err == nil && !holdsCapability(status) {
+	if err == nil && !hasCapability(status) {
 		err = rewriteSpecification(os.Args[1:])
 	}
 	if err == nil {
-		err = becomeRunc(os.Args)
+		err = execRunc(os.Args)
 	}
 	fmt.Fprintln(os.Stderr, "runc-wrapper:", err)
 	os.Exit(1)
 }
 
-// holdsCapability tells whether the bounding set of /proc/self/status has the capability.
-func holdsCapability(status []byte) bool {
+// hasCapability returns true if the bounding set in /proc/self/status has the capability.
+func hasCapability(status []byte) bool {
 	for _, line := range strings.Split(string(status), "\n") {
 		name, value, _ := strings.Cut(line, ":")
 		if name != "CapBnd" {
@@ -50,7 +49,7 @@ func holdsCapability(status []byte) bool {
 	return true
 }
 
-// rewriteSpecification changes the file that the runc command reads, if it reads one.
+// rewriteSpecification changes the file that the runc command reads, if any.
 func rewriteSpecification(args []string) error {
 	switch command(args) {
 	case "create", "run", "restore":
@@ -90,8 +89,8 @@ func option(args []string, long, short, fallback string) string {
 	return fallback
 }
 
-// rewrite changes the process found under key in the JSON file at path (the
-// whole document where key is empty) and replaces the file at once.
+// rewrite changes the process under key in the JSON file at path (the whole document if
+// key is empty) and replaces the file atomically.
 func rewrite(path, key string) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -113,7 +112,7 @@ func rewrite(path, key string) error {
 }
 
 func withoutWithheld(content []byte, key string) ([]byte, error) {
-	// Numbers stay as they are written: a float would spoil large limits.
+	// Keep numbers as they are: a float would change large limits.
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.UseNumber()
 	var document map[string]any
@@ -150,7 +149,7 @@ func clampScore(process map[string]any) {
 	}
 }
 
-func becomeRunc(args []string) error {
+func execRunc(args []string) error {
 	for _, path := range runtimes {
 		if _, err := os.Stat(path); err == nil {
 			return syscall.Exec(path, append([]string{"runc"}, args[1:]...), os.Environ())

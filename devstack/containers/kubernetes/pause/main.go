@@ -1,4 +1,4 @@
-// Command pause holds a pod's namespaces open, and reaps what is orphaned in them.
+// Command pause holds a pod's namespaces open and reaps orphaned processes.
 package main
 
 import (
