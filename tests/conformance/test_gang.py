@@ -54,7 +54,7 @@ def test_a_gang_larger_than_the_cluster_waits_until_there_is_a_node_more(
         cluster.start("large", 9)
         cluster.await_reason("large", "TooLarge")
         assert "needs 9 pods" in cluster.message("large")
-        assert "room for 8" in cluster.message("large")
+        assert "free resources for 8" in cluster.message("large")
         cluster.start_pod("beside-it")
         eventually("a pod beside it to run", lambda: ended(cluster, "beside-it"))
         assert cluster.bound("large") == 0
@@ -72,10 +72,10 @@ def test_a_gang_that_waits_says_what_it_needs_and_what_there_is(cluster: GangClu
     cluster.start("first", 6, seconds=3600)
     cluster.await_bound("first", 6)
     cluster.start("second", 6)
-    cluster.await_reason("second", "NoRoom")
+    cluster.await_reason("second", "InsufficientResources")
     assert "needs 6 pods" in cluster.message("second")
-    assert "room for 2" in cluster.message("second")
-    eventually("an event", lambda: "GangNoRoom" in cluster.events("second"))
+    assert "free resources for 2" in cluster.message("second")
+    eventually("an event", lambda: "GangInsufficientResources" in cluster.events("second"))
     answer = explain(cluster.kube, find_subject(cluster.kube, "second", cluster.namespace))
     assert answer.state == "waiting"
     assert f"JobSet {cluster.namespace}/first (6 {SLOT}, 6 pods)" in answer.because
@@ -209,7 +209,7 @@ def test_a_jobset_deleted_while_it_waits_leaves_nothing_and_keeps_nobody(
     cluster.start("running", 4, seconds=3)
     cluster.await_bound("running", 4)
     cluster.start("waiting", 4)
-    cluster.await_reason("waiting", "NoRoom")
+    cluster.await_reason("waiting", "InsufficientResources")
     cluster.delete("waiting")
     eventually("its pods to go", lambda: not cluster.pods("waiting"))
     eventually("its group to go", lambda: len(cluster.groups()) == 1)

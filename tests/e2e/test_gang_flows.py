@@ -59,7 +59,7 @@ def seats(stack: Devstack) -> None:
 def test_a_gang_larger_than_the_cluster_is_stopped_with_a_clear_word(stack: Devstack) -> None:
     done = stack.json("run", str(FLOWS / "crowd.py"), check=False, timeout=600)
     assert done["error"]["code"] == "GANG_TOO_LARGE"
-    assert "room for 7" in done["error"]["cause"]
+    assert "free resources for 7" in done["error"]["cause"]
     run_id = done["data"]["run_id"]
     assert not [pod for pod in pods_of(stack, run_id) if pod["spec"].get("nodeName")]
     eventually("the gang to be taken away", lambda: not pods_of(stack, run_id), timeout=60)

@@ -129,9 +129,12 @@ def test_a_full_cluster_is_told_apart() -> None:
 
 
 def test_gangs_are_shown_side_by_side() -> None:
-    gangs = [Gang("metaflow", "js-1", 4, 4), Gang("metaflow", "js-2", 4, 0, "NoRoom", "room for 2")]
+    gangs = [
+        Gang("metaflow", "js-1", 4, 4),
+        Gang("metaflow", "js-2", 4, 0, "InsufficientResources", "free resources for 2"),
+    ]
     assert describe(gangs) == (
-        "js-1: 4 of 4 pods have a node | js-2: 0 of 4 pods have a node (room for 2)"
+        "js-1: 4 of 4 pods have a node | js-2: 0 of 4 pods have a node (free resources for 2)"
     )
 
 
@@ -154,10 +157,14 @@ def test_a_gang_larger_than_the_cluster_is_hopeless_at_once(api: FakeApi) -> Non
 
 
 def test_a_gang_waits_with_the_reason_that_its_jobset_gives(api: FakeApi) -> None:
-    api.add(gang("js-1", 3, "NoRoom", "needs 3 pods x 1 cpu at once, room for 2"))
+    api.add(
+        gang(
+            "js-1", 3, "InsufficientResources", "needs 3 pods x 1 cpu at once, free resources for 2"
+        )
+    )
     seen = look(api, 3)
     assert isinstance(seen, Waiting)
-    assert seen.reason == "gang js-1 waits: it needs 3 pods x 1 cpu at once, room for 2"
+    assert seen.reason == "gang js-1 waits: it needs 3 pods x 1 cpu at once, free resources for 2"
 
 
 def test_a_gang_is_looked_at_once_however_many_pods_it_has(api: FakeApi) -> None:

@@ -17,11 +17,15 @@ def api() -> FakeApi:
 
 
 def test_a_gang_that_lacks_nodes_waits_and_says_why(api: FakeApi) -> None:
-    api.add(gang("js-1", 3, "NoRoom", "needs 3 pods x 1 cpu at once, room for 2"))
+    api.add(
+        gang(
+            "js-1", 3, "InsufficientResources", "needs 3 pods x 1 cpu at once, free resources for 2"
+        )
+    )
     api.add(*gang_pods("js-1", 3))
     (found,) = list_gangs(api.client())
     assert (found.size, found.bound, found.waits) == (3, 0, True)
-    assert found.message == "needs 3 pods x 1 cpu at once, room for 2"
+    assert found.message == "needs 3 pods x 1 cpu at once, free resources for 2"
 
 
 def test_a_gang_whose_pods_all_have_nodes_runs(api: FakeApi) -> None:

@@ -88,11 +88,15 @@ def test_a_stack_that_nothing_was_written_to_is_looked_at_only(api: FakeApi) -> 
 
 def test_status_counts_gangs_and_says_what_the_first_waits_for(api: FakeApi) -> None:
     api.add(gang("js-1", 2, "Scheduled"), *gang_pods("js-1", 2, node="one"))
-    api.add(gang("js-2", 2, "NoRoom", "needs 2 pods x 1 cpu at once, room for 1"))
+    api.add(
+        gang(
+            "js-2", 2, "InsufficientResources", "needs 2 pods x 1 cpu at once, free resources for 1"
+        )
+    )
     service = GangService()
     assert isinstance(service, Describes)
     assert service.describe(context(api)) == (
-        "1 running, 1 waiting; js-2 needs 2 pods x 1 cpu at once, room for 1"
+        "1 running, 1 waiting; js-2 needs 2 pods x 1 cpu at once, free resources for 1"
     )
 
 

@@ -12,7 +12,7 @@ import (
 
 // The exit statuses of curl.
 const (
-	httpError     = 22
+	httpError   = 22
 	unreachable = 7
 )
 

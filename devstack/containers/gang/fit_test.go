@@ -37,7 +37,7 @@ func TestTerminatedPodsFreeTheirResources(t *testing.T) {
 	running[1].Spec.NodeName = "one"
 	running[1].Status.Phase = corev1.PodSucceeded
 	fitting, reason := fit(pods(6, "1"), freeResources([]*corev1.Node{node("one", "4")}, running))
-	if fitting != 3 || reason != "too little cpu on 1 of 1 nodes" {
+	if fitting != 3 || reason != "insufficient cpu on 1 of 1 nodes" {
 		t.Errorf("fitting %d: %s", fitting, reason)
 	}
 }
@@ -65,7 +65,7 @@ func TestANodeWithOtherLabelsDoesNotFit(t *testing.T) {
 	gang := pods(1, "1")
 	gang[0].Spec.NodeSelector = map[string]string{"disk": "fast"}
 	fitting, reason := fit(gang, freeResources([]*corev1.Node{node("one", "4")}, nil))
-	if fitting != 0 || reason != "other labels than asked for on 1 of 1 nodes" {
+	if fitting != 0 || reason != "node affinity does not match on 1 of 1 nodes" {
 		t.Errorf("fitting %d: %s", fitting, reason)
 	}
 }

@@ -108,5 +108,5 @@ func whyNoGang(set *jobset.JobSet) string {
 				" (completions above parallelism)", replicated.Name)
 		}
 	}
-	return "it was created before gang scheduling was on"
+	return "it was created before gang scheduling was enabled"
 }

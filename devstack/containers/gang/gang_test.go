@@ -112,7 +112,7 @@ func TestWhatCannotBeAGangIsToldWhy(t *testing.T) {
 		"completions": func(job *jobset.ReplicatedJob) {
 			job.Template.Spec.Completions = ptr.To[int32](5)
 		},
-		"before gang scheduling was on": nil,
+		"before gang scheduling was enabled": nil,
 	} {
 		if why := whyNoGang(setOf(jobs("worker", 1, change))); !strings.Contains(why, want) {
 			t.Errorf("%q says nothing of %s", why, want)

@@ -25,12 +25,12 @@ import (
 const (
 	conditionType = "GangScheduled"
 
-	reasonScheduled = "Scheduled"
-	reasonNoRoom    = "NoRoom"
-	reasonTooLarge  = "TooLarge"
-	reasonPods      = "PodsMissing"
-	reasonScheduler = "SchedulerSilent"
-	reasonNotAGang  = "NotAGang"
+	reasonScheduled    = "Scheduled"
+	reasonInsufficient = "InsufficientResources"
+	reasonTooLarge     = "TooLarge"
+	reasonPodsMissing  = "PodsMissing"
+	reasonUndecided    = "NoSchedulingDecision"
+	reasonNotAGang     = "NotAGang"
 )
 
 // gracePeriod is how long pods may take to appear, and the scheduler to decide,
@@ -57,7 +57,7 @@ func (c *controller) reportGang(
 	if countBound(pods) >= gang.size {
 		c.waiting.Delete(key)
 		return c.setCondition(ctx, set, metav1.ConditionTrue, reasonScheduled,
-			fmt.Sprintf("all %d pods have a node", gang.size))
+			fmt.Sprintf("all %d pods are bound to nodes", gang.size))
 	}
 	if gang.scheduled == metav1.ConditionTrue {
 		// Admitted: its pods are being bound, or one of them was lost later.
@@ -85,14 +85,14 @@ func (c *controller) whyWaiting(
 		return "", "", nil
 	}
 	if len(pods) < gang.size {
-		return reasonPods, fmt.Sprintf("%d of %d pods exist; none starts before all do",
+		return reasonPodsMissing, fmt.Sprintf("%d of %d pods exist; none starts before all exist",
 			len(pods), gang.size), nil
 	}
 	if !c.groups.reportsUnschedulable() {
 		return c.whyUnfit(pods)
 	}
-	return reasonScheduler, fmt.Sprintf("all %d pods exist, but the scheduler has not said"+
-		" whether there is room; does it run with gang scheduling on?", gang.size), nil
+	return reasonUndecided, fmt.Sprintf("all %d pods exist, but the scheduler has not decided;"+
+		" does it run with gang scheduling enabled?", gang.size), nil
 }
 
 func (c *controller) whyUnfit(pods []*corev1.Pod) (reason, message string, err error) {
@@ -108,15 +108,15 @@ func (c *controller) whyUnfit(pods []*corev1.Pod) (reason, message string, err e
 		}
 	}
 	needs := describeNeeds(pods)
-	if most, lack := fit(pods, freeResources(nodes, lasting)); most < len(pods) {
-		return reasonTooLarge, fmt.Sprintf("needs %s at once, and with no other job in the cluster"+
-			" there is room for %d (%s); add nodes or ask for less", needs, most, lack), nil
+	if most, reason := fit(pods, freeResources(nodes, lasting)); most < len(pods) {
+		return reasonTooLarge, fmt.Sprintf("needs %s at once, and without other jobs the cluster"+
+			" has free resources for %d (%s); add nodes or request less", needs, most, reason), nil
 	}
-	room, lack := fit(pods, freeResources(nodes, others))
-	if lack != "" {
-		lack = " (" + lack + ")"
+	fitting, reason := fit(pods, freeResources(nodes, others))
+	if reason != "" {
+		reason = " (" + reason + ")"
 	}
-	return reasonNoRoom, fmt.Sprintf("needs %s at once, room for %d%s", needs, room, lack), nil
+	return reasonInsufficient, fmt.Sprintf("needs %s at once, free resources for %d%s", needs, fitting, reason), nil
 }
 
 // reportUngrouped reports why a JobSet that wants a gang has none.
