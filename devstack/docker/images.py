@@ -22,7 +22,7 @@ class Present:
     """An image that Docker has.
 
     Attributes:
-        key: the digest of what it was built from; empty where it was pulled.
+        key: the digest of what it was built from; empty if it was pulled.
         size: bytes.
     """
 
@@ -45,7 +45,7 @@ class Docker:
         self._builder = f"devstack-image-builder-{owner}"
 
     def look(self, references: Sequence[str]) -> dict[str, Present]:
-        """Return those of ``references`` that are there, in one call.
+        """Return the images of ``references`` that exist, with one command.
 
         Raises:
             DevstackError: ``DOCKER_UNUSABLE``.

@@ -1,4 +1,4 @@
-"""Images written as archives that `docker load` and `ctr images import` read."""
+"""Writing images as archives that `docker load` and `ctr images import` read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLOCK = 1 << 20
 
 
 class Layer:
-    """A layer being written: a tar archive that is the same for the same contents.
+    """A layer that is being written: a tar archive, byte for byte the same for equal contents.
 
     Args:
         path: the archive.
@@ -40,7 +40,7 @@ class Layer:
         self._tar.close()
 
     def folder(self, name: str, mode: int = 0o755, owner: int = 0) -> None:
-        """Add a folder; one that a file needs is added with the file."""
+        """Add a folder; the parents of files are added automatically."""
         if name in self._folders or name == ".":
             return
         self._parent(name)
@@ -76,12 +76,12 @@ class Layer:
                 self.file(f"{below}/{name}" if below else name, path, mode)
 
     def archive(self, source: Path, without: Collection[str] = ()) -> None:
-        """Add what another tar archive holds, but for files and folders named ``without``."""
+        """Add the contents of another tar archive, except files and folders named ``without``."""
         with tarfile.open(source) as other:
             for entry in other:
                 if not set(without).isdisjoint(Path(entry.name).parts):
                     continue
-                # Docker refuses a layer that has a name twice.
+                # Docker rejects a layer that contains a name twice.
                 self._folders.add(str(Path(entry.name)))
                 self._tar.addfile(entry, other.extractfile(entry) if entry.isreg() else None)
 
@@ -97,12 +97,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class LayeredImage:
-    """An image: its name, its layers from the lowest up, and its configuration.
+    """An image: its reference, its layers from the lowest to the highest, its configuration.
 
     Attributes:
         reference: name and tag.
         layers: tar archives.
-        config: what a Dockerfile would set, in the words of the image format
+        config: the ``config`` object of the OCI image specification
             (``Entrypoint``, ``Env``, ``User``, ``Labels`` ...).
     """
 
@@ -112,7 +112,7 @@ class LayeredImage:
 
 
 def write_images(path: Path, images: Iterable[LayeredImage]) -> None:
-    """Write images into one archive; a layer that several share is written once."""
+    """Write images into one archive; a layer of several images is written once."""
     listing = []
     written: dict[Path, str] = {}
     with tarfile.open(path, "w") as tar:

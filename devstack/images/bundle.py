@@ -1,4 +1,4 @@
-"""One file with all that a machine without a network needs for `up --offline`.
+"""Bundles: one file with everything that `up --offline` needs.
 
 A bundle is a tar archive: ``manifest.json`` first, which lists the other members
 with their checksums, then the images as Docker writes them, kind and kubectl.
@@ -39,14 +39,14 @@ def save(
     progress: Progress,
     cache: ArtifactCache,
 ) -> None:
-    """Write a bundle with images that Docker has, kind and kubectl.
+    """Write a bundle with images of Docker, kind and kubectl.
 
     Args:
-        path: the file; it appears only when it is whole.
+        path: the file; it appears when it is complete.
         names: the images.
         clients: the programs kind and kubectl, by name.
         runner: starts Docker.
-        progress: told what is written.
+        progress: reports the steps.
         cache: provides a scratch folder.
 
     Raises:
@@ -56,7 +56,7 @@ def save(
     try:
         with step(progress, f"Write {path}"), cache.scratch("bundle") as scratch:
             images = scratch / IMAGES_MEMBER
-            progress.note("Docker writes its images")
+            progress.note("exporting images from Docker")
             Docker(runner).save(images, [image.reference for image in find_images(names)])
             _write(unfinished, names, {IMAGES_MEMBER: images, **clients})
             unfinished.replace(path)
@@ -80,7 +80,7 @@ def load(path: Path, runner: Runner, progress: Progress, cache: ArtifactCache) -
     Args:
         path: the bundle.
         runner: starts Docker.
-        progress: told what is loaded.
+        progress: reports the steps.
         cache: stores kind and kubectl.
 
     Returns:
@@ -94,7 +94,7 @@ def load(path: Path, runner: Runner, progress: Progress, cache: ArtifactCache) -
         raise _error(path, "there is no such file", "BUNDLE_MISSING")
     with step(progress, f"Load {path}"), cache.scratch("bundle") as scratch:
         manifest = _extract(path, scratch, progress)
-        progress.note("Docker takes the images in")
+        progress.note("loading images into Docker")
         Docker(runner).load(scratch / IMAGES_MEMBER)
         for name in CLIENTS:
             client = scratch / name
@@ -168,7 +168,7 @@ def _sha256(path: Path) -> str:
 
 
 def _corrupt(path: Path, cause: str) -> DevstackError:
-    return _error(path, f"it is damaged or no bundle: {cause}", "BUNDLE_CORRUPT")
+    return _error(path, f"it is damaged, or not a bundle: {cause}", "BUNDLE_CORRUPT")
 
 
 def _error(path: Path, cause: str, code: str) -> DevstackError:
@@ -176,6 +176,6 @@ def _error(path: Path, cause: str, code: str) -> DevstackError:
         f"cannot load the bundle {path}",
         cause=cause,
         remedy="write it again with `devstack images save FILE` on a machine with a network "
-        "and of this kind, and copy it whole",
+        "and this architecture, and copy it completely",
         code=code,
     )

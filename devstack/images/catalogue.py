@@ -1,4 +1,4 @@
-"""The images of the stack: their names, and where each comes from."""
+"""The images of the stack: their names and upstream references."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Image:
 
     Attributes:
         name: its name in the catalogue.
-        reference: what manifests call it, however it was obtained.
-        upstream: what is pulled; for the task image, what it is built upon; empty
-            for what is devstack's own and built wherever it is needed.
-        about: one line for people.
+        reference: its name in manifests, whether it was pulled or built.
+        upstream: the reference that is pulled, or that the image is built upon; empty for
+            devstack's own images, which are always built.
+        about: one line of description.
     """
 
     name: str
@@ -52,13 +52,13 @@ IMAGES = {
             "gang",
             f"devstack/gang:{versions.GANG}",
             "",
-            "devstack's own controller of gangs",
+            "devstack's own gang controller",
         ),
         Image(
             "task",
             f"devstack/task:{versions.TASK_PYTHON}-{versions.TASK}",
             f"docker.io/library/python:{versions.TASK_PYTHON}-slim-{versions.DEBIAN_SUITE}",
-            "what task pods run in: Python, boto3 and requests",
+            "the image of task pods: Python, boto3 and requests",
         ),
         Image(
             "postgres",
@@ -82,13 +82,13 @@ IMAGES = {
             "xcom",
             f"devstack/xcom:{versions.XCOM}",
             f"docker.io/library/busybox:{versions.BUSYBOX}-musl",
-            "the sidecar that hands a task's result to Airflow",
+            "the sidecar that passes a task's result to Airflow",
         ),
     )
 }
 
 PRELOADED = ("minio", "jobset", "gang", "task", "postgres", "metadata", "airflow", "xcom")
-"""The images that a built node image has inside, so that `up` loads none."""
+"""The images inside a built node image, which `up` therefore need not load."""
 
 
 def find_image(name: str) -> Image:
@@ -108,6 +108,6 @@ def find_image(name: str) -> Image:
 
 
 def find_images(names: Iterable[str]) -> list[Image]:
-    """Return the images called ``names``, all where there are none; see :func:`find_image`."""
+    """Return the images called ``names``, by default all; see :func:`find_image`."""
     wanted = list(names)
     return [find_image(name) for name in wanted] if wanted else list(IMAGES.values())

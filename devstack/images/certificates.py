@@ -1,6 +1,6 @@
-"""The certificate authorities that builds trust, for machines behind a company's proxy.
+"""The certificate authorities that downloads trust, for machines behind a company's proxy.
 
-They are used while something is fetched, and never end up in an image.
+No image contains them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def private_bundle() -> Path | None:
         return bundle
     raise DevstackError(
         f"cannot read the certificate authorities in {bundle}",
-        cause="there is no such file",
+        cause="the file does not exist",
         remedy=f"point {VARIABLE} (or SSL_CERT_FILE) at a PEM file, or unset it",
         code="CA_BUNDLE_MISSING",
         exit_status=ExitStatus.ENVIRONMENT,
@@ -37,7 +37,7 @@ def private_bundle() -> Path | None:
 
 
 def variables() -> dict[str, str]:
-    """Return the environment that makes Go and pip trust the private bundle."""
+    """Return the environment variables with which Go and pip trust the private bundle."""
     bundle = private_bundle()
     names = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
     return dict.fromkeys(names, str(bundle)) if bundle else {}

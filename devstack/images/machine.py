@@ -1,4 +1,4 @@
-"""What the machine is, in the words of Go, Docker and Debian."""
+"""The machine's architecture, as Go, Docker and Debian call it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def architecture() -> str:
     if machine not in ARCHITECTURES:
         raise DevstackError(
             f"cannot build images for {machine}",
-            cause="Kubernetes runs on amd64 and arm64 here",
-            remedy="use provider `context` with a cluster elsewhere",
+            cause="devstack supports amd64 and arm64",
+            remedy="use provider `context` with a cluster on another machine",
             code="ARCHITECTURE_UNKNOWN",
             exit_status=ExitStatus.ENVIRONMENT,
         )

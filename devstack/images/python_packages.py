@@ -1,4 +1,4 @@
-"""Installing Python packages into a folder, for another Python than this one."""
+"""Installing Python packages into a folder, for the Python of an image."""
 
 from __future__ import annotations
 

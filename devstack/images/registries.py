@@ -1,4 +1,4 @@
-"""Pulling images from the registries they are published on."""
+"""Pulling images from registries."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from devstack.progress import Progress, step
 PROBE_TIMEOUT = 4.0
 PULL_TIMEOUT = 900.0
 API_HOSTS = {"docker.io": "registry-1.docker.io"}
-"""Registries whose API is served elsewhere than their name says."""
+"""The API hosts of registries, where they differ from the name in references."""
 REACHED = (200, 401)
-"""What a registry answers to somebody who has not logged in."""
+"""The statuses with which registries respond to a client that has not logged in."""
 BUILT_UPON = {
     "task": (task.dockerfile, task.LOCK.parent),
     "airflow": (airflow.dockerfile, airflow.AIRFLOW),
 }
-"""Images that need our packages on top of what is pulled: how, and from which files."""
+"""Images that are built upon the pulled one: their Dockerfile and the folder of its files."""
 
 
 def is_reachable(reference: str, timeout: float = PROBE_TIMEOUT) -> bool:
-    """Tell whether the registry of ``reference`` answers as a registry does.
+    """Return True if the registry of ``reference`` responds.
 
     Args:
         reference: an image with its registry's name.
-        timeout: seconds to wait at the most.
+        timeout: seconds.
     """
     registry = reference.partition("/")[0]
     url = f"https://{API_HOSTS.get(registry, registry)}/v2/"
     context = ssl.create_default_context(cafile=private_bundle())
     try:
-        with urllib.request.urlopen(url, timeout=timeout, context=context) as answer:
-            return answer.status in REACHED
-    except urllib.error.HTTPError as refusal:
-        return refusal.code in REACHED
+        with urllib.request.urlopen(url, timeout=timeout, context=context) as response:
+            return response.status in REACHED
+    except urllib.error.HTTPError as error:
+        return error.code in REACHED
     except (OSError, ValueError):
         return False
 
 
 def pull(docker: Docker, image: Image, key: str, progress: Progress) -> None:
-    """Pull an image and give it its name in the stack.
+    """Pull an image and tag it with its name in the stack.
 
     Args:
         docker: the engine.
         image: what to pull.
-        key: the digest that marks an image built upon the pulled one.
-        progress: told what Docker does.
+        key: the digest for the label of an image that is built upon the pulled one.
+        progress: reports what Docker does.
 
     Raises:
         DevstackError: ``IMAGE_UNAVAILABLE``.

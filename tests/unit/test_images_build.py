@@ -129,6 +129,33 @@ def test_the_modules_pin_what_the_versions_say() -> None:
     assert f"-{re.sub(r'[^0-9]', '', versions.MINIO)}-" in minio
 
 
+def _dependencies(module: Path) -> dict[str, str]:
+    """The version of each dependency in a go.mod, replacements applied."""
+    text = (module / "go.mod").read_text()
+    required = re.findall(r"^(?:require )?\s?(\S+) (v\S+)(?: // indirect)?$", text, re.MULTILINE)
+    replaced = re.findall(r"^(?:replace )?\s?\S+ => (\S+) (v\S+)$", text, re.MULTILINE)
+    return {**dict(required), **dict(replaced)}
+
+
+OWN_MODULES = sorted(
+    {program.module for program in PROGRAMS.values()}
+    - {CONTAINERS / "kubernetes", CONTAINERS / "minio"}
+)
+
+
+@pytest.mark.parametrize("module", OWN_MODULES, ids=lambda module: module.name)
+def test_own_modules_share_the_dependencies_of_kubernetes(module: Path) -> None:
+    """With another version, all packages that depend on it are compiled a second time."""
+    kubernetes = _dependencies(CONTAINERS / "kubernetes")
+    assert "k8s.io/client-go" in kubernetes
+    differing = {
+        name: version
+        for name, version in _dependencies(module).items()
+        if kubernetes.get(name, version) != version
+    }
+    assert differing == {}
+
+
 def test_the_node_changes_with_any_image_inside() -> None:
     other = type(recipes.NODE)([recipes.RECIPES["minio"]])
     assert other.key != recipes.NODE.key

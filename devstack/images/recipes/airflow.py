@@ -1,4 +1,4 @@
-"""The Airflow image: Debian's Python, Airflow's packages, and what starts its parts."""
+"""The Airflow image: Debian's Python, Airflow's packages, and the script that starts it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
     "HOME": "/tmp",  # noqa: S108 - a pod's own
-    # Airflow asks who it is, and no name stands for its number.
+    # Airflow looks up its user name, and the image has no such user.
     "USER": "airflow",
     "AIRFLOW_HOME": "/airflow",
     "PYTHONPATH": "/opt/devstack",
-    # Bytecode goes by a file's second and size: a DAG that is replaced within
-    # the second, at the same size, would stay the old one for good.
+    # Bytecode is matched by modification time in seconds and size: a DAG that is replaced
+    # within a second, at the same size, would never be read.
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUNBUFFERED": "1",
-    # A heap for each thread would make the processes grow.
+    # One heap per thread would increase memory use.
     "MALLOC_ARENA_MAX": "2",
 }
 
@@ -41,13 +41,13 @@ class AirflowImage:
 
     @property
     def key(self) -> str:
-        """The packages, Debian's and Python's, and our own files."""
+        """The digest of the packages and of our own files."""
         settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
         reference = IMAGES["airflow"].reference
         return digest(reference, PACKAGES.key, ROOTFS, Path(__file__), *settings, *ENTRYPOINT)
 
     def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
-        """Make the image's one layer."""
+        """Write the image's layer."""
         config = {
             "Entrypoint": ENTRYPOINT,
             "User": f"{USER}:{USER}",
@@ -63,11 +63,11 @@ class AirflowImage:
 
 
 def dockerfile(upstream: str, key: str) -> str:
-    """Return how to make the Airflow image from upstream's that was pulled.
+    """Return the Dockerfile of the Airflow image upon the pulled upstream image.
 
     Args:
         upstream: Airflow's image.
-        key: what the image is made from.
+        key: the digest for the image's label.
     """
     settings = "\n".join(f"ENV {name}={value}" for name, value in ENVIRONMENT.items())
     entrypoint = '", "'.join(ENTRYPOINT)

@@ -8,7 +8,7 @@ from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
 from devstack.images.build_context import CONTAINERS, BuildContext, labels
 from devstack.images.catalogue import IMAGES
-from devstack.images.recipes.program import NOBODY
+from devstack.images.recipes.program import UNPRIVILEGED
 from devstack.images.recipes.python_base import PythonPackages
 
 LOCK = CONTAINERS / "metadata" / "requirements.lock"
@@ -25,13 +25,13 @@ ENVIRONMENT = {
 
 
 class MetadataImage:
-    """The metadata service, run as nobody; a :class:`Recipe`."""
+    """The metadata service, run as an unprivileged user; a :class:`Recipe`."""
 
     programs: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
-        """The packages, Debian's and Python's, and our own code."""
+        """The digest of the packages and of our own code."""
         settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
         return digest(
             IMAGES["metadata"].reference,
@@ -42,13 +42,13 @@ class MetadataImage:
         )
 
     def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
-        """Make the image's one layer."""
+        """Write the image's layer."""
         with Layer(scratch / "metadata.tar") as layer:
             PACKAGES.add_to(layer, context)
             layer.tree(ROOTFS)
         config = {
             "Entrypoint": list(COMMAND),
-            "User": NOBODY,
+            "User": UNPRIVILEGED,
             "WorkingDir": "/",
             "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
             "Labels": labels(self.key),

@@ -1,4 +1,4 @@
-"""MinIO's image: the server, what asks for its health, and a folder for its data."""
+"""The MinIO image: the server, the client of its health check, and a folder for its data."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ FOLDER = "usr/local/bin"
 
 
 class MinioImage:
-    """The S3 server, run as nobody; a :class:`Recipe`."""
+    """The S3 server, run as an unprivileged user; a :class:`Recipe`."""
 
     programs = ("minio", "curl")
 
     @property
     def key(self) -> str:
-        """The programs, and how they are laid out."""
+        """The digest of the programs and of their layout."""
         return digest(
             IMAGES["minio"].reference,
             *(PROGRAMS[name].key for name in self.programs),
@@ -29,10 +29,10 @@ class MinioImage:
         )
 
     def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
-        """Make the image's one layer."""
+        """Write the image's layer."""
         with Layer(scratch / "minio.tar") as layer:
             layer.folder("tmp", 0o1777)
-            # A new Docker volume takes its owner from here.
+            # A new Docker volume gets its owner from this folder.
             layer.folder("data", 0o700, USER)
             for name in self.programs:
                 layer.file(f"{FOLDER}/{name}", context.program(name), 0o755)

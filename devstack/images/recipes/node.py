@@ -1,11 +1,10 @@
-"""The image of a kind node, with every image that the stack runs inside.
+"""The image of a kind node, which contains the images that the stack runs.
 
-It grows in three steps, each kept in Docker: Debian with the node's programs;
-then the images of Kubernetes itself; then the stack's own, which change most
-often and so cost least.
+It is built in three steps, each kept in Docker: Debian with the node's programs; the
+images of Kubernetes; the stack's own images, which change most often.
 
-The images inside have one layer each: containerd would unpack a second one by
-mounting an overlay upon Docker's overlay, which the kernel refuses.
+Each image inside has one layer: to unpack a second one, containerd would mount an overlay
+upon Docker's overlay, which the kernel rejects.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ BINARIES = {
     "runc-wrapper": "usr/local/bin",
 }
 SERVICES = ("containerd.service", "kubelet.service", "pod-network.path")
-# Of no use in a container, or at war with it.
+# Useless or harmful in a container.
 MASKED = (
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
@@ -95,11 +94,11 @@ STATIC = (
     ProgramImage(PAUSE_IMAGE, "pause"),
     ProgramImage(PROVISIONER_IMAGE, "provisioner", ROOT),
 )
-"""The images that `kubeadm config images list` names, but for kube-proxy's, and the provisioner."""
+"""The images of `kubeadm config images list`, except kube-proxy's, and the provisioner."""
 
 
 class NodeImage:
-    """A kind node; not a :class:`Recipe`, for Docker itself must work on it.
+    """A kind node; not a :class:`Recipe`, because building it requires running containers.
 
     Args:
         preloaded: recipes of the stack's own images.
@@ -110,19 +109,19 @@ class NodeImage:
 
     @property
     def base_key(self) -> str:
-        """Debian and the node's programs and files."""
+        """The digest of Debian and of the node's programs and files."""
         programs = [PROGRAMS[name].key for name in BINARIES]
         return digest(FILES.key, NODE, Path(__file__), *programs)
 
     @property
     def kubernetes_key(self) -> str:
-        """The base, and the images of Kubernetes."""
+        """The digest of the base and of the images of Kubernetes."""
         recipes = (recipe.key for recipe in STATIC)
         return digest(self.base_key, *recipes, PROGRAMS["kube-proxy"].key)
 
     @property
     def key(self) -> str:
-        """Everything inside."""
+        """The digest of everything inside."""
         return digest(self.kubernetes_key, *(recipe.key for recipe in self._preloaded))
 
     @property
@@ -213,7 +212,7 @@ def _node_layer(programs: Mapping[str, Path], path: Path) -> Path:
         for unit in MASKED:
             layer.link(f"{units}/{unit}", "/dev/null")
         layer.link(f"{units}/default.target", "/lib/systemd/system/multi-user.target")
-        # kind reads the units' logs from here, and the journal stays out of memory.
+        # kind reads the units' logs from here; without it the journal would be in memory.
         layer.folder("var/log/journal")
     return path
 

@@ -15,34 +15,34 @@ FILES = RootFileSystem("postgres", (f"postgresql-{versions.POSTGRES}",))
 ROOTFS = CONTAINERS / "postgres" / "rootfs"
 USER = 65532
 HOME = "var/lib/postgresql"
-# Postgres wants its user to have a name; nobody else is needed.
+# Postgres requires that its user has a name.
 PASSWD = f"root:x:0:0::/:/bin/sh\npostgres:x:{USER}:{USER}::/{HOME}:/bin/sh\n"
 ENVIRONMENT = {
     "PATH": f"/usr/lib/postgresql/{versions.POSTGRES}/bin:/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
-    # Below the volume, so that a new database can be put there by rename.
+    # A folder in the volume, so that a complete database is put there by rename.
     "PGDATA": f"/{HOME}/data/main",
 }
 
 
 class PostgresImage:
-    """A database server that makes its database at the first start; a :class:`Recipe`."""
+    """A database server that creates its database at the first start; a :class:`Recipe`."""
 
     programs: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
-        """Debian's packages and our own files."""
+        """The digest of Debian's packages and of our own files."""
         return digest(IMAGES["postgres"].reference, FILES.key, ROOTFS, Path(__file__))
 
     def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
-        """Make the image's one layer: Debian, and what starts the server."""
+        """Write the image's layer: Debian, and the entry point."""
         base = FILES.build(context.runner, context.progress, context.cache)
         config = {
             "Entrypoint": ["/usr/local/bin/entrypoint"],
             "User": "postgres",
             "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
-            # Lets clients finish their query, and takes no new ones.
+            # Fast shutdown: rolls transactions back and disconnects clients.
             "StopSignal": "SIGINT",
             "Labels": labels(self.key),
         }

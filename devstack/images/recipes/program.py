@@ -1,4 +1,4 @@
-"""Images that hold one static program and nothing else."""
+"""Images with one static program and nothing else."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from devstack.images.artifact_cache import digest
 from devstack.images.build_context import BuildContext, labels
 from devstack.images.programs import PROGRAMS
 
-NOBODY = "65532:65532"
-"""A numeric user, or the kubelet cannot tell that it is not root."""
+UNPRIVILEGED = "65532:65532"
+"""Numeric, so that the kubelet can verify that the user is not root."""
 
 FOLDER = "usr/local/bin"
 
 
 @dataclass(frozen=True)
 class ProgramImage:
-    """An image with one program, run as nobody; a :class:`Recipe`.
+    """An image with one program, run as an unprivileged user; a :class:`Recipe`.
 
     Attributes:
         reference: the image's name and tag.
         program: the program, which is also the entry point.
-        user: who runs it.
+        user: the user and group that run it.
     """
 
     reference: str
     program: str
-    user: str = NOBODY
+    user: str = UNPRIVILEGED
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """The one program."""
+        """The program."""
         return (self.program,)
 
     @property
     def key(self) -> str:
-        """The program's key and how it is run."""
+        """The digest of the program and of the configuration."""
         return digest(self.reference, PROGRAMS[self.program].key, self.user, Path(__file__))
 
     def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
-        """Make the image's one layer."""
+        """Write the image's layer."""
         path = f"{FOLDER}/{self.program}"
         with Layer(scratch / f"{self.program}.tar") as layer:
             layer.folder("tmp", 0o1777)

@@ -55,7 +55,7 @@ class PythonPackages:
         made = context.cache.make(
             f"{self.image}-packages", self.key, lambda path: self._install(context, base, path)
         )
-        # The mark prevents pip from changing Debian's own Python; here are no others.
+        # The mark prevents pip from changing Debian's own Python.
         layer.archive(base, without=("EXTERNALLY-MANAGED",))
         layer.tree(made / "packages", SITE_PACKAGES)
         layer.archive(made / "bytecode.tar")

@@ -17,7 +17,7 @@ from devstack.images.recipes.python_base import PYTHON, SITE_PACKAGES
 from devstack.progress import step
 
 LOCK = CONTAINERS / "task" / "requirements.lock"
-# Metaflow travels in each flow's code package. Its bytecode waits in the image.
+# Metaflow is in each flow's code package; the image contains its bytecode.
 CODE_LOCK = CONTAINERS / "task" / "metaflow.lock"
 BYTECODE = CONTAINERS / "task" / "build" / "bytecode.sh"
 USER, HOME = 1000, "home/task"
@@ -43,12 +43,12 @@ class TaskImage:
 
     @property
     def key(self) -> str:
-        """The packages, Debian's and Python's."""
+        """The digest of the packages."""
         settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
         return digest(PYTHON.key, LOCK, CODE_LOCK, BYTECODE, Path(__file__), *settings)
 
     def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
-        """Make the image's one layer: Debian, the Python packages and their bytecode."""
+        """Write the image's layer: Debian, the Python packages and their bytecode."""
         config = {
             "Cmd": ["python"],
             "User": f"{USER}:{USER}",
@@ -63,9 +63,9 @@ class TaskImage:
             lambda path: _install(context, base, path),
         )
         with Layer(scratch / "task.tar") as layer:
-            # Debian's guard against pip has nothing to guard in an image of its own.
+            # The mark prevents pip from changing Debian's own Python.
             layer.archive(base, without=("EXTERNALLY-MANAGED", "__pycache__"))
-            # Pods may be told to run as any user.
+            # Pods may run as any user.
             layer.folder(HOME, 0o1777, USER)
             layer.tree(made / "packages", SITE_PACKAGES)
             layer.archive(made / "bytecode.tar")
@@ -87,11 +87,11 @@ def _install(context: BuildContext, base: Path, path: Path) -> None:
 
 
 def dockerfile(upstream: str, key: str) -> str:
-    """Return how to make the task image from a Python image that was pulled.
+    """Return the Dockerfile of the task image upon a pulled Python image.
 
     Args:
         upstream: the Python image.
-        key: what the packages are made from.
+        key: the digest for the image's label.
     """
     settings = "\n".join(f"ENV {name}={value}" for name, value in ENVIRONMENT.items())
     return f"""\

@@ -1,7 +1,7 @@
-"""The image of the sidecar that hands a task's result to Airflow.
+"""The image of the sidecar that passes a task's result to Airflow.
 
-KubernetesPodOperator puts it beside the task: it waits, is asked for a file by
-`cat`, and then told to end.  A shell and three small programs are all it needs.
+KubernetesPodOperator adds the sidecar to the pod of the task, reads a file in it with
+`cat`, and then ends it. That requires a shell and a few small programs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from devstack.images.artifact_cache import digest
 from devstack.images.build_context import BuildContext, labels
 from devstack.images.catalogue import IMAGES
 from devstack.images.debian import RootFileSystem
-from devstack.images.recipes.program import NOBODY
+from devstack.images.recipes.program import UNPRIVILEGED
 
 FILES = RootFileSystem("xcom", ("busybox-static",), variant="extract")
 BUSYBOX = "busybox"
@@ -28,11 +28,11 @@ class XcomImage:
 
     @property
     def key(self) -> str:
-        """Debian's package and the names it is called by."""
+        """The digest of Debian's package and of the names of the applets."""
         return digest(IMAGES["xcom"].reference, FILES.key, Path(__file__), *APPLETS)
 
     def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
-        """Make the image's one layer."""
+        """Write the image's layer."""
         base = FILES.build(context.runner, context.progress, context.cache)
         with Layer(scratch / "xcom.tar") as layer:
             layer.file(f"bin/{BUSYBOX}", _program(base), 0o755)
@@ -40,7 +40,7 @@ class XcomImage:
                 layer.link(f"bin/{applet}", BUSYBOX)
         config = {
             "Cmd": ["sh"],
-            "User": NOBODY,
+            "User": UNPRIVILEGED,
             "Env": ["PATH=/bin"],
             "Labels": labels(self.key),
         }
