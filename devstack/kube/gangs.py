@@ -19,13 +19,13 @@ PLUGIN_LABEL = "scheduling.x-k8s.io/pod-group"
 CONDITION = "GangScheduled"
 """The condition that the gang controller writes to JobSets."""
 
-NO_ROOM = "NoRoom"
+INSUFFICIENT_RESOURCES = "InsufficientResources"
 """The condition's reason if the gang does not fit beside what is running."""
 
 TOO_LARGE = "TooLarge"
 """The condition's reason if the gang would not fit even without other jobs."""
 
-SCHEDULER_SILENT = "SchedulerSilent"
+NO_SCHEDULING_DECISION = "NoSchedulingDecision"
 """The condition's reason if all pods exist, and the scheduler has not reported."""
 
 

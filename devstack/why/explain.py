@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.gangs import (
     CONDITION,
-    NO_ROOM,
-    SCHEDULER_SILENT,
+    INSUFFICIENT_RESOURCES,
+    NO_SCHEDULING_DECISION,
     TOO_LARGE,
     condition_of,
     find_pod_group,
@@ -127,10 +127,10 @@ def _gang_waits(client: KubeClient, subject: Subject) -> Answer | None:
     reason, because = condition.get("reason"), f"{AS_A_GANG}it {condition.get('message')}"
     if reason == TOO_LARGE:
         return Answer(str(subject), "stuck", because, "request less, or add nodes")
-    if reason == SCHEDULER_SILENT:
+    if reason == NO_SCHEDULING_DECISION:
         because = f"{AS_A_GANG}{condition.get('message')}"
         return Answer(str(subject), "waiting", because, "devstack doctor")
-    if reason != NO_ROOM:
+    if reason != INSUFFICIENT_RESOURCES:
         return None
     holders = list_holders(client, _unscheduled_gang(client, subject))
     because += f". The resources are held by {_first(holders)}" if holders else ""

@@ -70,12 +70,14 @@ def test_a_gang_larger_than_the_cluster_is_stuck(api: FakeApi) -> None:
     assert "Even without other jobs in the cluster only 8 would fit" in answer.because
 
 
-NEEDS = "needs 6 pods x 1 cpu at once, room for 2 (too little cpu on 1 of 1 nodes)"
+NEEDS = "needs 6 pods x 1 cpu at once, free resources for 2 (too little cpu on 1 of 1 nodes)"
 
 
 def test_the_controllers_report_is_preferred_to_a_computation(api: FakeApi) -> None:
     api.add(node("one", "800"), gang("js-1", 6), *gang_pods("js-1", 6, node="one", cpu="100"))
-    api.add(gang("js-2", 6, "NoRoom", NEEDS), pod_group("js-2"), *gang_pods("js-2", 6))
+    api.add(
+        gang("js-2", 6, "InsufficientResources", NEEDS), pod_group("js-2"), *gang_pods("js-2", 6)
+    )
     answer = why(api, "js-2")
     assert answer.state == "waiting"
     assert f"start together or not at all; it {NEEDS}." in answer.because
@@ -84,7 +86,9 @@ def test_the_controllers_report_is_preferred_to_a_computation(api: FakeApi) -> N
 
 
 def test_a_gang_that_the_controller_reports_as_too_large_is_stuck(api: FakeApi) -> None:
-    message = "needs 9 pods x 1 cpu at once, and with no other job there is room for 8"
+    message = (
+        "needs 9 pods x 1 cpu at once; without other jobs, free resources for 8"
+    )
     api.add(node("one", "8"), gang("js-1", 9, "TooLarge", message))
     api.add(pod_group("js-1"), *gang_pods("js-1", 9))
     answer = why(api, "pod/js-1-worker-0")
@@ -93,8 +97,10 @@ def test_a_gang_that_the_controller_reports_as_too_large_is_stuck(api: FakeApi) 
 
 
 def test_a_scheduler_that_does_not_report_is_named(api: FakeApi) -> None:
-    message = "all 2 pods exist, but the scheduler has not said whether there is room"
-    api.add(gang("js-1", 2, "SchedulerSilent", message), pod_group("js-1"), *gang_pods("js-1", 2))
+    message = "all 2 pods exist, but the scheduler has not decided"
+    api.add(
+        gang("js-1", 2, "NoSchedulingDecision", message), pod_group("js-1"), *gang_pods("js-1", 2)
+    )
     answer = why(api, "js-1")
     assert answer.state == "waiting"
     assert message in answer.because
@@ -109,7 +115,7 @@ def test_by_the_coscheduling_plug_in_a_gang_waits_for_the_same_reasons(api: Fake
 
 
 def test_by_the_coscheduling_plug_in_a_pod_waits_for_the_whole_gang(api: FakeApi) -> None:
-    api.add(node("one", "8"), gang("js-1", 6, "NoRoom", NEEDS))
+    api.add(node("one", "8"), gang("js-1", 6, "InsufficientResources", NEEDS))
     api.add(plugin_pod_group("js-1", 6), *plugin_pods("js-1", 6))
     assert NEEDS in why(api, "pod/js-1-worker-0").because
 

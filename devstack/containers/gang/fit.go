@@ -75,7 +75,7 @@ func unfitReason(pod *corev1.Pod, requested corev1.ResourceList, node *nodeResou
 		return "cordoned"
 	}
 	if match, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node.node); err != nil || !match {
-		return "node affinity does not match"
+		return "other labels than requested"
 	}
 	taint, found := schedulinghelper.FindMatchingUntoleratedTaint(
 		klog.Background(), node.node.Spec.Taints, pod.Spec.Tolerations, repels, false)
@@ -85,7 +85,7 @@ func unfitReason(pod *corev1.Pod, requested corev1.ResourceList, node *nodeResou
 	for _, name := range sortedNames(requested) {
 		free, wanted := node.free[name], requested[name]
 		if wanted.Sign() > 0 && free.Cmp(wanted) < 0 {
-			return fmt.Sprintf("insufficient %s", name)
+			return fmt.Sprintf("too little %s", name)
 		}
 	}
 	return ""
@@ -173,7 +173,7 @@ func sortedNames(requested corev1.ResourceList) []corev1.ResourceName {
 	return names
 }
 
-// countReasons returns text such as "insufficient cpu on 2 of 3 nodes".
+// countReasons returns text such as "too little cpu on 2 of 3 nodes".
 func countReasons(why map[string]int, nodes int) string {
 	reasons := make([]string, 0, len(why))
 	for reason, count := range why {

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -37,7 +40,7 @@ func TestTerminatedPodsFreeTheirResources(t *testing.T) {
 	running[1].Spec.NodeName = "one"
 	running[1].Status.Phase = corev1.PodSucceeded
 	fitting, reason := fit(pods(6, "1"), freeResources([]*corev1.Node{node("one", "4")}, running))
-	if fitting != 3 || reason != "insufficient cpu on 1 of 1 nodes" {
+	if fitting != 3 || reason != "too little cpu on 1 of 1 nodes" {
 		t.Errorf("fitting %d: %s", fitting, reason)
 	}
 }
@@ -65,7 +68,7 @@ func TestANodeWithOtherLabelsDoesNotFit(t *testing.T) {
 	gang := pods(1, "1")
 	gang[0].Spec.NodeSelector = map[string]string{"disk": "fast"}
 	fitting, reason := fit(gang, freeResources([]*corev1.Node{node("one", "4")}, nil))
-	if fitting != 0 || reason != "node affinity does not match on 1 of 1 nodes" {
+	if fitting != 0 || reason != "other labels than requested on 1 of 1 nodes" {
 		t.Errorf("fitting %d: %s", fitting, reason)
 	}
 }
@@ -76,5 +79,42 @@ func TestNeedsAreGroupedBySize(t *testing.T) {
 	}
 	if text := describeNeeds(pods(3, "0")); text != "3 pods x 0 cpu" {
 		t.Errorf("the needs read %q", text)
+	}
+}
+
+// fitCase is a case of pod-fit.json, which devstack/kube/capacity.py is tested on too.
+type fitCase struct {
+	Name    string
+	Nodes   []*corev1.Node
+	Pods    []*corev1.Pod
+	Running []*corev1.Pod
+	Fit     int
+	Unfit   string
+}
+
+func TestPodsFitAsInTheSharedCases(t *testing.T) {
+	content, err := os.ReadFile("../../../tests/conformance/pod-fit.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []fitCase
+	if err := json.Unmarshal(content, &cases); err != nil {
+		t.Fatal(err)
+	}
+	if len(cases) == 0 {
+		t.Fatal("no cases")
+	}
+	for _, test := range cases {
+		t.Run(test.Name, func(t *testing.T) {
+			for i, node := range test.Nodes {
+				if node.Name == "" {
+					node.Name = fmt.Sprintf("node-%d", i)
+				}
+			}
+			count, reason := fit(test.Pods, freeResources(test.Nodes, test.Running))
+			if count != test.Fit || !strings.Contains(reason, test.Unfit) {
+				t.Errorf("%d fit, want %d; reason %q, want %q", count, test.Fit, reason, test.Unfit)
+			}
+		})
 	}
 }
