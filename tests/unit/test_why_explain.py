@@ -86,9 +86,7 @@ def test_the_controllers_report_is_preferred_to_a_computation(api: FakeApi) -> N
 
 
 def test_a_gang_that_the_controller_reports_as_too_large_is_stuck(api: FakeApi) -> None:
-    message = (
-        "needs 9 pods x 1 cpu at once; without other jobs, free resources for 8"
-    )
+    message = "needs 9 pods x 1 cpu at once; without other jobs, free resources for 8"
     api.add(node("one", "8"), gang("js-1", 9, "TooLarge", message))
     api.add(pod_group("js-1"), *gang_pods("js-1", 9))
     answer = why(api, "pod/js-1-worker-0")
