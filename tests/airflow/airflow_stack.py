@@ -1,4 +1,4 @@
-"""A stack's Airflow as the tests see it: by its REST API, and by kubectl."""
+"""A stack's Airflow for tests, accessed by its REST API and kubectl."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ class Airflow:
     """Airflow of one stack.
 
     Attributes:
-        stack: the stack, which is up.
+        stack: the stack; it is up.
     """
 
     stack: Devstack
 
     @property
     def state(self) -> dict[str, Any]:
-        """What devstack remembers of the stack."""
+        """The stack's state file."""
         state: dict[str, Any] = json.loads((self.stack.directory / "stack.json").read_text())
         return state
 
     @property
     def url(self) -> str:
-        """The web page."""
+        """The web server's address."""
         return f"http://127.0.0.1:{self.state['ports']['airflow']}"
 
-    def ask(self, method: str, path: str, **body: Any) -> requests.Response:
-        """Ask the REST API, as the administrator."""
+    def request(self, method: str, path: str, **body: Any) -> requests.Response:
+        """Send a request to the REST API as the administrator."""
         login = ("admin", self.state["credentials"]["airflow_admin_password"])
         content = body or None
         return requests.request(
@@ -59,14 +59,14 @@ class Airflow:
         )
 
     def get(self, path: str) -> dict[str, Any]:
-        """Return what the REST API has at ``path``."""
-        answer = self.ask("GET", path)
+        """Return the resource at ``path`` of the REST API."""
+        answer = self.request("GET", path)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
 
     def answers(self) -> bool:
-        """Return True where web server and scheduler are well."""
+        """Return True if web server, scheduler and database are healthy."""
         try:
             health = requests.get(f"{self.url}/health", timeout=5).json()
         except (requests.RequestException, ValueError):
@@ -90,37 +90,37 @@ class Airflow:
         return done.stdout
 
     def pod(self, part: str) -> str:
-        """Return the pod of a part, such as ``scheduler``, that is not on its way out."""
+        """Return the pod of a component, such as ``scheduler``, that is not terminating."""
         found = json.loads(self.kubectl("get", "pods", f"-lcomponent={part}", "-ojson"))["items"]
         (pod,) = [each for each in found if "deletionTimestamp" not in each["metadata"]]
         return str(pod["metadata"]["name"])
 
     def kill(self, part: str, namespace: str = NAMESPACE) -> None:
-        """Kill the pod of a part, such as ``scheduler``, and wait until its successor is ready.
+        """Kill the pod of a component, such as ``scheduler``, and wait until the next one is ready.
 
-        The killed pod's process may answer for a moment, so the answer of a service
-        does not tell the two apart.
+        The killed pod's process may answer for a moment, so requests to the service
+        cannot distinguish the two.
         """
         label = f"component={part}" if namespace == NAMESPACE else f"app.kubernetes.io/name={part}"
         selected = ("pods", f"--namespace={namespace}", f"--selector={label}")
         before = self.kubectl("get", *selected, "--output=name")
         self.kubectl("delete", *selected, "--force", "--grace-period=0")
         eventually(
-            f"a successor of {before}",
+            f"the replacement of {before}",
             lambda: self.kubectl("get", *selected, "--output=name") not in ("", before),
             timeout=120,
         )
         self.kubectl("wait", *selected, "--for=condition=Ready", "--timeout=180s")
 
     def write(self, dag_id: str, text: str) -> None:
-        """Put a file into the DAG folder by rename."""
+        """Write a DAG file atomically."""
         script = f"cat >/airflow/.{dag_id} && mv /airflow/.{dag_id} /airflow/dags/{dag_id}.py"
         self.kubectl("exec", "-i", self.pod("scheduler"), "--", "sh", "-c", script, stdin=text)
 
     def deploy(
         self, dag_id: str, script: str, retries: int = 0, note: str = "", parsed: bool = True
     ) -> None:
-        """Deliver a DAG of one task, a pod that runs ``script``; wait until it is known."""
+        """Write a DAG of one task, a pod that runs ``script``; wait until Airflow has parsed it."""
         image = self.state["images"]["task"]
         self.write(
             dag_id,
@@ -128,12 +128,12 @@ class Airflow:
         )
         if parsed:
             eventually(
-                f"DAG {dag_id}", lambda: self.ask("GET", f"dags/{dag_id}").status_code == 200
+                f"DAG {dag_id}", lambda: self.request("GET", f"dags/{dag_id}").status_code == 200
             )
 
     def start(self, dag_id: str) -> str:
-        """Start a run; return its path below the API."""
-        answer = self.ask("POST", f"dags/{dag_id}/dagRuns", conf={})
+        """Trigger a run; return its path below the API's root."""
+        answer = self.request("POST", f"dags/{dag_id}/dagRuns", conf={})
         answer.raise_for_status()
         return f"dags/{dag_id}/dagRuns/{answer.json()['dag_run_id']}"
 
@@ -146,7 +146,7 @@ class Airflow:
         return self.get(f"{run}/taskInstances/task")
 
     def finish(self, run: str) -> str:
-        """Wait until a run is over; return its state."""
+        """Wait until a run is finished; return its state."""
         eventually(
             f"the end of {run}",
             lambda: self.state_of(run) not in ("queued", "running"),
@@ -156,16 +156,16 @@ class Airflow:
         return self.state_of(run)
 
     def result(self, run: str) -> Any:
-        """Return what the run's task handed over."""
+        """Return the result of the run's task."""
         return self.get(f"{run}/taskInstances/task/xcomEntries/return_value")["value"]
 
     def log(self, run: str, attempt: int = 1) -> str:
-        """Return what the web page shows of the task's log."""
-        answer = self.ask("GET", f"{run}/taskInstances/task/logs/{attempt}?full_content=true")
+        """Return the log of the run's task."""
+        answer = self.request("GET", f"{run}/taskInstances/task/logs/{attempt}?full_content=true")
         return answer.text
 
     def task_pods(self, dag_id: str) -> list[dict[str, Any]]:
-        """Return the pods that the DAG's tasks run in now."""
+        """Return the current pods of the DAG's tasks."""
         words = ("get", "pods", "--namespace=metaflow", f"-ldag_id={dag_id}", "-ojson")
         found: list[dict[str, Any]] = json.loads(self.kubectl(*words))["items"]
         return found

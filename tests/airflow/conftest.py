@@ -1,4 +1,4 @@
-"""The stack with all that `devstack up` brings by itself, which these tests share."""
+"""The stack with all default services, shared by these tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.commandline import Devstack
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
-    """A stack that is up; a test leaves it as it found it."""
+    """A stack that is up; tests restore its state."""
     devstack = Devstack("airflow", tmp_path_factory.mktemp("airflow"))
     with devstack.brought_up():
         yield devstack

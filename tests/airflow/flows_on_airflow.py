@@ -1,4 +1,4 @@
-"""Small flows for Airflow, and what tests ask of it."""
+"""Small flows for Airflow, and commands that tests run with them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def write_flow(
     """Write a flow of two steps whose start step runs ``body``.
 
     Args:
-        folder: where to.
-        body: what start does.
-        name: the flow's class, and its file's name in small letters.
+        folder: the folder of the file.
+        body: body of the start step.
+        name: the flow's class; the file's name is its lower case.
         above: decorators of the flow.
-        step: decorators of start, beside @kubernetes.
+        step: decorators of the start step besides @kubernetes.
     """
     lines = [
         "import os, time",
@@ -52,7 +52,7 @@ def write_flow(
 
 
 def deploy(stack: Devstack, flow: Path, *options: str) -> dict[str, Any]:
-    """Deploy a flow; return what devstack says of it."""
+    """Deploy a flow; return the data of the envelope."""
     done = stack.run("airflow", "deploy", str(flow), "--json", *options)
     data: dict[str, Any] = json.loads(done.stdout)["data"]
     return data
@@ -66,13 +66,13 @@ def airflow(stack: Devstack, *argv: str, check: bool = True) -> dict[str, Any]:
 
 
 def run_to_end(stack: Devstack, dag_id: str, *options: str, check: bool = True) -> dict[str, Any]:
-    """Start a run and wait for its end; return the envelope."""
+    """Trigger a run and wait until it ends; return the envelope."""
     limit = str(RUN_SECONDS)
     return airflow(stack, "trigger", dag_id, "--wait", "--timeout", limit, *options, check=check)
 
 
 def artifacts(stack: Devstack, flow: str, run: Mapping[str, Any], *names: str) -> list[Any]:
-    """Return artifacts of a run's end, read on this machine with Metaflow's client."""
+    """Return artifacts of a run's end step, read on this machine with Metaflow's client."""
     program = (
         "import json, metaflow; metaflow.namespace(None);"
         f"data = metaflow.Run('{flow}/{run['metaflow_run_id']}')['end'].task.data;"

@@ -1,4 +1,4 @@
-"""Metaflow's client as a program of the user has it: with what `devstack env` prints."""
+"""Metaflow's client in a user's program, with the environment of `devstack env`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 from tests.support.commandline import Devstack
 
 
-def ask(stack: Devstack, program: str) -> Any:
-    """Return what a program of Metaflow's client leaves in ``found``.
+def run_client(stack: Devstack, program: str) -> Any:
+    """Run a program with Metaflow's client; return its variable ``found``.
 
     Args:
-        stack: the stack that it looks at.
-        program: lines of Python; all of ``metaflow`` is imported already.
+        stack: the stack that it reads.
+        program: lines of Python, after ``from metaflow import *``.
     """
     text = (
         f"import json\nfrom metaflow import *\nnamespace(None)\n{program}\nprint(json.dumps(found))"
     )
-    told = stack.json("env")["data"]
-    inherited = {name: value for name, value in os.environ.items() if name not in told["unset"]}
+    settings = stack.json("env")["data"]
+    inherited = {name: value for name, value in os.environ.items() if name not in settings["unset"]}
     done = subprocess.run(
         [sys.executable, "-c", text],
-        env={**inherited, **told["environment"]},
+        env={**inherited, **settings["environment"]},
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""The samples for Airflow run, and what they left behind is as it should be."""
+"""The samples for Airflow run successfully, and their results are correct."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.support.commandline import Devstack
 
 @pytest.fixture(scope="module")
 def ran(stack: Devstack) -> dict[str, Any]:
-    """Return what `devstack run --airflow` said of all samples, by name."""
+    """The results of `devstack run --airflow` for all samples, by name."""
     return stack.samples("--airflow")
 
 
 @pytest.mark.parametrize("name", [sample.name for sample in DAG_SAMPLES])
-def test_a_sample_does_what_it_teaches(ran: dict[str, Any], name: str) -> None:
+def test_a_sample_succeeds(ran: dict[str, Any], name: str) -> None:
     sample = ran[name]
     assert sample["ok"], sample["wrong"] or sample["error"]
     assert sample["checked"] >= 5
@@ -26,16 +26,16 @@ def test_a_sample_does_what_it_teaches(ran: dict[str, Any], name: str) -> None:
     assert {task["state"] for task in sample["tasks"]} == {"success"}
 
 
-def test_the_scheduler_itself_started_the_scheduled_one(ran: dict[str, Any]) -> None:
+def test_the_scheduled_sample_is_started_by_the_scheduler(ran: dict[str, Any]) -> None:
     assert ran["scheduled"]["kind"] == "scheduled"
 
 
-def test_the_scheduled_one_is_left_paused(stack: Devstack, ran: dict[str, Any]) -> None:
+def test_the_scheduled_sample_is_left_paused(stack: Devstack, ran: dict[str, Any]) -> None:
     dags = {dag["dag_id"]: dag for dag in airflow(stack, "list")["data"]["dags"]}
     assert dags["ScheduledFlow"]["paused"] is True
 
 
-def test_a_sample_with_parameters_runs_as_a_flow_of_the_users(stack: Devstack) -> None:
+def test_a_sample_accepts_parameters(stack: Devstack) -> None:
     done = stack.run("run", "--airflow", "linear", "--", "--greeting", "Hi", "--times", "1")
     assert "succeeded" in done.stdout
     assert "The DAG said: Hi Airflow" in stack.run("airflow", "logs", "LinearFlow", "end").stdout

@@ -105,7 +105,7 @@ def dag_files(airflow: Airflow) -> Iterator[None]:
         path = "dags/doctor_paused/dagRuns"
         eventually(
             "a run of the paused DAG",
-            lambda: airflow.ask("POST", path, conf={}).status_code == 200,
+            lambda: airflow.request("POST", path, conf={}).status_code == 200,
             timeout=180,
             interval=1.0,
         )
@@ -116,7 +116,7 @@ def dag_files(airflow: Airflow) -> Iterator[None]:
         for name in DAG_FILES:
             eventually(
                 f"the deletion of {name}",
-                lambda name=name: airflow.ask("DELETE", f"dags/{name}").status_code == 404,  # type: ignore[misc]
+                lambda name=name: airflow.request("DELETE", f"dags/{name}").status_code == 404,  # type: ignore[misc]
             )
 
 

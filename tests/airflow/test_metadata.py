@@ -1,4 +1,4 @@
-"""One place for what ran: on this machine, on Kubernetes, on Airflow."""
+"""The metadata service shows runs of this machine, of Kubernetes and of Airflow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
-from tests.airflow.metaflow_client import ask
+from tests.airflow.metaflow_client import run_client
 from tests.support.commandline import Devstack
 
 PLACES = Path(__file__).parent / "flows" / "places.py"
@@ -18,18 +18,18 @@ SMALL = "kubernetes:cpu=0.1,memory=256,disk=256"
 
 
 def latest(stack: Devstack) -> str:
-    path: str = ask(stack, 'found = Flow("PlacesFlow").latest_run.pathspec')
+    path: str = run_client(stack, 'found = Flow("PlacesFlow").latest_run.pathspec')
     return path
 
 
 def run_places(stack: Devstack, *options: str) -> str:
-    """Run the flow, and return the path of its run."""
+    """Run the flow; return the pathspec of its run."""
     stack.run("run", str(PLACES), *options)
     return latest(stack)
 
 
 def settings_of(stack: Devstack) -> dict[str, Any]:
-    """Return Metaflow's settings as the stack hands them out."""
+    """Return the stack's Metaflow configuration."""
     file = stack.directory / "metaflow" / "config_devstack.json"
     settings: dict[str, Any] = json.loads(file.read_text())
     return settings
@@ -37,19 +37,17 @@ def settings_of(stack: Devstack) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def on_kubernetes(stack: Devstack) -> str:
-    """The path of a run whose steps were pods."""
+    """The pathspec of a run on Kubernetes."""
     return run_places(stack, "--", "--with", SMALL)
 
 
-def test_local_and_kubernetes_flows_and_dags_show_up_in_one_place(
-    stack: Devstack, on_kubernetes: str
-) -> None:
+def test_runs_of_all_platforms_are_listed_together(stack: Devstack, on_kubernetes: str) -> None:
     local = run_places(stack, "--local")
     stack.run("run", "--airflow", str(PLACES), timeout=600)
     on_airflow = latest(stack)
     assert len({local, on_kubernetes, on_airflow}) == 3
     assert "/airflow-" in on_airflow
-    told = ask(
+    found = run_client(
         stack,
         """
 found = {
@@ -57,14 +55,14 @@ found = {
     for run in Flow("PlacesFlow")
 }""",
     )
-    assert told[local] == [True, 5, False, 3]
-    assert told[on_kubernetes] == told[on_airflow] == [True, 5, True, 3]
+    assert found[local] == [True, 5, False, 3]
+    assert found[on_kubernetes] == found[on_airflow] == [True, 5, True, 3]
 
 
-def test_pods_are_known_by_name_and_by_what_came_before_them(
+def test_tasks_have_their_pods_name_and_their_parent_tasks(
     stack: Devstack, on_kubernetes: str
 ) -> None:
-    told = ask(
+    found = run_client(
         stack,
         f"""
 run = Run({on_kubernetes!r})
@@ -74,15 +72,15 @@ found = [
     [parent.parent.id for parent in task.parent_tasks], run.code is not None,
 ]""",
     )
-    assert told == ["s3", True, ["start"], True]
+    assert found == ["s3", True, ["start"], True]
 
 
-def test_a_failed_run_is_resumed_where_it_failed(stack: Devstack) -> None:
+def test_a_failed_run_is_resumed_at_the_failed_step(stack: Devstack) -> None:
     broken = Devstack(stack.name, stack.home, {"BREAK_PLACES": "1"})
     assert broken.run("run", str(PLACES), "--local", check=False).returncode != 0
     failed = latest(stack)
     resumed = run_places(stack, "--local", "--", "resume")
-    told = ask(
+    found = run_client(
         stack,
         f"""
 failed, resumed = Run({failed!r}), Run({resumed!r})
@@ -91,17 +89,17 @@ found = [
     failed.successful, resumed.successful, resumed.origin_pathspec, hosts(failed) == hosts(resumed),
 ]""",
     )
-    assert told == [False, True, failed, True]
+    assert found == [False, True, failed, True]
 
 
-def test_tags_are_kept(stack: Devstack, on_kubernetes: str) -> None:
-    ask(stack, f'Run({on_kubernetes!r}).add_tags(["seen", "good"])\nfound = None')
-    ask(stack, f'Run({on_kubernetes!r}).remove_tag("seen")\nfound = None')
-    told = ask(stack, 'found = [run.pathspec for run in Flow("PlacesFlow").runs("good")]')
-    assert told == [on_kubernetes]
+def test_tags_are_stored(stack: Devstack, on_kubernetes: str) -> None:
+    run_client(stack, f'Run({on_kubernetes!r}).add_tags(["seen", "good"])\nfound = None')
+    run_client(stack, f'Run({on_kubernetes!r}).remove_tag("seen")\nfound = None')
+    found = run_client(stack, 'found = [run.pathspec for run in Flow("PlacesFlow").runs("good")]')
+    assert found == [on_kubernetes]
 
 
-def test_a_pods_signs_of_life_are_kept(stack: Devstack, on_kubernetes: str) -> None:
+def test_a_tasks_heartbeats_are_stored(stack: Devstack, on_kubernetes: str) -> None:
     flow, run = on_kubernetes.split("/")
     settings = settings_of(stack)
     answer = requests.get(
@@ -112,7 +110,7 @@ def test_a_pods_signs_of_life_are_kept(stack: Devstack, on_kubernetes: str) -> N
     assert all(task["last_heartbeat_ts"] >= task["ts_epoch"] for task in answer.json())
 
 
-def test_runs_are_paged(stack: Devstack, on_kubernetes: str) -> None:
+def test_runs_are_paginated(stack: Devstack, on_kubernetes: str) -> None:
     settings = settings_of(stack)
     headers = {"x-api-key": settings["METAFLOW_SERVICE_AUTH_KEY"]}
     first = requests.get(
@@ -124,28 +122,30 @@ def test_runs_are_paged(stack: Devstack, on_kubernetes: str) -> None:
     assert "after=" in first.links["next"]["url"]
 
 
-def test_another_user_of_the_machine_sees_nothing(stack: Devstack) -> None:
+def test_requests_without_the_key_are_rejected(stack: Devstack) -> None:
     url = settings_of(stack)["METAFLOW_SERVICE_URL"]
     assert url.startswith("http://127.0.0.1:")
     assert requests.get(f"{url}/flows", timeout=30).status_code == 403
     assert requests.post(f"{url}/flows/Mine", json={}, timeout=30).status_code == 403
 
 
-def test_the_workers_of_a_gang_are_among_the_tasks(stack: Devstack) -> None:
+def test_the_workers_of_a_gang_are_tasks(stack: Devstack) -> None:
     stack.run("run", "parallel", timeout=600)
-    told = ask(
+    found = run_client(
         stack,
         """
 run = Flow("ParallelFlow").latest_run
 found = [run.successful, max(len(list(step)) for step in run)]""",
     )
-    assert told == [True, 3]
+    assert found == [True, 3]
 
 
 @pytest.mark.parametrize(
     ("namespace", "name"), [("metadata", "metadata"), ("postgres", "postgres")]
 )
-def test_a_flow_goes_on_over_a_lost_pod(stack: Devstack, namespace: str, name: str) -> None:
+def test_a_flow_survives_a_killed_pod_of_the_service(
+    stack: Devstack, namespace: str, name: str
+) -> None:
     before = latest_or_none(stack)
     flow = stack.start("run", str(PLACES), "--", "--with", SMALL)
     wait_until(
@@ -162,11 +162,11 @@ def test_a_flow_goes_on_over_a_lost_pod(stack: Devstack, namespace: str, name: s
     output, errors = flow.communicate(timeout=600)
     assert flow.returncode == 0, output + errors
     assert not set(lost) & set(pods_of(stack, namespace))
-    assert ask(stack, f"found = Run({latest(stack)!r}).successful") is True
+    assert run_client(stack, f"found = Run({latest(stack)!r}).successful") is True
 
 
 def latest_or_none(stack: Devstack) -> str | None:
-    path: str | None = ask(
+    path: str | None = run_client(
         stack,
         """
 try:

@@ -63,7 +63,7 @@ def test_a_file_replaced_within_a_second_at_the_same_size_is_parsed(
 
 def _source(airflow: Airflow, dag_id: str) -> str:
     token = airflow.get(f"dags/{dag_id}")["file_token"]
-    return airflow.ask("GET", f"dagSources/{token}").text
+    return airflow.request("GET", f"dagSources/{token}").text
 
 
 def test_a_broken_file_is_reported_with_its_traceback_and_affects_no_other(

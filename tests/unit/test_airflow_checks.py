@@ -1,4 +1,4 @@
-"""The checks of the samples for Airflow: true of a good run, and false of each broken one."""
+"""The checks of the Airflow samples: they pass for a good run and fail for a broken one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FAILED = "RuntimeError: the first attempt fails, on purpose"
 
 
 class FakeRun:
-    """A run, as Metaflow's client shows it."""
+    """Fake of a run in Metaflow's client."""
 
     def __init__(self, name: str, **changed: Any) -> None:
         facts = {"successful": True, "said": SAID, "kind": "scheduled__1", **changed}
@@ -92,14 +92,14 @@ def examine(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("name", [sample.name for sample in DAG_SAMPLES])
-def test_a_good_run_has_nothing_wrong(examine: Any, name: str) -> None:
+def test_all_checks_pass_for_a_good_run(examine: Any, name: str) -> None:
     findings = examine(name, FakeRun(name), tasks(name))
     assert [finding for finding in findings if not finding.ok] == []
     assert len(findings) >= 5
 
 
 @pytest.mark.parametrize("name", [sample.name for sample in DAG_SAMPLES])
-def test_every_claim_can_fail(examine: Any, name: str) -> None:
+def test_every_check_can_fail(examine: Any, name: str) -> None:
     long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc)
     wrong = dict.fromkeys(DATA[name], "wrong") | {"now": long_ago}
     run = FakeRun(name, successful=False, data=wrong, said="", kind="manual__1")
