@@ -211,7 +211,7 @@ class Deployer(Protocol[CompiledT, RunT]):
         ...
 
     def resolve(self, name: str) -> str:
-        """Return the deployment that ``name`` stands for: its name, or the flow's if unique."""
+        """Return the deployment with this name: its own, or the flow's if unique."""
         ...
 
     def set_paused(self, name: str, paused: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,11 +76,9 @@ class Airflow:
 
     def kubectl(self, *argv: str, stdin: str | None = None) -> str:
         """Run kubectl as administrator in Airflow's namespace; return its output."""
-        import subprocess
-
-        words = self.stack.command("kubectl", "--admin", f"--namespace={NAMESPACE}", *argv)
+        command = self.stack.command("kubectl", "--admin", f"--namespace={NAMESPACE}", *argv)
         done = subprocess.run(
-            words,
+            command,
             env=self.stack.environment,
             input=stdin,
             capture_output=True,
@@ -166,6 +165,6 @@ class Airflow:
 
     def task_pods(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the current pods of the DAG's tasks."""
-        words = ("get", "pods", "--namespace=metaflow", f"-ldag_id={dag_id}", "-ojson")
-        found: list[dict[str, Any]] = json.loads(self.kubectl(*words))["items"]
+        argv = ("get", "pods", "--namespace=metaflow", f"-ldag_id={dag_id}", "-ojson")
+        found: list[dict[str, Any]] = json.loads(self.kubectl(*argv))["items"]
         return found

@@ -11,7 +11,7 @@ AIRFLOW = "airflow"
 
 
 @dataclass(frozen=True)
-class Right:
+class Permission:
     """A permission that an identity has or does not have.
 
     Attributes:
@@ -27,21 +27,21 @@ class Right:
     namespace: str = ""
 
     def __str__(self) -> str:
-        where = f" in {self.namespace}" if self.namespace else ""
-        return f"{'may' if self.allowed else 'may not'} {self.verb} {self.resource}{where}"
+        suffix = f" in {self.namespace}" if self.namespace else ""
+        return f"{'may' if self.allowed else 'may not'} {self.verb} {self.resource}{suffix}"
 
 
-def _rights(allowed: bool, table: dict[str, str], namespace: str = "") -> list[Right]:
+def _permissions(allowed: bool, table: dict[str, str], namespace: str = "") -> list[Permission]:
     return [
-        Right(verb, resource, allowed, namespace)
+        Permission(verb, resource, allowed, namespace)
         for resource, verbs in table.items()
         for verb in verbs.split()
     ]
 
 
 # Requests of Metaflow's client: docs/adr/0003 and Metaflow's plugins/kubernetes.
-SUBMITTER_RIGHTS = [
-    *_rights(
+SUBMITTER_PERMISSIONS = [
+    *_permissions(
         True,
         {
             "jobs.batch": "create get patch delete",
@@ -52,7 +52,7 @@ SUBMITTER_RIGHTS = [
             "events": "get list",
         },
     ),
-    *_rights(
+    *_permissions(
         False,
         {
             "jobs.batch": "list watch update deletecollection",
@@ -72,7 +72,7 @@ SUBMITTER_RIGHTS = [
             "rolebindings.rbac.authorization.k8s.io": "create",
         },
     ),
-    *_rights(
+    *_permissions(
         False,
         {
             "nodes": "get list",
@@ -86,13 +86,15 @@ SUBMITTER_RIGHTS = [
         },
         namespace="*",
     ),
-    *_rights(False, {"pods": "list create", "secrets": "get", "jobs.batch": "create"}, "devstack"),
-    *_rights(False, {"pods": "list", "secrets": "get"}, "jobset-system"),
-    *_rights(False, {"pods": "list", "secrets": "get", "pods/exec": "create"}, "kube-system"),
+    *_permissions(
+        False, {"pods": "list create", "secrets": "get", "jobs.batch": "create"}, "devstack"
+    ),
+    *_permissions(False, {"pods": "list", "secrets": "get"}, "jobset-system"),
+    *_permissions(False, {"pods": "list", "secrets": "get", "pods/exec": "create"}, "kube-system"),
 ]
 
-TASK_RIGHTS = [
-    *_rights(
+TASK_PERMISSIONS = [
+    *_permissions(
         False,
         {
             "jobs.batch": "create get list",
@@ -104,12 +106,12 @@ TASK_RIGHTS = [
             "events": "list create",
         },
     ),
-    *_rights(False, {"nodes": "list", "namespaces": "list", "secrets": "list"}, namespace="*"),
+    *_permissions(False, {"nodes": "list", "namespaces": "list", "secrets": "list"}, namespace="*"),
 ]
 
 # Requests of KubernetesPodOperator, from the provider's source; see docs/adr/0008.
-AIRFLOW_RIGHTS = [
-    *_rights(
+AIRFLOW_PERMISSIONS = [
+    *_permissions(
         True,
         {
             "pods": "create get list patch delete",
@@ -118,7 +120,7 @@ AIRFLOW_RIGHTS = [
             "events": "list",
         },
     ),
-    *_rights(
+    *_permissions(
         False,
         {
             "pods": "watch update deletecollection",
@@ -136,12 +138,12 @@ AIRFLOW_RIGHTS = [
         },
     ),
     # Worker pods are for KubernetesExecutor, which is not the default.
-    *_rights(
+    *_permissions(
         False, {"pods": "create get list", "secrets": "get", "pods/exec": "create"}, "airflow"
     ),
-    *_rights(False, {"pods": "list create", "secrets": "get"}, "postgres"),
-    *_rights(False, {"pods": "list", "secrets": "get", "pods/exec": "create"}, "kube-system"),
-    *_rights(
+    *_permissions(False, {"pods": "list create", "secrets": "get"}, "postgres"),
+    *_permissions(False, {"pods": "list", "secrets": "get", "pods/exec": "create"}, "kube-system"),
+    *_permissions(
         False,
         {"nodes": "list", "namespaces": "list", "pods": "list create", "secrets": "list"},
         namespace="*",

@@ -77,8 +77,8 @@ def test_a_broken_file_is_reported_with_its_traceback_and_affects_no_other(
         assert "Traceback" in error["stack_trace"]
         assert "by design" in error["stack_trace"]
         services = stack.json("status")["data"]["services"]
-        (told,) = [each["detail"] for each in services if each["name"] == "airflow"]
-        assert "1 import error: broken.py" in told
+        (detail,) = [each["detail"] for each in services if each["name"] == "airflow"]
+        assert "1 import error: broken.py" in detail
         airflow.deploy("beside", RESULT)
         assert airflow.finish(airflow.start("beside")) == "success"
     finally:
@@ -195,8 +195,8 @@ def test_a_database_accepts_only_its_own_user(airflow: Airflow) -> None:
         "try: psycopg2.connect(url + '/metadata'); print('open')\n"
         "except psycopg2.OperationalError as error: print(error)"
     )
-    told = airflow.kubectl("exec", airflow.pod("scheduler"), "--", "python3", "-c", program)
-    assert "permission denied for database" in told
+    detail = airflow.kubectl("exec", airflow.pod("scheduler"), "--", "python3", "-c", program)
+    assert "permission denied for database" in detail
 
 
 def test_airflow_is_disabled_and_returns_to_its_data_with_another_executor_and_settings(

@@ -10,11 +10,11 @@ from kubernetes import client, config
 
 from tests.airflow.rbac_matrix import (
     AIRFLOW,
-    AIRFLOW_RIGHTS,
-    SUBMITTER_RIGHTS,
+    AIRFLOW_PERMISSIONS,
+    SUBMITTER_PERMISSIONS,
     TASK,
-    TASK_RIGHTS,
-    Right,
+    TASK_PERMISSIONS,
+    Permission,
 )
 from tests.support.commandline import Devstack
 
@@ -36,13 +36,13 @@ def admin(stack: Devstack) -> client.AuthorizationV1Api:
     return connect(stack.directory / "admin.kubeconfig")
 
 
-def attributes(right: Right) -> client.V1ResourceAttributes:
+def attributes(permission: Permission) -> client.V1ResourceAttributes:
     """Return the attributes of a request, as `kubectl auth can-i` sends them."""
-    name, _, subresource = right.resource.partition("/")
+    name, _, subresource = permission.resource.partition("/")
     resource, _, group = name.partition(".")
-    namespace = "" if right.namespace == "*" else right.namespace or "metaflow"
+    namespace = "" if permission.namespace == "*" else permission.namespace or "metaflow"
     return client.V1ResourceAttributes(
-        verb=right.verb,
+        verb=permission.verb,
         group=group,
         resource=resource,
         subresource=subresource or None,
@@ -50,13 +50,15 @@ def attributes(right: Right) -> client.V1ResourceAttributes:
     )
 
 
-def is_allowed(api: client.AuthorizationV1Api, namespace: str, account: str, right: Right) -> bool:
-    """Return whether a service account has a right."""
+def is_allowed(
+    api: client.AuthorizationV1Api, namespace: str, account: str, permission: Permission
+) -> bool:
+    """Return whether a service account has a permission."""
     groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
     spec = client.V1SubjectAccessReviewSpec(
         user=f"system:serviceaccount:{namespace}:{account}",
         groups=[*groups, "system:authenticated"],
-        resource_attributes=attributes(right),
+        resource_attributes=attributes(permission),
     )
     review = api.create_subject_access_review(client.V1SubjectAccessReview(spec=spec))
     return _allowed(review)
@@ -67,35 +69,39 @@ def _allowed(review: Any) -> bool:
     return bool(review.status.allowed)
 
 
-@pytest.mark.parametrize("right", SUBMITTER_RIGHTS, ids=str)
-def test_a_submitter(submitter: client.AuthorizationV1Api, right: Right) -> None:
-    spec = client.V1SelfSubjectAccessReviewSpec(resource_attributes=attributes(right))
+@pytest.mark.parametrize("permission", SUBMITTER_PERMISSIONS, ids=str)
+def test_a_submitter(submitter: client.AuthorizationV1Api, permission: Permission) -> None:
+    spec = client.V1SelfSubjectAccessReviewSpec(resource_attributes=attributes(permission))
     review = submitter.create_self_subject_access_review(
         client.V1SelfSubjectAccessReview(spec=spec)
     )
-    assert _allowed(review) == right.allowed
+    assert _allowed(review) == permission.allowed
 
 
-@pytest.mark.parametrize("right", TASK_RIGHTS, ids=str)
-def test_a_task_pod(admin: client.AuthorizationV1Api, right: Right) -> None:
-    assert is_allowed(admin, "metaflow", TASK, right) == right.allowed
+@pytest.mark.parametrize("permission", TASK_PERMISSIONS, ids=str)
+def test_a_task_pod(admin: client.AuthorizationV1Api, permission: Permission) -> None:
+    assert is_allowed(admin, "metaflow", TASK, permission) == permission.allowed
 
 
-@pytest.mark.parametrize("right", AIRFLOW_RIGHTS, ids=str)
-def test_airflow(admin: client.AuthorizationV1Api, right: Right) -> None:
-    assert is_allowed(admin, "airflow", AIRFLOW, right) == right.allowed
+@pytest.mark.parametrize("permission", AIRFLOW_PERMISSIONS, ids=str)
+def test_airflow(admin: client.AuthorizationV1Api, permission: Permission) -> None:
+    assert is_allowed(admin, "airflow", AIRFLOW, permission) == permission.allowed
 
 
 def test_the_submitters_rights_are_the_matrix_and_nothing_else(stack: Devstack) -> None:
     """List all rules, so that an unexpected permission is found."""
     listed = stack.kubectl("auth", "can-i", "--list", "--namespace=metaflow", "--no-headers")
     granted = {
-        (words[0], verb)
-        for words, verbs in map(_rule, listed.stdout.splitlines())
+        (columns[0], verb)
+        for columns, verbs in map(_rule, listed.stdout.splitlines())
         for verb in verbs
-        if words and not words[0].startswith(("[", "selfsubject"))
+        if columns and not columns[0].startswith(("[", "selfsubject"))
     }
-    assert granted == {(right.resource, right.verb) for right in SUBMITTER_RIGHTS if right.allowed}
+    assert granted == {
+        (permission.resource, permission.verb)
+        for permission in SUBMITTER_PERMISSIONS
+        if permission.allowed
+    }
 
 
 def _rule(line: str) -> tuple[list[str], list[str]]:

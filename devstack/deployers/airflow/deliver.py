@@ -29,7 +29,7 @@ TOUCH_INTERVAL = 4.0
 """Seconds after which an unparsed file is touched.
 
 The scheduler compares modification times. It misses a file that is replaced while
-the previous version is being parsed, and would look at it again only after 30 s.
+the previous version is being parsed, and would parse it again only after 30 s.
 """
 
 
