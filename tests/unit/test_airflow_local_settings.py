@@ -1,4 +1,4 @@
-"""What Airflow gives every task; the file itself, with stand-ins for Airflow's objects."""
+"""Airflow's local settings, with fakes of Airflow's objects."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ PROVIDER = "airflow.providers.cncf.kubernetes.utils.pod_manager"
 
 
 class KubernetesPodOperator:
-    """Stands for the provider's operator."""
+    """Fake of the provider's operator."""
 
 
 class MetaflowKubernetesOperator(KubernetesPodOperator):
-    """Stands for the operator that Metaflow's DAG files define."""
+    """Fake of the operator that Metaflow's DAG files define."""
 
 
 class PodManager:
-    """Stands for the provider's manager of one pod."""
+    """Fake of the provider's pod manager."""
 
 
 class PodLaunchFailedException(Exception):  # noqa: N818
-    """Stands for what the provider raises of a pod that does not start."""
+    """Fake of the provider's exception for a pod that does not start."""
 
 
 _PROVIDER = SimpleNamespace(
@@ -37,7 +37,7 @@ _PROVIDER = SimpleNamespace(
 
 
 def prepare_engine_args(disable_connection_pool: bool = False, pool_class: Any = None) -> Any:
-    """Stand for Airflow's own."""
+    """Fake of Airflow's function."""
     return {"pooled": not disable_connection_pool, "poolclass": pool_class}
 
 
@@ -54,7 +54,7 @@ def airflow_settings(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, airflow_settings: ModuleType) -> ModuleType:
-    # So that this process keeps its own asynchronous client.
+    # Keeps this process's own asynchronous client.
     monkeypatch.setenv("DEVSTACK_AIRFLOW_PART", "triggerer")
     monkeypatch.setitem(sys.modules, PROVIDER, _PROVIDER)
     spec = importlib.util.spec_from_file_location(
@@ -68,7 +68,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, airflow_settings: ModuleType) -> M
 
 
 @pytest.mark.usefixtures("settings")
-def test_a_tasks_process_keeps_its_connections(airflow_settings: ModuleType) -> None:
+def test_a_task_process_pools_its_connections(airflow_settings: ModuleType) -> None:
     prepared = airflow_settings.prepare_engine_args(disable_connection_pool=True)
     assert prepared == {"pooled": True, "poolclass": None}
     chosen = airflow_settings.prepare_engine_args(pool_class="SingletonThreadPool")
@@ -83,7 +83,7 @@ def test_a_tasks_process_keeps_its_connections(airflow_settings: ModuleType) -> 
     ],
     ids=["a task", "a mapped task"],
 )
-def test_pods_are_looked_at_in_our_way(
+def test_methods_that_wait_for_pods_are_replaced(
     settings: ModuleType, task: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manager: Any = PodManager
@@ -102,7 +102,7 @@ def test_pods_are_looked_at_in_our_way(
     assert manager.extract_xcom is changed
 
 
-def test_other_tasks_are_left_alone(settings: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_tasks_replace_nothing(settings: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     task, manager = SimpleNamespace(), PodManager
     monkeypatch.setattr(manager, "await_pod_start", None, raising=False)
     settings.task_policy(task)
@@ -111,7 +111,7 @@ def test_other_tasks_are_left_alone(settings: ModuleType, monkeypatch: pytest.Mo
 
 
 def _request(**labels: str) -> Any:
-    """Return the pod that the provider asks for, its sidecar and their shared folder included."""
+    """Return the pod that the provider creates, with the sidecar and the shared volume."""
     shared = SimpleNamespace(name="xcom")
     own = SimpleNamespace(name="own")
     base = SimpleNamespace(
@@ -126,7 +126,7 @@ def _request(**labels: str) -> Any:
     )
 
 
-def test_the_sidecar_runs_what_the_node_has(
+def test_the_sidecar_uses_the_local_image(
     settings: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEVSTACK_XCOM_IMAGE", "devstack/xcom:1")
@@ -137,7 +137,7 @@ def test_the_sidecar_runs_what_the_node_has(
     assert (base.image, base.image_pull_policy) == ("task:1", None)
 
 
-def test_a_task_of_metaflow_hands_over_its_file_without_a_sidecar(settings: ModuleType) -> None:
+def test_a_metaflow_task_returns_its_result_without_a_sidecar(settings: ModuleType) -> None:
     pod = _request(**{"app.kubernetes.io/part-of": "metaflow"})
     settings.pod_mutation_hook(pod)
     (task,) = pod.spec.containers
@@ -146,7 +146,7 @@ def test_a_task_of_metaflow_hands_over_its_file_without_a_sidecar(settings: Modu
     assert [each.name for each in pod.spec.volumes] == ["own"]
 
 
-def test_a_pod_of_metaflow_with_more_containers_keeps_its_sidecar(settings: ModuleType) -> None:
+def test_a_metaflow_pod_with_more_containers_keeps_its_sidecar(settings: ModuleType) -> None:
     pod = _request(**{"app.kubernetes.io/part-of": "metaflow"})
     pod.spec.containers.append(SimpleNamespace(name="proxy"))
     settings.pod_mutation_hook(pod)
@@ -156,10 +156,12 @@ def test_a_pod_of_metaflow_with_more_containers_keeps_its_sidecar(settings: Modu
 @pytest.mark.parametrize(
     ("message", "handed_over"), [('{"n": 1}', '{"n": 1}'), (None, "__airflow_xcom_result_empty__")]
 )
-def test_what_a_task_handed_over_is_in_the_pods_status(
+def test_a_tasks_result_is_read_from_the_pods_status(
     settings: ModuleType, message: str | None, handed_over: str
 ) -> None:
-    method = settings._where_no_sidecar(settings._handed_over, lambda *_: "asked the sidecar")
+    method = settings._unless_sidecar(
+        settings._read_termination_message, lambda *_: "asked the sidecar"
+    )
     pod = _pod("Running", ("base", 0))
     pod.status.container_statuses[0].state.terminated.message = message
     manager = _Manager(pod)
@@ -167,13 +169,15 @@ def test_what_a_task_handed_over_is_in_the_pods_status(
     assert method(manager, pod) == handed_over
 
 
-def test_a_pod_with_a_sidecar_is_asked_in_the_providers_way(settings: ModuleType) -> None:
-    method = settings._where_no_sidecar(settings._handed_over, lambda *_: "asked the sidecar")
+def test_the_result_of_a_pod_with_a_sidecar_is_read_by_the_provider(settings: ModuleType) -> None:
+    method = settings._unless_sidecar(
+        settings._read_termination_message, lambda *_: "asked the sidecar"
+    )
     assert method(None, _pod("Running", ("base", 0), (SIDECAR, None))) == "asked the sidecar"
 
 
 def _pod(phase: str, *containers: tuple[str, int | None], restart: str = "Never") -> Any:
-    """Return a pod as the client has it; a container without an exit code runs."""
+    """Return a pod of the Kubernetes client; a container without an exit code is running."""
     states = [
         SimpleNamespace(
             name=name,
@@ -191,7 +195,7 @@ def _pod(phase: str, *containers: tuple[str, int | None], restart: str = "Never"
 
 
 class _Manager:
-    """Reads the pods it was given, one after the other."""
+    """Returns the given pods, one for each read."""
 
     await_pod_completion: Any
 
@@ -209,7 +213,7 @@ POD = SimpleNamespace(metadata=SimpleNamespace(name="task-1"))
 
 @pytest.fixture
 def slept(settings: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The sleeps, which do not happen."""
+    """Records sleeps instead of sleeping."""
     found: list[float] = []
     now = iter(float(number) for number in range(100))
     monkeypatch.setattr(settings.time, "sleep", found.append)
@@ -217,7 +221,7 @@ def slept(settings: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
-def test_the_start_of_a_pod_is_waited_for_in_silence(
+def test_the_start_of_a_pod_is_awaited_without_log_messages(
     settings: ModuleType, slept: list[float]
 ) -> None:
     pending = _pod("Pending", ("base", None))
@@ -225,7 +229,7 @@ def test_the_start_of_a_pod_is_waited_for_in_silence(
     assert len(slept) == 2
 
 
-def test_a_pod_that_does_not_start_is_told_of_and_given_up(
+def test_a_pod_that_does_not_start_is_logged_and_then_an_error(
     settings: ModuleType, slept: list[float]
 ) -> None:
     manager = _Manager(*[_pod("Pending", ("base", None))] * 50)
@@ -234,7 +238,7 @@ def test_a_pod_that_does_not_start_is_told_of_and_given_up(
     assert manager.warnings == ["task-1"] * 2
 
 
-def test_the_end_of_a_pod_is_waited_for(settings: ModuleType, slept: list[float]) -> None:
+def test_the_end_of_a_pod_is_awaited(settings: ModuleType, slept: list[float]) -> None:
     running = _pod("Running", ("base", None))
     manager = _Manager(running, running, _pod("Succeeded", ("base", 0)))
     assert settings._await_pod_completion(manager, "pod").status.phase == "Succeeded"
@@ -243,7 +247,7 @@ def test_the_end_of_a_pod_is_waited_for(settings: ModuleType, slept: list[float]
 
 @pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (3, "Failed")])
 @pytest.mark.parametrize("beside", [(), ((SIDECAR, None),)], ids=["alone", "with a sidecar"])
-def test_a_pod_whose_task_has_ended_is_over(
+def test_a_pod_whose_task_has_ended_is_finished(
     settings: ModuleType, slept: list[float], code: int, phase: str, beside: Any
 ) -> None:
     manager = _Manager(_pod("Running", ("base", code), *beside))
@@ -259,7 +263,7 @@ def test_a_pod_whose_task_has_ended_is_over(
     ],
     ids=["another container runs", "the task may be started again"],
 )
-def test_anything_else_of_a_pod_is_waited_for(
+def test_other_containers_of_a_pod_are_awaited(
     settings: ModuleType, slept: list[float], unfinished: Any
 ) -> None:
     manager = _Manager(unfinished, _pod("Failed", ("base", 1)))
@@ -267,7 +271,7 @@ def test_anything_else_of_a_pod_is_waited_for(
     assert len(slept) == 1
 
 
-def test_the_end_of_a_container_whose_log_has_ended_is_waited_for(
+def test_the_end_of_a_container_whose_log_has_ended_is_awaited(
     settings: ModuleType, slept: list[float]
 ) -> None:
     manager = _Manager(_pod("Running", ("base", None)), _pod("Running", ("base", 0)))
@@ -275,24 +279,26 @@ def test_the_end_of_a_container_whose_log_has_ended_is_waited_for(
     assert len(slept) == 1
 
 
-def test_a_container_that_goes_on_runs(settings: ModuleType, slept: list[float]) -> None:
+def test_a_container_that_continues_is_running(settings: ModuleType, slept: list[float]) -> None:
     manager = _Manager(*[_pod("Running", ("base", None))] * 9)
     assert settings._container_is_running(manager, "pod", "base") is True
     assert slept
 
 
-def test_a_sidecar_that_runs_is_told_at_once(settings: ModuleType, slept: list[float]) -> None:
+def test_a_running_sidecar_is_reported_immediately(
+    settings: ModuleType, slept: list[float]
+) -> None:
     manager = _Manager(_pod("Running", ("base", 0), (SIDECAR, None)))
     assert settings._container_is_running(manager, "pod", SIDECAR) is True
     assert slept == []
 
 
-def test_the_stand_in_has_what_the_provider_names(
+def test_the_stub_has_the_names_that_the_provider_uses(
     settings: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("", ".client", ".config"):
         monkeypatch.delitem(sys.modules, f"kubernetes_asyncio{name}", raising=False)
-    settings.leave_out_async_client()
+    settings.stub_async_client()
     import kubernetes_asyncio
 
     assert kubernetes_asyncio.client.CoreV1Api

@@ -1,7 +1,6 @@
-"""Ends with 1 where this pod's triggerer has not been heard of; for its probes.
+"""Probe of the triggerer: exits with 1 if it has had no heartbeat for a minute.
 
-A database that does not answer is no fault of the triggerer, and no reason to
-start it again.
+It succeeds during a database outage, which is no reason to restart the triggerer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What Airflow's database needs before anything starts: tables, roles, the administrator."""
+"""Set up Airflow's database: schema, roles and the administrator."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ ADMINISTRATOR = "admin"
 HASH = "pbkdf2:sha256:1000"
 
 
-def prepare(mark: str) -> None:
-    """Bring the database up to this Airflow, and leave ``mark`` in it; safe to call again.
+def prepare(setup_id: str) -> None:
+    """Migrate the database to this Airflow, and record ``setup_id`` in it; idempotent.
 
-    The administrator's password is that of the environment, also where the
-    user is there already: it is the one that the stack tells people.
+    The password of an existing administrator is reset to the one in the environment.
     """
     db.upgradedb()
     with get_application_builder() as builder:
@@ -28,19 +27,19 @@ def prepare(mark: str) -> None:
     with create_session() as session:
         session.execute(text("DROP TABLE IF EXISTS devstack_setup"))
         session.execute(text("CREATE TABLE devstack_setup (mark text PRIMARY KEY)"))
-        session.execute(text("INSERT INTO devstack_setup VALUES (:mark)"), {"mark": mark})
+        session.execute(text("INSERT INTO devstack_setup VALUES (:mark)"), {"mark": setup_id})
 
 
 def _ensure_administrator(security: object, password: str) -> None:
-    # Slow hashes are for passwords that people think up. This one is random, and
-    # every request that carries it would cost a tenth of a second.
+    # Slow hashes protect passwords that people choose. This one is random, and its
+    # verification would cost each API request a tenth of a second.
     hashed = generate_password_hash(password, method=HASH)
     user = security.find_user(ADMINISTRATOR)
     if user:
         user.password = hashed
         security.update_user(user)
         return
-    made = security.add_user(
+    created = security.add_user(
         ADMINISTRATOR,
         "devstack",
         "administrator",
@@ -48,5 +47,5 @@ def _ensure_administrator(security: object, password: str) -> None:
         security.find_role("Admin"),
         hashed_password=hashed,
     )
-    if not made:
-        raise SystemExit("Airflow did not take the administrator")
+    if not created:
+        raise SystemExit("Airflow rejected the administrator")

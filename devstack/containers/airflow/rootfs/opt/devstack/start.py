@@ -1,4 +1,4 @@
-"""Starts one part of Airflow, once the database is there and has Airflow's tables.
+"""Start a component of Airflow after the database is reachable and set up.
 
 python3 start.py setup | scheduler | triggerer | webserver
 """
@@ -14,11 +14,11 @@ from pathlib import Path
 import psycopg2
 
 POLL_SECONDS = 0.3
-SAY_SECONDS = 10.0
+LOG_SECONDS = 10.0
 COMMANDS = {
     "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
     "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
-    # Airflow's own command loads the application in three processes, and needs one.
+    # `airflow webserver` loads the application in three processes.
     "webserver": [
         "gunicorn",
         "airflow.www.app:cached_app()",
@@ -33,34 +33,34 @@ COMMANDS = {
 }
 
 
-def main(part: str) -> None:
-    """Start ``part``; for all but "setup" the process becomes it."""
+def main(component: str) -> None:
+    """Run the setup, or replace this process by a component."""
     for folder in ("dags", "logs"):
         (Path(os.environ["AIRFLOW_HOME"]) / folder).mkdir(exist_ok=True)
-    if part == "setup":
-        await_database(is_prepared=False)
-        # Here alone: it takes a second to import.
+    if component == "setup":
+        wait_for_database(is_prepared=False)
+        # Not at the top: it takes a second to import.
         from setup import prepare
 
-        prepare(wanted_setup())
+        prepare(expected_setup())
         return
-    await_database(is_prepared=True)
-    os.environ["DEVSTACK_AIRFLOW_PART"] = part
-    os.execvp(sys.executable, [sys.executable, "-m", *COMMANDS[part]])  # noqa: S606
+    wait_for_database(is_prepared=True)
+    os.environ["DEVSTACK_AIRFLOW_PART"] = component
+    os.execvp(sys.executable, [sys.executable, "-m", *COMMANDS[component]])  # noqa: S606
 
 
-def wanted_setup() -> str:
-    """Return the mark of the set-up to wait for; where none is named, Airflow's version."""
+def expected_setup() -> str:
+    """Return the id of the setup to wait for; Airflow's version by default."""
     return os.environ.get("DEVSTACK_SETUP") or importlib.metadata.version("apache-airflow")
 
 
-def await_database(is_prepared: bool) -> None:
-    """Wait until the database answers; with ``is_prepared``, until `setup` is through."""
-    said = 0.0
+def wait_for_database(is_prepared: bool) -> None:
+    """Wait until the database is reachable; with ``is_prepared``, until the setup is complete."""
+    logged = 0.0
     while problem := _problem(is_prepared):
-        if time.monotonic() - said > SAY_SECONDS:
+        if time.monotonic() - logged > LOG_SECONDS:
             print(f"waiting for the database: {problem}", flush=True)  # noqa: T201
-            said = time.monotonic()
+            logged = time.monotonic()
         time.sleep(POLL_SECONDS)
 
 
@@ -73,8 +73,8 @@ def _problem(is_prepared: bool) -> str:
     try:
         with connection, connection.cursor() as cursor:
             if is_prepared:
-                cursor.execute("SELECT 1 FROM devstack_setup WHERE mark = %s", [wanted_setup()])
-                return "" if cursor.fetchone() else "its set-up is not through"
+                cursor.execute("SELECT 1 FROM devstack_setup WHERE mark = %s", [expected_setup()])
+                return "" if cursor.fetchone() else "its setup is not complete"
             return ""
     except psycopg2.Error as error:
         return str(error).strip().splitlines()[0]
