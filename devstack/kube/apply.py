@@ -97,6 +97,7 @@ def apply_all(
     timeout: float,
     clock: Clock,
     note: Callable[[str], None] | None = None,
+    before_workloads: Callable[[], None] | None = None,
 ) -> list[str]:
     """Apply the objects that are missing or differ, and no others.
 
@@ -106,6 +107,8 @@ def apply_all(
         timeout: seconds for each object to be accepted.
         clock: the clock of the timeout.
         note: called with what is being waited for.
+        before_workloads: called before workloads whose pods call the API, if there
+            are any to write.
 
     Returns:
         The objects written, as `identify` names them.
@@ -122,8 +125,9 @@ def apply_all(
         _wait_deleted(client, terminating, options)
         # The deletion of a namespace deletes objects that were unchanged before.
         changes = differing(client, manifests)
-    _apply_in_waves(client, [change.manifest for change in changes], options)
-    return [identify(change.manifest) for change in changes]
+    manifests = [change.manifest for change in changes]
+    _apply_in_waves(client, manifests, options, before_workloads)
+    return [identify(manifest) for manifest in manifests]
 
 
 def delete_all(
@@ -205,7 +209,12 @@ def _live(client: KubeClient, manifest: Object) -> Object | None:
     )
 
 
-def _apply_in_waves(client: KubeClient, manifests: Sequence[Object], options: WaitOptions) -> None:
+def _apply_in_waves(
+    client: KubeClient,
+    manifests: Sequence[Object],
+    options: WaitOptions,
+    before_workloads: Callable[[], None] | None,
+) -> None:
     """Apply namespaces, kinds and accounts, then the rest in parallel, then workloads.
 
     The API takes a second to serve a new kind, and accepts other objects meanwhile;
@@ -222,8 +231,16 @@ def _apply_in_waves(client: KubeClient, manifests: Sequence[Object], options: Wa
         if manifest["kind"] == _CRD:
             what = f"the API to serve {identify(manifest)}"
             options.wait(partial(_established, client, manifest), what)
+    if before_workloads and any(_calls_api(manifest) for manifest in last):
+        before_workloads()
     for manifest in last:
         _apply(client, manifest, options)
+
+
+def _calls_api(workload: Object) -> bool:
+    """Return True if the workload's pods have a token for the API."""
+    pod = workload["spec"]["template"]["spec"]
+    return pod.get("automountServiceAccountToken") is not False
 
 
 def _apply(client: KubeClient, manifest: Object, options: WaitOptions) -> None:

@@ -9,6 +9,7 @@ from devstack.lifecycle.image_steps import load_images
 from devstack.lifecycle.logs import SERVICE_LABEL
 from devstack.lifecycle.port_forwards import ensure_port_forwards, port_forwards_running
 from devstack.lifecycle.step import Step, Undo
+from devstack.providers.base import WaitsForServiceNetwork
 from devstack.services.base import DetectsCapabilities, Manifest, Service, ServiceContext
 from devstack.stack import DATA_KINDS, Stack
 from devstack.waits import Failed, Observation, Ready, WaitFailedError, Waiting, wait_until
@@ -127,7 +128,13 @@ def _apply(stack: Stack, service: Service) -> None:
         timeout=stack.spec.timeout,
         clock=stack.clock,
         note=stack.progress.note,
+        before_workloads=lambda: _wait_for_service_network(stack),
     )
+
+
+def _wait_for_service_network(stack: Stack) -> None:
+    if isinstance(stack.provider, WaitsForServiceNetwork):
+        stack.provider.wait_for_service_network(stack.cluster)
 
 
 def _describe(item: Manifest) -> str:

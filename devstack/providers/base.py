@@ -99,6 +99,19 @@ class Provider(Protocol):
 
 
 @runtime_checkable
+class WaitsForServiceNetwork(Protocol):
+    """A provider that returns before pods can reach Services."""
+
+    def wait_for_service_network(self, spec: ClusterSpec) -> None:
+        """Wait until the nodes lead to Services, the API's among them.
+
+        Raises:
+            DevstackError: ``WAIT_TIMEOUT``.
+        """
+        ...
+
+
+@runtime_checkable
 class LoadsImages(Protocol):
     """A provider whose nodes take images from the machine rather than from a registry."""
 

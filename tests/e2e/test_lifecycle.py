@@ -12,6 +12,7 @@ from typing import Any
 import docker
 import pytest
 from kubernetes import client
+from kubernetes.utils import parse_quantity
 
 from devstack.errors import ExitStatus
 from tests.support import footprint
@@ -133,6 +134,33 @@ def test_no_credential_is_ever_on_a_command_line_or_in_the_output(second: Second
 
 def test_both_nodes_are_ready(second: Second) -> None:
     eventually("both nodes to be ready", lambda: _ready_nodes(second.stack) == 2)
+
+
+def test_no_container_of_a_fresh_stack_has_restarted(second: Second) -> None:
+    """A controller that calls the API before kube-proxy is ready would exit and restart."""
+    pods = json.loads(second.stack.admin_kubectl("get", "pods", "-A", "-ojson").stdout)["items"]
+    restarts = {
+        f"{pod['metadata']['name']}/{status['name']}": status["restartCount"]
+        for pod in pods
+        for status in pod["status"].get("containerStatuses", [])
+    }
+    assert "manager" in {name.partition("/")[2] for name in restarts}
+    assert {name for name, count in restarts.items() if count} == set()
+
+
+def test_kubernetes_own_pods_leave_a_nodes_cpus_to_tasks(stack: Devstack) -> None:
+    listing = stack.admin_kubectl("get", "pods", "-n", "kube-system", "-ojson").stdout
+    pods = json.loads(listing)["items"]
+    requests = {
+        pod["metadata"]["name"]: parse_quantity(container["resources"]["requests"]["cpu"])
+        for pod in pods
+        for container in pod["spec"]["containers"]
+        if "requests" in container.get("resources", {})
+    }
+    assert len([name for name in requests if name.startswith("coredns-")]) == 1
+    # Of kubeadm's own 850 millicores.
+    assert len(requests) == 5
+    assert sum(requests.values()) <= 0.2
 
 
 def test_a_pod_on_the_worker_reaches_minio_by_its_name(second: Second) -> None:

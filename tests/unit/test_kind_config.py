@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +9,33 @@ import yaml
 
 from devstack.providers.base import ClusterSpec
 from devstack.providers.kind.config import build_config
+from devstack.providers.kind.requests import patch_files, write_patches
+from devstack.state import StackDir
+
+STATIC_PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
 def config(spec: ClusterSpec, api_port: int = 40000) -> dict[str, Any]:
     parsed: dict[str, Any] = yaml.safe_load(build_config(spec, api_port))
     return parsed
+
+
+def patch_of(built: dict[str, Any], kind: str) -> dict[str, Any]:
+    patches = [yaml.safe_load(text) for text in built["kubeadmConfigPatches"]]
+    (found,) = [patch for patch in patches if patch["kind"] == kind]
+    assert isinstance(found, dict)
+    return found
+
+
+def patches(nodes: int) -> dict[str, dict[str, Any]]:
+    return {name: yaml.safe_load(text) for name, text in patch_files(nodes).items()}
+
+
+def container(patch: dict[str, Any]) -> dict[str, Any]:
+    spec = patch["spec"].get("template", patch)["spec"]
+    (only,) = spec["containers"]
+    assert isinstance(only, dict)
+    return only
 
 
 def test_everything_listens_on_loopback_alone() -> None:
@@ -48,8 +71,48 @@ def test_gang_scheduling_is_on() -> None:
 
 
 def test_hosts_with_cgroup_v1_are_allowed() -> None:
-    (patch,) = config(ClusterSpec("ci"))["kubeadmConfigPatches"]
-    assert yaml.safe_load(patch)["failCgroupV1"] is False
+    assert patch_of(config(ClusterSpec("ci")), "KubeletConfiguration")["failCgroupV1"] is False
+
+
+def test_kube_proxy_follows_services_at_once() -> None:
+    patch = patch_of(config(ClusterSpec("ci")), "KubeProxyConfiguration")
+    assert patch["iptables"] == {"minSyncPeriod": "100ms"}
+
+
+def test_kubeadm_reads_the_patches_on_the_control_plane_alone(tmp_path: Path) -> None:
+    text = build_config(ClusterSpec("ci", nodes=2), 0, patches=tmp_path)
+    built: dict[str, Any] = yaml.safe_load(text)
+    control_plane, worker = built["nodes"]
+    (mount,) = control_plane["extraMounts"]
+    assert (mount["hostPath"], mount["readOnly"]) == (str(tmp_path), True)
+    patch = patch_of(built, "InitConfiguration")
+    assert patch["patches"] == {"directory": mount["containerPath"]}
+    assert "extraMounts" not in worker
+
+
+def test_the_control_plane_requests_a_fraction_of_kubeadms_850_millicores() -> None:
+    requests = [container(patch)["resources"]["requests"] for patch in patches(1).values()]
+    millicores = [int(each["cpu"].removesuffix("m")) for each in requests]
+    assert sum(millicores) <= 200
+    assert all(each["memory"].endswith("Mi") for each in requests)
+
+
+def test_every_static_pod_and_coredns_is_patched() -> None:
+    names = {f"{name}+strategic.yaml" for name in (*STATIC_PODS, "corednsdeployment")}
+    assert set(patches(1)) == names
+    assert {container(patches(1)[f"{name}+strategic.yaml"])["name"] for name in STATIC_PODS} == (
+        set(STATIC_PODS)
+    )
+
+
+@pytest.mark.parametrize(("nodes", "replicas"), [(1, 1), (2, 2), (3, 2)])
+def test_one_node_has_one_coredns(nodes: int, replicas: int) -> None:
+    assert patches(nodes)["corednsdeployment+strategic.yaml"]["spec"]["replicas"] == replicas
+
+
+def test_the_patches_are_written_where_kind_mounts_them(home: Path) -> None:
+    folder = write_patches(StackDir("ci"), nodes=1)
+    assert {file.name: file.read_text() for file in folder.iterdir()} == patch_files(1)
 
 
 def test_the_controllers_start_quickly() -> None:

@@ -58,6 +58,51 @@ def test_what_is_missing_is_written_in_order() -> None:
     assert [path for _, path in api.writes] == [path_of(NAMESPACE), path_of(SERVICE)]
 
 
+def deployment(name: str, **pod: object) -> Object:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "devstack"},
+        "spec": {"template": {"spec": {"containers": [{"name": "main"}], **pod}}},
+    }
+
+
+def test_pods_that_call_the_api_are_held_back_until_they_can() -> None:
+    api = FakeApi()
+    controller = deployment("controller", serviceAccountName="controller")
+    written: list[list[str]] = []
+
+    def before_workloads() -> None:
+        written.append([path for _, path in api.writes])
+
+    def run() -> None:
+        apply_all(
+            api.client(),
+            [controller, NAMESPACE],
+            timeout=1,
+            clock=FakeClock(),
+            before_workloads=before_workloads,
+        )
+
+    run()
+    assert written == [[path_of(NAMESPACE)]]
+    assert api.writes[-1][1] == path_of(controller)
+    run()
+    assert len(written) == 1, "nothing was left to write, so nothing was waited for"
+
+
+def test_pods_without_a_token_wait_for_nothing() -> None:
+    held: list[str] = []
+    apply_all(
+        FakeApi().client(),
+        [NAMESPACE, deployment("server", automountServiceAccountToken=False)],
+        timeout=1,
+        clock=FakeClock(),
+        before_workloads=lambda: held.append("held"),
+    )
+    assert held == []
+
+
 def test_a_second_time_nothing_is_written() -> None:
     api = FakeApi()
     apply(api, NAMESPACE, SERVICE)

@@ -11,6 +11,7 @@ from devstack.ports import LOOPBACK
 from devstack.providers.base import ClusterSpec
 from devstack.providers.kind.controller_manager import controller_manager_patch
 from devstack.providers.kind.ownership import owner_mount
+from devstack.providers.kind.requests import patches_config, patches_mount
 from devstack.providers.kind.scheduler import scheduler_mount, scheduler_patch
 
 # Native gang scheduling is alpha in Kubernetes 1.36 (KEP-4671): off unless asked for.
@@ -26,9 +27,22 @@ apiVersion: kubelet.config.k8s.io/v1beta1
 failCgroupV1: false
 """
 
+# kind's own value is 1 s: each new Service, and each pod behind one that becomes ready,
+# would be reachable up to a second later.  With tens of Services a sync is cheap.
+KUBE_PROXY_PATCH = """\
+kind: KubeProxyConfiguration
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+iptables:
+  minSyncPeriod: 100ms
+"""
+
 
 def build_config(
-    spec: ClusterSpec, api_port: int, scheduler: Path | None = None, owner: Path | None = None
+    spec: ClusterSpec,
+    api_port: int,
+    scheduler: Path | None = None,
+    owner: Path | None = None,
+    patches: Path | None = None,
 ) -> str:
     """Return kind's configuration for ``spec``, as YAML.
 
@@ -38,6 +52,8 @@ def build_config(
         scheduler: the scheduler's configuration file on this machine; without
             one the scheduler has its defaults.
         owner: the file that names the cluster's owner, mounted into every node.
+        patches: the folder of kubeadm's patches on this machine; without one the
+            control plane has kubeadm's requests.
     """
     control_plane: dict[str, Any] = {
         "role": "control-plane",
@@ -52,13 +68,19 @@ def build_config(
         "featureGates": FEATURE_GATES,
         "runtimeConfig": RUNTIME_CONFIG,
         "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
-        "kubeadmConfigPatches": [KUBELET_PATCH],
+        "kubeadmConfigPatches": [KUBELET_PATCH, KUBE_PROXY_PATCH],
         "kubeadmConfigPatchesJSON6902": [controller_manager_patch()],
         "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
     }
+    mounts = []
     if scheduler:
-        control_plane["extraMounts"] = [scheduler_mount(scheduler)]
+        mounts.append(scheduler_mount(scheduler))
         config["kubeadmConfigPatchesJSON6902"].append(scheduler_patch())
+    if patches:
+        mounts.append(patches_mount(patches))
+        config["kubeadmConfigPatches"].append(patches_config())
+    if mounts:
+        control_plane["extraMounts"] = mounts
     if owner:
         for node in config["nodes"]:
             node.setdefault("extraMounts", []).append(owner_mount(owner))

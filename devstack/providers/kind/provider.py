@@ -23,8 +23,11 @@ from devstack.providers.kind.ownership import (
     owner_of_cluster,
     owner_of_nodes,
 )
+from devstack.providers.kind.requests import FOLDER as PATCHES_FOLDER
+from devstack.providers.kind.requests import write_patches
 from devstack.providers.kind.scheduler import FILE as SCHEDULER_FILE
 from devstack.providers.kind.scheduler import scheduler_text
+from devstack.providers.kind.service_network import wait_for_service_network
 from devstack.providers.ownership import foreign_cluster
 from devstack.providers.ready import wait_for_api
 from devstack.state import StackDir
@@ -124,6 +127,17 @@ class KindProvider:
         wait_for_api(kubeconfig, spec.timeout, self._clock, self._progress.note)
         return kubeconfig
 
+    def wait_for_service_network(self, spec: ClusterSpec) -> None:
+        """Wait until kube-proxy leads to Services on every node."""
+        wait_for_service_network(
+            self._engine,
+            self._engine.nodes(self.cluster),
+            self._stack.admin_kubeconfig.read_text(),
+            spec.timeout,
+            self._clock,
+            self._progress.note,
+        )
+
     def status(self, spec: ClusterSpec) -> ClusterStatus:
         """Look at the node containers."""
         nodes = self._engine.nodes(self.cluster)
@@ -205,6 +219,7 @@ class KindProvider:
             api_port=0,
             scheduler=self._stack.path / SCHEDULER_FILE,
             owner=self._stack.path / OWNER_FILE,
+            patches=self._stack.path / PATCHES_FOLDER,
         )
         variables = " ".join(f"{key}={value}" for key, value in self._variables.items())
         command = f"kind create cluster --name {self.cluster} --image {self._node_image()}"
@@ -234,7 +249,14 @@ class KindProvider:
             leftover.unlink()
         scheduler = self._stack.write_file(SCHEDULER_FILE, scheduler_text())
         owner = self._stack.write_file(OWNER_FILE, self._stack.owner.to_json())
-        config = build_config(spec, ports.get(API_PORT, 0), scheduler.resolve(), owner.resolve())
+        patches = write_patches(self._stack, spec.nodes)
+        config = build_config(
+            spec,
+            ports.get(API_PORT, 0),
+            scheduler.resolve(),
+            owner.resolve(),
+            patches.resolve(),
+        )
         argv = ["create", "cluster", "--name", self.cluster, "--image", image]
         argv += ["--config", "-", "--kubeconfig", str(unfinished)]
         try:
