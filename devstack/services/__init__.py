@@ -19,10 +19,10 @@ SERVICES: tuple[Service, ...] = tuple(
             RbacService(),
             MinioService(),
             PostgresService(),
+            AirflowService(),
+            MetadataService(),
             JobSetService(),
             GangService(),
-            MetadataService(),
-            AirflowService(),
             SamplesService(),
         )
     )
@@ -31,5 +31,6 @@ SERVICES: tuple[Service, ...] = tuple(
 
 Services that do not depend on each other keep the order above. It starts with
 RBAC, whose token Kubernetes takes seconds to issue, and MinIO, whose volume takes
-longest.
+seconds. Airflow starts slowest, so JobSet, whose new kind the API serves after a
+second, comes after it.
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from devstack.kube.api_errors import InvalidError, ServerFaultError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.readiness import observe_deployment
@@ -10,6 +12,9 @@ from devstack.services.base import Service, ServiceContext
 from devstack.waits import Failed, Observation, Ready, Waiting
 
 NAMESPACE = "jobset-system"
+CERTIFICATE_SECRET = "jobset-webhook-server-cert"
+CERTIFICATE_ANNOTATION = "devstack.dev/certificate"
+"""On the controller's pod: the version of the Secret that it is to mount."""
 
 _WEBHOOKS = (
     ("MutatingWebhookConfiguration", "jobset-mutating-webhook-configuration"),
@@ -31,11 +36,35 @@ class JobSetService(Service):
         kube = ctx.api
         observation = observe_deployment(kube, NAMESPACE, "jobset-controller")
         if not isinstance(observation, Ready):
+            if ctx.needs_probe:
+                _mount_certificate(kube)
             return observation
         for kind, name in _WEBHOOKS:
             if not _has_ca_bundle(kube.find(ADMISSION, kind, name)):
                 return Waiting(f"{kind} {name} has no CA bundle yet")
         return _probe_webhooks(kube, ctx.state.namespace) if ctx.needs_probe else Ready()
+
+
+def _mount_certificate(kube: KubeClient) -> None:
+    """Have the kubelet mount the certificate that the controller has written into its Secret.
+
+    The controller is ready once it finds the certificate in its volume.  The kubelet
+    updates volumes when it syncs a pod, which it does every minute or so, and at once
+    when the pod's annotations change.
+    """
+    secret = kube.find("v1", "Secret", CERTIFICATE_SECRET, NAMESPACE)
+    if secret is None or not (secret.get("data") or {}).get("tls.crt"):
+        return
+    annotations = {CERTIFICATE_ANNOTATION: secret["metadata"]["resourceVersion"]}
+    for pod in kube.list_objects("v1", "Pod", NAMESPACE, labels="app.kubernetes.io/name=jobset"):
+        found = pod["metadata"].get("annotations", {})
+        if found.get(CERTIFICATE_ANNOTATION) == annotations[CERTIFICATE_ANNOTATION]:
+            continue
+        name = pod["metadata"]["name"]
+        metadata = {"name": name, "namespace": NAMESPACE, "annotations": annotations}
+        # A pod that has gone since cannot be created from annotations alone.
+        with suppress(InvalidError):
+            kube.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
 
 
 def _has_ca_bundle(configuration: Object | None) -> bool:

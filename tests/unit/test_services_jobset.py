@@ -5,7 +5,7 @@ import pytest
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.resources import JOBSET
 from devstack.services.base import ServiceContext
-from devstack.services.jobset import JobSetService
+from devstack.services.jobset import CERTIFICATE_ANNOTATION, JobSetService
 from devstack.state import StackState
 from devstack.waits import Failed, Ready, Waiting
 from tests.fakes.api import FakeApi, available, definition, namespace
@@ -87,6 +87,59 @@ def test_a_missing_certificate_authority_is_waited_for(api: FakeApi) -> None:
     seen = JobSetService().observe(context(api.client()))
     assert isinstance(seen, Waiting)
     assert "jobset-validating-webhook-configuration" in seen.reason
+
+
+POD = "/api/v1/namespaces/jobset-system/pods/controller"
+
+
+@pytest.fixture
+def unready(api: FakeApi) -> FakeApi:
+    """A controller that has written its certificate, and does not see it in its volume yet."""
+    deployment = available("jobset-controller", "jobset-system")
+    deployment["status"]["availableReplicas"] = 0
+    labels = {"app.kubernetes.io/name": "jobset"}
+    metadata = {"name": "controller", "namespace": "jobset-system", "labels": labels}
+    api.add(deployment, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
+    api.add(certificate({"tls.crt": "Q0E="}))
+    return api
+
+
+def certificate(data: dict[str, str]) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "jobset-webhook-server-cert",
+            "namespace": "jobset-system",
+            "resourceVersion": "7",
+        },
+        "data": data,
+    }
+
+
+def test_the_kubelet_mounts_the_certificate_at_once(unready: FakeApi) -> None:
+    """By itself it would within a minute or so; a changed annotation makes it sync the pod."""
+    kube = wrote(unready)
+    for _ in range(2):
+        assert isinstance(JobSetService().observe(context(kube)), Waiting)
+    assert unready.writes == [("PATCH", POD)]
+    assert unready.objects[POD]["metadata"]["annotations"] == {CERTIFICATE_ANNOTATION: "7"}
+
+
+def test_a_certificate_that_is_not_written_yet_is_not_mounted(unready: FakeApi) -> None:
+    unready.add(certificate({}))
+    assert isinstance(JobSetService().observe(context(wrote(unready))), Waiting)
+    assert unready.writes == []
+
+
+def test_a_controller_that_went_away_meanwhile_does_no_harm(unready: FakeApi) -> None:
+    unready.refuse("PATCH", "/pods/controller", 422, "Invalid", "spec.containers: Required")
+    assert isinstance(JobSetService().observe(context(wrote(unready))), Waiting)
+
+
+def test_looking_at_a_controller_that_is_not_ready_writes_nothing(unready: FakeApi) -> None:
+    assert isinstance(JobSetService().observe(context(unready.client())), Waiting)
+    assert unready.writes == []
 
 
 def test_the_controller_comes_first() -> None:

@@ -1,4 +1,4 @@
-"""Times gang scheduling against its budgets, with plain scheduling in the same run.
+"""Measures gang scheduling, with plain scheduling as the peer in the same run.
 
 On a kind cluster's real API server and scheduler, with nodes that kwok
 simulates: what is timed is scheduling, not the start of containers.
@@ -6,8 +6,6 @@ simulates: what is timed is scheduling, not the start of containers.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -15,15 +13,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.manifests import load
 from devstack.kube.resources import POD_GROUPS
+from scripts.benchmarks.figures import Figure, parse_arguments, report
 from tests.conformance.gang_cluster import GangCluster
 from tests.conformance.simulated_nodes import SimulatedNodes, kwok
 from tests.support.commandline import DATABASE_SERVICES, Devstack
@@ -33,38 +28,12 @@ HUNDRED = 100
 GANGS, SIZE, SLOTS, SECONDS = 10, 5, 12, 4.0
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A measurement with gangs, the same without, and the budget where there is one."""
-
-    what: str
-    unit: str
-    gang: float
-    plain: float | None = None
-    budget: float | None = None
-
-    @property
-    def kept(self) -> bool:
-        """True where the budget is kept, or there is none."""
-        return self.budget is None or self.gang <= self.budget
-
-
 def main() -> int:
-    """Measure, print a table, write JSON; 1 where a budget is not kept."""
-    arguments = _parse()
+    """Measure, print a table, write JSON; 1 if a budget is missed."""
+    arguments = parse_arguments(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         figures = list(_figures(Path(folder), arguments.runs))
-    _print(figures)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(each) for each in figures], indent=2) + "\n")
-    return 0 if all(figure.kept for figure in figures) else 1
-
-
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument("--runs", type=int, default=5, help="runs to take the median of")
-    return parser.parse_args()
+    return report(figures, "gang scheduling, and plain scheduling in the same run", arguments.json)
 
 
 def _figures(folder: Path, runs: int) -> Iterator[Figure]:
@@ -92,21 +61,20 @@ def _measure(stack: Devstack, kube: KubeClient, runs: int) -> Iterator[Figure]:
     before = _cpu_seconds(stack)
     began = time.monotonic()
     time.sleep(30)
-    at_rest = (_cpu_seconds(stack) - before) / (time.monotonic() - began) * 100
+    idle = (_cpu_seconds(stack) - before) / (time.monotonic() - began) * 100
     cluster.nodes.offer(HUNDRED)
     hundred = [_time_pods(cluster, HUNDRED, grouped=True) for _ in range(runs)]
     plain_hundred = [_time_pods(cluster, HUNDRED, grouped=False) for _ in range(runs)]
-    yield Figure(
-        "100 pods, last one sent -> all bound", "s", _median(hundred), _median(plain_hundred), 1.0
-    )
+    what = "100 pods, last one created -> all bound"
+    yield Figure(what, "s", _median(hundred), 1.0, peer=_median(plain_hundred))
     waiting = _median([_time_handover(cluster) for _ in range(runs)])
-    yield Figure("room given back -> the waiting gang bound", "s", waiting, None, 0.5)
+    yield Figure("resources freed -> the waiting gang bound", "s", waiting, 0.5)
     yield _plain_pod(cluster)
     ideal = GANGS * SIZE / (SLOTS // SIZE * SIZE) * SECONDS
     spent = _time_many(cluster)
-    yield Figure("10 gangs of 5 on 12 slots, against the ideal", "x", spent / ideal, None, 1.3)
-    yield Figure("the controller's memory", "MiB", _memory(stack), None, 60.0)
-    yield Figure("the controller's cpu at rest", "%", at_rest, None, 0.5)
+    yield Figure("10 gangs of 5 on 12 slots, against the ideal", "x", spent / ideal, 1.3)
+    yield Figure("the controller's memory", "MiB", _memory(stack), 60.0)
+    yield Figure("the controller's idle CPU", "%", idle, 0.5)
     cluster.finish()
 
 
@@ -159,7 +127,7 @@ def _plain_pod(cluster: GangCluster) -> Figure:
     for item in policies:
         cluster.kube.apply(item)
     gang, plain = _median(with_gangs) * 1000, _median(without) * 1000
-    return Figure("a plain pod, sent -> bound, median", "ms", gang, plain, plain + 5)
+    return Figure("a plain pod, created -> bound, median", "ms", gang, plain + 5, peer=plain)
 
 
 def _time_many(cluster: GangCluster) -> float:
@@ -230,24 +198,6 @@ def _cpu_seconds(stack: Devstack) -> float:
     fields = _inside(stack, "cat /proc/$(pgrep -x gang)/stat").rpartition(")")[2].split()
     ticks_per_second = 100
     return (int(fields[11]) + int(fields[12])) / ticks_per_second
-
-
-def _print(figures: list[Figure]) -> None:
-    table = Table("what", "gang", "plain", "budget", "", title="gang and plain, same run")
-    for figure in figures:
-        verdict = "" if figure.budget is None else "kept" if figure.kept else "MISSED"
-        table.add_row(
-            figure.what,
-            _written(figure.gang, figure.unit),
-            _written(figure.plain, figure.unit),
-            _written(figure.budget, figure.unit),
-            verdict,
-        )
-    Console(width=100, highlight=False).print(table)
-
-
-def _written(value: float | None, unit: str) -> str:
-    return "" if value is None else f"{value:.2f} {unit}"
 
 
 if __name__ == "__main__":

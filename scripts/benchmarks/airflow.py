@@ -1,4 +1,4 @@
-"""Times Airflow on a stack, and weighs it, against the budgets; kind alone in the same run.
+"""Measures Airflow's times and memory on a stack, with kind alone in the same run.
 
 Memory is the proportional set size of all processes of a pod: what several of
 them share counts once.
@@ -6,7 +6,6 @@ them share counts once.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import statistics
@@ -16,27 +15,24 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import bench
-from rich.console import Console
-from rich.table import Table
-
 from devstack.airflow.client import AirflowClient
+from scripts.benchmarks.figures import Figure, parse_arguments, report
+from scripts.benchmarks.stack import kind_alone
 from tests.airflow.airflow_stack import Airflow
 from tests.support.commandline import Devstack
 
 STACK = "bench-airflow"
 TASKS = 4
 TRIVIAL = 'mkdir -p /airflow/xcom && echo "{}" >/airflow/xcom/return.json'
-REST_SECONDS = 30.0
-"""How long the stack is left alone before it is weighed at rest."""
+IDLE_SECONDS = 30.0
+"""How long nothing runs before idle memory is measured."""
 
 _POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f_-]{27})")
-_WEIGH = "awk '/^Pss:/ {print FILENAME, $2}' /proc/[0-9]*/smaps_rollup 2>/dev/null"
+_READ_MEMORY = "awk '/^Pss:/ {print FILENAME, $2}' /proc/[0-9]*/smaps_rollup 2>/dev/null"
 _FIND = "grep -H kubepods /proc/[0-9]*/cgroup 2>/dev/null"
 _MIB = 1024.0
 
@@ -55,41 +51,16 @@ with DAG("bench-four", start_date=start, schedule=None, is_paused_upon_creation=
 """
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A measurement, and its budget where there is one."""
-
-    what: str
-    unit: str
-    value: float
-    budget: float | None = None
-
-    @property
-    def kept(self) -> bool:
-        """True where the budget is kept, or there is none."""
-        return self.budget is None or self.value <= self.budget
-
-
 def main() -> int:
-    """Measure, print a table, write JSON; 1 where a budget is not kept."""
-    arguments = _parse()
+    """Measure, print a table, write JSON; 1 if a budget is missed."""
+    arguments = parse_arguments(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         stack = Devstack(STACK, Path(folder))
         try:
             figures = list(_measure(stack, arguments.runs))
         finally:
             stack.run("down")
-    _print(figures)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(each) for each in figures], indent=2) + "\n")
-    return 0 if all(figure.kept for figure in figures) else 1
-
-
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument("--runs", type=int, default=3, help="runs to take the median of")
-    return parser.parse_args()
+    return report(figures, "Airflow, and kind in the same run", arguments.json)
 
 
 def _measure(stack: Devstack, runs: int) -> Iterator[Figure]:
@@ -97,8 +68,8 @@ def _measure(stack: Devstack, runs: int) -> Iterator[Figure]:
     airflow = Airflow(stack)
     password = airflow.state["credentials"]["airflow_admin_password"]
     client = AirflowClient(airflow.url, password)
-    time.sleep(REST_SECONDS)
-    yield from _weigh_at_rest(airflow)
+    time.sleep(IDLE_SECONDS)
+    yield from _measure_idle_memory(airflow)
     fresh = [_time_new(airflow, client, f"bench-new-{turn}") for turn in range(runs)]
     yield Figure("a new DAG delivered -> parsed", "s", statistics.median(fresh), 4.0)
     changed = [_time_changed(airflow, client, f"changed {turn}") for turn in range(runs)]
@@ -106,14 +77,16 @@ def _measure(stack: Devstack, runs: int) -> Iterator[Figure]:
     trivial = [_time_task(airflow) for _ in range(runs)]
     yield Figure("a trivial task, queued -> done", "s", statistics.median(trivial), 6.0)
     yield from _time_flow(airflow, runs)
-    yield Figure(f"all, {TASKS} tasks running", "MiB", _weigh_at_work(airflow, client), 1229.0)
+    yield Figure(
+        f"all, {TASKS} tasks running", "MiB", _measure_busy_memory(airflow, client), 1229.0
+    )
 
 
 def _time_up(stack: Devstack, runs: int) -> Iterator[Figure]:
     alone, whole = [], []
     stack.run("down")
     for turn in range(runs):
-        alone.append(bench.kind_alone()[0])
+        alone.append(kind_alone()[0])
         began = time.monotonic()
         stack.run("up", "--timeout", "600", timeout=3600)
         whole.append(time.monotonic() - began)
@@ -122,7 +95,7 @@ def _time_up(stack: Devstack, runs: int) -> Iterator[Figure]:
     kind, up = statistics.median(alone), statistics.median(whole)
     yield Figure("kind create cluster (peer)", "s", kind)
     yield Figure("devstack up with Airflow", "s", up)
-    yield Figure("devstack up with Airflow beyond kind", "s", up - kind, 60.0)
+    yield Figure("devstack up with Airflow beyond kind", "s", up - kind, 25.0)
 
 
 def _time_new(airflow: Airflow, client: AirflowClient, dag_id: str) -> float:
@@ -160,7 +133,7 @@ def _time_task(airflow: Airflow) -> float:
 
 def _time_flow(airflow: Airflow, runs: int) -> Iterator[Figure]:
     stack = airflow.stack
-    sample = Path(__file__).parent.parent / "devstack" / "samples" / "fanout.py"
+    sample = Path(__file__).parents[2] / "devstack" / "samples" / "fanout.py"
     began = time.monotonic()
     stack.run("airflow", "deploy", str(sample))
     yield Figure("devstack airflow deploy, all of it", "s", time.monotonic() - began)
@@ -169,8 +142,8 @@ def _time_flow(airflow: Airflow, runs: int) -> Iterator[Figure]:
         run = airflow.start("FanoutFlow")
         if airflow.finish(run) != "success":
             raise SystemExit(f"{run} failed")
-        told = airflow.get(run)
-        walls.append(_between(told["start_date"], told["end_date"]))
+        details = airflow.get(run)
+        walls.append(_between(details["start_date"], details["end_date"]))
     yield Figure("a run of 6 pods", "s", statistics.median(walls), 40.0)
 
 
@@ -178,40 +151,42 @@ def _between(begin: str, end: str) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
 
 
-def _weigh_at_rest(airflow: Airflow) -> Iterator[Figure]:
-    pods = _weigh(airflow)
-    yield Figure("scheduler at rest", "MiB", pods["airflow-scheduler"], 320.0)
-    yield Figure("web server at rest", "MiB", pods["airflow-webserver"], 210.0)
-    yield Figure("triggerer at rest", "MiB", pods["airflow-triggerer"])
-    yield Figure("Postgres at rest", "MiB", pods["postgres"])
-    yield Figure("Airflow and Postgres at rest", "MiB", sum(pods.values()), 650.0)
+def _measure_idle_memory(airflow: Airflow) -> Iterator[Figure]:
+    pods = _memory(airflow)
+    yield Figure("scheduler idle", "MiB", pods["airflow-scheduler"], 320.0)
+    yield Figure("web server idle", "MiB", pods["airflow-webserver"], 210.0)
+    yield Figure("triggerer idle", "MiB", pods["airflow-triggerer"])
+    yield Figure("Postgres idle", "MiB", pods["postgres"])
+    yield Figure("Airflow and Postgres idle", "MiB", sum(pods.values()), 650.0)
 
 
-def _weigh_at_work(airflow: Airflow, client: AirflowClient) -> float:
-    """Return the most that all pods weighed together while tasks ran."""
+def _measure_busy_memory(airflow: Airflow, client: AirflowClient) -> float:
+    """Return the maximum memory of all pods together while tasks ran, MiB."""
     airflow.write("bench-four", _FOUR.format(tasks=TASKS, image=airflow.state["images"]["task"]))
     _until("DAG bench-four", lambda: client.find("/dags/bench-four") is not None)
     run = airflow.start("bench-four")
     most = 0.0
     while airflow.state_of(run) in ("queued", "running"):
-        most = max(most, sum(_weigh(airflow).values()))
+        most = max(most, sum(_memory(airflow).values()))
         time.sleep(1)
     return most
 
 
-def _weigh(airflow: Airflow) -> dict[str, float]:
+def _memory(airflow: Airflow) -> dict[str, float]:
     """Return the MiB of each Deployment of Airflow and of Postgres."""
     names = _deployments(airflow)
     shell = ["docker", "exec", f"devstack-{airflow.stack.name}-control-plane", "sh", "-c"]
     found = subprocess.run([*shell, _FIND], capture_output=True, text=True, check=False).stdout
-    weights = subprocess.run([*shell, _WEIGH], capture_output=True, text=True, check=False).stdout
+    memory = subprocess.run(
+        [*shell, _READ_MEMORY], capture_output=True, text=True, check=False
+    ).stdout
     pods = {}
     for line in found.splitlines():
         match = _POD.search(line)
         if match:
             pods[line.split("/")[2]] = names.get(match.group(1).replace("_", "-"), "")
     total: dict[str, float] = defaultdict(float)
-    for line in weights.splitlines():
+    for line in memory.splitlines():
         path, kib = line.split()
         name = pods.get(path.split("/")[2])
         if name:
@@ -223,20 +198,11 @@ def _deployments(airflow: Airflow) -> dict[str, str]:
     """Return the Deployment of each pod of Airflow and Postgres, by the pod's uid."""
     found: dict[str, str] = {}
     for namespace in ("airflow", "postgres"):
-        words = ("get", "pods", f"--namespace={namespace}", "-ojson")
-        listing: list[dict[str, Any]] = json.loads(airflow.kubectl(*words))["items"]
+        argv = ("get", "pods", f"--namespace={namespace}", "-ojson")
+        listing: list[dict[str, Any]] = json.loads(airflow.kubectl(*argv))["items"]
         for pod in listing:
             found[pod["metadata"]["uid"]] = pod["metadata"]["name"].rsplit("-", 2)[0]
     return found
-
-
-def _print(figures: list[Figure]) -> None:
-    table = Table("what", "", "unit", "budget", "", title="Airflow, and kind in the same run")
-    for figure in figures:
-        budget = "" if figure.budget is None else f"{figure.budget:.0f}"
-        verdict = "" if figure.budget is None else "kept" if figure.kept else "MISSED"
-        table.add_row(figure.what, f"{figure.value:.1f}", figure.unit, budget, verdict)
-    Console(width=100, highlight=False).print(table)
 
 
 if __name__ == "__main__":
