@@ -58,18 +58,25 @@ def test_what_is_missing_is_written_in_order() -> None:
     assert [path for _, path in api.writes] == [path_of(NAMESPACE), path_of(SERVICE)]
 
 
-def deployment(name: str, **pod: object) -> Object:
+def workload(name: str, **pod: object) -> Object:
+    labels = {"app": name}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": name, "namespace": "devstack"},
-        "spec": {"template": {"spec": {"containers": [{"name": "main"}], **pod}}},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "main", "image": "main:1"}], **pod},
+            },
+        },
     }
 
 
 def test_pods_that_call_the_api_are_held_back_until_they_can() -> None:
     api = FakeApi()
-    controller = deployment("controller", serviceAccountName="controller")
+    controller = workload("controller", serviceAccountName="controller")
     written: list[list[str]] = []
 
     def before_workloads() -> None:
@@ -95,7 +102,7 @@ def test_pods_without_a_token_wait_for_nothing() -> None:
     held: list[str] = []
     apply_all(
         FakeApi().client(),
-        [NAMESPACE, deployment("server", automountServiceAccountToken=False)],
+        [NAMESPACE, workload("server", automountServiceAccountToken=False)],
         timeout=1,
         clock=FakeClock(),
         before_workloads=lambda: held.append("held"),
