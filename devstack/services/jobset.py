@@ -12,7 +12,7 @@ from devstack.services.base import Service, ServiceContext
 from devstack.waits import Failed, Observation, Ready, Waiting
 
 NAMESPACE = "jobset-system"
-CERTIFICATE_SECRET = "jobset-webhook-server-cert"
+_CERTIFICATE = "jobset-webhook-server-cert"
 CERTIFICATE_ANNOTATION = "devstack.dev/certificate"
 """On the controller's pod: the version of the Secret that it is to mount."""
 
@@ -52,7 +52,7 @@ def _mount_certificate(kube: KubeClient) -> None:
     updates volumes when it syncs a pod, which it does every minute or so, and at once
     when the pod's annotations change.
     """
-    secret = kube.find("v1", "Secret", CERTIFICATE_SECRET, NAMESPACE)
+    secret = kube.find("v1", "Secret", _CERTIFICATE, NAMESPACE)
     if secret is None or not (secret.get("data") or {}).get("tls.crt"):
         return
     annotations = {CERTIFICATE_ANNOTATION: secret["metadata"]["resourceVersion"]}
