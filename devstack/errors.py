@@ -1,7 +1,7 @@
 """The one error type that a user of devstack sees.
 
-A message reads "cannot X: cause", followed by the captured output's tail and
-what to do next.  Anything else that escapes is a bug and keeps its traceback.
+It reads "cannot X: cause", followed by the end of the captured output and the
+next step. Any other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class ExitStatus(IntEnum):
 
 
 class DevstackError(Exception):
-    """Something the user asked for cannot be done.
+    """A request of the user cannot be fulfilled.
 
     Args:
         message: what cannot be done, starting with "cannot" or naming the fault.
-        cause: why, in one sentence; empty where the message says it all.
-        remedy: the next step for the user, a command where there is one.
+        cause: why, in one sentence; empty if the message is enough.
+        remedy: the next step for the user, preferably a command.
         code: a stable upper-case identifier, such as ``PORT_TAKEN``.
-        exit_status: the status the command ends with.
-        output: captured output of a tool; only its tail is shown.
+        exit_status: the exit status of the command.
+        output: captured output of a tool; only its end is shown.
     """
 
     def __init__(
@@ -67,20 +67,13 @@ class DevstackError(Exception):
 
 
 def disk_full(error: OSError) -> DevstackError | None:
-    """Return the error for a disk, or a user's share of it, without room.
-
-    Args:
-        error: what a write ended with.
-
-    Returns:
-        None where ``error`` is something else.
-    """
+    """Return the error for a full disk or quota; None if ``error`` is another one."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     return DevstackError(
         f"cannot write {error.filename}" if error.filename else "cannot write",
         cause=os.strerror(error.errno),
-        remedy="free some room, or set DEVSTACK_HOME and DEVSTACK_CACHE to another disk",
+        remedy="free disk space, or set DEVSTACK_HOME and DEVSTACK_CACHE to another disk",
         code="DISK_FULL",
         exit_status=ExitStatus.ENVIRONMENT,
     )

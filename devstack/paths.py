@@ -1,6 +1,6 @@
-"""Where devstack keeps things: XDG folders, each private to the user.
+"""The folders of devstack: XDG base directories, private to the user.
 
-``DEVSTACK_HOME`` puts all of them below one folder, for tests and CI.
+``DEVSTACK_HOME`` moves all of them below one folder, for tests and CI.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ def _base(kind: str, variable: str, fallback: str) -> Path:
 
 
 def state_home() -> Path:
-    """Return the folder with one directory a stack."""
+    """Return the folder with one directory per stack."""
     return _base("state", "XDG_STATE_HOME", ".local/state")
 
 
 def cache_home() -> Path:
-    """Return the folder of built images and compiled pieces; safe to delete.
+    """Return the folder of built images and compiled programs; safe to delete.
 
-    ``DEVSTACK_CACHE`` names another one, so that test runs with their own
-    ``DEVSTACK_HOME`` can share what is costly to build.
+    ``DEVSTACK_CACHE`` selects another one, so that test runs with their own
+    ``DEVSTACK_HOME`` can share it.
     """
     override = os.environ.get("DEVSTACK_CACHE")
     return Path(override) if override else _base("cache", "XDG_CACHE_HOME", ".cache")
 
 
 def config_home() -> Path:
-    """Return the folder of the user's own settings for all stacks."""
+    """Return the folder of the user's settings for all stacks."""
     return _base("config", "XDG_CONFIG_HOME", ".config")
 
 
 def private_folder(path: Path) -> Path:
-    """Make ``path`` with mode 0700, whatever the umask, and return it."""
+    """Create ``path`` with mode 0700 regardless of the umask, and return it."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
     return path
 
 
 def project_file(*parts: str) -> Path:
-    """Return a file that ships beside the package, such as ``k8s/minio``.
+    """Return a file that is distributed with the package, such as ``k8s/minio``.
 
-    In a checkout that is the repository's top level; in an installed wheel the
-    same folders lie inside the package.
+    It is relative to the repository in a checkout, and to ``_data`` in the package
+    of an installed wheel.
     """
     inside = Path(__file__).parent / "_data"
     root = inside if inside.exists() else Path(__file__).parent.parent

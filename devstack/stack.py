@@ -205,9 +205,9 @@ def not_up(name: str, phase: str = "") -> DevstackError:
     """Return the error of a command that needs the stack to be up."""
     cause = {
         "": f"there is no stack {name!r}",
-        "creating": f"bringing up {name!r} was not finished",
-        "deleting": f"taking down {name!r} was not finished",
-        "retained": f"{name!r} was taken down; its data is kept",
+        "creating": f"`devstack up` of {name!r} was interrupted",
+        "deleting": f"`devstack down` of {name!r} was interrupted",
+        "retained": f"{name!r} is down; its data is kept",
     }.get(phase, f"stack {name!r} has no cluster")
     remedy = "devstack down" if phase == "deleting" else "devstack up"
     if name != StackSpec.name:

@@ -26,14 +26,14 @@ def command(
     output: Output, config_file: Path | None, every: bool, secrets: bool, **chosen: Any
 ) -> int:
     """Show what is running and its URLs; exit with 1 unless everything is ready."""
-    from devstack.lifecycle.status import look, look_by_name
+    from devstack.lifecycle.status import stack_status, status_by_name
     from devstack.stack import open_stack
     from devstack.state import stack_names
 
     if every:
-        return _show_all(output, [look_by_name(name) for name in stack_names()])
+        return _show_all(output, [status_by_name(name) for name in stack_names()])
     stack = open_stack(load(config_file, **chosen))
-    status = look(stack)
+    status = stack_status(stack)
     output.record(status)
     _show(output, status)
     if secrets and stack.dir.exists():

@@ -1,4 +1,4 @@
-"""A check, as data: what is looked at, and what to do where it is wrong."""
+"""Checks as data: what each requires, and the cause and remedy if it fails."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from devstack.stack import Stack
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong.
+    """A problem that a check found.
 
     Attributes:
         cause: what is wrong, in one sentence.
         remedy: what to do about it.
-        severity: "error" where the stack cannot work, "warning" where it may not.
+        severity: "error" if the stack cannot work, "warning" if it might not.
         code: stable, upper case.
     """
 
@@ -27,13 +27,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that can be wrong.
+    """One check.
 
     Attributes:
         name: short and stable, for JSON.
-        description: what must hold.
-        probe: looks once; returns what is wrong, nothing where all is well.
-        needs_stack: True where it can only be asked of a stack that is up.
+        description: the requirement.
+        probe: checks once and returns the problems found.
+        needs_stack: True if it requires a stack that is up.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A check that was made: "ok", "error", "warning" or "skipped", and the findings."""
+    """The result of a check: "ok", "error", "warning" or "skipped", and the findings."""
 
     check: Check
     state: str
@@ -52,10 +52,9 @@ class Diagnosis:
 
 
 def run_checks(checks: Sequence[Check], stack: Stack) -> list[Diagnosis]:
-    """Make every check, those that need a stack only where one is up.
+    """Run all checks, those that need a stack only if it is up.
 
-    A check that itself fails counts as a finding: the doctor never gives up
-    half-way.
+    An exception in a check becomes a finding, so that the others still run.
     """
     return [_run_check(check, stack) for check in checks]
 
@@ -65,7 +64,7 @@ def _run_check(check: Check, stack: Stack) -> Diagnosis:
         return Diagnosis(check, "skipped", [])
     try:
         findings = check.probe(stack)
-    except Exception as error:  # whatever it is, the other checks must be made
+    except Exception as error:  # the other checks must run in any case
         remedy = str(getattr(error, "remedy", "")) or "report this as a bug"
         findings = [Finding(str(error), remedy, str(getattr(error, "code", "CHECK_FAILED")))]
     severities = {finding.severity for finding in findings}

@@ -1,4 +1,4 @@
-"""Checks of what pods need to be let start: Secrets, rights, quota, images."""
+"""Checks of what task pods need in order to start: Secrets, permissions, quota, images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Right = tuple[str, str, str]
 """An API group, a resource and a verb."""
 
 OVER_QUOTA = "exceeded quota"
-"""How the API's refusals for lack of quota say so."""
+"""Part of the API's message if a quota is exceeded."""
 
 ENDED = ("Succeeded", "Failed")
 
@@ -28,8 +28,8 @@ def _secrets(stack: Stack) -> list[Finding]:
     for item in _manifests(stack, "Secret"):
         metadata = item["metadata"]
         if kube.find(CORE, "Secret", metadata["name"], metadata["namespace"]) is None:
-            cause = f"Secret {_name(item)} is missing: pods that name it do not start"
-            found.append(Finding(cause, "devstack up makes it again", "SECRET_MISSING"))
+            cause = f"Secret {_name(item)} is missing: pods that refer to it do not start"
+            found.append(Finding(cause, "devstack up creates it", "SECRET_MISSING"))
     return found
 
 
@@ -38,14 +38,14 @@ def _rights(stack: Stack) -> list[Finding]:
     roles = [_lost_rights(kube, item) for item in _manifests(stack, "Role")]
     bindings = [_lost_subjects(kube, item) for item in _manifests(stack, "RoleBinding")]
     return [
-        Finding(cause, "devstack up grants it again", "RIGHTS_MISSING")
+        Finding(cause, "devstack up grants it", "RIGHTS_MISSING")
         for cause in [*roles, *bindings]
         if cause
     ]
 
 
 def _lost_rights(kube: KubeClient, role: Manifest) -> str:
-    """Return which verbs a live Role lacks, and on what; nothing where it has all."""
+    """Return the permissions that a live Role lacks; empty if there are none."""
     metadata = role["metadata"]
     live = kube.find(RBAC, "Role", metadata["name"], metadata["namespace"])
     granted = set(_expand(live or {}))
@@ -76,7 +76,7 @@ def _lost_subjects(kube: KubeClient, binding: Manifest) -> str:
     if not lost:
         return ""
     names = ", ".join(f"{each['kind']} {each['name']}" for each in lost)
-    return f"RoleBinding {_name(binding)} does not give {names} the rights of its Role"
+    return f"RoleBinding {_name(binding)} does not grant {names} its Role"
 
 
 def _quota(stack: Stack) -> list[Finding]:
@@ -93,7 +93,7 @@ def _quota(stack: Stack) -> list[Finding]:
         for each in events
         if OVER_QUOTA in each.get("message", "")
     ]
-    remedy = f"let flows end, have them ask for less, or raise it: kubectl -n {namespace} get quota"
+    remedy = f"wait for flows to end, request less, or raise it: kubectl -n {namespace} get quota"
     return [Finding(cause, remedy, "QUOTA_EXCEEDED") for cause in dict.fromkeys(causes)]
 
 
@@ -124,8 +124,8 @@ def _name(item: Object) -> str:
 
 
 RIGHTS_CHECKS = (
-    Check("secrets", "the Secrets that pods name are there", _secrets, needs_stack=True),
-    Check("rights", "the stack's Roles allow what they should", _rights, needs_stack=True),
-    Check("quota", "there is quota left for task pods", _quota, needs_stack=True),
-    Check("task-pods", "nothing keeps task pods from starting", _task_pods, needs_stack=True),
+    Check("secrets", "the Secrets that pods refer to exist", _secrets, needs_stack=True),
+    Check("rights", "the stack's Roles are complete", _rights, needs_stack=True),
+    Check("quota", "the quota for task pods is not used up", _quota, needs_stack=True),
+    Check("task-pods", "task pods can start", _task_pods, needs_stack=True),
 )

@@ -12,7 +12,7 @@ from devstack.waits import Failed, Waiting
 
 
 def _state(stack: Stack) -> list[Finding]:
-    stack.dir.read()  # its error is the finding
+    stack.dir.read()  # an error becomes the finding
     return []
 
 
@@ -25,7 +25,7 @@ def _phase(stack: Stack) -> list[Finding]:
     return [
         Finding(
             f"`devstack {command}` was interrupted",
-            f"devstack {command} --name {stack.state.name} goes on from there",
+            f"devstack {command} --name {stack.state.name} continues",
             "INTERRUPTED",
         )
     ]
@@ -35,7 +35,7 @@ def _files(stack: Stack) -> list[Finding]:
     found = []
     for path in (stack.dir.admin_kubeconfig, stack.dir.kubeconfig):
         if not path.exists():
-            remedy = "devstack up writes it again"
+            remedy = "devstack up writes it"
             found.append(Finding(f"{path} is missing", remedy, "FILE_MISSING"))
         elif stat.S_IMODE(path.stat().st_mode) & 0o077:
             remedy = f"chmod 600 {path}"
@@ -48,7 +48,7 @@ def _cluster(stack: Stack) -> list[Finding]:
     if seen.state == "running":
         return []
     causes = {"absent": "CLUSTER_ABSENT", "stopped": "NODE_STOPPED"}
-    remedy = "devstack up starts it again, or makes it anew"
+    remedy = "devstack up starts or recreates it"
     return [Finding(seen.detail, remedy, causes.get(seen.state, "CLUSTER_UNREACHABLE"))]
 
 
@@ -57,7 +57,7 @@ def _api(stack: Stack) -> list[Finding]:
         stack.kube().readyz()
     except DevstackError as error:
         remedy = "devstack up waits for it; devstack logs --cluster DIR shows more"
-        return [Finding(f"the API does not answer: {error}", remedy, "API_DOWN")]
+        return [Finding(f"the API does not respond: {error}", remedy, "API_DOWN")]
     return []
 
 
@@ -66,7 +66,7 @@ def _ports(stack: Stack) -> list[Finding]:
     for name, port in stack.state.ports.items():
         if is_free(port):
             remedy = "devstack up"
-            found.append(Finding(f"nothing answers on port {port} ({name})", remedy, "PORT_SILENT"))
+            found.append(Finding(f"nothing listens on port {port} ({name})", remedy, "PORT_SILENT"))
     return found
 
 
@@ -85,10 +85,10 @@ def _services(stack: Stack) -> list[Finding]:
 
 STACK_CHECKS = (
     Check("state", "the stack's state can be read", _state),
-    Check("phase", "the last command was finished", _phase),
+    Check("phase", "the last command finished", _phase),
     Check("cluster", "the cluster runs", _cluster, needs_stack=True),
-    Check("api", "the Kubernetes API answers", _api, needs_stack=True),
-    Check("files", "the stack's files are there, and private", _files, needs_stack=True),
-    Check("ports", "the host ports answer", _ports, needs_stack=True),
+    Check("api", "the Kubernetes API responds", _api, needs_stack=True),
+    Check("files", "the stack's files exist and are private", _files, needs_stack=True),
+    Check("ports", "the host ports accept connections", _ports, needs_stack=True),
     Check("services", "the services are ready", _services, needs_stack=True),
 )

@@ -1,1 +1,1 @@
-"""What `up`, `down`, `status` and `logs` do, one verb per file."""
+"""The lifecycle of a stack: one verb per file, and the steps that they share."""

@@ -1,4 +1,4 @@
-"""Keeping what volumes hold from `down --keep-data` to the next `up`."""
+"""Backup of volumes by `down --keep-data`, and its restoration by the next `up`."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _HOSTNAME = "kubernetes.io/hostname"
 
 
 def require_volume_backup(stack: Stack) -> None:
-    """Raise ``DATA_NOT_KEPT`` where the data would go with the cluster all the same."""
+    """Raise ``DATA_NOT_KEPT`` if the provider cannot keep data without its cluster."""
     provider = stack.provider
     if provider.owns_cluster and not isinstance(provider, KeepsVolumes):
         raise DevstackError(
             f"cannot keep the data of stack {stack.spec.name!r}",
-            cause=f"its {provider.name} cluster would take the volumes along",
-            remedy=f"leave --keep-data out, or stop the cluster with {provider.name} itself",
+            cause=f"deleting its {provider.name} cluster deletes the volumes",
+            remedy=f"omit --keep-data, or stop the cluster with {provider.name} itself",
             code="DATA_NOT_KEPT",
             exit_status=ExitStatus.USAGE,
         )
 
 
 def save_volumes(stack: Stack) -> None:
-    """Stop what writes to volumes, and save what they hold; nothing to do without a cluster.
+    """Stop the services and copy the contents of volumes; do nothing without a cluster.
 
     Raises:
-        DevstackError: ``VOLUME_UNREADABLE`` or ``WAIT_TIMEOUT``; the cluster is still there.
+        DevstackError: ``VOLUME_UNREADABLE`` or ``WAIT_TIMEOUT``; the cluster still exists.
     """
     provider = stack.provider
     if not stack.dir.admin_kubeconfig.exists() or not isinstance(provider, KeepsVolumes):
@@ -60,10 +60,10 @@ def save_volumes(stack: Stack) -> None:
 
 
 def restore_step(stack: Stack) -> Step:
-    """Return the step of `up` that brings saved volumes back."""
+    """Return the step of `up` that restores saved volumes."""
     return Step(
         "volumes",
-        "Bring back the data that was kept",
+        "Restore the saved data",
         is_done=lambda: not _saved(stack) or _all_there(stack),
         ensure=lambda: _restore(stack),
         commands=lambda: [f"restore {_claim(volume)}" for volume in _saved(stack)],
@@ -71,7 +71,7 @@ def restore_step(stack: Stack) -> Step:
 
 
 def remove_backup(stack: Stack) -> None:
-    """Remove the copies, once the stack is up with what was in them."""
+    """Remove the copies, after the stack is up with their contents."""
     shutil.rmtree(stack.dir.volumes, ignore_errors=True)
 
 
@@ -97,7 +97,7 @@ def _all_there(stack: Stack) -> bool:
 
 
 def _scale_down(stack: Stack, kube: KubeClient) -> None:
-    """Let the servers end in good order: a copy of what is being written is worth nothing."""
+    """Stop the servers gracefully: a copy made during writes would be inconsistent."""
     services = (*stack.services, *stack.disabled)
     objects = [item for service in services for item in stack.manifests(service)]
     servers = [item for item in objects if item["kind"] == "Deployment"]
@@ -121,12 +121,12 @@ def _observe_scale_down(kube: KubeClient, namespaces: set[str]) -> Observation:
             each for each in pod["spec"].get("volumes", []) if "persistentVolumeClaim" in each
         ]
         if metadata["namespace"] in namespaces and claims and not ended:
-            return Waiting(f"pod {metadata['namespace']}/{metadata['name']} is still there")
+            return Waiting(f"pod {metadata['namespace']}/{metadata['name']} is still running")
     return Ready()
 
 
 def _bound_volumes(kube: KubeClient) -> list[Object]:
-    """Return the volumes that hold something, as they are to be made again."""
+    """Return the volumes with data, as they are to be created again."""
     found = [volume for volume in kube.list_objects("v1", _VOLUME) if _is_kept(volume)]
     return [_rebind_volume(volume) for volume in found]
 
@@ -138,7 +138,7 @@ def _is_kept(volume: Object) -> bool:
 
 
 def _rebind_volume(volume: Object) -> Object:
-    """Return the volume for a new cluster, in which only its own claim can get it."""
+    """Return the volume for a new cluster, reserved for its claim."""
     claim = volume["spec"]["claimRef"]
     reference = {key: claim[key] for key in ("namespace", "name")}
     metadata = volume["metadata"]
@@ -167,7 +167,7 @@ def _folder(volume: Object) -> str:
 
 
 def _node(volume: Object) -> str:
-    """Return the node that a volume lies on."""
+    """Return the node that a volume is on."""
     terms = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
     for expression in terms[0]["matchExpressions"]:
         if expression["key"] == _HOSTNAME:

@@ -1,4 +1,4 @@
-"""Which pods' logs a person means."""
+"""Selection and retrieval of pods' logs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.stack import Stack
 
 SERVICE_LABEL = "app.kubernetes.io/name"
-"""The label that k8s/ puts on every pod of a service, with the service's name."""
+"""The label of every pod of a service in k8s/; its value is the service's name."""
 
 
 @dataclass(frozen=True)
 class LogTarget:
-    """A pod whose logs are wanted.
+    """A pod whose logs are requested.
 
     Attributes:
-        label: how the output names it.
+        label: its name in the output.
         namespace: the pod's namespace.
         pod: the pod's name.
     """
@@ -28,10 +28,10 @@ class LogTarget:
 
 
 def log_targets(stack: Stack, target: str | None) -> list[LogTarget]:
-    """Return the pods that ``target`` names: a service, a task pod, or all services' pods.
+    """Return the pods of ``target``: a service, a task pod, or all services if None.
 
     Raises:
-        DevstackError: ``TARGET_UNKNOWN``, with the services that there are.
+        DevstackError: ``TARGET_UNKNOWN``, with the known services.
     """
     kube = stack.kube()
     pods = [
@@ -42,7 +42,7 @@ def log_targets(stack: Stack, target: str | None) -> list[LogTarget]:
     found = [
         LogTarget(f"{namespace}/{name}", namespace, name)
         for namespace, name, labels in pods
-        if _wanted(target, namespace, name, labels.get(SERVICE_LABEL, ""), services)
+        if _matches(target, namespace, name, labels.get(SERVICE_LABEL, ""), services)
     ]
     if not found:
         raise DevstackError(
@@ -55,7 +55,7 @@ def log_targets(stack: Stack, target: str | None) -> list[LogTarget]:
     return found
 
 
-def _wanted(
+def _matches(
     target: str | None, namespace: str, name: str, service: str, services: set[str]
 ) -> bool:
     if target is None:
@@ -65,12 +65,12 @@ def _wanted(
 
 @dataclass(frozen=True)
 class PodLogs:
-    """What a pod has written.
+    """The logs of a pod.
 
     Attributes:
         pod: its label.
-        text: the lines, of all its containers.
-        error: why there are none, or not all.
+        text: the lines of all its containers.
+        error: why they are missing or incomplete; empty if they are not.
     """
 
     pod: str
@@ -79,7 +79,7 @@ class PodLogs:
 
 
 def read_logs(stack: Stack, target: LogTarget, tail: int, previous: bool) -> PodLogs:
-    """Return the last ``tail`` lines of a pod, or of its containers before their restart."""
+    """Return the last ``tail`` lines of a pod, of its previous containers if ``previous``."""
     argv = log_arguments(stack, target, tail, previous)
     done = stack.runner.run(argv, timeout=stack.spec.timeout, check=False)
     return PodLogs(target.label, done.stdout, "" if done.ok else done.stderr.strip())
@@ -88,7 +88,7 @@ def read_logs(stack: Stack, target: LogTarget, tail: int, previous: bool) -> Pod
 def log_arguments(stack: Stack, target: LogTarget, tail: int, previous: bool) -> list[str]:
     """Return the kubectl command that prints the last ``tail`` lines of a pod's logs."""
     kubectl = tools.find_kubectl(stack.runner, stack.progress)
-    words = [str(kubectl), f"--kubeconfig={stack.dir.admin_kubeconfig}"]
-    words += [f"--cache-dir={stack.dir.kubectl_cache}", "logs", target.pod]
-    words += ["--namespace", target.namespace, "--all-containers", f"--tail={tail}"]
-    return [*words, "--previous"] if previous else words
+    argv = [str(kubectl), f"--kubeconfig={stack.dir.admin_kubeconfig}"]
+    argv += [f"--cache-dir={stack.dir.kubectl_cache}", "logs", target.pod]
+    argv += ["--namespace", target.namespace, "--all-containers", f"--tail={tail}"]
+    return [*argv, "--previous"] if previous else argv

@@ -1,4 +1,4 @@
-"""Port-forwards, for providers that map no ports by themselves."""
+"""Port-forwards, for providers that do not map ports."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from devstack.stack import Stack
 
 
 def port_forwards_running(stack: Stack, service: Service) -> bool:
-    """Return True where every host port of ``service`` leads to it."""
+    """Return True if all port-forwards of ``service`` run."""
     return all(is_forwarded(stack.dir.path, forward) for forward in _forwards(stack, service))
 
 
 def ensure_port_forwards(stack: Stack, service: Service) -> None:
-    """Start the forwards of ``service`` that do not run.
+    """Start the port-forwards of ``service`` that do not run.
 
     Raises:
         DevstackError: ``FORWARD_FAILED`` or ``WAIT_TIMEOUT``.
@@ -30,7 +30,7 @@ def ensure_port_forwards(stack: Stack, service: Service) -> None:
 
 
 def stop_port_forwards(stack: Stack) -> None:
-    """End all forwards of the stack."""
+    """Stop all port-forwards of the stack."""
     stop_forwards(stack.dir.path)
 
 

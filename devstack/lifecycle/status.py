@@ -1,4 +1,4 @@
-"""Looking at a stack without changing it."""
+"""The status of a stack, determined without changing it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from devstack.services.base import Describes, Service, ServiceContext
 from devstack.stack import Stack, open_stack
 from devstack.waits import Failed, Ready
 
-API_SECONDS = 3.0
-"""How long the API has to answer before the stack counts as unreachable."""
+API_TIMEOUT = 3.0
+"""Seconds after which a stack whose API does not respond is unreachable."""
 
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One service: "ready", "waiting", "failed" or "unknown", and why."""
+    """The state of a service: "ready", "waiting", "failed" or "unknown", and why."""
 
     name: str
     state: str
@@ -27,18 +27,18 @@ class ServiceStatus:
 
 @dataclass(frozen=True)
 class StackStatus:
-    """A stack as it is now.
+    """The current state of a stack.
 
     Attributes:
         name: the stack's name.
-        provider: where its cluster comes from.
+        provider: the provider of its cluster.
         state: "up", "degraded", "creating", "deleting", "retained", "stopped",
             "unreachable", "broken" or "absent".
         detail: one sentence on the cluster.
-        namespace: where task pods run.
+        namespace: the namespace of task pods.
         services: each service's state.
-        urls: where a person reaches the services.
-        directory: where the stack keeps its files.
+        urls: the services' web interfaces and endpoints.
+        directory: the stack's directory.
     """
 
     name: str
@@ -52,20 +52,20 @@ class StackStatus:
 
     @property
     def healthy(self) -> bool:
-        """True where all is up and ready."""
+        """True if the stack is up and all services are ready."""
         return self.state == "up"
 
 
-def look_by_name(name: str) -> StackStatus:
-    """Return how a stack is, whatever is wrong with it: it must not hide the others."""
+def status_by_name(name: str) -> StackStatus:
+    """Return the status of a stack; an error becomes the state "broken"."""
     try:
-        return look(open_stack(load(name=name)))
+        return stack_status(open_stack(load(name=name)))
     except DevstackError as error:
         return StackStatus(name, "", "broken", str(error))
 
 
-def look(stack: Stack) -> StackStatus:
-    """Return how the stack is, asking the API once, and the provider where that fails."""
+def stack_status(stack: Stack) -> StackStatus:
+    """Return the status according to the API, or to the provider if that does not respond."""
     name = stack.spec.name
     if not stack.dir.exists():
         return StackStatus(name, "", "absent", f"there is no stack {name!r}")
@@ -73,13 +73,13 @@ def look(stack: Stack) -> StackStatus:
     if stack.state.phase != "up":
         return StackStatus(name, provider, stack.state.phase, _unfinished(stack))
     try:
-        kube = stack.kube(timeout=API_SECONDS)
+        kube = stack.kube(timeout=API_TIMEOUT)
         kube.readyz()
     except DevstackError as error:
         return _without_api(stack, error)
     ctx = stack.context(kube)
-    services = [_look_at(stack, service, ctx) for service in stack.services]
-    nodes = _look_at_nodes(stack)
+    services = [_service_status(stack, service, ctx) for service in stack.services]
+    nodes = _node_status(stack)
     ready = nodes.state == "running" and all(service.state == "ready" for service in services)
     return StackStatus(
         name,
@@ -93,9 +93,9 @@ def look(stack: Stack) -> StackStatus:
     )
 
 
-def _look_at_nodes(stack: Stack) -> ClusterStatus:
+def _node_status(stack: Stack) -> ClusterStatus:
     if stack.state.nodes == 1:
-        # It answered just now; the provider would take longer to ask.
+        # It has just responded; querying the provider would take longer.
         return ClusterStatus("running", "1 node")
     try:
         return stack.provider.status(stack.cluster)
@@ -105,14 +105,14 @@ def _look_at_nodes(stack: Stack) -> ClusterStatus:
 
 def _unfinished(stack: Stack) -> str:
     if stack.state.phase == "retained":
-        return "taken down; its data is kept for the next `devstack up`"
+        return "down; its data is kept for the next `devstack up`"
     holder = stack.dir.holder()
     if holder is not None:
-        return f"process {holder} is at work on it"
-    return f"an earlier command was interrupted while {stack.state.phase} it"
+        return f"process {holder} is working on it"
+    return f"interrupted while {stack.state.phase}"
 
 
-def _look_at(stack: Stack, service: Service, ctx: ServiceContext) -> ServiceStatus:
+def _service_status(stack: Stack, service: Service, ctx: ServiceContext) -> ServiceStatus:
     try:
         seen = service.observe(ctx)
     except DevstackError as error:

@@ -10,7 +10,7 @@ import pytest
 
 from devstack.errors import DevstackError
 from devstack.lifecycle.down import down
-from devstack.lifecycle.status import look
+from devstack.lifecycle.status import stack_status
 from devstack.lifecycle.up import up
 from devstack.providers.base import ClusterSpec
 from tests.fakes.stack import FakeLoadingProvider, World
@@ -96,7 +96,7 @@ def test_what_volumes_hold_comes_back_with_the_next_cluster(
 
 def test_a_stack_whose_data_is_kept_says_so(world: World, provider: KeepingProvider) -> None:
     down(world.open(), keep_data=True)
-    status = look(world.open())
+    status = stack_status(world.open())
     assert (status.state, "its data is kept" in status.detail) == ("retained", True)
     assert down(world.open(), keep_data=True) == []
 

@@ -418,7 +418,7 @@ def test_a_bug_keeps_its_traceback(
     def bug(*_arguments: object, **_options: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("devstack.lifecycle.status.look", bug)
+    monkeypatch.setattr("devstack.lifecycle.status.stack_status", bug)
     with pytest.raises(ZeroDivisionError):
         call("status")
 

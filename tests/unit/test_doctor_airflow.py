@@ -127,7 +127,7 @@ def test_a_role_binding_that_is_missing(api: FakeApi, stack: Stack) -> None:
     take(api, "RoleBinding", "airflow-tasks")
     finding = found(stack, "rights")
     assert (
-        "RoleBinding metaflow/airflow-tasks does not give ServiceAccount airflow" in finding.cause
+        "RoleBinding metaflow/airflow-tasks does not grant ServiceAccount airflow" in finding.cause
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
-from devstack.lifecycle.status import look, look_by_name
+from devstack.lifecycle.status import stack_status, status_by_name
 from devstack.lifecycle.up import up
 from devstack.stack import not_up, require_up
 from devstack.state import STATE_FILE
@@ -17,7 +17,7 @@ from tests.fakes.stack import World
 
 
 def test_no_stack_is_absent_and_makes_nothing(world: World) -> None:
-    status = look(world.open())
+    status = stack_status(world.open())
     assert (status.state, status.detail) == ("absent", "there is no stack 'devstack'")
     assert not status.healthy
 
@@ -25,7 +25,7 @@ def test_no_stack_is_absent_and_makes_nothing(world: World) -> None:
 def test_a_stack_that_is_up_shows_services_and_addresses(world: World) -> None:
     up(world.open())
     world.api.requests.clear()
-    status = look(world.open())
+    status = stack_status(world.open())
     assert status.healthy
     assert [(each.name, each.state) for each in status.services] == [
         ("rbac", "ready"),
@@ -45,7 +45,7 @@ def test_a_service_that_is_ill_is_told_with_the_reason(
 ) -> None:
     up(world.open())
     world.services[1].seen = seen
-    status = look(world.open())
+    status = stack_status(world.open())
     assert status.state == "degraded"
     assert (status.services[1].state, status.services[1].detail) == (state, seen.reason)
 
@@ -57,7 +57,7 @@ def test_a_service_that_cannot_be_looked_at_does_not_hide_the_others(world: Worl
         raise DevstackError("cannot list pods", cause="forbidden")
 
     world.services[0].observe = fail  # type: ignore[assignment,method-assign]
-    services = look(world.open()).services
+    services = stack_status(world.open()).services
     assert [each.state for each in services] == ["unknown", "ready"]
     assert services[0].detail == "cannot list pods: forbidden"
 
@@ -67,23 +67,23 @@ def test_a_cluster_that_is_gone_or_stopped_is_told_apart(world: World, state: st
     up(world.open())
     world.break_api()
     world.provider.state = state
-    status = look(world.open())
+    status = stack_status(world.open())
     assert (status.state, status.detail) == (state, f"the cluster is {state}")
 
 
 def test_an_api_that_does_not_answer_is_told(world: World) -> None:
     up(world.open())
     world.break_api()
-    status = look(world.open())
+    status = stack_status(world.open())
     assert status.state == "unreachable"
     assert status.detail
 
 
 def test_a_stopped_worker_is_told_though_the_api_answers(world: World) -> None:
     up(world.open(StackSpec(nodes=2, given=frozenset({"nodes"}))))
-    assert look(world.open()).healthy
+    assert stack_status(world.open()).healthy
     world.provider.state = "stopped"
-    status = look(world.open())
+    status = stack_status(world.open())
     assert (status.state, status.detail) == ("degraded", "the cluster is stopped")
 
 
@@ -91,31 +91,31 @@ def test_a_docker_that_does_not_answer_is_told(world: World) -> None:
     up(world.open())
     world.break_api()
     world.provider.fails["status"] = DevstackError("Docker does not answer")
-    assert look(world.open()).detail == "Docker does not answer"
+    assert stack_status(world.open()).detail == "Docker does not answer"
 
 
 def test_a_command_that_was_interrupted_is_told_from_one_at_work(world: World) -> None:
     stack = world.open()
     stack.save()
-    assert look(world.open()).detail == "an earlier command was interrupted while creating it"
+    assert stack_status(world.open()).detail == "interrupted while creating"
     with stack.dir.lock():
-        status = look(world.open())
-    assert (status.state, status.detail) == ("creating", f"process {os.getpid()} is at work on it")
+        status = stack_status(world.open())
+    assert (status.state, status.detail) == ("creating", f"process {os.getpid()} is working on it")
 
 
 def test_a_broken_stack_does_not_hide_the_others(world: World) -> None:
     stack = world.open(StackSpec(name="broken"))
     stack.dir.write_file(STATE_FILE, "{")
-    assert look_by_name("broken").state == "broken"
-    assert look_by_name("other").state == "absent"
+    assert status_by_name("broken").state == "broken"
+    assert status_by_name("other").state == "absent"
 
 
 @pytest.mark.parametrize(
     ("phase", "cause", "remedy"),
     [
         ("", "there is no stack 'ci'", "devstack up --name ci"),
-        ("creating", "bringing up 'ci' was not finished", "devstack up --name ci"),
-        ("deleting", "taking down 'ci' was not finished", "devstack down --name ci"),
+        ("creating", "`devstack up` of 'ci' was interrupted", "devstack up --name ci"),
+        ("deleting", "`devstack down` of 'ci' was interrupted", "devstack down --name ci"),
         ("up", "stack 'ci' has no cluster", "devstack up --name ci"),
     ],
 )
@@ -132,7 +132,7 @@ def test_only_a_whole_stack_will_do(world: World) -> None:
     with pytest.raises(DevstackError, match="there is no stack"):
         require_up(world.open())
     world.open().save()
-    with pytest.raises(DevstackError, match="not finished"):
+    with pytest.raises(DevstackError, match=r"`devstack up` of .* was interrupted"):
         require_up(world.open())
     up(world.open())
     require_up(world.open())
