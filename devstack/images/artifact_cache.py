@@ -75,7 +75,7 @@ class ArtifactCache:
 
     def path(self, name: str, key: str) -> Path:
         """Return the path of an artifact, whether it exists or not."""
-        return self.root / "pieces" / name / key
+        return self.root / "artifacts" / name / key
 
     def have(self, name: str, key: str) -> bool:
         """Return True if the artifact exists."""
@@ -124,6 +124,7 @@ class ArtifactCache:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
+            _rename_folder_of_0_1(self.root)
             for tool in TOOLS:
                 kill_orphan(self.pidfile(tool))
             yield
@@ -140,6 +141,12 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _rename_folder_of_0_1(root: Path) -> None:
+    former, current = root / "pieces", root / "artifacts"
+    if former.exists() and not current.exists():
+        former.rename(current)
 
 
 def _rename(made: Path, path: Path) -> None:

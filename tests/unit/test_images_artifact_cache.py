@@ -34,7 +34,7 @@ def test_the_key_ignores_where_the_checkout_lies(tmp_path: Path) -> None:
     assert digest(tmp_path / "one" / "src") == digest(tmp_path / "two" / "src")
 
 
-def test_a_piece_is_built_once(tmp_path: Path) -> None:
+def test_an_artifact_is_built_once(tmp_path: Path) -> None:
     cache, built = ArtifactCache(tmp_path), []
 
     def build(path: Path) -> None:
@@ -47,7 +47,9 @@ def test_a_piece_is_built_once(tmp_path: Path) -> None:
     assert len(built) == 1
 
 
-def test_an_interrupted_build_leaves_no_piece_and_the_next_one_starts_clean(tmp_path: Path) -> None:
+def test_an_interrupted_build_leaves_no_artifact_and_the_next_one_starts_clean(
+    tmp_path: Path,
+) -> None:
     cache = ArtifactCache(tmp_path)
 
     def killed(path: Path) -> None:
@@ -62,7 +64,7 @@ def test_an_interrupted_build_leaves_no_piece_and_the_next_one_starts_clean(tmp_
     assert list(made.iterdir()) == []
 
 
-def test_a_new_key_replaces_the_piece_of_the_old_one(tmp_path: Path) -> None:
+def test_a_new_key_replaces_the_artifact_of_the_old_one(tmp_path: Path) -> None:
     cache = ArtifactCache(tmp_path)
     old = cache.make("etcd", "k1", lambda path: path.write_text("1") and None)
     cache.make("etcd", "k2", lambda path: path.write_text("2") and None)
@@ -80,7 +82,7 @@ def test_scratch_is_empty_even_after_a_kill(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_a_second_build_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
+def test_a_second_build_waits_for_the_first_and_notes_it(tmp_path: Path) -> None:
     progress, noted = Recorder(), threading.Event()
 
     class Waiter(Recorder):
@@ -107,3 +109,12 @@ def test_the_lock_of_a_dead_process_does_not_stay(tmp_path: Path) -> None:
         fcntl.flock(holder, fcntl.LOCK_EX)
     with ArtifactCache(tmp_path).lock(Recorder()):
         pass
+
+
+def test_artifacts_of_release_0_1_are_used(tmp_path: Path) -> None:
+    former = tmp_path / "pieces" / "etcd" / "k1"
+    former.parent.mkdir(parents=True)
+    former.write_text("etcd")
+    cache = ArtifactCache(tmp_path)
+    with cache.lock(Recorder()):
+        assert cache.path("etcd", "k1").read_text() == "etcd"

@@ -1,4 +1,4 @@
-"""scripts/prepare-docker: changes nothing without leave, and names the step elsewhere."""
+"""scripts/prepare-docker: changes nothing without permission, and prints the next step."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_refusal_is_honoured(
     machine.program("docker", "exit 1")
     done = machine.run(*argv, **variables)
     assert done.returncode == 3
-    assert "refused" in done.stderr
+    assert "disallowed" in done.stderr
     assert "next:" in done.stderr
     assert machine.changed == []
 
