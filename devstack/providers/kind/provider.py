@@ -17,6 +17,7 @@ from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
 from devstack.providers.claim import Claim
 from devstack.providers.kind.config import build_config
+from devstack.providers.kind.container_files import delete_container_files
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
 from devstack.providers.kind.ownership import (
     network_labels,
@@ -355,6 +356,7 @@ class KindProvider:
 
     def _remove(self, nodes: list[Any]) -> None:
         self._stack.admin_kubeconfig.unlink(missing_ok=True)
+        delete_container_files(self._engine, nodes)
         self._engine.remove(nodes)
         self._engine.remove_networks(self._engine.networks(self.cluster))
 
