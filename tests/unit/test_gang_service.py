@@ -120,7 +120,7 @@ def test_kinds_own_scheduler_settings_are_added_to_not_replaced(tmp_path: Path) 
     assert operations[0]["value"]["value"] == mounted["containerPath"]
 
 
-def test_kind_is_told_of_the_schedulers_file_on_the_control_plane_alone(tmp_path: Path) -> None:
+def test_kind_mounts_the_schedulers_file_on_the_control_plane_alone(tmp_path: Path) -> None:
     text = build_config(ClusterSpec("mine", nodes=2), 0, tmp_path / "scheduler.yaml")
     config = yaml.safe_load(text)
     assert scheduler_patch() in config["kubeadmConfigPatchesJSON6902"]

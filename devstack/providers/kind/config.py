@@ -1,4 +1,4 @@
-"""The configuration file that `kind create cluster` is given."""
+"""The configuration file for `kind create cluster`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from devstack.providers.kind.ownership import owner_mount
 from devstack.providers.kind.requests import patches_config, patches_mount
 from devstack.providers.kind.scheduler import scheduler_mount, scheduler_patch
 
-# Native gang scheduling is alpha in Kubernetes 1.36 (KEP-4671): off unless asked for.
-# Without the third gate an important gang that does not fit pushes others out all
-# the same, pod by pod, and still does not start.
+# Native gang scheduling is alpha in Kubernetes 1.36 (KEP-4671), so off by default.
+# Without the third gate a gang of high priority that does not fit still preempts other
+# pods, one by one, and does not start.
 FEATURE_GATES = {"GenericWorkload": True, "GangScheduling": True, "WorkloadAwarePreemption": True}
 RUNTIME_CONFIG = {"scheduling.k8s.io/v1alpha2": "true"}
 
-# Kubernetes 1.35 and later refuse a host with cgroup v1 unless told otherwise.
+# By default, Kubernetes 1.35 and later reject a host with cgroup v1.
 KUBELET_PATCH = """\
 kind: KubeletConfiguration
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -47,13 +47,13 @@ def build_config(
     """Return kind's configuration for ``spec``, as YAML.
 
     Args:
-        spec: the cluster wanted; ``host_ports`` are mapped on the control plane.
-        api_port: the host port of the API on loopback.
-        scheduler: the scheduler's configuration file on this machine; without
-            one the scheduler has its defaults.
+        spec: the cluster to create; ``host_ports`` are mapped on the control plane.
+        api_port: the host port of the API, on loopback.
+        scheduler: the scheduler's configuration file on this machine; None for the
+            scheduler's defaults.
         owner: the file that names the cluster's owner, mounted into every node.
-        patches: the folder of kubeadm's patches on this machine; without one the
-            control plane has kubeadm's requests.
+        patches: the folder of kubeadm's patches on this machine; None for kubeadm's
+            defaults.
     """
     control_plane: dict[str, Any] = {
         "role": "control-plane",
@@ -88,7 +88,7 @@ def build_config(
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as such, for those who read the plan."""
+    """Writes multi-line strings as blocks, so that `--dry-run` is readable."""
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:

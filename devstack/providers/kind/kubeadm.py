@@ -1,4 +1,4 @@
-"""Patches of the configuration that kind gives kubeadm."""
+"""Patches of the configuration that kind passes to kubeadm."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def cluster_patch(operations: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Return kind's patch of kubeadm's ClusterConfiguration.
+    """Return a patch of kubeadm's ClusterConfiguration, in kind's form.
 
-    It can add to lists that kind has filled, which a merge patch would replace.
+    Unlike a merge patch, it can extend lists that kind has filled.
 
     Args:
         operations: of a JSON patch (RFC 6902).
@@ -24,11 +24,11 @@ def cluster_patch(operations: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 
 def add_flags(component: str, flags: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the operations that give a component of the control plane more flags.
+    """Return the operations that add flags to a component of the control plane.
 
     Args:
-        component: as ClusterConfiguration calls it, such as "scheduler".
-        flags: values by name; where kubeadm sets a flag too, these count.
+        component: its name in ClusterConfiguration, such as "scheduler".
+        flags: values by name; they override kubeadm's.
     """
     path = f"/{component}/extraArgs/-"
     return [

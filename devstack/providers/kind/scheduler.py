@@ -1,8 +1,7 @@
-"""The configuration file of a kind cluster's scheduler, and how it gets there.
+"""The configuration file of a kind cluster's scheduler, and its mount into the node.
 
-Three of its settings have no flag: how nodes are scored, how long a pod backs off
-that found no room, and the rate at which the scheduler may call the API once it
-has a file.
+Three settings have no flag: the scoring of nodes, the backoff of unschedulable pods,
+and the scheduler's rate limit for the API if it has a configuration file.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ SCHEDULER: dict[str, Any] = {
     "kind": "KubeSchedulerConfiguration",
     "clientConnection": {
         "kubeconfig": "/etc/kubernetes/scheduler.conf",
-        # A gang's pods are bound one by one, two writes each; at the default of
-        # 50 a second a hundred of them take four times as long.
+        # A gang's pods are bound one by one, with two writes each; at the default rate
+        # of 50 per second a hundred pods take four times as long.
         "qps": 1000,
         "burst": 1000,
     },
-    # A gang that found no room is passed over while it backs off, by default for
-    # up to 10 s, whatever its priority and however much room there is by then.
+    # An unschedulable gang is skipped during its backoff, by default up to 10 s,
+    # whatever its priority and even if resources have become free.
     "podMaxBackoffSeconds": 1,
     "profiles": [
         {
             "schedulerName": "default-scheduler",
-            # A gang is placed pod by pod without going back on a choice. Spread
-            # over the nodes, small pods leave no node with room for a large one.
+            # A gang is placed pod by pod, without backtracking. Small pods that are
+            # spread over all nodes leave no node with resources for a large one.
             "plugins": {
                 "score": {
                     "disabled": [
@@ -65,17 +64,17 @@ SCHEDULER: dict[str, Any] = {
 
 
 def scheduler_text() -> str:
-    """Return the file's content, YAML."""
+    """Return the file's content (YAML)."""
     return str(yaml.safe_dump(SCHEDULER, sort_keys=False))
 
 
 def scheduler_mount(file: Path) -> dict[str, Any]:
-    """Return kind's mount of ``file`` into the control plane's node."""
+    """Return the mount of ``file`` into the control plane's node, in kind's form."""
     return {"hostPath": str(file), "containerPath": f"{_FOLDER}/{FILE}", "readOnly": True}
 
 
 def scheduler_patch() -> dict[str, str]:
-    """Return kind's patch of kubeadm's configuration that makes the scheduler read the file."""
+    """Return the patch of kubeadm's configuration that makes the scheduler read the file."""
     volume = {
         "name": "devstack",
         "hostPath": _FOLDER,
@@ -85,8 +84,8 @@ def scheduler_patch() -> dict[str, str]:
     }
     flags = {
         "config": f"{_FOLDER}/{FILE}",
-        # There is one scheduler; electing it costs seconds at each start, and a write
-        # every other second. kubeadm's own flag would count for more than the file.
+        # The only scheduler needs no leader election, which takes seconds at each start
+        # and a write every other second. kubeadm's flag would override the file.
         "leader-elect": "false",
     }
     return cluster_patch(
