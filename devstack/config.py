@@ -19,12 +19,10 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.paths import config_home
 from devstack.validation import table_mistakes
 
-ProviderName = Literal["auto", "kind", "context", "minikube"]
 ImageSource = Literal["auto", "pull", "build"]
 Executor = Literal["LocalExecutor", "KubernetesExecutor"]
 """How Airflow runs tasks: in its scheduler, or each in a pod of its own."""
 
-PROVIDERS: tuple[str, ...] = get_args(ProviderName)
 IMAGE_SOURCES: tuple[str, ...] = get_args(ImageSource)
 EXECUTORS: tuple[str, ...] = get_args(Executor)
 
@@ -71,7 +69,7 @@ class StackSpec:
 
     Attributes:
         name: the stack's name, unique per user.
-        provider: one of :data:`PROVIDERS`.
+        provider: one of :data:`devstack.providers.choose.CHOICES`.
         context: the kubeconfig context; naming one selects provider ``context``.
         namespace: the namespace of task pods.
         nodes: number of nodes, including the control plane.
@@ -87,7 +85,7 @@ class StackSpec:
     """
 
     name: Name = "devstack"
-    provider: ProviderName = "auto"
+    provider: str = "auto"
     context: str = ""
     namespace: Namespace = "metaflow"
     nodes: Nodes = 1

@@ -1,8 +1,7 @@
-"""Starting other programs.
+"""Running other programs.
 
 Everything that runs a program takes a :class:`Runner`, so that tests need no
-programs at all.  Nothing secret goes into ``argv``: pass it by ``input`` or
-``env``.
+programs. Pass secrets in ``input`` or ``env``, never in ``argv``.
 """
 
 from __future__ import annotations
@@ -20,11 +19,12 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.pidfile import write_pidfile
 
 
 @dataclass(frozen=True)
 class Completed:
-    """A program that has ended: what was run, its status and its output."""
+    """A program that has ended: its arguments, exit status and output."""
 
     argv: tuple[str, ...]
     returncode: int
@@ -33,12 +33,12 @@ class Completed:
 
     @property
     def ok(self) -> bool:
-        """True where the program ended with status 0."""
+        """True if the exit status is 0."""
         return self.returncode == 0
 
 
 class Runner(Protocol):
-    """Runs programs to their end."""
+    """Runs programs until they end."""
 
     def run(
         self,
@@ -81,10 +81,9 @@ class Runner(Protocol):
 
 
 class SubprocessRunner:
-    """The real :class:`Runner`: programs run in a process group of their own.
+    """The real :class:`Runner`; each program runs in a process group of its own.
 
-    A timeout or an interruption ends the whole group, so that no grandchild is
-    left behind.
+    A timeout or an interruption ends the whole group, descendants included.
     """
 
     def which(self, program: str) -> str | None:
@@ -105,16 +104,16 @@ class SubprocessRunner:
     ) -> Completed:
         """Run ``argv`` and wait for it; see :class:`Runner`."""
         if pidfile:
-            # Its import takes longer than all else between the start and the note.
+            # Import it first: it takes long, and a process not yet recorded could be orphaned.
             import psutil  # noqa: F401
         process = _start(argv, env=env, cwd=cwd, has_input=input is not None)
         try:
             if pidfile:
-                note_process(pidfile, process.pid)
+                write_pidfile(pidfile, process.pid)
             stdout, stderr = _communicate(process, input, timeout, on_line)
-        except subprocess.TimeoutExpired as late:
+        except subprocess.TimeoutExpired as error:
             end_group(process)
-            raise _too_late(argv, timeout or 0) from late
+            raise _timed_out(argv, timeout or 0) from error
         except BaseException:
             end_group(process)
             raise
@@ -128,7 +127,7 @@ class SubprocessRunner:
 
 
 def failed(done: Completed) -> DevstackError:
-    """Return the error for a program that ended with a status other than 0."""
+    """Return the error for a program with an exit status other than 0."""
     output = done.stderr.strip() or done.stdout
     return DevstackError(
         f"`{_short(done.argv)}` failed with status {done.returncode}",
@@ -138,9 +137,9 @@ def failed(done: Completed) -> DevstackError:
 
 
 def end_group(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
-    """End a process and all that it started: SIGTERM, then SIGKILL after ``grace`` s.
+    """End a process group: SIGTERM, then SIGKILL after ``grace`` seconds.
 
-    Returns when all of its group are gone: an heir may outlive the process itself.
+    Returns when all processes of the group have ended. Children may outlive the leader.
     """
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
@@ -162,7 +161,7 @@ def _group_ends(process: subprocess.Popen[bytes], timeout: float) -> bool:
 
 
 def _group_lives(group: int) -> bool:
-    """Tell whether a process of the group runs; the dead that nobody buried do not count."""
+    """Return True if a process of the group runs; zombies are ignored."""
     import psutil
 
     for each in psutil.process_iter(["status"]):
@@ -170,44 +169,6 @@ def _group_lives(group: int) -> bool:
             if os.getpgid(each.pid) == group and each.info["status"] != psutil.STATUS_ZOMBIE:
                 return True
     return False
-
-
-def note_process(pidfile: Path, pid: int) -> None:
-    """Write down a process and when it began; the two together are never recycled."""
-    import psutil
-
-    pidfile.parent.mkdir(parents=True, exist_ok=True)
-    pidfile.touch(mode=0o600)
-    pidfile.write_text(f"{pid} {psutil.Process(pid).create_time()}")
-
-
-def noted_process(pidfile: Path) -> int | None:
-    """Return the process that :func:`note_process` wrote down, if it still runs."""
-    import psutil
-
-    try:
-        pid, began = pidfile.read_text().split()
-        process = psutil.Process(int(pid))
-        same = abs(process.create_time() - float(began)) < 0.1
-        return process.pid if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-        return None
-
-
-def kill_orphan(pidfile: Path) -> None:
-    """End the process group that a killed devstack left behind, if there is one."""
-    pid = noted_process(pidfile)
-    if pid is not None:
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-        _wait_gone(pidfile)
-    pidfile.unlink(missing_ok=True)
-
-
-def _wait_gone(pidfile: Path, timeout: float = 5.0) -> None:
-    deadline = time.monotonic() + timeout
-    while noted_process(pidfile) is not None and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 def _start(
@@ -264,7 +225,7 @@ def _stream(
     deadline = None if timeout is None else time.monotonic() + timeout
     out: list[str] = []
     err: list[str] = []
-    # Written and read at the same time: a full pipe in one direction blocks the other.
+    # Write and read concurrently: a full pipe in one direction blocks the other.
     threads = [
         threading.Thread(target=_pump, args=(process.stdout, out, on_line), daemon=True),
         threading.Thread(target=_pump, args=(process.stderr, err, on_line), daemon=True),
@@ -274,7 +235,7 @@ def _stream(
         thread.start()
     process.wait(timeout=timeout)
     for thread in threads:
-        # What the program left running may hold its output open.
+        # Background processes of the program may keep its output open.
         thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
             raise subprocess.TimeoutExpired(process.args, timeout or 0)
@@ -284,23 +245,23 @@ def _stream(
 def _feed(stream: IO[bytes] | None, data: bytes | None) -> None:
     if stream is None or data is None:
         return
-    # A program may end without reading all of it; its status says whether that is wrong.
+    # A program may end without reading all of its input; its exit status says if that is wrong.
     with suppress(BrokenPipeError), stream:
         stream.write(data)
 
 
-def _pump(stream: IO[bytes] | None, kept: list[str], on_line: Callable[[str], None]) -> None:
+def _pump(stream: IO[bytes] | None, lines: list[str], on_line: Callable[[str], None]) -> None:
     if stream is None:
         return
     with stream:
         for raw in stream:
             line = raw.decode(errors="replace")
-            kept.append(line)
+            lines.append(line)
             if line.strip():
                 on_line(line.rstrip())
 
 
-def _too_late(argv: Sequence[str], timeout: float) -> DevstackError:
+def _timed_out(argv: Sequence[str], timeout: float) -> DevstackError:
     return DevstackError(
         f"`{_short(argv)}` did not end within {timeout:.0f} s",
         remedy="run it again with a longer --timeout",
@@ -309,6 +270,6 @@ def _too_late(argv: Sequence[str], timeout: float) -> DevstackError:
     )
 
 
-def _short(argv: Sequence[str], words: int = 6) -> str:
-    head = " ".join(argv[:words])
-    return head + (" ..." if len(argv) > words else "")
+def _short(argv: Sequence[str], limit: int = 6) -> str:
+    head = " ".join(argv[:limit])
+    return head + (" ..." if len(argv) > limit else "")

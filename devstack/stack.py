@@ -13,9 +13,8 @@ from devstack.kube.client import KubeClient
 from devstack.kube.manifests import with_owner
 from devstack.process import Runner, SubprocessRunner
 from devstack.progress import Progress, Silent
-from devstack.providers.base import ClusterSpec, Provider
-from devstack.providers.choose import AUTO, make_provider
-from devstack.providers.kind.provider import API_PORT
+from devstack.providers.base import ClusterSpec, MapsPorts, Provider
+from devstack.providers.choose import ProviderParts, make_provider, require_known
 from devstack.services import SERVICES
 from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.services.selection import disabled_services, enabled_services
@@ -60,8 +59,13 @@ class Stack:
     def provider(self) -> Provider:
         """Where the cluster comes from."""
         name = self.state.provider or self.spec.provider
-        name = AUTO if name == "auto" else name
-        return make_provider(name, self.dir, self.images, self.runner, self.clock, self.progress)
+        parts = ProviderParts(self.dir, self.images, self.runner, self.clock, self.progress)
+        return make_provider(name, parts)
+
+    @property
+    def maps_ports(self) -> bool:
+        """True if host ports reach services without port-forwards."""
+        return isinstance(self.provider, MapsPorts)
 
     @property
     def is_up(self) -> bool:
@@ -73,7 +77,7 @@ class Stack:
         """The host ports of all services, by name.
 
         Including those of disabled services, which may be enabled later:
-        a kind cluster's ports are fixed when it is made.
+        a provider may map ports only when it creates the cluster.
         """
         services = (*self.services, *self.disabled)
         return {port.name: port for service in services for port in service.host_ports}
@@ -96,7 +100,8 @@ class Stack:
     def port_names(self) -> dict[str, int]:
         """The host ports that this stack needs, with the preferred number of each."""
         preferred = {name: port.preferred for name, port in self.host_ports.items()}
-        return {**preferred, API_PORT: 0} if self.provider.maps_ports else preferred
+        own = self.provider.own_ports if isinstance(self.provider, MapsPorts) else ()
+        return {**preferred, **dict.fromkeys(own, 0)}
 
     def kube(self, timeout: float = 10.0) -> KubeClient:
         """Return the administrator's API client, with ``timeout`` seconds per request.
@@ -115,7 +120,7 @@ class Stack:
         """Return what services need; ``restarted`` if the cluster was just restarted."""
         declared = {service.database for service in (*self.services, *self.disabled)}
         databases = tuple(sorted(declared - {""}))
-        return ServiceContext(self.state, kube, self.provider.maps_ports, restarted, databases)
+        return ServiceContext(self.state, kube, self.maps_ports, restarted, databases)
 
     def manifests(self, service: Service) -> list[Manifest]:
         """Return the objects of a service, marked as this stack's."""
@@ -162,8 +167,9 @@ def open_stack(
         ignore_corrupt_state: continue without state, as `down` must.
 
     Raises:
-        DevstackError: ``STATE_BROKEN`` or ``STATE_NEWER``.
+        DevstackError: ``PROVIDER_UNKNOWN``, ``STATE_BROKEN`` or ``STATE_NEWER``.
     """
+    require_known(spec.provider)
     directory = StackDir(spec.name)
     known = directory.read_or_none() if ignore_corrupt_state else directory.read()
     state = known or StackState(name=spec.name, namespace=spec.namespace)

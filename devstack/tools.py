@@ -1,94 +1,33 @@
-"""The clients that devstack calls: kind and kubectl, from PATH or compiled."""
+"""The client programs that devstack runs: from PATH if recent enough, else compiled."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, overload
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import versions
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import Compiler
 from devstack.images.programs import PROGRAMS
-from devstack.process import Runner, SubprocessRunner
-from devstack.progress import Progress
+from devstack.process import Runner
+from devstack.progress import Progress, Silent
 
 
-@overload
-def find_kind(
-    runner: Runner, progress: Progress, offline: bool = ..., *, build: Literal[True] = ...
-) -> Path: ...
-@overload
-def find_kind(
-    runner: Runner, progress: Progress, offline: bool = ..., *, build: Literal[False]
-) -> Path | None: ...
-def find_kind(
-    runner: Runner, progress: Progress, offline: bool = False, *, build: bool = True
-) -> Path | None:
-    """Return the kind CLI: a recent one on PATH, else the compiled one.
+@dataclass(frozen=True)
+class Tool:
+    """A client program.
 
-    Args:
-        runner: starts programs.
-        progress: told what is compiled.
-        offline: True where nothing may be fetched.
-        build: compile it where there is none; else None is returned.
-
-    Raises:
-        DevstackError: ``TOOL_MISSING`` when offline.
+    Attributes:
+        name: its name on PATH and in the catalogue of compiled programs.
+        is_recent: returns True if the program at a path is recent enough.
     """
-    return _find("kind", _kind_is_recent, runner, progress, offline, build)
 
-
-@overload
-def find_kubectl(
-    runner: Runner, progress: Progress, offline: bool = ..., *, build: Literal[True] = ...
-) -> Path: ...
-@overload
-def find_kubectl(
-    runner: Runner, progress: Progress, offline: bool = ..., *, build: Literal[False]
-) -> Path | None: ...
-def find_kubectl(
-    runner: Runner, progress: Progress, offline: bool = False, *, build: bool = True
-) -> Path | None:
-    """Return kubectl: a recent one on PATH, else the compiled one; see :func:`find_kind`."""
-    return _find("kubectl", _kubectl_is_recent, runner, progress, offline, build)
-
-
-def find_clients(progress: Progress) -> dict[str, Path]:
-    """Return the kind CLI and kubectl, by name; see :func:`find_kind`."""
-    runner = SubprocessRunner()
-    return {"kind": find_kind(runner, progress), "kubectl": find_kubectl(runner, progress)}
-
-
-def _find(
-    name: str,
-    is_recent: Callable[[Runner, str], bool],
-    runner: Runner,
-    progress: Progress,
-    offline: bool,
-    build: bool,
-) -> Path | None:
-    compiler = Compiler(runner, progress, ArtifactCache())
-    compiled = compiler.built(PROGRAMS[name])
-    if compiled:
-        return compiled
-    on_path = runner.which(name)
-    if on_path and is_recent(runner, on_path):
-        return Path(on_path)
-    if not build:
-        return None
-    if offline:
-        raise _missing(name)
-    with ArtifactCache().lock(progress):
-        return compiler.ensure([PROGRAMS[name]])[name]
-
-
-def _kind_is_recent(runner: Runner, kind: str) -> bool:
-    match = re.search(r"v(\d+)\.(\d+)", runner.run([kind, "version"], check=False).stdout)
-    return bool(match) and (int(match[1]), int(match[2])) >= versions.OLDEST_KIND  # type: ignore[index]
+    name: str
+    is_recent: Callable[[Runner, str], bool]
 
 
 def _kubectl_is_recent(runner: Runner, kubectl: str) -> bool:
@@ -101,11 +40,46 @@ def _kubectl_is_recent(runner: Runner, kubectl: str) -> bool:
     return found >= versions.OLDEST_KUBECTL
 
 
-def _missing(name: str) -> DevstackError:
-    return DevstackError(
-        f"cannot run {name} offline",
-        cause="it is neither on PATH nor compiled yet",
-        remedy="devstack images load FILE brings it; or leave --offline out",
-        code="TOOL_MISSING",
-        exit_status=ExitStatus.ENVIRONMENT,
-    )
+KUBECTL = Tool("kubectl", _kubectl_is_recent)
+
+
+def find_tool(tool: Tool, runner: Runner) -> Path | None:
+    """Return a client program: the compiled one, else a recent one on PATH, else None."""
+    compiled = Compiler(runner, Silent(), ArtifactCache()).built(PROGRAMS[tool.name])
+    if compiled:
+        return compiled
+    on_path = runner.which(tool.name)
+    return Path(on_path) if on_path and tool.is_recent(runner, on_path) else None
+
+
+def ensure_tool(tool: Tool, runner: Runner, progress: Progress, offline: bool = False) -> Path:
+    """Return a client program, compiled if there is none.
+
+    Args:
+        tool: the program.
+        runner: runs programs.
+        progress: receives progress reports.
+        offline: True if nothing may be fetched.
+
+    Raises:
+        DevstackError: ``TOOL_MISSING`` if it would have to be compiled, but ``offline``.
+    """
+    found = find_tool(tool, runner)
+    if found:
+        return found
+    if offline:
+        raise DevstackError(
+            f"cannot run {tool.name} offline",
+            cause="it is neither on PATH nor compiled yet",
+            remedy="devstack images load FILE brings it; or omit --offline",
+            code="TOOL_MISSING",
+            exit_status=ExitStatus.ENVIRONMENT,
+        )
+    cache = ArtifactCache()
+    with cache.lock(progress):
+        return Compiler(runner, progress, cache).ensure([PROGRAMS[tool.name]])[tool.name]
+
+
+def ensure_kubectl(runner: Runner, progress: Progress, offline: bool = False) -> Path:
+    """Return kubectl; see :func:`ensure_tool`."""
+    return ensure_tool(KUBECTL, runner, progress, offline)

@@ -62,10 +62,14 @@ def build(output: Output, names: tuple[str, ...]) -> None:
 @json_option
 @pass_output
 def save(output: Output, file: Path, names: tuple[str, ...]) -> None:
-    """Write images, kind and kubectl to FILE, for a machine without network access."""
-    from devstack.tools import find_clients
+    """Write images and client programs to FILE, for a machine without network access."""
+    from devstack.process import SubprocessRunner
+    from devstack.providers.choose import client_tools
+    from devstack.tools import ensure_tool
 
-    _store(output).save(file, names, find_clients(output.progress()))
+    runner, progress = SubprocessRunner(), output.progress()
+    clients = {tool.name: ensure_tool(tool, runner, progress) for tool in client_tools()}
+    _store(output).save(file, names, clients)
     size = file.stat().st_size
     output.data(file=str(file), size=size)
     output.text(

@@ -21,7 +21,8 @@ from devstack.cli.options import (
     verbose_option,
 )
 from devstack.cli.output import Output
-from devstack.config import IMAGE_SOURCES, PROVIDERS, load
+from devstack.config import IMAGE_SOURCES, load
+from devstack.providers.choose import CHOICES, DEFAULT, require_known
 from devstack.services import SERVICES
 from devstack.services.selection import optional_names
 
@@ -34,9 +35,22 @@ def _complete_services(
     return [name for name in OPTIONAL if name.startswith(incomplete)]
 
 
+class ProviderChoice(click.Choice[str]):
+    """The registered providers; an unknown one is an error with the closest match."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the value, if there is such a provider."""
+        require_known(value)
+        return str(value)
+
+
 @click.command("up", epilog="Example: devstack up --name ci --timeout 600")
 @name_option
-@click.option("--provider", type=SuggestingChoice(PROVIDERS), help="The provider of the cluster.")
+@click.option(
+    "--provider",
+    type=ProviderChoice(CHOICES),
+    help=f"The provider of the cluster; auto is {DEFAULT}, or context with --context.",
+)
 @click.option("--context", metavar="CONTEXT", help="Use the cluster of this kubeconfig context.")
 @click.option("--namespace", metavar="NS", help="Namespace of task pods; at most 14 characters.")
 @click.option("--nodes", type=int, metavar="N", help="Number of nodes.  [default: 1]")

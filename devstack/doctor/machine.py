@@ -1,4 +1,4 @@
-"""Checks of the machine: Docker, tools, room."""
+"""Checks of the machine: what the provider requires, tools, disk, memory."""
 
 from __future__ import annotations
 
@@ -7,45 +7,50 @@ import shutil
 from pathlib import Path
 
 from devstack import tools
-from devstack.docker.capabilities import withholds_sys_resource, wrapper_is_default
 from devstack.doctor.check import Check, Finding
 from devstack.paths import cache_home, state_home
-from devstack.progress import Silent
-from devstack.providers.kind.provider import KindProvider
+from devstack.providers.base import ChecksMachine, Problem
+from devstack.providers.ownership import foreign_cluster
 from devstack.stack import Stack
 
 GIB = 1024**3
 ROOM_TO_RUN = 2 * GIB
 ROOM_TO_BUILD = 15 * GIB
 MEMORY = 4 * GIB
-INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
-INOTIFY_INSTANCES = 128
-"""What one kind node uses up; kind's known issue "too many open files"."""
 
 
 def _provider(stack: Stack) -> list[Finding]:
-    return [
-        Finding(problem.message, problem.remedy, problem.code)
-        for problem in stack.provider.check(stack.cluster)
-    ]
+    return [_finding(problem) for problem in stack.provider.check(stack.cluster)]
+
+
+def _requirements(stack: Stack) -> list[Finding]:
+    provider = stack.provider
+    if not isinstance(provider, ChecksMachine):
+        return []
+    return [_finding(problem) for problem in provider.check_machine(stack.cluster)]
+
+
+def _finding(problem: Problem) -> Finding:
+    return Finding(problem.message, problem.remedy, problem.code, problem.severity)
+
+
+def _owner(stack: Stack) -> list[Finding]:
+    provider = stack.provider
+    if provider.check(stack.cluster):
+        return []
+    owner = provider.owner(stack.cluster)
+    if owner is None or owner.matches(stack.dir.owner):
+        return []
+    error = foreign_cluster(stack.spec.name, f"the {provider.name} cluster of this name", owner)
+    return [Finding(error.cause, error.remedy, error.code)]
 
 
 def _tools(stack: Stack) -> list[Finding]:
-    found = []
-    if _on_kind(stack) and tools.find_kind(stack.runner, Silent(), build=False) is None:
-        found.append(_missing("the kind CLI", "KIND_MISSING"))
-    if tools.find_kubectl(stack.runner, Silent(), build=False) is None:
-        found.append(_missing("kubectl", "KUBECTL_MISSING"))
-    return found
-
-
-def _missing(tool: str, code: str) -> Finding:
-    cause = f"{tool} is neither on PATH nor built yet"
-    return Finding(cause, "devstack images build (`up` does it too)", code, "warning")
-
-
-def _on_kind(stack: Stack) -> bool:
-    return stack.provider.name == KindProvider.name
+    if tools.find_tool(tools.KUBECTL, stack.runner):
+        return []
+    cause = "kubectl is neither on PATH nor built yet"
+    remedy = "devstack images build (`up` does it too)"
+    return [Finding(cause, remedy, "KUBECTL_MISSING", "warning")]
 
 
 def _room(stack: Stack) -> list[Finding]:
@@ -82,21 +87,6 @@ def _memory(stack: Stack) -> list[Finding]:
     return [Finding(cause, "end some programs", "MEMORY_LOW", "warning")]
 
 
-def _capability(stack: Stack) -> list[Finding]:
-    if not _on_kind(stack) or not withholds_sys_resource():
-        return []
-    if stack.provider.check(stack.cluster) or wrapper_is_default(stack.runner):
-        # Without Docker there is nobody to ask, and the first check has said so.
-        return []
-    return [
-        Finding(
-            "this host withholds CAP_SYS_RESOURCE, so no privileged container can start",
-            "./scripts/prepare-docker sets Docker up to do without it",
-            "CAP_SYS_RESOURCE",
-        )
-    ]
-
-
 def _certificates(stack: Stack) -> list[Finding]:
     bundle = os.environ.get("DEVSTACK_CA_BUNDLE")
     if not bundle or Path(bundle).is_file():
@@ -110,29 +100,12 @@ def _certificates(stack: Stack) -> list[Finding]:
     ]
 
 
-def _inotify(stack: Stack) -> list[Finding]:
-    if not INOTIFY_LIMIT.exists():
-        return []
-    allowed, need = int(INOTIFY_LIMIT.read_text()), INOTIFY_INSTANCES * stack.cluster.nodes
-    if allowed >= need:
-        return []
-    return [
-        Finding(
-            f"fs.inotify.max_user_instances is {allowed}, too few for "
-            f"{stack.cluster.nodes} node(s)",
-            f"sysctl fs.inotify.max_user_instances={max(512, need)}",
-            "INOTIFY_LOW",
-            "warning",
-        )
-    ]
-
-
 MACHINE_CHECKS = (
     Check("provider", "the provider can be used here", _provider),
-    Check("tools", "kind and kubectl are at hand", _tools),
-    Check("capability", "privileged containers can start", _capability),
+    Check("requirements", "this machine meets the provider's requirements", _requirements),
+    Check("owner", "no other user or state directory has a stack of this name", _owner),
+    Check("tools", "kubectl is available", _tools),
     Check("room", "the disk has room", _room),
     Check("memory", "there is memory for a stack", _memory),
     Check("certificates", "the private CA bundle can be read", _certificates),
-    Check("inotify", "the kernel lets enough files be watched", _inotify),
 )

@@ -17,7 +17,7 @@ from typing import IO
 
 from devstack.errors import DevstackError
 from devstack.paths import cache_home
-from devstack.process import kill_orphan
+from devstack.pidfile import kill_orphan
 from devstack.progress import Progress
 
 KEY_LENGTH = 16

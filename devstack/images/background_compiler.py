@@ -10,7 +10,7 @@ from types import TracebackType
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import Compiler, group_by_module
 from devstack.images.programs import Program
-from devstack.process import kill_orphan
+from devstack.pidfile import kill_orphan
 
 POLL_SECONDS = 0.1
 

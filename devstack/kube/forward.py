@@ -1,36 +1,29 @@
-"""Port-forwards in the background, for clusters whose node ports the host does not see.
+"""Port-forwards in the background, for clusters whose node ports this machine cannot reach.
 
-Each is a `kubectl port-forward` process with a file that names it.  The file
-holds the process's start time too, so that a process id which the system has
-given to somebody else is never taken for ours.
+Each is a `kubectl port-forward` process with a PID file.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.paths import private_folder
+from devstack.pidfile import read_pidfile, recorded_process, terminate_recorded, write_pidfile
 from devstack.ports import LOOPBACK
 from devstack.waits import Clock, Failed, Observation, Ready, Waiting, wait_until
 
-if TYPE_CHECKING:
-    import psutil
-
 FOLDER = "forwards"
-"""The folder of the process files, below the stack's directory."""
+"""The folder of the PID files, below the stack's directory."""
 
 
 @dataclass(frozen=True)
 class Forward:
-    """One port of a Service, brought to the host's loopback.
+    """A port of a Service, forwarded from loopback of this machine.
 
     Attributes:
         name: unique in the stack.
@@ -61,14 +54,14 @@ class Forward:
 def start_forward(
     folder: Path, forward: Forward, *, kubectl: str, kubeconfig: Path, clock: Clock
 ) -> None:
-    """Forward a port in the background, unless that is being done already.
+    """Forward a port in the background, unless it is forwarded already.
 
     Args:
         folder: the stack's directory.
-        forward: what to bring where.
+        forward: the port.
         kubectl: path of the program.
-        kubeconfig: whose rights the forward has; needs ``pods/portforward``.
-        clock: tells the time.
+        kubeconfig: credentials that permit ``pods/portforward``.
+        clock: the clock of the wait.
 
     Raises:
         DevstackError: ``FORWARD_FAILED`` with kubectl's last lines, or
@@ -76,10 +69,12 @@ def start_forward(
     """
     if is_forwarded(folder, forward):
         return
-    _stop(_record(folder, forward.name))
+    pidfile = _pidfile(folder, forward.name)
+    _stop(pidfile)
     log = private_folder(folder / FOLDER) / f"{forward.name}.log"
     process = _spawn(forward.argv(kubectl, kubeconfig), log)
-    _write_record(_record(folder, forward.name), process.pid, forward)
+    details = {"host_port": forward.host_port, "target": forward.target}
+    write_pidfile(pidfile, process.pid, **details)
     wait_until(
         lambda: _observe(process, forward, log),
         what=f"the port-forward of {forward.target} to respond",
@@ -89,17 +84,19 @@ def start_forward(
 
 
 def is_forwarded(folder: Path, forward: Forward) -> bool:
-    """Return True where the forward's process runs and takes connections."""
-    record = _read_record(_record(folder, forward.name))
-    wanted = {"host_port": forward.host_port, "target": forward.target}
-    same = all(record.get(key) == value for key, value in wanted.items())
-    return same and _process(record) is not None and _listens(forward.host_port)
+    """Return True if the forward's process runs and accepts connections."""
+    pidfile = _pidfile(folder, forward.name)
+    record = read_pidfile(pidfile)
+    recorded = (record.get("host_port"), record.get("target"))
+    if recorded != (forward.host_port, forward.target):
+        return False
+    return recorded_process(pidfile) is not None and _listens(forward.host_port)
 
 
 def stop_forwards(folder: Path) -> list[str]:
     """End all forwards of the stack in ``folder``; return the names of those that ran."""
-    records = sorted((folder / FOLDER).glob("*.json"))
-    return [record.stem for record in records if _stop(record)]
+    pidfiles = sorted((folder / FOLDER).glob("*.json"))
+    return [pidfile.stem for pidfile in pidfiles if _stop(pidfile)]
 
 
 def _observe(process: subprocess.Popen[bytes], forward: Forward, log: Path) -> Observation:
@@ -123,69 +120,29 @@ def _spawn(argv: list[str], log: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,
-            # Ctrl-C in the terminal must not reach it.
+            # Ctrl-C in the terminal must not end it.
             start_new_session=True,
         )
-    except FileNotFoundError as missing:
+    except FileNotFoundError as error:
         raise DevstackError(
             "cannot forward ports",
             cause=f"{argv[0]} is missing",
             remedy="install kubectl",
             code="TOOL_MISSING",
             exit_status=ExitStatus.ENVIRONMENT,
-        ) from missing
+        ) from error
     finally:
         os.close(descriptor)
 
 
-def _record(folder: Path, name: str) -> Path:
+def _pidfile(folder: Path, name: str) -> Path:
     return folder / FOLDER / f"{name}.json"
 
 
-def _write_record(path: Path, pid: int, forward: Forward) -> None:
-    import psutil
-
-    started = psutil.Process(pid).create_time()
-    known = {"pid": pid, "started": started}
-    path.write_text(json.dumps({**known, "host_port": forward.host_port, "target": forward.target}))
-    path.chmod(0o600)
-
-
-def _read_record(path: Path) -> Mapping[str, object]:
-    try:
-        record = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _process(record: Mapping[str, object]) -> psutil.Process | None:
-    """Return the process of a record where it still is that very process."""
-    import psutil
-
-    pid = record.get("pid")
-    try:
-        process = psutil.Process(pid) if isinstance(pid, int) else None
-        if process and process.create_time() == record.get("started"):
-            return process if process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.NoSuchProcess:
-        pass
-    return None
-
-
-def _stop(record: Path) -> bool:
-    import psutil
-
-    process = _process(_read_record(record))
-    if process:
-        process.terminate()
-        try:
-            process.wait(timeout=5.0)
-        except psutil.TimeoutExpired:
-            process.kill()
-    record.unlink(missing_ok=True)
-    record.with_suffix(".log").unlink(missing_ok=True)
-    return process is not None
+def _stop(pidfile: Path) -> bool:
+    ran = terminate_recorded(pidfile)
+    pidfile.with_suffix(".log").unlink(missing_ok=True)
+    return ran
 
 
 def _listens(port: int) -> bool:

@@ -41,7 +41,7 @@ def _too_large(name: str, resource: str, requested: Decimal, most: Decimal, mess
     return Failed(
         f"{name} can never be scheduled: it requests {format_amount(resource, requested)} of"
         f" {resource}, and no node has more than {format_amount(resource, most)} ({message})",
-        remedy=f"request less {resource}, or give the machine or Docker more",
+        remedy=f"request less {resource}, or give the machine more",
         code="POD_UNSCHEDULABLE",
     )
 

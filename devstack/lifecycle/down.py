@@ -54,7 +54,7 @@ def down(stack: Stack, *, keep_data: bool = False) -> list[str]:
 def build_undo(stack: Stack, *, keep_data: bool = False) -> list[tuple[str, Callable[[], None]]]:
     """Return the titles and actions of `down`: what undoes the steps of `up`, in reverse."""
     undo: list[tuple[str, Callable[[], None]]] = []
-    if not stack.provider.maps_ports:
+    if not stack.maps_ports:
         undo.append(("Stop port-forwards", lambda: stop_port_forwards(stack)))
     if stack.provider.owns_cluster and foreign_owner(stack) is not None:
         return undo
@@ -82,7 +82,7 @@ def _exists(stack: Stack) -> bool:
     """Return True if the stack has a directory, or a cluster although its directory was lost."""
     if stack.dir.path.exists():
         return True
-    if stack.spec.provider == "context" or stack.provider.check(stack.cluster):
+    if not stack.provider.owns_cluster or stack.provider.check(stack.cluster):
         return False
     owner = stack.provider.owner(stack.cluster)
     return owner is not None and owner.matches(stack.dir.owner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devstack.lifecycle.cluster_steps import ClusterProbe
 from devstack.lifecycle.step import Step
-from devstack.providers.base import LoadsImages
+from devstack.providers.base import LoadsImages, NeedsNodeImage
 from devstack.stack import Stack
 
 
@@ -51,9 +51,11 @@ def _references(stack: Stack) -> dict[str, str]:
 
 def _local_images(stack: Stack, *, node_exists: bool = False) -> list[str]:
     """Return the images that this machine needs, in order to load them into nodes."""
-    if not isinstance(stack.provider, LoadsImages):
+    provider = stack.provider
+    if not isinstance(provider, LoadsImages):
         return []
-    node = ["node"] if stack.provider.name == "kind" and not node_exists else []
+    image = [provider.node_image] if isinstance(provider, NeedsNodeImage) else []
+    node = [] if node_exists else image
     return [*node, *_references(stack)]
 
 

@@ -23,7 +23,7 @@ def ensure_port_forwards(stack: Stack, service: Service) -> None:
         start_forward(
             stack.dir.path,
             forward,
-            kubectl=str(tools.find_kubectl(stack.runner, stack.progress)),
+            kubectl=str(tools.ensure_kubectl(stack.runner, stack.progress)),
             kubeconfig=stack.dir.admin_kubeconfig,
             clock=stack.clock,
         )
@@ -35,7 +35,7 @@ def stop_port_forwards(stack: Stack) -> None:
 
 
 def _forwards(stack: Stack, service: Service) -> list[Forward]:
-    if stack.provider.maps_ports:
+    if stack.maps_ports:
         return []
     return [
         Forward(port.name, stack.state.ports[port.name], port.target)

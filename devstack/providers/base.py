@@ -1,4 +1,4 @@
-"""What a provider is: the place a cluster comes from."""
+"""The provider protocols: where clusters come from, and what only some providers can do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from devstack.owner import Owner
 
 @dataclass(frozen=True)
 class ClusterSpec:
-    """The cluster that is wanted.
+    """The desired cluster.
 
     Attributes:
         name: the stack's name; providers derive the cluster's name from it.
@@ -21,7 +21,7 @@ class ClusterSpec:
             reached without a port-forward.
         timeout: seconds for the cluster to be ready.
         context: the kubeconfig context, for providers that use one.
-        offline: True where nothing may be fetched.
+        offline: True if nothing may be fetched.
     """
 
     name: str
@@ -34,7 +34,7 @@ class ClusterSpec:
 
 @dataclass(frozen=True)
 class ClusterStatus:
-    """The cluster that is there.
+    """The state of a cluster.
 
     Attributes:
         state: "absent", "stopped", "running" or "unreachable".
@@ -47,38 +47,45 @@ class ClusterStatus:
 
 @dataclass(frozen=True)
 class Problem:
-    """A reason why a provider cannot be used here, and what to do about it."""
+    """A reason why a provider cannot be used here, and what to do about it.
+
+    Attributes:
+        message: what is wrong, in one sentence.
+        remedy: the next step for the user.
+        code: stable, upper case.
+        severity: "error" if no cluster can work, "warning" if it may not.
+    """
 
     message: str
     remedy: str
     code: str
+    severity: str = "error"
 
 
 @runtime_checkable
 class Provider(Protocol):
-    """A source of clusters.  Everything else devstack does goes by the kubeconfig.
+    """A source of clusters. Everything else that devstack does needs only the kubeconfig.
+
+    What only some providers can do is a protocol of its own, below.
 
     Attributes:
-        name: as ``--provider`` takes it.
-        maps_ports: True where host ports lead to node ports by themselves, so
-            that no port-forward is needed.
-        owns_cluster: True where `down` removes the cluster as a whole.
+        name: the value of ``--provider``.
+        owns_cluster: True if `down` deletes the cluster as a whole.
     """
 
     name: str
-    maps_ports: bool
     owns_cluster: bool
 
     def check(self, spec: ClusterSpec) -> list[Problem]:
-        """Return why this machine cannot have the cluster from here; empty if it can."""
+        """Return why this provider cannot be used on this machine; empty if it can."""
         ...
 
     def ensure(self, spec: ClusterSpec) -> str:
-        """Bring the cluster up or heal it; return the administrator's kubeconfig (YAML)."""
+        """Create or repair the cluster; return the administrator's kubeconfig (YAML)."""
         ...
 
     def status(self, spec: ClusterSpec) -> ClusterStatus:
-        """Look at the cluster without changing anything."""
+        """Return the cluster's state without changing anything."""
         ...
 
     def owner(self, spec: ClusterSpec) -> Owner | None:
@@ -112,21 +119,54 @@ class WaitsForServiceNetwork(Protocol):
 
 
 @runtime_checkable
+class MapsPorts(Protocol):
+    """A provider that maps host ports to node ports when it creates a cluster.
+
+    The ports of other providers' clusters are reached through port-forwards.
+
+    Attributes:
+        own_ports: names of the host ports that the provider needs besides the services'.
+    """
+
+    own_ports: tuple[str, ...]
+
+
+@runtime_checkable
+class NeedsNodeImage(Protocol):
+    """A provider whose nodes are containers of an image of ours.
+
+    Attributes:
+        node_image: the image's name in the catalogue.
+    """
+
+    node_image: str
+
+
+@runtime_checkable
+class ChecksMachine(Protocol):
+    """A provider with requirements on this machine, which `doctor` checks."""
+
+    def check_machine(self, spec: ClusterSpec) -> list[Problem]:
+        """Return the requirements that are not met; empty also if `check` finds a problem."""
+        ...
+
+
+@runtime_checkable
 class LoadsImages(Protocol):
-    """A provider whose nodes take images from the machine rather than from a registry."""
+    """A provider that loads images from this machine into its nodes, without a registry."""
 
     def images_present(self, spec: ClusterSpec) -> set[str]:
-        """Return the references that every node already has."""
+        """Return the references of the images that every node has."""
         ...
 
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
-        """Put the images into every node."""
+        """Load images into every node."""
         ...
 
 
 @runtime_checkable
 class KeepsVolumes(Protocol):
-    """A provider that can carry the contents of volumes from one cluster to the next."""
+    """A provider that can save the contents of volumes, and restore them in another cluster."""
 
     def save_volumes(
         self, spec: ClusterSpec, folders: Mapping[str, Sequence[str]], into: Path
@@ -135,11 +175,11 @@ class KeepsVolumes(Protocol):
 
         Args:
             spec: the cluster.
-            folders: absolute paths by the node's name; nobody writes there any more.
+            folders: absolute paths by node name; nothing writes there any more.
             into: a folder of this machine.
         """
         ...
 
     def restore_volumes(self, spec: ClusterSpec, saved: Path) -> None:
-        """Put the archives below ``saved`` back on the nodes of the same names."""
+        """Extract the archives below ``saved`` on the nodes of the same names."""
         ...

@@ -1,49 +1,109 @@
-"""From a provider's name to the provider; "auto" is kind, or says what to do."""
+"""The registry of providers: from the value of ``--provider`` to the provider."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from devstack.errors import DevstackError, ExitStatus
-from devstack.images import ImageStore
-from devstack.process import Runner
-from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, Problem, Provider
-from devstack.providers.context import ContextProvider
-from devstack.providers.kind.provider import KindProvider
-from devstack.providers.minikube import MinikubeProvider
-from devstack.state import StackDir
-from devstack.waits import Clock
+from devstack.validation import suggest
 
-AUTO = "kind"
-"""What "auto" picks; the emulated cluster joins the choice where there is no Docker."""
+if TYPE_CHECKING:
+    from devstack.images import ImageStore
+    from devstack.process import Runner
+    from devstack.progress import Progress
+    from devstack.state import StackDir
+    from devstack.tools import Tool
+    from devstack.waits import Clock
+
+AUTO = "auto"
+"""The default of ``--provider``: :data:`DEFAULT`, or ``context`` if a context is named."""
+
+DEFAULT = "kind"
+"""The one provider that creates a cluster and needs nothing but Docker."""
 
 
-def make_provider(
-    name: str,
-    stack: StackDir,
-    images: ImageStore,
-    runner: Runner,
-    clock: Clock,
-    progress: Progress,
-) -> Provider:
-    """Return the provider called ``name`` for one stack.
+def client_tools() -> tuple[Tool, ...]:
+    """Return the client programs that a machine without a network needs for any provider."""
+    from devstack.providers.kind.cli import KIND
+    from devstack.tools import KUBECTL
 
-    Args:
-        name: "auto", "kind", "context" or "minikube".
+    return (KIND, KUBECTL)
+
+
+@dataclass(frozen=True)
+class ProviderParts:
+    """What providers are made of.
+
+    Attributes:
         stack: the stack's directory.
-        images: where images come from.
-        runner: starts programs.
-        clock: tells the time.
-        progress: told what is going on.
+        images: the store of images.
+        runner: runs programs.
+        clock: the clock.
+        progress: receives progress reports.
     """
-    if name == "context":
-        return ContextProvider(runner, clock, progress)
-    if name == "minikube":
-        return MinikubeProvider(stack, runner, clock, progress)
-    return KindProvider(stack, images, runner, clock, progress)
+
+    stack: StackDir
+    images: ImageStore
+    runner: Runner
+    clock: Clock
+    progress: Progress
+
+
+def _kind(parts: ProviderParts) -> Provider:
+    from devstack.providers.kind.provider import KindProvider
+
+    return KindProvider(parts.stack, parts.images, parts.runner, parts.clock, parts.progress)
+
+
+def _minikube(parts: ProviderParts) -> Provider:
+    from devstack.providers.minikube import MinikubeProvider
+
+    return MinikubeProvider(parts.stack, parts.runner, parts.clock, parts.progress)
+
+
+def _context(parts: ProviderParts) -> Provider:
+    from devstack.providers.context import ContextProvider
+
+    return ContextProvider(parts.runner, parts.clock, parts.progress)
+
+
+_PROVIDERS: Mapping[str, Callable[[ProviderParts], Provider]] = {
+    "kind": _kind,
+    "context": _context,
+    "minikube": _minikube,
+}
+
+CHOICES = (AUTO, *_PROVIDERS)
+"""The values of ``--provider``."""
+
+
+def require_known(name: str) -> None:
+    """Raise ``PROVIDER_UNKNOWN``, with the closest match, unless ``name`` is one of CHOICES."""
+    if name not in CHOICES:
+        raise DevstackError(
+            f"cannot use provider {name!r}",
+            cause=f"there is no such provider{suggest(name, CHOICES)}",
+            remedy=f"choose from {', '.join(CHOICES)}",
+            code="PROVIDER_UNKNOWN",
+            exit_status=ExitStatus.USAGE,
+        )
+
+
+def make_provider(name: str, parts: ProviderParts) -> Provider:
+    """Return the provider called ``name``, one of :data:`CHOICES`, for one stack.
+
+    Raises:
+        DevstackError: ``PROVIDER_UNKNOWN``.
+    """
+    require_known(name)
+    return _PROVIDERS[DEFAULT if name == AUTO else name](parts)
 
 
 def require_usable(provider: Provider, spec: ClusterSpec) -> None:
-    """Raise the provider's first problem, where it has one, with what to do."""
+    """Raise the provider's first problem, if it has one."""
     problems = provider.check(spec)
     if problems:
         raise _unusable(provider.name, problems[0])

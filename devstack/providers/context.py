@@ -29,7 +29,6 @@ class ContextProvider:
     """
 
     name = "context"
-    maps_ports = False
     owns_cluster = False
 
     def __init__(self, runner: Runner, clock: Clock, progress: Progress) -> None:
@@ -77,7 +76,7 @@ class ContextProvider:
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
         """Let `kubectl cluster-info dump` write what the API knows."""
-        kubectl = tools.find_kubectl(self._runner, self._progress, spec.offline)
+        kubectl = tools.ensure_kubectl(self._runner, self._progress, spec.offline)
         words = [str(kubectl), "--context", spec.context, "cluster-info", "dump", "-A"]
         with tempfile.TemporaryDirectory() as cache:
             words += [f"--output-directory={into}", f"--cache-dir={cache}"]
@@ -88,7 +87,7 @@ class ContextProvider:
         return [" ".join(["kubectl", *_view(spec.context)])]
 
     def _minified(self, spec: ClusterSpec) -> str:
-        kubectl = tools.find_kubectl(self._runner, self._progress, spec.offline)
+        kubectl = tools.ensure_kubectl(self._runner, self._progress, spec.offline)
         done = self._runner.run([str(kubectl), *_view(spec.context)], timeout=30, check=False)
         if not done.ok or "server:" not in done.stdout:
             raise DevstackError(

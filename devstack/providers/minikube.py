@@ -14,6 +14,7 @@ from devstack.process import Completed, Runner
 from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
 from devstack.providers.claim import Claim
+from devstack.providers.docker_host import check_docker_host
 from devstack.providers.kind.config import FEATURE_GATES, RUNTIME_CONFIG
 from devstack.providers.ownership import foreign_cluster
 from devstack.providers.ready import wait_for_api
@@ -35,7 +36,6 @@ class MinikubeProvider:
     """
 
     name = "minikube"
-    maps_ports = False
     owns_cluster = True
 
     def __init__(self, stack: StackDir, runner: Runner, clock: Clock, progress: Progress) -> None:
@@ -85,6 +85,12 @@ class MinikubeProvider:
             return ClusterStatus("absent", f"there is no minikube profile {self.profile!r}")
         running = host == "Running"
         return ClusterStatus("running" if running else "stopped", f"the host is {host}")
+
+    def check_machine(self, spec: ClusterSpec) -> list[Problem]:
+        """Return what of this machine may keep node containers from working."""
+        if self.check(spec):
+            return []
+        return check_docker_host(self._runner, spec.nodes)
 
     def owner(self, spec: ClusterSpec) -> Owner | None:
         """Return who claimed the profile's name, or whom the profile's nodes belong to."""

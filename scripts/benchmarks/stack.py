@@ -25,6 +25,7 @@ from devstack.images import ImageStore
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 from devstack.providers.base import ClusterSpec
+from devstack.providers.kind.cli import KIND
 from devstack.providers.kind.config import build_config
 from scripts.benchmarks.figures import Figure, parse_arguments, report
 from scripts.benchmarks.node_usage import Usage, container_names, measure
@@ -124,7 +125,7 @@ def _run_samples(stack: Devstack) -> list[dict[str, Any]]:
 def kind_alone() -> tuple[float, float]:
     """Return the seconds that kind itself takes to create its cluster, and to delete it."""
     runner = SubprocessRunner()
-    kind = str(tools.find_kind(runner, Silent()))
+    kind = str(tools.ensure_tool(KIND, runner, Silent()))
     image = ImageStore(runner, Silent()).ensure(["node"])["node"]
     config = build_config(ClusterSpec(name="peer"), api_port=0)
     network = {"KIND_EXPERIMENTAL_DOCKER_NETWORK": PEER}

@@ -99,7 +99,7 @@ def airflow_deployer(
     stack, api = airflow_stack(server.port, directory), FakeApi()
     assert server.url == f"http://{LOOPBACK}:{server.port}"
     monkeypatch.setattr(stack, "kube", lambda *_arguments, **_options: api.client())
-    monkeypatch.setattr("devstack.tools.find_kubectl", lambda *_a, **_o: Path(KUBECTL))
+    monkeypatch.setattr("devstack.tools.ensure_kubectl", lambda *_a, **_o: Path(KUBECTL))
     statuses = [{"name": "scheduler", "state": {"running": {}}}]
     labels = {"component": "scheduler"}
     api.add(pod("airflow-scheduler-1", "airflow", labels=labels, containerStatuses=statuses))

@@ -35,11 +35,13 @@ contexts: [{{name: fake, context: {{cluster: fake, user: fake}}}}]
 """
 
 
-class FakeProvider:
-    """A provider whose cluster is a name; each new one has a kubeconfig of its own."""
+class PlainProvider:
+    """A provider whose cluster is a name; each new one has a kubeconfig of its own.
 
-    name = "kind"
-    maps_ports = True
+    It can do no more than every provider: it maps no ports and loads no images.
+    """
+
+    name = "plain"
     owns_cluster = True
 
     def __init__(self) -> None:
@@ -94,6 +96,14 @@ class FakeProvider:
         self.asked.append(what)
         if what in self.fails:
             raise self.fails[what]
+
+
+class FakeProvider(PlainProvider):
+    """A provider like kind, but that it loads no images."""
+
+    name = "kind"
+    own_ports = ("api",)
+    node_image = "node"
 
 
 class FakeLoadingProvider(FakeProvider):
@@ -182,7 +192,7 @@ class World:
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.provider: FakeProvider = FakeLoadingProvider()
+        self.provider: PlainProvider = FakeLoadingProvider()
         self.images = FakeImages()
         # Not the port of a real MinIO: tests run beside stacks, and beside each other.
         self.port = any_free(set())

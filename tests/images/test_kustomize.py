@@ -21,7 +21,7 @@ FOLDERS = sorted(path.name for path in project_file("k8s").iterdir() if path.is_
 def test_kubectl_sees_the_same_objects_as_devstack(folder: str) -> None:
     done = subprocess.run(
         [
-            str(tools.find_kubectl(SubprocessRunner(), Silent())),
+            str(tools.ensure_kubectl(SubprocessRunner(), Silent())),
             "kustomize",
             str(project_file("k8s", folder)),
         ],

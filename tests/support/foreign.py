@@ -13,6 +13,7 @@ from devstack.docker.engine import Engine
 from devstack.images import ImageStore
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
+from devstack.providers.kind.cli import KIND
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ForeignCluster:
         self.kubeconfig.parent.mkdir(parents=True)
         self.delete()
         image = ImageStore(SubprocessRunner(), Silent()).ensure(["node"])["node"]
-        kind = tools.find_kind(SubprocessRunner(), Silent())
+        kind = tools.ensure_tool(KIND, SubprocessRunner(), Silent())
         argv = ["create", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)]
         SubprocessRunner().run(
             [str(kind), *argv, "--image", image, "--config", "-", "--wait", "5m"],

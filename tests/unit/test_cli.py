@@ -158,7 +158,6 @@ def test_an_unknown_command_is_answered_with_the_closest(call: Callable[..., End
         (("up", "--json", "--nodes", "many"), "up"),
         (("up", "--json", "--port", "9000"), "up"),
         (("up", "--json", "--port", "minio=²"), "up"),
-        (("up", "--json", "--provider", "docker"), "up"),
     ],
 )
 def test_wrong_usage_is_an_envelope_too(
@@ -169,6 +168,13 @@ def test_wrong_usage_is_an_envelope_too(
     assert ended.json["error"]["code"] == "USAGE"
     assert ended.json["command"] == command
     assert ended.json["error"]["remedy"] == f"devstack {command} --help".replace("  ", " ")
+
+
+def test_an_unknown_provider_is_an_envelope_too(call: Callable[..., Ended]) -> None:
+    ended = call("up", "--json", "--provider", "knd")
+    assert ended.status == ExitStatus.USAGE
+    assert (ended.json["error"]["code"], ended.json["command"]) == ("PROVIDER_UNKNOWN", "up")
+    assert "did you mean 'kind'?" in ended.json["error"]["cause"]
 
 
 def test_mistakes_in_the_settings_are_all_reported(call: Callable[..., Ended]) -> None:

@@ -16,11 +16,12 @@ from devstack.doctor.machine import MACHINE_CHECKS
 from devstack.doctor.stack import STACK_CHECKS
 from devstack.errors import DevstackError
 from devstack.lifecycle.up import up
+from devstack.owner import Owner
 from devstack.ports import LOOPBACK
-from devstack.providers.base import Problem
+from devstack.providers.base import ClusterSpec, Problem
 from devstack.state import STATE_FILE
 from devstack.waits import Failed, Waiting
-from tests.fakes.stack import World
+from tests.fakes.stack import FakeProvider, World
 
 Usage = namedtuple("Usage", "total used free")
 Memory = namedtuple("Memory", "available")
@@ -29,14 +30,9 @@ Memory = namedtuple("Memory", "available")
 @pytest.fixture
 def well(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     """A machine and a stack with nothing wrong."""
-    limit = tmp_path / "max_user_instances"
-    limit.write_text("8192\n")
-    monkeypatch.setattr(machine, "INOTIFY_LIMIT", limit)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, 100 * machine.GIB))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(16 * machine.GIB))
-    monkeypatch.setattr(tools, "find_kind", lambda *_a, **_o: Path("kind"))
-    monkeypatch.setattr(tools, "find_kubectl", lambda *_a, **_o: Path("kubectl"))
-    monkeypatch.setattr(machine, "withholds_sys_resource", lambda: False)
+    monkeypatch.setattr(tools, "find_tool", lambda *_arguments: Path("kubectl"))
     monkeypatch.delenv("DEVSTACK_CA_BUNDLE", raising=False)
     up(world.open())
     with socket.create_server((LOOPBACK, world.open().state.ports["minio"])):
@@ -90,9 +86,29 @@ def test_a_provider_that_cannot_be_used(well: World) -> None:
 
 
 def test_missing_tools_are_a_warning(well: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "find_kind", lambda *_a, **_o: None)
-    monkeypatch.setattr(tools, "find_kubectl", lambda *_a, **_o: None)
-    assert codes(well, "tools") == [("KIND_MISSING", "warning"), ("KUBECTL_MISSING", "warning")]
+    monkeypatch.setattr(tools, "find_tool", lambda *_arguments: None)
+    assert codes(well, "tools") == [("KUBECTL_MISSING", "warning")]
+
+
+class DemandingProvider(FakeProvider):
+    """A provider with requirements on the machine."""
+
+    def check_machine(self, spec: ClusterSpec) -> list[Problem]:
+        """Return one that is not met."""
+        return [Problem("no swap", "add swap", "SWAP_MISSING", "warning")]
+
+
+def test_requirements_of_the_provider_are_checked(well: World) -> None:
+    assert codes(well, "requirements") == []
+    well.provider = DemandingProvider()
+    assert codes(well, "requirements") == [("SWAP_MISSING", "warning")]
+
+
+def test_a_cluster_of_another_owner_is_an_error(well: World) -> None:
+    well.provider.foreign = Owner("/home/alice/stacks/state/devstack", "alice")
+    (finding,) = diagnose(well)["owner"].findings
+    assert (finding.code, finding.severity) == ("CLUSTER_FOREIGN", "error")
+    assert "/home/alice/stacks/state/devstack" in finding.cause
 
 
 def test_little_room_is_a_warning_and_none_an_error(
@@ -113,35 +129,11 @@ def test_little_memory_is_a_warning_before_up_alone(
     assert codes(well, "memory") == [("MEMORY_LOW", "warning")]
 
 
-@pytest.mark.parametrize(("runtime", "found"), [("runc", 1), ("devstack", 0)])
-def test_a_host_that_withholds_the_capability(
-    well: World, monkeypatch: pytest.MonkeyPatch, runtime: str, found: int
-) -> None:
-    monkeypatch.setattr(machine, "withholds_sys_resource", lambda: True)
-    well.runner.answer("docker", "info", stdout=f"{runtime}\n")
-    assert codes(well, "capability") == [("CAP_SYS_RESOURCE", "error")] * found
-
-
-def test_without_docker_its_runtime_is_not_asked_for(
-    well: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(machine, "withholds_sys_resource", lambda: True)
-    well.provider.problems = [Problem("Docker is not installed", "install it", "DOCKER_MISSING")]
-    assert codes(well, "capability") == []
-
-
 def test_a_ca_bundle_that_is_not_there(well: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEVSTACK_CA_BUNDLE", "nowhere.pem")
     assert codes(well, "certificates") == [("CA_BUNDLE_MISSING", "error")]
     Path("nowhere.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     assert codes(well, "certificates") == []
-
-
-def test_too_few_inotify_instances_for_so_many_nodes(well: World) -> None:
-    machine.INOTIFY_LIMIT.write_text("128\n")
-    assert codes(well, "inotify") == []
-    machine.INOTIFY_LIMIT.write_text("127\n")
-    assert codes(well, "inotify") == [("INOTIFY_LOW", "warning")]
 
 
 @pytest.mark.parametrize("phase", ["creating", "deleting"])

@@ -27,8 +27,9 @@ from devstack.images.programs import CONTAINERS, PROGRAMS
 from devstack.images.python_packages import install_packages
 from devstack.images.recipes import xcom
 from devstack.images.recipes.node import PROVISIONER_IMAGE, STATIC
+from devstack.providers.kind.cli import KIND
 from devstack.services import SERVICES
-from devstack.tools import find_kind, find_kubectl
+from devstack.tools import KUBECTL, ensure_tool, find_tool
 from tests.fakes.runner import Call, FakeRunner, Recorder
 
 GO = "/usr/bin/go"
@@ -299,9 +300,9 @@ def no_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_recent_kind_on_the_path_is_used_and_an_old_one_is_not() -> None:
     runner = FakeRunner(["kind"])
     runner.answer("/usr/bin/kind", stdout="kind v0.33.0 go1.26 linux/amd64")
-    assert find_kind(runner, Recorder(), build=False) == Path("/usr/bin/kind")
+    assert find_tool(KIND, runner) == Path("/usr/bin/kind")
     runner.answer("/usr/bin/kind", stdout="kind v0.20.0 go1.20 linux/amd64")
-    assert find_kind(runner, Recorder(), build=False) is None
+    assert find_tool(KIND, runner) is None
 
 
 @pytest.mark.usefixtures("no_clients")
@@ -309,13 +310,13 @@ def test_a_recent_kubectl_on_the_path_is_used() -> None:
     runner = FakeRunner(["kubectl"])
     version = {"clientVersion": {"major": "1", "minor": "32+"}}
     runner.answer("/usr/bin/kubectl", stdout=json.dumps(version))
-    assert find_kubectl(runner, Recorder(), build=False) == Path("/usr/bin/kubectl")
+    assert find_tool(KUBECTL, runner) == Path("/usr/bin/kubectl")
 
 
 @pytest.mark.usefixtures("no_clients")
 def test_offline_a_missing_client_is_an_error_with_the_bundle_as_remedy() -> None:
     with pytest.raises(DevstackError) as caught:
-        find_kind(FakeRunner(), Recorder(), offline=True)
+        ensure_tool(KIND, FakeRunner(), Recorder(), offline=True)
     assert caught.value.code == "TOOL_MISSING"
     assert "images load" in caught.value.remedy
 

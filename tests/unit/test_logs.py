@@ -14,7 +14,7 @@ from tests.fakes.stack import World
 @pytest.fixture
 def ready(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     up(world.open())
-    monkeypatch.setattr(tools, "find_kubectl", lambda *_arguments, **_options: Path("kubectl"))
+    monkeypatch.setattr(tools, "ensure_kubectl", lambda *_arguments, **_options: Path("kubectl"))
     pods = {
         ("devstack", "minio-0"): "minio",
         ("metaflow", "rbac-1"): "rbac",

@@ -8,7 +8,7 @@ from devstack import tools
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import KubeClient
 from devstack.providers.base import ClusterSpec
-from devstack.providers.choose import make_provider, require_usable
+from devstack.providers.choose import ProviderParts, make_provider, require_usable
 from devstack.providers.context import ContextProvider
 from devstack.state import StackDir
 from tests.fakes.api import FakeApi
@@ -36,7 +36,7 @@ def provider(
     runner: FakeRunner, api: FakeApi, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> ContextProvider:
     monkeypatch.setenv("KUBECONFIG", "theirs")
-    monkeypatch.setattr(tools, "find_kubectl", lambda *_arguments, **_options: Path("kubectl"))
+    monkeypatch.setattr(tools, "ensure_kubectl", lambda *_arguments, **_options: Path("kubectl"))
     return ContextProvider(runner, FakeClock(), Recorder())
 
 
@@ -128,33 +128,11 @@ def test_status_and_delete_leave_the_cluster_alone(
     assert [argv[1:3] for argv in runner.argvs] == [("config", "view")]
 
 
-@pytest.mark.parametrize(
-    ("name", "chosen"),
-    [("auto", "kind"), ("kind", "kind"), ("context", "context"), ("minikube", "minikube")],
-)
-def test_a_provider_is_chosen_by_name(home: Path, name: str, chosen: str) -> None:
-    images = FakeImages()
-    provider = make_provider(
-        name,
-        StackDir("ci"),
-        images,  # type: ignore[arg-type]
-        FakeRunner(),
-        FakeClock(),
-        Recorder(),
-    )
-    assert provider.name == chosen
-
-
 def test_auto_without_docker_says_exactly_what_to_do(home: Path) -> None:
     images = FakeImages()
     provider = make_provider(
-        "auto",
-        StackDir("ci"),
-        images,  # type: ignore[arg-type]
-        FakeRunner(),
-        FakeClock(),
-        Recorder(),
-    )
+        "auto", ProviderParts(StackDir("ci"), images, FakeRunner(), FakeClock(), Recorder())
+    )  # type: ignore[arg-type]
     with pytest.raises(DevstackError) as caught:
         require_usable(provider, SPEC)
     error = caught.value

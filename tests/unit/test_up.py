@@ -257,6 +257,8 @@ class RobbedProvider(FakeProvider):
             self.stolen = next(iter(spec.host_ports))
             # If another program of this machine was faster, the port is taken as well.
             with suppress(OSError):
+                # As the check for free ports does: connections of before may linger.
+                self._thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 self._thief.bind(("127.0.0.1", self.stolen))
                 self._thief.listen()
         self._ask("ensure")

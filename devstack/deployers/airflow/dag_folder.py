@@ -45,7 +45,7 @@ class DagFolder:
     def _exec(self, script: list[str], text: str) -> None:
         stack = self.stack
         argv = [
-            str(tools.find_kubectl(stack.runner, stack.progress)),
+            str(tools.ensure_kubectl(stack.runner, stack.progress)),
             f"--kubeconfig={stack.dir.admin_kubeconfig}",
             f"--cache-dir={stack.dir.kubectl_cache}",
             f"--namespace={NAMESPACE}",

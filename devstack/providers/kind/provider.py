@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from devstack import tools
 from devstack.docker.engine import Engine
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.owner import Owner
+from devstack.pidfile import kill_orphan
 from devstack.ports import PortTakenError, require_free
-from devstack.process import Runner, kill_orphan
+from devstack.process import Runner
 from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
 from devstack.providers.claim import Claim
+from devstack.providers.docker_host import check_docker_host
+from devstack.providers.kind.cli import KIND
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.container_files import delete_container_files
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
@@ -32,6 +34,7 @@ from devstack.providers.kind.service_network import wait_for_service_network
 from devstack.providers.ownership import foreign_cluster
 from devstack.providers.ready import wait_for_api
 from devstack.state import StackDir
+from devstack.tools import ensure_tool, find_tool
 from devstack.waits import Clock
 
 API_PORT = "api"
@@ -64,8 +67,9 @@ class KindProvider:
     """
 
     name = "kind"
-    maps_ports = True
     owns_cluster = True
+    own_ports = (API_PORT,)
+    node_image = "node"
 
     def __init__(
         self,
@@ -99,13 +103,24 @@ class KindProvider:
         return [problem] if problem else []
 
     def _without_kind(self, spec: ClusterSpec) -> Problem | None:
-        if not spec.offline or tools.find_kind(self._runner, self._progress, True, build=False):
+        if not spec.offline or find_tool(KIND, self._runner):
             return None
         return Problem(
             "the kind CLI is neither on PATH nor built yet, and nothing may be fetched",
             "`devstack images load FILE` with a bundle, or leave --offline out",
             "KIND_MISSING",
         )
+
+    def check_machine(self, spec: ClusterSpec) -> list[Problem]:
+        """Return what may keep nodes from working, and a warning if kind has to be built."""
+        if self.check(spec):
+            return []
+        found = check_docker_host(self._runner, spec.nodes)
+        if find_tool(KIND, self._runner) is None:
+            message = "the kind CLI is neither on PATH nor built yet"
+            remedy = "devstack images build (`up` does it too)"
+            found.append(Problem(message, remedy, "KIND_MISSING", "warning"))
+        return found
 
     def ensure(self, spec: ClusterSpec) -> str:
         """Make the cluster, or start its stopped nodes; return the kubeconfig.
@@ -237,12 +252,12 @@ class KindProvider:
         return {"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.cluster}
 
     def _node_image(self) -> str:
-        return self._images.reference("node")
+        return self._images.reference(self.node_image)
 
     def _create(self, spec: ClusterSpec) -> None:
         ports = self._ports()
         require_free(ports)
-        image = self._images.ensure(["node"])["node"]
+        image = self._images.ensure([self.node_image])[self.node_image]
         self._claim_name()
         unfinished = self._stack.path / "unfinished.kubeconfig"
         # A killed kind leaves its lock on the file behind, and would wait for it here.
@@ -321,7 +336,7 @@ class KindProvider:
         pidfile: Path | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
-        kind = tools.find_kind(self._runner, self._progress, spec.offline)
+        kind = ensure_tool(KIND, self._runner, self._progress, spec.offline)
         done = self._runner.run(
             [str(kind), *argv],
             input=input,

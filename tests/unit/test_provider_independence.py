@@ -1,0 +1,99 @@
+"""Only providers/ and docker/ know kind, minikube and Docker."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import devstack
+
+PACKAGE = Path(devstack.__file__).parent
+
+KNOWING = ("providers", "docker")
+"""Folders that may know everything."""
+
+NOT_OURS = ("containers", "samples")
+"""Folders of files that run inside images."""
+
+EXCEPTIONS = {
+    "images": "The image store is Docker's, used through devstack.docker only; kind's node image "
+    "and the kind CLI are among what is built.",
+    "kube/manifests.py": "`kind` is a field of a kustomization.",
+}
+"""Folders and files with literals that they may have, and why; imports are still checked."""
+
+WORDS = re.compile(r"docker|minikube|kindest|\bkind (cluster|node|cli)\b|\bKIND_", re.IGNORECASE)
+
+
+def sources() -> list[Path]:
+    files = sorted(PACKAGE.rglob("*.py"))
+    return [
+        file for file in files if file.relative_to(PACKAGE).parts[0] not in (*KNOWING, *NOT_OURS)
+    ]
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def literals(tree: ast.AST) -> Iterator[str]:
+    """Yield the texts of a module that are neither docstrings nor fields of Kubernetes objects."""
+    for parent in ast.walk(tree):
+        for child in ast.iter_child_nodes(parent):
+            if not isinstance(child, ast.Constant) or not isinstance(child.value, str):
+                continue
+            docstring = isinstance(parent, ast.Expr)
+            field = (
+                (isinstance(parent, ast.Dict) and child in parent.keys)
+                or (isinstance(parent, ast.Subscript) and child is parent.slice)
+                or (isinstance(parent, ast.Call) and _gets_a_field(parent))
+            )
+            if not docstring and not (field and child.value == "kind"):
+                yield child.value
+
+
+def _gets_a_field(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in ("get", "pop")
+
+
+def names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+
+
+def identify(file: Path) -> str:
+    return str(file.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("file", sources(), ids=identify)
+def test_only_providers_know_kind_and_docker(file: Path) -> None:
+    folder = file.relative_to(PACKAGE).parts[0]
+    tree = ast.parse(file.read_text())
+    of_docker = "" if folder == "images" else r"devstack\.docker|"
+    forbidden = re.compile(rf"({of_docker}docker|devstack\.providers\.(kind|minikube|context))\b")
+    assert [name for name in imports(tree) if forbidden.match(name)] == []
+    if EXCEPTIONS.keys() & {folder, file.relative_to(PACKAGE).as_posix()}:
+        return
+    wrong = [text for text in literals(tree) if WORDS.search(text) or text == "kind"]
+    wrong += [name for name in names(tree) if re.search("docker|minikube", name, re.IGNORECASE)]
+    assert wrong == []
+
+
+def test_every_exception_is_needed() -> None:
+    for name in EXCEPTIONS:
+        files = [file for file in sources() if file.is_relative_to(PACKAGE / name)]
+        texts = [text for file in files for text in literals(ast.parse(file.read_text()))]
+        assert any(WORDS.search(text) or text == "kind" for text in texts), name
