@@ -1,7 +1,6 @@
-"""Two branches at once, and their join.
+"""Two parallel branches, and their join.
 
-Both branches become tasks that Airflow runs side by side; the join waits for
-both.
+Both branches become tasks that Airflow runs in parallel; the join waits for both.
 
 Try:  devstack run --airflow branches
 """
@@ -12,12 +11,12 @@ SMALL = {"cpu": 0.1, "memory": 256, "disk": 512}
 
 
 class BranchesFlow(FlowSpec):
-    """Looks at one text in two ways."""
+    """Analyses a text in two ways."""
 
     @kubernetes(**SMALL)
     @step
     def start(self):
-        """Have a text."""
+        """Define the text."""
         self.text = "to be or not to be"
         self.next(self.letters, self.words)
 
@@ -38,7 +37,7 @@ class BranchesFlow(FlowSpec):
     @kubernetes(**SMALL)
     @step
     def join(self, inputs):
-        """Bring both counts together."""
+        """Merge both counts."""
         self.counts = {"letters": inputs.letters.count, "words": inputs.words.count}
         self.merge_artifacts(inputs, exclude=["count"])
         self.next(self.end)
@@ -46,7 +45,7 @@ class BranchesFlow(FlowSpec):
     @kubernetes(**SMALL)
     @step
     def end(self):
-        """Tell them."""
+        """Print the counts."""
         print(f"{self.text!r} has {self.counts}")
 
 

@@ -1,9 +1,9 @@
 """Datatools: 128 MiB to S3 and back, from one pod to another.
 
 Artifacts are for results; ``metaflow.S3`` is for data.  ``S3(run=self)`` gives
-each run a place of its own in the bucket.  One pod puts four parts of random
-bytes there; another gets them back and compares checksums.  Afterwards anyone
-can read the same objects with ``S3(run=Run(...))``, as this sample's check does
+each run its own prefix in the bucket.  One pod stores four parts of random bytes
+there; another reads them and compares checksums.  Afterwards anyone can read the same
+objects with ``S3(run=Run(...))``, as this sample's check does
 on your machine.
 
 Try:  devstack run datatools
@@ -20,12 +20,12 @@ PART_BYTES = 32 * 1024 * 1024
 
 
 class DatatoolsFlow(FlowSpec):
-    """Stores random bytes, and proves that the same bytes come back."""
+    """Stores random bytes, and checks that the same bytes come back."""
 
     @kubernetes(cpu=0.25, memory=512, disk=1024)
     @step
     def start(self):
-        """Make the parts and put them into the run's own place."""
+        """Create the parts and store them under the prefix of the run."""
         parts = {f"part-{number}": os.urandom(PART_BYTES) for number in range(PARTS)}
         self.checksums = {key: hashlib.sha256(part).hexdigest() for key, part in parts.items()}
         began = time.monotonic()
@@ -37,7 +37,7 @@ class DatatoolsFlow(FlowSpec):
     @kubernetes(cpu=0.25, memory=512, disk=1024)
     @step
     def read(self):
-        """Get the parts back in another pod and take their checksums again."""
+        """Read the parts in another pod and compare their checksums."""
         began = time.monotonic()
         with S3(run=self) as s3:
             parts = s3.get_many(list(self.checksums))
@@ -50,7 +50,7 @@ class DatatoolsFlow(FlowSpec):
 
     @step
     def end(self):
-        """Say how fast it went."""
+        """Print the throughput."""
         mebibytes = self.bytes_read / 2**20
         print(
             f"{mebibytes:.0f} MiB put at {mebibytes / self.put_seconds:.0f} MiB/s, "

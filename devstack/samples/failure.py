@@ -1,11 +1,11 @@
-"""Failure: a flow that fails on purpose, to show what that looks like.
+"""Failure: a flow that fails on purpose, to show the report.
 
-A step that raises an exception, or ends with a status other than 0, fails its
+A step that raises an exception, or exits with a status other than 0, fails its
 task; without ``@retry`` or ``@catch`` that fails the run.  "devstack run" then
-ends with status 5 and shows the end of the pod's log, where the reason stands.
+exits with status 5 and shows the end of the pod's log, which contains the reason.
 
-Run together with the other samples it counts as a success, provided that the
-failure was reported as it should be.
+Together with the other samples it counts as a success, provided that the failure
+was reported correctly.
 
 Try:  devstack run failure; echo $?
 """
@@ -20,13 +20,13 @@ class FailureFlow(FlowSpec):
 
     @step
     def start(self):
-        """All is well so far."""
+        """Succeed on this machine."""
         self.next(self.give_up)
 
     @kubernetes(cpu=0.2, memory=256, disk=512)
     @step
     def give_up(self):
-        """Fail, and say why."""
+        """Fail with a message."""
         self.tried = True
         print("the fuel gauge reads 0 litres", file=sys.stderr)
         raise RuntimeError("out of fuel, on purpose")
@@ -34,7 +34,7 @@ class FailureFlow(FlowSpec):
 
     @step
     def end(self):
-        """Nobody comes here."""
+        """Never run."""
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""A foreach as Airflow has it: dynamic task mapping.
+"""A foreach on Airflow: dynamic task mapping.
 
-How many tasks there are is known only once ``start`` has run: Airflow maps one
-task over the list that it left, and starts the join when all of them are done.
-A foreach inside a foreach, or more than one step before the join, Airflow
-cannot do; ``devstack airflow deploy`` says so.
+The number of tasks is known only after ``start``: Airflow maps one task over the
+list that it created, and starts the join when all of them have ended.  Airflow does
+not support a foreach inside a foreach, nor more than one step before the join;
+``devstack airflow deploy`` rejects such a flow.
 
-``@resources`` asks for cpu and memory as anywhere else.
+``@resources`` requests cpu and memory as on Kubernetes.
 
 Try:  devstack run --airflow fanout
 """
@@ -16,14 +16,14 @@ SMALL = {"cpu": 0.1, "memory": 256, "disk": 512}
 
 
 class FanoutFlow(FlowSpec):
-    """Squares some numbers, each in a task of its own."""
+    """Squares numbers, each in its own task."""
 
     count = Parameter("count", default=3, help="how many numbers")
 
     @kubernetes(**SMALL)
     @step
     def start(self):
-        """Make the list to fan out over."""
+        """Create the list to fan out over."""
         self.numbers = list(range(1, self.count + 1))
         self.next(self.work, foreach="numbers")
 
@@ -46,7 +46,7 @@ class FanoutFlow(FlowSpec):
     @kubernetes(**SMALL)
     @step
     def end(self):
-        """Say the sum."""
+        """Print the sum."""
         print(f"The squares add up to {self.total}")
 
 

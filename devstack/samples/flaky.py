@@ -1,8 +1,7 @@
-"""A task that really fails at first, and one that fails for good.
+"""A task that fails at first, and one that always fails.
 
-On Airflow it is Airflow that tries again: ``@retry`` becomes the task's
-retries, and each attempt is a pod of its own.  ``@catch`` lets the run go on
-where the last attempt has failed too.
+Airflow itself retries: ``@retry`` becomes the task's retries, and each attempt is a
+new pod.  With ``@catch`` the run continues after the last attempt has failed.
 
 Try:  devstack run --airflow flaky
 """
@@ -13,7 +12,7 @@ SMALL = {"cpu": 0.1, "memory": 256, "disk": 512}
 
 
 class FlakyFlow(FlowSpec):
-    """Fails, and gets through all the same."""
+    """Succeeds in spite of failures."""
 
     @retry(times=2, minutes_between_retries=0)
     @kubernetes(**SMALL)
@@ -36,7 +35,7 @@ class FlakyFlow(FlowSpec):
     @kubernetes(**SMALL)
     @step
     def end(self):
-        """Tell what happened."""
+        """Print what happened."""
         self.told = str(self.failure)
         print(f"start took attempt {self.attempt}; hopeless failed with {self.told}")
 

@@ -1,16 +1,15 @@
 """Foreach: fan out into pods, survive failures, join the results.
 
-``foreach`` starts one task for each item of a list, and ``join`` brings the
-tasks together.  The decorators say what each task needs and what to do when it
-goes wrong:
+``foreach`` starts one task for each item of a list, and ``join`` merges their
+results.  The decorators declare what each task needs and how failures are handled:
 
-- ``@resources`` asks for cpu and memory without naming a platform;
+- ``@resources`` requests cpu and memory without naming a platform;
 - ``@retry`` runs a failed task again: the item "flaky" fails at the first
   attempt, on purpose, and succeeds at the second;
-- ``@catch`` lets the flow go on when a task fails for good: the item "hopeless"
-  never succeeds, and its exception becomes an artifact;
-- ``@timeout`` ends a task that takes too long (the sample "timeout" shows it
-  strike; here it is only armed).
+- with ``@catch`` the flow continues after a task's last attempt has failed: the item
+  "hopeless" never succeeds, and its exception becomes an artifact;
+- ``@timeout`` ends a task that takes too long (as in the sample "timeout"; here no
+  task does).
 
 Try:  devstack run foreach
 """
@@ -21,11 +20,11 @@ ITEMS = ["plain", "flaky", "hopeless"]
 
 
 class ForeachFlow(FlowSpec):
-    """Squares some numbers, each in a pod of its own."""
+    """Processes items, each in its own pod."""
 
     @step
     def start(self):
-        """Make the list to fan out over."""
+        """Create the list to fan out over."""
         self.items = ITEMS
         self.next(self.work, foreach="items")
 
@@ -36,7 +35,7 @@ class ForeachFlow(FlowSpec):
     @kubernetes(cpu=0.1, memory=128, disk=512)
     @step
     def work(self):
-        """Work on one item; two of the three get into trouble."""
+        """Process one item; two of the three fail."""
         self.item = self.input
         self.attempt = current.retry_count
         if self.item == "flaky" and self.attempt == 0:
@@ -48,7 +47,7 @@ class ForeachFlow(FlowSpec):
 
     @step
     def join(self, inputs):
-        """Collect what came of each item."""
+        """Collect the results of the items."""
         self.results = {i.item: i.result for i in inputs if not i.failure}
         self.attempts = {i.item: i.attempt for i in inputs}
         self.failures = {i.item: str(i.failure) for i in inputs if i.failure}
@@ -57,7 +56,7 @@ class ForeachFlow(FlowSpec):
 
     @step
     def end(self):
-        """Done, in spite of everything."""
+        """End in spite of the failures."""
 
 
 if __name__ == "__main__":

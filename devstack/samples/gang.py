@@ -1,12 +1,11 @@
-"""Gang: two flows that fit on the cluster one at a time, started at once.
+"""Gang: two flows that fit on the cluster one at a time, started together.
 
-The pods of a ``@parallel`` step start all together, or none of them does.  So
-two of these flows never hold half of the room each, waiting for each other for
-ever: one runs whole, the other waits and holds nothing, then it runs whole.
+The pods of a ``@parallel`` step start all together, or none of them does.  So two of
+these flows never hold half of the resources each and wait forever for the rest: all
+pods of one run, while the other waits and holds nothing; then all of the other run.
 
-"devstack run gang" starts the two, gives each a bit more than half of the
-cluster's free cpu, shows which pods have a node, and draws when each had one:
-its last words name the picture.
+"devstack run gang" starts both, gives each more than half of the free cpu of the
+cluster, reports which pods have a node, and draws a timeline, whose file it prints.
 
 Try:  devstack run gang
 """
@@ -19,32 +18,32 @@ import time
 
 from metaflow import FlowSpec, current, kubernetes, parallel, step
 
-# Set by `devstack run`, which knows how much room there is.
+# Set by `devstack run`, which measures the free resources.
 RANKS = int(os.environ.get("GANG_RANKS", "4"))
 CPU = float(os.environ.get("GANG_CPU", "0.1"))
 MEETING = os.environ.get("GANG_MEETING", "")
 
-RIVALS = 2
+FLOWS = 2
 PORT = 29518
-PATIENCE_SECONDS = 300
+TIMEOUT_SECONDS = 300
 HOLD_SECONDS = 8
 
 
 class GangFlow(FlowSpec):
-    """Holds its room for a while, all ranks at the same time."""
+    """Holds its resources for a while, all ranks at the same time."""
 
     @step
     def start(self):
-        """Wait for the other flow, so that both ask for room at the same moment."""
+        """Wait for the other flow, so that both request resources at the same time."""
         if MEETING:
-            meet_rival(pathlib.Path(MEETING))
+            meet_other_flow(pathlib.Path(MEETING))
         self.next(self.hold, num_parallel=RANKS)
 
     @kubernetes(cpu=CPU, memory=128, disk=256)
     @parallel
     @step
     def hold(self):
-        """Meet all the other ranks, then stay for a while."""
+        """Meet all other ranks, then wait."""
         self.rank = current.parallel.node_index
         if self.rank == 0:
             self.met = gather(current.parallel.num_nodes)
@@ -56,30 +55,30 @@ class GangFlow(FlowSpec):
 
     @step
     def join(self, inputs):
-        """Collect whom each rank met."""
+        """Collect which ranks each rank met."""
         self.met = {i.rank: i.met for i in inputs}
         self.next(self.end)
 
     @step
     def end(self):
-        """All is said."""
+        """Print the number of ranks."""
         print(f"{len(self.met)} ranks were there at the same time")
 
 
-def meet_rival(folder):
-    """Leave a mark in the folder, and wait until everybody has."""
+def meet_other_flow(folder):
+    """Create a file in the folder, and wait until the other flow has done so."""
     (folder / str(os.getpid())).touch()
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(list(folder.iterdir())) < RIVALS:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while len(list(folder.iterdir())) < FLOWS:
         if time.monotonic() > deadline:
             raise TimeoutError("the other flow did not come")
         time.sleep(0.1)
 
 
 def gather(ranks):
-    """Rank 0: wait for everybody, then tell them all who is there."""
+    """Rank 0: wait for all ranks, then send them the list of ranks."""
     with socket.create_server(("", PORT), backlog=ranks) as listener:
-        listener.settimeout(PATIENCE_SECONDS)
+        listener.settimeout(TIMEOUT_SECONDS)
         lines = [listener.accept()[0].makefile("rw") for _ in range(ranks - 1)]
     there = sorted([0, *(json.loads(line.readline()) for line in lines)])
     for line in lines:
@@ -89,11 +88,11 @@ def gather(ranks):
 
 
 def join_in(main, rank):
-    """Any other rank: say that it is there, and hear who else is."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Other ranks: send the own rank, and receive the list of ranks."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
-            connection = socket.create_connection((main, PORT), timeout=PATIENCE_SECONDS)
+            connection = socket.create_connection((main, PORT), timeout=TIMEOUT_SECONDS)
         except OSError:
             if time.monotonic() > deadline:
                 raise

@@ -1,9 +1,9 @@
 """Hello: the smallest flow that runs in the cluster.
 
-A flow is a class, its steps are methods, and what a step puts on ``self`` is
-an artifact: Metaflow keeps it in the datastore and hands it to the next step,
-wherever that runs.  ``@kubernetes`` makes a step a pod.  Here ``greet`` runs
-in the cluster, while ``start`` and ``end`` run on your machine.
+A flow is a class, its steps are methods, and what a step assigns to ``self`` is an
+artifact: Metaflow stores it in the datastore and passes it to the next step, wherever
+that runs.  ``@kubernetes`` runs a step in a pod.  Here ``greet`` runs in the cluster,
+``start`` and ``end`` on your machine.
 
 Try:  devstack run hello
       devstack run devstack/samples/hello.py -- --who you
@@ -29,7 +29,7 @@ class HelloFlow(FlowSpec):
     @kubernetes(cpu=0.2, memory=256, disk=512)
     @step
     def greet(self):
-        """Greet from a pod, and say which one."""
+        """Greet from a pod, and print its name."""
         self.greeting = f"Hello, {self.who}!"
         self.greeted_in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
         self.pod = platform.node()
@@ -38,7 +38,7 @@ class HelloFlow(FlowSpec):
 
     @step
     def end(self):
-        """Back on this machine, with what the pod left behind."""
+        """Print on this machine what the pod stored."""
         print(f"The pod said: {self.greeting}")
 
 

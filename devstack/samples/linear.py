@@ -1,13 +1,13 @@
 """A DAG of three tasks, with a Parameter.
 
-On Airflow each step becomes a task, and each task a pod: there is no step on
-your own machine.  Parameters need a default, since a schedule starts runs with
-nobody there to give a value; a run that is triggered may override it:
+On Airflow each step becomes a task, and each task a pod; no step runs on your machine.
+Parameters need a default, since a scheduled run gets no values; a triggered run can
+override it:
 
 - ``devstack airflow trigger LinearFlow --param greeting=Hi``.
 
-``@environment`` sets variables of the pod, and ``@card`` draws a page from the
-artifacts, as anywhere else.
+``@environment`` sets variables of the pod, and ``@card`` renders a page from the
+artifacts, as on Kubernetes.
 
 Try:  devstack run --airflow linear
 """
@@ -21,7 +21,7 @@ SMALL = {"cpu": 0.1, "memory": 256, "disk": 512}
 
 
 class LinearFlow(FlowSpec):
-    """Greets someone, in a pod of its own for each word."""
+    """Builds and prints a greeting."""
 
     greeting = Parameter("greeting", default="Hello", help="the first word")
     times = Parameter("times", default=2, help="how often to say it")
@@ -30,7 +30,7 @@ class LinearFlow(FlowSpec):
     @kubernetes(**SMALL)
     @step
     def start(self):
-        """Put the sentence together."""
+        """Build the sentence."""
         self.sentence = " ".join([self.greeting] * self.times + [os.environ["WHOM"]])
         self.next(self.middle)
 
@@ -46,7 +46,7 @@ class LinearFlow(FlowSpec):
     @kubernetes(**SMALL)
     @step
     def end(self):
-        """Say it."""
+        """Print it."""
         print(f"The DAG said: {self.sentence}")
 
 

@@ -1,15 +1,15 @@
-"""Parallel: three pods that start together and talk to each other.
+"""Parallel: three pods that start together and communicate.
 
-``num_parallel=3`` makes one JobSet of three pods, a "gang".  Each of them runs
-the same step and finds its place in ``current.parallel``: its ``node_index``
+``num_parallel=3`` creates one JobSet of three pods, a "gang".  Each of them runs the
+same step and finds its position in ``current.parallel``: its ``node_index``
 (its rank), ``num_nodes`` and ``main_ip``, the address of rank 0.
 
 Here the ranks add up a sum over the network.  Rank 0 listens; it sends the
 running sum to each rank in turn, which adds its own number and sends it back.
-In the end rank 0 tells everybody the total, and each rank checks it.
+In the end rank 0 sends the total to all ranks.
 
-The ranks do not start at the same instant, so whoever connects must be ready
-to try again for a while, and whoever waits must not wait for ever.
+The ranks do not start at exactly the same time, so connecting needs retries, and
+waiting needs a timeout.
 
 Try:  devstack run parallel
 """
@@ -23,7 +23,7 @@ from metaflow import FlowSpec, current, kubernetes, parallel, step
 
 RANKS = 3
 PORT = 29517
-PATIENCE_SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
 class ParallelFlow(FlowSpec):
@@ -31,7 +31,7 @@ class ParallelFlow(FlowSpec):
 
     @step
     def start(self):
-        """Ask for three pods at once."""
+        """Request three pods at the same time."""
         self.next(self.add, num_parallel=RANKS)
 
     @kubernetes(cpu=0.2, memory=256, disk=512)
@@ -53,7 +53,7 @@ class ParallelFlow(FlowSpec):
 
     @step
     def join(self, inputs):
-        """Collect every rank's account."""
+        """Collect the results of all ranks."""
         self.accounts = {
             i.rank: {
                 "number": i.number,
@@ -68,14 +68,14 @@ class ParallelFlow(FlowSpec):
 
     @step
     def end(self):
-        """Show the total that all ranks agree on."""
+        """Print the total of each rank."""
         print(f"ranks {sorted(self.accounts)} say {[a['total'] for a in self.accounts.values()]}")
 
 
 def lead(number, ranks):
-    """Rank 0: pass the sum round, then tell everybody the total."""
+    """Rank 0: send the sum to each rank in turn, then the total to all."""
     with socket.create_server(("", PORT), backlog=ranks) as listener:
-        listener.settimeout(PATIENCE_SECONDS)
+        listener.settimeout(TIMEOUT_SECONDS)
         followers = dict(welcome(listener) for _ in range(ranks - 1))
     total = number
     for rank in sorted(followers):
@@ -88,14 +88,14 @@ def lead(number, ranks):
 
 
 def welcome(listener):
-    """Take one connection; the caller says its rank first."""
+    """Accept one connection; the other rank sends its number first."""
     connection, _ = listener.accept()
     line = open_line(connection)
     return receive(line), line
 
 
 def follow(main, rank, number):
-    """Any other rank: add to the sum when it comes by, then hear the total."""
+    """Other ranks: add to the sum, then receive the total."""
     with connect(main) as connection, open_line(connection) as line:
         send(line, rank)
         passed_on = receive(line) + number
@@ -104,11 +104,11 @@ def follow(main, rank, number):
 
 
 def connect(main):
-    """Connect to rank 0, which may not listen yet."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Connect to rank 0, which may not be listening yet."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
-            return socket.create_connection((main, PORT), timeout=PATIENCE_SECONDS)
+            return socket.create_connection((main, PORT), timeout=TIMEOUT_SECONDS)
         except OSError:
             if time.monotonic() > deadline:
                 raise
@@ -117,7 +117,7 @@ def connect(main):
 
 def open_line(connection):
     """Return the connection as a file to read and write lines; accept() drops the deadline."""
-    connection.settimeout(PATIENCE_SECONDS)
+    connection.settimeout(TIMEOUT_SECONDS)
     return connection.makefile("rw")
 
 

@@ -1,12 +1,11 @@
-"""Report: a card, so that a result can be looked at.
+"""Report: a card that shows a result.
 
-``@card`` keeps an HTML page with a task.  The step fills it with components;
+``@card`` stores an HTML page with a task.  The step fills it with components;
 "devstack shell" and then ``python report.py card view end`` opens it, and
 ``metaflow.cards.get_cards`` reads it from Python.
 
-To draw a card, Metaflow looks its task up in the run's records.  The stack's
-metadata service shows those to pods as well as to your machine, so a step that
-runs in a pod can have a card.
+To render a card, Metaflow reads the run's records.  The stack's metadata service
+serves them to pods as well as to your machine, so a step in a pod can have a card.
 
 Try:  devstack run report
 """
@@ -18,12 +17,12 @@ MONTHS = {"January": 31, "February": 28, "March": 31}
 
 
 class ReportFlow(FlowSpec):
-    """Draws a table of months into a card."""
+    """Shows a table of months on a card."""
 
     @kubernetes(cpu=0.2, memory=256, disk=512)
     @step
     def start(self):
-        """Compute something worth looking at."""
+        """Compute the days."""
         self.months = MONTHS
         self.days = sum(MONTHS.values())
         self.next(self.end)
@@ -32,7 +31,7 @@ class ReportFlow(FlowSpec):
     @kubernetes(cpu=0.2, memory=256, disk=512)
     @step
     def end(self):
-        """Show it; the card stays with this task."""
+        """Show them on the card of this task."""
         page = current.card["months"]
         page.append(Markdown("# The first months of a year"))
         rows = [[name, days] for name, days in self.months.items()]

@@ -1,15 +1,15 @@
-"""Ring: eight pods, each of which knows its neighbour by name.
+"""Ring: eight pods that address their neighbours by host name.
 
-All pods of a ``@parallel`` step have names that Kubernetes' DNS knows.  Rank
+All pods of a ``@parallel`` step have names in Kubernetes' DNS.  Rank
 0's is in the variable MF_MASTER_ADDR: ``js-1a2b3c-control-0-0.js-1a2b3c...``;
-the others are called ``worker-0``, ``worker-1`` and so on in its place.
+the others have ``worker-0``, ``worker-1`` and so on in its place.
 
-Here every rank listens for the rank before it and connects to the one behind.
-A packet of numbers goes round the ring, each rank adding its own, until every
-rank has the sum of all: a ring all-reduce, as it is done with gradients.
+Here every rank listens for the previous rank and connects to the next one.  Each rank
+passes the numbers that it knows around the ring, until every rank has the sum of all:
+a ring all-reduce, as for gradients.
 
-Pods start in any order, and a name may be there before somebody listens: so
-who connects tries again for a while.
+Pods start in any order, and a name may exist before its pod listens, so connecting
+needs retries.
 
 Try:  devstack run ring
 """
@@ -24,7 +24,7 @@ from metaflow import FlowSpec, current, kubernetes, parallel, step
 
 RANKS = 8
 PORT = 29519
-PATIENCE_SECONDS = 300
+TIMEOUT_SECONDS = 300
 
 
 class RingFlow(FlowSpec):
@@ -32,33 +32,33 @@ class RingFlow(FlowSpec):
 
     @step
     def start(self):
-        """Ask for eight pods at once."""
+        """Request eight pods at the same time."""
         self.next(self.reduce, num_parallel=RANKS)
 
     @kubernetes(cpu=0.05, memory=128, disk=256)
     @parallel
     @step
     def reduce(self):
-        """Send what is known round the ring until everybody knows everything."""
+        """Pass the known numbers around the ring until each rank knows all."""
         self.rank, ranks = current.parallel.node_index, current.parallel.num_nodes
-        behind = name_of((self.rank + 1) % ranks)
+        following = name_of((self.rank + 1) % ranks)
         with socket.create_server(("", PORT)) as listener:
-            listener.settimeout(PATIENCE_SECONDS)
-            onward = connect(behind)
+            listener.settimeout(TIMEOUT_SECONDS)
+            onward = connect(following)
             before, _ = listener.accept()
         with onward, before, before.makefile() as incoming:
             known = {str(self.rank): self.rank**2}
             for _ in range(ranks - 1):
                 onward.sendall(json.dumps(known).encode() + b"\n")
                 known |= json.loads(incoming.readline())
-        self.neighbour, self.pod = behind, platform.node()
+        self.neighbour, self.pod = following, platform.node()
         self.total = sum(known.values())
         print(f"rank {self.rank}: {len(known)} ranks, total {self.total}")
         self.next(self.join)
 
     @step
     def join(self, inputs):
-        """Collect every rank's total."""
+        """Collect the totals of all ranks."""
         self.totals = {i.rank: i.total for i in inputs}
         self.neighbours = {i.rank: i.neighbour for i in inputs}
         self.pods = {i.rank: i.pod for i in inputs}
@@ -66,7 +66,7 @@ class RingFlow(FlowSpec):
 
     @step
     def end(self):
-        """Show what the ranks say."""
+        """Print the totals."""
         print(f"{len(self.totals)} ranks say {sorted(set(self.totals.values()))}")
 
 
@@ -77,11 +77,11 @@ def name_of(rank):
 
 
 def connect(name):
-    """Connect to a pod that may not be there yet."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Connect to a pod that may not exist yet."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
-            return socket.create_connection((name, PORT), timeout=PATIENCE_SECONDS)
+            return socket.create_connection((name, PORT), timeout=TIMEOUT_SECONDS)
         except OSError:
             if time.monotonic() > deadline:
                 raise

@@ -1,8 +1,8 @@
-"""A DAG that nobody starts: the scheduler does, every minute.
+"""A DAG that the scheduler starts every minute.
 
 ``@schedule`` takes ``hourly``, ``daily``, ``weekly`` or a cron expression, in
-UTC.  The first run comes at the end of the first whole interval after the
-deployment: here after one to two minutes.
+UTC.  The first run starts at the end of the first full interval after the deployment:
+here after one to two minutes.
 
 Try:  devstack run --airflow scheduled
 """
@@ -16,19 +16,19 @@ SMALL = {"cpu": 0.1, "memory": 256, "disk": 512}
 
 @schedule(cron="* * * * *")
 class ScheduledFlow(FlowSpec):
-    """Looks at the clock."""
+    """Records the time."""
 
     @kubernetes(**SMALL)
     @step
     def start(self):
-        """Note the time."""
+        """Record the time."""
         self.now = datetime.now(timezone.utc)
         self.next(self.end)
 
     @kubernetes(**SMALL)
     @step
     def end(self):
-        """Tell it."""
+        """Print the time."""
         print(f"The scheduler called at {self.now:%H:%M:%S} UTC")
 
 

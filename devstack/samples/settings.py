@@ -1,13 +1,11 @@
-"""Settings: plain variables, and secrets that nobody sees.
+"""Settings: plain variables, and a secret.
 
-``@environment`` sets variables that may be read by anyone.  What must stay
-secret lives in a Kubernetes Secret: ``secrets=[...]`` turns each of its keys
-into a variable of the pod.  The value never passes through your machine, the
-flow's code or the datastore.
+``@environment`` sets variables that everyone may read.  Confidential values are in a
+Kubernetes Secret: ``secrets=[...]`` sets each of its keys as a variable of the pod.
+The value never passes through your machine, the flow's code or the datastore.
 
-The stack brings a Secret called "devstack-sample" for this lesson: a random
-token, and the token's SHA-256, so that the step can tell that it got the right
-one without showing it.
+The stack has a Secret "devstack-sample" for this flow: a random token, and the token's
+SHA-256, so that the step can verify the token without revealing it.
 
 Try:  devstack run settings
 """
@@ -25,7 +23,7 @@ class SettingsFlow(FlowSpec):
     @kubernetes(cpu=0.2, memory=256, disk=512, secrets=["devstack-sample"])
     @step
     def start(self):
-        """Look at the variables; keep of the token only what gives nothing away."""
+        """Read the variables; store only the length and the hash of the token."""
         token = os.environ["SAMPLE_TOKEN"]
         self.mode = os.environ["SAMPLE_MODE"]
         self.level = int(os.environ["SAMPLE_LEVEL"])
@@ -36,7 +34,7 @@ class SettingsFlow(FlowSpec):
 
     @step
     def end(self):
-        """The secret stays in the pod."""
+        """Check that the token is not on this machine."""
         self.token_here = "SAMPLE_TOKEN" in os.environ
 
 

@@ -1,11 +1,11 @@
-"""Storage: a volume that outlives its pod, and memory that looks like a disk.
+"""Storage: a persistent volume, and file systems in memory.
 
 - ``persistent_volume_claims`` mounts a volume: what one pod writes, the next
-  one reads.  The stack brings a claim called "devstack-sample" for this lesson.
+  one reads.  The stack has a claim "devstack-sample" for this flow.
 - ``use_tmpfs`` gives the pod a file system in memory; ``current.tempdir`` and
-  Metaflow's own temporary files live there.
-- ``shared_memory`` sets the size of /dev/shm, through which processes on one
-  pod share data without copying it.
+  Metaflow's own temporary files are there.
+- ``shared_memory`` sets the size of /dev/shm, by which processes of a pod
+  share data without copying.
 
 Try:  devstack run storage
 """
@@ -23,7 +23,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class StorageFlow(FlowSpec):
-    """Leaves a note on a volume, and uses memory in two ways."""
+    """Writes to a volume, and uses memory in two ways."""
 
     @kubernetes(cpu=0.2, memory=256, disk=512, persistent_volume_claims={"devstack-sample": VOLUME})
     @step
@@ -38,7 +38,7 @@ class StorageFlow(FlowSpec):
     @kubernetes(cpu=0.2, memory=256, disk=512, persistent_volume_claims={"devstack-sample": VOLUME})
     @step
     def read(self):
-        """Read the note in another pod, and take it off the volume."""
+        """Read the note in another pod, and delete it."""
         self.reader = platform.node()
         self.note_read = Path(self.path).read_text()
         Path(self.path).unlink()
@@ -47,7 +47,7 @@ class StorageFlow(FlowSpec):
     @kubernetes(cpu=0.2, memory=384, disk=512, use_tmpfs=True, tmpfs_size=64, shared_memory=48)
     @step
     def memory(self):
-        """Use both kinds of memory as a disk."""
+        """Use both file systems in memory."""
         self.tempdir = current.tempdir
         self.tempdir_type = file_system(self.tempdir)
         scratch = Path(self.tempdir, "scratch")
@@ -60,7 +60,7 @@ class StorageFlow(FlowSpec):
 
     @step
     def end(self):
-        """Sum up."""
+        """Print the results."""
         print(f"{self.reader} read what {self.writer} wrote; /dev/shm: {self.shm_mebibytes} MiB")
 
 
@@ -78,7 +78,7 @@ def size(path):
 
 
 def shared_with_child(length):
-    """Let another process fill shared memory; return how many bytes of it are seen here."""
+    """Fill shared memory in another process; return how many of its bytes are visible here."""
     block = shared_memory.SharedMemory(create=True, size=length)
     try:
         child = Process(target=fill, args=(block.name, length))

@@ -1,11 +1,11 @@
-"""Timeout: a step that takes too long is stopped, and the flow goes on.
+"""Timeout: a step that takes too long is stopped, and the flow continues.
 
-``@timeout`` ends a task after a while; on Kubernetes that is a minute at
-least.  There it is the deadline of the pod, and nothing that the step did
-before is kept.  A task that timed out has failed like any other: ``@retry``
-would run it again, and ``@catch``, as here, lets the flow go on without it.
+``@timeout`` ends a task; on Kubernetes after a minute at least.  There it is the
+deadline of the pod, and the artifacts of the step are lost.  A task that timed out has
+failed like any other: ``@retry`` would run it again, and with ``@catch``, as here, the
+flow continues without it.
 
-Try:  devstack run timeout        (it takes a minute, as it must)
+Try:  devstack run timeout        (takes a minute)
 """
 
 import time
@@ -16,11 +16,11 @@ LIMIT_SECONDS = 60
 
 
 class TimeoutFlow(FlowSpec):
-    """Sleeps too long, is stopped, and tells how it ended."""
+    """Sleeps too long and is stopped."""
 
     @step
     def start(self):
-        """Nothing has finished yet."""
+        """Record that the next step has not finished."""
         self.finished = False
         self.next(self.sleep)
 
@@ -36,7 +36,7 @@ class TimeoutFlow(FlowSpec):
 
     @step
     def end(self):
-        """Say how the step before ended."""
+        """Print how the previous step ended."""
         self.reason = str(self.failure)
         print(f"finished: {self.finished}; stopped by: {self.reason}")
 

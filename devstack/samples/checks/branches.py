@@ -1,4 +1,4 @@
-"""Both branches ran, and the join has what both found."""
+"""Both branches ran, and the join has both results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from devstack.samples.checks.finding import Finding, same
 
 
 def check(run: Any, tasks: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of branches."""
+    """Check a run of branches."""
     steps = sorted(task["step"] for task in tasks)
     data = run["end"].task.data
     return [

@@ -1,4 +1,4 @@
-"""What a card's page shows."""
+"""The content of a card."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import base64
 import re
 
 _DATA = re.compile(r'__MF_DATA__\["[^"]*"\]\s*=\s*"([^"]+)"')
-"""Where the page has what it shows: JSON, in base64."""
+"""The content of the page: JSON in base64."""
 
 
 def shown_on(page: str) -> str:
-    """Return what a card's page shows, as JSON."""
+    """Return the content of a card's page as JSON."""
     return "".join(base64.b64decode(data).decode() for data in _DATA.findall(page))

@@ -12,7 +12,7 @@ LEAST_BYTES = 100 * 1000 * 1000
 
 
 def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of datatools; reads all of its objects."""
+    """Check a run of datatools; reads all of its objects."""
     data = run["end"].task.data
     here, size = _read_here(run)
     return [

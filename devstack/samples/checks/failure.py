@@ -1,4 +1,4 @@
-"""The run failed where it should, and Metaflow's records say so."""
+"""The intended step failed, and Metaflow recorded it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from devstack.samples.checks.finding import Finding, contains, same
 
 
 def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of failure."""
+    """Check a run of failure."""
     task = run["give_up"].task
     return [
         same("the run did not succeed", run.successful, False),
         same("no step came after it", sorted(step.id for step in run), ["give_up", "start"]),
-        contains("the log has what the step said", task.stderr, "the fuel gauge reads 0 litres"),
+        contains(
+            "the log has the output of the step", task.stderr, "the fuel gauge reads 0 litres"
+        ),
         contains("the log has the exception", task.stderr, "out of fuel, on purpose"),
         same("the pod failed", [pod["phase"] for pod in pods], ["Failed"]),
     ]

@@ -1,4 +1,4 @@
-"""Each number had a task of its own, and the join has them all."""
+"""Each number had its own task, and the join has all results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from devstack.samples.checks.finding import Finding, same
 
 
 def check(run: Any, tasks: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of fanout."""
+    """Check a run of fanout."""
     data = run["end"].task.data
     mapped = sorted(task["index"] for task in tasks if task["step"] == "work")
     return [

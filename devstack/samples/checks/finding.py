@@ -1,4 +1,4 @@
-"""One thing that a check looked at."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 LONGEST = 200
-"""Characters of a value that a finding quotes."""
+"""The maximum length of a value in a finding."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, whether it was as it should be, and what was seen.
+    """A claim, whether it holds, and what was observed.
 
     Attributes:
         what: the claim, such as "each rank knows the total".
-        ok: True where it holds.
-        saw: what was seen instead, or nothing where it holds.
+        ok: True if it holds.
+        saw: what was observed instead; empty if it holds.
     """
 
     what: str
@@ -32,7 +32,7 @@ def same(what: str, seen: Any, wanted: Any) -> Finding:
 
 
 def contains(what: str, text: str, wanted: str) -> Finding:
-    """Return a finding that ``wanted`` stands in ``text``."""
+    """Return a finding that ``text`` contains ``wanted``."""
     if wanted in text:
         return Finding(what, ok=True)
     return Finding(what, ok=False, saw=f"no {wanted!r} in {_quoted(text[-LONGEST:])}")

@@ -1,4 +1,4 @@
-"""The first attempt failed and the second did not; what failed for good was caught."""
+"""The first attempt failed and the second did not; the task that always fails was caught."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from devstack.samples.checks.finding import Finding, contains, same
 
 
 def check(run: Any, tasks: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of flaky."""
+    """Check a run of flaky."""
     from metaflow import Task
 
     data = run["end"].task.data
@@ -18,6 +18,6 @@ def check(run: Any, tasks: list[dict[str, Any]]) -> list[Finding]:
         same("the run succeeded", run.successful, True),
         same("the second attempt got through", data.attempt, 1),
         contains("the first really failed", first, "the first attempt fails, on purpose"),
-        contains("@catch kept why", data.told, "this is no number, on purpose"),
+        contains("@catch stored the reason", data.told, "this is no number, on purpose"),
         same("Airflow tried start again", attempts, {"start": 2, "hopeless": 1, "end": 1}),
     ]

@@ -1,4 +1,4 @@
-"""Three items: one plain, one that needed a second attempt, one that failed for good."""
+"""Three items: one plain, one that needed a second attempt, one that always failed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from devstack.samples.checks.finding import Finding, contains, same
 
 
 def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of foreach."""
+    """Check a run of foreach."""
     data = run["join"].task.data
     return [
         same("the run succeeded", run.successful, True),

@@ -1,4 +1,4 @@
-"""The greeting was made in a pod, and reached this machine."""
+"""The greeting was created in a pod, and is on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from devstack.samples.checks.finding import Finding, same
 
 
 def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of hello."""
+    """Check a run of hello."""
     data = run["end"].task.data
     return [
         same("the run succeeded", run.successful, True),

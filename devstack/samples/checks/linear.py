@@ -1,4 +1,4 @@
-"""The sentence was put together from the Parameter, in pods, and written on a card."""
+"""The sentence was built from the Parameter, in pods, and is on a card."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from devstack.samples.checks.finding import Finding, contains, same
 
 
 def check(run: Any, tasks: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of linear."""
+    """Check a run of linear."""
     from metaflow.cards import get_cards
 
     card = "".join(shown_on(each.get()) for each in get_cards(run["middle"].task))

@@ -1,4 +1,4 @@
-"""Each of the three ranks has a pod of its own, and knows the sum."""
+"""Each of the three ranks has its own pod, and knows the sum."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from devstack.samples.checks.finding import Finding, same
 
 
 def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of parallel."""
+    """Check a run of parallel."""
     accounts = run["join"].task.data.accounts
     ranks = sorted(accounts)
     return [

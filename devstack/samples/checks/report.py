@@ -1,4 +1,4 @@
-"""The card is there, and shows what was put into it."""
+"""The card exists, and shows its content."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from devstack.samples.checks.finding import Finding, contains, same
 
 
 def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of report."""
+    """Check a run of report."""
     from metaflow.cards import get_cards
 
     cards = list(get_cards(run["end"].task))

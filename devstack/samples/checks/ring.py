@@ -1,4 +1,4 @@
-"""Each of the eight ranks had its neighbours by name, and knows the sum."""
+"""Each of the eight ranks addressed its neighbours by name, and knows the sum."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RANKS = range(8)
 
 
 def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of ring."""
+    """Check a run of ring."""
     data = run["join"].task.data
     neighbours = [data.neighbours[rank].partition(".")[0] for rank in sorted(data.neighbours)]
     return [

@@ -8,7 +8,7 @@ from devstack.samples.checks.finding import Finding, same, within
 
 
 def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of settings."""
+    """Check a run of settings."""
     data = run["end"].task.data
     return [
         same("the run succeeded", run.successful, True),

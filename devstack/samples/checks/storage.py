@@ -1,4 +1,4 @@
-"""The volume outlived its pod, and both kinds of memory were there."""
+"""The volume outlived its pod, and both file systems in memory were mounted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from devstack.samples.checks.finding import Finding, same, within
 
 
 def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of storage."""
+    """Check a run of storage."""
     data = run["end"].task.data
     return [
         same("the run succeeded", run.successful, True),
@@ -18,7 +18,7 @@ def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
         same("current.tempdir is in memory", data.tempdir_type, "tmpfs"),
         same("what was written there stayed", data.scratch_bytes, 8 * 2**20),
         same("/dev/shm is in memory", data.shm_type, "tmpfs"),
-        within("/dev/shm has the size asked for", data.shm_mebibytes, 47, 48),
+        within("/dev/shm has the requested size", data.shm_mebibytes, 47, 48),
         same("two processes shared memory", data.shared, 24 * 2**20),
         same("three pods ran", sorted(pod["step"] for pod in pods), ["memory", "read", "start"]),
     ]

@@ -1,4 +1,4 @@
-"""The step was stopped after a minute, and the flow went on."""
+"""The step was stopped after a minute, and the flow continued."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from devstack.samples.checks.finding import Finding, same, within
 
 
 def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
-    """Return what is to be said of a run of timeout."""
+    """Check a run of timeout."""
     data = run["end"].task.data
     slow = [pod for pod in pods if pod["step"] == "sleep"]
     return [
