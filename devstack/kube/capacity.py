@@ -1,6 +1,6 @@
 """The free resources of nodes, and which pods fit.
 
-The gang controller (room.go) computes the same for gangs, with the scheduler's own
+The gang controller (containers/gang) computes the same for gangs, with the scheduler's own
 packages; tests/conformance/pod-fit.json holds both to the same results.
 """
 

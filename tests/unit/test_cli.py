@@ -109,7 +109,7 @@ def test_every_command_has_help_under_both_flags(call: Callable[..., Ended], nam
 
 
 @pytest.mark.parametrize(("name", "arguments"), NEED_A_STACK.items())
-def test_what_needs_a_stack_says_so_in_json(
+def test_a_command_without_its_stack_fails_in_json(
     call: Callable[..., Ended], name: str, arguments: tuple[str, ...]
 ) -> None:
     ended = call(name, "--json", *arguments)
@@ -121,7 +121,7 @@ def test_what_needs_a_stack_says_so_in_json(
 
 
 @pytest.mark.parametrize("name", NEED_A_STACK)
-def test_what_needs_a_stack_says_so_to_a_person(call: Callable[..., Ended], name: str) -> None:
+def test_a_command_without_its_stack_fails_as_text(call: Callable[..., Ended], name: str) -> None:
     ended = call(name, "--name", "ci", *NEED_A_STACK[name])
     assert ended.out == ""
     assert ended.err == (
@@ -193,7 +193,7 @@ def test_a_name_that_cannot_be_is_refused_before_anything_is_touched(
     assert not home.exists()
 
 
-def test_a_stack_goes_up_and_down(call: Callable[..., Ended], stack: World) -> None:
+def test_a_stack_is_created_and_removed(call: Callable[..., Ended], stack: World) -> None:
     first = call("up", "--json").json
     assert first["data"]["changed"][:2] == ["machine", "settings"]
     assert first["data"]["urls"].keys() == {"minio"}
@@ -204,7 +204,7 @@ def test_a_stack_goes_up_and_down(call: Callable[..., Ended], stack: World) -> N
     assert call("down", "--json").json["data"]["removed"] is False
 
 
-def test_a_person_is_told_what_to_do_next(call: Callable[..., Ended], stack: World) -> None:
+def test_the_next_steps_are_printed(call: Callable[..., Ended], stack: World) -> None:
     ended = call("up", "--name", "ci")
     assert "Stack 'ci' is up" in ended.out
     assert "devstack run hello --name ci" in ended.out
@@ -213,7 +213,7 @@ def test_a_person_is_told_what_to_do_next(call: Callable[..., Ended], stack: Wor
     assert "nothing to do" in call("down", "--name", "ci").out
 
 
-def test_secrets_are_only_shown_when_asked_for(call: Callable[..., Ended], stack: World) -> None:
+def test_secrets_are_shown_only_with_the_flag(call: Callable[..., Ended], stack: World) -> None:
     shown = [call("up"), call("up", "--json"), call("status"), call("status", "--json")]
     shown += [call("up", "--dry-run"), call("doctor", "--json"), call("down", "--dry-run")]
     secret = stack.open().state.credentials["minio"]
@@ -245,7 +245,7 @@ def test_a_program_in_the_stacks_shell_sees_the_stack(
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
-def test_a_program_that_is_not_there_is_told(
+def test_a_missing_program_is_an_error(
     call: Callable[..., Ended], stack: World, flags: tuple[str, ...]
 ) -> None:
     up(stack.open())
@@ -353,7 +353,7 @@ def test_a_terminal_without_our_letters_is_no_crash(home: Path) -> None:
     assert "Traceback" not in err
 
 
-def test_a_reader_that_goes_away_is_no_crash() -> None:
+def test_a_reader_that_exits_causes_no_traceback() -> None:
     process = devstack("--help")
     assert process.stdout is not None
     process.stdout.close()
@@ -375,7 +375,7 @@ main.main()
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interruption_says_how_to_go_on(sign: signal.Signals) -> None:
+def test_an_interruption_prints_how_to_continue(sign: signal.Signals) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED],
         stdout=subprocess.PIPE,
@@ -445,17 +445,17 @@ def exec_command(script: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_program_we_become_ends_as_it_likes() -> None:
+def test_the_status_of_the_replacing_program_is_kept() -> None:
     assert exec_command("exit 9").returncode == 9
     assert exec_command("kill -TERM $$").returncode == -signal.SIGTERM
 
 
-def test_the_program_we_become_may_lose_its_reader() -> None:
+def test_the_replacing_program_is_ended_by_sigpipe() -> None:
     done = exec_command("yes | head -1")
     assert (done.stdout, done.stderr) == ("y\n", "")
 
 
-def test_a_program_we_cannot_become_is_told(tmp_path: Path) -> None:
+def test_a_replacing_program_that_cannot_start_is_an_error(tmp_path: Path) -> None:
     from devstack.cli.exec_command import exec_command as become
 
     program = tmp_path / "tool"

@@ -32,7 +32,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, kind: str = "xterm-256color") -> i
     return screen
 
 
-def test_away_from_a_terminal_a_step_is_one_line(
+def test_without_a_terminal_a_step_is_one_line(
     clock: FakeClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = PlainDisplay()
@@ -50,7 +50,7 @@ def test_away_from_a_terminal_a_step_is_one_line(
     )
 
 
-def test_away_from_a_terminal_a_slow_step_says_now_and_then_what_it_does(
+def test_without_a_terminal_a_slow_step_prints_its_note_at_intervals(
     clock: FakeClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = PlainDisplay()

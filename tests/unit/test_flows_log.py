@@ -12,7 +12,7 @@ def test_a_log_is_named_after_the_flow(tmp_path: Path) -> None:
     assert path.parent.stat().st_mode & 0o077 == 0
 
 
-def test_the_oldest_logs_make_room_for_new_ones(tmp_path: Path) -> None:
+def test_the_oldest_logs_are_removed(tmp_path: Path) -> None:
     for number in range(MAX_LOGS + 3):
         log = tmp_path / f"{number:03}.log"
         log.touch()

@@ -42,11 +42,11 @@ def look_twice(watch: PendingPods, clock: FakeClock, *pods: Object) -> Observati
     return watch.observe(RUN, pods)
 
 
-def test_running_pods_are_no_trouble(watch: PendingPods) -> None:
+def test_running_pods_are_ignored(watch: PendingPods) -> None:
     assert watch.observe(RUN, [task_pod("t-1"), task_pod("t-2", phase="Failed")]) is None
 
 
-def test_a_pod_larger_than_any_node_is_hopeless_at_once(watch: PendingPods, api: FakeApi) -> None:
+def test_a_pod_larger_than_any_node_fails_immediately(watch: PendingPods, api: FakeApi) -> None:
     api.add(node("2"))
     seen = watch.observe(RUN, [unschedulable_pod("t-1", FULL, cpu="8")])
     assert isinstance(seen, Failed)
@@ -54,14 +54,14 @@ def test_a_pod_larger_than_any_node_is_hopeless_at_once(watch: PendingPods, api:
     assert "8 of cpu" in seen.reason
 
 
-def test_a_pod_waits_for_room_that_another_task_holds(
+def test_a_pod_waits_for_resources_that_another_task_holds(
     watch: PendingPods, api: FakeApi, clock: FakeClock
 ) -> None:
     api.add(node("2"), task_pod("t-0", node="node"))
     assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", FULL)), Waiting)
 
 
-def test_a_pod_does_not_wait_for_room_that_no_task_holds(
+def test_a_pod_does_not_wait_for_resources_that_no_task_holds(
     watch: PendingPods, api: FakeApi, clock: FakeClock
 ) -> None:
     api.add(node("2"), task_pod("t-0", node="node", phase="Succeeded"))
@@ -112,7 +112,7 @@ def test_a_pod_waits_for_what_the_cluster_is_about_to_bring(
     assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", said)), Waiting)
 
 
-def test_an_image_that_cannot_be_pulled_is_hopeless_at_once(watch: PendingPods) -> None:
+def test_an_image_that_cannot_be_pulled_fails_immediately(watch: PendingPods) -> None:
     state = {"waiting": {"reason": "ErrImagePull", "message": "no such host"}}
     status = {"name": "work", "image": "nowhere/x:1", "state": state}
     seen = watch.observe(RUN, [task_pod("t-1", phase="Pending", containerStatuses=[status])])
@@ -128,7 +128,7 @@ def refused(job_name: str) -> Object:
     return refusal
 
 
-def test_a_pod_that_may_not_be_created_is_hopeless(watch: PendingPods, api: FakeApi) -> None:
+def test_a_pod_that_may_not_be_created_fails(watch: PendingPods, api: FakeApi) -> None:
     api.add(job("t-1"), refused("t-1"))
     seen = watch.observe(RUN, [])
     assert isinstance(seen, Failed)
@@ -136,6 +136,6 @@ def test_a_pod_that_may_not_be_created_is_hopeless(watch: PendingPods, api: Fake
     assert "exceeded quota: pods=4" in seen.reason
 
 
-def test_what_is_refused_to_other_runs_is_no_trouble(watch: PendingPods, api: FakeApi) -> None:
+def test_forbidden_pods_of_other_runs_are_ignored(watch: PendingPods, api: FakeApi) -> None:
     api.add(job("t-1", run_id="17"), refused("t-1"), refused("t-2"))
     assert watch.observe(RUN, []) is None

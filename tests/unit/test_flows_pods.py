@@ -66,7 +66,7 @@ def test_a_pod_is_described_with_what_the_checks_read() -> None:
         ("Pending", [{"waiting": {}}], "Pending"),
     ],
 )
-def test_the_end_of_all_containers_is_the_pods_before_its_phase_says_so(
+def test_a_pod_has_ended_when_all_its_containers_have(
     phase: str, states: list[dict[str, Any]], told: str
 ) -> None:
     statuses = [{"name": "work", "state": state} for state in states]

@@ -52,7 +52,7 @@ def call(folder: Path, text: str, **options: object) -> FlowCall:
     return FlowCall(read_source(path), **options)  # type: ignore[arg-type]
 
 
-def test_a_flow_that_succeeds_is_told_line_by_line(env: FlowEnvironment, tmp_path: Path) -> None:
+def test_a_flow_that_succeeds_reports_each_line(env: FlowEnvironment, tmp_path: Path) -> None:
     lines: list[str] = []
     text = "identify(); print(os.environ['METAFLOW_PROFILE']); print('warned', file=sys.stderr)"
     result = run_flow(call(tmp_path, text, on_line=lines.append), env)
@@ -63,7 +63,7 @@ def test_a_flow_that_succeeds_is_told_line_by_line(env: FlowEnvironment, tmp_pat
     assert result.log.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_failure_is_reported_with_the_pods_last_words(
+def test_a_failure_is_reported_with_the_end_of_the_pods_log(
     env: FlowEnvironment, api: FakeApi, tmp_path: Path
 ) -> None:
     api.add(task_pod("t-1", "train", phase="Failed"))

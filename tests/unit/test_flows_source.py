@@ -39,7 +39,7 @@ def test_a_file_that_is_not_text_is_a_syntax_error(tmp_path: Path) -> None:
     assert caught.value.code == "FLOW_SYNTAX"
 
 
-def test_an_unknown_file_names_the_near_one(tmp_path: Path) -> None:
+def test_an_unknown_file_is_answered_with_the_closest(tmp_path: Path) -> None:
     near = write(tmp_path, "")
     with pytest.raises(DevstackError) as caught:
         read_source(tmp_path / "my_flw.py")
@@ -74,7 +74,7 @@ def test_no_word_means_all_samples() -> None:
     assert find_targets(()).samples == SAMPLES
 
 
-def test_words_may_be_samples_and_files(tmp_path: Path) -> None:
+def test_names_may_be_samples_and_files(tmp_path: Path) -> None:
     path = write(tmp_path, "")
     targets = find_targets(("parallel", str(path), "hello", "hello"))
     assert [sample.name for sample in targets.samples] == ["parallel", "hello"]
@@ -82,7 +82,7 @@ def test_words_may_be_samples_and_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [(("helo",), ()), ((), ("helo",))])
-def test_an_unknown_name_gives_the_near_sample(
+def test_an_unknown_name_is_answered_with_the_closest_sample(
     words: tuple[tuple[str, ...], tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -97,7 +97,7 @@ def test_a_sample_that_the_stack_cannot_serve_is_left_out() -> None:
     assert runnable(SAMPLES, [], explicit=False) == list(SAMPLES)
 
 
-def test_a_sample_that_was_asked_for_is_not_left_out_in_silence() -> None:
+def test_a_sample_that_the_user_named_is_not_left_out_silently() -> None:
     with pytest.raises(DevstackError) as caught:
         runnable(find_targets(("report",)).samples, [MetadataService()], explicit=True)
     assert caught.value.code == "SAMPLE_UNSUPPORTED"
@@ -139,7 +139,7 @@ def restless() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("restless")
-def test_two_flows_are_read_at_once(tmp_path: Path) -> None:
+def test_two_flows_are_parsed_in_parallel(tmp_path: Path) -> None:
     """Which made CPython 3.11 raise a SystemError about its own recursion depth."""
     line = "def f(a, b={'k': [1, (2, 3)]}): return (a, [b])\n"
     path = write(tmp_path, line * 40)

@@ -199,7 +199,7 @@ def test_a_failure_on_purpose_that_does_not_happen_is_wrong(
     assert not outcome.ok
 
 
-def test_a_failure_reported_without_the_pods_words_is_wrong(
+def test_a_failure_reported_without_the_pods_log_fails_the_sample(
     env: FlowEnvironment,
     runner: FakeRunner,
     monkeypatch: pytest.MonkeyPatch,
@@ -242,7 +242,7 @@ def test_an_interruption_stops_the_others_and_starts_no_more(
 
 
 @pytest.mark.parametrize("said", ["[]", "", "no JSON"])
-def test_a_check_that_says_nothing_is_no_success(
+def test_a_check_without_output_is_no_success(
     env: FlowEnvironment, runner: FakeRunner, said: str
 ) -> None:
     runner.answer(sys.executable, stdout=said, stderr="ImportError: no metaflow", returncode=1)

@@ -57,22 +57,22 @@ def wrong(*results: FlowResult) -> list[str]:
     return [finding.what for finding in check_concurrent_runs(results, fit=4) if not finding.ok]
 
 
-def test_one_whole_gang_after_the_other_is_as_it_should_be() -> None:
+def test_one_whole_gang_after_the_other_passes() -> None:
     assert wrong(SECOND, FIRST) == []
 
 
-def test_a_scheduler_may_take_its_time_to_bind_one_pod_after_another() -> None:
+def test_the_pods_of_a_gang_may_be_bound_slowly() -> None:
     slowly = [pod(0, 1, 11, 20), pod(1, 1, 11, 20), pod(2, 1, 14, 20)]
     assert wrong(FIRST, result("2", slowly)) == []
 
 
-def test_the_second_may_start_while_some_of_the_first_go_on() -> None:
+def test_the_second_may_start_while_some_of_the_first_continue() -> None:
     """Four fit: with two of the first ended, there is room for three."""
     first = [pod(0, 0, 1, 10), pod(1, 0, 1, 11), pod(2, 0, 1, 15)]
     assert wrong(result("1", first), SECOND) == []
 
 
-def test_a_gang_that_started_before_there_was_room_for_all_of_it_is_seen() -> None:
+def test_a_gang_that_started_before_all_of_it_fit_is_detected() -> None:
     """With one of the first ended there is room for two; the third comes later."""
     first = [pod(0, 0, 1, 10), pod(1, 0, 1, 14), pod(2, 0, 1, 15)]
     parts = [pod(0, 1, 11, 20), pod(1, 1, 11, 20), pod(2, 1, 14, 20)]
@@ -81,14 +81,14 @@ def test_a_gang_that_started_before_there_was_room_for_all_of_it_is_seen() -> No
     ]
 
 
-def test_a_pod_that_got_its_node_when_another_had_ended_is_seen() -> None:
+def test_a_pod_bound_after_another_had_ended_is_detected() -> None:
     parts = [pod(0, 1, 11, 20), pod(1, 1, 11, 20), pod(2, 1, 21, 30)]
     assert wrong(FIRST, result("2", parts)) == [
         "all pods of the second had a node at the same time"
     ]
 
 
-def test_gangs_that_shared_the_room_are_seen() -> None:
+def test_gangs_that_shared_the_nodes_are_detected() -> None:
     first = result("1", [pod(0, 0, 1, 10), pod(1, 0, 1, 10), pod(2, 0, 6, 10)])
     early = result("2", gang_of(1, 5, 20))
     assert wrong(first, early) == [
@@ -97,12 +97,12 @@ def test_gangs_that_shared_the_room_are_seen() -> None:
     ]
 
 
-def test_gangs_that_never_met_prove_nothing() -> None:
+def test_gangs_that_did_not_compete_are_detected() -> None:
     late = result("2", gang_of(15, 16, 20))
     assert wrong(FIRST, late) == ["both requested resources at the same time"]
 
 
-def test_a_pod_without_a_node_is_seen() -> None:
+def test_a_pod_without_a_node_is_detected() -> None:
     without = replace(SECOND, pods=[pod(0, 1, None, None)])
     assert wrong(FIRST, without) == ["every pod was bound, and ended"]
 
@@ -122,7 +122,7 @@ def test_one_flow_fits_and_two_do_not(free: list[str]) -> None:
     assert 4 <= slots < 8
 
 
-def test_a_full_cluster_is_told_apart() -> None:
+def test_a_full_cluster_is_an_error() -> None:
     with pytest.raises(DevstackError) as refusal:
         cpu_per_rank([Decimal(0)], 4)
     assert refusal.value.code == "CPU_INSUFFICIENT"
@@ -148,7 +148,7 @@ def look(api: FakeApi, count: int) -> object:
     return watch.observe("17", gang_pods("js-1", count))
 
 
-def test_a_gang_larger_than_the_cluster_is_hopeless_at_once(api: FakeApi) -> None:
+def test_a_gang_larger_than_the_cluster_fails_immediately(api: FakeApi) -> None:
     api.add(gang("js-1", 9, "TooLarge", "needs 9 pods x 1 cpu at once"))
     seen = look(api, 9)
     assert isinstance(seen, Failed)
@@ -167,7 +167,7 @@ def test_a_gang_waits_with_the_reason_that_its_jobset_gives(api: FakeApi) -> Non
     assert seen.reason == "gang js-1 waits: it needs 3 pods x 1 cpu at once, free resources for 2"
 
 
-def test_a_gang_is_looked_at_once_however_many_pods_it_has(api: FakeApi) -> None:
+def test_a_gang_is_observed_once_however_many_pods_it_has(api: FakeApi) -> None:
     api.add(gang("js-1", 8))
     look(api, 8)
     assert len([path for _, path in api.requests if path.endswith("/jobsets/js-1")]) == 1

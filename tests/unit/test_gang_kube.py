@@ -16,7 +16,7 @@ def api() -> FakeApi:
     return FakeApi()
 
 
-def test_a_gang_that_lacks_nodes_waits_and_says_why(api: FakeApi) -> None:
+def test_a_gang_without_nodes_waits_with_a_reason(api: FakeApi) -> None:
     api.add(
         gang(
             "js-1", 3, "InsufficientResources", "needs 3 pods x 1 cpu at once, free resources for 2"
@@ -41,7 +41,7 @@ def test_a_gang_that_lost_a_pod_later_still_runs(api: FakeApi) -> None:
 
 
 @pytest.mark.parametrize("ended", ["Completed", "Failed"])
-def test_what_has_ended_is_no_gang_any_more(api: FakeApi, ended: str) -> None:
+def test_an_ended_jobset_is_not_listed(api: FakeApi, ended: str) -> None:
     api.add(gang("js-1", 2, conditions=[{"type": ended, "status": "True"}]))
     assert list_gangs(api.client()) == []
 
@@ -90,7 +90,7 @@ POLICY = ["MutatingAdmissionPolicy", "MutatingWebhookConfiguration"]
         ({"scheduling__k8s__io": ["PodGroup"]}, GangSupport.OFF, "no MutatingAdmissionPolicy"),
     ],
 )
-def test_what_the_cluster_offers_is_found_out(
+def test_the_mechanism_of_the_cluster_is_detected(
     served: dict[str, list[str]], support: GangSupport, why: str
 ) -> None:
     found, reason = find_gang_support(Discovery(**served).client())

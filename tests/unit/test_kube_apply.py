@@ -166,7 +166,7 @@ def test_a_webhook_that_never_comes_up_is_named_when_time_is_over() -> None:
     assert "Service devstack/minio" in caught.value.message
 
 
-def test_a_namespace_that_is_going_is_waited_for_and_all_in_it_made_anew() -> None:
+def test_a_terminating_namespace_is_awaited_and_recreated_with_its_objects() -> None:
     api = FakeApi()
     apply(api, NAMESPACE, SERVICE)
     api.objects[path_of(NAMESPACE)]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
@@ -180,7 +180,7 @@ def test_a_namespace_that_is_going_is_waited_for_and_all_in_it_made_anew() -> No
     assert done == ["Namespace devstack", "Service devstack/minio"]
 
 
-def test_a_refusal_that_lasts_is_raised_at_once() -> None:
+def test_a_permanent_error_is_raised_immediately() -> None:
     api = FakeApi()
     api.refuse("PATCH", "/minio", 403, "Forbidden", "you may not")
     with pytest.raises(ForbiddenError, match="you may not") as caught:
@@ -188,7 +188,7 @@ def test_a_refusal_that_lasts_is_raised_at_once() -> None:
     assert caught.value.code == "API_FORBIDDEN"
 
 
-def test_an_immutable_field_says_what_to_do() -> None:
+def test_an_immutable_field_has_a_remedy() -> None:
     api = FakeApi()
     api.add(NAMESPACE)
     template = {
@@ -234,7 +234,7 @@ def test_an_account_is_there_before_its_token_and_what_runs_comes_last() -> None
     assert kinds == ["namespaces", "serviceaccounts", "secrets", "deployments"]
 
 
-def test_names_that_another_kind_has_taken_are_hopeless() -> None:
+def test_names_of_another_kind_fail_immediately() -> None:
     api = FakeApi()
     taken = {"type": "NamesAccepted", "status": "False", "message": "jobsets is taken"}
     api.add(ours({**CRD, "spec": {}, "status": {"conditions": [taken]}}))
@@ -242,7 +242,7 @@ def test_names_that_another_kind_has_taken_are_hopeless() -> None:
         apply(api, CRD)
 
 
-def test_what_somebody_else_made_is_not_taken_over() -> None:
+def test_an_object_of_others_is_not_taken_over() -> None:
     api = FakeApi()
     api.add(NAMESPACE)
     with pytest.raises(DevstackError, match="Namespace devstack already exists") as caught:
@@ -251,7 +251,7 @@ def test_what_somebody_else_made_is_not_taken_over() -> None:
     assert api.writes == []
 
 
-def test_what_somebody_else_made_is_not_deleted() -> None:
+def test_an_object_of_others_is_not_deleted() -> None:
     api = FakeApi()
     api.add(NAMESPACE, ours(SERVICE))
     deleted = delete_all(api.client(), [SERVICE, NAMESPACE], timeout=5, clock=FakeClock())

@@ -60,7 +60,7 @@ def test_large_pods_are_placed_first(api: FakeApi) -> None:
     assert fit(mixed, measure_capacity(api.client())) == 3
 
 
-def test_a_taint_keeps_off_those_who_do_not_tolerate_it(api: FakeApi) -> None:
+def test_a_taint_excludes_pods_that_do_not_tolerate_it(api: FakeApi) -> None:
     taint = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
     api.add(node("one", "2", taints=[taint]))
     (one,) = measure_capacity(api.client())

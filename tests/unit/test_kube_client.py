@@ -152,7 +152,7 @@ def test_logs_are_text_and_limited(client: KubeClient, server: Server) -> None:
     assert server.asked[0]["query"] == {"tailLines": "2", "container": "main", "previous": "true"}
 
 
-def test_an_unknown_kind_is_asked_for_once(client: KubeClient, server: Server) -> None:
+def test_an_unknown_kind_is_discovered_once(client: KubeClient, server: Server) -> None:
     served = [
         {"name": "cronjobs", "kind": "CronJob", "namespaced": True},
         {"name": "cronjobs/status", "kind": "CronJob", "namespaced": True},
@@ -182,7 +182,7 @@ def test_a_kind_that_is_not_served_is_not_found(client: KubeClient, server: Serv
         (400, "API_REFUSED"),
     ],
 )
-def test_each_refusal_has_its_code_and_the_servers_words(
+def test_each_error_has_its_code_and_the_servers_message(
     client: KubeClient, server: Server, status: int, code: str
 ) -> None:
     server.answers["/api/v1/namespaces/ns/pods/p"] = (status, {"message": "because", "reason": "R"})
@@ -199,7 +199,7 @@ def test_a_refusal_that_is_not_json_is_shown_as_it_is(client: KubeClient, server
         client.readyz()
 
 
-def test_a_server_that_is_not_there_is_unreachable() -> None:
+def test_a_missing_server_is_unreachable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -60,7 +60,7 @@ def test_certificates_are_read_from_files_too(tmp_path: Path) -> None:
         ("users: [{user: {}}]", "has no name"),
     ],
 )
-def test_a_broken_kubeconfig_says_what_is_wrong(text: str, cause: str) -> None:
+def test_an_invalid_kubeconfig_names_the_error(text: str, cause: str) -> None:
     with pytest.raises(DevstackError, match=cause) as caught:
         kubeconfig.parse(text)
     assert caught.value.code == "KUBECONFIG_BROKEN"
@@ -118,7 +118,7 @@ def test_a_login_program_that_prints_nonsense_is_reported() -> None:
     assert caught.value.code == "LOGIN_FAILED"
 
 
-def test_no_login_program_runs_where_none_is_named() -> None:
+def test_no_login_program_runs_if_none_is_named() -> None:
     runner = FakeRunner()
     log_in(access(user={"token": "t"}), runner)
     assert runner.calls == []

@@ -13,7 +13,7 @@ def test_each_caller_gets_objects_of_its_own() -> None:
     assert manifests.load("rbac")[0]["metadata"]["name"] == "metaflow"
 
 
-def test_the_namespace_is_renamed_wherever_it_is_named() -> None:
+def test_the_namespace_is_renamed_everywhere() -> None:
     renamed = manifests.with_namespace(manifests.load("rbac"), "metaflow", "flows")
     assert renamed[0]["metadata"]["name"] == "flows"
     assert {item["metadata"]["namespace"] for item in renamed[1:]} == {"flows"}
@@ -45,7 +45,7 @@ def test_a_secret_keeps_its_values() -> None:
     assert made["metadata"]["namespace"] == "ns"
 
 
-def test_a_kustomization_that_says_more_than_devstack_reads_is_refused(
+def test_an_unsupported_field_of_a_kustomization_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "kustomization.yaml").write_text("resources: []\nnamePrefix: x-\n")

@@ -19,13 +19,13 @@ def observe(item: Object, *others: Object, logs: str = "") -> Observation:
     return observe_pod(api.client(), item)
 
 
-def hopeless(item: Object, *others: Object, logs: str = "") -> Failed:
+def observe_failed(item: Object, *others: Object, logs: str = "") -> Failed:
     seen = observe(item, *others, logs=logs)
     assert isinstance(seen, Failed), seen
     return seen
 
 
-def still_waiting(item: Object, *others: Object, logs: str = "") -> Waiting:
+def observe_waiting(item: Object, *others: Object, logs: str = "") -> Waiting:
     seen = observe(item, *others, logs=logs)
     assert isinstance(seen, Waiting), seen
     return seen
@@ -63,51 +63,52 @@ def test_a_succeeded_pod_is_ready() -> None:
     assert observe(pod("minio-0", phase="Succeeded")) == Ready()
 
 
-def test_more_memory_than_any_node_has_is_hopeless_and_names_both_amounts() -> None:
+def test_more_memory_than_any_node_has_fails_and_names_both_amounts() -> None:
     item = unschedulable("0/1 nodes are available: 1 Insufficient memory.", asking(memory="64Gi"))
-    seen = hopeless(item, node(cpu="2", memory="8Gi"))
+    seen = observe_failed(item, node(cpu="2", memory="8Gi"))
     assert seen.code == "POD_UNSCHEDULABLE"
     assert "pod devstack/minio-0" in seen.reason
     assert "65,536 MiB of memory" in seen.reason
     assert "8,192 MiB" in seen.reason
 
 
-def test_a_device_that_no_node_has_is_hopeless() -> None:
+def test_a_device_that_no_node_has_fails() -> None:
     item = unschedulable("Insufficient nvidia.com/gpu", asking(**{"nvidia.com/gpu": "1"}))
     assert (
-        "1 of nvidia.com/gpu, and no node has more than 0" in hopeless(item, node(cpu="2")).reason
+        "1 of nvidia.com/gpu, and no node has more than 0"
+        in observe_failed(item, node(cpu="2")).reason
     )
 
 
 def test_the_requests_of_all_containers_count_together() -> None:
     spec = asking(cpu="1500m")
     spec["containers"] *= 2
-    assert "requests 3 of cpu" in hopeless(unschedulable("", spec), node(cpu="2")).reason
+    assert "requests 3 of cpu" in observe_failed(unschedulable("", spec), node(cpu="2")).reason
 
 
-def test_room_that_others_take_for_now_is_waited_for() -> None:
+def test_resources_that_others_hold_are_awaited() -> None:
     item = unschedulable("0/1 nodes are available: 1 Insufficient cpu.", asking(cpu="1"))
-    assert "Insufficient cpu" in still_waiting(item, node(cpu="2")).reason
+    assert "Insufficient cpu" in observe_waiting(item, node(cpu="2")).reason
 
 
-def test_a_label_that_no_node_has_is_hopeless() -> None:
+def test_a_label_that_no_node_has_fails() -> None:
     spec = {**asking(cpu="1"), "nodeSelector": {"disk": "ssd"}}
-    seen = hopeless(unschedulable("", spec), node(cpu="2"))
+    seen = observe_failed(unschedulable("", spec), node(cpu="2"))
     assert "no node has the labels disk=ssd" in seen.reason
 
 
-def test_a_node_affinity_that_no_node_matches_is_hopeless() -> None:
+def test_a_node_affinity_that_no_node_matches_fails() -> None:
     terms = [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a", "b"]}]}]
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
     spec = {**asking(cpu="1"), "affinity": {"nodeAffinity": required}}
-    seen = hopeless(unschedulable("", spec), node({"zone": "c"}, cpu="2"))
+    seen = observe_failed(unschedulable("", spec), node({"zone": "c"}, cpu="2"))
     assert "no node has the labels zone In (a, b)" in seen.reason
-    still_waiting(unschedulable("", spec), node({"zone": "b"}, cpu="2"))
+    observe_waiting(unschedulable("", spec), node({"zone": "b"}, cpu="2"))
 
 
-def test_a_label_that_a_node_has_is_waited_for() -> None:
+def test_a_label_that_a_node_has_is_awaited() -> None:
     spec = {**asking(cpu="1"), "nodeSelector": {"disk": "ssd"}}
-    still_waiting(unschedulable("", spec), node({"disk": "ssd"}, cpu="2"))
+    observe_waiting(unschedulable("", spec), node({"disk": "ssd"}, cpu="2"))
 
 
 CLAIMING: Object = {**asking(), "volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]}
@@ -120,7 +121,7 @@ CLAIM: Object = {
 
 
 def test_a_volume_claim_that_does_not_exist_is_named() -> None:
-    seen = still_waiting(unschedulable("", CLAIMING))
+    seen = observe_waiting(unschedulable("", CLAIMING))
     assert "volume claim devstack/data does not exist" in seen.reason
 
 
@@ -132,7 +133,7 @@ def test_a_volume_claim_that_is_not_bound_is_named_with_its_last_warning() -> No
         "2026-01-01T00:00:01Z",
         involved_kind="PersistentVolumeClaim",
     )
-    seen = still_waiting(pod("minio-0", spec=CLAIMING), CLAIM, failed)
+    seen = observe_waiting(pod("minio-0", spec=CLAIMING), CLAIM, failed)
     assert seen.reason == (
         "pod devstack/minio-0 is starting"
         " (volume claim devstack/data is not bound (ProvisioningFailed: no account))"
@@ -141,10 +142,10 @@ def test_a_volume_claim_that_is_not_bound_is_named_with_its_last_warning() -> No
 
 def test_a_bound_volume_claim_is_not_to_blame() -> None:
     bound = {**CLAIM, "status": {"phase": "Bound"}}
-    assert still_waiting(pod("minio-0", spec=CLAIMING), bound).reason.endswith("is starting")
+    assert observe_waiting(pod("minio-0", spec=CLAIMING), bound).reason.endswith("is starting")
 
 
-def test_those_who_may_not_see_nodes_wait_with_the_schedulers_words() -> None:
+def test_without_permission_to_read_nodes_the_schedulers_message_is_shown() -> None:
     api = FakeApi()
     api.refuse("GET", "/nodes", 403)
     item = unschedulable("1 Insufficient memory", asking(memory="64Gi"))
@@ -154,8 +155,8 @@ def test_those_who_may_not_see_nodes_wait_with_the_schedulers_words() -> None:
 
 
 @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName"])
-def test_an_image_that_cannot_be_pulled_is_hopeless_and_named(reason: str) -> None:
-    seen = hopeless(pod("minio-0", containerStatuses=[waiting(reason, "no such host")]))
+def test_an_image_that_cannot_be_pulled_fails_and_is_named(reason: str) -> None:
+    seen = observe_failed(pod("minio-0", containerStatuses=[waiting(reason, "no such host")]))
     assert seen.code == "IMAGE_PULL_FAILED"
     assert "devstack/x:1" in seen.reason
     assert "no such host" in seen.reason
@@ -164,13 +165,13 @@ def test_an_image_that_cannot_be_pulled_is_hopeless_and_named(reason: str) -> No
 
 def test_the_image_of_an_init_container_counts_too() -> None:
     item = pod("minio-0", initContainerStatuses=[waiting("ErrImagePull")])
-    assert hopeless(item).code == "IMAGE_PULL_FAILED"
+    assert observe_failed(item).code == "IMAGE_PULL_FAILED"
 
 
-def test_a_crash_loop_is_hopeless_and_shows_the_log() -> None:
+def test_a_crash_loop_fails_and_shows_the_log() -> None:
     ended = {"terminated": {"exitCode": 3, "reason": "Error"}}
     status = waiting("CrashLoopBackOff", AGAIN, lastState=ended, restartCount=2)
-    seen = hopeless(pod("minio-0", containerStatuses=[status]), logs="boom\n")
+    seen = observe_failed(pod("minio-0", containerStatuses=[status]), logs="boom\n")
     assert seen.code == "POD_CRASHES"
     assert "ended with status 3, restarted 2 times" in seen.reason
     assert seen.output == "boom\n"
@@ -180,45 +181,47 @@ def test_a_program_that_died_as_the_cluster_came_up_is_given_another_chance() ->
     """However often the node was started before, which the count of restarts remembers."""
     message = "back-off 10s restarting failed container=main"
     status = waiting("CrashLoopBackOff", message, restartCount=7)
-    still_waiting(pod("minio-0", containerStatuses=[status]))
+    observe_waiting(pod("minio-0", containerStatuses=[status]))
 
 
 @pytest.mark.parametrize("put_off", ["20s", "1m20s", "5m0s"])
 def test_one_that_is_put_off_for_longer_is_given_up(put_off: str) -> None:
     message = f"back-off {put_off} restarting failed container=main"
     status = waiting("CrashLoopBackOff", message, restartCount=3)
-    assert hopeless(pod("minio-0", containerStatuses=[status])).code == "POD_CRASHES"
+    assert observe_failed(pod("minio-0", containerStatuses=[status])).code == "POD_CRASHES"
 
 
 def test_a_kill_for_lack_of_memory_is_named() -> None:
     ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     status = waiting("CrashLoopBackOff", AGAIN, lastState=ended, restartCount=2)
-    assert "(OOMKilled)" in hopeless(pod("minio-0", containerStatuses=[status])).reason
+    assert "(OOMKilled)" in observe_failed(pod("minio-0", containerStatuses=[status])).reason
 
 
-def test_a_missing_secret_is_hopeless_and_named() -> None:
+def test_a_missing_secret_fails_and_is_named() -> None:
     status = waiting("CreateContainerConfigError", 'secret "minio-root" not found')
-    seen = hopeless(pod("minio-0", containerStatuses=[status]))
+    seen = observe_failed(pod("minio-0", containerStatuses=[status]))
     assert seen.code == "POD_CONFIG_MISSING"
     assert 'secret "minio-root" not found' in seen.reason
 
 
-def test_a_failed_pod_says_how_it_ended() -> None:
+def test_a_failed_pod_shows_how_it_ended() -> None:
     state: dict[str, Any] = {"terminated": {"exitCode": 1, "reason": "Error"}}
     status = {"name": "main", "image": "x", "state": state}
-    seen = hopeless(pod("minio-0", phase="Failed", containerStatuses=[status]), logs="last words")
+    seen = observe_failed(
+        pod("minio-0", phase="Failed", containerStatuses=[status]), logs="last words"
+    )
     assert "container 'main' ended with status 1" in seen.reason
     assert seen.output == "last words"
 
 
-def test_an_evicted_pod_says_why() -> None:
-    seen = hopeless(pod("minio-0", phase="Failed", reason="Evicted", message="low on disk"))
+def test_an_evicted_pod_shows_why() -> None:
+    seen = observe_failed(pod("minio-0", phase="Failed", reason="Evicted", message="low on disk"))
     assert "low on disk" in seen.reason
 
 
 def test_a_failing_probe_shows_its_event_and_the_log() -> None:
     status = {"name": "main", "image": "x", "ready": False, "state": {"running": {}}}
-    seen = still_waiting(
+    seen = observe_waiting(
         pod("minio-0", phase="Running", containerStatuses=[status]),
         event("minio-0", "Scheduled", "assigned", "2026-01-01T00:00:09Z", kind="Normal"),
         event("minio-0", "Unhealthy", "probe failed: 503", "2026-01-01T00:00:05Z"),
@@ -229,7 +232,7 @@ def test_a_failing_probe_shows_its_event_and_the_log() -> None:
 
 
 def test_a_starting_pod_shows_its_newest_event() -> None:
-    seen = still_waiting(
+    seen = observe_waiting(
         pod("minio-0"),
         event("minio-0", "Scheduled", "assigned", "2026-01-01T00:00:01Z", kind="Normal"),
         event("minio-0", "Pulled", "image there", "2026-01-01T00:00:02Z", kind="Normal"),

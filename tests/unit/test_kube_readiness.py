@@ -28,7 +28,7 @@ def test_an_available_deployment_is_ready_with_one_request() -> None:
     assert len(api.requests) == 1
 
 
-def test_a_deployment_that_is_not_there_is_waited_for() -> None:
+def test_a_missing_deployment_is_awaited() -> None:
     assert observe() == Waiting("Deployment devstack/minio does not exist yet")
 
 

@@ -25,7 +25,7 @@ def envelope(text: str) -> dict[str, Any]:
     return parsed
 
 
-def test_text_goes_to_a_person_as_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_is_printed_immediately(capsys: pytest.CaptureFixture[str]) -> None:
     output = Output()
     output.data(name="ci")
     output.text("Stack 'ci' is up")
@@ -56,7 +56,7 @@ def test_json_is_one_envelope_and_nothing_else(capsys: pytest.CaptureFixture[str
     }
 
 
-def test_an_error_goes_to_stderr_whole(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_printed_completely_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     Output().fail(ERROR)
     shown = capsys.readouterr()
     assert shown.out == ""
