@@ -73,7 +73,7 @@ def test_why_explains_a_gang_that_waits_by_the_plug_in(cluster: GangCluster) -> 
     cluster.start("first", 3, seconds=3600)
     cluster.await_bound("first", 3)
     cluster.start("second", 3)
-    cluster.await_reason("second", "NoRoom")
+    cluster.await_reason("second", "InsufficientResources")
     for reference in ("jobset/second", f"pod/{cluster.pods('second')[0]['metadata']['name']}"):
         answer = explain(cluster.kube, find_subject(cluster.kube, reference, cluster.namespace))
         assert answer.state == "waiting"
