@@ -54,9 +54,9 @@ def simulated_nodes(target: Target, tmp_path_factory: pytest.TempPathFactory) ->
         nodes.clear()
 
 
-@pytest.fixture(params=["kind", "simulated"])
+@pytest.fixture
 def cluster(request: pytest.FixtureRequest, target: Target) -> Iterator[GangCluster]:
-    """A cluster with gangs; each case runs on every one."""
+    """A cluster with gangs, on the nodes that the case is to run on."""
     nodes: Nodes = request.getfixturevalue(f"{request.param}_nodes")
     made = GangCluster(target.kube, nodes)
     made.begin()

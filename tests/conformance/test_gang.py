@@ -16,14 +16,28 @@ from tests.conformance.conftest import Scale, Target
 from tests.conformance.gang_cluster import METAFLOW, SLOT, GangCluster
 from tests.support.eventually import eventually
 
+on_real_nodes = pytest.mark.real_nodes
+"""Also on nodes with a kubelet, whose part in the case matters: pods really end, restart or
+are killed.  All cases run on simulated nodes, which only a scheduler can tell from real ones.
+"""
+
 CONTROLLER = ("gang-system", "gang-controller")
 JOBSETS = ("jobset-system", "jobset-controller")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each case on simulated nodes, and on real ones if it is marked so."""
+    if "cluster" in metafunc.fixturenames:
+        real = metafunc.definition.get_closest_marker("real_nodes")
+        kinds = ["kind", "simulated"] if real else ["simulated"]
+        metafunc.parametrize("cluster", kinds, indirect=True)
 
 
 def spread(times: list[float]) -> float:
     return times[-1] - times[0]
 
 
+@on_real_nodes
 def test_of_two_gangs_that_fit_singly_each_runs_whole(cluster: GangCluster) -> None:
     cluster.nodes.offer(8)
     with cluster.never_in_part():
@@ -46,6 +60,7 @@ def test_metaflows_jobsets_are_gangs_without_asking(cluster: GangCluster) -> Non
     assert cluster.jobset("flow")["spec"]["startupPolicy"] == {"startupPolicyOrder": "AnyOrder"}
 
 
+@on_real_nodes
 def test_a_gang_larger_than_the_cluster_waits_until_there_is_a_node_more(
     cluster: GangCluster,
 ) -> None:
@@ -67,6 +82,7 @@ def ended(cluster: GangCluster, pod: str) -> bool:
     return bool(found["status"]["phase"] == "Succeeded")
 
 
+@on_real_nodes
 def test_a_gang_that_waits_says_what_it_needs_and_what_there_is(cluster: GangCluster) -> None:
     cluster.nodes.offer(8)
     cluster.start("first", 6, seconds=3600)
@@ -157,6 +173,7 @@ def resume(cluster: GangCluster, name: str) -> None:
     cluster.kube.apply({"apiVersion": JOBSET, "kind": "JobSet", "metadata": metadata, "spec": spec})
 
 
+@on_real_nodes
 def test_ten_gangs_of_five_on_twelve_slots_all_finish(cluster: GangCluster) -> None:
     cluster.nodes.offer(12)
     names = [f"gang-{number}" for number in range(10)]
@@ -174,6 +191,7 @@ def test_two_ordered_gangs_that_each_fill_the_cluster_finish(cluster: GangCluste
         cluster.await_completed("one", "two")
 
 
+@on_real_nodes
 def test_a_controller_killed_in_the_middle_goes_on_where_it_was(
     cluster: GangCluster, target: Target
 ) -> None:
@@ -202,6 +220,7 @@ def test_two_controllers_do_not_get_in_each_others_way(cluster: GangCluster, sca
     assert len(cluster.groups()) == 4
 
 
+@on_real_nodes
 def test_a_jobset_deleted_while_it_waits_leaves_nothing_and_keeps_nobody(
     cluster: GangCluster,
 ) -> None:
@@ -236,6 +255,7 @@ def gone(cluster: GangCluster, name: str) -> bool:
     return False
 
 
+@on_real_nodes
 def test_a_jobset_that_is_restarted_starts_as_a_whole_again(cluster: GangCluster) -> None:
     cluster.nodes.offer(4)
     with cluster.never_in_part():
@@ -291,6 +311,7 @@ def make_important(cluster: GangCluster, preemption: str) -> Object:
     return {"priorityClassName": name}
 
 
+@on_real_nodes
 def test_an_important_gang_that_does_not_fit_pushes_nobody_out(cluster: GangCluster) -> None:
     cluster.nodes.offer(4)
     cluster.start("usual", 4, seconds=10)

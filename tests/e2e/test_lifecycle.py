@@ -52,6 +52,7 @@ def second(stack: Devstack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     settings = {"HOME": str(user_home), "TMPDIR": str(folder / "tmp")}
     (folder / "tmp").mkdir()
     devstack = Devstack("second", home, settings)
+    devstack.leave_out("airflow")
     devstack.run("down")
     before = footprint.take(devstack, home, user_home)
     with seen_command_lines() as seen:

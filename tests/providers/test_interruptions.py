@@ -1,7 +1,8 @@
 """Ctrl-C and kill -9 at every step of `up` and of `down`: `up` heals, `down` removes all.
 
 One stack goes through it all.  Each `up` gets one step further than the last and is ended
-there, so that every step is interrupted both ways while the cluster is made but a few times.
+there, by one signal or the other in turn, and by both at its start and while the cluster is
+created, so that every step is interrupted while the cluster is created but a few times.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +93,21 @@ def test_down_removes_what_an_interrupted_creation_began(
 
 def test_up_goes_on_from_an_interruption_at_every_step(stack: Devstack) -> None:
     titles = _titles(stack)
+    creation = f"{CLUSTER}: Starting control-plane"
     moments = [START, *titles[:-1]]
-    moments.insert(moments.index(CLUSTER), f"{CLUSTER}: Starting control-plane")
+    moments.insert(moments.index(CLUSTER), creation)
+    interruptions = [(when, sign) for when in (START, creation) for sign in (CTRL_C, KILL)]
+    interruptions += zip(moments[1:], cycle((CTRL_C, KILL)), strict=False)
+    interruptions.sort(key=lambda each: moments.index(each[0]))
     reached = set()
     kept: dict[str, Any] = {}
-    for when in moments:
-        for sign in (CTRL_C, KILL):
-            ended = interrupt(stack, "up", "--verbose", when=when, sign=sign)
-            check_ending(ended, sign, "up")
-            reached |= {(when, sign)} if ended.returncode else set()
-            kept = _check_kept(stack, kept)
+    for when, sign in dict.fromkeys(interruptions):
+        ended = interrupt(stack, "up", "--verbose", when=when, sign=sign)
+        check_ending(ended, sign, "up")
+        reached |= {(when, sign)} if ended.returncode else set()
+        kept = _check_kept(stack, kept)
     # After the last but one there is so little left to do that it may be done before.
-    assert {(when, sign) for when in moments[:-1] for sign in (CTRL_C, KILL)} <= reached
+    assert {each for each in interruptions if each[0] != moments[-1]} <= reached
     stack.run("up")
     assert stack.json("status")["data"]["state"] == "up"
     assert _check_kept(stack, kept)

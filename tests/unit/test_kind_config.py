@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from devstack.kube.resources import POD_GROUPS
 from devstack.providers.base import ClusterSpec
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.requests import patch_files, write_patches
@@ -60,14 +60,9 @@ def test_ports_are_mapped_once_however_many_nodes_there_are() -> None:
     assert ["extraPortMappings" in node for node in nodes] == [True, False, False]
 
 
-def test_gang_scheduling_is_on() -> None:
-    built = config(ClusterSpec("ci"))
-    assert built["featureGates"] == {
-        "GenericWorkload": True,
-        "GangScheduling": True,
-        "WorkloadAwarePreemption": True,
-    }
-    assert built["runtimeConfig"] == {"scheduling.k8s.io/v1alpha2": "true"}
+def test_the_api_of_pod_groups_is_served() -> None:
+    """That the gates let gangs run, tests/conformance shows."""
+    assert config(ClusterSpec("ci"))["runtimeConfig"][POD_GROUPS] == "true"
 
 
 def test_hosts_with_cgroup_v1_are_allowed() -> None:
@@ -113,10 +108,3 @@ def test_one_node_has_one_coredns(nodes: int, replicas: int) -> None:
 def test_the_patches_are_written_where_kind_mounts_them(home: Path) -> None:
     folder = write_patches(StackDir("ci"), nodes=1)
     assert {file.name: file.read_text() for file in folder.iterdir()} == patch_files(1)
-
-
-def test_the_controllers_start_quickly() -> None:
-    (patch,) = config(ClusterSpec("ci"))["kubeadmConfigPatchesJSON6902"]
-    added = {each["value"]["name"]: each["value"]["value"] for each in json.loads(patch["patch"])}
-    assert added["leader-elect"] == "false"
-    assert int(added["kube-api-qps"]) > 100
