@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def running(argv: Sequence[str], log: Path) -> Iterator[None]:
-    """Run a program until this is left; what it says goes to ``log``."""
+    """Run a program while the context is open; its output goes to ``log``."""
     with log.open("w") as output:
         process = subprocess.Popen(list(argv), stdout=output, stderr=subprocess.STDOUT)
         try:

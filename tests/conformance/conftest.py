@@ -18,7 +18,7 @@ from tests.support.commandline import DATABASE_SERVICES, Devstack
 
 @dataclass(frozen=True)
 class Target:
-    """A stack that offers gangs, seen by its administrator."""
+    """A stack with gang scheduling, as its administrator reaches it."""
 
     stack: Devstack
     kubeconfig: Path
@@ -47,7 +47,7 @@ def kind_nodes(target: Target) -> Nodes:
 
 @pytest.fixture(scope="package")
 def simulated_nodes(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    """Nodes that only the real API server and the real scheduler believe in."""
+    """Nodes that exist only for the API server and the scheduler."""
     with kwok(target.kubeconfig, tmp_path_factory.mktemp("kwok") / "kwok.log"):
         nodes = SimulatedNodes(target.stack, target.kube)
         yield nodes
@@ -78,7 +78,7 @@ Scale = Callable[[str, str, int], None]
 
 @pytest.fixture
 def scale(target: Target) -> Iterator[Scale]:
-    """Set how many pods a Deployment has; all is set right again afterwards."""
+    """Set the number of replicas of a Deployment; restore it afterwards."""
     changed = []
 
     def set_replicas(namespace: str, name: str, replicas: int) -> None:

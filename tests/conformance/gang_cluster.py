@@ -1,7 +1,7 @@
-"""A cluster with so many slots, and gangs on it: what the cases of gang scheduling work with.
+"""A cluster with a number of slots, and gangs on it, for the cases of gang scheduling.
 
-A slot is an extended resource of which every pod takes one, so that it is plain
-how many pods fit, whatever else runs.
+A slot is an extended resource of which every pod takes one, so the number of pods
+that fit does not depend on what else runs.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ METAFLOW = {"app.kubernetes.io/part-of": "metaflow"}
 
 
 class Nodes(Protocol):
-    """Where the slots are, and how a pod gets there."""
+    """Nodes that offer slots, and the pods that take them."""
 
     def offer(self, slots: int) -> None:
-        """Have so many slots in all, none of them taken."""
+        """Offer ``slots`` slots in all, none of them taken."""
         ...
 
     def add(self, slots: int) -> None:
-        """Have so many more."""
+        """Offer ``slots`` more."""
         ...
 
     def pod(self, seconds: float, fails: bool) -> Object:
@@ -48,7 +48,7 @@ class GangCluster:
     Args:
         kube: the API, as administrator.
         nodes: the slots.
-        support: what holds the pods of a gang back.
+        support: the mechanism that enforces gang scheduling.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class GangCluster:
         )
 
     def finish(self) -> None:
-        """Take the namespace away, and wait until its pods are gone."""
+        """Delete the namespace, and wait until its pods are gone."""
         for jobset in self.kube.list_objects(JOBSET, "JobSet", self.namespace):
             self.delete(jobset["metadata"]["name"])
         self.kube.delete("v1", "Namespace", self.namespace)
@@ -95,7 +95,7 @@ class GangCluster:
             pods: how many pods it has in all.
             seconds: how long each of them runs.
             labels: the JobSet's.
-            fails: True where the pods end with an error.
+            fails: True if the pods end with an error.
             spec: more of the JobSet's spec.
             job: more of the Jobs' spec.
             pod: more of the pods' spec.
@@ -125,7 +125,7 @@ class GangCluster:
         )
 
     def start_pod(self, name: str) -> None:
-        """Create a pod that is nobody's."""
+        """Create a pod without a controller."""
         template = self.nodes.pod(1.0, fails=False)
         metadata = {**template["metadata"], "name": name, "namespace": self.namespace}
         self.kube.create({"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata})
@@ -139,7 +139,7 @@ class GangCluster:
         self.kube.delete(JOBSET, "JobSet", name, self.namespace)
 
     def pods(self, jobset: str = "") -> list[Object]:
-        """Return the pods, of one JobSet where it is named."""
+        """Return the pods, of one JobSet if it is named."""
         labels = f"{JOBSET_NAME}={jobset}" if jobset else ""
         return self.kube.list_objects("v1", "Pod", self.namespace, labels=labels)
 
@@ -155,11 +155,11 @@ class GangCluster:
         return [item["metadata"]["name"] for item in found]
 
     def reason(self, jobset: str) -> str:
-        """Return in one word how the gang is doing."""
+        """Return the reason of the gang's condition."""
         return str(condition_of(self.jobset(jobset)).get("reason", ""))
 
     def message(self, jobset: str) -> str:
-        """Return how the gang is doing, for people."""
+        """Return the message of the gang's condition."""
         return str(condition_of(self.jobset(jobset)).get("message", ""))
 
     def events(self, jobset: str) -> set[str]:
@@ -169,7 +169,7 @@ class GangCluster:
         return {event["reason"] for event in found}
 
     def completed(self, jobset: str) -> bool:
-        """Return True where the JobSet has succeeded."""
+        """Return True if the JobSet has succeeded."""
         return condition_of(self.jobset(jobset), "Completed").get("status") == "True"
 
     def await_bound(self, jobset: str, pods: int, timeout: float = 120) -> None:
@@ -178,7 +178,7 @@ class GangCluster:
         eventually(what, lambda: self.bound(jobset) >= pods, timeout)
 
     def await_reason(self, jobset: str, reason: str, timeout: float = 120) -> None:
-        """Wait until the gang is doing so."""
+        """Wait until the gang's condition has a reason."""
         eventually(f"{jobset} to be {reason}", lambda: self.reason(jobset) == reason, timeout)
 
     def await_completed(self, *jobsets: str, timeout: float = 300) -> None:
@@ -200,7 +200,7 @@ class GangCluster:
 
     @contextmanager
     def never_in_part(self, seconds: float = 1.0) -> Iterator[None]:
-        """Watch all gangs; fail where one has some of its nodes for longer than ``seconds``.
+        """Watch all gangs; fail if one is only partly bound for longer than ``seconds``.
 
         A scheduler binds one pod after another, so a moment is allowed.
         """
@@ -218,7 +218,7 @@ class GangCluster:
 
 
 class _PartialWatch:
-    """Looks at all gangs again and again; remembers how long each was there in part."""
+    """Observes all gangs repeatedly; records how long each was partly bound."""
 
     def __init__(self, cluster: GangCluster) -> None:
         self.over = threading.Event()

@@ -1,4 +1,4 @@
-"""A cluster of somebody's own that has gangs by the coscheduling plug-in, and a stack on it."""
+"""A user's own cluster with the coscheduling plug-in, and a stack on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MANIFEST = "/etc/kubernetes/manifests/kube-scheduler.yaml"
 
 @contextmanager
 def plugin_cluster(folder: Path) -> Iterator[tuple[Devstack, ForeignCluster]]:
-    """Make the cluster, its scheduler and a stack on it; take all away at the end.
+    """Create the cluster, its scheduler and a stack on it; remove all at the end.
 
     Args:
         folder: for kubeconfig, settings and logs.
@@ -68,7 +68,7 @@ def _scheduler(cluster: ForeignCluster, folder: Path) -> Iterator[None]:
     file = folder / "scheduler.yaml"
     file.write_text(yaml.safe_dump(_settings(cluster.kubeconfig)))
     argv = [str(program["coscheduler"]), "--config", str(file), "--secure-port", "0"]
-    # With hints, pods that the plug-in turned down are not looked at again as room comes.
+    # With hints, pods that the plug-in rejected are not retried when capacity is freed.
     argv += ["--feature-gates", "SchedulerQueueingHints=false"]
     # Nor are they, by some events, without hints; five minutes is the default.
     argv += ["--pod-max-in-unschedulable-pods-duration", "5s"]
@@ -88,7 +88,7 @@ def _settings(kubeconfig: Path) -> dict[str, object]:
         "schedulerName": "default-scheduler",
         "plugins": {
             "multiPoint": {"enabled": [plugin]},
-            # There can be one order alone in which pods wait.
+            # A scheduler has only one queue-sort plug-in.
             "queueSort": {"enabled": [plugin], "disabled": [{"name": "*"}]},
         },
         "pluginConfig": [{**plugin, "args": {"permitWaitingTimeSeconds": 10}}],

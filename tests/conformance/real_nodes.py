@@ -1,4 +1,4 @@
-"""Slots on the nodes that are there, and pods that really run."""
+"""Slots on the cluster's own nodes, whose kubelets run the pods."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class RealNodes:
         self._slots = 0
 
     def offer(self, slots: int) -> None:
-        """Have so many slots in all."""
+        """Offer ``slots`` slots in all."""
         self._slots = slots
         self._stack.give_node(self._node, SLOT, slots)
 
     def add(self, slots: int) -> None:
-        """Have so many more."""
+        """Offer ``slots`` more."""
         self.offer(self._slots + slots)
 
     def pod(self, seconds: float, fails: bool) -> Object:

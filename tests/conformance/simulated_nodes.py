@@ -1,4 +1,4 @@
-"""Nodes that kwok simulates: as many as wanted, at no cost; their pods only pretend to run."""
+"""Nodes that kwok simulates at no cost; it sets the phases of their pods."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class SimulatedNodes:
         self._kube = kube
 
     def offer(self, slots: int) -> None:
-        """Have one new node with so many slots, and none of the old ones."""
+        """Offer ``slots`` slots on one new node, and delete the old ones."""
         self.clear()
         self.add(slots)
 
     def add(self, slots: int) -> None:
-        """Have a node more."""
+        """Add a node."""
         name = f"simulated-{secrets.token_hex(3)}"
         amounts = {"cpu": "1000", "memory": "1000Gi", "pods": "1000", SLOT: "0"}
         self._kube.create(
@@ -48,18 +48,18 @@ class SimulatedNodes:
                 "apiVersion": "v1",
                 "kind": "Node",
                 "metadata": {"name": name, "labels": {SIMULATED: "true"}},
-                # Nobody else's pods must come here: they would never run.
+                # Other pods would never run here.
                 "spec": {"taints": [{"key": SIMULATED, "effect": "NoSchedule"}]},
                 "status": {"capacity": amounts, "allocatable": amounts},
             }
         )
         eventually(f"node {name} to be ready", lambda: self._ready(name))
-        # Room only now: a gang that is tried on a node that is not ready yet backs off, and
-        # which of two then goes first is for their backoff to say.
+        # Slots only now: a gang that is tried on a node that is not ready yet backs off, and
+        # then their backoff decides which of two goes first.
         self._stack.give_node(name, SLOT, slots)
 
     def clear(self) -> None:
-        """Have no node at all."""
+        """Delete all simulated nodes."""
         for node in self._kube.list_objects("v1", "Node", labels=f"{SIMULATED}=true"):
             self._kube.delete("v1", "Node", node["metadata"]["name"])
 
@@ -84,11 +84,11 @@ class SimulatedNodes:
 
 @contextmanager
 def kwok(kubeconfig: Path, log: Path) -> Iterator[None]:
-    """Run kwok, which plays the kubelet of the simulated nodes.
+    """Run kwok, which acts as the kubelet of the simulated nodes.
 
     Args:
         kubeconfig: the administrator's.
-        log: the file for what it says.
+        log: the file for its output.
     """
     program = Compiler(SubprocessRunner(), Silent(), ArtifactCache()).ensure([KWOK])["kwok"]
     argv = [str(program), "--kubeconfig", str(kubeconfig), "--config", str(STAGES)]

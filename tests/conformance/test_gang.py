@@ -1,4 +1,4 @@
-"""What gang scheduling promises, on every cluster that offers it."""
+"""The contract of gang scheduling, on every kind of node."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_of_two_gangs_that_fit_singly_each_runs_whole(cluster: GangCluster) -> N
     assert second[0] > first[-1]
 
 
-def test_metaflows_jobsets_are_gangs_without_asking(cluster: GangCluster) -> None:
+def test_metaflows_jobsets_are_gangs_by_default(cluster: GangCluster) -> None:
     cluster.nodes.offer(4)
     cluster.start("flow", 3, labels=METAFLOW)
     cluster.await_completed("flow")
@@ -61,7 +61,7 @@ def test_metaflows_jobsets_are_gangs_without_asking(cluster: GangCluster) -> Non
 
 
 @on_real_nodes
-def test_a_gang_larger_than_the_cluster_waits_until_there_is_a_node_more(
+def test_a_gang_larger_than_the_cluster_waits_for_another_node(
     cluster: GangCluster,
 ) -> None:
     cluster.nodes.offer(8)
@@ -70,8 +70,8 @@ def test_a_gang_larger_than_the_cluster_waits_until_there_is_a_node_more(
         cluster.await_reason("large", "TooLarge")
         assert "needs 9 pods" in cluster.message("large")
         assert "free resources for 8" in cluster.message("large")
-        cluster.start_pod("beside-it")
-        eventually("a pod beside it to run", lambda: ended(cluster, "beside-it"))
+        cluster.start_pod("another")
+        eventually("another pod to run", lambda: ended(cluster, "another"))
         assert cluster.bound("large") == 0
         cluster.nodes.add(1)
         cluster.await_completed("large")
@@ -83,7 +83,7 @@ def ended(cluster: GangCluster, pod: str) -> bool:
 
 
 @on_real_nodes
-def test_a_gang_that_waits_says_what_it_needs_and_what_there_is(cluster: GangCluster) -> None:
+def test_a_waiting_gang_reports_what_it_needs_and_what_is_free(cluster: GangCluster) -> None:
     cluster.nodes.offer(8)
     cluster.start("first", 6, seconds=3600)
     cluster.await_bound("first", 6)
@@ -192,9 +192,7 @@ def test_two_ordered_gangs_that_each_fill_the_cluster_finish(cluster: GangCluste
 
 
 @on_real_nodes
-def test_a_controller_killed_in_the_middle_goes_on_where_it_was(
-    cluster: GangCluster, target: Target
-) -> None:
+def test_a_killed_controller_resumes_its_gangs(cluster: GangCluster, target: Target) -> None:
     cluster.nodes.offer(4)
     names = [f"gang-{number}" for number in range(4)]
     with cluster.never_in_part():
@@ -209,7 +207,7 @@ def test_a_controller_killed_in_the_middle_goes_on_where_it_was(
         cluster.await_completed(*names)
 
 
-def test_two_controllers_do_not_get_in_each_others_way(cluster: GangCluster, scale: Scale) -> None:
+def test_two_controllers_do_not_interfere(cluster: GangCluster, scale: Scale) -> None:
     cluster.nodes.offer(8)
     scale(*CONTROLLER, 2)
     names = [f"gang-{number}" for number in range(4)]
@@ -221,7 +219,7 @@ def test_two_controllers_do_not_get_in_each_others_way(cluster: GangCluster, sca
 
 
 @on_real_nodes
-def test_a_jobset_deleted_while_it_waits_leaves_nothing_and_keeps_nobody(
+def test_a_jobset_deleted_while_it_waits_leaves_nothing_and_blocks_no_other(
     cluster: GangCluster,
 ) -> None:
     cluster.nodes.offer(4)
@@ -275,7 +273,7 @@ def failed(cluster: GangCluster, name: str) -> bool:
     [({"backoffLimit": 2}, "backoffLimit"), ({"completions": 3}, "completions")],
     ids=["retries", "one-after-another"],
 )
-def test_what_cannot_start_as_a_whole_is_no_gang_and_says_so(
+def test_a_jobset_that_cannot_start_as_a_whole_is_excluded_with_the_reason(
     cluster: GangCluster, job: Object, why: str
 ) -> None:
     cluster.nodes.offer(8)
@@ -312,7 +310,7 @@ def make_important(cluster: GangCluster, preemption: str) -> Object:
 
 
 @on_real_nodes
-def test_an_important_gang_that_does_not_fit_pushes_nobody_out(cluster: GangCluster) -> None:
+def test_an_important_gang_that_does_not_fit_preempts_no_pod(cluster: GangCluster) -> None:
     cluster.nodes.offer(4)
     cluster.start("usual", 4, seconds=10)
     cluster.await_bound("usual", 4)
@@ -330,11 +328,11 @@ def test_the_more_important_of_two_gangs_that_wait_goes_first(cluster: GangClust
     cluster.await_reason("usual", "TooLarge")
     cluster.start("important", 4, pod=important)
     cluster.await_reason("important", "TooLarge")
-    # After a try in vain a gang backs off, and of two of which one does, that one would not be
-    # asked. Nothing tells the end of it, but the scheduler's configuration its length.
+    # After a failed attempt a gang backs off, and while it does, the other one would go first.
+    # Nothing reports the end of the backoff; the scheduler's configuration has its length.
     time.sleep(2 * SCHEDULER["podMaxBackoffSeconds"])
     with cluster.never_in_part():
-        # All the room comes at once, enough for either.
+        # All the capacity comes at once, enough for either.
         cluster.nodes.add(1)
         cluster.await_completed("important", "usual")
     assert cluster.bind_times("important")[-1] < cluster.bind_times("usual")[0]

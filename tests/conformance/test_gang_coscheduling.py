@@ -1,4 +1,4 @@
-"""What gang scheduling promises holds by the coscheduling plug-in too: the same cases."""
+"""The contract of gang scheduling holds with the coscheduling plug-in: the same cases."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Case = Callable[[GangCluster], None]
 
 CASES: tuple[Case, ...] = (
     contract.test_of_two_gangs_that_fit_singly_each_runs_whole,
-    contract.test_metaflows_jobsets_are_gangs_without_asking,
-    contract.test_a_gang_larger_than_the_cluster_waits_until_there_is_a_node_more,
-    contract.test_a_gang_that_waits_says_what_it_needs_and_what_there_is,
+    contract.test_metaflows_jobsets_are_gangs_by_default,
+    contract.test_a_gang_larger_than_the_cluster_waits_for_another_node,
+    contract.test_a_waiting_gang_reports_what_it_needs_and_what_is_free,
     contract.test_three_of_four_pods_wait_for_the_fourth,
     contract.test_the_group_may_come_before_its_pods,
     contract.test_a_suspended_jobset_becomes_a_gang_when_it_is_resumed,
     contract.test_ten_gangs_of_five_on_twelve_slots_all_finish,
-    contract.test_a_jobset_deleted_while_it_waits_leaves_nothing_and_keeps_nobody,
+    contract.test_a_jobset_deleted_while_it_waits_leaves_nothing_and_blocks_no_other,
     contract.test_a_jobset_under_a_deleted_ones_name_is_another_gang,
     contract.test_a_jobset_that_is_restarted_starts_as_a_whole_again,
 )
@@ -56,7 +56,7 @@ def cluster(plugin: tuple[Devstack, ForeignCluster]) -> Iterator[GangCluster]:
     made.finish()
 
 
-def test_the_stack_says_that_gangs_are_on(plugin: tuple[Devstack, ForeignCluster]) -> None:
+def test_status_reports_that_gangs_are_on(plugin: tuple[Devstack, ForeignCluster]) -> None:
     stack, _ = plugin
     services = {each["name"]: each for each in stack.json("status")["data"]["services"]}
     assert services["gang"]["state"] == "ready"

@@ -1,4 +1,4 @@
-"""`docker compose`, compiled from its Go module where Docker came without it."""
+"""`docker compose`, compiled from its Go module if Docker has none."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PROGRAM = "github.com/docker/compose/v2/cmd"
 
 
 def docker_has_compose() -> bool:
-    """Return True where ``docker compose`` works as it is."""
-    asked = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
-    return asked.returncode == 0
+    """Return True if ``docker compose`` works."""
+    done = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def plugin_folder() -> Path:

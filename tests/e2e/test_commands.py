@@ -58,7 +58,7 @@ def bash(stack: Devstack, path: str, script: str) -> subprocess.CompletedProcess
     ],
     ids=" ".join,
 )
-def test_every_command_speaks_text_and_one_json_envelope(
+def test_every_command_prints_text_or_one_json_envelope(
     stack: Devstack, argv: tuple[str, ...]
 ) -> None:
     text = stack.run(*argv)
@@ -70,7 +70,7 @@ def test_every_command_speaks_text_and_one_json_envelope(
     assert envelope["error"] is None
 
 
-def test_status_shows_every_service_ready_and_where_it_is(stack: Devstack) -> None:
+def test_status_shows_every_service_ready_with_its_url(stack: Devstack) -> None:
     data = stack.json("status")["data"]
     assert data["state"] == "up"
     states = {each["name"]: each["state"] for each in data["services"]}
@@ -92,7 +92,7 @@ def test_status_lists_all_stacks_of_the_machine(stack: Devstack) -> None:
     assert [each["name"] for each in stacks] == [stack.name]
 
 
-def test_dry_runs_show_what_is_to_be_done_and_change_nothing(stack: Devstack) -> None:
+def test_dry_runs_show_the_steps_and_change_nothing(stack: Devstack) -> None:
     before = sorted(stack.directory.rglob("*"))
     assert stack.json("up", "--dry-run")["data"]["steps"] == []
     assert stack.run("up", "--dry-run").stdout == "Nothing to do\n"
@@ -120,14 +120,14 @@ def test_logs_of_the_cluster_go_to_a_folder(stack: Devstack, tmp_path: Path) -> 
     assert {"kubelet.log", "containerd.log"} <= names
 
 
-def test_logs_of_nothing_that_there_is(stack: Devstack) -> None:
+def test_logs_of_an_unknown_target_name_the_closest_one(stack: Devstack) -> None:
     done = stack.run("logs", "minoi", check=False)
     assert done.returncode == 2
     assert "code: TARGET_UNKNOWN" in done.stderr
     assert "minio" in done.stderr
 
 
-def test_env_leads_s3_clients_and_kubectl_to_the_stack(stack: Devstack, path: str) -> None:
+def test_env_points_s3_clients_and_kubectl_at_the_stack(stack: Devstack, path: str) -> None:
     listing = (
         "import boto3; s3 = boto3.client('s3');"
         " print([each['Name'] for each in s3.list_buckets()['Buckets']])"
@@ -149,7 +149,7 @@ def test_env_leads_s3_clients_and_kubectl_to_the_stack(stack: Devstack, path: st
     assert "['metaflow']" in done.stdout
 
 
-def test_env_hands_out_the_rights_of_a_submitter_only(stack: Devstack) -> None:
+def test_env_grants_only_the_rights_of_a_submitter(stack: Devstack) -> None:
     kubeconfig = Path(stack.json("env")["data"]["environment"]["KUBECONFIG"])
     assert kubeconfig == stack.directory / "kubeconfig"
     refusal = stack.kubectl("get", "secrets")
@@ -160,8 +160,8 @@ def test_env_hands_out_the_rights_of_a_submitter_only(stack: Devstack) -> None:
 
 
 def test_shell_runs_a_command_with_the_stacks_variables(stack: Devstack) -> None:
-    words = ("python3", "-c", "import os; print(os.environ['METAFLOW_PROFILE'])")
-    assert stack.run("shell", "--", *words).stdout == "devstack\n"
+    argv = ("python3", "-c", "import os; print(os.environ['METAFLOW_PROFILE'])")
+    assert stack.run("shell", "--", *argv).stdout == "devstack\n"
     assert stack.run("shell", "--", "sh", "-c", "exit 7", check=False).returncode == 7
     missing = stack.run("shell", "--", "no-such-program", check=False)
     assert (missing.returncode, "TOOL_MISSING" in missing.stderr) == (2, True)
@@ -207,7 +207,7 @@ def test_the_doctor_names_what_was_broken_in_the_stacks_files(stack: Devstack) -
     assert kubeconfig.read_text() == text
 
 
-def test_the_doctor_names_a_bundle_of_authorities_that_is_not_there(stack: Devstack) -> None:
+def test_the_doctor_names_a_missing_certificate_bundle(stack: Devstack) -> None:
     lost = Devstack(stack.name, stack.home, {"DEVSTACK_CA_BUNDLE": "/nowhere/ca.pem"})
     assert "/nowhere/ca.pem" in findings(lost)["CA_BUNDLE_MISSING"]
 
@@ -246,7 +246,7 @@ def test_everything_listens_on_loopback_alone(stack: Devstack) -> None:
 def test_the_stacks_files_are_private(stack: Devstack) -> None:
     assert not stack.directory.stat().st_mode & 0o077
     for path in stack.directory.rglob("*"):
-        # kubectl and Metaflow choose the modes of theirs; nobody gets past the stack's folder.
+        # kubectl and Metaflow choose their own modes; the stack's folder protects these files.
         if not {"kubectl-cache", ".metaflow"} & set(path.parts):
             mode = path.stat().st_mode
             assert not mode & 0o077, f"others may use {path} ({oct(mode)})"

@@ -1,4 +1,4 @@
-"""Provider `context`: a cluster that devstack did not make, and leaves as it was."""
+"""Provider `context`: a cluster that devstack did not create, and leaves as it was."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UP = ("up", "--provider", "context", "--context", CONTEXT)
 
 @dataclass
 class Foreign:
-    """A kind cluster made by hand, the user's kubeconfig that names it, and stacks on it."""
+    """A user's kind cluster, the kubeconfig that names it, and stacks on it."""
 
     stack: Devstack
     other: Devstack
@@ -58,7 +58,7 @@ class Foreign:
 
 @pytest.fixture(scope="module")
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
-    """The cluster, with a namespace of somebody else in it."""
+    """The cluster, with another user's namespace in it."""
     folder = tmp_path_factory.mktemp("context")
     kubeconfig = folder / "user" / ".kube" / "config"
     cluster = ForeignCluster(NAME, kubeconfig)
@@ -79,7 +79,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
 
 
 def _use_another_context(kubeconfig: Path) -> None:
-    """Let the user work on some other cluster just now."""
+    """Make another cluster the user's current context."""
     config = yaml.safe_load(kubeconfig.read_text())
     config["clusters"].append({"name": "work", "cluster": {"server": "https://127.0.0.1:1"}})
     config["users"].append({"name": "work", "user": {"token": "of-the-user"}})
@@ -88,7 +88,7 @@ def _use_another_context(kubeconfig: Path) -> None:
     kubeconfig.write_text(yaml.safe_dump(config))
 
 
-def test_a_context_that_is_not_there_is_named_with_those_that_are(foreign: Foreign) -> None:
+def test_a_missing_context_is_named_with_the_existing_ones(foreign: Foreign) -> None:
     for argv in (("--context", "kind-nowhere"), ()):
         refusal = refused(
             foreign.stack,
@@ -100,7 +100,7 @@ def test_a_context_that_is_not_there_is_named_with_those_that_are(foreign: Forei
     assert not foreign.stack.directory.exists()
 
 
-def test_a_context_whose_cluster_does_not_answer_is_given_up_in_time(foreign: Foreign) -> None:
+def test_waiting_for_a_context_that_does_not_answer_ends_in_time(foreign: Foreign) -> None:
     argv = ("up", "--provider", "context", "--context", "work", "--timeout", "1")
     refusal = refused(foreign.stack, *argv, code="WAIT_TIMEOUT", status=ExitStatus.TIMEOUT)
     assert "127.0.0.1:1" in refusal.cause
@@ -135,7 +135,7 @@ def test_the_services_are_reached_by_forwards_that_outlive_up(foreign: Foreign) 
         assert "--address=127.0.0.1" in process.cmdline()
 
 
-def test_up_without_a_word_keeps_to_the_context(foreign: Foreign) -> None:
+def test_up_without_options_keeps_the_context(foreign: Foreign) -> None:
     assert foreign.stack.json("up")["data"]["provider"] == "context"
 
 
@@ -169,7 +169,7 @@ def test_logs_of_the_cluster_come_from_the_api(foreign: Foreign, tmp_path: Path)
     assert (tmp_path / "dump" / SERVICES_NAMESPACE / "pods.json").exists()
 
 
-def test_what_others_made_is_neither_taken_over_nor_removed(foreign: Foreign) -> None:
+def test_foreign_objects_are_neither_taken_over_nor_removed(foreign: Foreign) -> None:
     for namespace, taken in ((FOREIGN, f"Namespace {FOREIGN}"), ("metaflow", "ServiceAccount")):
         argv = (*UP, "--namespace", namespace)
         refusal = refused(
@@ -182,7 +182,7 @@ def test_what_others_made_is_neither_taken_over_nor_removed(foreign: Foreign) ->
     assert foreign.stack.json("status")["data"]["state"] == "up"
 
 
-def test_down_takes_ours_away_and_leaves_the_cluster(foreign: Foreign) -> None:
+def test_down_removes_its_objects_and_leaves_the_cluster(foreign: Foreign) -> None:
     forwards = _forwards(foreign.stack)
     ours = {"metaflow", SERVICES_NAMESPACE, "jobset-system", "jobsets.jobset.x-k8s.io"}
     assert ours <= foreign.contents()
@@ -198,7 +198,7 @@ def test_down_takes_ours_away_and_leaves_the_cluster(foreign: Foreign) -> None:
 
 
 def _forwards(stack: Devstack) -> list[psutil.Process]:
-    """Return the running processes that the stack has written down as its forwards."""
+    """Return the running processes that the stack has recorded as its forwards."""
     records = sorted((stack.directory / "forwards").glob("*.json"))
     pids = [json.loads(record.read_text())["pid"] for record in records]
     running = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]

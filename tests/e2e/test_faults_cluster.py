@@ -1,4 +1,4 @@
-"""What can happen to a stack that is up: each fault is named, and `up` heals it."""
+"""Faults of a stack that is up: each is named, and `up` repairs it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_stopped_node_is_named_and_started_with_its_data(stack: Devstack) -> N
 
 
 def _check_without_docker(stack: Devstack) -> None:
-    """Docker goes too: what is said names Docker, not the node."""
+    """Without Docker, the errors name Docker, not the node."""
     blind = Devstack(stack.name, stack.home, {"DOCKER_HOST": "unix:///nowhere.sock"})
     status = blind.json("status", check=False)["data"]
     assert (status["state"], "does not answer" in status["detail"]) == ("unreachable", True)
@@ -60,7 +60,7 @@ def _check_without_docker(stack: Devstack) -> None:
 
 
 def _check_taken_port(stack: Devstack) -> None:
-    """Somebody takes a port while the node is down: who it is, rather than Docker's words."""
+    """Another process takes a port while the node is down: the error names it."""
     port = _state(stack)["ports"]["minio"]
     with socket.socket() as thief:
         thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -114,7 +114,7 @@ def test_up_restores_what_others_changed_and_nothing_else(stack: Devstack) -> No
     assert stack.kubectl("get", "pods").returncode == 0
 
 
-def test_an_image_that_was_lost_from_the_node_is_named_and_brought_again(stack: Devstack) -> None:
+def test_an_image_missing_on_the_node_is_named_and_loaded_again(stack: Devstack) -> None:
     image = _state(stack)["images"]["minio"]
     container = node(stack)
     code, output = container.exec_run(["ctr", "-n", "k8s.io", "images", "rm", *_names(image)])
@@ -129,7 +129,7 @@ def test_an_image_that_was_lost_from_the_node_is_named_and_brought_again(stack: 
     assert read(stack, PROBE) == "precious"
 
 
-def test_a_pod_without_a_node_is_named_when_the_time_is_over(stack: Devstack) -> None:
+def test_a_pod_without_a_node_is_named_at_the_timeout(stack: Devstack) -> None:
     name = f"devstack-{stack.name}-control-plane"
     core = client.CoreV1Api(admin(stack))
     core.patch_node(name, {"spec": {"unschedulable": True}})
@@ -160,17 +160,17 @@ def test_a_pod_without_a_node_is_named_when_the_time_is_over(stack: Devstack) ->
             "ephemeral-storage",
         ),
     ],
-    ids=["no node has the label", "no node has the room"],
+    ids=["no node has the label", "no node has the capacity"],
 )
 def test_a_pod_that_no_node_will_ever_take_fails_at_once(
     stack: Devstack, change: dict[str, Any], named: str
 ) -> None:
-    """Somebody added to the Deployment what devstack's manifest says nothing about."""
+    """The Deployment got fields that devstack's manifest does not have."""
     apps = client.AppsV1Api(admin(stack))
     patch = {"spec": {"template": {"spec": change}}}
     apps.patch_namespaced_deployment("minio", SERVICES_NAMESPACE, patch)
     try:
-        eventually("the doctor to say so", lambda: "POD_UNSCHEDULABLE" in findings(stack))
+        eventually("the doctor to report it", lambda: "POD_UNSCHEDULABLE" in findings(stack))
         refusal = refused(stack, "up", code="POD_UNSCHEDULABLE", status=ExitStatus.FAILED)
         assert minio_pod(stack).metadata.name in refusal.cause
         assert "can never be scheduled" in refusal.cause
@@ -181,7 +181,7 @@ def test_a_pod_that_no_node_will_ever_take_fails_at_once(
     assert read(stack, PROBE) == "precious"
 
 
-# From here on the API goes away: the controllers end with it, and start ever more slowly after it.
+# The tests below stop the API server; controllers end with it, and restart ever more slowly.
 def test_a_killed_api_server_is_waited_for(stack: Devstack) -> None:
     code, _ = node(stack).exec_run(["pkill", "-KILL", "kube-apiserver"])
     assert code == 0
@@ -192,7 +192,7 @@ def test_a_killed_api_server_is_waited_for(stack: Devstack) -> None:
     assert read(stack, PROBE) == "precious"
 
 
-def test_an_api_server_that_stays_away_is_named_and_given_up_in_time(stack: Devstack) -> None:
+def test_waiting_for_an_api_server_that_stays_down_ends_in_time(stack: Devstack) -> None:
     manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml"
     container = node(stack)
     assert container.exec_run(["mv", manifest, "/root/kube-apiserver.yaml"])[0] == 0
@@ -211,7 +211,7 @@ def test_an_api_server_that_stays_away_is_named_and_given_up_in_time(stack: Devs
     assert read(stack, PROBE) == "precious"
 
 
-def test_a_cluster_deleted_behind_our_back_is_made_anew(stack: Devstack) -> None:
+def test_a_cluster_deleted_outside_devstack_is_recreated(stack: Devstack) -> None:
     before = _state(stack)
     settings = stack.json("env")["data"]["environment"]
     docker.from_env().containers.get(f"devstack-{stack.name}-control-plane").remove(
@@ -250,7 +250,7 @@ def _restart_minio(stack: Devstack) -> None:
 
 
 def _undone(patch: Any) -> Any:
-    """Return the patch that takes away what ``patch`` added; the names of list items stay."""
+    """Return the patch that removes what ``patch`` added; the names of list items stay."""
     if isinstance(patch, list):
         return [{**_undone(item), "name": item["name"]} for item in patch]
     if isinstance(patch, dict):

@@ -1,4 +1,4 @@
-"""Metaflow's own promises on gangs: failures, retries, resume, and gangs without room."""
+"""Metaflow's behaviour for gangs: failures, retries, resume, and gangs that do not fit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def none_runs(stack: Devstack, run_id: str) -> bool:
     return phases <= {"Succeeded", "Failed"}
 
 
-def test_a_failed_rank_fails_the_step_and_the_whole_gang_is_tried_again(stack: Devstack) -> None:
+def test_a_failed_rank_fails_the_step_and_the_whole_gang_is_retried(stack: Devstack) -> None:
     envelope = stack.json("run", TRIO, "--", "--fails", "1", timeout=1200)
     data = envelope["data"]
     assert envelope["status"] == "ok"
@@ -56,10 +56,10 @@ def seats(stack: Devstack) -> None:
 
 
 @pytest.mark.usefixtures("seats")
-def test_a_gang_larger_than_the_cluster_is_stopped_with_a_clear_word(stack: Devstack) -> None:
+def test_a_gang_larger_than_the_cluster_is_stopped_with_the_reason(stack: Devstack) -> None:
     done = stack.json("run", str(FLOWS / "crowd.py"), check=False, timeout=600)
     assert done["error"]["code"] == "GANG_TOO_LARGE"
     assert "free resources for 7" in done["error"]["cause"]
     run_id = done["data"]["run_id"]
     assert not [pod for pod in pods_of(stack, run_id) if pod["spec"].get("nodeName")]
-    eventually("the gang to be taken away", lambda: not pods_of(stack, run_id), timeout=60)
+    eventually("the gang to be removed", lambda: not pods_of(stack, run_id), timeout=60)

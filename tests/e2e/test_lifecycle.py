@@ -93,16 +93,16 @@ def test_two_stacks_share_neither_ports_nor_networks_nor_credentials(
 
 
 def test_a_stack_of_another_home_is_not_taken_over(stack: Devstack, tmp_path: Path) -> None:
-    stranger = Devstack(stack.name, tmp_path / "home")
-    refusal = refused(stranger, "up", code="CLUSTER_FOREIGN", status=ExitStatus.ENVIRONMENT)
+    other = Devstack(stack.name, tmp_path / "home")
+    refusal = refused(other, "up", code="CLUSTER_FOREIGN", status=ExitStatus.ENVIRONMENT)
     assert str(stack.directory) in refusal.cause
     assert "another --name" in refusal.remedy
-    data = stranger.json("down")["data"]
+    data = other.json("down")["data"]
     assert (data["removed"], data["owner"]["directory"]) == (False, str(stack.directory))
     assert stack.json("status")["data"]["state"] == "up"
 
 
-def test_what_one_stack_writes_the_other_does_not_see(stack: Devstack, second: Second) -> None:
+def test_stacks_do_not_share_data(stack: Devstack, second: Second) -> None:
     write(stack, PROBE, "first")
     write(second.stack, PROBE, "second")
     assert (read(stack, PROBE), read(second.stack, PROBE)) == ("first", "second")
@@ -116,7 +116,7 @@ def test_a_second_up_changes_nothing_at_all(stack: Devstack) -> None:
     assert managed_objects(stack) == before
 
 
-def test_up_keeps_what_a_stack_was_brought_up_with(second: Second) -> None:
+def test_up_keeps_the_settings_of_a_stack(second: Second) -> None:
     envelope = second.stack.json("up")
     assert envelope["data"]["changed"] == []
     refusal = second.stack.json("up", "--nodes", "1", check=False)
@@ -127,8 +127,8 @@ def test_up_keeps_what_a_stack_was_brought_up_with(second: Second) -> None:
 def test_no_credential_is_ever_on_a_command_line_or_in_the_output(second: Second) -> None:
     assert any("create cluster" in line for line in second.command_lines)
     for name, secret in _state(second.stack)["credentials"].items():
-        told = [line for line in second.command_lines if secret in line]
-        assert not told, f"{name} was on the command line of {told}"
+        shown = [line for line in second.command_lines if secret in line]
+        assert not shown, f"{name} was on the command line of {shown}"
         assert secret not in second.printed, f"{name} was printed"
         assert secret not in second.stack.run("logs", "--tail", "1000").stdout
 
@@ -207,7 +207,7 @@ def test_down_leaves_nothing_behind_and_the_other_stack_alone(
     assert read(stack, PROBE) == "first"
 
 
-def test_down_again_says_that_there_is_nothing(second: Second) -> None:
+def test_a_second_down_reports_that_there_is_no_stack(second: Second) -> None:
     second.stack.run("down")
     done = second.stack.run("down")
     assert "There is no stack 'second'" in done.stdout

@@ -1,4 +1,4 @@
-"""Pods that cannot become ready, on a real node: what is said of each, and how soon."""
+"""Pods that cannot become ready, on a real node: what is reported of each, and how soon."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_a_flow_without_decorators_runs_on_the_cluster(stack: Devstack, tmp_path
 def test_a_proxy_to_the_world_is_not_asked_for_the_way_to_the_stack(
     stack: Devstack, tmp_path: Path
 ) -> None:
-    """Nothing listens there, so a flow that asked it for anything would fail."""
+    """Nothing listens there, so a flow that used it would fail."""
     nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy"), "http://127.0.0.1:9")
     behind = Devstack(stack.name, stack.home, nowhere)
     done = behind.run("run", str(write_flow(tmp_path, "pass")))
@@ -96,7 +96,7 @@ def test_the_users_folder_stays_as_it_was(stack: Devstack, tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["own.py"]
 
 
-def test_a_failing_flow_ends_with_its_status_and_the_pods_last_words(
+def test_a_failing_flow_ends_with_its_status_and_the_pods_output(
     stack: Devstack, tmp_path: Path
 ) -> None:
     flow = write_flow(tmp_path, "sys.exit('the disk is on fire')", f"@kubernetes({SMALL})")
@@ -145,7 +145,7 @@ def test_one_failing_task_leaves_none_of_the_others_running(
 
 
 @pytest.mark.parametrize(
-    ("asked", "code", "named"),
+    ("arguments", "code", "named"),
     [
         ("memory=900000, cpu=0.05, disk=100", "POD_UNSCHEDULABLE", "memory"),
         ("memory=128, cpu=500, disk=100", "POD_UNSCHEDULABLE", "cpu"),
@@ -156,9 +156,9 @@ def test_one_failing_task_leaves_none_of_the_others_running(
     ],
 )
 def test_a_pod_that_can_never_start_fails_the_flow_and_names_the_reason(
-    stack: Devstack, tmp_path: Path, asked: str, code: str, named: str
+    stack: Devstack, tmp_path: Path, arguments: str, code: str, named: str
 ) -> None:
-    flow = write_flow(tmp_path, "pass", f"@kubernetes({asked})")
+    flow = write_flow(tmp_path, "pass", f"@kubernetes({arguments})")
     envelope = stack.json("run", str(flow), check=False, timeout=180)
     assert envelope["error"]["code"] == code
     assert named in envelope["error"]["cause"]
@@ -205,7 +205,7 @@ def test_a_flow_survives_the_loss_of_minio(stack: Devstack, tmp_path: Path) -> N
     assert "n is 1" in out
 
 
-def test_results_are_there_for_metaflows_client(stack: Devstack, tmp_path: Path) -> None:
+def test_metaflows_client_reads_the_results(stack: Devstack, tmp_path: Path) -> None:
     flow = write_flow(tmp_path, "self.answer = 6 * 7", f"@kubernetes({SMALL})")
     run = stack.json("run", str(flow))["data"]
     program = (
@@ -229,11 +229,11 @@ def test_a_task_pod_finds_metaflow_compiled(stack: Devstack, tmp_path: Path) -> 
         subprocess.run([sys.executable, '-c', look], check=True)
     """
     flow = write_flow(tmp_path, body, f"@kubernetes({SMALL})")
-    told = stack.run("run", str(flow)).stdout
-    ((modules, new),) = re.findall(r"modules (\d+) new (\d+)", told)
-    assert int(modules) > 100, told
+    printed = stack.run("run", str(flow)).stdout
+    ((modules, new),) = re.findall(r"modules (\d+) new (\d+)", printed)
+    assert int(modules) > 100, printed
     assert new == "0"
-    assert "changed True" in told
+    assert "changed True" in printed
 
 
 def error_of(stack: Devstack, *argv: str, cwd: Path) -> dict[str, Any]:
@@ -245,7 +245,7 @@ def error_of(stack: Devstack, *argv: str, cwd: Path) -> dict[str, Any]:
     return error
 
 
-def test_an_unknown_flow_names_the_near_ones(stack: Devstack, tmp_path: Path) -> None:
+def test_an_unknown_flow_names_the_closest_ones(stack: Devstack, tmp_path: Path) -> None:
     write_flow(tmp_path, "pass", name="train.py")
     assert "train.py" in error_of(stack, "trian.py", cwd=tmp_path)["remedy"]
     assert "parallel" in error_of(stack, "paralel", cwd=tmp_path)["remedy"]
@@ -259,6 +259,6 @@ def test_a_syntax_error_names_its_line(stack: Devstack, tmp_path: Path) -> None:
     assert error["output"][0].strip() == "self.x = (1,"
 
 
-def test_a_file_without_a_flow_is_said_to_have_none(stack: Devstack, tmp_path: Path) -> None:
+def test_a_file_without_a_flow_is_rejected(stack: Devstack, tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("x = 1\n")
     assert error_of(stack, "empty.py", cwd=tmp_path)["code"] == "FLOW_NOT_STARTED"

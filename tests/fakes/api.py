@@ -50,7 +50,7 @@ class FakeApi:
     """A Transport whose server is a dictionary.
 
     A write is checked as a server checks it: the namespace and the kind exist, names and
-    fields are valid, what cannot change stays the same, nobody else owns an applied field.
+    fields are valid, immutable fields stay the same, no other manager owns an applied field.
     """
 
     def __init__(self) -> None:

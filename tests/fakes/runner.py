@@ -32,7 +32,7 @@ class _Answer:
 
 
 class FakeRunner:
-    """A Runner that answers from a script and remembers what it was asked.
+    """A Runner that answers from a script and records its calls.
 
     The longest matching prefix answers; the one added last, of those equally
     long.  A program without an answer is missing, as on a machine without it.
@@ -58,7 +58,7 @@ class FakeRunner:
 
     @property
     def argvs(self) -> list[tuple[str, ...]]:
-        """The words of every call, in order."""
+        """The argv of every call, in order."""
         return [call.argv for call in self.calls]
 
     def which(self, program: str) -> str | None:
@@ -106,7 +106,7 @@ class FakeRunner:
 
 
 class FakeClock:
-    """A Clock on which time passes by sleeping alone."""
+    """A Clock that advances only by sleeping."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -117,14 +117,14 @@ class FakeClock:
         return self.time
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass at once."""
+        """Advance by ``seconds`` at once."""
         self.slept.append(seconds)
         self.time += seconds
 
 
 @dataclass
 class Recorder:
-    """A Progress that remembers what it was told, as ("start", title) and the like."""
+    """A Progress that records its calls, as ("start", title) and the like."""
 
     events: list[tuple[str, ...]] = field(default_factory=list)
 

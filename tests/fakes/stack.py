@@ -79,7 +79,7 @@ class PlainProvider:
         return StackDir(spec.name).owner
 
     def delete(self, spec: ClusterSpec) -> None:
-        """Forget the cluster."""
+        """Remove the cluster."""
         self._ask("delete")
         self.state = "absent"
 
@@ -124,7 +124,7 @@ class FakeLoadingProvider(FakeProvider):
 
 
 class FakeImages:
-    """An image store that has everything."""
+    """An image store that has every image."""
 
     def __init__(self) -> None:
         self.ensured: list[list[str]] = []
@@ -135,7 +135,7 @@ class FakeImages:
         return f"devstack/{name}:{self.tag}"
 
     def ensure(self, names: Sequence[str]) -> dict[str, str]:
-        """Remember what was asked for."""
+        """Record the request."""
         self.ensured.append(list(names))
         return {name: self.reference(name) for name in names}
 
@@ -185,7 +185,7 @@ class FakeService(Service):
 
 
 class World:
-    """What there is beside the stack's files: cluster, API, programs, time.
+    """Everything besides the stack's files: cluster, API, programs, time.
 
     It outlives a command, as the real one does; :meth:`open` is what each
     command does first.
@@ -228,11 +228,11 @@ class World:
         return stack
 
     def break_api(self) -> None:
-        """Let the API server answer no more."""
+        """Stop the API server."""
         self.api.objects.pop("/readyz", None)
 
     def lose_cluster(self) -> None:
-        """Delete the cluster behind devstack's back, with all that is in it."""
+        """Delete the cluster and everything in it, outside devstack."""
         self.provider.state = "absent"
         self.break_api()
         if isinstance(self.provider, FakeLoadingProvider):

@@ -1,4 +1,4 @@
-"""A stack that is not up, whose home folder and user's home are the test's own."""
+"""A stack that is not up, with a home folder for each test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def user_home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fresh(tmp_path: Path, user_home: Path) -> Iterator[Devstack]:
-    """A stack that was never brought up; taken away afterwards, whatever is left of it."""
+    """A stack that was never brought up; what is left of it is removed afterwards."""
     stack = Devstack("fresh", tmp_path / "home", {"HOME": str(user_home)})
     stack.leave_out(*DATABASE_SERVICES)
     stack.remove_leftovers()

@@ -27,8 +27,8 @@ def absent(fresh: Devstack, tmp_path: Path) -> Devstack:
 
 @pytest.fixture
 def stopped(fresh: Devstack, tmp_path: Path) -> Devstack:
-    """The docker client is there, and nobody listens on its socket."""
-    host = f"unix://{tmp_path}/nobody.sock"
+    """There is a docker client, and nothing listens on its socket."""
+    host = f"unix://{tmp_path}/none.sock"
     return Devstack(fresh.name, fresh.home, {**_home(fresh), "DOCKER_HOST": host})
 
 
@@ -45,34 +45,34 @@ def forbidden(fresh: Devstack, tmp_path: Path) -> Iterator[Devstack]:
 
 
 class _Unprivileged(Devstack):
-    """devstack by a user whom file permissions hold back, root too."""
+    """devstack run by a user to whom file permissions apply, even as root."""
 
     def command(self, *argv: str) -> list[str]:
-        words = super().command(*argv)
+        command = super().command(*argv)
         if os.geteuid() != 0:
-            return words
-        # Root opens every file by these two capabilities; without them it is held back as well.
+            return command
+        # These two capabilities let root open every file.
         lacking = "-dac_override,-dac_read_search"
-        return ["setpriv", f"--bounding-set={lacking}", f"--inh-caps={lacking}", *words]
+        return ["setpriv", f"--bounding-set={lacking}", f"--inh-caps={lacking}", *command]
 
 
 def _home(stack: Devstack) -> dict[str, str]:
     return {"HOME": stack.environment["HOME"]}
 
 
-def test_docker_absent_says_how_to_get_it(absent: Devstack) -> None:
+def test_without_docker_the_error_says_how_to_install_it(absent: Devstack) -> None:
     refusal = refused(absent, "up", code="DOCKER_MISSING", status=ENVIRONMENT)
     assert "Docker is not installed" in refusal.cause
     assert "install Docker" in refusal.remedy
 
 
-def test_docker_stopped_says_to_start_it(stopped: Devstack) -> None:
+def test_with_docker_stopped_the_error_says_to_start_it(stopped: Devstack) -> None:
     refusal = refused(stopped, "up", code="DOCKER_STOPPED", status=ENVIRONMENT)
     assert "does not answer" in refusal.cause
     assert "start the Docker engine" in refusal.remedy
 
 
-def test_docker_not_permitted_says_whom_to_let_in(forbidden: Devstack) -> None:
+def test_without_permission_the_error_names_the_docker_group(forbidden: Devstack) -> None:
     refusal = refused(forbidden, "up", code="DOCKER_FORBIDDEN", status=ENVIRONMENT)
     assert "refuses this user" in refusal.cause
     assert "group `docker`" in refusal.remedy
@@ -111,7 +111,7 @@ def test_the_text_for_a_person_has_cause_next_step_and_code(stopped: Devstack) -
     assert "  code: DOCKER_STOPPED" in done.stderr
 
 
-def test_kind_missing_and_nothing_to_be_fetched(fresh: Devstack, tmp_path: Path) -> None:
+def test_offline_without_kind_the_error_names_kind(fresh: Devstack, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "docker").symlink_to(_program("docker"))

@@ -16,7 +16,7 @@ from devstack.progress import Silent
 
 CLUSTER = "devstack-frozen"
 
-# On cgroup v2 there is no such folder, and nothing to fear: the frozen die there.
+# On cgroup v2 there is no such folder; frozen processes die there.
 FREEZE = """
 [ -d /freezer/docker ] || exit 0
 mkdir /freezer/docker/$0/stuck
@@ -34,10 +34,10 @@ def frozen() -> Any:
     )
     container.reload()
     pid = container.attrs["State"]["Pid"]
-    words = ["sh", "-c", FREEZE, str(container.id), str(pid)]
+    script = ["sh", "-c", FREEZE, str(container.id), str(pid)]
     client.containers.run(
         image,
-        entrypoint=words,
+        entrypoint=script,
         user="root",
         pid_mode="host",
         remove=True,
@@ -46,7 +46,7 @@ def frozen() -> Any:
     return container
 
 
-def test_a_node_that_holds_a_frozen_process_is_removed_all_the_same(frozen: Any) -> None:
+def test_a_node_with_a_frozen_process_is_removed(frozen: Any) -> None:
     engine = Engine(SubprocessRunner())
     assert [node.id for node in engine.nodes(CLUSTER)] == [frozen.id], json.dumps(frozen.attrs)
     engine.remove(engine.nodes(CLUSTER))

@@ -68,7 +68,7 @@ def state(stack: Devstack) -> dict[str, Any]:
 
 
 def check_ending(ended: Interrupted, sign: signal.Signals, command: str) -> None:
-    """Ctrl-C ends with a word of what to do; kill -9 just ends."""
+    """Ctrl-C ends with the next step; kill -9 just ends."""
     assert "Traceback" not in ended.printed, ended.printed
     if sign == KILL:
         assert ended.returncode in (-KILL, 0), ended
@@ -148,8 +148,8 @@ def test_a_down_that_was_interrupted_before_it_began_is_undone_by_up(
     assert read(stack, "probe") == "still here"
 
 
-def test_two_at_once_the_second_is_told_who_the_first_is(stack: Devstack) -> None:
-    """While one `up` makes the cluster anew, after a `down` that was killed half-way."""
+def test_of_two_commands_at_once_the_second_names_the_first(stack: Devstack) -> None:
+    """While one `up` recreates the cluster, after a `down` that was killed half-way."""
     before = state(stack)
     _interrupt_in_delete(stack, KILL)
     first = stack.start("up")

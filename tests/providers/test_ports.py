@@ -1,4 +1,4 @@
-"""Host ports that somebody else holds."""
+"""Host ports that another process holds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.refusal import refused
 
 @pytest.fixture
 def holder() -> Iterator[int]:
-    """The number of a port that this very process listens on."""
+    """A port on which this process listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -37,7 +37,7 @@ def test_after_a_taken_port_another_may_be_chosen(fresh: Devstack, holder: int) 
     refused(fresh, "up", "--port", first, code="PORT_TAKEN", status=ExitStatus.ENVIRONMENT)
     plan = fresh.json("up", "--dry-run", "--port", other)
     assert plan["status"] == "ok"
-    # The next fault on the way tells that the port is none any more.
+    # The next fault shows that this port is no longer one.
     busy = f"minio-console={holder}"
     refusal = refused(
         fresh,

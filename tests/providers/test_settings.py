@@ -1,4 +1,4 @@
-"""Settings that cannot be: every mistake is named at once, and nothing is begun."""
+"""Invalid settings: every mistake is named at once, and nothing is started."""
 
 from __future__ import annotations
 

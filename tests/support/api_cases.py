@@ -64,7 +64,7 @@ def deployment(namespace: str, selected: str, labelled: str) -> Object:
 
 
 def binding(namespace: str, role: str) -> Object:
-    """Return a RoleBinding of nobody."""
+    """Return a RoleBinding without subjects."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",

@@ -32,7 +32,7 @@ def admin(stack: Devstack) -> client.ApiClient:
 
 
 def minio_pod(stack: Devstack) -> Any:
-    """Return MinIO's pod that is not on its way out, or None."""
+    """Return MinIO's pod that is not terminating, or None."""
     pods = client.CoreV1Api(admin(stack)).list_namespaced_pod(
         SERVICES_NAMESPACE, label_selector=MINIO
     )
@@ -41,7 +41,7 @@ def minio_pod(stack: Devstack) -> Any:
 
 
 def answers(stack: Devstack) -> bool:
-    """Return True where the stack's API server is ready."""
+    """Return True if the stack's API server is ready."""
     try:
         client.CoreV1Api(admin(stack)).list_namespace(_request_timeout=3)
     except (ApiException, HTTPError):

@@ -53,7 +53,7 @@ class Devstack:
 
     @contextmanager
     def brought_up(self) -> Iterator[None]:
-        """Have the stack up, made anew, and take it away at the end."""
+        """Bring the stack up from nothing, and down at the end."""
         self.remove_leftovers()
         self.run("up", "--timeout", "600", timeout=3600)
         try:
@@ -70,19 +70,19 @@ class Devstack:
             self.run("down")
 
     def samples(self, *options: str) -> dict[str, Any]:
-        """Run all samples with ``devstack run``; return what it says of each, by name."""
+        """Run samples, by default all; return what ``devstack run`` reports on each, by name."""
         envelope = self.json("run", *options, check=False, timeout=1800)
         assert envelope["data"], envelope
         return {sample["name"]: sample for sample in envelope["data"]["samples"]}
 
     def command(self, *argv: str) -> list[str]:
-        """Return the words of a call."""
+        """Return the argv of a call."""
         return [sys.executable, "-m", "devstack", *argv]
 
     def run(
         self, *argv: str, check: bool = True, timeout: float = 900, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run ``devstack`` to its end; with ``check``, fail where it fails."""
+        """Run ``devstack`` to its end; with ``check``, fail if it fails."""
         done = subprocess.run(
             self.command(*argv),
             env=self.environment,
@@ -118,13 +118,13 @@ class Devstack:
 
     def json(self, *argv: str, check: bool = True, timeout: float = 900) -> dict[str, Any]:
         """Run ``devstack ... --json``; return the envelope."""
-        words = 2 if argv[0] == "images" else 1
-        done = self.run(*argv[:words], "--json", *argv[words:], check=check, timeout=timeout)
+        command = 2 if argv[0] == "images" else 1
+        done = self.run(*argv[:command], "--json", *argv[command:], check=check, timeout=timeout)
         envelope: dict[str, Any] = json.loads(done.stdout)
         return envelope
 
     def kubectl(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as one who submits flows."""
+        """Run kubectl with the rights of a user who runs flows."""
         return self.run("kubectl", *argv, check=False)
 
     def admin_kubectl(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -132,14 +132,14 @@ class Devstack:
         return self.run("kubectl", "--admin", *argv, check=check)
 
     def give_node(self, node: str, resource: str, amount: int) -> None:
-        """Let a node have so much of an extended resource, from one moment to the next.
+        """Set how much of an extended resource a node has.
 
-        The kubelet keeps resources that it does not know of as somebody else's.
+        The kubelet keeps resources that it does not manage.
         """
         amounts = {resource: str(amount)}
         body = json.dumps({"status": {"capacity": amounts, "allocatable": amounts}})
-        where = ["node", node, "--subresource=status", "--type=merge"]
-        self.admin_kubectl("patch", *where, "--patch", body)
+        target = ["node", node, "--subresource=status", "--type=merge"]
+        self.admin_kubectl("patch", *target, "--patch", body)
 
 
 def _user_cache() -> Path:

@@ -1,4 +1,4 @@
-"""The stack's S3 datastore as a program of the user sees it: by `devstack env` and boto3."""
+"""The stack's S3 datastore as a user's program reaches it: by `devstack env` and boto3."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read(stack: Devstack, key: str) -> str:
 
 
 def serves(stack: Devstack) -> bool:
-    """Return True where the bucket can be listed right now."""
+    """Return True if the bucket can be listed."""
     try:
         s3(stack).list_objects_v2(Bucket=BUCKET)
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):

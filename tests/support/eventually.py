@@ -1,4 +1,4 @@
-"""Waiting in tests: for a condition, with a deadline, naming what did not come."""
+"""Wait for a condition with a deadline."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def eventually(
     """Wait until ``condition`` holds.
 
     Args:
-        what: named where it does not hold in time.
-        condition: looked at every ``interval`` seconds; what it costs, the stack lacks.
-        timeout: seconds.
-        interval: seconds.
+        what: the condition, as the failure names it.
+        condition: evaluated every ``interval`` seconds; it takes CPU from the stack.
+        timeout: in seconds.
+        interval: in seconds.
     """
 
     def observe() -> Observation:

@@ -20,7 +20,7 @@ from tests.support.commandline import Devstack
 
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 BUILDER = "devstack-image-builder"
-"""What builds images belongs to no stack."""
+"""The container that builds images belongs to no stack."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Footprint:
     files: frozenset[str]
 
     def since(self, before: Footprint) -> dict[str, list[str]]:
-        """Return what is here and was not ``before``, by kind; empty where nothing is."""
+        """Return what is here and was not ``before``, by kind; empty if there is nothing."""
         grown = {
             each.name: sorted(getattr(self, each.name) - getattr(before, each.name))
             for each in fields(self)
@@ -90,10 +90,10 @@ def _ports(ours: set[int], others: list[Any]) -> Iterator[str]:
         if connection.status != psutil.CONN_LISTEN or not connection.laddr or not connection.pid:
             continue
         try:
-            words = psutil.Process(connection.pid).cmdline()
+            argv = psutil.Process(connection.pid).cmdline()
         except psutil.NoSuchProcess:
             continue
-        proxies = bool(words) and words[0].endswith("docker-proxy") and not theirs & set(words)
+        proxies = bool(argv) and argv[0].endswith("docker-proxy") and not theirs & set(argv)
         if proxies or connection.pid in ours:
             yield f"{connection.laddr.ip}:{connection.laddr.port}"
 

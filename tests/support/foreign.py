@@ -1,4 +1,4 @@
-"""A kind cluster made by hand: somebody's own, which devstack did not make."""
+"""A kind cluster that the user created without devstack."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ForeignCluster:
         return docker.from_env().containers.get(self.node)
 
     def create(self, config: str) -> None:
-        """Make it anew.
+        """Create it, after deleting an old one.
 
         Args:
             config: kind's configuration file.
@@ -62,7 +62,7 @@ class ForeignCluster:
         )
 
     def delete(self) -> None:
-        """Take it away, if it is there; kind itself fails where a process of it is frozen."""
+        """Delete it if it exists; kind itself fails if a process in it is frozen."""
         engine = Engine(SubprocessRunner())
         engine.remove(engine.nodes(self.name))
         engine.remove_network(self.name)

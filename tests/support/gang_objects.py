@@ -14,9 +14,9 @@ def gang(name: str, size: int, reason: str = "", message: str = "", **status: An
     """Return a JobSet of one control pod and workers, ``size`` pods in all."""
     conditions = list(status.pop("conditions", []))
     if reason:
-        said = "True" if reason == "Scheduled" else "False"
+        status_of = "True" if reason == "Scheduled" else "False"
         conditions.append(
-            {"type": "GangScheduled", "status": said, "reason": reason, "message": message}
+            {"type": "GangScheduled", "status": status_of, "reason": reason, "message": message}
         )
     return {
         "apiVersion": "jobset.x-k8s.io/v1alpha2",

@@ -1,4 +1,4 @@
-"""The option ``--update-golden``, which has to be known before tests/golden is looked into."""
+"""The option ``--update-golden``, which must be known before tests/golden is collected."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--update-golden``."""
     parser.addoption(
-        "--update-golden", action="store_true", help="write the files of tests/golden anew"
+        "--update-golden", action="store_true", help="rewrite the files of tests/golden"
     )

@@ -1,4 +1,4 @@
-"""A folder of the test's own for all that devstack keeps."""
+"""A DEVSTACK_HOME for each test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """DEVSTACK_HOME, not made yet; the test runs in an empty folder beside it."""
+    """DEVSTACK_HOME, not created yet; the test runs in an empty folder beside it."""
     folder = tmp_path / "home"
     monkeypatch.setenv("DEVSTACK_HOME", str(folder))
     monkeypatch.delenv("DEVSTACK_NAME", raising=False)

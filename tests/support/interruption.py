@@ -19,12 +19,12 @@ START = "the lock is taken"
 """Stands for the start of the command's first step, before any line of progress."""
 
 MOMENT_SECONDS = 0.02
-"""How often to look where a moment must not be missed."""
+"""The interval, in seconds, of checks that must not miss a short moment."""
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A command that was told to end: its status, and what it had printed until then."""
+    """A command that received a signal: its exit status, and what it had printed."""
 
     returncode: int
     printed: str
@@ -58,7 +58,7 @@ def await_lock(stack: Devstack, process: subprocess.Popen[str]) -> None:
 
 
 def holder(stack: Devstack) -> int | None:
-    """Return the process that has written itself down as the holder of the stack's lock."""
+    """Return the process ID in the stack's lock file."""
     lock = stack.directory.parent / f".{stack.name}.lock"
     text = lock.read_text() if lock.exists() else ""
     return int(text) if text else None
@@ -89,16 +89,16 @@ def seen_command_lines() -> Iterator[set[str]]:
     seen: set[str] = set()
     over = threading.Event()
 
-    def look() -> None:
+    def collect() -> None:
         while not over.wait(0.005):
             for pid in filter(str.isdigit, os.listdir("/proc")):
                 try:
-                    with open(f"/proc/{pid}/cmdline") as words:
-                        seen.add(words.read().replace("\0", " "))
+                    with open(f"/proc/{pid}/cmdline") as file:
+                        seen.add(file.read().replace("\0", " "))
                 except OSError:
                     continue
 
-    watcher = threading.Thread(target=look)
+    watcher = threading.Thread(target=collect)
     watcher.start()
     try:
         yield seen

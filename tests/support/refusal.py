@@ -1,4 +1,4 @@
-"""A command that must not succeed, and what it has to say then."""
+"""A command that must fail, and the error that it reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.commandline import Devstack
 
 @dataclass(frozen=True)
 class Violation:
-    """What a failed command said, as its JSON envelope has it."""
+    """The error of a failed command, from its JSON envelope."""
 
     code: str
     message: str
@@ -21,10 +21,10 @@ class Violation:
 
 
 def refused(stack: Devstack, *argv: str, code: str, status: ExitStatus) -> Violation:
-    """Run a command that must fail with ``code`` and ``status``; return what it said."""
+    """Run a command that must fail with ``code`` and ``status``; return its error."""
     command, *rest = argv
     done = stack.run(command, "--json", *rest, check=False)
-    shown = f"devstack {' '.join(argv)} said:\n{done.stdout}\n{done.stderr}"
+    shown = f"devstack {' '.join(argv)} printed:\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stdout + done.stderr, shown
     assert done.stdout, shown
     envelope = json.loads(done.stdout)
@@ -38,7 +38,7 @@ def refused(stack: Devstack, *argv: str, code: str, status: ExitStatus) -> Viola
 
 
 def findings(stack: Devstack) -> dict[str, str]:
-    """Return what the doctor finds wrong: each code with its cause and remedy."""
+    """Return the doctor's findings: each code with its cause and remedy."""
     envelope = stack.json("doctor", check=False)
     found = [each for check in envelope["data"]["checks"] for each in check["findings"]]
     assert all(each["cause"] and each["remedy"] for each in found), found

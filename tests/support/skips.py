@@ -1,4 +1,4 @@
-"""No test is skipped in secret: a reason that is not listed here fails the test."""
+"""Fail tests that are skipped for a reason that is not listed here."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TypeVar
 import pytest
 
 ALLOWED: tuple[str, ...] = ("minikube is not installed",)
-"""The reasons that count, for what no machine of ours can have."""
+"""The allowed reasons, for programs that none of our machines has."""
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
-    where = report.longrepr
-    text = where[2] if isinstance(where, tuple) else str(where)
+    found = report.longrepr
+    text = found[2] if isinstance(found, tuple) else str(found)
     return text.removeprefix("Skipped: ")
 
 
@@ -24,7 +24,7 @@ def refuse_skip(report: Report) -> Report:
     expected_failure = hasattr(report, "wasxfail")
     if report.skipped and not expected_failure and _reason(report) not in ALLOWED:
         report.outcome = "failed"
-        report.longrepr = f"skipped, which only tests/skips.py may allow: {_reason(report)}"
+        report.longrepr = f"skipped, which only tests/support/skips.py may allow: {_reason(report)}"
     return report
 
 
@@ -41,6 +41,6 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how many tests were skipped; tests/skips.py lists every reason there can be."""
+    """Print how many tests were skipped."""
     skipped = len(terminalreporter.getreports("skipped"))
     terminalreporter.write_line(f"tests skipped for a listed reason: {skipped}")

@@ -1,4 +1,4 @@
-"""The Jobs, JobSets and pods that Metaflow makes for a run, as the API has them."""
+"""The Jobs, JobSets and pods that Metaflow creates for a run, as API objects."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def task_pod(
 
 
 def unschedulable_pod(name: str, message: str, cpu: str = "200m") -> Object:
-    """Return a pod that the scheduler finds no node for."""
+    """Return a pod for which the scheduler finds no node."""
     condition = {
         "type": "PodScheduled",
         "status": "False",

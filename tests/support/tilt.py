@@ -1,4 +1,4 @@
-"""Tilt's functions, recorded: what a Tiltfile asks of Tilt, without Tilt.
+"""Tilt's functions, recorded: what a Tiltfile requests, without Tilt.
 
 The Tiltfile runs in a real Starlark interpreter.  Every function here has the
 name and the parameters that Tilt gives it, so that a misspelt argument fails.

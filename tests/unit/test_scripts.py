@@ -21,19 +21,19 @@ def run(*argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("script", BASH, ids=lambda path: path.name)
-def test_a_script_can_be_run_and_stops_at_its_first_fault(script: Path) -> None:
+def test_a_script_is_executable_and_stops_at_the_first_error(script: Path) -> None:
     assert os.access(script, os.X_OK)
     assert "set -euo pipefail" in script.read_text().splitlines()
 
 
-def test_the_demo_says_how_it_is_used(tmp_path: Path) -> None:
-    asked = run("demo", "--help", cwd=tmp_path)
-    assert asked.returncode == 0
+def test_the_demo_prints_its_usage(tmp_path: Path) -> None:
+    shown = run("demo", "--help", cwd=tmp_path)
+    assert shown.returncode == 0
     for option in ("--name NAME", "--no-install"):
-        assert option in asked.stdout
+        assert option in shown.stdout
 
 
-def test_the_demo_refuses_what_it_does_not_know(tmp_path: Path) -> None:
+def test_the_demo_rejects_unknown_options(tmp_path: Path) -> None:
     refused = run("demo", "--nmae", "x", cwd=tmp_path)
     assert refused.returncode == 2
     assert "--name NAME" in refused.stderr
