@@ -1,1 +1,1 @@
-"""Clients of the Docker Engine."""
+"""The client of the Docker engine."""

@@ -99,4 +99,4 @@ def _programs(names: Sequence[str]) -> list[str]:
 def _load(context: BuildContext, name: str) -> None:
     archive = context.archive(RECIPES[name])
     with step(context.progress, f"Load the {name} image into Docker"):
-        context.docker.load(archive)
+        context.docker.load_images(archive)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from devstack.docker.images import KEY_LABEL, Docker
+from devstack.docker.client import KEY_LABEL, DockerClient
 from devstack.images.archive import LayeredImage, write_images
 from devstack.images.artifact_cache import ArtifactCache, remove
 from devstack.images.background_compiler import BackgroundCompiler
@@ -62,7 +62,7 @@ class BuildContext:
         self.runner = runner
         self.progress = progress
         self.cache = cache
-        self.docker = Docker(runner, cache.owner)
+        self.docker = DockerClient(runner, cache.owner)
         self._programs = programs
         self._scratch = scratch
         self._temporary: list[str] = []
@@ -91,7 +91,7 @@ class BuildContext:
         """
         archive = scratch / "image.tar"
         write_images(archive, [image])
-        self.docker.load(archive)
+        self.docker.load_images(archive)
         archive.unlink()
 
     def temporary_image(self, root: Path) -> str:
@@ -110,7 +110,7 @@ class BuildContext:
     def remove_temporary_images(self) -> None:
         """Remove what :meth:`temporary_image` loaded."""
         while self._temporary:
-            self.docker.remove(self._temporary.pop())
+            self.docker.remove_image(self._temporary.pop())
 
 
 def labels(key: str) -> Mapping[str, str]:

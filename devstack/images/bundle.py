@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from devstack import __version__
-from devstack.docker.images import Docker
+from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import IMAGES, find_images
@@ -57,7 +57,9 @@ def save(
         with step(progress, f"Write {path}"), cache.scratch("bundle") as scratch:
             images = scratch / IMAGES_MEMBER
             progress.note("exporting images from Docker")
-            Docker(runner).save(images, [image.reference for image in find_images(names)])
+            DockerClient(runner).save_images(
+                images, [image.reference for image in find_images(names)]
+            )
             _write(unfinished, names, {IMAGES_MEMBER: images, **clients})
             unfinished.replace(path)
     except OSError as error:
@@ -95,7 +97,7 @@ def load(path: Path, runner: Runner, progress: Progress, cache: ArtifactCache) -
     with step(progress, f"Load {path}"), cache.scratch("bundle") as scratch:
         manifest = _extract(path, scratch, progress)
         progress.note("loading images into Docker")
-        Docker(runner).load(scratch / IMAGES_MEMBER)
+        DockerClient(runner).load_images(scratch / IMAGES_MEMBER)
         for name in CLIENTS:
             client = scratch / name
             client.chmod(0o755)

@@ -6,7 +6,7 @@ import ssl
 import urllib.error
 import urllib.request
 
-from devstack.docker.images import Docker
+from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError
 from devstack.images.catalogue import Image
 from devstack.images.certificates import private_bundle
@@ -45,7 +45,7 @@ def is_reachable(reference: str, timeout: float = PROBE_TIMEOUT) -> bool:
         return False
 
 
-def pull(docker: Docker, image: Image, key: str, progress: Progress) -> None:
+def pull(docker: DockerClient, image: Image, key: str, progress: Progress) -> None:
     """Pull an image and tag it with its name in the stack.
 
     Args:

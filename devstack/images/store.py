@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devstack.docker.images import Docker, Present
+from devstack.docker.client import DockerClient, Present
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import Image, find_image, find_images
@@ -57,7 +57,7 @@ class ImageStore:
         self._progress = progress
         self._source = source
         self._offline = offline
-        self._docker = Docker(runner)
+        self._docker = DockerClient(runner)
         self._cache = ArtifactCache()
         self.build_times: list[StepTime] = []
 
@@ -76,7 +76,7 @@ class ImageStore:
     def rows(self, names: Sequence[str] = ()) -> list[Row]:
         """Return the state of the images called ``names``, by default of all images."""
         images = find_images(names)
-        found = self._docker.look([image.reference for image in images])
+        found = self._docker.inspect_images([image.reference for image in images])
         return [_row(image, found.get(image.reference)) for image in images]
 
     def ensure(self, names: Sequence[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ same moment, exactly one gets the name.
 
 from __future__ import annotations
 
-from devstack.docker.engine import Engine
+from devstack.docker.client import DockerClient
 from devstack.owner import Owner
 
 
@@ -19,7 +19,7 @@ class Claim:
         cluster: the cluster's name.
     """
 
-    def __init__(self, engine: Engine, cluster: str) -> None:
+    def __init__(self, engine: DockerClient, cluster: str) -> None:
         self._engine = engine
         # No stack's name has a dot, so no other cluster has a volume of this name.
         self._volume = f"{cluster}.owner"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from devstack.docker.engine import Engine
+from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.versions import KUBERNETES
 from devstack.owner import Owner
@@ -43,7 +43,7 @@ class MinikubeProvider:
         self._runner = runner
         self._clock = clock
         self._progress = progress
-        self._engine = Engine(runner)
+        self._engine = DockerClient(runner)
         self._claim = Claim(self._engine, self.profile)
 
     @property

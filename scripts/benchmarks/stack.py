@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from devstack import tools
-from devstack.docker.engine import Engine
+from devstack.docker.client import DockerClient
 from devstack.images import ImageStore
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
@@ -147,7 +147,7 @@ def _delete_timed(delete: list[str], network: dict[str, str]) -> float:
         return _timed(delete, network)
     except subprocess.CalledProcessError as failed:
         sys.stderr.write(f"kind could not delete its cluster: {failed.stderr}\n")
-        engine = Engine(SubprocessRunner())
+        engine = DockerClient(SubprocessRunner())
         engine.remove(engine.nodes(PEER))
         return time.monotonic() - began
 

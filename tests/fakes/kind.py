@@ -103,7 +103,7 @@ class KindSetting:
         api = FakeApi()
         api.objects["/readyz"] = {}
         monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda *_a, **_o: api.client())
-        monkeypatch.setattr(module, "Engine", lambda _runner: self.engine)
+        monkeypatch.setattr(module, "DockerClient", lambda _runner: self.engine)
         monkeypatch.setattr(module, "ensure_tool", self._ensure_tool)
         self.provider = KindProvider(
             self.dir,

@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from devstack.docker.cgroup import FREEZER
-from devstack.docker.engine import CLUSTER_LABEL, Engine
+from devstack.docker.client import CLUSTER_LABEL, DockerClient
 from devstack.images import ImageStore
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
@@ -47,7 +47,7 @@ def frozen() -> Any:
 
 
 def test_a_node_with_a_frozen_process_is_removed(frozen: Any) -> None:
-    engine = Engine(SubprocessRunner())
+    engine = DockerClient(SubprocessRunner())
     assert [node.id for node in engine.nodes(CLUSTER)] == [frozen.id], json.dumps(frozen.attrs)
     engine.remove(engine.nodes(CLUSTER))
     assert engine.nodes(CLUSTER) == []

@@ -15,7 +15,7 @@ from typing import Any
 import docker
 import pytest
 
-from devstack.docker.engine import CLUSTER_LABEL, Engine
+from devstack.docker.client import CLUSTER_LABEL, DockerClient
 from devstack.errors import ExitStatus
 from devstack.owner import Owner
 from devstack.process import SubprocessRunner
@@ -136,7 +136,7 @@ def test_a_stack_whose_directory_was_removed_by_hand_is_its_owners_to_remove(
 def claimed(fresh: Devstack, tmp_path: Path) -> Iterator[Owner]:
     """Another home has claimed the name, and its cluster is not there yet."""
     owner = StackDir(fresh.name, tmp_path / "other" / "state").owner
-    claim = Claim(Engine(SubprocessRunner()), CLUSTER)
+    claim = Claim(DockerClient(SubprocessRunner()), CLUSTER)
     assert claim.acquire(owner) == owner
     yield owner
     claim.release(owner)
@@ -154,7 +154,7 @@ def test_a_name_that_another_home_has_just_claimed_is_refused(
 
 def test_of_many_that_claim_a_name_at_once_exactly_one_gets_it(tmp_path: Path) -> None:
     owners = [StackDir("race", tmp_path / f"{number}").owner for number in range(8)]
-    claims = [Claim(Engine(SubprocessRunner()), "devstack-race") for _ in owners]
+    claims = [Claim(DockerClient(SubprocessRunner()), "devstack-race") for _ in owners]
     for _ in range(10):
         with ThreadPoolExecutor(len(owners)) as pool:
             holders = list(

@@ -9,7 +9,7 @@ from typing import Any
 import docker
 
 from devstack import tools
-from devstack.docker.engine import Engine
+from devstack.docker.client import DockerClient
 from devstack.images import ImageStore
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
@@ -63,7 +63,7 @@ class ForeignCluster:
 
     def delete(self) -> None:
         """Delete it if it exists; kind itself fails if a process in it is frozen."""
-        engine = Engine(SubprocessRunner())
+        engine = DockerClient(SubprocessRunner())
         engine.remove(engine.nodes(self.name))
         engine.remove_network(self.name)
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from devstack.docker.capabilities import withholds_sys_resource, wrapper_is_default
-from devstack.docker.images import Docker
+from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError
 from devstack.images import build as recipes
 from devstack.images import certificates, registries, versions
@@ -374,7 +374,7 @@ def test_builds_with_other_caches_have_another_builder_container(tmp_path: Path)
         runner = FakeRunner()
         runner.answer("docker")
         owner = ArtifactCache(tmp_path / user).owner
-        Docker(runner, owner).extract("image", "true", tmp_path / "out.tar")
+        DockerClient(runner, owner).extract("image", "true", tmp_path / "out.tar")
         (run,) = (argv for argv in runner.argvs if argv[1] == "run")
         name = run[run.index("--name") + 1]
         assert {argv[-1] for argv in runner.argvs if argv[1] == "rm"} == {name}

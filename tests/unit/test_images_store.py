@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.docker.images import KEY_LABEL
+from devstack.docker.client import KEY_LABEL
 from devstack.errors import DevstackError
 from devstack.images import ImageStore, registries
 from devstack.images import build as recipes
@@ -135,7 +135,7 @@ def test_docker_that_does_not_answer_is_no_missing_image() -> None:
     runner.answer(*LOOK, returncode=1, stderr="Cannot connect to the Docker daemon")
     with pytest.raises(DevstackError) as caught:
         store(runner).ensure(["minio"])
-    assert caught.value.code == "DOCKER_UNUSABLE"
+    assert caught.value.code == "DOCKER_STOPPED"
 
 
 def test_an_unknown_image_is_refused_with_the_known_ones() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from devstack.docker.images import KEY_LABEL
+from devstack.docker.client import KEY_LABEL
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
 from devstack.images.build_context import CONTAINERS, BuildContext, labels

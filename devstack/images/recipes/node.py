@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from devstack.docker.images import KEY_LABEL
+from devstack.docker.client import KEY_LABEL
 from devstack.images import versions
 from devstack.images.archive import Layer, LayeredImage, write_images
 from devstack.images.artifact_cache import digest
@@ -141,7 +141,7 @@ class NodeImage:
     def build_kubernetes(self, context: BuildContext) -> str:
         """Return the reference of the image of the second step, built now if it is missing."""
         base, kubernetes = self.references
-        found = context.docker.look([base, kubernetes])
+        found = context.docker.inspect_images([base, kubernetes])
         if kubernetes in found:
             return kubernetes
         if base not in found:
@@ -181,7 +181,7 @@ class NodeImage:
         recorded = record.read_text().split() if record.exists() else []
         for reference in recorded:
             if reference not in current:
-                context.docker.remove(reference)
+                context.docker.remove_image(reference)
         record.write_text("\n".join(current))
         context.docker.prune_unnamed()
 

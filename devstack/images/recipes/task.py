@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from devstack.docker.images import KEY_LABEL
+from devstack.docker.client import KEY_LABEL
 from devstack.images import versions
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest

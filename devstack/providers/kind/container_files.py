@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from devstack.docker.engine import Engine
+from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError
 
 # A stack at rest has some 60 snapshots, which Docker removes sooner than a shell starts.
@@ -25,7 +25,7 @@ ls | timeout 20 xargs -P 8 -n 4 rm -rf
 """
 
 
-def delete_container_files(engine: Engine, nodes: Iterable[Any]) -> None:
+def delete_container_files(engine: DockerClient, nodes: Iterable[Any]) -> None:
     """Delete the writable layers of all containers on nodes that run, in parallel.
 
     Whatever remains is left to Docker, so errors do not matter.
@@ -39,6 +39,6 @@ def delete_container_files(engine: Engine, nodes: Iterable[Any]) -> None:
         list(pool.map(partial(_delete, engine), running))
 
 
-def _delete(engine: Engine, node: Any) -> None:
+def _delete(engine: DockerClient, node: Any) -> None:
     with suppress(DevstackError):
         engine.execute(node, ["sh", "-c", DELETE])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from devstack.docker.engine import Engine
+from devstack.docker.client import DockerClient
 from devstack.owner import Owner
 from devstack.providers.claim import Claim
 from devstack.providers.kind.scheduler import scheduler_mount
@@ -31,7 +31,7 @@ def owner_mount(file: Path) -> dict[str, Any]:
     return {"hostPath": str(file), "containerPath": NODE_PATH, "readOnly": True}
 
 
-def owner_of_cluster(engine: Engine, cluster: str) -> Owner | None:
+def owner_of_cluster(engine: DockerClient, cluster: str) -> Owner | None:
     """Return the owner of a kind cluster or of what is left of it; None if there is nothing."""
     nodes = engine.nodes(cluster)
     if nodes:
@@ -42,7 +42,7 @@ def owner_of_cluster(engine: Engine, cluster: str) -> Owner | None:
     return next((Owner.from_labels(labels) for labels in labelled if labels), None)
 
 
-def owner_of_nodes(engine: Engine, cluster: str, nodes: Sequence[Any]) -> Owner:
+def owner_of_nodes(engine: DockerClient, cluster: str, nodes: Sequence[Any]) -> Owner:
     """Return the owner of a cluster's node containers, by what they mount."""
     files = [file for node in nodes if (file := _mounted_file(node))]
     owner = Owner.from_file(files[0]) if files else Owner("")

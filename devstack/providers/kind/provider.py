@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from devstack.docker.engine import Engine
+from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.owner import Owner
@@ -84,7 +84,7 @@ class KindProvider:
         self._runner = runner
         self._clock = clock
         self._progress = progress
-        self._engine = Engine(runner)
+        self._engine = DockerClient(runner)
         self._claim = Claim(self._engine, self.cluster)
         self._pidfile = stack.path / "kind.pid"
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from devstack.docker.engine import Engine
+from devstack.docker.client import DockerClient
 from devstack.kube.client import KubeClient
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
 
 def wait_for_service_network(
-    engine: Engine,
+    engine: DockerClient,
     nodes: Sequence[Any],
     kubeconfig: str,
     timeout: float,
@@ -50,7 +50,7 @@ def wait_for_service_network(
         )
 
 
-def _observe(engine: Engine, node: Any, client: KubeClient) -> Observation:
+def _observe(engine: DockerClient, node: Any, client: KubeClient) -> Observation:
     service = client.find("v1", "Service", "kubernetes", "default")
     if service is None:
         return Waiting("the API server has not created its own Service yet")

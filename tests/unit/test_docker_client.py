@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import socket
 import tempfile
@@ -11,7 +12,7 @@ import docker
 import pytest
 import requests
 
-from devstack.docker.engine import CLUSTER_LABEL, ROLE_LABEL, Engine
+from devstack.docker.client import CLUSTER_LABEL, ROLE_LABEL, DockerClient, Present
 from devstack.errors import DevstackError, ExitStatus
 from tests.fakes.runner import FakeRunner
 
@@ -142,8 +143,8 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 @pytest.fixture
-def engine() -> Engine:
-    return Engine(FakeRunner(["docker"]))
+def engine() -> DockerClient:
+    return DockerClient(FakeRunner(["docker"]))
 
 
 @pytest.fixture
@@ -168,25 +169,25 @@ def refused(act: Callable[[], Any]) -> DevstackError:
     return caught.value
 
 
-def unusable(engine: Engine) -> DevstackError:
+def unusable(engine: DockerClient) -> DevstackError:
     """Return the error of an engine that cannot be used."""
     with pytest.raises(DevstackError) as caught:
         engine.require_usable()
     return caught.value
 
 
-def test_a_docker_that_answers_is_no_problem(engine: Engine, client: Client) -> None:
+def test_a_docker_that_answers_is_no_problem(engine: DockerClient, client: Client) -> None:
     engine.require_usable()
 
 
 def test_no_docker_client_means_docker_is_not_installed() -> None:
-    problem = unusable(Engine(FakeRunner()))
+    problem = unusable(DockerClient(FakeRunner()))
     assert problem.code == "DOCKER_MISSING"
     assert "./scripts/prepare-docker" in problem.remedy
 
 
 def test_no_socket_means_stopped(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, socket_path: Path
+    engine: DockerClient, monkeypatch: pytest.MonkeyPatch, socket_path: Path
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{socket_path}")
     problem = unusable(engine)
@@ -196,7 +197,7 @@ def test_no_socket_means_stopped(
 
 
 def test_a_socket_that_nobody_serves_means_stopped(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, socket_path: Path
+    engine: DockerClient, monkeypatch: pytest.MonkeyPatch, socket_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(socket_path))
@@ -207,7 +208,7 @@ def test_a_socket_that_nobody_serves_means_stopped(
 
 
 def test_a_host_that_nobody_serves_means_stopped(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    engine: DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     problem = unusable(engine)
@@ -216,7 +217,7 @@ def test_a_host_that_nobody_serves_means_stopped(
 
 
 def test_a_socket_that_this_user_may_not_open_means_forbidden(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, socket_path: Path
+    engine: DockerClient, monkeypatch: pytest.MonkeyPatch, socket_path: Path
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{socket_path}")
     with socket.socket(socket.AF_UNIX) as served:
@@ -241,19 +242,19 @@ class unprivileged:  # noqa: N801 - reads as a statement
         os.seteuid(self._user)
 
 
-def test_a_docker_that_stops_in_between_is_told(engine: Engine, client: Client) -> None:
+def test_a_docker_that_stops_in_between_is_told(engine: DockerClient, client: Client) -> None:
     client.fails = requests.ConnectionError("Connection aborted.", ConnectionResetError("reset"))
     error = refused(lambda: engine.nodes("demo"))
     assert error.code == "DOCKER_STOPPED"
     assert error.cause == "reset"
 
 
-def test_a_docker_that_hangs_is_told(engine: Engine, client: Client) -> None:
+def test_a_docker_that_hangs_is_told(engine: DockerClient, client: Client) -> None:
     client.fails = requests.ReadTimeout("Read timed out.")
     assert refused(lambda: engine.nodes("demo")).code == "DOCKER_STOPPED"
 
 
-def test_the_control_plane_comes_first(engine: Engine, client: Client) -> None:
+def test_the_control_plane_comes_first(engine: DockerClient, client: Client) -> None:
     client.found = [
         Container("demo-worker2", "worker"),
         Container("demo-worker", "worker"),
@@ -263,13 +264,15 @@ def test_the_control_plane_comes_first(engine: Engine, client: Client) -> None:
     assert names == ["demo-control-plane", "demo-worker", "demo-worker2"]
 
 
-def test_only_what_does_not_run_is_started(engine: Engine, client: Client) -> None:
+def test_only_what_does_not_run_is_started(engine: DockerClient, client: Client) -> None:
     nodes = [Container(status, status=status) for status in ("running", "exited", "paused")]
     engine.start(nodes)
     assert [node.asked for node in nodes] == [[], ["start"], ["unpause"]]
 
 
-def test_a_node_that_cannot_start_shows_what_docker_says(engine: Engine, client: Client) -> None:
+def test_a_node_that_cannot_start_shows_what_docker_says(
+    engine: DockerClient, client: Client
+) -> None:
     node = Container("demo-control-plane", status="exited")
     node.fails = api_error(500, "Bind for 127.0.0.1:9000 failed: port is already allocated")
     error = refused(lambda: engine.start([node]))
@@ -277,7 +280,7 @@ def test_a_node_that_cannot_start_shows_what_docker_says(engine: Engine, client:
     assert "port is already allocated" in error.cause
 
 
-def test_removal_takes_anonymous_volumes_along(engine: Engine, client: Client) -> None:
+def test_removal_takes_anonymous_volumes_along(engine: DockerClient, client: Client) -> None:
     nodes = [Container("one"), Container("two", status="exited")]
     engine.remove(nodes)
     assert [node.asked for node in nodes] == [["remove force=True v=True"]] * 2
@@ -291,14 +294,16 @@ def test_removal_takes_anonymous_volumes_along(engine: Engine, client: Client) -
     ],
 )
 def test_what_another_down_removes_is_no_error(
-    engine: Engine, client: Client, gone: Exception
+    engine: DockerClient, client: Client, gone: Exception
 ) -> None:
     node = Container("one")
     node.fails = gone
     engine.remove([node])
 
 
-def test_a_removal_that_another_down_began_is_waited_for(engine: Engine, client: Client) -> None:
+def test_a_removal_that_another_down_began_is_waited_for(
+    engine: DockerClient, client: Client
+) -> None:
     node = Container("one", status="removing")
     node.fails = api_error(409, "removal of container is already in progress")
     node.gone_after = 2
@@ -306,20 +311,22 @@ def test_a_removal_that_another_down_began_is_waited_for(engine: Engine, client:
     assert node.asked.count("reload") == 3
 
 
-def test_a_container_that_cannot_be_removed_is_told(engine: Engine, client: Client) -> None:
+def test_a_container_that_cannot_be_removed_is_told(engine: DockerClient, client: Client) -> None:
     node = Container("one")
     node.fails = api_error(500, "device or resource busy")
     assert "busy" in refused(lambda: engine.remove([node])).cause
 
 
-def test_only_the_network_of_this_very_name_is_removed(engine: Engine, client: Client) -> None:
+def test_only_the_network_of_this_very_name_is_removed(
+    engine: DockerClient, client: Client
+) -> None:
     client.all_networks = [Network("devstack-ci"), Network("devstack-ci2")]
     engine.remove_networks(engine.networks("devstack-ci"))
     assert [network.removed for network in client.all_networks] == [True, False]
 
 
 def test_a_network_is_removed_once_its_last_container_is_gone(
-    engine: Engine, client: Client
+    engine: DockerClient, client: Client
 ) -> None:
     network = Network("devstack-ci")
     network.refuses = [api_error(403, "network devstack-ci has active endpoints")]
@@ -329,9 +336,9 @@ def test_a_network_is_removed_once_its_last_container_is_gone(
 
 
 def test_a_network_that_others_use_is_told(
-    engine: Engine, client: Client, monkeypatch: pytest.MonkeyPatch
+    engine: DockerClient, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("devstack.docker.engine.DETACH_TIMEOUT", 0.0)
+    monkeypatch.setattr("devstack.docker.removal.DETACH_TIMEOUT", 0.0)
     network = Network("devstack-ci")
     network.refuses = [api_error(403, "network devstack-ci has active endpoints")] * 9
     client.all_networks = [network]
@@ -342,7 +349,9 @@ def test_a_network_that_others_use_is_told(
     assert "docker network inspect" in caught.value.remedy
 
 
-def test_what_runs_in_a_node_gives_its_output_or_nothing(engine: Engine, client: Client) -> None:
+def test_what_runs_in_a_node_gives_its_output_or_nothing(
+    engine: DockerClient, client: Client
+) -> None:
     node = Container("one")
     node.answer = (0, b"listing\n")
     assert engine.execute(node, ["ctr", "images", "list"]) == "listing\n"
@@ -350,7 +359,7 @@ def test_what_runs_in_a_node_gives_its_output_or_nothing(engine: Engine, client:
     assert engine.execute(node, ["ctr", "images", "list"]) == ""
 
 
-def test_a_volume_is_claimed_by_the_first_only(engine: Engine, client: Client) -> None:
+def test_a_volume_is_claimed_by_the_first_only(engine: DockerClient, client: Client) -> None:
     assert engine.volume_labels("claim") is None
     assert engine.claim_volume("claim", {"user": "alice"}) == {"user": "alice"}
     assert engine.claim_volume("claim", {"user": "bob"}) == {"user": "alice"}
@@ -364,7 +373,7 @@ MTU = "com.docker.network.driver.mtu"
 MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 
 
-def test_a_network_is_like_kinds_but_with_labels(engine: Engine, client: Client) -> None:
+def test_a_network_is_like_kinds_but_with_labels(engine: DockerClient, client: Client) -> None:
     client.all_networks = [Network("bridge", Options={MTU: "1400"})]
     engine.create_network("devstack-old", {"devstack.stack": "old"})
     (options,) = client.created
@@ -375,7 +384,9 @@ def test_a_network_is_like_kinds_but_with_labels(engine: Engine, client: Client)
     assert options["ipam"]["Config"][0]["Subnet"] == "fc00:f258:25b3:c8d3::/64"
 
 
-def test_a_network_whose_ipv6_subnet_is_taken_gets_another(engine: Engine, client: Client) -> None:
+def test_a_network_whose_ipv6_subnet_is_taken_gets_another(
+    engine: DockerClient, client: Client
+) -> None:
     taken = api_error(403, "Pool overlaps with other one on this address space")
     client.network_faults = [taken, taken]
     engine.create_network("devstack-ci", {})
@@ -383,14 +394,70 @@ def test_a_network_whose_ipv6_subnet_is_taken_gets_another(engine: Engine, clien
     assert len(set(subnets)) == 3
 
 
-def test_a_network_has_no_ipv6_if_the_engine_has_none(engine: Engine, client: Client) -> None:
+def test_a_network_has_no_ipv6_if_the_engine_has_none(engine: DockerClient, client: Client) -> None:
     message = "Failed to Setup IP tables: Unable to enable NAT rule: (iptables failed: ip6tables"
     client.network_faults = [api_error(500, message)]
     engine.create_network("devstack-ci", {})
     assert [options["enable_ipv6"] for options in client.created] == [True, False]
 
 
-def test_a_network_that_docker_refuses_is_an_error(engine: Engine, client: Client) -> None:
+def test_a_network_that_docker_refuses_is_an_error(engine: DockerClient, client: Client) -> None:
     client.network_faults = [api_error(500, "no space left on device")]
     error = refused(lambda: engine.create_network("devstack-ci", {}))
     assert (error.code, len(client.created)) == ("DOCKER_REFUSED", 1)
+
+
+DENIED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run"
+UNREACHABLE = "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "code"),
+    [
+        (DENIED, "DOCKER_FORBIDDEN"),
+        (UNREACHABLE, "DOCKER_STOPPED"),
+        ("error during connect: dial tcp 127.0.0.1:1", "DOCKER_STOPPED"),
+        ("Error: manifest unknown", "DOCKER_FAILED"),
+    ],
+)
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda docker: docker.tag("a", "b"),
+        lambda docker: docker.load_images(Path("images.tar")),
+        lambda docker: docker.inspect_images(["a"]),
+    ],
+)
+def test_a_failed_command_has_the_codes_of_the_api(
+    act: Callable[[DockerClient], object], stderr: str, code: str
+) -> None:
+    runner = FakeRunner(["docker"])
+    runner.answer("docker", returncode=1, stderr=stderr)
+    error = raised(lambda: act(DockerClient(runner)))
+    assert (error.code, error.exit_status) == (code, ExitStatus.ENVIRONMENT)
+    assert error.remedy or stderr in error.output
+
+
+def test_a_command_without_docker_says_that_it_is_missing() -> None:
+    def missing(_call: object) -> None:
+        raise DevstackError("cannot run `docker`", code="TOOL_MISSING")
+
+    runner = FakeRunner(["docker"])
+    runner.answer("docker", effect=missing)
+    assert raised(lambda: DockerClient(runner).tag("a", "b")).code == "DOCKER_MISSING"
+
+
+def test_images_that_docker_lacks_are_no_error() -> None:
+    runner = FakeRunner(["docker"])
+    image = {"RepoTags": ["a:1"], "Size": 5, "Config": {"Labels": {"devstack.key": "k"}}}
+    runner.answer(
+        "docker", returncode=1, stdout=json.dumps(image) + "\n", stderr="Error: No such image: b:1"
+    )
+    assert DockerClient(runner).inspect_images(["a:1", "b:1"]) == {"a:1": Present("k", 5)}
+
+
+def raised(act: Callable[[], object]) -> DevstackError:
+    """Return the error that an action ends with."""
+    with pytest.raises(DevstackError) as caught:
+        act()
+    return caught.value

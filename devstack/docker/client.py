@@ -1,0 +1,300 @@
+"""The client of a Docker engine.
+
+Containers, networks and volumes go through Docker's API, by the SDK; its import takes 0.2 s,
+so it is imported when it is first used. Images go through the ``docker`` command, which shows
+the progress of a pull or a build and needs no import.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from devstack.docker.errors import command_failed, docker_missing, translate_docker_errors
+from devstack.docker.network import create_network
+from devstack.docker.removal import remove_containers, remove_network
+from devstack.errors import DevstackError
+from devstack.process import Completed, Runner
+from devstack.progress import Progress
+
+CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+"""kind puts this label on every node container."""
+ROLE_LABEL = "io.x-k8s.kind.role"
+
+KEY_LABEL = "devstack.key"
+"""On images that devstack built: the digest of what they were made from."""
+OWNER_LABEL = "devstack.owner"
+"""On the builder container: the artifact cache of the build."""
+
+INSPECT_TIMEOUT = 60.0
+
+_PACKED = "/var/devstack-volumes.tar"
+"""Where the folders of a container are packed, in the container."""
+
+
+@dataclass(frozen=True)
+class Present:
+    """An image that Docker has.
+
+    Attributes:
+        key: the digest of what it was built from; empty if it was pulled.
+        size: bytes.
+    """
+
+    key: str
+    size: int
+
+
+class DockerClient:
+    """A client of a Docker engine.
+
+    All methods raise DevstackError with the codes of `devstack.docker.errors`.
+
+    Args:
+        runner: runs the ``docker`` command.
+        owner: identifies the artifact cache, so that builds of several users leave
+            each other's builder container alone.
+    """
+
+    def __init__(self, runner: Runner, owner: str = "") -> None:
+        self._runner = runner
+        self._client: Any = None
+        self._owner = owner
+        self._builder = f"devstack-image-builder-{owner}"
+
+    def require_usable(self) -> None:
+        """Raise ``DOCKER_MISSING``, ``DOCKER_STOPPED`` or ``DOCKER_FORBIDDEN`` if one is true."""
+        if self._runner.which("docker") is None:
+            raise docker_missing()
+        with translate_docker_errors():
+            self._connect().ping()
+
+    def nodes(self, cluster: str) -> list[Any]:
+        """Return the node containers of a kind cluster, the control plane's first."""
+        with translate_docker_errors():
+            found = self._connect().containers.list(
+                all=True,
+                filters={"label": f"{CLUSTER_LABEL}={cluster}"},
+                # The SDK inspects each of the list, and one may be removed by then.
+                ignore_removed=True,
+            )
+        return sorted(found, key=lambda node: (node.labels.get(ROLE_LABEL, ""), node.name))
+
+    def has_containers(self, label: str) -> bool:
+        """Return True if there are containers, running or not, with a label ``name=value``."""
+        with translate_docker_errors():
+            found = self._connect().containers.list(all=True, filters={"label": label}, sparse=True)
+        return bool(found)
+
+    def start(self, nodes: Iterable[Any]) -> None:
+        """Start the containers that do not run; resume those that are paused."""
+        with translate_docker_errors():
+            for node in nodes:
+                if node.status == "paused":
+                    node.unpause()
+                elif node.status != "running":
+                    node.start()
+
+    def execute(self, node: Any, argv: Sequence[str]) -> str:
+        """Run a program in a container; return its output, empty if it failed."""
+        with translate_docker_errors():
+            status, output = node.exec_run(list(argv))
+        return str(output.decode(errors="replace")) if status == 0 else ""
+
+    def pack(self, node: Any, folders: Sequence[str], archive: Path) -> None:
+        """Write folders of a container into an archive for :meth:`unpack`.
+
+        Raises:
+            DevstackError: ``VOLUME_UNREADABLE``.
+        """
+        names = [folder.lstrip("/") for folder in folders]
+        self._require(node, ["tar", "-C", "/", "-cf", _PACKED, *names])
+        with translate_docker_errors(), archive.open("wb") as file:
+            chunks, _ = node.get_archive(_PACKED)
+            for chunk in chunks:
+                file.write(chunk)
+        self._require(node, ["rm", _PACKED])
+
+    def unpack(self, node: Any, archive: Path) -> None:
+        """Extract an archive of :meth:`pack` in a container; files keep their owners.
+
+        Raises:
+            DevstackError: ``VOLUME_UNREADABLE``.
+        """
+        with translate_docker_errors(), archive.open("rb") as file:
+            # Docker makes root the owner of all files, except within an archive inside it.
+            node.put_archive(str(PurePosixPath(_PACKED).parent), file)
+        self._require(node, ["tar", "-C", "/", "--numeric-owner", "-xpf", _PACKED])
+        self._require(node, ["rm", _PACKED])
+
+    def _require(self, node: Any, argv: Sequence[str]) -> None:
+        with translate_docker_errors():
+            status, output = node.exec_run(list(argv))
+        if status != 0:
+            raise DevstackError(
+                f"cannot copy the volumes of {node.name}",
+                cause=f"{argv[0]} ended with status {status}",
+                remedy="free space on Docker's disk and run the command again",
+                code="VOLUME_UNREADABLE",
+                output=output.decode(errors="replace"),
+            )
+
+    def remove(self, containers: Iterable[Any]) -> None:
+        """Remove containers, running or not, and their anonymous volumes."""
+        with translate_docker_errors():
+            remove_containers(self._connect(), containers)
+
+    def networks(self, name: str) -> list[Any]:
+        """Return the networks of exactly this name."""
+        with translate_docker_errors():
+            found = self._connect().networks.list(names=[name])
+        # Docker returns all whose name contains it.
+        return [network for network in found if network.name == name]
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a network like kind's, with labels."""
+        with translate_docker_errors():
+            create_network(self._connect(), name, labels)
+
+    def remove_networks(self, networks: Iterable[Any]) -> None:
+        """Remove networks.
+
+        Raises:
+            DevstackError: ``WAIT_TIMEOUT`` if containers stay connected to one.
+        """
+        with translate_docker_errors():
+            for network in networks:
+                remove_network(network)
+
+    def claim_volume(self, name: str, labels: Mapping[str, str]) -> dict[str, str]:
+        """Create a volume unless there is one, atomically; return the labels that it has."""
+        with translate_docker_errors():
+            volume = self._connect().volumes.create(name, labels=dict(labels))
+        return dict(volume.attrs.get("Labels") or {})
+
+    def volume_labels(self, name: str) -> dict[str, str] | None:
+        """Return a volume's labels, or None if there is no such volume."""
+        import docker
+
+        with translate_docker_errors():
+            try:
+                volume = self._connect().volumes.get(name)
+            except docker.errors.NotFound:
+                return None
+        return dict(volume.attrs.get("Labels") or {})
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume, if there is one."""
+        import docker
+
+        with translate_docker_errors(), suppress(docker.errors.NotFound):
+            self._connect().volumes.get(name).remove()
+
+    def inspect_images(self, references: Sequence[str]) -> dict[str, Present]:
+        """Return those of ``references`` that Docker has, by one command."""
+        argv = ["docker", "image", "inspect", "--format", "{{json .}}", *references]
+        done = self._run(argv, check=False, timeout=INSPECT_TIMEOUT)
+        if not done.ok and "no such" not in done.stderr.lower():
+            raise command_failed(done)
+        found: dict[str, Present] = {}
+        for line in done.stdout.splitlines():
+            image = json.loads(line) if line.strip() else {}
+            labels = (image.get("Config") or {}).get("Labels") or {}
+            present = Present(labels.get(KEY_LABEL, ""), int(image.get("Size", 0)))
+            found.update(dict.fromkeys(image.get("RepoTags") or [], present))
+        return {reference: found[reference] for reference in references if reference in found}
+
+    def load_images(self, archive: Path) -> None:
+        """Load all images of an archive."""
+        self._run(["docker", "load", "--quiet", "--input", str(archive)])
+
+    def save_images(self, archive: Path, references: Sequence[str]) -> None:
+        """Write images into one archive, shared layers once."""
+        self._run(["docker", "save", "--output", str(archive), *references])
+
+    def pull(self, reference: str, progress: Progress, timeout: float) -> None:
+        """Pull an image within ``timeout`` seconds."""
+        self._run(["docker", "pull", reference], timeout=timeout, on_line=progress.note)
+
+    def tag(self, source: str, target: str) -> None:
+        """Add a name to an image."""
+        self._run(["docker", "tag", source, target])
+
+    def remove_image(self, reference: str) -> None:
+        """Remove a name of an image, if it exists and no container uses it."""
+        self._run(["docker", "rmi", reference], check=False)
+
+    def build(self, dockerfile: str, target: str, files: Path, progress: Progress) -> None:
+        """Build an image from a Dockerfile's text and a folder of files."""
+        argv = ["docker", "build", "--tag", target, "--file", "-", str(files)]
+        self._run(argv, input=dockerfile, on_line=progress.note)
+
+    def extract(self, image: str, script: str, into: Path) -> None:
+        """Run a script in a temporary container; it writes to the file that is its argument."""
+        self._remove_builder()
+        mount = f"{into.parent}:/out"
+        argv = [*self._run_builder(), "--volume", mount, "--entrypoint", "bash"]
+        try:
+            self._run([*argv, image, "-euc", script, "bash", f"/out/{into.name}"])
+        finally:
+            self._remove_builder()
+
+    def change(
+        self, image: str, script: str, files: Path, target: str, settings: Sequence[str]
+    ) -> None:
+        """Run a script in a privileged container and commit its file system as an image.
+
+        Args:
+            image: the image of the container.
+            script: run by bash; ``files`` are below ``/files``.
+            files: a folder on this machine.
+            target: the reference of the new image.
+            settings: Dockerfile instructions for the new image's configuration.
+        """
+        self._remove_builder()
+        argv = [*self._run_builder(), "--privileged", "--network", "none"]
+        argv += ["--volume", f"{files}:/files:ro", "--entrypoint", "bash"]
+        commit = ["docker", "commit"]
+        for setting in settings:
+            commit += ["--change", setting]
+        try:
+            self._run([*argv, image, "-euc", script])
+            self._run([*commit, self._builder, target])
+        finally:
+            self._remove_builder()
+
+    def prune_unnamed(self) -> None:
+        """Remove built images that lost their name to a newer one and that no container uses."""
+        argv = ["docker", "image", "prune", "--force", "--filter", f"label={KEY_LABEL}"]
+        self._run(argv, check=False)
+
+    def _run_builder(self) -> list[str]:
+        label = f"{OWNER_LABEL}={self._owner}"
+        return ["docker", "run", "--name", self._builder, "--label", label]
+
+    def _remove_builder(self) -> None:
+        argv = ["docker", "rm", "--force", "--volumes", self._builder]
+        self._run(argv, check=False)
+
+    def _run(self, argv: Sequence[str], *, check: bool = True, **options: Any) -> Completed:
+        """Run a ``docker`` command; see `devstack.process.Runner.run`."""
+        try:
+            done = self._runner.run(argv, check=False, **options)
+        except DevstackError as error:
+            if error.code == "TOOL_MISSING":
+                raise docker_missing() from error
+            raise
+        if check and not done.ok:
+            raise command_failed(done)
+        return done
+
+    def _connect(self) -> Any:
+        if self._client is None:
+            import docker
+
+            self._client = docker.from_env(timeout=60)
+        return self._client

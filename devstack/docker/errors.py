@@ -1,0 +1,108 @@
+"""Errors of Docker, from its API and from its command line, as errors with a remedy.
+
+The codes: ``DOCKER_MISSING``, ``DOCKER_STOPPED``, ``DOCKER_FORBIDDEN``, ``DOCKER_REFUSED`` (the
+engine rejects a request) and ``DOCKER_FAILED`` (a command of the ``docker`` client fails).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.process import Completed, failed
+
+INSTALL = (
+    "install Docker and start it; on a Debian-family machine as root, "
+    "`./scripts/prepare-docker` does both. Or use a cluster that you have: "
+    "devstack up --context NAME"
+)
+
+
+@contextmanager
+def translate_docker_errors() -> Iterator[None]:
+    """Turn exceptions of the Docker SDK into errors with a remedy.
+
+    Raises:
+        DevstackError: ``DOCKER_REFUSED`` if the engine rejects a request,
+            ``DOCKER_FORBIDDEN`` or ``DOCKER_STOPPED`` if it cannot be reached.
+    """
+    import docker
+    import requests
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise DevstackError(
+            "Docker refused",
+            cause=error.explanation or str(error),
+            remedy="see `docker ps -a` and `devstack doctor`; then run the command again",
+            code="DOCKER_REFUSED",
+            exit_status=ExitStatus.ENVIRONMENT,
+        ) from error
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        causes = _causes(error)
+        if any(isinstance(cause, PermissionError) for cause in causes):
+            raise docker_forbidden() from error
+        raise docker_stopped(str(causes[-1])) from error
+
+
+def command_failed(done: Completed) -> DevstackError:
+    """Return the error for a command of the ``docker`` client that failed."""
+    stderr = done.stderr.lower()
+    if "permission denied" in stderr and "docker daemon socket" in stderr:
+        return docker_forbidden()
+    if "cannot connect to the docker daemon" in stderr or "error during connect" in stderr:
+        lines = done.stderr.strip().splitlines()
+        return docker_stopped(lines[-1])
+    error = failed(done)
+    error.code = "DOCKER_FAILED"
+    error.exit_status = ExitStatus.ENVIRONMENT
+    return error
+
+
+def docker_missing() -> DevstackError:
+    """Return the error for a machine without the ``docker`` client."""
+    return DevstackError(
+        "Docker is not installed",
+        remedy=INSTALL,
+        code="DOCKER_MISSING",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )
+
+
+def docker_forbidden() -> DevstackError:
+    """Return the error for a user who may not use the engine."""
+    return DevstackError(
+        "Docker refuses this user",
+        remedy="add yourself to the group `docker` and log in again, or use rootless Docker",
+        code="DOCKER_FORBIDDEN",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )
+
+
+def docker_stopped(cause: str) -> DevstackError:
+    """Return the error for an engine that does not answer."""
+    return DevstackError(
+        "Docker does not answer",
+        cause=cause,
+        remedy="start the Docker engine (`systemctl start docker`, `./scripts/prepare-docker`, "
+        "or Docker Desktop)",
+        code="DOCKER_STOPPED",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an exception and its causes, the first cause last.
+
+    requests and urllib3 keep the operating system's error as an argument, not as ``__cause__``.
+    """
+    found: list[BaseException] = []
+    queue: list[object] = [error]
+    while queue:
+        item = queue.pop()
+        if isinstance(item, BaseException) and item not in found:
+            found.append(item)
+            queue += [item.__cause__, item.__context__, *item.args]
+    return found
