@@ -15,9 +15,10 @@ from devstack.deployers.deploy import deploy
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource, read_source
 from devstack.flows.suite import SAMPLE_SECONDS, SampleOutcome, run_side_by_side
-from devstack.flows.verify import Finding, check_run, failures
+from devstack.flows.verify import check_run, failures
 from devstack.progress import Progress
 from devstack.samples.catalogue import Sample
+from devstack.samples.checks.result import CheckResult
 from devstack.stack import Stack
 
 
@@ -83,16 +84,16 @@ class DeployerSuite:
             error = self.deployer.failure(result)
             return SampleOutcome(sample, result, 0, [str(error)], error, time.monotonic() - began)
         note("checking the results")
-        findings = [
-            Finding("Airflow calls the run a success", result.run.state == "success"),
+        checks = [
+            CheckResult("Airflow calls the run a success", result.run.state == "success"),
             *self._check(sample, deployment, result),
         ]
-        wrong, seconds = failures(findings), time.monotonic() - began
-        return SampleOutcome(sample, result, len(findings), wrong, None, seconds)
+        wrong, seconds = failures(checks), time.monotonic() - began
+        return SampleOutcome(sample, result, len(checks), wrong, None, seconds)
 
     def _check(
         self, sample: Sample, deployment: Deployment, result: RunResult[Run]
-    ) -> list[Finding]:
+    ) -> list[CheckResult]:
         pathspec = f"{deployment.flow}/{result.run.metaflow_id}"
         tasks = msgspec.to_builtins(list(result.tasks))
         return check_run(sample, pathspec, tasks, self.env, self.stack.runner)

@@ -16,11 +16,11 @@ from devstack.flows.pods import TASK_LABELS, TaskPod
 from devstack.flows.result import FlowResult
 from devstack.flows.run import FlowCall, run_flow
 from devstack.flows.timeline import draw
-from devstack.flows.verify import Finding
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.capacity import measure_capacity
 from devstack.kube.client import Object
 from devstack.kube.gangs import Gang, list_gangs
+from devstack.samples.checks.result import CheckResult
 
 RANKS = 4
 POLL_INTERVAL = 0.5
@@ -138,7 +138,7 @@ def describe(gangs: Sequence[Gang]) -> str:
     return " | ".join(_describe_one(gang) for gang in gangs)
 
 
-def check_concurrent_runs(results: Sequence[FlowResult], fit: int) -> list[Finding]:
+def check_concurrent_runs(results: Sequence[FlowResult], fit: int) -> list[CheckResult]:
     """Check by the times of binding that one gang ran completely, then the other.
 
     The scheduler binds the pods of a gang one after another, on a busy machine over
@@ -151,7 +151,7 @@ def check_concurrent_runs(results: Sequence[FlowResult], fit: int) -> list[Findi
     """
     gangs = [[_times(pod) for pod in gang_pods(each)] for each in results]
     if not all(gangs) or not all(each.ended for gang in gangs for each in gang):
-        return [Finding("every pod was bound, and ended", ok=False, saw="some were not")]
+        return [CheckResult("every pod was bound, and ended", ok=False, saw="some were not")]
     first, second = sorted(gangs, key=_first_bound)
     must_end = max(1, len(first) + len(second) - fit)
     all_fit_at = sorted(each.ended for each in first)[must_end - 1]
@@ -213,5 +213,5 @@ def _overlap(gang: Sequence[_Times]) -> bool:
     return max(each.bound for each in gang) <= min(each.ended for each in gang)
 
 
-def _finding(what: str, ok: bool) -> Finding:
-    return Finding(what, ok, "" if ok else "it was not so; see the timeline")
+def _finding(what: str, ok: bool) -> CheckResult:
+    return CheckResult(what, ok, "" if ok else "it was not so; see the timeline")

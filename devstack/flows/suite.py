@@ -169,18 +169,18 @@ class Suite:
         if error and (not sample.fails_saying or not result.run_id):
             return SampleOutcome(sample, result, 0, [str(error)], error, result.timing.total)
         progress.note("checking the results")
-        findings = [
+        checks = [
             finding for each in results for finding in verify(sample, each, self.env, self.runner)
         ]
         if sample.concurrent and not error:
-            findings += check_concurrent_runs(results, fit)
+            checks += check_concurrent_runs(results, fit)
             timeline = self.env.logs / f"{sample.name}-{result.run_id}.svg"
             timeline.write_text(draw_concurrent_runs(results))
             progress.line(f"Timeline of the pods: {timeline}")
         if error:
-            findings.append(check_report(sample, error))
-        wrong = failures(findings)
-        return SampleOutcome(sample, result, len(findings), wrong, error, time.monotonic() - began)
+            checks.append(check_report(sample, error))
+        wrong = failures(checks)
+        return SampleOutcome(sample, result, len(checks), wrong, error, time.monotonic() - began)
 
 
 def _collect(running: dict[Future[SampleOutcome], Sample]) -> dict[str, SampleOutcome]:

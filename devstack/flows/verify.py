@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from devstack.errors import DevstackError
@@ -12,29 +11,15 @@ from devstack.flows.environment import FlowEnvironment
 from devstack.flows.result import FlowResult
 from devstack.process import Runner
 from devstack.samples.catalogue import Sample
+from devstack.samples.checks.result import CheckResult
 from devstack.schema import TaskPod, dump
 
 CHECK_SECONDS = 180.0
 
 
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check.
-
-    Attributes:
-        what: the claim.
-        ok: True if it holds.
-        saw: what was observed instead.
-    """
-
-    what: str
-    ok: bool
-    saw: str = ""
-
-
 def verify(
     sample: Sample, result: FlowResult, env: FlowEnvironment, runner: Runner
-) -> list[Finding]:
+) -> list[CheckResult]:
     """Check a run's results through Metaflow's client; see :func:`check_run`."""
     return check_run(sample, result.pathspec, dump(list[TaskPod], result.pods), env, runner)
 
@@ -45,7 +30,7 @@ def check_run(
     seen: Sequence[Mapping[str, Any]],
     env: FlowEnvironment,
     runner: Runner,
-) -> list[Finding]:
+) -> list[CheckResult]:
     """Check a run's results through Metaflow's client.
 
     Args:
@@ -57,7 +42,7 @@ def check_run(
             settings when it is imported.
 
     Returns:
-        At least one finding.
+        At least one result.
     """
     module = "devstack.samples.checks"
     done = runner.run(
@@ -71,25 +56,25 @@ def check_run(
         return _read(done.stdout)
     except ValueError:
         last = (done.stderr.strip() or done.stdout.strip() or "it printed nothing").splitlines()[-1]
-        return [Finding("the results can be read", ok=False, saw=last)]
+        return [CheckResult("the results can be read", ok=False, saw=last)]
 
 
-def failures(findings: Sequence[Finding]) -> list[str]:
+def failures(results: Sequence[CheckResult]) -> list[str]:
     """Return the checks that failed, one sentence each."""
-    return [f"{each.what}: {each.saw}" for each in findings if not each.ok]
+    return [f"{each.what}: {each.saw}" for each in results if not each.ok]
 
 
-def check_report(sample: Sample, error: DevstackError) -> Finding:
+def check_report(sample: Sample, error: DevstackError) -> CheckResult:
     """Check that an intended failure was reported correctly."""
     report = "\n".join(error.output_tail)
     ok = error.code == "FLOW_FAILED" and sample.fails_saying in report
-    return Finding(
+    return CheckResult(
         "the failure is reported with the end of the pod's log", ok, "" if ok else report
     )
 
 
-def _read(text: str) -> list[Finding]:
-    findings = [Finding(**each) for each in json.loads(text)]
-    if not findings:
+def _read(text: str) -> list[CheckResult]:
+    results = [CheckResult(**each) for each in json.loads(text)]
+    if not results:
         raise ValueError("no check")
-    return findings
+    return results

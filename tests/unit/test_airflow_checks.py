@@ -14,7 +14,7 @@ import metaflow.cards
 import pytest
 
 from devstack.samples.catalogue import DAG_SAMPLES
-from devstack.samples.checks.finding import Finding
+from devstack.samples.checks.result import CheckResult
 
 CARD = base64.b64encode(b'{"source": "# Hello Hello Airflow"}').decode()
 
@@ -78,14 +78,14 @@ def tasks(name: str, **changed: Any) -> list[dict[str, Any]]:
 def examine(monkeypatch: pytest.MonkeyPatch) -> Any:
     def examine(
         name: str, run: FakeRun, seen: list[dict[str, Any]], **outside: str
-    ) -> list[Finding]:
+    ) -> list[CheckResult]:
         page = f'__MF_DATA__["card"] = "{outside.get("card", CARD)}"'
         first = SimpleNamespace(stderr=outside.get("failed", FAILED))
         monkeypatch.setattr(metaflow, "Task", lambda *_, **__: first)
         cards = [SimpleNamespace(get=lambda: page)]
         monkeypatch.setattr(metaflow.cards, "get_cards", lambda _: cards)
         check = importlib.import_module(f"devstack.samples.checks.{name}").check
-        found: list[Finding] = check(run, seen)
+        found: list[CheckResult] = check(run, seen)
         return found
 
     return examine

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from devstack.samples.checks.finding import Finding, contains, same, within
+from devstack.samples.checks.result import CheckResult, contains, same, within
 
 PART = b"seven"
 SUMS = {f"part-{n}": hashlib.sha256(PART + bytes([n])).hexdigest() for n in range(4)}
@@ -179,14 +179,14 @@ GOOD = {
 def examine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Return a function that checks a run, with Metaflow's own lookups answered by it."""
 
-    def examine(name: str, run: FakeRun) -> list[Finding]:
+    def examine(name: str, run: FakeRun) -> list[CheckResult]:
         monkeypatch.setattr(
             "metaflow.Task", lambda *_args, **_named: SimpleNamespace(stderr=run.log)
         )
         monkeypatch.setattr("metaflow.S3", lambda run: _Bucket(run, tmp_path))
         monkeypatch.setattr("metaflow.cards.get_cards", lambda _task: _cards(run.elsewhere))
         check = importlib.import_module(f"devstack.samples.checks.{name}").check
-        findings: list[Finding] = check(run, run.pods)
+        findings: list[CheckResult] = check(run, run.pods)
         return findings
 
     return examine

@@ -1,6 +1,6 @@
 """Run one sample's check: ``python -m devstack.samples.checks SAMPLE FLOW/RUN < pods.json``.
 
-Standard input has the pods that were seen during the run.  The findings go to
+Standard input has the pods that were seen during the run.  The results go to
 standard output, as a JSON list.
 """
 
@@ -21,8 +21,8 @@ def main() -> None:
     # Runs are filed under the user that started them; the stack has only one.
     namespace(None)
     check = importlib.import_module(f"devstack.samples.checks.{sample}").check
-    findings = check(Run(pathspec), pods)
-    json.dump([asdict(finding) for finding in findings], sys.stdout)
+    results = check(Run(pathspec), pods)
+    json.dump([asdict(result) for result in results], sys.stdout)
 
 
 if __name__ == "__main__":

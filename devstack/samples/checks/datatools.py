@@ -6,12 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from devstack.samples.checks.finding import Finding, same
+from devstack.samples.checks.result import CheckResult, same
 
 LEAST_BYTES = 100 * 1000 * 1000
 
 
-def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
+def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
     """Check a run of datatools; reads all of its objects."""
     data = run["end"].task.data
     here, size = _read_here(run)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from devstack.samples.checks.finding import Finding, same
+from devstack.samples.checks.result import CheckResult, same
 
 
-def check(run: Any, tasks: list[dict[str, Any]]) -> list[Finding]:
+def check(run: Any, tasks: list[dict[str, Any]]) -> list[CheckResult]:
     """Check a run of fanout."""
     data = run["end"].task.data
     mapped = sorted(task["index"] for task in tasks if task["step"] == "work")

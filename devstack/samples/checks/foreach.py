@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from devstack.samples.checks.finding import Finding, contains, same
+from devstack.samples.checks.result import CheckResult, contains, same
 
 
-def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
+def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
     """Check a run of foreach."""
     data = run["join"].task.data
     return [
@@ -21,7 +21,7 @@ def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
     ]
 
 
-def _first_attempt(run: Any) -> list[Finding]:
+def _first_attempt(run: Any) -> list[CheckResult]:
     from metaflow import Task
 
     flaky = next(task for task in run["work"] if task.data.item == "flaky")
@@ -29,7 +29,7 @@ def _first_attempt(run: Any) -> list[Finding]:
     return [contains("flaky really failed first", log, "flaky fails at its first attempt")]
 
 
-def _in_the_cluster(pods: list[dict[str, Any]]) -> list[Finding]:
+def _in_the_cluster(pods: list[dict[str, Any]]) -> list[CheckResult]:
     attempts = sorted(pod["attempt"] for pod in pods if pod["step"] == "work")
     return [
         same("each attempt had a pod", attempts, [0, 0, 0, 1, 1]),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from devstack.samples.checks.finding import Finding, same
+from devstack.samples.checks.result import CheckResult, same
 
 
-def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
+def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
     """Check a run of parallel."""
     accounts = run["join"].task.data.accounts
     ranks = sorted(accounts)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from devstack.samples.checks.card import shown_on
-from devstack.samples.checks.finding import Finding, contains, same
+from devstack.samples.checks.result import CheckResult, contains, same
 
 
-def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
+def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
     """Check a run of report."""
     from metaflow.cards import get_cards
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from devstack.samples.checks.finding import Finding, same
+from devstack.samples.checks.result import CheckResult, same
 
 RANKS = range(8)
 
 
-def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
+def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
     """Check a run of ring."""
     data = run["join"].task.data
     neighbours = [data.neighbours[rank].partition(".")[0] for rank in sorted(data.neighbours)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from devstack.samples.checks.finding import Finding, contains, same, within
+from devstack.samples.checks.result import CheckResult, contains, same, within
 
 RECENT_SECONDS = 900
 
 
-def check(run: Any, tasks: list[dict[str, Any]]) -> list[Finding]:
+def check(run: Any, tasks: list[dict[str, Any]]) -> list[CheckResult]:
     """Check a run of scheduled."""
     data = run["end"].task.data
     ago = (datetime.now(timezone.utc) - data.now).total_seconds()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from devstack.samples.checks.finding import Finding, same, within
+from devstack.samples.checks.result import CheckResult, same, within
 
 
-def check(run: Any, pods: list[dict[str, Any]]) -> list[Finding]:
+def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
     """Check a run of storage."""
     data = run["end"].task.data
     return [
