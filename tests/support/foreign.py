@@ -65,7 +65,7 @@ class ForeignCluster:
         """Delete it if it exists; kind itself fails if a process in it is frozen."""
         engine = DockerClient(SubprocessRunner())
         engine.remove(engine.nodes(self.name))
-        engine.remove_network(self.name)
+        engine.remove_networks(engine.networks(self.name))
 
     def execute(self, *argv: str) -> None:
         """Run a program on its node."""

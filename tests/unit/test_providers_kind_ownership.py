@@ -167,3 +167,27 @@ def test_a_network_that_kind_left_without_nodes_is_replaced_by_one_with_labels(
     kind.provider.ensure(SPEC)
     (network,) = kind.engine.networks("devstack-ci")
     assert network.attrs["Labels"]["devstack.stack"] == "ci"
+
+
+def test_the_network_of_a_stack_that_is_coming_up_elsewhere_is_left_alone(
+    kind: KindSetting,
+) -> None:
+    """Its network exists, its nodes do not yet."""
+    labels = Owner(THEIRS, "alice").labels()
+    network = Network("devstack-ci", labels)
+    kind.engine.volumes["devstack-ci.owner"] = labels
+    kind.engine.all_networks = [network]
+    assert refused(kind.provider.ensure, SPEC).code == "CLUSTER_FOREIGN"
+    kind.provider.delete(SPEC)
+    assert kind.engine.all_networks == [network]
+
+
+def test_a_network_of_another_owner_whose_claim_was_pruned_is_left_alone(
+    kind: KindSetting,
+) -> None:
+    network = Network("devstack-ci", Owner(THEIRS, "alice").labels())
+    kind.engine.all_networks = [network]
+    assert refused(kind.provider.ensure, SPEC).code == "CLUSTER_FOREIGN"
+    kind.provider.delete(SPEC)
+    assert kind.engine.all_networks == [network]
+    assert kind.engine.volumes == {}

@@ -1,4 +1,4 @@
-"""Real clusters in Docker, by the kind CLI."""
+"""Clusters in Docker, created by the kind CLI."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from devstack.providers.kind.config import build_config
 from devstack.providers.kind.container_files import delete_container_files
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
 from devstack.providers.kind.ownership import (
-    network_labels,
     owner_of_cluster,
     owner_of_nodes,
 )
@@ -41,29 +40,29 @@ API_PORT = "api"
 """The name of the API's port in ``StackState.ports``."""
 
 _WITHOUT_PORTS = ("created", "exited", "dead")
-"""Docker's words for a container whose host ports anybody may have taken since."""
+"""States of a container in which Docker does not hold its host ports."""
 
 _PORT_TAKEN = ("port is already allocated", "address already in use")
-"""Docker's words for a host port that it cannot have, its own proxy's and the kernel's."""
+"""Parts of Docker's messages for a host port in use, from its proxy and from the kernel."""
 
 LATE_SECONDS = 1.5
-"""How long Docker may go on making a node after who asked for it was killed."""
+"""How long Docker may continue to create a node after kind was killed."""
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
 class KindProvider:
-    """One kind cluster a stack, in a Docker network of its own.
+    """One kind cluster per stack, in a Docker network of its own.
 
-    The administrator's kubeconfig is renamed into place only when kind is
-    through, so a cluster without it was interrupted and is made anew.
+    The administrator's kubeconfig is renamed into place only after kind has
+    finished, so a cluster without it was interrupted and is created again.
 
     Args:
         stack: the stack's directory.
-        images: where the node image comes from.
-        runner: starts kind.
-        clock: tells the time.
-        progress: told what kind is doing.
+        images: provides the node image.
+        runner: runs kind.
+        clock: measures timeouts.
+        progress: reports what kind does.
     """
 
     name = "kind"
@@ -94,7 +93,7 @@ class KindProvider:
         return f"devstack-{self._stack.name}"
 
     def check(self, spec: ClusterSpec) -> list[Problem]:
-        """Return why there can be no kind cluster here: Docker, told apart by fault, or kind."""
+        """Return why kind cannot be used on this machine: a fault of Docker, or no kind."""
         try:
             self._engine.require_usable()
         except DevstackError as error:
@@ -107,7 +106,7 @@ class KindProvider:
             return None
         return Problem(
             "the kind CLI is neither on PATH nor built yet, and nothing may be fetched",
-            "`devstack images load FILE` with a bundle, or leave --offline out",
+            "`devstack images load FILE` with a bundle, or omit --offline",
             "KIND_MISSING",
         )
 
@@ -123,7 +122,7 @@ class KindProvider:
         return found
 
     def ensure(self, spec: ClusterSpec) -> str:
-        """Make the cluster, or start its stopped nodes; return the kubeconfig.
+        """Create the cluster, or start its stopped nodes; return the kubeconfig.
 
         Raises:
             DevstackError: ``CLUSTER_FOREIGN``, ``PORT_TAKEN``, ``NODES_FIXED``,
@@ -137,6 +136,8 @@ class KindProvider:
                 require_free(self._ports())
             self._engine.start(nodes)
         else:
+            self._claim_name()
+            # Only now: another stack's network exists before its nodes do.
             self._remove(nodes)
             self._create(spec)
         kubeconfig = self._stack.admin_kubeconfig.read_text()
@@ -155,7 +156,7 @@ class KindProvider:
         )
 
     def status(self, spec: ClusterSpec) -> ClusterStatus:
-        """Look at the node containers."""
+        """Return the state of the node containers."""
         nodes = self._engine.nodes(self.cluster)
         if not nodes:
             return ClusterStatus("absent", f"there is no kind cluster {self.cluster!r}")
@@ -183,26 +184,26 @@ class KindProvider:
         self._claim.release(self._stack.owner)
 
     def _remove_late_containers(self) -> None:
-        """Remove the nodes that Docker was just making as kind was killed."""
+        """Remove nodes that Docker was creating when kind was killed."""
         until = self._clock.now() + LATE_SECONDS
         while self._clock.now() < until:
-            self._clock.sleep(LOOK_SECONDS)
+            self._clock.sleep(POLL_SECONDS)
             late = self._engine.nodes(self.cluster)
             if late and self._is_own(self._owner_of(late)):
                 self._remove(late)
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
-        """Let `kind export logs` write everything below ``into``."""
+        """Write the output of `kind export logs` below ``into``."""
         self._own_nodes()
         try:
             self._kind(spec, ["export", "logs", str(into), "--name", self.cluster])
         except DevstackError as error:
-            # A node built from packages has no crictl; kind writes all the rest, then complains.
+            # A node built from packages has no crictl; kind exports all the rest, then fails.
             if "crictl images" not in error.cause:
                 raise
 
     def images_present(self, spec: ClusterSpec) -> set[str]:
-        """Return the references that every node's containerd already has."""
+        """Return the references of the images that containerd of every node has."""
         nodes = self._own_nodes()
         found = [self._references(node) for node in nodes]
         return set.intersection(*found) if found else set()
@@ -216,13 +217,13 @@ class KindProvider:
     def save_volumes(
         self, spec: ClusterSpec, folders: Mapping[str, Sequence[str]], into: Path
     ) -> None:
-        """Write the folders of each node into ``into``, one archive a node."""
+        """Write the folders of each node into an archive below ``into``."""
         for node in self._own_nodes():
             if folders.get(node.name):
                 self._engine.pack(node, folders[node.name], into / f"{node.name}.tar")
 
     def restore_volumes(self, spec: ClusterSpec, saved: Path) -> None:
-        """Put the archives of `save_volumes` back."""
+        """Extract the archives of `save_volumes`."""
         for node in self._own_nodes():
             archive = saved / f"{node.name}.tar"
             if archive.exists():
@@ -243,12 +244,12 @@ class KindProvider:
 
     def _references(self, node: Any) -> set[str]:
         listing = self._engine.execute(node, ["ctr", "-n", "k8s.io", "images", "list", "-q"])
-        # containerd writes the default registry's prefix out; manifests leave it off.
+        # containerd includes the default registry in names; manifests omit it.
         return {line.removeprefix("docker.io/") for line in listing.split()}
 
     @property
     def _variables(self) -> dict[str, str]:
-        # A network for each stack goes with the stack; kind's shared one would stay.
+        # kind's default network is shared and would remain after `down`.
         return {"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.cluster}
 
     def _node_image(self) -> str:
@@ -258,9 +259,9 @@ class KindProvider:
         ports = self._ports()
         require_free(ports)
         image = self._images.ensure([self.node_image])[self.node_image]
-        self._claim_name()
+        self._create_network()
         unfinished = self._stack.path / "unfinished.kubeconfig"
-        # A killed kind leaves its lock on the file behind, and would wait for it here.
+        # A killed kind leaves its lock file behind, for which kind would wait.
         for leftover in self._stack.path.glob(f"{unfinished.name}*"):
             leftover.unlink()
         scheduler = self._stack.write_file(SCHEDULER_FILE, scheduler_text())
@@ -278,7 +279,7 @@ class KindProvider:
         try:
             self._create_by_kind(spec, argv, config)
         except DevstackError as error:
-            # Docker goes on with what it was asked for by a kind that was killed since.
+            # Docker may create a node that a killed kind requested, after we looked for it.
             late = self._engine.nodes(self.cluster)
             if not late or "already" not in error.cause or not self._is_own(self._owner_of(late)):
                 raise
@@ -305,14 +306,15 @@ class KindProvider:
             raise foreign_cluster(self._stack.name, f"the kind cluster {self.cluster!r}", owner)
 
     def _claim_name(self) -> None:
-        """Claim the cluster's name, and create its network, labelled with the owner."""
+        """Claim the cluster's name; raise ``CLUSTER_FOREIGN`` if it is another stack's."""
         owner = self._stack.owner
+        found = owner_of_cluster(self._engine, self.cluster)
+        self._require_own(found or owner)
         self._require_own(self._claim.acquire(owner))
-        networks = self._engine.networks(self.cluster)
-        if not any(network_labels(network) for network in networks):
-            # One that kind created itself has no labels; without nodes it is a leftover.
-            self._engine.remove_networks(networks)
-            self._engine.create_network(self.cluster, owner.labels())
+
+    def _create_network(self) -> None:
+        """Create the network that kind uses; kind would create it without labels."""
+        self._engine.create_network(self.cluster, self._stack.owner.labels())
 
     def _create_by_kind(self, spec: ClusterSpec, argv: list[str], config: str) -> None:
         self._kind(
@@ -366,7 +368,7 @@ class KindProvider:
         )
 
     def _end_interrupted(self) -> None:
-        # kind outlives a killed devstack, and would go on making what we remove.
+        # kind outlives a killed devstack, and would continue to create what is removed here.
         kill_orphan(self._pidfile)
 
     def _remove(self, nodes: list[Any]) -> None:
@@ -384,7 +386,7 @@ def _require_same_size(spec: ClusterSpec, nodes: list[Any]) -> None:
     if len(nodes) != spec.nodes:
         raise DevstackError(
             f"cannot change the stack to {spec.nodes} node(s)",
-            cause=f"its kind cluster was made with {len(nodes)}",
+            cause=f"its kind cluster was created with {len(nodes)}",
             remedy=f"devstack down --name {spec.name}, then up with --nodes {spec.nodes}",
             code="NODES_FIXED",
             exit_status=ExitStatus.USAGE,
