@@ -19,6 +19,10 @@ import psutil
 from tests.support.commandline import Devstack
 
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+COMPOSE_LABEL = "com.docker.compose.project"
+TEST_LABEL = "devstack.dev/test"
+"""On containers that a test creates for itself: other tests run at the same time."""
+
 BUILDER = "devstack-image-builder"
 """The container that builds images belongs to no stack."""
 
@@ -63,6 +67,8 @@ def take(stack: Devstack, *folders: Path) -> Footprint:
 
 
 def _is_foreign(container: Any, stack: Devstack) -> bool:
+    if {TEST_LABEL, COMPOSE_LABEL} & set(container.labels):
+        return True
     label = container.labels.get(CLUSTER_LABEL)
     return label is not None and label != f"devstack-{stack.name}"
 

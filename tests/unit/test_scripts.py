@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -43,3 +44,19 @@ def test_the_environment_is_found_from_any_folder(tmp_path: Path) -> None:
     found = run("environment", "--test", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     assert Path(found.stdout.strip(), "devstack").exists()
+
+
+def test_pythons_that_are_not_installed_are_named(tmp_path: Path) -> None:
+    for program in ("bash", "dirname"):
+        found = shutil.which(program)
+        assert found
+        (tmp_path / program).symlink_to(found)
+    done = subprocess.run(
+        [str(project_file("scripts", "test-pythons"))],
+        env={"PATH": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "passed on none; failed on none; not installed: 3.10 3.11 3.12 3.13 3.14" in done.stdout

@@ -19,6 +19,7 @@ from devstack.images.catalogue import IMAGES
 from devstack.images.programs import CONTAINERS
 from devstack.ports import LOOPBACK, any_free
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
+from tests.support.footprint import TEST_LABEL
 
 FLOWS = Path(__file__).with_name("flows")
 USER = "metadata"
@@ -32,6 +33,7 @@ class Postgres:
         self._port = any_free(set())
         self._container: Any = docker.from_env().containers.create(
             IMAGES["postgres"].reference,
+            labels={TEST_LABEL: "metadata"},
             environment={"POSTGRES_PASSWORD": self._password, "POSTGRES_USER": USER},
             ports={"5432/tcp": (LOOPBACK, self._port)},
         )
