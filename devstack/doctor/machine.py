@@ -14,8 +14,8 @@ from devstack.providers.ownership import foreign_cluster
 from devstack.stack import Stack
 
 GIB = 1024**3
-ROOM_TO_RUN = 2 * GIB
-ROOM_TO_BUILD = 15 * GIB
+DISK_TO_RUN = 2 * GIB
+DISK_TO_BUILD = 15 * GIB
 MEMORY = 4 * GIB
 
 
@@ -53,21 +53,20 @@ def _tools(stack: Stack) -> list[Finding]:
     return [Finding(cause, remedy, "KUBECTL_MISSING", "warning")]
 
 
-def _room(stack: Stack) -> list[Finding]:
+def _disk(stack: Stack) -> list[Finding]:
     found = []
     for folder, need, use in (
-        (state_home(), ROOM_TO_RUN, "the stack's files"),
-        (cache_home(), ROOM_TO_BUILD, "building images"),
+        (state_home(), DISK_TO_RUN, "the stack's files"),
+        (cache_home(), DISK_TO_BUILD, "building images"),
     ):
-        there = _nearest_existing(folder)
-        free = shutil.disk_usage(there).free
+        free = shutil.disk_usage(_nearest_existing(folder)).free
         if free < need:
             found.append(
                 Finding(
-                    f"{free / GIB:.1f} GiB free below {there}, {use} want {need / GIB:.0f}",
-                    "free some room, or set DEVSTACK_HOME or DEVSTACK_CACHE to another disk",
+                    f"{free / GIB:.1f} GiB free in {folder}; {use} need {need / GIB:.0f}",
+                    "free disk space, or set DEVSTACK_HOME or DEVSTACK_CACHE to another disk",
                     "DISK_FULL",
-                    "error" if free < ROOM_TO_RUN / 4 else "warning",
+                    "error" if free < DISK_TO_RUN / 4 else "warning",
                 )
             )
     return found
@@ -83,8 +82,8 @@ def _memory(stack: Stack) -> list[Finding]:
     available = psutil.virtual_memory().available
     if available >= MEMORY or stack.is_up:
         return []
-    cause = f"{available / GIB:.1f} GiB of memory available, a stack wants {MEMORY / GIB:.0f}"
-    return [Finding(cause, "end some programs", "MEMORY_LOW", "warning")]
+    cause = f"{available / GIB:.1f} GiB of memory available; a stack needs {MEMORY / GIB:.0f}"
+    return [Finding(cause, "stop other programs", "MEMORY_LOW", "warning")]
 
 
 def _certificates(stack: Stack) -> list[Finding]:
@@ -93,8 +92,8 @@ def _certificates(stack: Stack) -> list[Finding]:
         return []
     return [
         Finding(
-            f"DEVSTACK_CA_BUNDLE names {bundle}, which is no file",
-            "point it at a PEM file with your certificate authorities, or unset it",
+            f"DEVSTACK_CA_BUNDLE is {bundle}, which is not a file",
+            "set it to a PEM file with your certificate authorities, or unset it",
             "CA_BUNDLE_MISSING",
         )
     ]
@@ -105,7 +104,7 @@ MACHINE_CHECKS = (
     Check("requirements", "this machine meets the provider's requirements", _requirements),
     Check("owner", "no other user or state directory has a stack of this name", _owner),
     Check("tools", "kubectl is available", _tools),
-    Check("room", "the disk has room", _room),
-    Check("memory", "there is memory for a stack", _memory),
+    Check("disk", "there is enough free disk space", _disk),
+    Check("memory", "there is enough free memory", _memory),
     Check("certificates", "the private CA bundle can be read", _certificates),
 )

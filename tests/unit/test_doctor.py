@@ -115,9 +115,9 @@ def test_little_room_is_a_warning_and_none_an_error(
     well: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, machine.GIB))
-    assert codes(well, "room") == [("DISK_FULL", "warning")] * 2
+    assert codes(well, "disk") == [("DISK_FULL", "warning")] * 2
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, 0))
-    assert codes(well, "room") == [("DISK_FULL", "error")] * 2
+    assert codes(well, "disk") == [("DISK_FULL", "error")] * 2
 
 
 def test_little_memory_is_a_warning_before_up_alone(
