@@ -37,8 +37,20 @@ COMMANDS = {
 }
 
 
+class RootGroup(LazyGroup):
+    """The group of all commands."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; remove the display of its progress in any case."""
+        try:
+            return super().invoke(ctx)
+        finally:
+            # Now, because click prints a newline at Ctrl-C.
+            ctx.obj.close_progress()
+
+
 @click.command(
-    cls=LazyGroup,
+    cls=RootGroup,
     modules="devstack.cli.",
     helps=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -85,8 +97,6 @@ def run(argv: Sequence[str], output: Output) -> int:
             raise
         output.fail(full)
         return int(full.exit_status)
-    finally:
-        output.close_progress()
     return status if isinstance(status, int) else 0
 
 

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from devstack.cli import display
+from devstack.cli import display, main
 from devstack.cli.display import PlainDisplay, choose_display
 from devstack.cli.live_display import LiveDisplay
 from devstack.cli.output import Output
-from devstack.errors import DevstackError
+from devstack.errors import DevstackError, ExitStatus
 from devstack.progress import Silent
 from tests.fakes.runner import FakeClock
 
@@ -218,3 +219,21 @@ def test_a_live_display_is_removed_before_the_result_is_printed(
     assert error
     assert shown.rindex("\x1b[?25h") > shown.rindex("Get the images")
     assert "Get the images" not in error
+
+
+def test_a_live_display_is_removed_before_click_prints_a_newline_at_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    screen = terminal(monkeypatch)
+
+    def interrupted(output: Output) -> None:
+        output.progress().note("stopping the flow and its pods")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(
+        "devstack.cli.output.Output.text", lambda output, _text: interrupted(output)
+    )
+    assert main.run(["completion", "bash"], Output()) == ExitStatus.INTERRUPTED
+    shown, _, error = screen.getvalue().partition("\x1b[2K\nerror: completion was interrupted")
+    assert "stopping the flow and its pods" in shown
+    assert error
