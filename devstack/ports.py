@@ -1,4 +1,4 @@
-"""Choosing host ports on loopback: free at `up`, the same ever after."""
+"""Host ports on loopback: chosen once, by the first `up`, and kept."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ LOOPBACK = "127.0.0.1"
 
 
 def is_free(port: int) -> bool:
-    """Return True where nothing listens on ``port`` of loopback, or of all addresses."""
+    """Return True if nothing listens on ``port`` of loopback, or of all addresses."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
         except PermissionError:
-            # A port below 1024, which Docker may bind though this user may not.
+            # A port below 1024: Docker may bind it, but this user may not.
             return probe.connect_ex((LOOPBACK, port)) != 0
         except OSError:
             return False
@@ -26,7 +26,7 @@ def is_free(port: int) -> bool:
 
 
 def any_free(taken: set[int]) -> int:
-    """Return a free port that the kernel picks, none of ``taken``."""
+    """Return a free port chosen by the kernel, except those ``taken``."""
     while True:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.bind((LOOPBACK, 0))
@@ -44,8 +44,8 @@ def choose(
 
     Args:
         preferred: the port tried first by name; 0 for any.
-        wanted: ports that the user named; these and no others will do.
-        remembered: ports of an earlier `up`, kept as they are.
+        wanted: ports that the user requires.
+        remembered: ports of an earlier `up`, which do not change.
 
     Raises:
         DevstackError: ``PORT_UNKNOWN`` or ``PORT_DUPLICATE``.
@@ -120,7 +120,7 @@ def require_free(ports: Mapping[str, int]) -> None:
 
 
 def listener(port: int) -> str | None:
-    """Return who listens on ``port``, as a person would name it; None for nobody."""
+    """Return a description of the program that listens on ``port``; None if there is none."""
     import psutil
 
     if is_free(port):
@@ -129,7 +129,7 @@ def listener(port: int) -> str | None:
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN
             if listens and getattr(connection.laddr, "port", 0) == port:
-                # Without a pid it belongs to another user, whose name is not ours to see.
+                # psutil returns no process ID for other users' processes.
                 return _describe(connection.pid) if connection.pid else "another user's program"
     return "another program"
 

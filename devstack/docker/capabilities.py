@@ -8,14 +8,14 @@ from devstack.process import Runner
 
 CAP_SYS_RESOURCE = 24
 RUNTIME = "devstack"
-"""The name under which scripts/prepare-docker gives Docker the runc wrapper."""
+"""The name of the runtime with the runc wrapper, configured by scripts/prepare-docker."""
 
 
 def withholds_sys_resource(status: Path = Path("/proc/self/status")) -> bool:
-    """Tell whether this host withholds CAP_SYS_RESOURCE.
+    """Return True if this host withholds CAP_SYS_RESOURCE.
 
     Args:
-        status: a process's status file; its bounding set is looked at.
+        status: the status file of a process, for its bounding set.
     """
     if not status.exists():
         return False
@@ -27,6 +27,6 @@ def withholds_sys_resource(status: Path = Path("/proc/self/status")) -> bool:
 
 
 def wrapper_is_default(runner: Runner) -> bool:
-    """Tell whether Docker starts containers through devstack's runc wrapper."""
+    """Return True if Docker starts containers through devstack's runc wrapper."""
     argv = ["docker", "info", "--format", "{{.DefaultRuntime}}"]
     return runner.run(argv, check=False, timeout=30).stdout.strip() == RUNTIME

@@ -1,8 +1,8 @@
-"""Letting go of processes that are frozen, and so cannot be killed.
+"""Unfreezing processes, which cannot be killed while they are frozen.
 
-On cgroup v1 a frozen process does not even die of SIGKILL.  The node's runc
-freezes a container for a moment while it sets it up; a node that is killed in
-that moment is left with a process that never ends, and Docker cannot remove it.
+On cgroup v1 SIGKILL does not end a frozen process. The node's runc briefly freezes a
+container while it sets it up; a node killed at that moment keeps a process that
+never ends, and Docker cannot remove it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _THAW = 'find /freezer -path "*$0*" -name freezer.state | while read f; do echo 
 
 
 def unfreeze(client: Any, container: Any) -> None:
-    """Thaw all that is frozen in a container; nothing to do where cgroups are not v1.
+    """Unfreeze all processes of a container, if the engine uses cgroup v1.
 
-    The engine may run on another machine, and the user may not be root: it is a
-    container that does it, of the image that is there in any case.
+    The engine may run on another machine, and the user may not be root, so a container of
+    the same image does it.
 
     Args:
         client: the Docker SDK's client.
-        container: the container that does not end.
+        container: the container that cannot be removed.
     """
     import docker
 

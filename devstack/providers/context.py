@@ -18,14 +18,12 @@ from devstack.waits import Clock
 
 
 class ContextProvider:
-    """A cluster that devstack neither makes nor removes.
-
-    `down` takes away what devstack put into it, and nothing else.
+    """A cluster that devstack neither creates nor deletes; `down` removes its objects only.
 
     Args:
-        runner: starts kubectl.
-        clock: tells the time.
-        progress: told what is going on.
+        runner: runs kubectl.
+        clock: measures timeouts.
+        progress: receives progress reports.
     """
 
     name = "context"
@@ -37,7 +35,7 @@ class ContextProvider:
         self._progress = progress
 
     def check(self, spec: ClusterSpec) -> list[Problem]:
-        """Return why the context cannot be used: no kubeconfig, or none of that name in it."""
+        """Return why the context cannot be used: no kubeconfig, or no context of that name."""
         files = [path for path in _kubeconfig_files() if path.exists()]
         if not files:
             remedy = "set KUBECONFIG to a file that has the context"
@@ -45,12 +43,12 @@ class ContextProvider:
         contexts = [entry["name"] for path in files for entry in _read(path)["contexts"]]
         if spec.context in contexts:
             return []
-        message = f"there is no context {spec.context!r}" if spec.context else "no context is named"
+        message = f"there is no context {spec.context!r}" if spec.context else "no context is given"
         remedy = f"--context NAME, one of {', '.join(contexts) or 'none'}"
         return [Problem(message, f"devstack up --provider context {remedy}", "CONTEXT_MISSING")]
 
     def ensure(self, spec: ClusterSpec) -> str:
-        """Return the kubeconfig of the one context, once its API answers.
+        """Return the kubeconfig of this context, as soon as its API server responds.
 
         Raises:
             DevstackError: ``CONTEXT_MISSING`` or ``WAIT_TIMEOUT``.
@@ -60,7 +58,7 @@ class ContextProvider:
         return text
 
     def status(self, spec: ClusterSpec) -> ClusterStatus:
-        """Ask the API once."""
+        """Send one request to the API server."""
         try:
             wait_for_api(self._minified(spec), 0, self._clock)
         except DevstackError as error:
@@ -72,15 +70,15 @@ class ContextProvider:
         return None
 
     def delete(self, spec: ClusterSpec) -> None:
-        """Leave the cluster alone: it is not ours."""
+        """Do nothing: devstack did not create the cluster."""
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
-        """Let `kubectl cluster-info dump` write what the API knows."""
+        """Write the output of `kubectl cluster-info dump`."""
         kubectl = tools.ensure_kubectl(self._runner, self._progress, spec.offline)
-        words = [str(kubectl), "--context", spec.context, "cluster-info", "dump", "-A"]
+        argv = [str(kubectl), "--context", spec.context, "cluster-info", "dump", "-A"]
         with tempfile.TemporaryDirectory() as cache:
-            words += [f"--output-directory={into}", f"--cache-dir={cache}"]
-            self._runner.run(words, timeout=spec.timeout)
+            argv += [f"--output-directory={into}", f"--cache-dir={cache}"]
+            self._runner.run(argv, timeout=spec.timeout)
 
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return the command that reads the context."""

@@ -1,4 +1,4 @@
-"""Clusters made by minikube, for people who have it."""
+"""Clusters created by minikube."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ PROFILE_LABEL = "name.minikube.sigs.k8s.io"
 
 
 class MinikubeProvider:
-    """One minikube profile a stack; other profiles are never touched.
+    """One minikube profile per stack; other profiles are never touched.
 
     Args:
-        stack: the stack's directory; the kubeconfig is kept there.
-        runner: starts minikube.
-        clock: tells the time.
-        progress: told what minikube says.
+        stack: the stack's directory, with the kubeconfig.
+        runner: runs minikube.
+        clock: measures timeouts.
+        progress: reports minikube's output.
     """
 
     name = "minikube"
@@ -67,7 +67,7 @@ class MinikubeProvider:
         """
         self._claim_name(spec)
         if not self._stack.admin_kubeconfig.exists():
-            # minikube adds to the file that is there, and leaves its mode alone.
+            # minikube writes to an existing file without changing its mode.
             self._stack.write_file(self._stack.admin_kubeconfig.name, "")
         self._minikube(self._start_flags(spec), timeout=spec.timeout)
         kubeconfig = self._stack.admin_kubeconfig.read_text()
@@ -124,7 +124,7 @@ class MinikubeProvider:
         self._minikube(["image", "load", *references], timeout=spec.timeout)
 
     def plan(self, spec: ClusterSpec) -> list[str]:
-        """Return the command that makes the cluster."""
+        """Return the command that creates the cluster."""
         return [" ".join(["minikube", "--profile", self.profile, *self._start_flags(spec)])]
 
     def _owner_of_unclaimed(self) -> Owner:
@@ -173,7 +173,7 @@ class MinikubeProvider:
             raise DevstackError(
                 f"cannot {argv[0]} the minikube profile {self.profile!r}",
                 cause=_last_error(done),
-                remedy="`devstack down` removes what was begun; `minikube logs` shows more",
+                remedy="`devstack down` removes what was created; `minikube logs` shows more",
                 code="MINIKUBE_FAILED",
                 exit_status=ExitStatus.ENVIRONMENT,
                 output=done.stderr or done.stdout,
@@ -182,7 +182,7 @@ class MinikubeProvider:
 
 
 def _last_error(done: Completed) -> str:
-    # minikube marks what it gives up for, as in "X Exiting due to DRV_NOT_DETECTED: ...".
+    # minikube marks the final error, as in "X Exiting due to DRV_NOT_DETECTED: ...".
     marked = [line for line in done.stderr.splitlines() if "Exiting due to" in line]
     return marked[-1].partition("Exiting due to ")[2] if marked else "minikube ended with an error"
 

@@ -1,4 +1,4 @@
-"""Waiting for a cluster's API to answer."""
+"""Waiting for a cluster's API server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def wait_for_api(
     clock: Clock,
     note: Callable[[str], None] | None = None,
 ) -> None:
-    """Wait until the API server behind ``kubeconfig`` (YAML) is ready.
+    """Wait until the API server in ``kubeconfig`` (YAML) is ready.
 
     Raises:
         DevstackError: ``WAIT_TIMEOUT`` after ``timeout`` seconds.
@@ -31,9 +31,9 @@ def wait_for_api(
 
     wait_until(
         observe,
-        what="the Kubernetes API to answer",
+        what="the Kubernetes API to respond",
         timeout=timeout,
         clock=clock,
         note=note,
-        remedy="see `devstack logs --cluster`, or make it anew: devstack down, devstack up",
+        remedy="see `devstack logs --cluster`, or create it again: devstack down, devstack up",
     )

@@ -71,7 +71,7 @@ def test_all_files_of_kubeconfig_count(
 
 
 @pytest.mark.parametrize(
-    ("context", "message"), [("", "no context is named"), ("fakee", "there is no context 'fakee'")]
+    ("context", "message"), [("", "no context is given"), ("fakee", "there is no context 'fakee'")]
 )
 def test_a_context_that_is_not_there_is_told_with_those_that_are(
     provider: ContextProvider, context: str, message: str
