@@ -12,8 +12,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -178,18 +178,41 @@ def _start(
     cwd: Path | None,
     has_input: bool,
 ) -> subprocess.Popen[bytes]:
+    with _deferred_interrupt() as interrupted:
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            if interrupted:
+                raise KeyboardInterrupt from error
+            raise _unstartable(argv[0], error) from error
+    if interrupted:
+        end_group(process)
+        raise KeyboardInterrupt
+    return process
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[list[int]]:
+    """Record Ctrl-C instead of raising: a Popen that it interrupts would leave its program."""
+    received: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    # Only the main thread receives signals; and a handler may be one that is not Python's.
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield received
+        return
+    signal.signal(signal.SIGINT, lambda number, _frame: received.append(number))
     try:
-        return subprocess.Popen(
-            list(argv),
-            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **(env or {})},
-            cwd=cwd,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise _unstartable(argv[0], error) from error
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _unstartable(program: str, error: OSError) -> DevstackError:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -143,6 +145,23 @@ def test_an_interruption_ends_the_program(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(["sh", "-c", f"echo $$ > {note}; exec sleep 600"])
     await_true(lambda: gone(int(note.read_text())))
+
+
+def test_an_interruption_while_a_program_starts_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(["sleep", "600"])
+    await_true(lambda: gone(started[0].pid))
 
 
 def test_lines_are_told_as_they_appear() -> None:
