@@ -25,6 +25,9 @@ PAGE_SIZE = 100
 
 CONNECT_TIMEOUT = 3.0
 
+_LOGIN_FAILED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+"""Airflow answers with 403 to a wrong password; the administrator has every permission."""
+
 
 class AirflowApiError(DevstackError):
     """Airflow rejected a request.
@@ -65,21 +68,17 @@ class AirflowUnavailableError(DevstackError):
 
 
 class AirflowClient:
-    """Sends requests to one Airflow as one user; may be used by several threads.
+    """Sends requests to one Airflow as its administrator; may be used by several threads.
 
     Args:
         url: address of the web server, without a trailing slash.
-        password: the user's password.
-        user: the user's name.
+        password: the administrator's password.
         timeout: seconds to wait for an answer.
     """
 
-    def __init__(
-        self, url: str, password: str, *, user: str = ADMIN, timeout: float = 15.0
-    ) -> None:
+    def __init__(self, url: str, password: str, *, timeout: float = 15.0) -> None:
         self.url = url
-        self._user = user
-        self._credentials = urllib3.make_headers(basic_auth=f"{user}:{password}")
+        self._credentials = urllib3.make_headers(basic_auth=f"{ADMIN}:{password}")
         self._timeout = urllib3.Timeout(connect=min(CONNECT_TIMEOUT, timeout), read=timeout)
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
@@ -185,9 +184,9 @@ class AirflowClient:
     def _error(self, request: str, answer: urllib3.BaseHTTPResponse) -> DevstackError:
         if answer.status >= 500:
             return AirflowUnavailableError(self.url, f"status {answer.status} for {request}")
-        if answer.status == HTTPStatus.UNAUTHORIZED:
+        if answer.status in _LOGIN_FAILED:
             return DevstackError(
-                f"cannot log in to Airflow at {self.url} as {self._user!r}",
+                f"cannot log in to Airflow at {self.url} as {ADMIN!r}",
                 cause=f"status {answer.status} for {request}",
                 remedy="run `devstack up`: it resets the administrator's password",
                 code="AIRFLOW_LOGIN_FAILED",

@@ -71,7 +71,8 @@ class AirflowServer:
             self._reply(request, 400, "<!doctype html>")
             return
         if url.path not in PUBLIC and not self._is_authorized(request):
-            self._reply(request, 401, {"title": "Unauthorized"})
+            # As Airflow 2.11 answers.
+            self._reply(request, 403, {"title": "Forbidden", "detail": None})
             return
         path = url.path.removeprefix(API)
         query = {key: values[0] for key, values in parse_qs(url.query).items()}

@@ -63,15 +63,6 @@ def test_a_rejected_request_is_reported_with_airflows_reason(
     assert (refused.value.status, refused.value.detail) == (409, "it exists")
 
 
-def test_a_missing_permission_is_not_reported_as_a_failed_login(
-    airflow: AirflowServer, client: AirflowClient
-) -> None:
-    airflow.answer("GET", "/pools", (403, {"title": "Forbidden"}))
-    with pytest.raises(AirflowApiError) as refused:
-        client.get("/pools")
-    assert (refused.value.status, refused.value.detail) == (403, "Forbidden")
-
-
 def test_a_missing_resource_is_none(client: AirflowClient) -> None:
     assert client.find("/dags/nothing") is None
     assert client.delete("/dags/nothing") is False
