@@ -20,6 +20,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.lifecycle.up import up
 from devstack.state import STATE_FILE, StackDir, StackState
 from tests.fakes.stack import World
+from tests.support.eventually import eventually
 
 PROJECT = Path(__file__).parents[2]
 
@@ -416,6 +417,37 @@ def test_in_background_only_programs_that_devstack_starts_can_be_interrupted() -
     )
     assert done.stdout.splitlines() == ["interrupted", "SIG_IGN"]
     assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
+
+
+CAPTURED = """
+import os, sys
+from devstack.cli import main, shell
+from devstack.cli.output import Output
+def command(*_arguments, **_options):
+    shell._captured(Output(), [sys.executable, "-c", sys.argv[1]], dict(os.environ))
+main.cli.main = command
+main.main()
+"""
+
+CLEANING_UP = """
+import pathlib, time
+folder = pathlib.Path({folder!r})
+try:
+    (folder / "started").touch()
+    time.sleep(600)
+except KeyboardInterrupt:
+    (folder / "cleaned up").touch()
+"""
+
+
+def test_a_program_whose_output_is_captured_is_interrupted_with_devstack(tmp_path: Path) -> None:
+    program = CLEANING_UP.format(folder=str(tmp_path))
+    process = subprocess.Popen([sys.executable, "-c", CAPTURED, program], stderr=subprocess.PIPE)
+    eventually("the program to start", (tmp_path / "started").exists, interval=0.02)
+    process.terminate()
+    process.communicate()
+    assert process.returncode == ExitStatus.INTERRUPTED
+    assert (tmp_path / "cleaned up").exists()
 
 
 def test_a_bug_keeps_its_traceback(
