@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,11 +15,10 @@ import pytest
 from devstack.cli.main import COMMANDS, LazyGroup, cli, run
 from devstack.cli.output import Output
 from devstack.config import StackSpec
-from devstack.errors import DevstackError, ExitStatus
+from devstack.errors import ExitStatus
 from devstack.lifecycle.up import up
 from devstack.state import STATE_FILE, StackDir, StackState
 from tests.fakes.stack import World
-from tests.support.eventually import eventually
 
 PROJECT = Path(__file__).parents[2]
 
@@ -363,93 +361,6 @@ def test_a_reader_that_exits_causes_no_traceback() -> None:
     process.wait()
 
 
-INTERRUPTED = """
-import sys, time
-from devstack.cli import main
-def slow(*_arguments, **options):
-    options["obj"].command = "up"
-    print("started", flush=True)
-    time.sleep(60)
-main.cli.main = slow
-main.main()
-"""
-
-
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interruption_prints_how_to_continue(sign: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
-    process.send_signal(sign)
-    _, err = process.communicate()
-    assert process.returncode == ExitStatus.INTERRUPTED
-    assert err == (
-        "error: up was interrupted\n"
-        "  next: `devstack up` continues; `devstack down` removes what exists\n"
-        "  code: INTERRUPTED\n"
-    )
-
-
-IN_BACKGROUND = """
-import signal, subprocess, sys
-from devstack.cli import exec_command, main
-SHOW = [sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT).name)"]
-def command(*_arguments, **_options):
-    subprocess.run(["sh", "-c", "kill -INT $PPID"], check=True)
-    subprocess.run([sys.executable, "-c", "import signal; signal.raise_signal(signal.SIGINT)"])
-    print("interrupted", flush=True)
-    exec_command.exec_command(SHOW)
-main.cli.main = command
-main.main()
-"""
-
-
-def test_in_background_only_programs_that_devstack_starts_can_be_interrupted() -> None:
-    """Not devstack itself, nor a program that replaces it: as the shell wanted."""
-    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
-    done = subprocess.run(
-        [*ignoring, sys.executable, "-c", IN_BACKGROUND], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines() == ["interrupted", "SIG_IGN"]
-    assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
-
-
-CAPTURED = """
-import os, sys
-from devstack.cli import main, shell
-from devstack.cli.output import Output
-def command(*_arguments, **_options):
-    shell._captured(Output(), [sys.executable, "-c", sys.argv[1]], dict(os.environ))
-main.cli.main = command
-main.main()
-"""
-
-CLEANING_UP = """
-import pathlib, time
-folder = pathlib.Path({folder!r})
-try:
-    (folder / "started").touch()
-    time.sleep(600)
-except KeyboardInterrupt:
-    (folder / "cleaned up").touch()
-"""
-
-
-def test_a_program_whose_output_is_captured_is_interrupted_with_devstack(tmp_path: Path) -> None:
-    program = CLEANING_UP.format(folder=str(tmp_path))
-    process = subprocess.Popen([sys.executable, "-c", CAPTURED, program], stderr=subprocess.PIPE)
-    eventually("the program to start", (tmp_path / "started").exists, interval=0.02)
-    process.terminate()
-    process.communicate()
-    assert process.returncode == ExitStatus.INTERRUPTED
-    assert (tmp_path / "cleaned up").exists()
-
-
 def test_a_bug_keeps_its_traceback(
     call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -459,60 +370,3 @@ def test_a_bug_keeps_its_traceback(
     monkeypatch.setattr("devstack.lifecycle.status.stack_status", bug)
     with pytest.raises(ZeroDivisionError):
         call("status")
-
-
-def exec_command(script: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from devstack.cli import exec_command as m; m.exec_command(sys.argv[1:])",
-            "sh",
-            "-c",
-            script,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_status_of_the_replacing_program_is_kept() -> None:
-    assert exec_command("exit 9").returncode == 9
-    assert exec_command("kill -TERM $$").returncode == -signal.SIGTERM
-
-
-def test_the_replacing_program_is_ended_by_sigpipe() -> None:
-    done = exec_command("yes | head -1")
-    assert (done.stdout, done.stderr) == ("y\n", "")
-
-
-def test_a_replacing_program_that_cannot_start_is_an_error(tmp_path: Path) -> None:
-    from devstack.cli.exec_command import exec_command as become
-
-    program = tmp_path / "tool"
-    program.write_text("")
-    with pytest.raises(DevstackError) as caught:
-        become([str(program)])
-    assert caught.value.code == "TOOL_UNUSABLE"
-    assert signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN
-
-
-def test_ctrl_c_in_a_compiled_text_ends_with_the_status_all_the_same(tmp_path: Path) -> None:
-    """Such as the text behind a dataclass, of which every lazy import runs some."""
-    (tmp_path / "interrupted.py").write_text(
-        "import sys\n"
-        "from devstack.cli import main\n"
-        "from devstack.cli.output import Output\n"
-        "main.cli.main = lambda *_words, **_more: exec('raise KeyboardInterrupt')\n"
-        "sys.exit(main.run(['up'], Output()))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "interrupted"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == ExitStatus.INTERRUPTED, done.stderr

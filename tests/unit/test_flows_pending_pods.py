@@ -83,33 +83,33 @@ def test_a_pod_waits_for_a_node_that_is_on_its_way(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         '0/1 nodes are available: persistentvolumeclaim "data" not found.',
         "0/1 nodes are available: 1 node(s) had untolerated taint(s) {gpu: only}.",
     ],
 )
 def test_a_pod_does_not_wait_for_what_no_task_can_free(
-    watch: PendingPods, api: FakeApi, clock: FakeClock, said: str
+    watch: PendingPods, api: FakeApi, clock: FakeClock, message: str
 ) -> None:
     api.add(node("2"), task_pod("t-0", node="node"))
-    seen = look_twice(watch, clock, unschedulable_pod("t-1", said))
+    seen = look_twice(watch, clock, unschedulable_pod("t-1", message))
     assert isinstance(seen, Failed)
-    assert said in seen.reason
+    assert message in seen.reason
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
         "0/1 nodes: 1 node(s) had untolerated taint(s) {node.kubernetes.io/not-ready}.",
     ],
 )
 def test_a_pod_waits_for_what_the_cluster_is_about_to_bring(
-    watch: PendingPods, api: FakeApi, clock: FakeClock, said: str
+    watch: PendingPods, api: FakeApi, clock: FakeClock, message: str
 ) -> None:
     api.add(node("2"))
-    assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", said)), Waiting)
+    assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", message)), Waiting)
 
 
 def test_an_image_that_cannot_be_pulled_fails_immediately(watch: PendingPods) -> None:

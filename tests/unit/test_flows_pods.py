@@ -55,7 +55,7 @@ def test_a_pod_is_described_with_what_the_checks_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "states", "told"),
+    ("phase", "states", "expected"),
     [
         ("Running", [{"terminated": {"exitCode": 0}}], "Succeeded"),
         ("Running", [{"terminated": {"exitCode": 3}}], "Failed"),
@@ -67,10 +67,10 @@ def test_a_pod_is_described_with_what_the_checks_read() -> None:
     ],
 )
 def test_a_pod_has_ended_when_all_its_containers_have(
-    phase: str, states: list[dict[str, Any]], told: str
+    phase: str, states: list[dict[str, Any]], expected: str
 ) -> None:
     statuses = [{"name": "work", "state": state} for state in states]
-    assert describe_pod(task_pod("t-1", phase=phase, containerStatuses=statuses)).phase == told
+    assert describe_pod(task_pod("t-1", phase=phase, containerStatuses=statuses)).phase == expected
 
 
 def test_a_pod_that_has_not_started_has_no_times() -> None:

@@ -20,7 +20,7 @@ from devstack.waits import SystemClock
 from tests.fakes.api import FakeApi, path_of
 from tests.support.task_objects import NAMESPACE, RUN, job, task_pod, unschedulable_pod
 
-# Behaves to devstack as a flow's file does: says which run it is, then what the test asks for.
+# Acts like a flow's file: writes its run id, then does what the test requests.
 PREAMBLE = f"""
 import json, os, signal, sys, time
 from pathlib import Path
@@ -92,8 +92,8 @@ def test_a_pod_that_a_retry_made_good_is_not_blamed_for_a_later_failure(
     env: FlowEnvironment, api: FakeApi, tmp_path: Path
 ) -> None:
     api.add(task_pod("t-1", "train", phase="Failed"), task_pod("t-2", "train"))
-    told = "print('ValueError: no join'); print('    Step join (task-id 9) failed.')"
-    error = failure_of(run_flow(call(tmp_path, f"identify(); {told}; sys.exit(1)"), env))
+    output = "print('ValueError: no join'); print('    Step join (task-id 9) failed.')"
+    error = failure_of(run_flow(call(tmp_path, f"identify(); {output}; sys.exit(1)"), env))
     assert error.cause == f"step join of run {RUN} failed"
     assert "ValueError: no join" in error.output_tail
 
@@ -105,8 +105,8 @@ def test_of_several_attempts_the_last_one_is_quoted(
         pod = task_pod(name, "train", phase="Failed")
         pod["metadata"]["annotations"]["metaflow/attempt"] = attempt
         api.add(pod)
-    told = "print('    Step train (task-id 9) failed.')"
-    error = failure_of(run_flow(call(tmp_path, f"identify(); {told}; sys.exit(1)"), env))
+    output = "print('    Step train (task-id 9) failed.')"
+    error = failure_of(run_flow(call(tmp_path, f"identify(); {output}; sys.exit(1)"), env))
     assert error.cause == f"step train of run {RUN} failed in pod t-1"
 
 
@@ -138,7 +138,7 @@ def test_a_pod_that_can_never_start_stops_the_flow(
     )
     # The pod goes with its Job, as the garbage collector would have it.
     pod = path_of(unschedulable_pod("t-1-x", ""))
-    waiting = "identify()\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('told to stop')"
+    waiting = "identify()\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('interrupted')"
 
     def note(text: str) -> None:
         if text.startswith("stopping"):
@@ -148,7 +148,7 @@ def test_a_pod_that_can_never_start_stops_the_flow(
     error = failure_of(result)
     assert error.code == "POD_UNSCHEDULABLE"
     assert "64 of cpu" in error.cause
-    assert "told to stop" in result.log.read_text()
+    assert "interrupted" in result.log.read_text()
     assert not result.output
     assert path_of(job("t-1")) not in api.objects
 
@@ -232,7 +232,7 @@ def test_a_cluster_that_is_gone_stops_a_flow_that_would_try_for_ever(
 ) -> None:
     for _ in range(20):
         api.refuse("GET", "/pods", 503, "ServiceUnavailable", "gone")
-    # It has not even said which run it is: Metaflow tells its datastore first.
+    # It has not even written its run id: Metaflow contacts its datastore first.
     result = run_flow(call(tmp_path, "time.sleep(600)"), env, HastyClock())
     error = failure_of(result)
     assert error.code == "API_SERVER_FAULT"

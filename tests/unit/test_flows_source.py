@@ -81,13 +81,13 @@ def test_names_may_be_samples_and_files(tmp_path: Path) -> None:
     assert [source.path for source in targets.sources] == [path]
 
 
-@pytest.mark.parametrize("words", [(("helo",), ()), ((), ("helo",))])
+@pytest.mark.parametrize("names", [(("helo",), ()), ((), ("helo",))])
 def test_an_unknown_name_is_answered_with_the_closest_sample(
-    words: tuple[tuple[str, ...], tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    names: tuple[tuple[str, ...], tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DevstackError) as caught:
-        find_targets(*words)
+        find_targets(*names)
     assert caught.value.remedy.startswith("did you mean hello?")
 
 

@@ -232,7 +232,7 @@ def test_an_interruption_stops_the_others_and_starts_no_more(
     def run_flow(call: FlowCall, _env: FlowEnvironment) -> FlowResult:
         if call.source.name == "hello":
             raise KeyboardInterrupt
-        assert call.stop.wait(timeout=30), "nobody told it to stop"
+        assert call.stop.wait(timeout=30), "the run was not stopped"
         raise KeyboardInterrupt
 
     monkeypatch.setattr(suite_module, "run_flow", run_flow)
@@ -241,11 +241,11 @@ def test_an_interruption_stops_the_others_and_starts_no_more(
     assert {event for event, _ in progress.events} == {"start"}
 
 
-@pytest.mark.parametrize("said", ["[]", "", "no JSON"])
+@pytest.mark.parametrize("output", ["[]", "", "no JSON"])
 def test_a_check_without_output_is_no_success(
-    env: FlowEnvironment, runner: FakeRunner, said: str
+    env: FlowEnvironment, runner: FakeRunner, output: str
 ) -> None:
-    runner.answer(sys.executable, stdout=said, stderr="ImportError: no metaflow", returncode=1)
+    runner.answer(sys.executable, stdout=output, stderr="ImportError: no metaflow", returncode=1)
     call = FlowCall(source=suite_module.read_source(SAMPLES[0].file))
     (finding,) = verify(SAMPLES[0], result(call), env, runner)
     assert not finding.ok

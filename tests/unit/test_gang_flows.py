@@ -67,13 +67,13 @@ def test_the_pods_of_a_gang_may_be_bound_slowly() -> None:
 
 
 def test_the_second_may_start_while_some_of_the_first_continue() -> None:
-    """Four fit: with two of the first ended, there is room for three."""
+    """Four fit: with two of the first ended, three more fit."""
     first = [pod(0, 0, 1, 10), pod(1, 0, 1, 11), pod(2, 0, 1, 15)]
     assert wrong(result("1", first), SECOND) == []
 
 
 def test_a_gang_that_started_before_all_of_it_fit_is_detected() -> None:
-    """With one of the first ended there is room for two; the third comes later."""
+    """With one of the first ended two more fit; the third comes later."""
     first = [pod(0, 0, 1, 10), pod(1, 0, 1, 14), pod(2, 0, 1, 15)]
     parts = [pod(0, 1, 11, 20), pod(1, 1, 11, 20), pod(2, 1, 14, 20)]
     assert wrong(result("1", first), result("2", parts)) == [
@@ -116,9 +116,9 @@ def test_the_picture_has_a_bar_for_each_wait_and_each_run() -> None:
 
 @pytest.mark.parametrize("free", [["0.9"], ["2", "2"], ["7.5", "0.1", "3"], ["1", "1", "1"]])
 def test_one_flow_fits_and_two_do_not(free: list[str]) -> None:
-    room = [Decimal(each) for each in free]
-    cpu = cpu_per_rank(room, 4)
-    slots = sum(int(each / cpu) for each in room)
+    nodes = [Decimal(each) for each in free]
+    cpu = cpu_per_rank(nodes, 4)
+    slots = sum(int(each / cpu) for each in nodes)
     assert 4 <= slots < 8
 
 

@@ -19,14 +19,14 @@ POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace":
 
 
 class Server(ThreadingHTTPServer):
-    """An HTTP server that answers as told and remembers what it was asked."""
+    """An HTTP server that sends prepared answers and records requests."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers: dict[str, tuple[int, Any]] = {}
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.connections = 0
 
     @property
@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         address = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
-        self.server.asked.append(
+        self.server.requests.append(
             {
                 "method": self.command,
                 "path": address.path,
@@ -95,7 +95,7 @@ def client(server: Server) -> KubeClient:
 def test_objects_are_read_by_kind_with_the_token(client: KubeClient, server: Server) -> None:
     server.answers["/apis/apps/v1/namespaces/ns/deployments/d"] = (200, {"kind": "Deployment"})
     assert client.get("apps/v1", "Deployment", "d", "ns") == {"kind": "Deployment"}
-    assert server.asked[0]["authorization"] == "Bearer t0ken"
+    assert server.requests[0]["authorization"] == "Bearer t0ken"
 
 
 def test_one_connection_serves_many_requests(client: KubeClient, server: Server) -> None:
@@ -107,7 +107,7 @@ def test_one_connection_serves_many_requests(client: KubeClient, server: Server)
 def test_a_list_is_selected_by_labels_and_fields(client: KubeClient, server: Server) -> None:
     server.answers["/api/v1/namespaces/ns/pods"] = (200, {"items": [{"metadata": {"name": "p"}}]})
     (found,) = client.list_objects("v1", "Pod", "ns", labels="a=b", fields="status.phase=Running")
-    assert server.asked[0]["query"] == {
+    assert server.requests[0]["query"] == {
         "labelSelector": "a=b",
         "fieldSelector": "status.phase=Running",
     }
@@ -116,25 +116,25 @@ def test_a_list_is_selected_by_labels_and_fields(client: KubeClient, server: Ser
 
 def test_applying_is_server_side_and_forced(client: KubeClient, server: Server) -> None:
     client.apply(POD)
-    asked = server.asked[0]
-    assert (asked["method"], asked["path"]) == ("PATCH", "/api/v1/namespaces/ns/pods/p")
-    assert asked["type"] == "application/apply-patch+yaml"
-    assert asked["query"] == {"fieldManager": "devstack", "force": "true"}
-    assert asked["body"] == POD
+    request = server.requests[0]
+    assert (request["method"], request["path"]) == ("PATCH", "/api/v1/namespaces/ns/pods/p")
+    assert request["type"] == "application/apply-patch+yaml"
+    assert request["query"] == {"fieldManager": "devstack", "force": "true"}
+    assert request["body"] == POD
 
 
 def test_a_dry_run_asks_for_one_and_counts_as_no_write(client: KubeClient, server: Server) -> None:
     client.create(POD, dry_run=True)
-    assert server.asked[0]["query"]["dryRun"] == "All"
+    assert server.requests[0]["query"]["dryRun"] == "All"
     assert client.writes == 0
     client.create(POD)
-    assert "dryRun" not in server.asked[1]["query"]
+    assert "dryRun" not in server.requests[1]["query"]
     assert client.writes == 1
 
 
 def test_deleting_what_is_gone_is_no_error(client: KubeClient, server: Server) -> None:
     assert client.delete("v1", "Pod", "p", "ns", propagation="Foreground")
-    assert server.asked[0]["query"] == {"propagationPolicy": "Foreground"}
+    assert server.requests[0]["query"] == {"propagationPolicy": "Foreground"}
     server.answers["/api/v1/namespaces/ns/pods/p"] = (404, {"reason": "NotFound"})
     assert not client.delete("v1", "Pod", "p", "ns")
 
@@ -149,7 +149,11 @@ def test_finding_what_is_not_there_returns_none(client: KubeClient, server: Serv
 def test_logs_are_text_and_limited(client: KubeClient, server: Server) -> None:
     server.answers["/api/v1/namespaces/ns/pods/p/log"] = (200, "one\ntwo\n")
     assert client.logs("p", "ns", container="main", tail=2, previous=True) == "one\ntwo\n"
-    assert server.asked[0]["query"] == {"tailLines": "2", "container": "main", "previous": "true"}
+    assert server.requests[0]["query"] == {
+        "tailLines": "2",
+        "container": "main",
+        "previous": "true",
+    }
 
 
 def test_an_unknown_kind_is_discovered_once(client: KubeClient, server: Server) -> None:
@@ -160,7 +164,7 @@ def test_an_unknown_kind_is_discovered_once(client: KubeClient, server: Server) 
     server.answers["/apis/batch/v1"] = (200, {"resources": served})
     for _ in range(2):
         client.get("batch/v1", "CronJob", "c", "ns")
-    paths = [asked["path"] for asked in server.asked]
+    paths = [request["path"] for request in server.requests]
     assert paths == ["/apis/batch/v1", *["/apis/batch/v1/namespaces/ns/cronjobs/c"] * 2]
 
 

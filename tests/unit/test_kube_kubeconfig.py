@@ -106,8 +106,8 @@ def test_a_login_program_gives_the_token() -> None:
     runner.answer("cloud", "token", stdout=json.dumps({"status": {"token": "fresh"}}))
     found = log_in(access(user={"exec": LOGIN}), runner)
     assert found.token == "fresh"
-    told = json.loads(runner.calls[0].env["KUBERNETES_EXEC_INFO"])
-    assert told["kind"] == "ExecCredential"
+    info = json.loads(runner.calls[0].env["KUBERNETES_EXEC_INFO"])
+    assert info["kind"] == "ExecCredential"
 
 
 def test_a_login_program_that_prints_nonsense_is_reported() -> None:

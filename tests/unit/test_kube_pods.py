@@ -208,10 +208,10 @@ def test_a_failed_pod_shows_how_it_ended() -> None:
     state: dict[str, Any] = {"terminated": {"exitCode": 1, "reason": "Error"}}
     status = {"name": "main", "image": "x", "state": state}
     seen = observe_failed(
-        pod("minio-0", phase="Failed", containerStatuses=[status]), logs="last words"
+        pod("minio-0", phase="Failed", containerStatuses=[status]), logs="last lines"
     )
     assert "container 'main' ended with status 1" in seen.reason
-    assert seen.output == "last words"
+    assert seen.output == "last lines"
 
 
 def test_an_evicted_pod_shows_why() -> None:
