@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 from devstack.errors import DevstackError, ExitStatus
 from tests.support.eventually import eventually
+
+PROJECT = Path(__file__).parents[2]
 
 INTERRUPTED = """
 import sys, time
