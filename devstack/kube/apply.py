@@ -38,12 +38,14 @@ class Difference:
         field: the first field that differs; empty if the object is missing.
         terminating: True if the existing object is being deleted.
         foreign: True if the existing object belongs to someone else.
+        owner: user, machine and state directory of the other stack; empty if unknown.
     """
 
     manifest: Object
     field: str = ""
     terminating: bool = False
     foreign: bool = False
+    owner: str = ""
 
     def __str__(self) -> str:
         why = "not created by this stack" if self.foreign else self.field or "missing"
@@ -165,7 +167,7 @@ def _compare(client: KubeClient, manifest: Object) -> Difference | None:
     if live is None:
         return Difference(manifest)
     if not _is_ours(live, manifest):
-        return Difference(manifest, foreign=True)
+        return Difference(manifest, foreign=True, owner=_annotated_owner(live))
     if live["metadata"].get("deletionTimestamp"):
         return Difference(manifest, "metadata.deletionTimestamp", terminating=True)
     field = differs(manifest, live)
@@ -192,10 +194,12 @@ def _annotated_owner(item: Object) -> str:
 def _require_ours(changes: Sequence[Difference], context: str) -> None:
     """Reject objects that others created: `down` would delete them with all they contain."""
     foreign = [identify(change.manifest) for change in changes if change.foreign]
+    owners = sorted({change.owner for change in changes if change.owner})
+    whose = f"; it belongs to the stack of {', '.join(owners)}" if owners else ""
     if foreign:
         raise DevstackError(
             f"cannot use the cluster of context {context!r} as it is",
-            cause=f"{', '.join(foreign)} already exists, and this stack did not create it",
+            cause=f"{', '.join(foreign)} already exists, and this stack did not create it{whose}",
             remedy="choose another namespace with --namespace, or another cluster",
             code="OBJECT_FOREIGN",
             exit_status=ExitStatus.ENVIRONMENT,

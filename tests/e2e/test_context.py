@@ -182,6 +182,18 @@ def test_foreign_objects_are_neither_taken_over_nor_removed(foreign: Foreign) ->
     assert foreign.stack.json("status")["data"]["state"] == "up"
 
 
+def test_a_stack_of_this_name_in_another_home_shares_no_object(
+    foreign: Foreign, tmp_path: Path
+) -> None:
+    twin = Devstack(NAME, tmp_path / "home", {"KUBECONFIG": str(foreign.cluster.kubeconfig)})
+    twin.leave_out(*DATABASE_SERVICES)
+    refusal = refused(twin, *UP, code="OBJECT_FOREIGN", status=ExitStatus.ENVIRONMENT)
+    assert str(foreign.stack.directory) in refusal.cause
+    twin.run("down")
+    status = foreign.stack.json("status")["data"]
+    assert (status["state"], read(foreign.stack, "probe")) == ("up", "precious")
+
+
 def test_down_removes_its_objects_and_leaves_the_cluster(foreign: Foreign) -> None:
     forwards = _forwards(foreign.stack)
     ours = {"metaflow", SERVICES_NAMESPACE, "jobset-system", "jobsets.jobset.x-k8s.io"}

@@ -11,7 +11,7 @@ from devstack.errors import DevstackError
 from devstack.kube.api_errors import UnreachableError
 from devstack.lifecycle.down import build_undo, down, foreign_owner
 from devstack.lifecycle.up import up
-from devstack.owner import Owner
+from devstack.owner import Owner, login_name
 from devstack.providers.base import Problem
 from devstack.state import STATE_FILE
 from tests.fakes.stack import FakeProvider, World
@@ -168,6 +168,8 @@ def test_two_homes_with_one_stack_name_share_a_cluster_without_sharing_objects(
     with pytest.raises(DevstackError) as caught:
         up(world.open())
     assert caught.value.code == "OBJECT_FOREIGN"
+    assert f"belongs to the stack of {login_name(os.geteuid())}@" in caught.value.cause
+    assert str(home / "state" / "devstack") in caught.value.cause
     down(world.open())
     assert world.api.objects == objects
     monkeypatch.setenv("DEVSTACK_HOME", str(home))
