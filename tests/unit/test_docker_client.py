@@ -176,7 +176,7 @@ def unusable(engine: DockerClient) -> DevstackError:
     return caught.value
 
 
-def test_a_docker_that_answers_is_no_problem(engine: DockerClient, client: Client) -> None:
+def test_a_docker_that_responds_is_usable(engine: DockerClient, client: Client) -> None:
     engine.require_usable()
 
 
@@ -196,7 +196,7 @@ def test_no_socket_means_stopped(
     assert "systemctl start docker" in problem.remedy
 
 
-def test_a_socket_that_nobody_serves_means_stopped(
+def test_a_socket_without_a_server_means_stopped(
     engine: DockerClient, monkeypatch: pytest.MonkeyPatch, socket_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX) as left_behind:
@@ -207,7 +207,7 @@ def test_a_socket_that_nobody_serves_means_stopped(
     assert "Connection refused" in str(problem)
 
 
-def test_a_host_that_nobody_serves_means_stopped(
+def test_a_host_without_a_server_means_stopped(
     engine: DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
@@ -231,7 +231,7 @@ def test_a_socket_that_this_user_may_not_open_means_forbidden(
 
 
 class unprivileged:  # noqa: N801 - reads as a statement
-    """Where tests run as root: be nobody for a while, since root may open everything."""
+    """If tests run as root: be the user `nobody` for a while, since root may open every file."""
 
     def __enter__(self) -> None:
         self._user = os.geteuid()
@@ -242,14 +242,14 @@ class unprivileged:  # noqa: N801 - reads as a statement
         os.seteuid(self._user)
 
 
-def test_a_docker_that_stops_in_between_is_told(engine: DockerClient, client: Client) -> None:
+def test_a_docker_that_stops_in_between_is_an_error(engine: DockerClient, client: Client) -> None:
     client.fails = requests.ConnectionError("Connection aborted.", ConnectionResetError("reset"))
     error = refused(lambda: engine.nodes("demo"))
     assert error.code == "DOCKER_STOPPED"
     assert error.cause == "reset"
 
 
-def test_a_docker_that_hangs_is_told(engine: DockerClient, client: Client) -> None:
+def test_a_docker_that_hangs_is_an_error(engine: DockerClient, client: Client) -> None:
     client.fails = requests.ReadTimeout("Read timed out.")
     assert refused(lambda: engine.nodes("demo")).code == "DOCKER_STOPPED"
 
@@ -270,7 +270,7 @@ def test_only_what_does_not_run_is_started(engine: DockerClient, client: Client)
     assert [node.asked for node in nodes] == [[], ["start"], ["unpause"]]
 
 
-def test_a_node_that_cannot_start_shows_what_docker_says(
+def test_a_node_that_cannot_start_shows_the_error_of_docker(
     engine: DockerClient, client: Client
 ) -> None:
     node = Container("demo-control-plane", status="exited")
@@ -280,7 +280,7 @@ def test_a_node_that_cannot_start_shows_what_docker_says(
     assert "port is already allocated" in error.cause
 
 
-def test_removal_takes_anonymous_volumes_along(engine: DockerClient, client: Client) -> None:
+def test_removal_includes_anonymous_volumes(engine: DockerClient, client: Client) -> None:
     nodes = [Container("one"), Container("two", status="exited")]
     engine.remove(nodes)
     assert [node.asked for node in nodes] == [["remove force=True v=True"]] * 2
@@ -293,7 +293,7 @@ def test_removal_takes_anonymous_volumes_along(engine: DockerClient, client: Cli
         api_error(409, "removal of container is already in progress"),
     ],
 )
-def test_what_another_down_removes_is_no_error(
+def test_a_container_that_another_down_removes_is_no_error(
     engine: DockerClient, client: Client, gone: Exception
 ) -> None:
     node = Container("one")
@@ -311,7 +311,9 @@ def test_a_removal_that_another_down_began_is_waited_for(
     assert node.asked.count("reload") == 3
 
 
-def test_a_container_that_cannot_be_removed_is_told(engine: DockerClient, client: Client) -> None:
+def test_a_container_that_cannot_be_removed_is_an_error(
+    engine: DockerClient, client: Client
+) -> None:
     node = Container("one")
     node.fails = api_error(500, "device or resource busy")
     assert "busy" in refused(lambda: engine.remove([node])).cause
@@ -335,7 +337,7 @@ def test_a_network_is_removed_once_its_last_container_is_gone(
     assert network.removed
 
 
-def test_a_network_that_others_use_is_told(
+def test_a_network_that_others_use_is_an_error(
     engine: DockerClient, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("devstack.docker.removal.DETACH_TIMEOUT", 0.0)
@@ -438,7 +440,7 @@ def test_a_failed_command_has_the_codes_of_the_api(
     assert error.remedy or stderr in error.output
 
 
-def test_a_command_without_docker_says_that_it_is_missing() -> None:
+def test_a_command_without_docker_is_docker_missing() -> None:
     def missing(_call: object) -> None:
         raise DevstackError("cannot run `docker`", code="TOOL_MISSING")
 

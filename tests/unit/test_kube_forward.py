@@ -101,9 +101,7 @@ def test_a_forward_to_another_port_replaces_the_old_one(tmp_path: Path, forward:
     assert not is_forwarded(tmp_path, forward)
 
 
-def test_a_process_id_given_to_somebody_else_is_left_alone(
-    tmp_path: Path, forward: Forward
-) -> None:
+def test_a_reused_process_id_is_left_alone(tmp_path: Path, forward: Forward) -> None:
     start(tmp_path, forward)
     known = json.loads(record(tmp_path).read_text())
     stop_forwards(tmp_path)
@@ -118,7 +116,7 @@ def test_a_broken_record_is_removed(tmp_path: Path, forward: Forward) -> None:
     assert not record(tmp_path).exists()
 
 
-def test_a_forward_that_fails_shows_kubectls_words(tmp_path: Path, forward: Forward) -> None:
+def test_a_forward_that_fails_shows_the_output_of_kubectl(tmp_path: Path, forward: Forward) -> None:
     with pytest.raises(DevstackError) as caught:
         start(tmp_path, forward, FAILING)
     assert caught.value.code == "FORWARD_FAILED"

@@ -24,7 +24,7 @@ def test_a_port_that_something_listens_on_is_not_free(taken: int) -> None:
 @pytest.mark.parametrize(
     ("family", "address"), [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
 )
-def test_listening_on_all_addresses_takes_loopback_too(
+def test_listening_on_all_addresses_includes_loopback(
     family: socket.AddressFamily, address: str
 ) -> None:
     dual = family == socket.AF_INET6
@@ -58,12 +58,12 @@ def test_a_low_port_that_only_docker_may_bind_counts_as_free(
     assert not is_free(taken)
 
 
-def test_the_port_tried_first_is_taken_where_free() -> None:
+def test_the_preferred_port_is_chosen_if_it_is_free() -> None:
     free = any_free(set())
     assert choose({"minio": free}, {}, {}) == {"minio": free}
 
 
-def test_another_is_chosen_where_the_first_is_in_use(taken: int) -> None:
+def test_another_port_is_chosen_if_the_preferred_one_is_in_use(taken: int) -> None:
     chosen = choose({"minio": taken}, {}, {})
     assert chosen["minio"] != taken
     assert is_free(chosen["minio"])
@@ -76,7 +76,7 @@ def test_no_two_names_get_the_same_port() -> None:
     assert chosen["minio"] == free
 
 
-def test_a_port_is_remembered_though_our_own_stack_holds_it(taken: int) -> None:
+def test_a_remembered_port_is_kept_although_the_stack_uses_it(taken: int) -> None:
     assert choose({"minio": 9000}, {}, {"minio": taken}) == {"minio": taken}
 
 
@@ -87,7 +87,7 @@ def test_a_remembered_port_is_not_given_to_another_name() -> None:
     assert chosen["api"] != free
 
 
-def test_a_wanted_port_wins_over_all_else(taken: int) -> None:
+def test_a_required_port_overrides_all_others(taken: int) -> None:
     assert choose({"minio": 9000}, {"minio": taken}, {"minio": 40000}) == {"minio": taken}
 
 
@@ -113,7 +113,7 @@ def test_one_port_for_two_names_is_refused(
     assert caught.value.cause == "minio has it already"
 
 
-def test_a_taken_port_is_named_with_its_holder(taken: int) -> None:
+def test_the_error_for_a_taken_port_names_the_program(taken: int) -> None:
     with pytest.raises(DevstackError) as caught:
         require_free({"console": any_free(set()), "minio": taken})
     error = caught.value
@@ -123,11 +123,11 @@ def test_a_taken_port_is_named_with_its_holder(taken: int) -> None:
     assert "--port minio=" in error.remedy
 
 
-def test_nobody_holds_a_free_port() -> None:
+def test_a_free_port_has_no_listener() -> None:
     assert listener(any_free(set())) is None
 
 
-def test_a_holder_that_cannot_be_seen_is_no_crash(
+def test_a_listener_that_cannot_be_inspected_is_another_program(
     monkeypatch: pytest.MonkeyPatch, taken: int
 ) -> None:
     def refuse(_kind: str) -> None:
@@ -137,7 +137,7 @@ def test_a_holder_that_cannot_be_seen_is_no_crash(
     assert listener(taken) == "another program"
 
 
-def test_a_holder_that_ends_while_being_named_is_no_crash(
+def test_a_listener_that_ends_meanwhile_is_another_program(
     monkeypatch: pytest.MonkeyPatch, taken: int
 ) -> None:
     def vanish(pid: int) -> None:

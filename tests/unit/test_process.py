@@ -54,7 +54,7 @@ def test_variables_are_set_on_top_of_our_own(monkeypatch: pytest.MonkeyPatch) ->
     assert run(["sh", "-c", "echo $OURS$THEIRS"], env={"THEIRS": "2"}).stdout == "12\n"
 
 
-def test_output_that_is_no_text_does_not_break() -> None:
+def test_output_may_be_binary() -> None:
     assert run(["sh", "-c", r"printf '\377'"]).stdout == "\ufffd"
 
 
@@ -62,7 +62,7 @@ def test_standard_input_of_a_program_is_never_ours() -> None:
     assert run(["cat"]).stdout == ""
 
 
-def test_a_failed_program_shows_its_last_words() -> None:
+def test_a_failed_program_shows_its_standard_error() -> None:
     with pytest.raises(DevstackError) as caught:
         run(["sh", "-c", "echo 'no such cluster' >&2; exit 7"])
     assert caught.value.code == "TOOL_FAILED"
@@ -70,7 +70,7 @@ def test_a_failed_program_shows_its_last_words() -> None:
     assert caught.value.output_tail == ["no such cluster"]
 
 
-def test_a_program_that_only_writes_to_stdout_has_its_last_words_too() -> None:
+def test_a_failed_program_without_standard_error_shows_its_standard_output() -> None:
     with pytest.raises(DevstackError) as caught:
         run(["sh", "-c", "echo 'said here'; exit 1"])
     assert caught.value.output_tail == ["said here"]
@@ -84,7 +84,7 @@ def test_a_missing_program_is_named() -> None:
     assert caught.value.exit_status == ExitStatus.ENVIRONMENT
 
 
-def test_a_missing_folder_is_not_taken_for_a_missing_program(tmp_path: Path) -> None:
+def test_a_missing_folder_is_not_reported_as_a_missing_program(tmp_path: Path) -> None:
     with pytest.raises(DevstackError) as caught:
         run(["true"], cwd=tmp_path / "nowhere")
     assert caught.value.code == "TOOL_UNUSABLE"
@@ -92,7 +92,7 @@ def test_a_missing_folder_is_not_taken_for_a_missing_program(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("mode", "word"), [(0o644, "Permission"), (0o755, "Exec format")])
-def test_a_file_that_is_no_program_is_told_apart(tmp_path: Path, mode: int, word: str) -> None:
+def test_a_file_that_is_no_program_is_unusable(tmp_path: Path, mode: int, word: str) -> None:
     program = tmp_path / "kind"
     program.write_bytes(b"\x00not for this machine")
     program.chmod(mode)
@@ -164,7 +164,7 @@ def test_an_interruption_while_a_program_starts_ends_it(
     await_true(lambda: gone(started[0].pid))
 
 
-def test_lines_are_told_as_they_appear() -> None:
+def test_lines_are_reported_as_they_appear() -> None:
     lines: list[str] = []
     done = run(["sh", "-c", "echo one; echo; echo two"], on_line=lines.append)
     assert lines == ["one", "two"]
@@ -201,7 +201,7 @@ def test_a_long_command_is_shortened_in_messages() -> None:
         run(["sh", "-c", "exit 1", "a", "b", "c", "d"])
 
 
-def test_a_program_is_noted_while_it_runs_and_no_longer(tmp_path: Path) -> None:
+def test_a_program_has_a_pidfile_only_while_it_runs(tmp_path: Path) -> None:
     pidfile = tmp_path / "kind.pid"
     done = run(["sh", "-c", f"sleep 0.05; stat -c %a {pidfile}"], pidfile=pidfile)
     assert done.stdout == "600\n"

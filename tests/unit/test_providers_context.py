@@ -45,13 +45,13 @@ def problem(provider: ContextProvider, spec: ClusterSpec = SPEC) -> tuple[str, s
     return found.code, f"{found.message}; {found.remedy}"
 
 
-def test_no_kubeconfig_is_told(provider: ContextProvider) -> None:
+def test_a_missing_kubeconfig_is_a_problem(provider: ContextProvider) -> None:
     code, text = problem(provider)
     assert code == "KUBECONFIG_MISSING"
     assert "KUBECONFIG" in text
 
 
-def test_the_usual_kubeconfig_is_read_where_none_is_named(
+def test_the_default_kubeconfig_is_read_without_kubeconfig(
     provider: ContextProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KUBECONFIG")
@@ -73,7 +73,7 @@ def test_all_files_of_kubeconfig_count(
 @pytest.mark.parametrize(
     ("context", "message"), [("", "no context is given"), ("fakee", "there is no context 'fakee'")]
 )
-def test_a_context_that_is_not_there_is_told_with_those_that_are(
+def test_a_missing_context_is_a_problem_that_lists_the_existing_ones(
     provider: ContextProvider, context: str, message: str
 ) -> None:
     Path("theirs").write_text(kubeconfig())
@@ -82,7 +82,7 @@ def test_a_context_that_is_not_there_is_told_with_those_that_are(
     assert text == f"{message}; devstack up --provider context --context NAME, one of fake"
 
 
-def test_a_kubeconfig_that_cannot_be_read_is_no_crash(
+def test_an_unreadable_kubeconfig_is_an_error(
     provider: ContextProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("folder").mkdir()
@@ -92,7 +92,7 @@ def test_a_kubeconfig_that_cannot_be_read_is_no_crash(
     assert caught.value.code == "KUBECONFIG_BROKEN"
 
 
-def test_only_the_one_context_is_taken(provider: ContextProvider, runner: FakeRunner) -> None:
+def test_only_the_chosen_context_is_returned(provider: ContextProvider, runner: FakeRunner) -> None:
     runner.answer("kubectl", stdout=kubeconfig())
     assert provider.ensure(SPEC) == kubeconfig()
     assert runner.argvs == [
@@ -100,7 +100,9 @@ def test_only_the_one_context_is_taken(provider: ContextProvider, runner: FakeRu
     ]
 
 
-def test_a_context_that_vanished_is_told(provider: ContextProvider, runner: FakeRunner) -> None:
+def test_a_context_that_was_removed_is_an_error(
+    provider: ContextProvider, runner: FakeRunner
+) -> None:
     runner.answer("kubectl", returncode=1, stderr='error: cannot locate context "fake"\n')
     with pytest.raises(DevstackError) as caught:
         provider.ensure(SPEC)
@@ -128,7 +130,7 @@ def test_status_and_delete_leave_the_cluster_alone(
     assert [argv[1:3] for argv in runner.argvs] == [("config", "view")]
 
 
-def test_auto_without_docker_says_exactly_what_to_do(home: Path) -> None:
+def test_auto_without_docker_suggests_docker_or_a_context(home: Path) -> None:
     images = FakeImages()
     provider = make_provider(
         "auto", ProviderParts(StackDir("ci"), images, FakeRunner(), FakeClock(), Recorder())

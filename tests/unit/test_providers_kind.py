@@ -24,7 +24,7 @@ def kind(home: Path, monkeypatch: pytest.MonkeyPatch) -> KindSetting:
     return KindSetting(monkeypatch)
 
 
-def test_a_cluster_is_made_in_a_network_of_its_own(kind: KindSetting) -> None:
+def test_a_cluster_is_created_in_its_own_network(kind: KindSetting) -> None:
     assert kind.provider.ensure(SPEC) == kubeconfig()
     (call,) = kind.runner.calls
     assert call.argv[:6] == ("kind", "create", "cluster", "--name", "devstack-ci", "--image")
@@ -45,7 +45,7 @@ def test_the_kubeconfig_is_private_and_never_the_users_own(kind: KindSetting) ->
     assert not list(kind.dir.path.glob("unfinished*"))
 
 
-def test_a_cluster_that_runs_is_left_alone(kind: KindSetting) -> None:
+def test_a_running_cluster_is_not_changed(kind: KindSetting) -> None:
     kind.provider.ensure(SPEC)
     kind.provider.ensure(SPEC)
     assert len(kind.runner.calls) == 1
@@ -61,7 +61,7 @@ def test_stopped_nodes_are_started(kind: KindSetting) -> None:
     assert len(kind.runner.calls) == 1
 
 
-def test_a_port_taken_while_the_node_was_stopped_is_told(kind: KindSetting) -> None:
+def test_a_port_taken_while_the_node_was_stopped_is_an_error(kind: KindSetting) -> None:
     kind.provider.ensure(SPEC)
     kind.engine.found[0].status = "exited"
     with socket.create_server((LOOPBACK, kind.ports["minio"])):
@@ -69,7 +69,9 @@ def test_a_port_taken_while_the_node_was_stopped_is_told(kind: KindSetting) -> N
     assert error.code == "PORT_TAKEN"
 
 
-def test_a_cluster_without_kubeconfig_was_interrupted_and_is_made_anew(kind: KindSetting) -> None:
+def test_a_cluster_without_kubeconfig_was_interrupted_and_is_created_again(
+    kind: KindSetting,
+) -> None:
     kind.engine.found = [Node("half-made")]
     # kind's lock on its file, which a kill leaves behind.
     kind.dir.write_file("unfinished.kubeconfig", "half")
@@ -79,7 +81,7 @@ def test_a_cluster_without_kubeconfig_was_interrupted_and_is_made_anew(kind: Kin
     assert not list(kind.dir.path.glob("unfinished*"))
 
 
-def test_a_cluster_removed_behind_our_back_is_made_anew(kind: KindSetting) -> None:
+def test_a_cluster_removed_by_others_is_created_again(kind: KindSetting) -> None:
     kind.provider.ensure(SPEC)
     kind.engine.found = []
     assert kind.provider.status(SPEC).state == "absent"
@@ -100,7 +102,7 @@ def test_a_kind_that_outlived_its_devstack_is_ended_first(kind: KindSetting) -> 
     assert ended == [kind.dir.path / "kind.pid"] * 2
 
 
-def test_a_taken_port_is_told_before_kind_is_asked(kind: KindSetting) -> None:
+def test_a_taken_port_is_an_error_before_kind_runs(kind: KindSetting) -> None:
     with socket.create_server((LOOPBACK, kind.ports["minio"])):
         error = refused(kind.provider.ensure, SPEC)
     assert error.code == "PORT_TAKEN"
@@ -115,7 +117,7 @@ def test_another_number_of_nodes_is_refused(kind: KindSetting) -> None:
     assert "devstack down --name ci" in error.remedy
 
 
-def test_a_node_that_docker_makes_late_does_not_stop_the_next_up(kind: KindSetting) -> None:
+def test_a_node_that_docker_creates_late_does_not_stop_the_next_up(kind: KindSetting) -> None:
     """Docker was asked for it by a kind that was killed, and makes it after we looked."""
     said = (
         'ERROR: failed to create cluster: node(s) already exist for a cluster with the name "x"\n'
@@ -133,7 +135,7 @@ def test_a_node_that_docker_makes_late_does_not_stop_the_next_up(kind: KindSetti
     assert [node.name for node in kind.engine.found] == ["ci-control-plane"]
 
 
-def test_a_node_that_docker_makes_late_is_removed_by_down(kind: KindSetting) -> None:
+def test_a_node_that_docker_creates_late_is_removed_by_down(kind: KindSetting) -> None:
     looks: list[str] = []
 
     def nodes(cluster: str) -> list[Node]:
@@ -149,13 +151,13 @@ def test_a_node_that_docker_makes_late_is_removed_by_down(kind: KindSetting) -> 
 
 
 @pytest.mark.parametrize("words", ["port is already allocated", "address already in use"])
-def test_a_port_that_another_took_meanwhile_is_told_as_such(kind: KindSetting, words: str) -> None:
+def test_a_port_taken_while_kind_runs_is_port_taken(kind: KindSetting, words: str) -> None:
     said = f"docker: Error response from daemon: Bind for 127.0.0.1:9000 failed: {words}.\n"
     kind.runner.answer("kind", "create", returncode=1, stderr=said)
     assert refused(kind.provider.ensure, SPEC).code == "PORT_TAKEN"
 
 
-def test_what_kind_complains_of_is_the_cause(kind: KindSetting) -> None:
+def test_the_error_of_kind_is_the_cause(kind: KindSetting) -> None:
     said = "Creating cluster ...\nERROR: failed to create cluster: could not find a log line\n"
     kind.runner.answer("kind", "create", returncode=1, stderr=said)
     error = refused(kind.provider.ensure, SPEC)

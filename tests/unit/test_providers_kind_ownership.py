@@ -119,7 +119,7 @@ def test_a_cluster_of_an_earlier_release_is_recognised_by_its_scheduler(kind: Ki
     assert refused(kind.provider.ensure, SPEC).code == "CLUSTER_FOREIGN"
 
 
-def test_a_cluster_that_devstack_did_not_create_belongs_to_somebody_else(kind: KindSetting) -> None:
+def test_a_cluster_that_devstack_did_not_create_is_foreign(kind: KindSetting) -> None:
     kind.engine.found = [alices("/srv:/srv")]
     error = refused(kind.provider.ensure, SPEC)
     assert error.code == "CLUSTER_FOREIGN"

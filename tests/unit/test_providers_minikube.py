@@ -74,7 +74,7 @@ def write_kubeconfig(call: Call) -> None:
     path.write_text(kubeconfig())
 
 
-def test_without_minikube_it_says_so(provider: MinikubeProvider) -> None:
+def test_a_missing_minikube_is_a_problem(provider: MinikubeProvider) -> None:
     (problem,) = provider.check(SPEC)
     assert problem.code == "MINIKUBE_MISSING"
     assert "install minikube" in problem.remedy
@@ -133,7 +133,7 @@ def test_only_our_profile_is_deleted(provider: MinikubeProvider, runner: FakeRun
     assert runner.argvs == [(*PROFILE, "delete")]
 
 
-def test_where_minikube_is_gone_there_is_nothing_to_delete(
+def test_without_minikube_nothing_is_deleted(
     provider: MinikubeProvider, runner: FakeRunner
 ) -> None:
     provider.delete(SPEC)
