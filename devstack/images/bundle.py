@@ -66,7 +66,7 @@ def save(
         raise DevstackError(
             f"cannot write the bundle {path}",
             cause=error.strerror or str(error),
-            remedy="a bundle wants about 4 GB of room, and as much again while it is written",
+            remedy="free disk space: a bundle has about 4 GB, and writing it needs as much again",
             code="BUNDLE_UNWRITABLE",
             exit_status=ExitStatus.ENVIRONMENT,
         ) from error
