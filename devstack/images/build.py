@@ -97,6 +97,5 @@ def _programs(names: Sequence[str]) -> list[str]:
 
 
 def _load(context: BuildContext, name: str) -> None:
-    archive = context.archive(RECIPES[name])
-    with step(context.progress, f"Load the {name} image into Docker"):
-        context.docker.load_images(archive)
+    with step(context.progress, f"Build the {name} image"):
+        context.docker.load(context.archive(RECIPES[name]))

@@ -133,7 +133,8 @@ class NodeImage:
     def build(self, context: BuildContext) -> None:
         """Leave the image in Docker, starting from the last step that is up to date."""
         kubernetes = self.build_kubernetes(context)
-        archives = [context.archive(recipe) for recipe in self._preloaded]
+        with step(context.progress, "Write the images for the node"):
+            archives = [context.archive(recipe) for recipe in self._preloaded]
         with step(context.progress, "Import the stack's images into the node image"):
             _import(context, kubernetes, IMAGES["node"].reference, self.key, archives)
         self._remove_older(context)
