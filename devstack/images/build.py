@@ -98,4 +98,4 @@ def _programs(names: Sequence[str]) -> list[str]:
 
 def _load(context: BuildContext, name: str) -> None:
     with step(context.progress, f"Build the {name} image"):
-        context.docker.load(context.archive(RECIPES[name]))
+        context.docker.load_images(context.archive(RECIPES[name]))
