@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import signal
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
-from devstack.images.artifact_cache import ArtifactCache, digest
+from devstack.images.artifact_cache import TOOLS, ArtifactCache, digest
+from devstack.pidfile import write_pidfile
 from tests.fakes.runner import Recorder
 
 
@@ -118,3 +121,15 @@ def test_artifacts_of_release_0_1_are_used(tmp_path: Path) -> None:
     cache = ArtifactCache(tmp_path)
     with cache.lock(Recorder()):
         assert cache.path("etcd", "k1").read_text() == "etcd"
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_process_that_outlived_a_killed_build_is_ended_by_the_next(
+    tmp_path: Path, tool: str
+) -> None:
+    cache = ArtifactCache(tmp_path)
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        write_pidfile(cache.pidfile(tool), process.pid)
+        with cache.lock(Recorder()):
+            assert process.wait(10) == -signal.SIGKILL
+    assert not cache.pidfile(tool).exists()
