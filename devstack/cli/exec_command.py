@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from devstack.cli.output import Output
 from devstack.cli.signals import inherited_signals
 from devstack.errors import DevstackError, ExitStatus
 
@@ -33,6 +35,46 @@ def exec_command(argv: Sequence[str], environment: Mapping[str, str] | None = No
         for each, handler in ours.items():
             signal.signal(each, handler)
         raise unusable(argv[0], error) from error
+
+
+def capture_command(output: Output, argv: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a program and put its output into the envelope; stop it if devstack is interrupted.
+
+    Args:
+        output: prints the envelope.
+        argv: the program and its arguments.
+        environment: its variables.
+
+    Returns:
+        Its exit status.
+
+    Raises:
+        DevstackError: ``TOOL_MISSING`` or ``TOOL_UNUSABLE``.
+    """
+    from devstack.flows.flow_process import interrupt_group
+
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            env=dict(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise unusable(argv[0], error) from error
+    try:
+        stdout, stderr = process.communicate()
+    except BaseException:
+        interrupt_group(process)
+        raise
+    output.data(
+        returncode=process.returncode,
+        stdout=stdout.decode(errors="replace"),
+        stderr=stderr.decode(errors="replace"),
+    )
+    output.finish()
+    return process.returncode
 
 
 def unusable(program: str, error: OSError) -> DevstackError:

@@ -75,10 +75,12 @@ def command(
 
     FLOW is a sample's name or a Python file; by default all samples run and
     their results are checked. Arguments after `--` are passed to the flow: its
-    parameters, and Metaflow's own options. Steps that name no platform run on
-    the cluster. With --airflow each flow is deployed as a DAG and run by
-    Airflow, which has samples of its own.
+    parameters, Metaflow's own options, or another command of Metaflow, such as
+    resume or show. Steps that name no platform run on the cluster. With
+    --airflow each flow is deployed as a DAG and run by Airflow, which has
+    samples of its own.
     """
+    from devstack.flows.arguments import parse_arguments
     from devstack.flows.target import find_targets, runnable
     from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
     from devstack.stack import open_stack
@@ -99,12 +101,27 @@ def command(
         return int(ExitStatus.OK)
     samples = runnable(samples, stack.disabled, explicit=bool(names or named))
     env = flow_environment(stack)
+    if arguments and not parse_arguments(sources[0], arguments).starts_run:
+        return _pass_through(output, sources[0], arguments, env)
     for source in sources:
         _run_source(output, source, arguments, env, local=local, timeout=timeout)
     if samples:
         _run_samples(output, samples, env, at_once, timeout)
     output.finish()
     return int(ExitStatus.OK)
+
+
+def _pass_through(
+    output: Output, source: FlowSource, arguments: list[str], env: FlowEnvironment
+) -> int:
+    """Run a command of Metaflow that starts no run, with its own output and exit status."""
+    from devstack.cli.exec_command import capture_command, exec_command
+    from devstack.flows.command import build_argv
+
+    argv = build_argv(env.python, source, arguments)
+    if not output.as_json:
+        exec_command(argv, env.variables())
+    return capture_command(output, argv, env.variables())
 
 
 def _with_arguments(sources: list[FlowSource], samples: list[Sample]) -> list[FlowSource]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import click
 
-from devstack.cli.exec_command import exec_command, unusable
+from devstack.cli.exec_command import capture_command, exec_command
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
@@ -38,32 +37,4 @@ def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **c
         output.text(f"Stack {stack.spec.name!r}: `exit` leaves this shell")
     if not output.as_json:
         exec_command(program, environment)
-    return _captured(output, program, environment)
-
-
-def _captured(output: Output, argv: list[str], environment: dict[str, str]) -> int:
-    """Run a program and put its output into the envelope; stop it if devstack is interrupted."""
-    from devstack.flows.flow_process import interrupt_group
-
-    try:
-        process = subprocess.Popen(
-            argv,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise unusable(argv[0], error) from error
-    try:
-        stdout, stderr = process.communicate()
-    except BaseException:
-        interrupt_group(process)
-        raise
-    output.data(
-        returncode=process.returncode,
-        stdout=stdout.decode(errors="replace"),
-        stderr=stderr.decode(errors="replace"),
-    )
-    output.finish()
-    return process.returncode
+    return capture_command(output, program, environment)

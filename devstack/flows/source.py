@@ -11,6 +11,7 @@ from threading import Lock
 from devstack.errors import DevstackError, ExitStatus
 
 _PLATFORMS = frozenset({"kubernetes", "batch"})
+_PARAMETERS = ("Parameter", "IncludeFile")
 _PARSING = Lock()
 """CPython 3.11 counts the depth of the tree globally, so parsing in two threads fails."""
 
@@ -22,10 +23,14 @@ class FlowSource:
     Attributes:
         path: the file, as the user named it.
         names_platform: True if a step has a decorator of a platform.
+        decorators: the names of the decorators in the file.
+        parameters: the names of the flow's parameters, as far as the file shows them.
     """
 
     path: Path
     names_platform: bool
+    decorators: frozenset[str] = frozenset()
+    parameters: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -40,7 +45,13 @@ def read_source(path: Path) -> FlowSource:
         DevstackError: ``FLOW_UNKNOWN``, ``FLOW_UNREADABLE`` or ``FLOW_SYNTAX``.
     """
     tree = _parse(path, _read(path))
-    return FlowSource(path, names_platform=any(_is_platform(node) for node in ast.walk(tree)))
+    nodes = list(ast.walk(tree))
+    return FlowSource(
+        path,
+        names_platform=any(_is_platform(node) for node in nodes),
+        decorators=frozenset(name for node in nodes for name in _decorators(node)),
+        parameters=frozenset(name for node in nodes for name in _parameter(node)),
+    )
 
 
 def unknown_flow(name: str, known: list[str]) -> DevstackError:
@@ -111,9 +122,26 @@ def _marked(error: SyntaxError | ValueError) -> str:
 
 
 def _is_platform(node: ast.AST) -> bool:
-    if not isinstance(node, ast.FunctionDef):
-        return False
-    return any(_called(decorator) in _PLATFORMS for decorator in node.decorator_list)
+    return isinstance(node, ast.FunctionDef) and bool(_PLATFORMS & set(_decorators(node)))
+
+
+def _decorators(node: ast.AST) -> list[str]:
+    if not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return []
+    return [_called(decorator) for decorator in node.decorator_list]
+
+
+def _parameter(node: ast.AST) -> list[str]:
+    """Return the name in a call such as ``Parameter("n")`` or ``JSONParameter(name="n")``."""
+    if not isinstance(node, ast.Call) or not _called(node).endswith(_PARAMETERS):
+        return []
+    named = [keyword.value for keyword in node.keywords if keyword.arg == "name"]
+    names = [*node.args[:1], *named]
+    return [
+        each.value
+        for each in names
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    ]
 
 
 def _called(decorator: ast.expr) -> str:

@@ -1,0 +1,133 @@
+"""The arguments after ``--``, sorted by where Metaflow expects them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from devstack.flows.metaflow_options import (
+    DECORATOR_OPTIONS,
+    RESUME_OPTIONS,
+    RUN_OPTIONS,
+    TOP_LEVEL_OPTIONS,
+)
+from devstack.flows.source import FlowSource
+
+_COMMAND_OPTIONS = {"run": RUN_OPTIONS, "resume": RESUME_OPTIONS}
+_HELP = "--help"
+
+
+@dataclass(frozen=True)
+class FlowArguments:
+    """The arguments of a flow's file: ``flow.py TOP_LEVEL COMMAND REST``.
+
+    Attributes:
+        top_level: the options before the command.
+        command: Metaflow's command.
+        rest: the options of the command, and the flow's parameters.
+        starts_run: False for a command that starts no run, such as ``show``, and for help.
+    """
+
+    top_level: tuple[str, ...]
+    command: str
+    rest: tuple[str, ...]
+    starts_run: bool
+
+    @property
+    def argv(self) -> list[str]:
+        """All arguments, as Metaflow expects them."""
+        return [*self.top_level, self.command, *self.rest]
+
+    def values_of(self, *options: str) -> list[tuple[str, str]]:
+        """Return these options with their first values."""
+        known = {**TOP_LEVEL_OPTIONS, **_COMMAND_OPTIONS.get(self.command, {})}
+        groups = [*_groups(self.top_level, known), *_groups(self.rest, known)]
+        found = []
+        for group in groups:
+            option, equals, value = group[0].partition("=")
+            if option in options and (equals or group[1:]):
+                found.append((option, value if equals else group[1]))
+        return found
+
+
+def parse_arguments(source: FlowSource, arguments: Sequence[str]) -> FlowArguments:
+    """Sort arguments by where Metaflow expects them.
+
+    Without a command, they are those of ``run``. Top-level options of ``run`` and
+    ``resume`` may stand before and after the command; an option that both levels have, and
+    a parameter of the flow, stay after it. The arguments of other commands stay as they are.
+
+    Args:
+        source: the flow; its parameters and decorators determine what an option means.
+        arguments: what the user typed.
+    """
+    top_level = _top_level_options(source)
+    before, command, after = _split(arguments, {**RESUME_OPTIONS, **RUN_OPTIONS, **top_level})
+    if command and command not in _COMMAND_OPTIONS:
+        if all(_option(group) in top_level for group in _groups(before, top_level)):
+            return FlowArguments(tuple(before), command, tuple(after), starts_run=False)
+        # Not a command, but an argument too many among those of `run`.
+        before, command, after = list(arguments), "", []
+    return _run_arguments(top_level, before, command, after)
+
+
+def _run_arguments(
+    top_level: Mapping[str, int], before: Sequence[str], command: str, after: Sequence[str]
+) -> FlowArguments:
+    own = _COMMAND_OPTIONS[command or "run"]
+    known = {**top_level, **own}
+    first: list[str] = []
+    rest: list[str] = []
+    # An option of both levels, such as `--with`, stays on its side of the command.
+    early = top_level if command else top_level.keys() - own.keys()
+    late = top_level.keys() - own.keys()
+    for arguments, movable in ((before, early), (after, late)):
+        for group in _groups(arguments, known):
+            (first if _option(group) in movable else rest).extend(group)
+    helps = any(group[0] == _HELP for group in _groups(rest, known))
+    return FlowArguments(tuple(first), command or "run", tuple(rest), starts_run=not helps)
+
+
+def _top_level_options(source: FlowSource) -> dict[str, int]:
+    options = dict(TOP_LEVEL_OPTIONS)
+    for decorator, added in DECORATOR_OPTIONS.items():
+        if decorator in source.decorators:
+            options.update(added)
+    return {
+        option: values
+        for option, values in options.items()
+        if option.removeprefix("--") not in source.parameters
+    }
+
+
+def _split(arguments: Sequence[str], known: Mapping[str, int]) -> tuple[list[str], str, list[str]]:
+    """Return the arguments before the command, the command or "", and those after it."""
+    before: list[str] = []
+    for group in _groups(arguments, known):
+        if _is_option(group[0]):
+            before += group
+        else:
+            place = len(before)
+            return before, group[0], list(arguments[place + 1 :])
+    return before, "", []
+
+
+def _groups(arguments: Sequence[str], known: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield each option with its values, and each other argument alone.
+
+    An option that is not known is a parameter of the flow, which takes one value.
+    """
+    rest = list(arguments)
+    while rest:
+        first = rest.pop(0)
+        count = known.get(first, 1) if _is_option(first) and "=" not in first else 0
+        yield [first, *rest[:count]]
+        rest = rest[count:]
+
+
+def _option(group: Sequence[str]) -> str:
+    return group[0].partition("=")[0]
+
+
+def _is_option(argument: str) -> bool:
+    return argument.startswith("-") and len(argument) > 1

@@ -1,0 +1,76 @@
+"""``devstack run`` with arguments for a flow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devstack.cli import exec_command
+from devstack.cli.main import run
+from devstack.cli.output import Output
+from devstack.config import StackSpec
+from devstack.lifecycle.up import up
+from tests.fakes.stack import World
+
+Call = Callable[..., tuple[int, dict[str, Any]]]
+
+# Acts like a flow's file: prints its arguments, and ends with status 7.
+ECHO = """
+import os, sys
+print(sys.argv[1:], os.environ["METAFLOW_PROFILE"])
+print("to stderr", file=sys.stderr)
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def call(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    def open_stack(spec: StackSpec, _progress: object = None, **options: bool) -> Any:
+        return world.open(spec, **options)
+
+    monkeypatch.setattr("devstack.stack.open_stack", open_stack)
+    up(world.open())
+
+    def act(*argv: str) -> tuple[int, dict[str, Any]]:
+        status = run(argv, Output())
+        return status, json.loads(capsys.readouterr().out)
+
+    return act
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Path:
+    path = tmp_path / "my_flow.py"
+    path.write_text(ECHO)
+    return path
+
+
+@pytest.mark.parametrize("typed", [["show"], ["--quiet", "tag", "add", "--run-id", "17"], ["help"]])
+def test_output_and_status_of_metaflows_commands_are_passed_through(
+    call: Call, flow: Path, typed: list[str]
+) -> None:
+    status, envelope = call("run", "--json", str(flow), "--", *typed)
+    assert (status, envelope["status"], envelope["error"]) == (7, "ok", None)
+    assert envelope["data"]["returncode"] == 7
+    assert envelope["data"]["stdout"] == f"{typed} devstack\n"
+    assert envelope["data"]["stderr"] == "to stderr\n"
+
+
+def test_metaflows_commands_replace_the_process_of_devstack(
+    call: Call, flow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced: list[list[str]] = []
+
+    def execute(argv: list[str], variables: dict[str, str]) -> int:
+        assert variables["METAFLOW_PROFILE"] == "devstack"
+        replaced.append(argv)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(exec_command, "exec_command", execute)
+    with pytest.raises(SystemExit):
+        call("run", str(flow), "--", "resume", "--help")
+    assert [argv[1:] for argv in replaced] == [["-u", str(flow), "resume", "--help"]]
