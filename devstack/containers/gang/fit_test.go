@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -79,42 +76,5 @@ func TestNeedsAreGroupedBySize(t *testing.T) {
 	}
 	if text := describeNeeds(pods(3, "0")); text != "3 pods x 0 cpu" {
 		t.Errorf("the needs read %q", text)
-	}
-}
-
-// fitCase is a case of pod-fit.json, which devstack/kube/capacity.py is tested on too.
-type fitCase struct {
-	Name    string
-	Nodes   []*corev1.Node
-	Pods    []*corev1.Pod
-	Running []*corev1.Pod
-	Fit     int
-	Unfit   string
-}
-
-func TestPodsFitAsInTheSharedCases(t *testing.T) {
-	content, err := os.ReadFile("../../../tests/conformance/pod-fit.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cases []fitCase
-	if err := json.Unmarshal(content, &cases); err != nil {
-		t.Fatal(err)
-	}
-	if len(cases) == 0 {
-		t.Fatal("no cases")
-	}
-	for _, test := range cases {
-		t.Run(test.Name, func(t *testing.T) {
-			for i, node := range test.Nodes {
-				if node.Name == "" {
-					node.Name = fmt.Sprintf("node-%d", i)
-				}
-			}
-			count, reason := fit(test.Pods, freeResources(test.Nodes, test.Running))
-			if count != test.Fit || !strings.Contains(reason, test.Unfit) {
-				t.Errorf("%d fit, want %d; reason %q, want %q", count, test.Fit, reason, test.Unfit)
-			}
-		})
 	}
 }
