@@ -22,12 +22,12 @@ class FlakyFlow(FlowSpec):
         self.attempt = current.retry_count
         if self.attempt == 0:
             raise RuntimeError("the first attempt fails, on purpose")
-        self.next(self.hopeless)
+        self.next(self.always_fails)
 
     @catch(var="failure", print_exception=False)
     @kubernetes(**SMALL)
     @step
-    def hopeless(self):
+    def always_fails(self):
         """Fail at every attempt."""
         self.number = int("this is no number, on purpose")
         self.next(self.end)
@@ -37,7 +37,7 @@ class FlakyFlow(FlowSpec):
     def end(self):
         """Print what happened."""
         self.told = str(self.failure)
-        print(f"start took attempt {self.attempt}; hopeless failed with {self.told}")
+        print(f"start took attempt {self.attempt}; always_fails failed with {self.told}")
 
 
 if __name__ == "__main__":

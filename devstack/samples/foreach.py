@@ -7,7 +7,7 @@ results.  The decorators declare what each task needs and how failures are handl
 - ``@retry`` runs a failed task again: the item "flaky" fails at the first
   attempt, on purpose, and succeeds at the second;
 - with ``@catch`` the flow continues after a task's last attempt has failed: the item
-  "hopeless" never succeeds, and its exception becomes an artifact;
+  "always_fails" never succeeds, and its exception becomes an artifact;
 - ``@timeout`` ends a task that takes too long (as in the sample "timeout"; here no
   task does).
 
@@ -16,7 +16,7 @@ Try:  devstack run foreach
 
 from metaflow import FlowSpec, catch, current, kubernetes, resources, retry, step, timeout
 
-ITEMS = ["plain", "flaky", "hopeless"]
+ITEMS = ["plain", "flaky", "always_fails"]
 
 
 class ForeachFlow(FlowSpec):
@@ -40,8 +40,8 @@ class ForeachFlow(FlowSpec):
         self.attempt = current.retry_count
         if self.item == "flaky" and self.attempt == 0:
             raise RuntimeError("flaky fails at its first attempt")
-        if self.item == "hopeless":
-            raise ValueError("hopeless fails at every attempt")
+        if self.item == "always_fails":
+            raise ValueError("always_fails fails at every attempt")
         self.result = len(self.item) ** 2
         self.next(self.join)
 

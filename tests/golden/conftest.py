@@ -1,6 +1,6 @@
 """Golden files: what devstack prints, kept for people to read and to compare with.
 
-``pytest --update-golden`` writes them anew; the diff is then read by a person.
+``pytest --update-golden`` rewrites them; read the diff.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def golden(request: pytest.FixtureRequest, home: Path) -> Golden:
             file.parent.mkdir(exist_ok=True)
             file.write_text(text)
         assert file.exists(), f"there is no golden file {name}; --update-golden writes it"
-        assert text == file.read_text(), f"{name} differs; --update-golden writes it anew"
+        assert text == file.read_text(), f"{name} differs; --update-golden rewrites it"
 
     return compare
 

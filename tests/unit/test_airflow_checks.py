@@ -26,7 +26,7 @@ STEPS: Mapping[str, list[dict[str, Any]]] = {
         {"step": "join"},
         {"step": "end"},
     ],
-    "flaky": [{"step": "start", "attempts": 2}, {"step": "hopeless"}, {"step": "end"}],
+    "flaky": [{"step": "start", "attempts": 2}, {"step": "always_fails"}, {"step": "end"}],
     "branches": [{"step": step} for step in ("start", "letters", "words", "join", "end")],
     "scheduled": [{"step": "start"}, {"step": "end"}],
 }

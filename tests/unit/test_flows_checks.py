@@ -104,8 +104,8 @@ GOOD = {
         data={
             "join": {
                 "results": {"plain": 25, "flaky": 25},
-                "attempts": {"plain": 0, "flaky": 1, "hopeless": 1},
-                "failures": {"hopeless": "ValueError: hopeless fails"},
+                "attempts": {"plain": 0, "flaky": 1, "always_fails": 1},
+                "failures": {"always_fails": "ValueError: always_fails fails"},
             },
             "work": [{"item": "plain"}, {"item": "flaky"}],
         },

@@ -77,7 +77,7 @@ def test_a_webhook_that_does_not_answer_is_waited_for(api: FakeApi) -> None:
     assert "connection refused" in seen.reason
 
 
-def test_a_webhook_that_refuses_a_plain_jobset_is_hopeless(api: FakeApi) -> None:
+def test_a_webhook_that_refuses_a_plain_jobset_fails_the_wait(api: FakeApi) -> None:
     api.refuse("POST", "/jobsets", 422, "Invalid", "no")
     assert isinstance(JobSetService().observe(context(wrote(api))), Failed)
 

@@ -77,18 +77,18 @@ def test_what_is_ready_only_after_a_slow_look_counts() -> None:
 
 def test_what_can_never_be_fails_at_once() -> None:
     clock = FakeClock()
-    hopeless = Failed(
+    failed = Failed(
         "pod task-1 asks for 64 CPU, and no node has that", "ask for less", "UNSCHEDULABLE", "event"
     )
     with pytest.raises(DevstackError) as caught:
-        wait(clock, hopeless)
+        wait(clock, failed)
     error = caught.value
-    assert str(error) == f"minio will not become ready: {hopeless.reason}"
+    assert str(error) == f"minio will not become ready: {failed.reason}"
     assert (error.remedy, error.code, error.output) == ("ask for less", "UNSCHEDULABLE", "event")
     assert clock.slept == []
 
 
-def test_a_hopeless_wait_always_has_a_next_step() -> None:
+def test_a_failed_wait_always_has_a_next_step() -> None:
     with pytest.raises(DevstackError) as caught:
         wait(FakeClock(), Failed("crash loop"))
     assert caught.value.remedy

@@ -19,5 +19,5 @@ def check(run: Any, tasks: list[dict[str, Any]]) -> list[CheckResult]:
         same("the second attempt got through", data.attempt, 1),
         contains("the first really failed", first, "the first attempt fails, on purpose"),
         contains("@catch stored the reason", data.told, "this is no number, on purpose"),
-        same("Airflow tried start again", attempts, {"start": 2, "hopeless": 1, "end": 1}),
+        same("Airflow tried start again", attempts, {"start": 2, "always_fails": 1, "end": 1}),
     ]

@@ -13,9 +13,9 @@ def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
     return [
         same("the run succeeded", run.successful, True),
         same("join has the results", data.results, {"plain": 25, "flaky": 25}),
-        same("the retries happened", data.attempts, {"plain": 0, "flaky": 1, "hopeless": 1}),
-        same("only hopeless failed for good", list(data.failures), ["hopeless"]),
-        contains("@catch kept why", data.failures.get("hopeless", ""), "ValueError"),
+        same("the retries happened", data.attempts, {"plain": 0, "flaky": 1, "always_fails": 1}),
+        same("only always_fails failed for good", list(data.failures), ["always_fails"]),
+        contains("@catch kept why", data.failures.get("always_fails", ""), "ValueError"),
         *_first_attempt(run),
         *_in_the_cluster(pods),
     ]
