@@ -12,12 +12,14 @@ from pathlib import Path
 from threading import Event
 
 from devstack.errors import DevstackError
+from devstack.flows.arguments import parse_arguments
 from devstack.flows.cleanup import delete_active_jobs
-from devstack.flows.command import build_command
+from devstack.flows.command import build_command, names_platform
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.flow_process import FlowProcess, ignore
 from devstack.flows.log import new_log
 from devstack.flows.pending_pods import PendingPods
+from devstack.flows.pod_values import check_pod_values
 from devstack.flows.pods import TaskPod, describe_pod, describe_pods, list_pods, phase_of
 from devstack.flows.result import FlowResult, PodLog
 from devstack.flows.source import FlowSource
@@ -81,6 +83,7 @@ def run_flow(call: FlowCall, env: FlowEnvironment, clock: Clock | None = None) -
         The result, also of a failed run.
 
     Raises:
+        DevstackError: ``FLOW_VALUE_UNSUPPORTED``.
         KeyboardInterrupt: the run was interrupted, and is stopped.
     """
     with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
@@ -118,6 +121,10 @@ class _Run:
         return self._result(returncode, stop_reason, total)
 
     def _argv(self) -> list[str]:
+        call = self._call
+        arguments = parse_arguments(call.source, call.arguments)
+        if not call.local or call.source.names_platform or names_platform(arguments):
+            check_pod_values(call.source, arguments, self._env.variables())
         return build_command(
             self._env.python,
             self._call.source,

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.failure import failure_of
 from devstack.flows.flow_process import STOP_GRACE_PERIOD
@@ -273,3 +274,15 @@ def test_a_real_metaflow_run_is_recognised(env: FlowEnvironment, tmp_path: Path)
     assert result.flow == "RealFlow"
     assert json.dumps(dump(FlowRun, result))
     assert (tmp_path / ".metaflow" / "RealFlow" / result.run_id).is_dir()
+
+
+def test_a_tag_that_a_pod_would_not_get_exactly_is_rejected_before_the_flow_starts(
+    env: FlowEnvironment, tmp_path: Path
+) -> None:
+    started = f"Path({str(tmp_path / 'started')!r}).touch(); identify()"
+    tagged = ("--tag", "it's")
+    with pytest.raises(DevstackError) as caught:
+        run_flow(call(tmp_path, started, arguments=tagged), env)
+    assert caught.value.code == "FLOW_VALUE_UNSUPPORTED"
+    assert not (tmp_path / "started").exists()
+    assert run_flow(call(tmp_path, started, arguments=tagged, local=True), env).ok

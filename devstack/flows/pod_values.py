@@ -1,0 +1,71 @@
+"""Values that Metaflow does not pass to a pod as they are.
+
+Metaflow writes the command of a pod as ``bash -c "..."`` and splits it with shlex, with each
+option's value in single quotes. Quotes in a value end those quotes, of two backslashes one is
+lost, and a value that begins with ``$`` is not quoted, so that the shell of the pod expands
+it. The name of the flow's file and the run's id are not quoted at all.
+
+Source: ``Kubernetes._command`` in metaflow/plugins/kubernetes/kubernetes.py and
+``dict_to_cli_options`` in metaflow/util.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.flows.arguments import FlowArguments
+from devstack.flows.source import FlowSource
+
+QUOTED_OPTIONS = ("--tag", "--namespace", "--datastore-root", "--branch", "--package-suffixes")
+"""Options whose value a pod gets in single quotes."""
+
+USER_VARIABLES = ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER")
+"""Where Metaflow looks for the user's name, which is part of the namespace."""
+
+_UNSAFE_IN_QUOTES = re.compile(r"""["']|\\\\|^\\*\$|[\ud800-\udfff]""")
+_SAFE_WITHOUT_QUOTES = re.compile(r"[\w@%+=:,./][\w@%+=:,./-]*")
+
+
+def check_pod_values(
+    source: FlowSource, arguments: FlowArguments, variables: Mapping[str, str]
+) -> None:
+    """Reject values that would arrive altered in a pod, or be executed by its shell.
+
+    Args:
+        source: the flow.
+        arguments: its arguments.
+        variables: the environment of the flow's process.
+
+    Raises:
+        DevstackError: ``FLOW_VALUE_UNSUPPORTED``, which names the value.
+    """
+    for what, value, problem in _unsafe_values(source, arguments, variables):
+        raise DevstackError(
+            f"cannot pass {what} {value!r} to a pod",
+            cause=problem,
+            remedy="choose another value; with --local, steps on this machine get any value",
+            code="FLOW_VALUE_UNSUPPORTED",
+            exit_status=ExitStatus.USAGE,
+        )
+
+
+def _unsafe_values(
+    source: FlowSource, arguments: FlowArguments, variables: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    quoted = arguments.values_of(*QUOTED_OPTIONS)
+    if not any(option == "--namespace" for option, _value in quoted):
+        names = ((name, variables.get(name, "")) for name in USER_VARIABLES)
+        quoted += [(name, value) for name, value in names if value not in ("", "root")][:1]
+    for what, value in quoted:
+        if _UNSAFE_IN_QUOTES.search(value):
+            yield what, value, "Metaflow alters quotes, double backslashes, and a leading $"
+    for what, value in arguments.values_of("--with"):
+        # Metaflow itself escapes the double quotes of JSON.
+        if re.search(r"['\\\ud800-\udfff]", value):
+            yield what, value, "Metaflow loses single quotes and backslashes"
+    unquoted = [("the file name", source.path.name), *arguments.values_of("--run-id")]
+    for what, value in unquoted:
+        if not _SAFE_WITHOUT_QUOTES.fullmatch(value):
+            yield what, value, "Metaflow does not quote it, so it may have no special characters"
