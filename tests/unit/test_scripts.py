@@ -16,15 +16,84 @@ BASH = [
 ]
 
 
-def run(*argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    *argv: str, cwd: Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     script = str(project_file("scripts", argv[0]))
-    return subprocess.run([script, *argv[1:]], cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [script, *argv[1:]],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("script", BASH, ids=lambda path: path.name)
 def test_a_script_is_executable_and_stops_at_the_first_error(script: Path) -> None:
     assert os.access(script, os.X_OK)
     assert "set -euo pipefail" in script.read_text().splitlines()
+
+
+def user_settings(folder: Path) -> dict[str, str]:
+    """Return variables that users export from their profiles and that change what bash does."""
+    profile = folder / "profile"
+    profile.write_text("export CDPATH=.:$HOME\n")
+    return {
+        # `cd` searches these first, and prints the folder that it found.
+        "CDPATH": f"{project_file('scripts').parent}:.:{folder}",
+        "BASH_ENV": str(profile),
+        "ENV": str(profile),
+        "IFS": "/e",
+        "GREP_OPTIONS": "--invert-match",
+        "TAR_OPTIONS": "--no-such-option",
+        "PIP_USER": "1",
+        "PIP_REQUIRE_VIRTUALENV": "1",
+        "PIP_TARGET": str(folder / "target"),
+        "PYTHONPATH": str(folder / "path"),
+    }
+
+
+@pytest.mark.parametrize("script", BASH, ids=lambda path: path.name)
+def test_a_script_unsets_what_changes_cd_grep_and_tar(script: Path, tmp_path: Path) -> None:
+    lines = script.read_text().splitlines()
+    start = lines[: lines.index("set -euo pipefail") + 2]
+    assert start[-1].startswith("unset ")
+    probe = '(cd scripts) && echo "${CDPATH-}${BASH_ENV-}${ENV-}${GREP_OPTIONS-}${TAR_OPTIONS-}"'
+    done = subprocess.run(
+        ["bash", "-c", "\n".join([*start, probe])],
+        cwd=project_file("scripts").parent,
+        env={**os.environ, **user_settings(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize("folder", [".", "scripts"])
+def test_scripts_called_by_a_relative_path_ignore_the_users_settings(
+    folder: str, tmp_path: Path
+) -> None:
+    project = project_file("scripts").parent
+    prefix = "scripts/" if folder == "." else ""
+    for argv in (
+        ["environment", "--test"],
+        ["demo", "--help"],
+    ):
+        done = subprocess.run(
+            ["bash", prefix + argv[0], *argv[1:]],
+            cwd=project / folder,
+            env={**os.environ, **user_settings(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        if argv[0] == "environment":
+            assert done.stdout == f"{project}/.venv/bin\n"
+    assert not (tmp_path / "target").exists()
 
 
 def test_the_demo_prints_its_usage(tmp_path: Path) -> None:
