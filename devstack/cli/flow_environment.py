@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from devstack.stack import Stack
 
 
-def flow_environment(stack: Stack) -> FlowEnvironment:
+def flow_environment(stack: Stack, python: Path | None = None) -> FlowEnvironment:
     """Return what a flow process needs from a stack.
 
     Unsets the variables of this process that would override the stack's settings:
     programs that a Runner starts inherit the others.
+
+    Args:
+        stack: the stack.
+        python: the interpreter; devstack's own if None.
 
     Raises:
         DevstackError: ``STACK_DOWN``.
@@ -30,7 +34,7 @@ def flow_environment(stack: Stack) -> FlowEnvironment:
         os.environ.pop(variable, None)
     return FlowEnvironment(
         environment=build_environment(stack),
-        python=Path(sys.executable),
+        python=python or Path(sys.executable),
         namespace=stack.state.namespace,
         kube=stack.kube(),
         logs=stack.dir.logs,

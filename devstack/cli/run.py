@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +20,10 @@ from devstack.errors import ExitStatus
 
 if TYPE_CHECKING:
     from devstack.flows.environment import FlowEnvironment
+    from devstack.flows.python import FlowPython
     from devstack.flows.source import FlowSource
     from devstack.samples.catalogue import Sample
+    from devstack.stack import Stack
 
 
 def _complete_samples(
@@ -55,6 +59,12 @@ def _complete_samples(
     default=2,
     help="Samples in parallel.  [default: 2]",
 )
+@click.option(
+    "--python",
+    default="",
+    metavar="PATH",
+    help="Python for your own flows.  [default: the active environment's, if it has Metaflow]",
+)
 @click.option("--timeout", type=float, metavar="SECONDS", help="Stop a flow that takes longer.")
 @verbose_option
 @stack_options
@@ -67,6 +77,7 @@ def command(
     local: bool,
     on_airflow: bool,
     at_once: int,
+    python: str,
     timeout: float | None,
     config_file: Path | None,
     **chosen: Any,
@@ -95,20 +106,42 @@ def command(
     if arguments:
         sources, samples = _with_arguments(sources, samples), []
     stack = open_stack(load(config_file, **chosen))
+    if on_airflow and python:
+        raise click.UsageError("--python does not apply to --airflow")
     if on_airflow:
         run_on_airflow(output, stack, sources, samples, arguments, at_once, timeout)
         output.finish()
         return int(ExitStatus.OK)
     samples = runnable(samples, stack.disabled, explicit=bool(names or named))
     env = flow_environment(stack)
-    if arguments and not parse_arguments(sources[0], arguments).starts_run:
-        return _pass_through(output, sources[0], arguments, env)
+    if sources:
+        flow_python = _find_python(stack, python, is_sample=bool(targets.samples))
+        own_env = replace(env, python=flow_python.path)
+        if arguments and not parse_arguments(sources[0], arguments).starts_run:
+            return _pass_through(output, sources[0], arguments, own_env)
+        _show_python(output, flow_python)
     for source in sources:
-        _run_source(output, source, arguments, env, local=local, timeout=timeout)
+        _run_source(output, source, arguments, own_env, local=local, timeout=timeout)
     if samples:
         _run_samples(output, samples, env, at_once, timeout)
     output.finish()
     return int(ExitStatus.OK)
+
+
+def _find_python(stack: Stack, chosen: str, *, is_sample: bool) -> FlowPython:
+    """Return the Python for flows; a sample needs no package of the user's."""
+    from devstack.flows.python import find_python, own_python
+
+    if is_sample and not chosen:
+        return own_python()
+    return find_python(chosen, stack.runner, os.environ)
+
+
+def _show_python(output: Output, python: FlowPython) -> None:
+    for warning in python.warnings:
+        output.warn(warning)
+    output.text(str(python))
+    output.data(python={"path": python.path, "origin": python.origin, "metaflow": python.metaflow})
 
 
 def _pass_through(

@@ -10,6 +10,8 @@ from devstack.flows.result import FlowResult, PodLog
 LOG_LINES = 12
 """The number of log lines in a report."""
 
+_NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([^']+)'")
+
 _STEP_FAILED = re.compile(r"Step \*?(\w+)\*? \(task-id [^)]*\) failed")
 """The last line that Metaflow prints of a failed run (its ``TaskFailed``)."""
 
@@ -27,7 +29,7 @@ def failure_of(result: FlowResult) -> DevstackError:
     return DevstackError(
         f"flow {result.flow or result.name} failed",
         cause=_cause(result),
-        remedy=f"all of its output is in {result.log}",
+        remedy=_remedy(result),
         code="FLOW_FAILED",
         exit_status=ExitStatus.FLOW_FAILED,
         output="\n".join(_tail(result)),
@@ -70,6 +72,14 @@ def _cause(result: FlowResult) -> str:
     reason = reasons.get(last.pod, "")
     ending = f" ({reason})" if reason not in ("", "Error") else ""
     return f"step {last.step} of run {result.run_id} failed in pod {last.pod}{ending}"
+
+
+def _remedy(result: FlowResult) -> str:
+    log = f"all of its output is in {result.log}"
+    imported = [found[1] for line in result.output if (found := _NO_MODULE.match(line))]
+    if result.run_id or not imported:
+        return log
+    return f"install {imported[-1]} in the flow's Python, or choose another with --python; {log}"
 
 
 def _tail(result: FlowResult) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from devstack.cli import exec_command
 from devstack.cli.main import run
 from devstack.cli.output import Output
 from devstack.config import StackSpec
+from devstack.errors import ExitStatus
 from devstack.lifecycle.up import up
 from tests.fakes.stack import World
 
@@ -74,3 +76,23 @@ def test_metaflows_commands_replace_the_process_of_devstack(
     with pytest.raises(SystemExit):
         call("run", str(flow), "--", "resume", "--help")
     assert [argv[1:] for argv in replaced] == [["-u", str(flow), "resume", "--help"]]
+
+
+def test_the_python_of_the_flow_can_be_chosen_and_is_shown(
+    call: Call, world: World, flow: Path
+) -> None:
+    chosen = f"{sys.prefix}/bin/python"
+    world.runner.answer(chosen, stdout=json.dumps([sys.executable, "1.2", []]))
+    flow.write_text("import missing_package")
+    status, envelope = call("run", "--json", "--local", "--python", chosen, str(flow))
+    assert status == ExitStatus.FLOW_FAILED
+    shown = {"path": sys.executable, "origin": "--python", "metaflow": "1.2"}
+    assert envelope["data"]["python"] == shown
+    assert "not with 1.2" in envelope["warnings"][0]
+    assert "missing_package" in envelope["error"]["remedy"]
+    assert "--python" in envelope["error"]["remedy"]
+
+
+def test_the_python_of_dags_cannot_be_chosen(call: Call, flow: Path) -> None:
+    status, envelope = call("run", "--json", "--airflow", "--python", "python3", str(flow))
+    assert (status, envelope["error"]["code"]) == (ExitStatus.USAGE, "USAGE")
