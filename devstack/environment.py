@@ -3,45 +3,34 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from devstack.client_files import PROFILE, aws_file, scratch_folder
+from devstack.environment_variables import STACK_PROGRAMS, always_overridden, overridden
 from devstack.paths import APP
 from devstack.ports import LOOPBACK
+from devstack.project_config import find_project_config, settings_against
 from devstack.stack import Stack
 
-_S3_VARIABLES = (
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_SESSION_TOKEN",
-    "AWS_ROLE_ARN",
-    "AWS_REGION",
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-)
 _USER_VARIABLES = ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER")
 """Where Metaflow looks for the user's name."""
-
-_TARGET_PREFIXES = (
-    "METAFLOW_DATASTORE_",
-    "METAFLOW_DATATOOLS_",
-    "METAFLOW_DEFAULT_",
-    "METAFLOW_KUBERNETES_",
-    "METAFLOW_S3_ENDPOINT_URL",
-    "METAFLOW_SERVICE_",
-)
-"""Prefixes of Metaflow's settings that determine where flows run and store data."""
 
 
 def build_environment(stack: Stack) -> dict[str, str]:
     """Return the variables that point Metaflow, kubectl and S3 clients at the stack.
 
-    A variable overrides Metaflow's configuration file, so settings that the
-    user's environment overrides are set again here.
+    A variable has precedence over Metaflow's configuration files, so settings that
+    the user's environment or the project's ``.metaflow/config.json`` overrides are
+    set again here.
+
+    Raises:
+        DevstackError: ``PROJECT_CONFIG_INVALID``.
     """
     outputs = stack.outputs()
     home = stack.dir.metaflow_home
-    overridden = {key: value for key, value in outputs.metaflow.items() if key in os.environ}
     return {
-        **overridden,
+        **{key: value for key, value in outputs.metaflow.items() if key in os.environ},
+        **_project_overrides(stack),
         **_no_proxy_variables(),
         **_user(),
         **outputs.environment,
@@ -58,15 +47,45 @@ def build_environment(stack: Stack) -> dict[str, str]:
     }
 
 
-def conflicting_variables(stack: Stack) -> list[str]:
+def conflicting_variables(stack: Stack, programs: Collection[str] = STACK_PROGRAMS) -> list[str]:
     """Return the variables to unset: they would override the stack's settings.
 
     Those of S3 clients are always included, so that the output of `devstack env`
-    is valid in any shell; Metaflow's only if set, because there are too many.
+    is valid in any shell; the others only if set, because there are too many.
+
+    Args:
+        stack: the stack.
+        programs: the programs of the table that will use the stack.
     """
-    ours = stack.outputs().metaflow
-    theirs = [name for name in os.environ if name.startswith(_TARGET_PREFIXES) and name not in ours]
-    return [*_S3_VARIABLES, *sorted(theirs)]
+    ours = {*stack.outputs().metaflow, *build_environment(stack)}
+    s3 = [name for name in always_overridden("boto3") if name not in ours]
+    theirs = overridden(os.environ, programs)
+    return [*s3, *(name for name in theirs if name not in ours and name not in s3)]
+
+
+def describe_overrides() -> list[str]:
+    """Return what of the user's settings of Metaflow the stack overrides, one sentence each.
+
+    Raises:
+        DevstackError: ``PROJECT_CONFIG_INVALID``.
+    """
+    sentences = []
+    # In `devstack shell`, they are the stack's own.
+    names = [] if "DEVSTACK_NAME" in os.environ else overridden(os.environ, {"Metaflow"})
+    if names:
+        sentences.append(f"overridden by the stack, from your environment: {', '.join(names)}")
+    project = find_project_config()
+    if project and project.overridden:
+        keys = ", ".join(project.overridden)
+        sentences.append(f"overridden by the stack, from {project.path}: {keys}")
+    return sentences
+
+
+def _project_overrides(stack: Stack) -> dict[str, str]:
+    """Return the variables that override the project's configuration of Metaflow."""
+    project = find_project_config()
+    settings = stack.outputs().metaflow
+    return settings_against(project, settings, stack.runner) if project else {}
 
 
 def _user() -> dict[str, str]:

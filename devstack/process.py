@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from devstack.environment_variables import tool_environment
 from devstack.errors import DevstackError, ExitStatus
 from devstack.pidfile import write_pidfile
 
@@ -45,7 +46,7 @@ class Runner(Protocol):
         argv: Sequence[str],
         *,
         input: str | bytes | None = None,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | None] | None = None,
         cwd: Path | None = None,
         timeout: float | None = None,
         check: bool = True,
@@ -57,7 +58,8 @@ class Runner(Protocol):
         Args:
             argv: the program and its arguments; never a secret.
             input: what the program reads on standard input.
-            env: variables set on top of this process's own.
+            env: variables set on top of this process's own, without those that the
+                table of :mod:`devstack.environment_variables` overrides; None unsets one.
             cwd: the folder to run in.
             timeout: seconds after which the program is killed.
             check: raise where the status is not 0.
@@ -95,7 +97,7 @@ class SubprocessRunner:
         argv: Sequence[str],
         *,
         input: str | bytes | None = None,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | None] | None = None,
         cwd: Path | None = None,
         timeout: float | None = None,
         check: bool = True,
@@ -174,7 +176,7 @@ def _group_lives(group: int) -> bool:
 def _start(
     argv: Sequence[str],
     *,
-    env: Mapping[str, str] | None,
+    env: Mapping[str, str | None] | None,
     cwd: Path | None,
     has_input: bool,
 ) -> subprocess.Popen[bytes]:
@@ -185,7 +187,7 @@ def _start(
                 stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, **(env or {})},
+                env=tool_environment(env),
                 cwd=cwd,
                 start_new_session=True,
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from devstack.cli.flow_environment import print_overrides
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
@@ -23,6 +24,7 @@ def command(output: Output, config_file: Path | None, **chosen: Any) -> None:
 
     stack = open_stack(load(config_file, **chosen))
     require_up(stack)
+    print_overrides()
     environment = build_environment(stack)
     unset = conflicting_variables(stack)
     output.data(environment=environment, unset=unset)

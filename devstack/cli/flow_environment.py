@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 if TYPE_CHECKING:
     from devstack.flows.environment import FlowEnvironment
@@ -15,27 +16,35 @@ if TYPE_CHECKING:
 def flow_environment(stack: Stack, python: Path | None = None) -> FlowEnvironment:
     """Return what a flow process needs from a stack.
 
-    Unsets the variables of this process that would override the stack's settings:
-    programs that a Runner starts inherit the others.
+    Prints which of the user's settings the stack overrides.
 
     Args:
         stack: the stack.
         python: the interpreter; devstack's own if None.
 
     Raises:
-        DevstackError: ``STACK_DOWN``.
+        DevstackError: ``STACK_DOWN`` or ``PROJECT_CONFIG_INVALID``.
     """
     from devstack.environment import build_environment, conflicting_variables
+    from devstack.environment_variables import FLOW_PROGRAMS
     from devstack.flows.environment import FlowEnvironment
     from devstack.stack import require_up
 
     require_up(stack)
-    for variable in conflicting_variables(stack):
-        os.environ.pop(variable, None)
+    print_overrides()
     return FlowEnvironment(
         environment=build_environment(stack),
         python=python or Path(sys.executable),
         namespace=stack.state.namespace,
         kube=stack.kube(),
         logs=stack.dir.logs,
+        unset=frozenset(conflicting_variables(stack, FLOW_PROGRAMS)),
     )
+
+
+def print_overrides() -> None:
+    """Print on stderr which of the user's settings of Metaflow the stack overrides."""
+    from devstack.environment import describe_overrides
+
+    for sentence in describe_overrides():
+        click.echo(f"devstack: {sentence}", err=True)

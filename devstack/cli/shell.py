@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from devstack.cli.exec_command import capture_command, exec_command
+from devstack.cli.flow_environment import print_overrides
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
@@ -29,10 +30,11 @@ def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **c
 
     stack = open_stack(load(config_file, **chosen))
     require_up(stack)
+    print_overrides()
     unset = conflicting_variables(stack)
     environment = {key: value for key, value in os.environ.items() if key not in unset}
     environment.update(build_environment(stack))
-    program = list(argv) or [os.environ.get("SHELL") or "/bin/sh"]
+    program = list(argv) or [os.environ.get("SHELL", "/bin/sh")]
     if not argv:
         output.text(f"Stack {stack.spec.name!r}: `exit` leaves this shell")
     if not output.as_json:

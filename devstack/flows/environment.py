@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ class FlowEnvironment:
         namespace: the namespace of task pods.
         kube: reads and deletes pods; the flow itself has its own kubeconfig.
         logs: the folder of the runs' output.
+        unset: variables of this process that would override the stack's settings.
     """
 
     environment: Mapping[str, str]
@@ -28,10 +29,11 @@ class FlowEnvironment:
     namespace: str
     kube: KubeClient
     logs: Path
+    unset: Collection[str] = ()
 
     def variables(self) -> dict[str, str]:
         """Return the complete environment of a flow's process."""
-        inherited = dict(os.environ)
+        inherited = {key: value for key, value in os.environ.items() if key not in self.unset}
         # Metaflow finds the interpreter of local tasks on PATH.
         path = f"{self.python.parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"
         return {
@@ -40,3 +42,7 @@ class FlowEnvironment:
             "PATH": path,
             "PYTHONUNBUFFERED": "1",
         }
+
+    def changes(self) -> dict[str, str | None]:
+        """Return the variables for a Runner: complete, and None for those to unset."""
+        return {**dict.fromkeys(self.unset), **self.variables()}

@@ -48,7 +48,7 @@ def check_run(
     done = runner.run(
         [str(env.python), "-m", module, sample.name, pathspec],
         input=json.dumps(list(seen)),
-        env=env.variables(),
+        env=env.changes(),
         timeout=CHECK_SECONDS,
         check=False,
     )

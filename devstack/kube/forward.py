@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from devstack.environment_variables import tool_environment
 from devstack.errors import DevstackError, ExitStatus
 from devstack.paths import private_folder
 from devstack.pidfile import read_pidfile, recorded_process, terminate_recorded, write_pidfile
@@ -120,6 +121,7 @@ def _spawn(argv: list[str], log: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,
+            env=tool_environment(),
             # Ctrl-C in the terminal must not end it.
             start_new_session=True,
         )

@@ -16,7 +16,7 @@ class Call:
 
     argv: tuple[str, ...]
     input: str | bytes | None
-    env: Mapping[str, str]
+    env: Mapping[str, str | None]
     cwd: Path | None
     timeout: float | None
 
@@ -70,7 +70,7 @@ class FakeRunner:
         argv: Sequence[str],
         *,
         input: str | bytes | None = None,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | None] | None = None,
         cwd: Path | None = None,
         timeout: float | None = None,
         check: bool = True,

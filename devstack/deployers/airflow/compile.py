@@ -94,10 +94,10 @@ def _argv(options: DeployOptions, python: Path, report: Path, file: Path) -> lis
     return argv + (["--is-paused-upon-creation"] if options.paused else [])
 
 
-def _variables(env: FlowEnvironment) -> Mapping[str, str]:
+def _variables(env: FlowEnvironment) -> Mapping[str, str | None]:
     # Metaflow writes the local time as the DAG's start date, without a time zone, and Airflow reads
     # it as UTC. East of Greenwich, runs would lie before the start and succeed without any task.
-    return {**env.variables(), "TZ": "UTC"}
+    return {**env.changes(), "TZ": "UTC"}
 
 
 def _violations(report: Path) -> list[Violation]:
