@@ -63,12 +63,26 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    _open_closed_streams()
     install_signal_handlers()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal whose encoding lacks "✓" gets a "?", not an exception.
             stream.reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:], Output()))
+
+
+def _open_closed_streams() -> None:
+    """Open the standard streams that the caller closed (``>&-``): their output is discarded.
+
+    Otherwise the next file that is opened takes their place, and gets what is printed.
+    """
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor: this one
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
 
 
 def run(argv: Sequence[str], output: Output) -> int:

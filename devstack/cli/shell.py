@@ -34,7 +34,7 @@ def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **c
     unset = conflicting_variables(stack)
     environment = {key: value for key, value in os.environ.items() if key not in unset}
     environment.update(build_environment(stack))
-    program = list(argv) or [os.environ.get("SHELL", "/bin/sh")]
+    program = list(argv) or [os.environ.get("SHELL") or "/bin/sh"]
     if not argv:
         output.text(f"Stack {stack.spec.name!r}: `exit` leaves this shell")
     if not output.as_json:

@@ -11,7 +11,7 @@ import click
 from devstack.cli.options import name_flag, pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
-from devstack.errors import ExitStatus
+from devstack.errors import DevstackError, ExitStatus
 
 NEXT = {"degraded": "doctor", "deleting": "down", "broken": "down"}
 COLOURS = {"ready": "green", "up": "green", "waiting": "yellow", "degraded": "yellow"}
@@ -41,8 +41,26 @@ def command(
         output.data(secrets=credentials)
         for name, value in credentials.items():
             output.text(f"  {name:<22} {value}")
-    output.finish()
-    return int(ExitStatus.OK if status.healthy else ExitStatus.FAILED)
+    if status.healthy:
+        output.finish()
+        return int(ExitStatus.OK)
+    if output.as_json:
+        output.fail(_not_ready(status))
+    return int(ExitStatus.FAILED)
+
+
+def _not_ready(status: Any) -> DevstackError:
+    """Return the envelope's error, so that its status agrees with the exit status."""
+    return DevstackError(
+        f"stack {status.name!r} is {status.state}",
+        cause=status.detail,
+        remedy=_next_command(status),
+        code="STACK_DEGRADED" if status.state == "degraded" else "STACK_DOWN",
+    )
+
+
+def _next_command(status: Any) -> str:
+    return f"devstack {NEXT.get(status.state, 'up')}{name_flag(status.name)}"
 
 
 def _show(output: Output, status: Any) -> None:
@@ -57,8 +75,7 @@ def _show(output: Output, status: Any) -> None:
     for name, url in status.urls.items():
         output.text(f"  {name:<16} {url}")
     if not status.healthy:
-        command = NEXT.get(status.state, "up")
-        output.text(f"\nNext: devstack {command}{name_flag(status.name)}")
+        output.text(f"\nNext: {_next_command(status)}")
 
 
 def _show_all(output: Output, found: list[Any]) -> int:

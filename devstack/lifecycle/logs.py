@@ -46,7 +46,9 @@ def log_targets(stack: Stack, target: str | None) -> list[LogTarget]:
     ]
     if not found:
         raise DevstackError(
-            f"cannot show the logs of {target!r}" if target else "there are no logs to show",
+            f"cannot show the logs of {target!r}"
+            if target is not None
+            else "there are no logs to show",
             cause="no service, task pod or NAMESPACE/POD of this name",
             remedy=f"services: {', '.join(sorted(services))}; pods: devstack kubectl get pods",
             code="TARGET_UNKNOWN",
@@ -60,7 +62,8 @@ def _matches(
 ) -> bool:
     if target is None:
         return service in services
-    return target in (service, name, f"{namespace}/{name}")
+    # Without this, an empty target would match every pod that belongs to no service.
+    return bool(target) and target in (service, name, f"{namespace}/{name}")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,10 @@ from devstack.kube.resources import BATCH, JOBSET
 _JOB_NAME = "batch.kubernetes.io/job-name"
 _KINDS = {"jobset": (JOBSET, "JobSet"), "job": (BATCH, "Job"), "pod": ("v1", "Pod")}
 """In the order in which a bare name is looked up: owners before their pods."""
+
+
+_OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+"""What Kubernetes accepts as the name of an object; an empty name would mean the list."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,11 @@ def find_subject(client: KubeClient, reference: str, namespace: str) -> Subject:
         namespace: the workload's namespace.
 
     Raises:
-        DevstackError: ``WORKLOAD_NOT_FOUND``.
+        DevstackError: ``WORKLOAD_NOT_FOUND``, or ``USAGE`` for an unknown kind.
     """
     kind, _, name = reference.rpartition("/")
+    if not _OBJECT_NAME.fullmatch(name):
+        raise _not_found(client, reference, namespace)
     kinds = [kind.lower().removesuffix("s")] if kind else list(_KINDS)
     for each in kinds:
         if each not in _KINDS:

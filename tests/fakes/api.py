@@ -461,10 +461,12 @@ def _matches(item: Object, query: Mapping[str, str]) -> bool:
 
 
 def _require_field_labels(path: str, query: Mapping[str, str]) -> None:
-    supported = _FIELDS_OF_ALL | _FIELDS.get(path.rsplit("/", 1)[1], set())
+    own = _FIELDS.get(path.rsplit("/", 1)[1], set())
     for field, _, _ in _requirements(query.get("fieldSelector", "")):
-        if field not in supported:
-            raise RejectionError(400, "BadRequest", f"field label not supported: {field}")
+        if field not in _FIELDS_OF_ALL | own:
+            known = f"field label not supported: {field}"
+            text = known if own else f'"{field}" is not a known field selector'
+            raise RejectionError(400, "BadRequest", text)
 
 
 def _requirements(selector: str) -> Iterator[tuple[str, bool, str]]:

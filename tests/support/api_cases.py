@@ -235,9 +235,17 @@ REJECTED: dict[str, Rejected] = {
         "",
         "resourceVersion",
     ),
-    "a field selector that there is not": Rejected(
+    "an unknown field selector": Rejected(
         lambda client, namespace: client.list_objects(
             "v1", "ConfigMap", namespace, fields="data.key=a"
+        ),
+        400,
+        "BadRequest",
+        "is not a known field selector",
+    ),
+    "an unknown field selector of pods": Rejected(
+        lambda client, namespace: client.list_objects(
+            "v1", "Pod", namespace, fields="spec.image=a"
         ),
         400,
         "BadRequest",

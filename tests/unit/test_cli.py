@@ -243,6 +243,14 @@ def test_a_program_in_the_stacks_shell_sees_the_stack(
     assert ended.json["data"]["stdout"] == f"{stack.open().dir.kubeconfig}\n"
 
 
+def test_an_empty_shell_variable_means_sh(
+    call: Callable[..., Ended], stack: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up(stack.open())
+    monkeypatch.setenv("SHELL", "")
+    assert call("shell", "--json").json["data"]["returncode"] == 0
+
+
 @pytest.mark.parametrize("flags", [(), ("--json",)])
 def test_a_missing_program_is_an_error(
     call: Callable[..., Ended], stack: World, flags: tuple[str, ...]
@@ -262,6 +270,18 @@ def test_status_tells_by_its_own_status(call: Callable[..., Ended], stack: World
     ended = call("status")
     assert ended.status == ExitStatus.FAILED
     assert "Next: devstack up" in ended.out
+
+
+def test_the_status_of_an_envelope_agrees_with_the_exit_status(
+    call: Callable[..., Ended], stack: World
+) -> None:
+    ended = call("status", "--json", "--name", "nosuch")
+    assert (ended.status, ended.json["status"]) == (ExitStatus.FAILED, "error")
+    assert ended.json["data"]["state"] == "absent"
+    assert ended.json["error"]["code"] == "STACK_DOWN"
+    assert ended.json["error"]["remedy"] == "devstack up --name nosuch"
+    up(stack.open())
+    assert call("status", "--json").json["status"] == "ok"
 
 
 def test_all_stacks_are_shown_one_a_line(call: Callable[..., Ended], stack: World) -> None:
@@ -359,6 +379,23 @@ def test_a_reader_that_exits_causes_no_traceback() -> None:
     assert process.stderr is not None
     assert process.stderr.read() == ""
     process.wait()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("argv", [("--help",), ("status",), ("status", "--json"), ("nosuch",)])
+def test_a_closed_stream_changes_nothing_but_the_output(
+    home: Path, argv: tuple[str, ...], closed: str
+) -> None:
+    def ended(redirection: str) -> subprocess.CompletedProcess[str]:
+        script = f'exec "$@" {redirection}'
+        command = ["sh", "-c", script, "sh", sys.executable, "-m", "devstack", *argv]
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    whole, part = ended(""), ended(closed)
+    assert part.returncode == whole.returncode
+    assert part.stdout == ("" if closed.startswith(">") or " >&-" in closed else whole.stdout)
+    assert part.stderr == ("" if "2>&-" in closed else whole.stderr)
 
 
 def test_a_bug_keeps_its_traceback(

@@ -46,6 +46,13 @@ def test_any_pod_can_be_named(ready: World) -> None:
     assert labels(ready, "t-hello-abc") == ["metaflow/t-hello-abc"]
 
 
+def test_an_empty_target_matches_no_pod(ready: World) -> None:
+    with pytest.raises(DevstackError) as caught:
+        labels(ready, "")
+    assert caught.value.code == "TARGET_UNKNOWN"
+    assert "''" in caught.value.message
+
+
 def test_an_unknown_target_is_told_what_there_is(ready: World) -> None:
     with pytest.raises(DevstackError) as caught:
         log_targets(ready.open(), "mino")

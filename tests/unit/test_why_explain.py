@@ -231,3 +231,11 @@ def test_only_workloads_on_nodes_where_the_gang_may_run_are_holders(api: FakeApi
     api.objects[path_of(single("elsewhere"))]["spec"]["nodeName"] = "two"
     api.add(gang("js-2", 3), pod_group("js-2"), *gang_pods("js-2", 3))
     assert list(why(api, "js-2").holders) == ["JobSet metaflow/js-1 (3 cpu, 3 pods)"]
+
+
+@pytest.mark.parametrize("reference", ["", "pod/", "..", "pod/..", "no such", "Ü", "UPPER", "a?b"])
+def test_what_cannot_be_a_name_is_not_found(api: FakeApi, reference: str) -> None:
+    with pytest.raises(DevstackError) as caught:
+        why(api, reference)
+    assert caught.value.code == "WORKLOAD_NOT_FOUND"
+    assert repr(reference) in caught.value.message
