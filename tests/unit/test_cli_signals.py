@@ -73,10 +73,10 @@ def test_in_background_only_programs_that_devstack_starts_can_be_interrupted() -
 
 CAPTURED = """
 import os, sys
-from devstack.cli import main, shell
+from devstack.cli import exec_command, main
 from devstack.cli.output import Output
 def command(*_arguments, **_options):
-    shell._captured(Output(), [sys.executable, "-c", sys.argv[1]], dict(os.environ))
+    exec_command.capture_command(Output(), [sys.executable, "-c", sys.argv[1]], dict(os.environ))
 main.cli.main = command
 main.main()
 """
