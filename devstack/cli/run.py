@@ -196,6 +196,7 @@ def _run_source(
         timeout=timeout,
         on_line=progress.line,
         note=progress.note,
+        report=progress.warn,
     )
     result = run_flow(call, env)
     output.close_progress()

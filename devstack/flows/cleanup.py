@@ -33,19 +33,38 @@ def delete_active_jobs(kube: KubeClient, namespace: str, run_id: str, clock: Clo
     Raises:
         DevstackError: ``WAIT_TIMEOUT`` if a pod does not end.
     """
+    deleted: list[str] = []
+
+    def observe() -> Observation:
+        # Each time: a Job may appear late, and Metaflow deletes Jobs without waiting for pods.
+        deleted.extend(delete_jobs_and_pods(kube, namespace, run_id))
+        return _observe_pods_ended(kube, namespace, run_id)
+
+    wait_until(observe, what="the flow's pods to end", timeout=DELETE_TIMEOUT, clock=clock)
+    return deleted
+
+
+def delete_jobs_and_pods(kube: KubeClient, namespace: str, run_id: str) -> list[str]:
+    """Delete the active Jobs, JobSets and pods of a run; return the Jobs and JobSets.
+
+    Pods are deleted as well, because the garbage collector may take a minute to delete
+    those of many Jobs. Metaflow gives its pods no grace period.
+    """
     deleted = []
     for item in _active(kube, namespace, run_id):
         kind, name = item["kind"], item["metadata"]["name"]
         if kube.delete(item["apiVersion"], kind, name, namespace):
             deleted.append(f"{kind} {name}")
-    if deleted:
-        wait_until(
-            lambda: _observe_pods_ended(kube, namespace, run_id),
-            what="the flow's pods to end",
-            timeout=DELETE_TIMEOUT,
-            clock=clock,
-        )
+    for pod in active_pods(kube, namespace, run_id):
+        if "deletionTimestamp" not in pod["metadata"]:
+            kube.delete("v1", "Pod", pod["metadata"]["name"], namespace)
     return deleted
+
+
+def active_pods(kube: KubeClient, namespace: str, run_id: str) -> list[Object]:
+    """Return the pods of a run that have not ended."""
+    pods = list_pods(kube, namespace, run_id)
+    return [pod for pod in pods if pod.get("status", {}).get("phase") in ("Pending", "Running")]
 
 
 def _active(kube: KubeClient, namespace: str, run_id: str) -> Iterator[Object]:
@@ -62,7 +81,6 @@ def _has_ended(item: Object) -> bool:
 
 
 def _observe_pods_ended(kube: KubeClient, namespace: str, run_id: str) -> Observation:
-    for pod in list_pods(kube, namespace, run_id):
-        if pod.get("status", {}).get("phase") in ("Pending", "Running"):
-            return Waiting(f"pod {pod['metadata']['name']} has not ended")
+    for pod in active_pods(kube, namespace, run_id):
+        return Waiting(f"pod {pod['metadata']['name']} has not ended")
     return Ready()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 from devstack.errors import DevstackError
 from devstack.flows.arguments import parse_arguments
-from devstack.flows.cleanup import delete_active_jobs
+from devstack.flows.cleanup import delete_active_jobs, delete_jobs_and_pods
 from devstack.flows.command import build_command, names_platform
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.flow_process import FlowProcess, ignore
@@ -40,6 +41,8 @@ TAIL_LINES = 25
 _API_ERRORS = (ApiError, UnreachableError)
 """The API server rejects a request, or does not answer."""
 
+_ACTIVE = ("Pending", "Running")
+
 _METAFLOW_PREFIX = "[save_logs]"
 """The prefix of the lines that Metaflow itself adds to the end of each pod's log."""
 
@@ -57,6 +60,7 @@ class FlowCall:
         timeout: seconds after which the run is stopped; None for no limit.
         on_line: called with each line of the flow's output.
         note: called with what the run is doing now.
+        report: called with what is being stopped, and when it has.
         stop: interrupts the run when another thread sets it.
         log_name: the prefix of the log's name; by default the flow's file.
     """
@@ -67,6 +71,7 @@ class FlowCall:
     timeout: float | None = None
     on_line: Callable[[str], None] = ignore
     note: Callable[[str], None] = ignore
+    report: Callable[[str], None] = ignore
     stop: Event = field(default_factory=Event)
     log_name: str = ""
 
@@ -95,6 +100,7 @@ class _Run:
 
     def __init__(self, call: FlowCall, env: FlowEnvironment, clock: Clock, identity: Path) -> None:
         self._call = call
+        self._arguments = parse_arguments(call.source, call.arguments)
         self._env = env
         self._clock = clock
         self._identity = identity
@@ -122,9 +128,9 @@ class _Run:
 
     def _argv(self) -> list[str]:
         call = self._call
-        arguments = parse_arguments(call.source, call.arguments)
-        if not call.local or call.source.names_platform or names_platform(arguments):
-            check_pod_values(call.source, arguments, self._env.variables())
+        on_cluster = not call.local or call.source.names_platform
+        if on_cluster or names_platform(self._arguments):
+            check_pod_values(call.source, self._arguments, self._env.variables())
         return build_command(
             self._env.python,
             self._call.source,
@@ -176,10 +182,17 @@ class _Run:
         if self._run_id:
             return
         try:
-            identity = json.loads(self._identity.read_text())
+            text = self._identity.read_text()
+            identity = json.loads(text)
         except (FileNotFoundError, ValueError):  # not written yet, or being written
             return
         self._flow, self._run_id = identity["flow_name"], str(identity["run_id"])
+        # Metaflow writes one such file only: devstack's, which is named last.
+        for _option, file in self._arguments.values_of("--runner-attribute-file"):
+            try:
+                Path(file).write_text(text)
+            except OSError as error:
+                self._call.report(f"cannot write {file}: {error.strerror}")
 
     def _take_line(self, line: str) -> None:
         if line.strip():
@@ -187,20 +200,46 @@ class _Run:
         self._call.on_line(line)
 
     def _stop(self, process: FlowProcess) -> None:
+        began = self._clock.now()
         self._call.note("stopping the flow and its pods")
-        process.stop()
         self._identify()
-        self._delete_active_jobs()
+        self._call.report(f"stopping {self._describe()}")
+        # Meanwhile, because Metaflow may take 20 s to end the tasks of a wide foreach.
+        Thread(target=self._delete_once, daemon=True).start()
+        try:
+            process.stop()
+        finally:
+            self._identify()
+            if self._delete_active_jobs():
+                seconds = self._clock.now() - began
+                self._call.report(f"stopped in {seconds:.1f} s; none of its pods is running")
 
-    def _delete_active_jobs(self) -> None:
+    def _describe(self) -> str:
+        """Return the run and its active pods, such as ``MyFlow/17: 2 pods of step train``."""
+        run = f"{self._flow}/{self._run_id}" if self._run_id else self._call.source.name
+        pods = [pod for pod in describe_pods(self._list_pods()) if pod.phase in _ACTIVE]
+        counts = Counter(pod.step for pod in pods)
+        steps = [
+            f"{count} pod{'s' if count > 1 else ''} of step {step}"
+            for step, count in sorted(counts.items())
+        ]
+        return f"{run}: {', '.join(steps) or 'no pod is running'}"
+
+    def _delete_once(self) -> None:
+        with suppress(*_API_ERRORS):
+            delete_jobs_and_pods(self._env.kube, self._env.namespace, self._run_id)
+
+    def _delete_active_jobs(self) -> bool:
+        """Delete what still runs; return False if the API does not answer."""
         env = self._env
         try:
             deleted = delete_active_jobs(env.kube, env.namespace, self._run_id, self._clock)
         except _API_ERRORS as error:
             self._call.note(f"pods of the run may still be running: {error}")
-            return
+            return False
         for each in deleted:
             self._call.note(f"deleted {each}")
+        return True
 
     def _list_pods(self) -> list[Object]:
         try:

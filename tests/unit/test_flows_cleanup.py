@@ -4,7 +4,7 @@ import pytest
 
 from devstack.errors import DevstackError
 from devstack.flows.cleanup import delete_active_jobs
-from tests.fakes.api import FakeApi
+from tests.fakes.api import FakeApi, path_of
 from tests.fakes.runner import FakeClock
 from tests.support.task_objects import NAMESPACE, RUN, job, jobset, task_pod
 
@@ -36,8 +36,38 @@ def test_other_runs_are_left_alone(api: FakeApi) -> None:
 
 
 def test_a_pod_that_does_not_go_is_named(api: FakeApi) -> None:
-    api.add(job("t-1"), task_pod("t-1-abcde"))
+    pod = task_pod("t-1-abcde")
+    pod["metadata"]["finalizers"] = ["batch.kubernetes.io/job-tracking"]
+    api.add(job("t-1"), pod)
     with pytest.raises(DevstackError) as caught:
         end(api)
     assert caught.value.code == "WAIT_TIMEOUT"
     assert "t-1-abcde" in caught.value.cause
+
+
+def test_pods_are_deleted_without_waiting_for_the_garbage_collector(api: FakeApi) -> None:
+    api.add(job("t-1"), task_pod("t-1-abcde"), task_pod("t-0-abcde", phase="Failed"))
+    assert end(api) == ["Job t-1"]
+    deleted = [path.rpartition("/")[2] for method, path in api.writes if method == "DELETE"]
+    assert deleted == ["t-1", "t-1-abcde"]
+
+
+def test_pods_whose_jobs_metaflow_has_deleted_are_deleted(api: FakeApi) -> None:
+    api.add(task_pod("t-1-abcde"))
+    assert end(api) == []
+    assert [path.rpartition("/")[2] for _method, path in api.writes] == ["t-1-abcde"]
+
+
+def test_a_job_that_appears_while_others_end_is_deleted(api: FakeApi) -> None:
+    pod = task_pod("t-1-abcde")
+    pod["metadata"]["finalizers"] = ["batch.kubernetes.io/job-tracking"]
+    api.add(job("t-1"), pod)
+
+    class Clock(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            api.add(job("t-2"))
+            api.objects.pop(path_of(pod), None)
+
+    deleted = delete_active_jobs(api.client(), NAMESPACE, RUN, Clock())
+    assert deleted == ["Job t-1", "Job t-2"]

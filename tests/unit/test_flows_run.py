@@ -180,9 +180,14 @@ def test_an_interrupted_flow_leaves_no_process_and_no_job(
         "child = subprocess.Popen([sys.executable, '-c', deaf], stdout=subprocess.PIPE)\n"
         "child.stdout.readline()\nprint(child.pid, flush=True)\ntime.sleep(600)\n"
     )
+    api.add(task_pod("t-1-a", "train"), task_pod("t-1-b", "train"), task_pod("t-1-c", "score"))
+    reports: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        run_flow(call(tmp_path, text, on_line=started, stop=stop), env)
+        run_flow(call(tmp_path, text, on_line=started, stop=stop, report=reports.append), env)
     assert path_of(job("t-1")) not in api.objects
+    steps = "1 pod of step score, 2 pods of step train"
+    assert reports[0] == f"stopping MyFlow/{RUN}: {steps}"
+    assert "none of its pods is running" in reports[1]
     assert pids
     assert not any(_lives(pid) for pid in pids)
 
@@ -286,3 +291,14 @@ def test_a_tag_that_a_pod_would_not_get_exactly_is_rejected_before_the_flow_star
     assert caught.value.code == "FLOW_VALUE_UNSUPPORTED"
     assert not (tmp_path / "started").exists()
     assert run_flow(call(tmp_path, started, arguments=tagged, local=True), env).ok
+
+
+def test_the_users_file_of_the_runs_attributes_is_written_as_well(
+    env: FlowEnvironment, tmp_path: Path
+) -> None:
+    # As click does, take the last file that is named.
+    last = "sys.argv = sys.argv[sys.argv.index('--runner-attribute-file') + 2:]; identify()"
+    file = tmp_path / "theirs.json"
+    result = run_flow(call(tmp_path, last, arguments=("--runner-attribute-file", str(file))), env)
+    assert result.ok
+    assert json.loads(file.read_text())["run_id"] == RUN
