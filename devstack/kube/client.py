@@ -127,6 +127,14 @@ class KubeClient:
             write=True,
         )
 
+    def replace(self, manifest: Object, subresource: str = "") -> Object:
+        """Replace an object, or one of its subresources, such as ``status`` or ``approval``."""
+        metadata = manifest["metadata"]
+        resource = self.resource(manifest["apiVersion"], manifest["kind"])
+        path = resource.path(metadata["name"], _namespace(manifest), subresource)
+        query = {"fieldManager": FIELD_MANAGER}
+        return self._json("PUT", path, query=query, body=manifest, write=True)
+
     def delete(
         self,
         api_version: str,

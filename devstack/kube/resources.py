@@ -11,6 +11,8 @@ BATCH = "batch/v1"
 RBAC = "rbac.authorization.k8s.io/v1"
 ADMISSION = "admissionregistration.k8s.io/v1"
 EXTENSIONS = "apiextensions.k8s.io/v1"
+REGISTRATION = "apiregistration.k8s.io/v1"
+CERTIFICATES = "certificates.k8s.io/v1"
 JOBSET = "jobset.x-k8s.io/v1alpha2"
 POD_GROUPS = "scheduling.k8s.io/v1alpha2"
 COSCHEDULING = "scheduling.x-k8s.io/v1alpha1"
@@ -87,6 +89,8 @@ _CLUSTER_SCOPED = {
         "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
     },
     EXTENSIONS: {"CustomResourceDefinition": "customresourcedefinitions"},
+    REGISTRATION: {"APIService": "apiservices"},
+    CERTIFICATES: {"CertificateSigningRequest": "certificatesigningrequests"},
 }
 
 KNOWN: dict[tuple[str, str], Resource] = {}

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
@@ -31,19 +30,7 @@ from tests.fakes.field_owners import (
     owned_fields,
     remove,
 )
-
-_FIELDS_OF_ALL = {"metadata.name", "metadata.namespace"}
-_FIELDS = {
-    "pods": {"spec.nodeName", "status.phase", "spec.restartPolicy"},
-    "events": {
-        "involvedObject.name",
-        "involvedObject.kind",
-        "involvedObject.uid",
-        "reason",
-        "type",
-    },
-}
-"""The field selectors that a server supports."""
+from tests.fakes.selectors import RejectionError, matches, require_field_labels
 
 
 class FakeApi:
@@ -103,6 +90,7 @@ class FakeApi:
             "GET": self._get,
             "PATCH": self._patch,
             "POST": self._post,
+            "PUT": self._put_subresource,
             "DELETE": self._delete,
         }
         try:
@@ -116,7 +104,7 @@ class FakeApi:
         if path in self.objects:
             return _ok(self.objects[path])
         if _is_list(path):
-            _require_field_labels(path, query)
+            require_field_labels(path, query)
             return _ok({"items": self._select(path, query)})
         raise _not_found(path)
 
@@ -127,7 +115,7 @@ class FakeApi:
             for key, item in self.objects.items()
             if key.startswith(f"{scope}/")
             and key.rsplit("/", 2)[1] == plural
-            and _matches(item, query)
+            and matches(item, query)
         ]
 
     def _post(self, path: str, query: Mapping[str, str], body: Object) -> Answer:
@@ -187,6 +175,12 @@ class FakeApi:
         if self.on_apply:
             self.on_apply(made)
         return _ok(made)
+
+    def _put_subresource(self, path: str, query: Mapping[str, str], body: Object) -> Answer:
+        """Replace the status of an object, the only part that its subresources change."""
+        item = path.rsplit("/", 1)[0]
+        self.objects[item] = {**self.objects[item], "status": body["status"]}
+        return _ok(self.objects[item])
 
     def _delete(self, path: str, query: Mapping[str, str], _: Object) -> Answer:
         item = self.objects.get(path)
@@ -291,15 +285,6 @@ class FakeApi:
         metadata.setdefault("uid", f"uid-{version}")
         metadata["resourceVersion"] = str(version)
         return made
-
-
-@dataclass(frozen=True)
-class RejectionError(Exception):
-    """What the server answers to a request that it does not carry out."""
-
-    status: int
-    reason: str
-    message: str
 
 
 def _not_found(path: str) -> RejectionError:
@@ -447,42 +432,6 @@ def decoded(secret: Object) -> dict[str, str]:
 
 def _is_list(path: str) -> bool:
     return path.rsplit("/", 1)[1] in {resource.plural for resource in KNOWN.values()}
-
-
-def _matches(item: Object, query: Mapping[str, str]) -> bool:
-    labels = item["metadata"].get("labels", {})
-    for field, unequal, value in _requirements(query.get("fieldSelector", "")):
-        if (_at(item, field) == value) == unequal:
-            return False
-    return all(
-        (labels.get(key) == value) != unequal
-        for key, unequal, value in _requirements(query.get("labelSelector", ""))
-    )
-
-
-def _require_field_labels(path: str, query: Mapping[str, str]) -> None:
-    own = _FIELDS.get(path.rsplit("/", 1)[1], set())
-    for field, _, _ in _requirements(query.get("fieldSelector", "")):
-        if field not in _FIELDS_OF_ALL | own:
-            known = f"field label not supported: {field}"
-            text = known if own else f'"{field}" is not a known field selector'
-            raise RejectionError(400, "BadRequest", text)
-
-
-def _requirements(selector: str) -> Iterator[tuple[str, bool, str]]:
-    """Yield key, whether the value must be another one, and value of each requirement."""
-    for pair in filter(None, selector.split(",")):
-        key, separator, value = pair.partition("=")
-        if not separator:
-            raise RejectionError(400, "BadRequest", f"unable to parse requirement: {pair}")
-        yield key.removesuffix("!"), key.endswith("!"), value.removeprefix("=")
-
-
-def _at(item: Object, field: str) -> str:
-    value: Any = item
-    for key in field.split("."):
-        value = (value or {}).get(key)
-    return str(value or "")
 
 
 def _ok(body: Object) -> Answer:

@@ -18,6 +18,7 @@ from devstack.state import StackDir, StackState
 from tests.fakes.api import FakeApi
 from tests.fakes.runner import Call, FakeClock, FakeRunner, Recorder
 from tests.fakes.stack import FakeImages, kubeconfig
+from tests.support.certificates import certificate_request
 
 SPEC = ClusterSpec("ci", timeout=60)
 
@@ -100,7 +101,7 @@ class KindSetting:
         self.images = FakeImages()
         self.offline: list[bool] = []
         self.runner.answer("kind", effect=self.make, stdout=" • Starting control-plane …\n")
-        api = FakeApi()
+        self.api = api = FakeApi()
         api.objects["/readyz"] = {}
         monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda *_a, **_o: api.client())
         monkeypatch.setattr(module, "DockerClient", lambda _runner: self.engine)
@@ -120,6 +121,7 @@ class KindSetting:
         assert not path.exists()
         path.write_text(kubeconfig())
         self.engine.found = [Node("ci-control-plane")]
+        self.api.add(certificate_request("ci-control-plane"))
         # kind creates the network only if there is none.
         network = call.env["KIND_EXPERIMENTAL_DOCKER_NETWORK"]
         assert self.engine.networks(network)

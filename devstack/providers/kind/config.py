@@ -21,10 +21,13 @@ FEATURE_GATES = {"GenericWorkload": True, "GangScheduling": True, "WorkloadAware
 RUNTIME_CONFIG = {"scheduling.k8s.io/v1alpha2": "true"}
 
 # By default, Kubernetes 1.35 and later reject a host with cgroup v1.
+# Kubelets request their serving certificates from the cluster's CA, so that clients
+# such as metrics-server can verify them; see kubelet_certificates.py.
 KUBELET_PATCH = """\
 kind: KubeletConfiguration
 apiVersion: kubelet.config.k8s.io/v1beta1
 failCgroupV1: false
+serverTLSBootstrap: true
 """
 
 # kind's own value is 1 s: each new Service, and each pod behind one that becomes ready,

@@ -20,6 +20,7 @@ from devstack.providers.docker_host import check_docker_host
 from devstack.providers.kind.cli import KIND
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.container_files import delete_container_files
+from devstack.providers.kind.kubelet_certificates import ensure_kubelet_certificates
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
 from devstack.providers.kind.ownership import (
     owner_of_cluster,
@@ -135,13 +136,18 @@ class KindProvider:
             if nodes[0].status in _WITHOUT_PORTS:
                 require_free(self._ports())
             self._engine.start(nodes)
+            created = []
         else:
             self._claim_name()
             # Only now: another stack's network exists before its nodes do.
             self._remove(nodes)
             self._create(spec)
+            created = [node.name for node in self._engine.nodes(self.cluster)]
         kubeconfig = self._stack.admin_kubeconfig.read_text()
         wait_for_api(kubeconfig, spec.timeout, self._clock, self._progress.note)
+        ensure_kubelet_certificates(
+            kubeconfig, created, spec.timeout, self._clock, self._progress.note
+        )
         return kubeconfig
 
     def wait_for_service_network(self, spec: ClusterSpec) -> None:
