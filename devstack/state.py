@@ -50,6 +50,7 @@ class StackState:
         airflow: the table ``[airflow]`` of devstack.toml.
         gangs: the cluster's gang scheduling: "native", "coscheduling" or
             "off"; empty if not yet detected.
+        capabilities: what services detected of the cluster, by the service's name.
         initialized_services: services whose one-time setup (a bucket, for example) is done.
         owner: what marks the stack's objects in a cluster as this state directory's; empty
             for stacks of releases that marked them with the stack's name only.
@@ -73,6 +74,7 @@ class StackState:
     included: list[str] = field(default_factory=list)
     airflow: dict[str, Any] = field(default_factory=dict)
     gangs: str = ""
+    capabilities: dict[str, str] = field(default_factory=dict)
     initialized_services: list[str] = field(default_factory=list)
     owner: str = ""
     cluster: str = ""

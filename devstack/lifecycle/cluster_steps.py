@@ -100,6 +100,7 @@ def _ensure_cluster(stack: Stack) -> None:
     stack.dir.write_file(stack.dir.admin_kubeconfig.name, kubeconfig)
     if stack.state.cluster != _fingerprint(kubeconfig):
         stack.state.loaded = {}
+        stack.state.capabilities = {}
         stack.dir.kubeconfig.unlink(missing_ok=True)
         stack.state.cluster = _fingerprint(kubeconfig)
         stack.save()

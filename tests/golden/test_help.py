@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import re
+
 import click
 import pytest
 
 from devstack.cli.main import COMMANDS, cli, run
 from devstack.cli.output import Output
+from devstack.services import SERVICES
+from devstack.services.selection import optional_names
 from tests.golden.conftest import Golden
+
+NAMES = re.compile(r"(--without SERVICE +)(?:.|\n)*?\n(?=  --with )")
+"""The help that names the services; a new service changes no golden file."""
 
 
 @pytest.fixture(autouse=True)
@@ -30,4 +37,11 @@ def test_help_of_a_command(golden: Golden, capsys: pytest.CaptureFixture[str], n
     if isinstance(command, click.Group):
         for below in command.list_commands(context):
             text += "\n" + help_of(capsys, name, below)
-    golden(f"help-{name}.txt", text)
+    golden(f"help-{name}.txt", NAMES.sub(r"\1Leave out a service (...)\n", text))
+
+
+def test_the_help_names_the_services_that_can_be_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = " ".join(help_of(capsys, "up").split())
+    assert f"Leave out a service ({', '.join(optional_names(SERVICES))}); remembered." in text

@@ -136,6 +136,14 @@ def test_a_cluster_deleted_behind_our_back_is_made_anew_with_all_in_it(world: Wo
     assert "admin-2" in after.dir.admin_kubeconfig.read_text()
 
 
+def test_a_new_cluster_is_examined_again(world: World) -> None:
+    stack = world.open()
+    stack.state.capabilities = {"minio": "old"}
+    stack.save()
+    up(world.open())
+    assert world.open().state.capabilities == {}
+
+
 def test_a_crash_while_a_lost_cluster_is_made_anew_forgets_nothing(world: World) -> None:
     up(world.open())
     world.lose_cluster()
