@@ -31,6 +31,7 @@ RECIPES: dict[str, Recipe] = {
     "xcom": XcomImage(),
     "jobset": ProgramImage(IMAGES["jobset"].reference, "jobset"),
     "gang": ProgramImage(IMAGES["gang"].reference, "gang"),
+    "metrics-server": ProgramImage(IMAGES["metrics-server"].reference, "metrics-server"),
     "minio": MinioImage(),
 }
 """The recipe of each image except the node's, in the order in which they are built."""

@@ -55,6 +55,12 @@ IMAGES = {
             "devstack's own gang controller",
         ),
         Image(
+            "metrics-server",
+            f"devstack/metrics-server:{versions.METRICS_SERVER}",
+            f"registry.k8s.io/metrics-server/metrics-server:{versions.METRICS_SERVER}",
+            "the metrics API",
+        ),
+        Image(
             "task",
             f"devstack/task:{versions.TASK_PYTHON}-{versions.TASK}",
             f"docker.io/library/python:{versions.TASK_PYTHON}-slim-{versions.DEBIAN_SUITE}",
@@ -87,7 +93,17 @@ IMAGES = {
     )
 }
 
-PRELOADED = ("minio", "jobset", "gang", "task", "postgres", "metadata", "airflow", "xcom")
+PRELOADED = (
+    "minio",
+    "jobset",
+    "gang",
+    "metrics-server",
+    "task",
+    "postgres",
+    "metadata",
+    "airflow",
+    "xcom",
+)
 """The images inside a built node image, which `up` therefore need not load."""
 
 

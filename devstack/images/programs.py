@@ -102,6 +102,12 @@ PROGRAMS = {
         _own("provisioner", "the storage provisioner"),
         _own("runc-wrapper", "the runc wrapper"),
         _own("curl", "the health check"),
+        Program(
+            "metrics-server",
+            "sigs.k8s.io/metrics-server/cmd/metrics-server",
+            CONTAINERS / "metrics-server",
+            "metrics-server",
+        ),
         # It shares few packages with the others, so nothing waits for it but its own image.
         Program("minio", "github.com/minio/minio", CONTAINERS / "minio", "MinIO"),
     )

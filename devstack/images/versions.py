@@ -10,6 +10,7 @@ GANG = "v1"
 """devstack's own gang controller; increase it when its effect on a cluster changes."""
 PROVISIONER = "v1"
 """devstack's own volume provisioner; increase it when its effect on a cluster changes."""
+METRICS_SERVER = "v0.9.0"
 MINIO = "RELEASE.2025-09-07T16-13-09Z"
 """The last release with an upstream image; a built image is compiled from the same commit."""
 

@@ -7,6 +7,7 @@ from devstack.services.base import Service
 from devstack.services.gang import GangService
 from devstack.services.jobset import JobSetService
 from devstack.services.metadata import MetadataService
+from devstack.services.metrics_server import MetricsServerService
 from devstack.services.minio import MinioService
 from devstack.services.postgres import PostgresService
 from devstack.services.rbac import RbacService
@@ -23,6 +24,7 @@ SERVICES: tuple[Service, ...] = tuple(
             MetadataService(),
             JobSetService(),
             GangService(),
+            MetricsServerService(),
             SamplesService(),
         )
     )

@@ -73,9 +73,18 @@ SUBMITTER_PERMISSIONS = [
         },
     ),
     *_permissions(
-        False,
+        True,
         {
             "nodes": "get list",
+            "nodes.metrics.k8s.io": "get list",
+            "pods.metrics.k8s.io": "get list",
+        },
+        namespace="*",
+    ),
+    *_permissions(
+        False,
+        {
+            "nodes": "create update patch delete",
             "namespaces": "list create delete",
             "persistentvolumes": "list",
             "pods": "list",
