@@ -1,6 +1,6 @@
-"""The metadata service: what Metaflow records of its runs, kept in Postgres.
+"""The metadata service: Metaflow's records of runs, in Postgres.
 
-It speaks the HTTP that Metaflow's ``service`` metadata provider speaks.  It
-stands alone: it imports nothing else of devstack, and runs in an image of its
-own.  All that it knows is in the database, so any number of them may serve one.
+It implements the HTTP API of Metaflow's ``service`` metadata provider. It runs in
+an image of its own and imports nothing else of devstack. It is stateless, so
+several processes can serve one database.
 """

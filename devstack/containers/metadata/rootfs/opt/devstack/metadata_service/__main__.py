@@ -1,4 +1,4 @@
-"""Serve until told to stop: ``python -m metadata_service``."""
+"""Run the server: ``python -m metadata_service``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import uvicorn
 from metadata_service.application import build_application
 from metadata_service.settings import read_settings
 
-IDLE_SECONDS = 75
-"""Longer than a heartbeat's pause, or each one would open a connection anew."""
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the interval of heartbeats, or each would open a new connection."""
 
-STOP_SECONDS = 5
+SHUTDOWN_SECONDS = 5
 
 
 def main() -> None:
-    """Serve with the settings of the environment."""
+    """Serve with the settings from the environment."""
     settings = read_settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     uvicorn.run(
@@ -26,8 +26,8 @@ def main() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
 
 

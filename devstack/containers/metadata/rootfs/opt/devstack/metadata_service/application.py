@@ -1,4 +1,4 @@
-"""The application: routes, who may call them, and what becomes of errors."""
+"""The application: routes, authentication, error responses."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from metadata_service.answers import JsonText
 from metadata_service.database import Database
 from metadata_service.errors import ServiceError
 from metadata_service.heartbeats import heartbeat_routes
+from metadata_service.json_bodies import JsonResponse
 from metadata_service.reading import reading_routes
 from metadata_service.registration import registration_routes
 from metadata_service.settings import Settings
 from metadata_service.tags import tag_routes
 
 VERSION = "2.5.0"
-"""The version of upstream's service that this one can do as much as; Metaflow asks."""
+"""The version of upstream's service whose features this one has; Metaflow checks it."""
 
-OPEN = ("/ping", "/ready")
-"""What the kubelet's probes ask, who have no key."""
+UNAUTHENTICATED = ("/ping", "/ready")
+"""Paths for the kubelet's probes, which have no key."""
 
 
 def build_application(settings: Settings) -> Starlette:
-    """Return the application; it connects to the database when it is started."""
-    database = Database(settings.database, settings.connections, settings.patience)
+    """Return the application, which connects to the database on startup."""
+    database = Database(settings.database, settings.connections, settings.acquire_timeout)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -53,10 +53,10 @@ def build_application(settings: Settings) -> Starlette:
         lifespan=lifespan,
         middleware=[Middleware(_KeyCheck, key=settings.key)],
         exception_handlers={
-            ServiceError: _refuse,
-            HTTPException: _refuse_unknown,
-            asyncpg.DataError: _refuse_data,
-            Exception: _fail,
+            ServiceError: _handle_service_error,
+            HTTPException: _handle_http_exception,
+            asyncpg.DataError: _handle_data_error,
+            Exception: _handle_bug,
         },
     )
     application.state.database = database
@@ -64,11 +64,11 @@ def build_application(settings: Settings) -> Starlette:
 
 
 class _KeyCheck:
-    """Lets only those in who have the key.
+    """Rejects requests without the key.
 
     Args:
-        app: what serves the others.
-        key: the key; empty lets everyone in.
+        app: the application behind it.
+        key: the key; empty accepts every request.
     """
 
     def __init__(self, app: ASGIApp, key: str) -> None:
@@ -76,14 +76,14 @@ class _KeyCheck:
         self._key = key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._may(scope):
-            refused = _answer(403, "the header x-api-key is missing, or not this stack's")
-            await refused(scope, receive, send)
+        if scope["type"] == "http" and not self._is_authorized(scope):
+            response = _error_response(403, "x-api-key is missing, or not this stack's")
+            await response(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _may(self, scope: Scope) -> bool:
-        if not self._key or scope["path"] in OPEN:
+    def _is_authorized(self, scope: Scope) -> bool:
+        if not self._key or scope["path"] in UNAUTHENTICATED:
             return True
         return compare_digest(dict(scope["headers"]).get(b"x-api-key", b""), self._key)
 
@@ -98,28 +98,30 @@ async def _ready(request: Request) -> Response:
     return PlainTextResponse("ready")
 
 
-def _answer(status: int, message: str) -> Response:
+def _error_response(status: int, message: str) -> Response:
     headers = {"Retry-After": "1"} if status == 503 else None
-    return JsonText({"message": message}, status, headers)
+    return JsonResponse({"message": message}, status, headers)
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
+async def _handle_service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
-    return _answer(error.status, error.message)
+    return _error_response(error.status, error.message)
 
 
-async def _refuse_unknown(request: Request, error: Exception) -> Response:
+async def _handle_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    answer = _answer(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
-    answer.headers.update(error.headers or {})
-    return answer
+    response = _error_response(
+        error.status_code, f"{request.method} {request.url.path}: {error.detail}"
+    )
+    response.headers.update(error.headers or {})
+    return response
 
 
-async def _refuse_data(request: Request, error: Exception) -> Response:
-    """Answer for what the database cannot take, such as a pattern that is none."""
-    return _answer(400, str(error))
+async def _handle_data_error(request: Request, error: Exception) -> Response:
+    """Respond to values that the database rejects, such as an invalid pattern."""
+    return _error_response(400, str(error))
 
 
-async def _fail(request: Request, error: Exception) -> Response:
-    """Answer for a fault of ours; the server logs it."""
-    return _answer(500, f"{type(error).__name__}: {error}")
+async def _handle_bug(request: Request, error: Exception) -> Response:
+    """Respond to a bug of this service; the server logs it."""
+    return _error_response(500, f"{type(error).__name__}: {error}")

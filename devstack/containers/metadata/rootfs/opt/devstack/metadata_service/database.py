@@ -1,4 +1,4 @@
-"""The connections to Postgres, and the tables' versions."""
+"""Connections to Postgres, and schema migrations."""
 
 from __future__ import annotations
 
@@ -14,85 +14,85 @@ import asyncpg
 from metadata_service.errors import ServiceError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-AWAY = (
-    # It went away, or is not there yet.
+UNAVAILABLE = (
+    # Connection lost or refused.
     OSError,
     asyncio.TimeoutError,
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
-    # It starts, ends, or has no room.
+    # Starting up, shutting down, or out of resources.
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
-    # The database or its user is yet to be made, or the password is wrong.
+    # The database or its role does not exist yet, or the password is wrong.
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
 )
-"""What a database that cannot be used for now makes of a call."""
+"""Errors of a database that is temporarily unavailable."""
 
-ANSWER_SECONDS = 10
+STATEMENT_SECONDS = 10
 CONNECT_SECONDS = 3
-PAUSE_SECONDS = 0.2
+RETRY_INTERVAL = 0.2
 _LOCK = 7263814
-"""Held while the tables change, so that of several services only one does it."""
+"""The advisory lock held during migrations, so that only one process runs them."""
 
 _LOG = logging.getLogger(__name__)
 
 
 class Database:
-    """A Postgres that may come late, go away and come back.
+    """A connection pool that tolerates outages of Postgres.
 
     Args:
-        url: where it is; empty for libpq's variables.
-        connections: how many to hold at most.
-        patience: seconds to wait for a connection.
+        url: connection URL; empty for libpq's variables.
+        connections: the maximum number of connections.
+        acquire_timeout: seconds to wait for a connection.
     """
 
-    def __init__(self, url: str, connections: int, patience: float) -> None:
+    def __init__(self, url: str, connections: int, acquire_timeout: float) -> None:
         self._url = url
         self._connections = connections
-        self._patience = patience
+        self._acquire_timeout = acquire_timeout
         self._pool: Any = None
         self._opening: asyncio.Task[None] | None = None
         self._opened = asyncio.Event()
-        self._trouble = ""
+        self._last_error = ""
 
     async def open(self) -> None:
-        """Start to connect; return at once, for the database may come late."""
+        """Start connecting in the background: the database may start later."""
         self._opening = asyncio.create_task(self._open())
 
     async def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         if self._opening:
             self._opening.cancel()
             with suppress(asyncio.CancelledError):
                 await self._opening
         if self._pool:
-            with suppress(*AWAY):
+            with suppress(*UNAVAILABLE):
                 await asyncio.wait_for(self._pool.close(), timeout=2)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """Lend a connection.
+        """Acquire a connection for a block.
 
         Raises:
-            ServiceError: 503 where the database does not answer in time.
+            ServiceError: 503 if the database does not respond in time.
         """
         connection = await self._acquire()
-        self._clear()
+        self._record_success()
         try:
             yield connection
-        except AWAY as error:
-            self._note(error)
+        except UNAVAILABLE as error:
+            self._record_error(error)
             raise self._unavailable() from error
         finally:
             await self._release(connection)
 
     async def check(self) -> None:
-        """Look whether the tables are there; make them where the database was lost.
+        """Verify that the tables exist; create them if the database was lost.
 
         Raises:
-            ServiceError: 503 where it does not answer.
+            ServiceError: 503 if it does not respond.
         """
         async with self.connection() as connection:
             if await _version(connection) < len(_migrations()):
@@ -101,71 +101,71 @@ class Database:
     async def _open(self) -> None:
         while not self._opened.is_set():
             try:
-                self._pool = self._pool or await self._make_pool()
+                self._pool = self._pool or await self._create_pool()
                 async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
                     await migrate(connection)
-            except (*AWAY, asyncpg.PostgresError) as error:
-                self._note(error)
-                await asyncio.sleep(PAUSE_SECONDS)
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+                self._record_error(error)
+                await asyncio.sleep(RETRY_INTERVAL)
             else:
-                self._clear()
+                self._record_success()
                 self._opened.set()
 
-    async def _make_pool(self) -> Any:
+    async def _create_pool(self) -> Any:
         return await asyncpg.create_pool(
             self._url or None,
             min_size=0,
             max_size=self._connections,
             timeout=CONNECT_SECONDS,
-            command_timeout=ANSWER_SECONDS,
+            command_timeout=STATEMENT_SECONDS,
             server_settings={
                 "application_name": "metaflow-metadata",
-                "statement_timeout": str(ANSWER_SECONDS * 1000),
-                # The plans that compiled code would pay for take longer than these queries.
+                "statement_timeout": str(STATEMENT_SECONDS * 1000),
+                # Compilation pays off only for queries much longer than these.
                 "jit": "off",
             },
         )
 
     async def _acquire(self) -> Any:
-        deadline = asyncio.get_running_loop().time() + self._patience
+        deadline = asyncio.get_running_loop().time() + self._acquire_timeout
         while True:
             left = deadline - asyncio.get_running_loop().time()
             try:
                 await asyncio.wait_for(self._opened.wait(), timeout=max(left, 0))
-                return await self._pool.acquire(timeout=max(left, PAUSE_SECONDS))
-            except AWAY as error:
+                return await self._pool.acquire(timeout=max(left, RETRY_INTERVAL))
+            except UNAVAILABLE as error:
                 if self._opened.is_set():
-                    self._note(error)
-                if left <= PAUSE_SECONDS:
+                    self._record_error(error)
+                if left <= RETRY_INTERVAL:
                     raise self._unavailable() from error
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(RETRY_INTERVAL)
 
     async def _release(self, connection: Any) -> None:
-        with suppress(*AWAY):
+        with suppress(*UNAVAILABLE):
             await self._pool.release(connection, timeout=CONNECT_SECONDS)
 
-    def _note(self, error: BaseException) -> None:
-        before, self._trouble = self._trouble, str(error) or type(error).__name__
+    def _record_error(self, error: BaseException) -> None:
+        before, self._last_error = self._last_error, str(error) or type(error).__name__
         if not before:
-            _LOG.warning("the database does not answer: %s", self._trouble)
+            _LOG.warning("the database does not respond: %s", self._last_error)
 
-    def _clear(self) -> None:
-        if self._trouble:
-            _LOG.info("the database answers")
-        self._trouble = ""
+    def _record_success(self) -> None:
+        if self._last_error:
+            _LOG.info("the database responds")
+        self._last_error = ""
 
     def _unavailable(self) -> ServiceError:
-        trouble = self._trouble or "no connection was free in time"
-        return ServiceError(503, f"the database does not answer: {trouble}")
+        cause = self._last_error or "no connection was free in time"
+        return ServiceError(503, f"the database does not respond: {cause}")
 
 
 async def migrate(connection: Any) -> None:
-    """Bring the tables to the newest version, in one transaction."""
+    """Migrate the schema to the newest version, in one transaction."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         await connection.execute("CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY)")
         for migration in _migrations()[await _version(connection) :]:
-            _LOG.info("change the tables: %s", migration.name)
+            _LOG.info("apply migration %s", migration.name)
             await connection.execute(migration.read_text())
             await connection.execute("INSERT INTO migrations (name) VALUES ($1)", migration.name)
 

@@ -1,15 +1,15 @@
-"""A request that is not served, and why."""
+"""Errors that become HTTP responses."""
 
 from __future__ import annotations
 
 
 class ServiceError(Exception):
-    """Why a request is not served.
+    """A request that fails.
 
     Args:
-        status: the HTTP status; Metaflow reads 404 as "none yet", 409 as "made
-            by another", 422 as a tag that cannot be, 503 as "come again".
-        message: for whoever reads the answer.
+        status: the HTTP status; Metaflow interprets 404 as "none yet", 409 as "exists
+            already", 422 as an invalid tag, 503 as "retry".
+        message: a sentence for people.
     """
 
     def __init__(self, status: int, message: str) -> None:

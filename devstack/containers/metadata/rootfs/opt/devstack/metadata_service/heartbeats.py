@@ -1,4 +1,4 @@
-"""Signs of life of runs and tasks."""
+"""Heartbeats of runs and tasks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from metadata_service.answers import JsonText, connection_for, names_of
 from metadata_service.errors import ServiceError
+from metadata_service.json_bodies import JsonResponse, acquire_connection, path_names
 from metadata_service.reading import path_to
 from metadata_service.records import RUN, TASK
 
-PAUSE_SECONDS = 10
-"""How long a process should wait before its next sign of life."""
+INTERVAL_SECONDS = 10
+"""The interval that clients should send heartbeats in."""
 
 _RUN = """
     UPDATE runs r SET last_heartbeat_ts = epoch_milliseconds() FROM flows f
@@ -28,17 +28,17 @@ _TASK = """
 
 
 def heartbeat_routes() -> Iterator[Route]:
-    """Return the routes that take signs of life."""
+    """Return the routes for heartbeats."""
     for depth in (RUN, TASK):
-        yield Route(path_to(depth) + "/heartbeat", note_heartbeat, methods=["POST"])
+        yield Route(path_to(depth) + "/heartbeat", record_heartbeat, methods=["POST"])
 
 
-async def note_heartbeat(request: Request) -> Response:
-    """Keep when a run or a task was last alive."""
-    path = names_of(request)
+async def record_heartbeat(request: Request) -> Response:
+    """Record the time of a run's or a task's last heartbeat."""
+    path = path_names(request)
     statement = _RUN if len(path) == RUN else _TASK
-    async with connection_for(request) as connection:
+    async with acquire_connection(request) as connection:
         if await connection.fetchval(statement, *path) is None:
             raise ServiceError(404, f"there is no {'/'.join(path)}")
     # Metaflow's heartbeat expects JSON in a JSON string.
-    return JsonText(json.dumps(json.dumps({"wait_time_in_seconds": PAUSE_SECONDS})))
+    return JsonResponse(json.dumps(json.dumps({"wait_time_in_seconds": INTERVAL_SECONDS})))

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from metadata_service.answers import JsonText, connection_for, names_of
 from metadata_service.errors import ServiceError
+from metadata_service.json_bodies import JsonResponse, acquire_connection, path_names
 from metadata_service.records import (
     ARTIFACT,
     FLOW,
@@ -34,16 +34,16 @@ _TASKS_BY_METADATA = f"""
     AND ($4::text IS NULL AND $5::text IS NULL OR EXISTS (
         SELECT FROM metadata m WHERE m.task = t.id
         AND ($4 IS NULL OR m.field_name = $4) AND ($5 IS NULL OR m.value ~ $5)
-    )) ORDER BY t.id"""  # noqa: S608 - put together from constants alone
+    )) ORDER BY t.id"""  # noqa: S608 - built from constants only
 
 
 def path_to(depth: int) -> str:
-    """Return the path of a record that ``depth`` names lead to, ``{flow}`` and so on in it."""
+    """Return the route of a record with ``depth`` names in its path, such as ``{flow}``."""
     return "".join(f"/{name}s/{{{name}}}" for name in NAMES[:depth])
 
 
 def reading_routes() -> Iterator[Route]:
-    """Return the routes of all records and of all lists of them."""
+    """Return the routes of single records and of lists."""
     attempt = "/attempt/{attempt:int}"
     for depth in range(FLOW, ARTIFACT + 1):
         yield Route(path_to(depth), _show)
@@ -58,15 +58,15 @@ def reading_routes() -> Iterator[Route]:
 
 async def _show(request: Request) -> Response:
     attempt = request.path_params.get("attempt")
-    async with connection_for(request) as connection:
-        return JsonText(await find_record(connection, names_of(request), attempt))
+    async with acquire_connection(request) as connection:
+        return JsonResponse(await find_record(connection, path_names(request), attempt))
 
 
 def _lister(kind: Kind) -> Handler:
     async def list_(request: Request) -> Response:
-        path = names_of(request)
+        path = path_names(request)
         limit = _number(request, "limit")
-        async with connection_for(request) as connection:
+        async with acquire_connection(request) as connection:
             page = await list_records(
                 connection,
                 kind,
@@ -76,20 +76,20 @@ def _lister(kind: Kind) -> Handler:
                 limit=limit,
             )
             if not page.records and path:
-                # An empty list is one thing, a list of nothing's children another.
+                # An empty list is not an error, but a missing parent is.
                 await find_record(connection, path)
-        return JsonText(f"[{','.join(page.records)}]", headers=_next(request, page, limit))
+        return JsonResponse(f"[{','.join(page.records)}]", headers=_next(request, page, limit))
 
     return list_
 
 
 async def _filter_tasks(request: Request) -> Response:
-    """Return the paths of a step's tasks; never 404, which Metaflow takes for an old service."""
-    asked = request.query_params
-    wanted = asked.get("metadata_field_name") or None, asked.get("pattern") or None
-    async with connection_for(request) as connection:
-        rows = await connection.fetch(_TASKS_BY_METADATA, *names_of(request), *wanted)
-    return JsonText([row[0] for row in rows])
+    """Return the paths of a step's tasks; never 404, which Metaflow takes for an older service."""
+    query = request.query_params
+    filters = query.get("metadata_field_name") or None, query.get("pattern") or None
+    async with acquire_connection(request) as connection:
+        rows = await connection.fetch(_TASKS_BY_METADATA, *path_names(request), *filters)
+    return JsonResponse([row[0] for row in rows])
 
 
 def _number(request: Request, name: str) -> int | None:

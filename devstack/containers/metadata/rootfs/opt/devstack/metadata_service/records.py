@@ -1,4 +1,4 @@
-"""The kinds of records, and the one query by which each kind is read."""
+"""The kinds of records, and the query that reads each kind."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from metadata_service.errors import ServiceError
 
 FLOW, RUN, STEP, TASK, ARTIFACT = 1, 2, 3, 4, 5
-"""How many names lead to a record of each kind."""
+"""The number of names in the path of a record of each kind."""
 
 NAMES = ("flow", "run", "step", "task", "artifact")
-"""What the names on the way to a record are called in a path."""
+"""The names in the path of a record, in order."""
 
 _COLUMNS = ("f.flow_id", "r.run_id", "s.step_name", "t.task_id", "a.name")
 _NEWEST_FIRST, _OLDEST_FIRST = "DESC", "ASC"
-_FIRST = {_NEWEST_FIRST: 2**63 - 1, _OLDEST_FIRST: 0}
-"""Where a list starts."""
+_START = {_NEWEST_FIRST: 2**63 - 1, _OLDEST_FIRST: 0}
+"""The key that precedes the first record of a list."""
 
 _RUN_TAGS = "r.tags, r.system_tags"
 _OF_RUN = f"f.flow_id, r.run_id AS run_number, {_RUN_TAGS}"
@@ -25,8 +25,8 @@ _OF_TASK = f"{_OF_RUN}, s.step_name, t.task_id"
 _RUNS = "flows f JOIN runs r ON r.flow = f.id"
 _STEPS = f"{_RUNS} JOIN steps s ON s.run = r.id"
 TASKS = f"{_STEPS} JOIN tasks t ON t.step = s.id"
-# An attempt registers all its artifacts at once, when it ends: those of the latest
-# count, or of the one asked for.
+# An attempt registers all its artifacts when it ends: those of the latest attempt
+# count, or of the requested one.
 _ARTIFACTS = f"""{TASKS} JOIN LATERAL (
     SELECT coalesce({{attempt}}::integer, max(attempt_id)) AS id FROM artifacts WHERE task = t.id
 ) attempt ON true JOIN artifacts a ON a.task = t.id AND a.attempt_id = attempt.id"""  # noqa: S608
@@ -38,12 +38,12 @@ class Kind:
 
     Attributes:
         name: in the singular.
-        plural: the word for a list of them, in a path.
-        depth: how many names lead to one.
+        plural: the name of a list, in a path.
+        depth: the number of names in the path of one.
         source: the tables, joined.
         key: the column that orders them.
-        order: "DESC" where the newest comes first.
-        fields: what is told of one.
+        order: "DESC" if the newest comes first.
+        fields: the columns returned.
     """
 
     name: str
@@ -54,23 +54,23 @@ class Kind:
     order: str
     fields: str
 
-    def query(self, given: int) -> str:
-        """Return the query for the records below a path of ``given`` names.
+    def query(self, depth: int) -> str:
+        """Return the query for the records below a path of ``depth`` names.
 
         Its parameters are those names, then the attempt for artifacts, then
-        the key after which to start, and how many rows to return at most.
+        the key after which to start, and the maximum number of rows.
         """
-        conditions = [f"{column} = ${n}" for n, column in enumerate(_COLUMNS[:given], 1)]
+        conditions = [f"{column} = ${n}" for n, column in enumerate(_COLUMNS[:depth], 1)]
         attempt = 1 if self.plural == "artifacts" else 0
-        after, limit = given + attempt + 1, given + attempt + 2
+        after, limit = depth + attempt + 1, depth + attempt + 2
         sign = "<" if self.order == _NEWEST_FIRST else ">"
         conditions.append(f"{self.key} {sign} ${after}::bigint")
         return f"""
             SELECT {self.key} AS key,
                 (SELECT row_to_json(record)::text FROM (SELECT {self.fields}) record) AS json
-            FROM {self.source.format(attempt=f"${given + 1}")}
+            FROM {self.source.format(attempt=f"${depth + 1}")}
             WHERE {" AND ".join(conditions)}
-            ORDER BY {self.key} {self.order} LIMIT ${limit}::bigint"""  # noqa: S608 - put together from constants alone
+            ORDER BY {self.key} {self.order} LIMIT ${limit}::bigint"""  # noqa: S608 - built from constants only
 
 
 KINDS: Mapping[str, Kind] = {
@@ -128,7 +128,7 @@ KINDS: Mapping[str, Kind] = {
             ARTIFACT,
             f"{TASKS} JOIN metadata m ON m.task = t.id",
             "m.id",
-            # Of two entries of one name the later one counts, even in the same millisecond.
+            # The later of two entries with one name counts, even within one millisecond.
             _OLDEST_FIRST,
             "m.id, f.flow_id, r.run_id AS run_number, s.step_name, t.task_id, m.field_name, "
             "m.value, m.type, m.tags, m.user_name, m.ts_epoch",
@@ -143,7 +143,7 @@ class Page:
 
     Attributes:
         records: each as JSON.
-        last: the key of the last one; what the next page starts after.
+        last: the key of the last one, after which the next page starts.
     """
 
     records: Sequence[str]
@@ -164,24 +164,24 @@ async def list_records(
     Args:
         connection: to the database.
         kind: which records.
-        path: the names that lead to the record above, or to one record.
-        attempt: which attempt's artifacts; the latest one's if None.
-        after: the key of the last record of the page before.
-        limit: how many at most; all if None.
+        path: the names of the parent, or of one record.
+        attempt: the attempt whose artifacts are listed; None means the latest.
+        after: the key of the last record of the previous page.
+        limit: the maximum number of records; None means all.
     """
     arguments: list[object] = [*path]
     if kind.plural == "artifacts":
         arguments.append(attempt)
-    start = _FIRST[kind.order] if after is None else after
+    start = _START[kind.order] if after is None else after
     rows = await connection.fetch(kind.query(len(path)), *arguments, start, limit)
     return Page([row["json"] for row in rows], rows[-1]["key"] if rows else None)
 
 
 async def find_record(connection: Any, path: Sequence[str], attempt: int | None = None) -> str:
-    """Return the one record that ``path`` leads to, as JSON.
+    """Return the record at ``path``, as JSON.
 
     Raises:
-        ServiceError: 404 where there is none.
+        ServiceError: 404 if there is none.
     """
     kind = KINDS[NAMES[len(path) - 1]]
     page = await list_records(connection, kind, path, attempt=attempt)

@@ -1,4 +1,4 @@
-"""The requests that register flows, runs, steps, tasks and what tasks leave behind."""
+"""Registration of flows, runs, steps, tasks, artifacts and metadata."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from metadata_service.answers import (
-    JsonText,
-    connection_for,
-    names_of,
+from metadata_service.errors import ServiceError
+from metadata_service.json_bodies import (
+    JsonResponse,
+    acquire_connection,
+    path_names,
     read_object,
     read_objects,
 )
-from metadata_service.errors import ServiceError
 from metadata_service.reading import path_to
 from metadata_service.records import FLOW, NAMES, STEP, TASK, TASKS, find_record
 
 _FLOW = """
     INSERT INTO flows (flow_id, user_name, tags, system_tags) VALUES ($1, $2, $3, $4)
     ON CONFLICT DO NOTHING RETURNING flow_id"""
-# Callers may bring names of their own; the others are numbered, in one row for all flows.
+# Clients may provide names; other records get numbers from one sequence for all flows.
 _RUN = """
     INSERT INTO runs (id, flow, run_id, user_name, tags, system_tags)
     SELECT number, id, coalesce($2, number::text), $3, $4, $5
-    FROM (SELECT id, nextval('run_numbers') AS number FROM flows WHERE flow_id = $1) above
+    FROM (SELECT id, nextval('run_numbers') AS number FROM flows WHERE flow_id = $1) parents
     ON CONFLICT DO NOTHING RETURNING run_id"""
 _STEP = """
     INSERT INTO steps (run, step_name, user_name)
@@ -42,12 +42,12 @@ _TASK = """
         SELECT s.id, nextval('task_numbers') AS number
         FROM flows f JOIN runs r ON r.flow = f.id JOIN steps s ON s.run = r.id
         WHERE f.flow_id = $1 AND r.run_id = $2 AND s.step_name = $3
-    ) above
+    ) parents
     ON CONFLICT DO NOTHING RETURNING task_id"""
 _TASK_KEY = f"""
     SELECT t.id FROM {TASKS}
     WHERE f.flow_id = $1 AND r.run_id = $2 AND s.step_name = $3 AND t.task_id = $4"""  # noqa: S608
-# Metaflow sends again what it got no answer to, so the same artifact may come twice.
+# Metaflow retries requests that got no response, so an artifact may be registered twice.
 _ARTIFACTS = """
     INSERT INTO artifacts
         (task, attempt_id, name, location, ds_type, sha, type, content_type, user_name)
@@ -68,7 +68,7 @@ _METADATA = """
 
 
 def registration_routes() -> Iterator[Route]:
-    """Return the routes that register."""
+    """Return the routes for registration."""
     post = ["POST"]
     yield Route(path_to(FLOW), register_flow, methods=post)
     yield Route(path_to(FLOW) + "/run", register_run, methods=post)
@@ -81,87 +81,87 @@ def registration_routes() -> Iterator[Route]:
 async def register_flow(request: Request) -> Response:
     """Register a flow."""
     body = await read_object(request)
-    (flow,) = names_of(request)
+    (flow,) = path_names(request)
     return await _insert(request, _Record(_FLOW, [], flow, [_user(body), *_tags(body)]))
 
 
 async def register_run(request: Request) -> Response:
-    """Register a run, under the name that the caller brings or under a number."""
+    """Register a run, by the name that the client provides, or by a number."""
     body = await read_object(request)
     name = _name(body, "run_number")
-    above = names_of(request)
-    return await _insert(request, _Record(_RUN, above, name, [_user(body), *_tags(body)]))
+    parents = path_names(request)
+    return await _insert(request, _Record(_RUN, parents, name, [_user(body), *_tags(body)]))
 
 
 async def register_step(request: Request) -> Response:
     """Register a step."""
     body = await read_object(request)
-    *above, name = names_of(request)
-    return await _insert(request, _Record(_STEP, above, name, [_user(body)]))
+    *parents, name = path_names(request)
+    return await _insert(request, _Record(_STEP, parents, name, [_user(body)]))
 
 
 async def register_task(request: Request) -> Response:
-    """Register a task, under the name that the caller brings or under a number."""
+    """Register a task, by the name that the client provides, or by a number."""
     body = await read_object(request)
     name = _name(body, "task_id")
-    return await _insert(request, _Record(_TASK, names_of(request), name, [_user(body)]))
+    return await _insert(request, _Record(_TASK, path_names(request), name, [_user(body)]))
 
 
 async def register_artifacts(request: Request) -> Response:
-    """Register the artifacts of a task; of those with one name the last counts."""
+    """Register the artifacts of a task; the last one of each name counts."""
     body = await read_objects(request)
-    found = {(str(item.get("attempt_id") or 0), _required(item, "name")): item for item in body}
-    await _add(request, _ARTIFACTS, list(found.values()))
-    return JsonText({"artifacts_created": len(found)})
+    by_name = {(str(item.get("attempt_id") or 0), _required(item, "name")): item for item in body}
+    await _add(request, _ARTIFACTS, list(by_name.values()))
+    return JsonResponse({"artifacts_created": len(by_name)})
 
 
 async def register_metadata(request: Request) -> Response:
-    """Register what is known of a task; each entry is kept."""
+    """Register metadata of a task; every entry is kept."""
     body = await read_objects(request)
     for item in body:
         _required(item, "field_name")
     await _add(request, _METADATA, body)
-    return JsonText({"metadata_created": len(body)})
+    return JsonResponse({"metadata_created": len(body)})
 
 
 @dataclass(frozen=True)
 class _Record:
-    """A record to be made.
+    """A record to insert.
 
     Attributes:
-        statement: makes it, and returns its name.
-        above: the names of what it belongs to.
-        name: its own; None to be numbered.
-        values: the statement's further parameters.
+        statement: inserts it and returns its name.
+        parents: the names of the records that it belongs to.
+        name: its own; None to get a number.
+        values: further parameters of the statement.
     """
 
     statement: str
-    above: Sequence[str]
+    parents: Sequence[str]
     name: str | None
     values: Sequence[object]
 
 
 async def _insert(request: Request, record: _Record) -> Response:
-    async with connection_for(request) as connection:
+    async with acquire_connection(request) as connection:
         name = await connection.fetchval(
-            record.statement, *record.above, record.name, *record.values
+            record.statement, *record.parents, record.name, *record.values
         )
         if name is None:
-            await _explain(connection, record)
-        return JsonText(await find_record(connection, [*record.above, name]))
+            await _raise_cause(connection, record)
+        return JsonResponse(await find_record(connection, [*record.parents, name]))
 
 
-async def _explain(connection: Any, record: _Record) -> None:
-    """Say why nothing was made: the record above is missing, or another was faster."""
-    if record.above:
-        await find_record(connection, record.above)
-    path = "/".join([*record.above, str(record.name)])
-    raise ServiceError(409, f"{NAMES[len(record.above)]} {path} is there already")
+async def _raise_cause(connection: Any, record: _Record) -> None:
+    """Raise why nothing was inserted: the parent is missing, or the record exists."""
+    if record.parents:
+        await find_record(connection, record.parents)
+    path = "/".join([*record.parents, str(record.name)])
+    raise ServiceError(409, f"{NAMES[len(record.parents)]} {path} exists already")
 
 
 async def _add(request: Request, statement: str, items: list[dict[str, Any]]) -> None:
-    path = names_of(request)
-    async with connection_for(request) as connection:
+    path = path_names(request)
+    async with acquire_connection(request) as connection:
         task = await connection.fetchval(_TASK_KEY, *path)
         if task is None:
             raise ServiceError(404, f"there is no task {'/'.join(path)}")
@@ -169,15 +169,15 @@ async def _add(request: Request, statement: str, items: list[dict[str, Any]]) ->
 
 
 def _name(body: dict[str, Any], field: str) -> str | None:
-    """Return the name that the caller brings, if any; numbers are ours to give."""
-    given = body.get(field)
-    if given is None:
+    """Return the name that the client provides, if any; only this service assigns numbers."""
+    value = body.get(field)
+    if value is None:
         return None
-    name = str(given)
+    name = str(value)
     if not name or "/" in name:
         raise ServiceError(400, f"{field} cannot be {name!r}")
     if name.isdecimal():
-        raise ServiceError(400, f"{field} cannot be a number, {name}: leave it out to be given one")
+        raise ServiceError(400, f"{field} cannot be a number, {name}: omit it to get one")
     return name
 
 
@@ -197,7 +197,7 @@ def _tags(body: dict[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def _texts(body: dict[str, Any], field: str) -> list[str]:
-    given = body.get(field) or []
-    if not isinstance(given, list):
+    value = body.get(field) or []
+    if not isinstance(value, list):
         raise ServiceError(400, f"{field} must be a list")
-    return sorted({str(item) for item in given})
+    return sorted({str(item) for item in value})

@@ -1,4 +1,4 @@
-"""What the service is told by its environment."""
+"""Settings from environment variables."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """How the service runs.
+    """The settings of the service.
 
     Attributes:
-        key: what callers must send as ``x-api-key``; empty lets everyone in.
+        key: the required header ``x-api-key``; empty accepts every request.
         host: the address to listen on.
         port: the port to listen on; 0 for any free one.
-        database: where Postgres is, as a URL; empty for libpq's variables
+        database: connection URL of Postgres; empty for libpq's variables
             (``PGHOST``, ``PGUSER``, ``PGPASSWORD``, ``PGDATABASE`` ...).
-        connections: how many connections to hold at most.
-        patience: seconds that a request waits for a database that does not
-            answer, before it is told to come again.
+        connections: the maximum number of connections.
+        acquire_timeout: seconds that a request waits for a database connection,
+            before it fails with 503.
     """
 
     key: str = ""
-    host: str = "0.0.0.0"  # noqa: S104 - in a pod, where a Service leads to it
+    host: str = "0.0.0.0"  # noqa: S104 - in a pod, behind a Service
     port: int = 8080
     database: str = ""
     connections: int = 8
-    patience: float = 10.0
+    acquire_timeout: float = 10.0
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Return the settings that the variables ``METADATA_*`` make."""
+    """Return the settings of the variables ``METADATA_*``."""
     return Settings(
         key=environment.get("METADATA_KEY", ""),
         host=environment.get("METADATA_HOST", Settings.host),

@@ -1,4 +1,4 @@
-"""Changing the tags of a run, by the rules of Metaflow's own providers."""
+"""Tags of a run, with the rules of Metaflow's own providers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from metadata_service.answers import JsonText, connection_for, names_of, read_object
 from metadata_service.errors import ServiceError
+from metadata_service.json_bodies import JsonResponse, acquire_connection, path_names, read_object
 from metadata_service.reading import path_to
 from metadata_service.records import RUN
 
-MOST_TAGS = 50
-LONGEST_TAG = 500
+MAX_TAGS = 50
+MAX_TAG_LENGTH = 500
 
-# The lock lets changes made at the same time follow each other, so none gets lost.
+# The row lock serializes concurrent changes, so that none is lost.
 _READ = """
     SELECT r.id, r.tags, r.system_tags FROM flows f JOIN runs r ON r.flow = f.id
     WHERE f.flow_id = $1 AND r.run_id = $2 FOR UPDATE OF r"""
@@ -29,17 +29,17 @@ def tag_routes() -> Iterator[Route]:
 
 
 async def mutate_tags(request: Request) -> Response:
-    """Remove and add tags in one go; what is removed and added is there afterwards."""
+    """Remove and add tags atomically; a tag in both lists is present afterwards."""
     body = await read_object(request)
     remove, add = _tags(body, "tags_to_remove"), _tags(body, "tags_to_add")
-    path = names_of(request)
-    async with connection_for(request) as connection, connection.transaction():
+    path = path_names(request)
+    async with acquire_connection(request) as connection, connection.transaction():
         run = await connection.fetchrow(_READ, *path)
         if run is None:
             raise ServiceError(404, f"there is no run {'/'.join(path)}")
         tags = change_tags(set(run["tags"]), set(run["system_tags"]), remove=remove, add=add)
         await connection.execute("UPDATE runs SET tags = $2 WHERE id = $1", run["id"], sorted(tags))
-    return JsonText({"flow_id": path[0], "run_number": path[1], "tags": sorted(tags)})
+    return JsonResponse({"flow_id": path[0], "run_number": path[1], "tags": sorted(tags)})
 
 
 def change_tags(
@@ -49,26 +49,26 @@ def change_tags(
 
     Args:
         tags: the user's, so far.
-        system_tags: Metaflow's, which nobody may take away.
-        remove: those to take away.
-        add: those to add; system tags among them are there already.
+        system_tags: Metaflow's, which cannot be removed.
+        remove: tags to remove.
+        add: tags to add; system tags among them are ignored.
 
     Raises:
-        ServiceError: 422 where the rules forbid it.
+        ServiceError: 422 if the rules forbid it.
     """
     if fixed := remove & system_tags:
         raise ServiceError(422, f"cannot remove system tags: {', '.join(sorted(fixed))}")
     changed = (tags - remove) | (add - system_tags)
-    if len(changed) > max(MOST_TAGS, len(tags)):
-        raise ServiceError(422, f"a run can have {MOST_TAGS} tags, this would make {len(changed)}")
+    if len(changed) > max(MAX_TAGS, len(tags)):
+        raise ServiceError(422, f"a run can have {MAX_TAGS} tags, this would make {len(changed)}")
     for tag in changed - tags:
-        if not 0 < len(tag) <= LONGEST_TAG:
-            raise ServiceError(422, f"a tag has 1 to {LONGEST_TAG} characters, not {len(tag)}")
+        if not 0 < len(tag) <= MAX_TAG_LENGTH:
+            raise ServiceError(422, f"a tag has 1 to {MAX_TAG_LENGTH} characters, not {len(tag)}")
     return changed
 
 
 def _tags(body: dict[str, Any], field: str) -> set[str]:
-    given = body.get(field) or []
-    if not isinstance(given, list) or not all(isinstance(tag, str) for tag in given):
-        raise ServiceError(400, f"{field} must be a list of texts")
-    return set(given)
+    value = body.get(field) or []
+    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+        raise ServiceError(400, f"{field} must be a list of strings")
+    return set(value)

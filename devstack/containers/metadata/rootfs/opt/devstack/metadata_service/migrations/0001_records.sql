@@ -1,5 +1,5 @@
--- Each record belongs to one of the kind above it. The names that callers see
--- (flow_id, run_id, step_name, task_id) are unique within that one alone.
+-- Each record belongs to a parent: run to flow, step to run, task to step. The names
+-- that clients see (flow_id, run_id, step_name, task_id) are unique within the parent.
 
 CREATE FUNCTION epoch_milliseconds() RETURNS bigint LANGUAGE sql VOLATILE AS
   'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint';
@@ -13,7 +13,7 @@ CREATE TABLE flows (
   ts_epoch bigint NOT NULL DEFAULT epoch_milliseconds()
 );
 
--- The tags of a run are those of its steps, tasks and artifacts too.
+-- Steps, tasks and artifacts have the tags of their run.
 CREATE TABLE runs (
   id bigint PRIMARY KEY,
   flow bigint NOT NULL REFERENCES flows ON DELETE CASCADE,

@@ -1,4 +1,4 @@
-"""What requests and answers have in common."""
+"""JSON bodies of requests and responses."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from metadata_service.database import Database
 from metadata_service.errors import ServiceError
 from metadata_service.records import NAMES
 
-MOST_BYTES = 32 << 20
-"""The largest body taken: a task with a hundred thousand artifacts."""
+MAX_BODY_BYTES = 32 << 20
+"""Enough for a task with a hundred thousand artifacts."""
 
 
-class JsonText(Response):
-    """An answer in JSON, which the database may have written already."""
+class JsonResponse(Response):
+    """A response in JSON, which the database may have encoded already."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """Return the body; text is JSON already."""
+        """Return the body; a string is JSON already."""
         text = content if isinstance(content, str) else json.dumps(content)
         return text.encode()
 
 
-def connection_for(request: Request) -> AbstractAsyncContextManager[Any]:
-    """Lend a connection to the request; see :meth:`Database.connection`."""
+def acquire_connection(request: Request) -> AbstractAsyncContextManager[Any]:
+    """Acquire a database connection; see :meth:`Database.connection`."""
     database: Database = request.app.state.database
     return database.connection()
 
 
-def names_of(request: Request) -> list[str]:
-    """Return the names on the request's path, from the flow down."""
+def path_names(request: Request) -> list[str]:
+    """Return the names in the request's path, from the flow down."""
     return [request.path_params[name] for name in NAMES if name in request.path_params]
 
 
@@ -67,20 +67,20 @@ async def _read(request: Request) -> Any:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_BYTES:
-            raise ServiceError(413, f"the body has more than {MOST_BYTES >> 20} MiB")
+        if len(body) > MAX_BODY_BYTES:
+            raise ServiceError(413, f"the body has more than {MAX_BODY_BYTES >> 20} MiB")
     try:
-        return storable(json.loads(body or b"{}"))
+        return sanitize(json.loads(body or b"{}"))
     except ValueError as error:
         raise ServiceError(400, f"the body is not JSON: {error}") from error
 
 
-def storable(value: Any) -> Any:
-    """Return ``value`` without what Postgres cannot keep in a text: NUL and half characters."""
+def sanitize(value: Any) -> Any:
+    """Replace what Postgres cannot store as text: NUL and unpaired surrogates."""
     if isinstance(value, str):
         return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
     if isinstance(value, list):
-        return [storable(item) for item in value]
+        return [sanitize(item) for item in value]
     if isinstance(value, dict):
-        return {storable(key): storable(item) for key, item in value.items()}
+        return {sanitize(key): sanitize(item) for key, item in value.items()}
     return value
