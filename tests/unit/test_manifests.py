@@ -97,10 +97,10 @@ def test_containers_say_what_they_need_and_how_they_are(
     assert probes <= set(container) or name in JOBS
 
 
-def test_all_requests_together_leave_room_for_tasks_on_a_laptop_of_8_gib() -> None:
-    asked = [container["resources"]["requests"] for name, container in CONTAINERS]
-    assert sum(quantity.parse(each["memory"]) for each in asked) <= 2 * 2**30
-    assert sum(quantity.parse(each["cpu"]) for each in asked) <= 1
+def test_all_requests_together_fit_a_laptop_of_8_gib_with_tasks() -> None:
+    requests = [container["resources"]["requests"] for name, container in CONTAINERS]
+    assert sum(quantity.parse(each["memory"]) for each in requests) <= 2 * 2**30
+    assert sum(quantity.parse(each["cpu"]) for each in requests) <= 1
 
 
 @pytest.mark.parametrize(("name", "container"), CONTAINERS, ids=[name for name, _ in CONTAINERS])
@@ -159,7 +159,7 @@ def test_pods_that_are_no_jobsets_start_while_its_controller_is_down() -> None:
                 assert expression["key"] == "jobset.sigs.k8s.io/jobset-name"
 
 
-def test_nobody_gets_every_right() -> None:
+def test_no_role_has_wildcards() -> None:
     for folder in FOLDERS:
         for item in manifests.load(folder):
             for rule in item.get("rules", []):

@@ -53,7 +53,7 @@ def wrote(api: FakeApi) -> KubeClient:
     return client
 
 
-def test_a_stack_that_nothing_was_written_to_is_looked_at_only(api: FakeApi) -> None:
+def test_an_unchanged_stack_is_not_probed(api: FakeApi) -> None:
     assert JobSetService().observe(context(api.client())) == Ready()
     assert api.writes == []
 

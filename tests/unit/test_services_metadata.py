@@ -35,12 +35,13 @@ def find(ctx: ServiceContext, kind: str, name: str = "metadata") -> Object:
 
 def test_host_and_pods_have_an_address_each_and_the_same_key() -> None:
     ctx = context()
-    told = MetadataService().outputs(ctx).metaflow
-    assert told["METAFLOW_SERVICE_URL"] == "http://127.0.0.1:40313"
+    settings = MetadataService().outputs(ctx).metaflow
+    assert settings["METAFLOW_SERVICE_URL"] == "http://127.0.0.1:40313"
     assert (
-        told["METAFLOW_SERVICE_INTERNAL_URL"] == "http://metadata.metadata.svc.cluster.local:8080"
+        settings["METAFLOW_SERVICE_INTERNAL_URL"]
+        == "http://metadata.metadata.svc.cluster.local:8080"
     )
-    assert told["METAFLOW_SERVICE_AUTH_KEY"] == decoded(find(ctx, "Secret"))["METADATA_KEY"]
+    assert settings["METAFLOW_SERVICE_AUTH_KEY"] == decoded(find(ctx, "Secret"))["METADATA_KEY"]
 
 
 def test_host_and_pods_are_as_patient_with_it() -> None:
@@ -49,14 +50,14 @@ def test_host_and_pods_are_as_patient_with_it() -> None:
         item for item in MinioService().manifests(ctx) if item["metadata"]["name"] == "metaflow-s3"
     )
     name = "METAFLOW_SERVICE_RETRY_COUNT"
-    told = MetadataService().outputs(ctx).metaflow
-    assert decoded(secret)[name] == told[name] == "7"
+    settings = MetadataService().outputs(ctx).metaflow
+    assert decoded(secret)[name] == settings[name] == "7"
 
 
 def test_metaflow_uses_it_instead_of_files() -> None:
     ctx = context()
-    told = {**MinioService().outputs(ctx).metaflow, **MetadataService().outputs(ctx).metaflow}
-    assert told["METAFLOW_DEFAULT_METADATA"] == "service"
+    settings = {**MinioService().outputs(ctx).metaflow, **MetadataService().outputs(ctx).metaflow}
+    assert settings["METAFLOW_DEFAULT_METADATA"] == "service"
 
 
 def test_it_has_a_database_and_a_user_of_its_own() -> None:
@@ -71,11 +72,11 @@ def test_it_has_a_database_and_a_user_of_its_own() -> None:
     assert decoded(find(ctx, "Secret"))["METADATA_DATABASE"] == address
 
 
-def test_new_credentials_start_the_pod_anew() -> None:
+def test_new_credentials_restart_the_pod() -> None:
     def annotations(ctx: ServiceContext) -> dict[str, str]:
         template = find(ctx, "Deployment")["spec"]["template"]
-        told: dict[str, str] = template["metadata"]["annotations"]
-        return told
+        result: dict[str, str] = template["metadata"]["annotations"]
+        return result
 
     ctx = context()
     assert annotations(ctx) == annotations(ctx)
@@ -91,7 +92,7 @@ def test_no_credential_is_in_a_deployment() -> None:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """A server that is ready, as the service is where its database answers."""
+    """A server that is ready, as the service is if its database responds."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -120,16 +121,16 @@ def test_it_is_ready_where_it_answers_the_host(port: int) -> None:
 
 
 def test_a_pod_that_the_host_cannot_reach_is_not_ready() -> None:
-    told = seen(any_free(set()))
-    assert isinstance(told, Waiting)
-    assert "does not respond" in told.reason
+    result = seen(any_free(set()))
+    assert isinstance(result, Waiting)
+    assert "does not respond" in result.reason
 
 
 def test_where_no_port_is_mapped_the_pod_is_believed() -> None:
     assert isinstance(seen(any_free(set()), mapped=False), Ready)
 
 
-def test_the_image_is_made_anew_where_its_code_changes(
+def test_a_change_of_code_rebuilds_the_image(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     before = MetadataImage().key

@@ -41,9 +41,9 @@ def test_pods_get_the_address_inside_the_cluster_and_install_nothing() -> None:
 
 
 def test_the_host_gets_an_address_of_its_own() -> None:
-    told = MinioService().outputs(context())
-    assert told.environment["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:40311"
-    assert told.urls["minio-console"] == "http://127.0.0.1:40312"
+    outputs = MinioService().outputs(context())
+    assert outputs.environment["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:40311"
+    assert outputs.urls["minio-console"] == "http://127.0.0.1:40312"
 
 
 def test_host_and_pods_use_the_same_keys_and_not_the_administrators() -> None:
@@ -63,19 +63,19 @@ def test_credentials_are_random_and_stay_the_same() -> None:
 
 
 def test_no_setting_holds_an_address_that_only_one_side_can_reach() -> None:
-    told = MinioService().outputs(context()).metaflow
-    assert "METAFLOW_S3_ENDPOINT_URL" not in told
-    assert not any("http" in value for value in told.values())
+    outputs = MinioService().outputs(context()).metaflow
+    assert "METAFLOW_S3_ENDPOINT_URL" not in outputs
+    assert not any("http" in value for value in outputs.values())
 
 
-def test_metaflow_is_told_its_datastore() -> None:
-    told = MinioService().outputs(context()).metaflow
-    assert told["METAFLOW_DEFAULT_DATASTORE"] == "s3"
-    assert told["METAFLOW_DATASTORE_SYSROOT_S3"] == "s3://metaflow/metaflow"
-    assert told["METAFLOW_KUBERNETES_SECRETS"] == "metaflow-s3"
+def test_metaflow_gets_its_datastore() -> None:
+    outputs = MinioService().outputs(context()).metaflow
+    assert outputs["METAFLOW_DEFAULT_DATASTORE"] == "s3"
+    assert outputs["METAFLOW_DATASTORE_SYSROOT_S3"] == "s3://metaflow/metaflow"
+    assert outputs["METAFLOW_KUBERNETES_SECRETS"] == "metaflow-s3"
 
 
-def test_new_credentials_start_the_pod_anew() -> None:
+def test_new_credentials_restart_the_pod() -> None:
     def annotations(ctx: ServiceContext) -> dict[str, str]:
         template = find(ctx, "Deployment", "minio")["spec"]["template"]
         found: dict[str, str] = template["metadata"]["annotations"]
@@ -100,7 +100,7 @@ class Health(BaseHTTPRequestHandler):
         self.send_response(self.status if self.path == "/minio/health/ready" else 404)
         self.end_headers()
 
-    def log_message(self, *_words: object) -> None:
+    def log_message(self, *_arguments: object) -> None:
         """Say nothing."""
 
 

@@ -55,16 +55,16 @@ def test_the_kubeconfig_handed_out_is_the_submitters() -> None:
     assert (access.token, access.namespace, access.context) == ("t0ken", "flows", "devstack-mine")
 
 
-def test_metaflow_is_told_where_pods_run_and_as_whom() -> None:
-    told = RbacService().outputs(context(FakeApi())).metaflow
-    assert told["METAFLOW_KUBERNETES_NAMESPACE"] == "flows"
-    assert told["METAFLOW_KUBERNETES_SERVICE_ACCOUNT"] == "metaflow-task"
-    assert told["METAFLOW_KUBERNETES_CONTAINER_IMAGE"] == "devstack/task:1"
+def test_metaflow_gets_namespace_and_account_of_pods() -> None:
+    outputs = RbacService().outputs(context(FakeApi())).metaflow
+    assert outputs["METAFLOW_KUBERNETES_NAMESPACE"] == "flows"
+    assert outputs["METAFLOW_KUBERNETES_SERVICE_ACCOUNT"] == "metaflow-task"
+    assert outputs["METAFLOW_KUBERNETES_CONTAINER_IMAGE"] == "devstack/task:1"
 
 
 def test_the_pull_policy_is_left_alone_because_it_breaks_airflow() -> None:
-    told = RbacService().outputs(context(FakeApi())).metaflow
-    assert "METAFLOW_KUBERNETES_IMAGE_PULL_POLICY" not in told
+    outputs = RbacService().outputs(context(FakeApi())).metaflow
+    assert "METAFLOW_KUBERNETES_IMAGE_PULL_POLICY" not in outputs
 
 
 def test_the_account_of_task_pods_has_no_role_and_no_token() -> None:

@@ -16,7 +16,7 @@ _NUMBERS = count(1)
 
 @pytest.fixture(scope="session")
 def postgres_image(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Have the stack's image of Postgres."""
+    """Build the stack's image of Postgres, if it is missing."""
     Devstack("metadata", tmp_path_factory.mktemp("images")).run(
         "images", "build", "postgres", timeout=1800
     )
@@ -24,7 +24,7 @@ def postgres_image(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="module")
 def postgres(postgres_image: None) -> Iterator[Postgres]:
-    """A server that is on its way up."""
+    """A server that is starting."""
     server = Postgres()
     server.start()
     yield server
@@ -36,14 +36,14 @@ def service(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The service, ready."""
     running = Service(postgres.url(), tmp_path_factory.mktemp("service") / "log")
     running.start()
-    running.await_ready()
+    running.wait_ready()
     yield running
     running.stop()
 
 
 @pytest.fixture
 def flow(service: Service) -> str:
-    """The path of a flow that nobody else uses."""
+    """The path of a flow that no other test uses."""
     path = f"/flows/Flow{next(_NUMBERS)}"
     service.post(path)
     return path

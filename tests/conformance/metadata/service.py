@@ -43,20 +43,20 @@ class Postgres:
         self._container.start()
 
     def kill(self) -> None:
-        """Kill the server; what it has on disk stays."""
+        """Kill the server; its data remains on disk."""
         self._container.kill()
         self._container.wait()
 
     def remove(self) -> None:
-        """Take it away, and its data."""
+        """Remove it, and its data."""
         self._container.remove(force=True, v=True)
 
     def url(self, database: str = USER) -> str:
-        """Return how to connect."""
+        """Return the connection URL."""
         return f"postgresql://{USER}:{self._password}@{LOOPBACK}:{self._port}/{database}"
 
     def psql(self, statement: str, database: str = USER) -> str:
-        """Return what a statement answers."""
+        """Return the result of a statement."""
         status, output = self._container.exec_run(
             ["psql", "-h", "/tmp", "-U", USER, "-d", database, "-Atqc", statement],
             environment={"PGPASSWORD": self._password},
@@ -70,10 +70,10 @@ class Service:
     """One process of the service.
 
     Attributes:
-        database: where its Postgres is.
-        log: the file that it writes to.
-        key: what callers have to show.
-        port: where it listens.
+        database: connection URL of its Postgres.
+        log: its log file.
+        key: the key that it requires.
+        port: the port that it listens on.
     """
 
     database: str
@@ -84,11 +84,11 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its base URL."""
         return f"http://{LOOPBACK}:{self.port}"
 
     def start(self) -> None:
-        """Start it; do not wait."""
+        """Start it without waiting."""
         settings = {
             "METADATA_DATABASE": self.database,
             "METADATA_HOST": LOOPBACK,
@@ -105,13 +105,13 @@ class Service:
             )
 
     def kill(self) -> None:
-        """Kill it, as the kernel does where memory runs out."""
+        """Kill it, as the kernel does if memory runs out."""
         assert self._process
         self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
-        """Ask it to end, and see that it ends in order."""
+        """Terminate it, and verify that it shuts down cleanly."""
         assert self._process
         self._process.terminate()
         # When all is done, uvicorn lets the signal end it.
@@ -121,8 +121,8 @@ class Service:
         assert "Traceback" not in log
         assert "Finished server process" in log
 
-    def await_ready(self, timeout: float = 60) -> None:
-        """Wait until it and its database answer."""
+    def wait_ready(self, timeout: float = 60) -> None:
+        """Wait until it and its database respond."""
         wait_until(self._observe, what="the metadata service", timeout=timeout, clock=SystemClock())
 
     def _observe(self) -> Observation:
@@ -142,13 +142,13 @@ class Service:
         )
 
     def get(self, path: str, **options: Any) -> Any:
-        """Return what a path that is there shows."""
+        """GET an existing path; return its JSON."""
         answer = self.request("GET", path, **options)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, body: Any = None) -> Any:
-        """Return what a path that takes ``body`` answers."""
+        """POST ``body``; return the JSON of the response."""
         answer = self.request("POST", path, {} if body is None else body)
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -194,8 +194,8 @@ class Metaflow:
         assert process.returncode == 0, output
         return output
 
-    def ask(self, program: str) -> Any:
-        """Return what a program of Metaflow's client leaves in ``found``."""
+    def evaluate(self, program: str) -> Any:
+        """Run a program with Metaflow's client; return its variable ``found``."""
         text = f"import json\nfrom metaflow import *\n{program}\nprint(json.dumps(found))"
         done = subprocess.run(
             [sys.executable, "-c", text],

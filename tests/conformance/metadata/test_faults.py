@@ -20,7 +20,7 @@ def own(postgres: Postgres, tmp_path: Path) -> Iterator[Service]:
     """A service that a test may kill, on the database of the others."""
     running = Service(postgres.url(), tmp_path / "log")
     running.start()
-    running.await_ready()
+    running.wait_ready()
     yield running
     running.kill()
 
@@ -40,7 +40,7 @@ def test_a_service_waits_for_a_database_that_is_yet_to_come(
     assert refused.status_code == 503
     assert 'database "late" does not exist' in refused.json()["message"]
     postgres.psql("CREATE DATABASE late")
-    early.await_ready()
+    early.wait_ready()
     assert early.get("/flows") == []
     early.stop()
 
@@ -60,7 +60,7 @@ def test_two_services_make_the_tables_once(
     for each in both:
         each.start()
     for each in both:
-        each.await_ready()
+        each.wait_ready()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda n: both[n % 2].request("POST", "/flows/One", {}), range(8)))
         assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
@@ -76,7 +76,7 @@ def test_what_was_answered_survives_a_killed_service(own: Service) -> None:
     run = own.post("/flows/Kept/run", {"tags": ["t"]})["run_number"]
     own.kill()
     own.start()
-    own.await_ready()
+    own.wait_ready()
     assert own.get(f"/flows/Kept/runs/{run}")["tags"] == ["t"]
     assert int(own.post("/flows/Kept/run")["run_number"]) > int(run)
 
@@ -97,10 +97,10 @@ def test_a_flow_goes_on_over_a_killed_database(
     assert refused.headers["Retry-After"] == "1"
     (tmp_path / "go").touch()
     postgres.start()
-    service.await_ready()
+    service.wait_ready()
     output, _ = flow.communicate(timeout=240)
     assert flow.returncode == 0, output
-    assert metaflow.ask(
+    assert metaflow.evaluate(
         'run = Flow("SlowFlow").latest_run\nfound = [run.successful, run.data.answer]'
     ) == [
         True,
@@ -124,16 +124,16 @@ def test_a_flow_goes_on_over_a_killed_service(
     own.start()
     output, _ = flow.communicate(timeout=240)
     assert flow.returncode == 0, output
-    assert metaflow.ask('found = Flow("SlowFlow").latest_run.successful') is True
+    assert metaflow.evaluate('found = Flow("SlowFlow").latest_run.successful') is True
 
 
 def test_tables_that_were_lost_are_made_again(postgres: Postgres, tmp_path: Path) -> None:
     postgres.psql("CREATE DATABASE lost")
     running = Service(postgres.url("lost"), tmp_path / "log")
     running.start()
-    running.await_ready()
+    running.wait_ready()
     running.post("/flows/Gone")
     postgres.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public", database="lost")
-    running.await_ready()
+    running.wait_ready()
     assert running.get("/flows") == []
     running.stop()

@@ -35,7 +35,7 @@ def entry(name: str, value: Any, attempt: int = 0) -> dict[str, Any]:
     return {"field_name": name, "value": value, "type": name, "tags": [f"attempt_id:{attempt}"]}
 
 
-def test_the_version_is_told_to_whoever_asks(service: Service) -> None:
+def test_anybody_can_read_the_version(service: Service) -> None:
     answer = requests.get(f"{service.url}/ping", timeout=10)
     assert answer.text == "pong"
     assert answer.headers["METADATA_SERVICE_VERSION"] == "2.5.0"
@@ -43,7 +43,7 @@ def test_the_version_is_told_to_whoever_asks(service: Service) -> None:
 
 @pytest.mark.parametrize("key", [None, "", "another"])
 @pytest.mark.parametrize(("method", "path"), [("GET", "/flows"), ("POST", "/flows/F")])
-def test_nobody_gets_in_without_the_key(
+def test_requests_without_the_key_are_rejected(
     service: Service, method: str, path: str, key: str | None
 ) -> None:
     headers = {} if key is None else {"x-api-key": key}
@@ -202,7 +202,7 @@ def test_artifacts_are_those_of_the_latest_attempt(service: Service, flow: str) 
     assert service.request("GET", f"{task}/artifacts/x").status_code == 404
 
 
-def test_artifacts_of_any_attempt_can_be_asked_for(service: Service, flow: str) -> None:
+def test_artifacts_of_any_attempt_are_readable(service: Service, flow: str) -> None:
     task = new_task(service, new_run(service, flow))
     service.post(f"{task}/artifact", [artifact("x", 0)])
     service.post(f"{task}/artifact", [artifact("x", 1)])
@@ -234,10 +234,10 @@ def test_all_metadata_is_kept_in_order(service: Service, flow: str) -> None:
     task = new_task(service, new_run(service, flow))
     for attempt in range(3):
         service.post(f"{task}/metadata", [entry("attempt", str(attempt), attempt)])
-    told = service.get(f"{task}/metadata")
-    assert [each["value"] for each in told] == ["0", "1", "2"]
-    assert [each["tags"] for each in told] == [[f"attempt_id:{n}"] for n in range(3)]
-    assert [each["ts_epoch"] for each in told] == sorted(each["ts_epoch"] for each in told)
+    result = service.get(f"{task}/metadata")
+    assert [each["value"] for each in result] == ["0", "1", "2"]
+    assert [each["tags"] for each in result] == [[f"attempt_id:{n}"] for n in range(3)]
+    assert [each["ts_epoch"] for each in result] == sorted(each["ts_epoch"] for each in result)
 
 
 def test_values_of_any_length_and_with_any_character_are_kept(service: Service, flow: str) -> None:
