@@ -63,7 +63,7 @@ def test_top_level_options_and_tags_reach_the_pods(stack: Devstack, tmp_path: Pa
         "import json, metaflow; metaflow.namespace(None);"
         f"print(json.dumps(sorted(metaflow.Run('QueryFlow/{run['run_id']}').user_tags)))"
     )
-    shown = stack.run("shell", "--", "python", "-c", program).stdout
+    shown = stack.run("shell", "--", sys.executable, "-c", program).stdout
     assert json.loads(shown.splitlines()[-1]) == sorted(tags)
     resumed = stack.run("run", flow, "--", "resume", "end", "--package-suffixes=.sql")
     assert "read select 1 3" in resumed.stdout
@@ -83,7 +83,7 @@ def test_metaflows_other_commands_work_as_without_devstack(stack: Devstack, tmp_
     assert "--origin-run-id" in stack.run("run", flow, "--", "resume", "--help").stdout
     assert "Reads a file." in stack.run("run", flow, "--", "show").stderr
     wrong = stack.run("run", flow, "--", "show", "--no-such-option", check=False)
-    plain = stack.run("shell", "--", "python", flow, "show", "--no-such-option", check=False)
+    plain = stack.run("shell", "--", sys.executable, flow, "show", "--no-such-option", check=False)
     assert wrong.returncode == plain.returncode != 0
     assert (wrong.stdout, wrong.stderr) == (plain.stdout, plain.stderr)
 
