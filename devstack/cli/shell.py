@@ -26,17 +26,38 @@ from devstack.config import load
 def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **chosen: Any) -> int:
     """Open a shell, or run a command, with the stack's environment variables."""
     from devstack.environment import build_environment, conflicting_variables
+    from devstack.shell_startup import start_shell
     from devstack.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen))
     require_up(stack)
     print_overrides()
+    ours = build_environment(stack)
     unset = conflicting_variables(stack)
     environment = {key: value for key, value in os.environ.items() if key not in unset}
-    environment.update(build_environment(stack))
-    program = list(argv) or [os.environ.get("SHELL") or "/bin/sh"]
+    environment.update(ours)
+    program = list(argv)
     if not argv:
+        shell = start_shell(stack, os.environ.get("SHELL") or "/bin/sh", ours)
+        program, environment = shell.argv, {**environment, **shell.variables}
         output.text(f"Stack {stack.spec.name!r}: `exit` leaves this shell")
+    _warn_of_startup_files(output, program, environment, ours)
     if not output.as_json:
         exec_command(program, environment)
     return capture_command(output, program, environment)
+
+
+def _warn_of_startup_files(
+    output: Output, argv: list[str], environment: dict[str, str], ours: dict[str, str]
+) -> None:
+    """Name the variables that the user's startup files of a shell change, if they can."""
+    from devstack.shell_startup import changed_by_startup, startup_options
+
+    options = startup_options(argv)
+    names = changed_by_startup(options, environment, ours) if options else []
+    if names:
+        click.echo(
+            f"devstack: startup files of {argv[0]} change {', '.join(names)}; "
+            'run `eval "$(devstack env)"` in the shell to use the stack',
+            err=True,
+        )

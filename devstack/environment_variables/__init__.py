@@ -43,6 +43,12 @@ def overridden(names: Iterable[str], programs: Collection[str]) -> list[str]:
     )
 
 
+def rows_by_precedence(programs: Collection[str]) -> list[Variable]:
+    """Return the rows of ``programs``: the first that matches a name decides."""
+    rows = [*_EXACT.values(), *_PREFIXES]
+    return [each for each in rows if each.program in programs]
+
+
 def always_overridden(program: str) -> list[str]:
     """Return all overridden variables of ``program`` that are known by name, in table order."""
     return [

@@ -1,0 +1,193 @@
+"""`devstack shell` keeps the stack's variables whatever the user's startup files export."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from devstack.cli.main import run
+from devstack.cli.output import Output
+from devstack.environment import build_environment
+from devstack.lifecycle.up import up
+from devstack.shell_startup import changed_by_startup, start_shell, startup_options
+from devstack.stack import Stack
+from tests.fakes.stack import World
+
+NASTY = 'it\'s a \\ "$HOME" `id` {x} é'
+EXPORTS = """\
+export AWS_PROFILE=company AWS_CREDENTIAL_EXPIRATION=2020-01-01T00:00:00Z METAFLOW_PROFILE=company
+export METAFLOW_DATASTORE=local METAFLOW_KUBERNETES_NODE_SELECTOR=pool=gpu KUBECONFIG=/company
+export METAFLOW_DEFAULT_DECOSPECS=retry COMPANY=kept AWS_ENDPOINT_URL_SQS=http://queue
+"""
+FISH_EXPORTS = """\
+set -gx AWS_PROFILE company
+set -gx METAFLOW_PROFILE company
+set -gx METAFLOW_DATASTORE local
+set -gx METAFLOW_KUBERNETES_NODE_SELECTOR pool=gpu
+set -gx KUBECONFIG /company
+set -gx METAFLOW_DEFAULT_DECOSPECS retry
+set -gx COMPANY kept
+set -gx AWS_ENDPOINT_URL_SQS http://queue
+"""
+
+
+@pytest.fixture
+def stack(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    user = tmp_path / "user"
+    user.mkdir()
+    monkeypatch.setenv("HOME", str(user))
+    for name in ("ZDOTDIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "ENV", "BASH_ENV"):
+        monkeypatch.delenv(name, raising=False)
+    up(world.open())
+    return world.open()
+
+
+def installed(shell: str) -> str:
+    """Return the path of a shell; skip the test if this machine lacks it."""
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"{shell} is not installed")
+    return path
+
+
+def variables(stack: Stack, shell: str, *options: str) -> dict[str, str]:
+    """Return the environment of a program that is started in the shell."""
+    ours = {**build_environment(stack), "NASTY": NASTY}
+    start = start_shell(stack, shell, ours)
+    done = subprocess.run(
+        [*start.argv, "-i", *options],
+        env={**os.environ, **ours, **start.variables},
+        input="echo BEGIN; env -0; exit\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        start_new_session=True,
+        check=True,
+    )
+    block = done.stdout.split("BEGIN\n", 1)[1]
+    return dict(each.split("=", 1) for each in block.split("\0") if "=" in each)
+
+
+def check(stack: Stack, seen: dict[str, str]) -> None:
+    """Check that the stack's variables, and of the user's those that are kept, are seen."""
+    ours = {**build_environment(stack), "NASTY": NASTY}
+    assert {name: seen.get(name) for name in ours} == ours
+    for name in ("AWS_PROFILE", "METAFLOW_DATASTORE", "METAFLOW_KUBERNETES_NODE_SELECTOR"):
+        assert name not in seen
+    assert "AWS_CREDENTIAL_EXPIRATION" not in seen
+    assert seen["COMPANY"] == "kept"
+    assert seen["METAFLOW_DEFAULT_DECOSPECS"] == "retry"
+    assert seen["AWS_ENDPOINT_URL_SQS"] == "http://queue"
+
+
+def test_bash_keeps_the_stacks_variables(stack: Stack) -> None:
+    Path.home().joinpath(".bashrc").write_text(EXPORTS + '[ -n "$NONE" ] || return\n')
+    check(stack, variables(stack, installed("bash")))
+
+
+def test_bash_works_without_startup_files_of_the_user(stack: Stack) -> None:
+    seen = variables(stack, installed("bash"))
+    assert seen["KUBECONFIG"] == str(stack.dir.kubeconfig)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_zsh_keeps_the_stacks_variables(
+    stack: Stack, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell, folder = installed("zsh"), Path.home()
+    if moved:
+        folder = folder / "zsh files"
+        folder.mkdir()
+        monkeypatch.setenv("ZDOTDIR", str(folder))
+    (folder / ".zshenv").write_text("export FROM_ZSHENV=1\n")
+    (folder / ".zshrc").write_text(EXPORTS)
+    seen = variables(stack, shell)
+    check(stack, seen)
+    assert seen["FROM_ZSHENV"] == "1"
+    assert seen.get("ZDOTDIR") == (str(folder) if moved else None)
+
+
+def test_zsh_reads_the_folder_that_zshenv_chooses(stack: Stack) -> None:
+    shell, folder = installed("zsh"), Path.home() / "chosen"
+    folder.mkdir()
+    (Path.home() / ".zshenv").write_text(f"export ZDOTDIR={folder}\n")
+    (folder / ".zshrc").write_text(EXPORTS)
+    seen = variables(stack, shell)
+    check(stack, seen)
+    assert seen["ZDOTDIR"] == str(folder)
+
+
+def test_fish_keeps_the_stacks_variables(stack: Stack) -> None:
+    shell = installed("fish")
+    config = Path.home() / ".config" / "fish"
+    config.mkdir(parents=True)
+    (config / "config.fish").write_text(FISH_EXPORTS)
+    check(stack, variables(stack, shell))
+
+
+def test_fish_names_universal_variables_that_conflict(stack: Stack) -> None:
+    shell = installed("fish")
+    subprocess.run([shell, "-c", "set -Ux AWS_PROFILE company"], check=True)
+    start = start_shell(stack, shell, build_environment(stack))
+    done = subprocess.run(
+        [*start.argv, "-i"],
+        input="set --show AWS_PROFILE\nexit\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        start_new_session=True,
+        check=True,
+    )
+    assert "the universal variable AWS_PROFILE conflicts with the stack" in done.stderr
+    assert "company" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("argv", "options"),
+    [
+        (["bash", "-l"], ["bash", "-l"]),
+        (["bash", "--login"], ["bash", "-l"]),
+        (["/bin/bash", "-lic", "x"], ["/bin/bash", "-l", "-i"]),
+        (["/bin/sh"], ["/bin/sh", "-i"]),
+        (["bash", "script"], None),
+        (["bash", "--rcfile", "file"], None),
+        (["python", "-i"], None),
+        ([], None),
+    ],
+)
+def test_shells_that_read_the_users_files_last_are_known(
+    argv: list[str], options: list[str] | None
+) -> None:
+    assert startup_options(argv) == options
+
+
+def test_variables_that_a_login_shell_changes_are_named(stack: Stack) -> None:
+    ours = build_environment(stack)
+    environment = {**os.environ, **ours}
+    argv = [installed("bash"), "-l"]
+    assert changed_by_startup(argv, environment, ours) == []
+    Path.home().joinpath(".bash_profile").write_text(EXPORTS)
+    assert changed_by_startup(argv, environment, ours) == [
+        "AWS_CREDENTIAL_EXPIRATION",
+        "AWS_PROFILE",
+        "KUBECONFIG",
+        "METAFLOW_DATASTORE",
+        "METAFLOW_KUBERNETES_NODE_SELECTOR",
+        "METAFLOW_PROFILE",
+    ]
+
+
+def test_a_shell_without_startup_files_of_ours_names_conflicts(
+    stack: Stack, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Path.home() / "profile"
+    file.write_text("export AWS_PROFILE=company\n")
+    monkeypatch.setenv("ENV", str(file))
+    monkeypatch.setenv("SHELL", "/bin/sh")
+    monkeypatch.setattr("devstack.stack.open_stack", lambda spec, *_: world.open(spec))
+    assert run(("shell", "--json"), Output()) == 0
+    assert "startup files of /bin/sh change AWS_PROFILE" in capsys.readouterr().err
