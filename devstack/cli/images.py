@@ -29,7 +29,7 @@ def list_images(output: Output) -> None:
     """Show each image: its source, size and reference."""
     rows = _store(output).rows()
     output.data(images=rows)
-    output.text(f"{'NAME':<10} {'SOURCE':<9} {'SIZE':>9}  {'REFERENCE':<46} UPSTREAM")
+    output.text(f"{'NAME':<14} {'SOURCE':<9} {'SIZE':>9}  {'REFERENCE':<46} UPSTREAM")
     for row in rows:
         output.text(_line(row))
     output.finish()
@@ -123,4 +123,4 @@ def _store(output: Output, source: str = "auto") -> ImageStore:
 
 def _line(row: Row) -> str:
     size = f"{row.size // MEBIBYTE} MiB" if row.size else "-"
-    return f"{row.name:<10} {row.source:<9} {size:>9}  {row.reference:<46} {row.upstream}"
+    return f"{row.name:<14} {row.source:<9} {size:>9}  {row.reference:<46} {row.upstream}"

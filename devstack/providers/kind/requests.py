@@ -1,8 +1,8 @@
 """What the pods of Kubernetes itself request on a node, and how many CoreDNS pods run.
 
 kubeadm's defaults are for servers: 850m, nearly half of a laptop's two cores.  The requests
-here are what the programs use while task pods start and end (docs/adr/0013-control-plane.md);
-idle, they use less.  kubeadm applies the patches, so they hold for any node image.
+here are measured idle use plus a margin (docs/adr/0013-control-plane.md).  kubeadm applies the
+patches, so they hold for any node image.
 """
 
 from __future__ import annotations
