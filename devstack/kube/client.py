@@ -198,6 +198,15 @@ class KubeClient:
         """
         self._send("GET", "/readyz")
 
+    def kubelet_healthz(self, node: str) -> None:
+        """Return if the API server reaches a node's kubelet, and it is healthy.
+
+        Raises:
+            NotFoundError: there is no such node.
+            ServerFaultError: the kubelet does not serve, or is not healthy.
+        """
+        self._send("GET", KNOWN["v1", "Node"].path(node, subresource="proxy") + "/healthz")
+
     def resource(self, api_version: str, kind: str) -> Resource:
         """Return the path of a kind, by discovery if devstack does not know it.
 

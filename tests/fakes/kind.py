@@ -122,6 +122,7 @@ class KindSetting:
         path.write_text(kubeconfig())
         self.engine.found = [Node("ci-control-plane")]
         self.api.add(certificate_request("ci-control-plane"))
+        self.api.objects["/api/v1/nodes/ci-control-plane/proxy/healthz"] = {}
         # kind creates the network only if there is none.
         network = call.env["KIND_EXPERIMENTAL_DOCKER_NETWORK"]
         assert self.engine.networks(network)

@@ -22,7 +22,7 @@ def test_pending_requests_of_nodes_are_approved_once() -> None:
     api = FakeApi()
     api.add(certificate_request("a"), certificate_request("b"))
     for _ in range(2):
-        assert approve_kubelet_certificates(api.client()) == {"a", "b"}
+        approve_kubelet_certificates(api.client())
     assert [method for method, _ in api.writes] == ["PUT", "PUT"]
     assert conditions(api, "a") == conditions(api, "b") == ["Approved"]
 
@@ -38,7 +38,7 @@ def test_pending_requests_of_nodes_are_approved_once() -> None:
 def test_a_request_that_is_not_a_kubelets_is_left_pending(spec: dict[str, object]) -> None:
     api = FakeApi()
     api.add(certificate_request("a", **spec))
-    assert approve_kubelet_certificates(api.client()) == set()
+    approve_kubelet_certificates(api.client())
     assert (api.writes, conditions(api, "a")) == ([], [])
 
 
@@ -47,14 +47,33 @@ def test_a_request_that_was_denied_stays_denied() -> None:
     request = certificate_request("a")
     request["status"] = {"conditions": [{"type": "Denied", "status": "True"}]}
     api.add(request)
-    assert approve_kubelet_certificates(api.client()) == set()
+    approve_kubelet_certificates(api.client())
     assert api.writes == []
 
 
-def test_a_new_node_that_requests_no_certificate_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_node_is_waited_for_until_its_kubelet_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restarted kubelet requests another certificate after the first one was approved."""
     api = FakeApi()
-    api.add(certificate_request("a"))
+    approved = certificate_request("a")
+    approved["status"] = {"conditions": [{"type": "Approved", "status": "True"}]}
+    api.add(approved)
+    healthz = "/api/v1/nodes/a/proxy/healthz"
+    api.objects[healthz] = {}
+    for _ in range(3):
+        api.refuse("GET", healthz, 503, "ServiceUnavailable", "remote error: tls: internal error")
+    clock = FakeClock()
     monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda _text: api.client())
-    ensure_kubelet_certificates("", ["a"], 5, FakeClock())
-    with pytest.raises(DevstackError, match="b has not requested one yet"):
-        ensure_kubelet_certificates("", ["a", "b"], 5, FakeClock())
+    late = {**certificate_request("a"), "metadata": {"name": "csr-late"}}
+    monkeypatch.setattr(clock, "sleep", lambda _seconds: api.add(late))
+    ensure_kubelet_certificates("", ["a"], 5, clock)
+    assert api.objects[path_of(late)]["status"]["conditions"][0]["type"] == "Approved"
+
+
+def test_a_kubelet_that_does_not_serve_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = FakeApi()
+    monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda _text: api.client())
+    error = "remote error: tls: internal error"
+    for _ in range(1000):
+        api.refuse("GET", "/proxy/healthz", 503, "ServiceUnavailable", error)
+    with pytest.raises(DevstackError, match=f"kubelet of b does not serve yet: .*{error}"):
+        ensure_kubelet_certificates("", ["b"], 5, FakeClock())

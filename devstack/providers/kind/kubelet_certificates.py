@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from devstack.kube.api_errors import NotFoundError, ServerFaultError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.resources import CERTIFICATES
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
@@ -27,7 +28,10 @@ def ensure_kubelet_certificates(
     clock: Clock,
     note: Callable[[str], None] | None = None,
 ) -> None:
-    """Approve pending requests, and wait for those of new nodes.
+    """Approve pending requests, and wait until the kubelets of new nodes serve.
+
+    kubeadm restarts a kubelet, which then requests another certificate: an approved
+    request does not mean that the kubelet has its certificate.
 
     Args:
         kubeconfig: the administrator's, as YAML.
@@ -42,8 +46,13 @@ def ensure_kubelet_certificates(
     kube = KubeClient.from_kubeconfig(kubeconfig)
 
     def observe() -> Observation:
-        missing = sorted({*new_nodes} - approve_kubelet_certificates(kube))
-        return Waiting(f"{missing[0]} has not requested one yet") if missing else Ready()
+        approve_kubelet_certificates(kube)
+        try:
+            for node in new_nodes:
+                kube.kubelet_healthz(node)
+        except (NotFoundError, ServerFaultError) as error:
+            return Waiting(f"the kubelet of {node} does not serve yet: {error.detail}")
+        return Ready()
 
     wait_until(
         observe,
@@ -54,19 +63,14 @@ def ensure_kubelet_certificates(
     )
 
 
-def approve_kubelet_certificates(kube: KubeClient) -> set[str]:
-    """Approve pending requests of nodes; return the nodes whose request is approved."""
-    approved = set()
+def approve_kubelet_certificates(kube: KubeClient) -> None:
+    """Approve pending requests of nodes."""
     for request in kube.list_objects(
         CERTIFICATES, "CertificateSigningRequest", fields=f"spec.signerName={SIGNER}"
     ):
         conditions = request.get("status", {}).get("conditions", [])
         if not conditions and _is_from_kubelet(request):
             kube.replace(_approved(request), "approval")
-        elif not any(condition["type"] == "Approved" for condition in conditions):
-            continue
-        approved.add(request["spec"]["username"].removeprefix(NODE_USER))
-    return approved
 
 
 def _is_from_kubelet(request: Object) -> bool:
