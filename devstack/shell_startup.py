@@ -83,10 +83,12 @@ class ShellStart:
     Attributes:
         argv: the shell and its arguments.
         variables: variables that it needs to find its startup files.
+        keeps_variables: True if the user's startup files cannot change the stack's.
     """
 
     argv: list[str]
     variables: Mapping[str, str]
+    keeps_variables: bool = True
 
 
 def start_shell(stack: Stack, shell: str, environment: Mapping[str, str]) -> ShellStart:
@@ -112,7 +114,7 @@ def start_shell(stack: Stack, shell: str, environment: Mapping[str, str]) -> She
     if kind == "fish":
         file = _write(stack, "config.fish", _fish(environment))
         return ShellStart([shell, "--init-command", f"source {_fish_quote(str(file))}"], {})
-    return ShellStart([shell], {})
+    return ShellStart([shell], {}, keeps_variables=False)
 
 
 def changed_by_startup(

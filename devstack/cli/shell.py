@@ -36,19 +36,21 @@ def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **c
     unset = conflicting_variables(stack)
     environment = {key: value for key, value in os.environ.items() if key not in unset}
     environment.update(ours)
-    program = list(argv)
+    program, keeps_variables = list(argv), False
     if not argv:
         shell = start_shell(stack, os.environ.get("SHELL") or "/bin/sh", ours)
         program, environment = shell.argv, {**environment, **shell.variables}
+        keeps_variables = shell.keeps_variables
         output.text(f"Stack {stack.spec.name!r}: `exit` leaves this shell")
-    _warn_of_startup_files(output, program, environment, ours)
+    if not keeps_variables:
+        _warn_of_startup_files(program, environment, ours)
     if not output.as_json:
         exec_command(program, environment)
     return capture_command(output, program, environment)
 
 
 def _warn_of_startup_files(
-    output: Output, argv: list[str], environment: dict[str, str], ours: dict[str, str]
+    argv: list[str], environment: dict[str, str], ours: dict[str, str]
 ) -> None:
     """Name the variables that the user's startup files of a shell change, if they can."""
     from devstack.shell_startup import changed_by_startup, startup_options
