@@ -20,7 +20,6 @@ NOT_OURS = ("containers", "samples")
 """Folders of files that run inside images."""
 
 EXCEPTIONS = {
-    "environment_variables": "The one table of the variables of all programs that devstack starts.",
     "images": "The image store is Docker's, used through devstack.docker only; kind's node image "
     "and the kind CLI are among what is built.",
     "environment_variables": "The table lists the variables of every program that devstack starts, "
