@@ -7,6 +7,7 @@ never ends, and Docker cannot remove it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +15,7 @@ FREEZER = "/sys/fs/cgroup/freezer"
 _THAW = 'find /freezer -path "*$0*" -name freezer.state | while read f; do echo THAWED >"$f"; done'
 
 
-def unfreeze(client: Any, container: Any) -> None:
+def unfreeze(client: Any, container: Any, labels: Mapping[str, str]) -> None:
     """Unfreeze all processes of a container, if the engine uses cgroup v1.
 
     The engine may run on another machine, and the user may not be root, so a container of
@@ -23,6 +24,7 @@ def unfreeze(client: Any, container: Any) -> None:
     Args:
         client: the Docker SDK's client.
         container: the container that cannot be removed.
+        labels: labels of the container that does it.
     """
     import docker
 
@@ -33,6 +35,7 @@ def unfreeze(client: Any, container: Any) -> None:
             container.attrs["Image"],
             entrypoint=["sh", "-c", _THAW, container.id],
             user="root",
+            labels=dict(labels),
             volumes={FREEZER: {"bind": "/freezer", "mode": "rw"}},
             network_disabled=True,
             remove=True,

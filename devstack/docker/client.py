@@ -143,10 +143,15 @@ class DockerClient:
                 output=output.decode(errors="replace"),
             )
 
-    def remove(self, containers: Iterable[Any]) -> None:
-        """Remove containers, running or not, and their anonymous volumes."""
+    def remove(self, containers: Iterable[Any], labels: Mapping[str, str]) -> None:
+        """Remove containers, running or not, and their anonymous volumes.
+
+        Args:
+            containers: the containers.
+            labels: labels of a helper container, which names the owner of what it works on.
+        """
         with translate_docker_errors():
-            remove_containers(self._connect(), containers)
+            remove_containers(self._connect(), containers, labels)
 
     def networks(self, name: str) -> list[Any]:
         """Return the networks of exactly this name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any
@@ -17,18 +17,19 @@ DETACH_TIMEOUT = 20.0
 """Seconds that Docker has to finish a removal that another command began."""
 
 
-def remove_containers(client: Any, containers: Iterable[Any]) -> None:
+def remove_containers(client: Any, containers: Iterable[Any], labels: Mapping[str, str]) -> None:
     """Remove containers, running or not, and their anonymous volumes.
 
     Args:
         client: the Docker SDK's client.
         containers: the containers.
+        labels: labels of the container that unfreezes one, if that is necessary.
     """
     with ThreadPoolExecutor(max_workers=8) as pool:
         removals = {pool.submit(_remove, container): container for container in containers}
         _, late = wait(removals, timeout=REMOVAL_TIMEOUT)
         for removal in late:
-            unfreeze(client, removals[removal])
+            unfreeze(client, removals[removal], labels)
         for removal in removals:
             removal.result()
 

@@ -63,7 +63,7 @@ class FakeEngine:
         for node in nodes:
             node.status = "running"
 
-    def remove(self, nodes: list[Node]) -> None:
+    def remove(self, nodes: list[Node], labels: Mapping[str, str]) -> None:
         self.found = [node for node in self.found if node not in nodes]
 
     def networks(self, name: str) -> list[Network]:

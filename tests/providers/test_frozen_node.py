@@ -49,5 +49,5 @@ def frozen() -> Any:
 def test_a_node_with_a_frozen_process_is_removed(frozen: Any) -> None:
     engine = DockerClient(SubprocessRunner())
     assert [node.id for node in engine.nodes(CLUSTER)] == [frozen.id], json.dumps(frozen.attrs)
-    engine.remove(engine.nodes(CLUSTER))
+    engine.remove(engine.nodes(CLUSTER), {})
     assert engine.nodes(CLUSTER) == []

@@ -66,7 +66,7 @@ class ForeignCluster:
     def delete(self) -> None:
         """Delete it if it exists; kind itself fails if a process in it is frozen."""
         engine = DockerClient(SubprocessRunner())
-        engine.remove(engine.nodes(self.name))
+        engine.remove(engine.nodes(self.name), {})
         engine.remove_networks(engine.networks(self.name))
 
     def execute(self, *argv: str) -> None:

@@ -6,12 +6,14 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import docker
 import pytest
 import requests
 
+from devstack.docker.cgroup import unfreeze
 from devstack.docker.client import CLUSTER_LABEL, ROLE_LABEL, DockerClient, Present
 from devstack.errors import DevstackError, ExitStatus
 from tests.fakes.runner import FakeRunner
@@ -282,8 +284,16 @@ def test_a_node_that_cannot_start_shows_the_error_of_docker(
 
 def test_removal_includes_anonymous_volumes(engine: DockerClient, client: Client) -> None:
     nodes = [Container("one"), Container("two", status="exited")]
-    engine.remove(nodes)
+    engine.remove(nodes, {})
     assert [node.asked for node in nodes] == [["remove force=True v=True"]] * 2
+
+
+def test_the_container_that_unfreezes_another_names_the_owner() -> None:
+    started: list[dict[str, Any]] = []
+    containers = SimpleNamespace(run=lambda _image, **options: started.append(options))
+    client = SimpleNamespace(info=lambda: {"CgroupVersion": "1"}, containers=containers)
+    unfreeze(client, SimpleNamespace(attrs={"Image": "node"}, id="abc"), {"devstack.user": "ada"})
+    assert [options["labels"] for options in started] == [{"devstack.user": "ada"}]
 
 
 @pytest.mark.parametrize(
@@ -298,7 +308,7 @@ def test_a_container_that_another_down_removes_is_no_error(
 ) -> None:
     node = Container("one")
     node.fails = gone
-    engine.remove([node])
+    engine.remove([node], {})
 
 
 def test_a_removal_that_another_down_began_is_waited_for(
@@ -307,7 +317,7 @@ def test_a_removal_that_another_down_began_is_waited_for(
     node = Container("one", status="removing")
     node.fails = api_error(409, "removal of container is already in progress")
     node.gone_after = 2
-    engine.remove([node])
+    engine.remove([node], {})
     assert node.asked.count("reload") == 3
 
 
@@ -316,7 +326,7 @@ def test_a_container_that_cannot_be_removed_is_an_error(
 ) -> None:
     node = Container("one")
     node.fails = api_error(500, "device or resource busy")
-    assert "busy" in refused(lambda: engine.remove([node])).cause
+    assert "busy" in refused(lambda: engine.remove([node], {})).cause
 
 
 def test_only_the_network_of_this_very_name_is_removed(

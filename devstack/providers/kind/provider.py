@@ -289,7 +289,7 @@ class KindProvider:
             late = self._engine.nodes(self.cluster)
             if not late or "already" not in error.cause or not self._is_own(self._owner_of(late)):
                 raise
-            self._engine.remove(late)
+            self._engine.remove(late, self._stack.owner.labels())
             self._create_by_kind(spec, argv, config)
         unfinished.chmod(0o600)
         unfinished.replace(self._stack.admin_kubeconfig)
@@ -380,7 +380,7 @@ class KindProvider:
     def _remove(self, nodes: list[Any]) -> None:
         self._stack.admin_kubeconfig.unlink(missing_ok=True)
         delete_container_files(self._engine, nodes)
-        self._engine.remove(nodes)
+        self._engine.remove(nodes, self._stack.owner.labels())
         self._engine.remove_networks(self._engine.networks(self.cluster))
 
 
