@@ -63,9 +63,9 @@ class KubeClient:
             DevstackError: ``KUBECONFIG_BROKEN``, ``CONTEXT_UNKNOWN`` or
                 ``LOGIN_FAILED``.
         """
-        access = kubeconfig.access(kubeconfig.parse(text), context)
-        access = log_in(access, runner or SubprocessRunner())
-        return cls(HttpTransport(access, timeout), access.context)
+        client_config = kubeconfig.client_config(kubeconfig.parse(text), context)
+        client_config = log_in(client_config, runner or SubprocessRunner())
+        return cls(HttpTransport(client_config, timeout), client_config.context)
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object:
         """Return one object.

@@ -22,7 +22,7 @@ _LISTS = ("clusters", "users", "contexts")
 
 
 @dataclass(frozen=True)
-class Access:
+class ClientConfig:
     """How one context of a kubeconfig reaches its API server.
 
     Attributes:
@@ -68,7 +68,7 @@ def parse(text: str) -> Config:
     return config
 
 
-def access(config: Config, context: str | None = None) -> Access:
+def client_config(config: Config, context: str | None = None) -> ClientConfig:
     """Return how ``context`` (the current one if None) reaches its API server.
 
     Raises:
@@ -79,7 +79,7 @@ def access(config: Config, context: str | None = None) -> Access:
     user = _entry(config, "users", chosen["context"].get("user", ""))["user"]
     if not cluster.get("server"):
         raise _broken(f"cluster of context {chosen['name']!r} has no server")
-    return Access(
+    return ClientConfig(
         context=chosen["name"],
         server=cluster["server"].rstrip("/"),
         namespace=chosen["context"].get("namespace") or "default",

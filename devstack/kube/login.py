@@ -8,35 +8,35 @@ from dataclasses import replace
 from typing import Any
 
 from devstack.errors import DevstackError, ExitStatus
-from devstack.kube.kubeconfig import Access
+from devstack.kube.kubeconfig import ClientConfig
 from devstack.process import Runner
 
 LOGIN_SECONDS = 60.0
 """Timeout of the program, which may open a browser window."""
 
 
-def log_in(access: Access, runner: Runner) -> Access:
-    """Return ``access`` with the credentials that its login program prints.
+def log_in(config: ClientConfig, runner: Runner) -> ClientConfig:
+    """Return ``config`` with the credentials that its login program prints.
 
     Raises:
         DevstackError: ``LOGIN_FAILED``, or those of the program itself.
     """
-    if access.login is None:
-        return access
-    argv = [access.login["command"], *(access.login.get("args") or [])]
-    done = runner.run(argv, env=_environment(access.login), timeout=LOGIN_SECONDS)
+    if config.login is None:
+        return config
+    argv = [config.login["command"], *(config.login.get("args") or [])]
+    done = runner.run(argv, env=_environment(config.login), timeout=LOGIN_SECONDS)
     try:
         status = json.loads(done.stdout)["status"]
     except (ValueError, KeyError, TypeError) as error:
         raise DevstackError(
-            f"cannot log in to context {access.context!r}",
+            f"cannot log in to context {config.context!r}",
             cause=f"`{argv[0]}` did not print an ExecCredential",
-            remedy=f"run `kubectl --context {access.context} version` and fix what it reports",
+            remedy=f"run `kubectl --context {config.context} version` and fix what it reports",
             code="LOGIN_FAILED",
             exit_status=ExitStatus.ENVIRONMENT,
         ) from error
     return replace(
-        access,
+        config,
         token=status.get("token", ""),
         certificate=_pem(status, "clientCertificateData"),
         key=_pem(status, "clientKeyData"),

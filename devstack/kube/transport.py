@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 
 from devstack.kube.api_errors import UnreachableError
-from devstack.kube.kubeconfig import Access
+from devstack.kube.kubeconfig import ClientConfig
 
 POOL_SIZE = 8
 """The number of open connections, and of parallel requests."""
@@ -51,17 +51,17 @@ class HttpTransport:
     """The real :class:`Transport`.
 
     Args:
-        access: the API server and the identity to use.
+        config: the API server and the identity to use.
         timeout: seconds for one request.
     """
 
-    def __init__(self, access: Access, timeout: float) -> None:
-        self._server = access.server
-        self._prefix = urlsplit(access.server).path
+    def __init__(self, config: ClientConfig, timeout: float) -> None:
+        self._server = config.server
+        self._prefix = urlsplit(config.server).path
         self._headers = {"Accept": "application/json", "User-Agent": "devstack"}
-        if access.token:
-            self._headers["Authorization"] = f"Bearer {access.token}"
-        self._pool = _pool(access, timeout)
+        if config.token:
+            self._headers["Authorization"] = f"Bearer {config.token}"
+        self._pool = _pool(config, timeout)
 
     def request(
         self,
@@ -84,32 +84,32 @@ class HttpTransport:
         return Answer(answer.status, answer.data)
 
 
-def _pool(access: Access, timeout: float) -> urllib3.HTTPConnectionPool:
-    address = urlsplit(access.server)
+def _pool(config: ClientConfig, timeout: float) -> urllib3.HTTPConnectionPool:
+    address = urlsplit(config.server)
     limits = urllib3.Timeout(connect=min(timeout, 5.0), read=timeout)
     if address.scheme == "http":
         return urllib3.HTTPConnectionPool(
             address.hostname or "", address.port or 80, timeout=limits, maxsize=POOL_SIZE
         )
-    name = access.server_name or None
+    name = config.server_name or None
     return urllib3.HTTPSConnectionPool(
         address.hostname or "",
         address.port or 443,
         timeout=limits,
         maxsize=POOL_SIZE,
-        ssl_context=_tls(access),
+        ssl_context=_tls(config),
         server_hostname=name,
-        assert_hostname=False if access.insecure else name,
+        assert_hostname=False if config.insecure else name,
     )
 
 
-def _tls(access: Access) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=access.ca.decode() if access.ca else None)
-    if access.insecure:
+def _tls(config: ClientConfig) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=config.ca.decode() if config.ca else None)
+    if config.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if access.certificate and access.key:
-        _load_identity(context, access.certificate + b"\n" + access.key)
+    if config.certificate and config.key:
+        _load_identity(context, config.certificate + b"\n" + config.key)
     return context
 
 

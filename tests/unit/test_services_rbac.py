@@ -51,8 +51,12 @@ def test_the_kubeconfig_handed_out_is_the_submitters() -> None:
     api.add(token_secret("t0ken"))
     text = submitter_kubeconfig(context(api), ADMIN)
     assert "administrator" not in text
-    access = kubeconfig.access(kubeconfig.parse(text))
-    assert (access.token, access.namespace, access.context) == ("t0ken", "flows", "devstack-mine")
+    found = kubeconfig.client_config(kubeconfig.parse(text))
+    assert (found.token, found.namespace, found.context) == (
+        "t0ken",
+        "flows",
+        "devstack-mine",
+    )
 
 
 def test_metaflow_gets_namespace_and_account_of_pods() -> None:
