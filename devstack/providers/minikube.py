@@ -15,7 +15,7 @@ from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
 from devstack.providers.claim import Claim
 from devstack.providers.docker_host import check_docker_host
-from devstack.providers.kind.config import FEATURE_GATES, RUNTIME_CONFIG
+from devstack.providers.features import FEATURE_GATES, RUNTIME_CONFIG
 from devstack.providers.ownership import foreign_cluster
 from devstack.providers.ready import wait_for_api
 from devstack.state import StackDir

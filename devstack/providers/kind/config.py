@@ -9,16 +9,11 @@ import yaml
 
 from devstack.ports import LOOPBACK
 from devstack.providers.base import ClusterSpec
+from devstack.providers.features import FEATURE_GATES, RUNTIME_CONFIG
 from devstack.providers.kind.controller_manager import controller_manager_patch
 from devstack.providers.kind.ownership import owner_mount
 from devstack.providers.kind.requests import patches_config, patches_mount
 from devstack.providers.kind.scheduler import scheduler_mount, scheduler_patch
-
-# Native gang scheduling is alpha in Kubernetes 1.36 (KEP-4671), so off by default.
-# Without the third gate a gang of high priority that does not fit still preempts other
-# pods, one by one, and does not start.
-FEATURE_GATES = {"GenericWorkload": True, "GangScheduling": True, "WorkloadAwarePreemption": True}
-RUNTIME_CONFIG = {"scheduling.k8s.io/v1alpha2": "true"}
 
 # By default, Kubernetes 1.35 and later reject a host with cgroup v1.
 # Kubelets request their serving certificates from the cluster's CA, so that clients
