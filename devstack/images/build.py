@@ -9,7 +9,7 @@ from devstack.images.background_compiler import BackgroundCompiler
 from devstack.images.build_context import BuildContext, Recipe
 from devstack.images.catalogue import IMAGES, PRELOADED
 from devstack.images.golang import Compiler
-from devstack.images.programs import PROGRAMS, Program
+from devstack.images.programs import CLIENTS, PROGRAMS, Program
 from devstack.images.recipes.airflow import AirflowImage
 from devstack.images.recipes.metadata import MetadataImage
 from devstack.images.recipes.minio import MinioImage
@@ -36,7 +36,6 @@ RECIPES: dict[str, Recipe] = {
 }
 """The recipe of each image except the node's, in the order in which they are built."""
 NODE = NodeImage([RECIPES[name] for name in PRELOADED])
-CLIENTS = ("kind", "kubectl")
 
 
 def image_key(name: str) -> str:

@@ -20,14 +20,13 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import IMAGES, find_images
 from devstack.images.machine import architecture
-from devstack.images.programs import PROGRAMS
+from devstack.images.programs import CLIENTS, PROGRAMS
 from devstack.process import Runner
 from devstack.progress import Progress, step
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 IMAGES_MEMBER = "images.tar"
-CLIENTS = ("kind", "kubectl")
 BLOCK = 1 << 20
 
 

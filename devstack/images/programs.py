@@ -27,6 +27,9 @@ VERSION_VARIABLES = {
     ),
 }
 """Versions that the programs report, by Go variable."""
+CLIENTS = ("kind", "kubectl")
+"""The programs that run on the user's machine; a bundle contains them."""
+
 FLAGS = (
     "-trimpath",
     "-pgo=off",
