@@ -31,7 +31,7 @@ def build_plan(stack: Stack) -> list[Step]:
 def _client_files_step(stack: Stack) -> Step:
     return Step(
         "access",
-        "Hand out kubeconfig and Metaflow settings",
+        "Write kubeconfig and Metaflow settings",
         is_done=lambda: client_files_current(stack),
         ensure=lambda: ensure_client_files(stack),
         commands=lambda: [f"write {stack.dir.kubeconfig}", f"write {stack.dir.metaflow_home}"],

@@ -94,7 +94,7 @@ def _delete(stack: Stack, objects: list[Manifest]) -> None:
 def _adapt_step(stack: Stack, service: DetectsCapabilities) -> Step:
     return Step(
         f"adapt-{service.name}",
-        f"See what the cluster offers for {service.name}",
+        f"Detect capabilities for {service.name}",
         is_done=lambda: service.capabilities_detected(stack.context(None)),
         ensure=lambda: _adapt(stack, service),
         needs_api=True,

@@ -1,4 +1,4 @@
-"""`kubectl top` on a stack, through the command line, as one who submits flows."""
+"""`kubectl top` on a stack, through the CLI, with the rights of a user who submits flows."""
 
 from __future__ import annotations
 
@@ -55,3 +55,4 @@ def test_it_is_left_out_and_included_again(stack: Devstack) -> None:
         stack.run("up", "--with", "metrics-server")
     assert stack.json("up")["data"]["changed"] == []
     wait_for_top(stack, "nodes")
+    wait_for_top(stack, "pods", "-A")

@@ -10,7 +10,7 @@ from tests.support.commandline import Devstack
 
 
 @dataclass(frozen=True)
-class Violation:
+class CommandError:
     """The error of a failed command, from its JSON envelope."""
 
     code: str
@@ -20,7 +20,7 @@ class Violation:
     text: str
 
 
-def refused(stack: Devstack, *argv: str, code: str, status: ExitStatus) -> Violation:
+def refused(stack: Devstack, *argv: str, code: str, status: ExitStatus) -> CommandError:
     """Run a command that must fail with ``code`` and ``status``; return its error."""
     command, *rest = argv
     done = stack.run(command, "--json", *rest, check=False)
@@ -34,7 +34,7 @@ def refused(stack: Devstack, *argv: str, code: str, status: ExitStatus) -> Viola
     assert error["message"], shown
     assert error["remedy"], shown
     text = " ".join(str(error[part]) for part in ("message", "cause", "remedy", "output"))
-    return Violation(code, error["message"], error["cause"], error["remedy"], text)
+    return CommandError(code, error["message"], error["cause"], error["remedy"], text)
 
 
 def findings(stack: Devstack) -> dict[str, str]:

@@ -8,7 +8,6 @@ from typing import TypeVar
 import pytest
 
 ALLOWED: tuple[str, ...] = (
-    "minikube is not installed",
     "zsh is not installed",
     "fish is not installed",
 )

@@ -80,7 +80,7 @@ def test_a_stack_whose_state_is_broken_is_removed_all_the_same(
     assert left(home) == []
 
 
-def test_a_full_disk_is_no_unfit_reason(
+def test_a_full_disk_does_not_prevent_down(
     world: World, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     up(world.open())

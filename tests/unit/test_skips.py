@@ -29,6 +29,6 @@ def test_a_listed_reason_is_allowed(pytester: pytest.Pytester) -> None:
     source = """
         import pytest
 
-        def test_minikube(): pytest.skip("minikube is not installed")
+        def test_fish(): pytest.skip("fish is not installed")
         """
     assert outcomes(pytester, source) == {"skipped": 1}
