@@ -38,6 +38,10 @@ class Completed:
         return self.returncode == 0
 
 
+class ProgramMissingError(DevstackError):
+    """A program that is not on PATH; code ``TOOL_MISSING``."""
+
+
 class Runner(Protocol):
     """Runs programs until they end."""
 
@@ -219,7 +223,8 @@ def _deferred_interrupt() -> Iterator[list[int]]:
 
 def _unstartable(program: str, error: OSError) -> DevstackError:
     missing = isinstance(error, FileNotFoundError) and error.filename == program
-    return DevstackError(
+    kind = ProgramMissingError if missing else DevstackError
+    return kind(
         f"cannot run `{program}`",
         cause="the program is not on PATH" if missing else str(error),
         remedy=f"install {program}, or run `devstack doctor`" if missing else "",

@@ -18,7 +18,7 @@ from devstack.docker.errors import command_failed, docker_missing, translate_doc
 from devstack.docker.network import create_network
 from devstack.docker.removal import remove_containers, remove_network
 from devstack.errors import DevstackError
-from devstack.process import Completed, Runner
+from devstack.process import Completed, ProgramMissingError, Runner
 from devstack.progress import Progress
 
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"
@@ -289,10 +289,8 @@ class DockerClient:
         """Run a ``docker`` command; see `devstack.process.Runner.run`."""
         try:
             done = self._runner.run(argv, check=False, **options)
-        except DevstackError as error:
-            if error.code == "TOOL_MISSING":
-                raise docker_missing() from error
-            raise
+        except ProgramMissingError as error:
+            raise docker_missing() from error
         if check and not done.ok:
             raise command_failed(done)
         return done

@@ -37,11 +37,10 @@ def install_packages(
         options += ["--python-version", python]
     if from_source:
         options += ["--no-deps", "--no-binary", ",".join(from_source)]
+    installer = _installer(runner)
     try:
-        runner.run([*_installer(runner), *options, *requirements], env=certificates.variables())
+        runner.run([*installer, *options, *requirements], env=certificates.variables())
     except DevstackError as error:
-        if error.code == "PIP_MISSING":
-            raise
         raise DevstackError(
             "cannot install Python packages for an image",
             cause=str(error),

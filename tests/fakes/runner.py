@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devstack.errors import DevstackError, ExitStatus
-from devstack.process import Completed, failed
+from devstack.process import Completed, ProgramMissingError, failed
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class FakeRunner:
     def _find(self, argv: tuple[str, ...]) -> _Answer:
         matching = [each for each in self._answers if argv[: len(each.prefix)] == each.prefix]
         if not matching:
-            raise DevstackError(
+            raise ProgramMissingError(
                 f"cannot run `{argv[0]}`",
                 cause=f"the test has no answer for {argv}",
                 code="TOOL_MISSING",

@@ -16,6 +16,7 @@ import requests
 from devstack.docker.cgroup import unfreeze
 from devstack.docker.client import CLUSTER_LABEL, ROLE_LABEL, DockerClient, Present
 from devstack.errors import DevstackError, ExitStatus
+from devstack.process import ProgramMissingError
 from tests.fakes.runner import FakeRunner
 
 NOBODY = 65534
@@ -452,7 +453,7 @@ def test_a_failed_command_has_the_codes_of_the_api(
 
 def test_a_command_without_docker_is_docker_missing() -> None:
     def missing(_call: object) -> None:
-        raise DevstackError("cannot run `docker`", code="TOOL_MISSING")
+        raise ProgramMissingError("cannot run `docker`", code="TOOL_MISSING")
 
     runner = FakeRunner(["docker"])
     runner.answer("docker", effect=missing)
