@@ -45,7 +45,7 @@ class Owner:
 
     @classmethod
     def from_file(cls, file: str) -> Owner:
-        """Return the owner of a file in a stack's directory, which may be gone by now."""
+        """Return the owner of a file in a stack's directory, which may no longer exist."""
         directory = os.path.realpath(Path(file).parent)
         try:
             return cls(directory, login_name(os.stat(directory).st_uid))

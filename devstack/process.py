@@ -66,7 +66,7 @@ class Runner(Protocol):
                 table of :mod:`devstack.environment_variables` overrides; None unsets one.
             cwd: the folder to run in.
             timeout: seconds after which the program is killed.
-            check: raise where the status is not 0.
+            check: raise if the status is not 0.
             on_line: called with each line of stdout and stderr as it appears.
             pidfile: where to note the program while it runs, so that
                 :func:`kill_orphan` can end it if this process is killed.

@@ -173,7 +173,7 @@ def open_stack(
     directory = StackDir(spec.name)
     known = directory.read_or_none() if ignore_corrupt_state else directory.read()
     state = known or StackState(name=spec.name, namespace=spec.namespace)
-    spec = _as_remembered(spec, state) if known else spec
+    spec = _with_saved_settings(spec, state) if known else spec
     without = disabled_services(
         SERVICES,
         without=spec.without,
@@ -195,10 +195,10 @@ def open_stack(
     )
 
 
-def _as_remembered(spec: StackSpec, state: StackState) -> StackSpec:
-    lasting = ("provider", "context", "namespace", "nodes", "airflow")
-    kept = {name: getattr(state, name) for name in lasting if name not in spec.given}
-    return replace(spec, **{name: value for name, value in kept.items() if value})
+def _with_saved_settings(spec: StackSpec, state: StackState) -> StackSpec:
+    names = ("provider", "context", "namespace", "nodes", "airflow")
+    saved = {name: getattr(state, name) for name in names if name not in spec.given}
+    return replace(spec, **{name: value for name, value in saved.items() if value})
 
 
 def require_up(stack: Stack) -> None:

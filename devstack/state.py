@@ -89,7 +89,7 @@ class StackState:
 
 
 class CorruptStateError(DevstackError):
-    """A state file that is not one."""
+    """The state file is corrupt."""
 
 
 class StackDir:
@@ -174,7 +174,7 @@ class StackDir:
         return None
 
     def write(self, state: StackState) -> None:
-        """Write ``state`` unless the file has it already; a crash leaves a whole file."""
+        """Write ``state`` unless the file has it already; a crash leaves no incomplete file."""
         if not self._has(state):
             content = msgspec.to_builtins(state)
             self.write_file(STATE_FILE, json.dumps(content, indent=2, sort_keys=True))

@@ -73,7 +73,7 @@ Observation = Ready | Waiting | Failed
 
 
 class WaitFailedError(DevstackError):
-    """What was waited for will never happen.
+    """The condition will never be met.
 
     Attributes:
         observation: why.
@@ -118,22 +118,22 @@ def wait_until(
     deadline = clock.now() + timeout
     last = ""
     while True:
-        seen = observe()
-        if isinstance(seen, Ready):
+        observation = observe()
+        if isinstance(observation, Ready):
             return
-        if isinstance(seen, Failed):
+        if isinstance(observation, Failed):
             subject, _, verb = what.partition(" to ")
-            raise WaitFailedError(f"{subject} will not {verb}", seen, remedy)
-        if note and seen.reason != last:
-            note(seen.reason)
-        last = seen.reason
+            raise WaitFailedError(f"{subject} will not {verb}", observation, remedy)
+        if note and observation.reason != last:
+            note(observation.reason)
+        last = observation.reason
         if clock.now() >= deadline:
             raise DevstackError(
                 f"timed out after {timeout:.0f} s waiting for {what}",
-                cause=seen.reason,
+                cause=observation.reason,
                 remedy=remedy,
                 code="WAIT_TIMEOUT",
                 exit_status=ExitStatus.TIMEOUT,
-                output=seen.output,
+                output=observation.output,
             )
         clock.sleep(min(interval, max(0.0, deadline - clock.now())))

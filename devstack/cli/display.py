@@ -17,7 +17,7 @@ NOTE_INTERVAL = 10.0
 
 
 class Display(Progress, Protocol):
-    """A progress that is displayed."""
+    """Progress that is displayed."""
 
     def close(self) -> None:
         """Remove what is not meant to stay on the terminal."""
@@ -74,7 +74,7 @@ class StepStack:
 
 
 class PlainDisplay:
-    """Lines for logs and CI: one when a step ends, and notes of slow steps now and then.
+    """Lines for logs and CI: one when a step ends, and notes of slow steps at intervals.
 
     Args:
         verbose: print every note, and every line of a branch.
@@ -89,7 +89,7 @@ class PlainDisplay:
         self._last_note = ""
 
     def start(self, title: str) -> None:
-        """Begin a step; print that only in a branch, among whose lines are those of others."""
+        """Begin a step; only a branch prints its start, because other branches print in between."""
         self._steps.begin(title)
         self._printed_at = time.monotonic()
         if self._branch_title:

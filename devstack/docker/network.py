@@ -38,9 +38,9 @@ def create_network(client: Any, name: str, labels: Mapping[str, str]) -> None:
             return _create(client, name, labels, ipv6_subnet(name, attempt))
         except docker.errors.APIError as error:
             text = error.explanation or str(error)
-            if any(words in text for words in _WITHOUT_IPV6):
+            if any(message in text for message in _WITHOUT_IPV6):
                 break
-            if not any(words in text for words in _OVERLAP):
+            if not any(message in text for message in _OVERLAP):
                 raise
     return _create(client, name, labels, "")
 

@@ -110,8 +110,8 @@ def _unavailable_reason(stack: Stack, namespace: str, name: str) -> str:
     live = kube.find(APPS, "Deployment", name, namespace)
     if live and live["spec"].get("replicas") == 0:
         return f"Deployment {namespace}/{name} is scaled to zero"
-    seen = observe_deployment(kube, namespace, name)
-    return "" if isinstance(seen, Ready) else seen.reason
+    observation = observe_deployment(kube, namespace, name)
+    return "" if isinstance(observation, Ready) else observation.reason
 
 
 def _has(stack: Stack, service: str) -> bool:

@@ -107,9 +107,11 @@ def _task_pods(stack: Stack) -> list[Finding]:
     kube = stack.kube()
     pods = kube.list_objects(CORE, "Pod", stack.state.namespace)
     waiting = [pod for pod in pods if pod.get("status", {}).get("phase") not in ENDED]
-    seen = [observe_pod(kube, pod) for pod in waiting]
+    observations = [observe_pod(kube, pod) for pod in waiting]
     return [
-        Finding(each.reason, each.remedy, each.code) for each in seen if isinstance(each, Failed)
+        Finding(each.reason, each.remedy, each.code)
+        for each in observations
+        if isinstance(each, Failed)
     ]
 
 

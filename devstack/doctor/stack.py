@@ -44,12 +44,12 @@ def _files(stack: Stack) -> list[Finding]:
 
 
 def _cluster(stack: Stack) -> list[Finding]:
-    seen = stack.provider.status(stack.cluster)
-    if seen.state == "running":
+    status = stack.provider.status(stack.cluster)
+    if status.state == "running":
         return []
     causes = {"absent": "CLUSTER_ABSENT", "stopped": "NODE_STOPPED"}
     remedy = "devstack up starts or recreates it"
-    return [Finding(seen.detail, remedy, causes.get(seen.state, "CLUSTER_UNREACHABLE"))]
+    return [Finding(status.detail, remedy, causes.get(status.state, "CLUSTER_UNREACHABLE"))]
 
 
 def _api(stack: Stack) -> list[Finding]:
@@ -74,12 +74,16 @@ def _services(stack: Stack) -> list[Finding]:
     ctx = stack.context(stack.kube())
     found = []
     for service in stack.services:
-        seen = service.observe(ctx)
-        if isinstance(seen, Failed):
-            found.append(Finding(f"{service.name}: {seen.reason}", seen.remedy, seen.code))
-        elif isinstance(seen, Waiting):
+        observation = service.observe(ctx)
+        if isinstance(observation, Failed):
+            found.append(
+                Finding(
+                    f"{service.name}: {observation.reason}", observation.remedy, observation.code
+                )
+            )
+        elif isinstance(observation, Waiting):
             remedy = f"devstack logs {service.name}; devstack up waits for it"
-            found.append(Finding(f"{service.name}: {seen.reason}", remedy, "NOT_READY"))
+            found.append(Finding(f"{service.name}: {observation.reason}", remedy, "NOT_READY"))
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from devstack.paths import private_folder
 
 MAX_LOGS = 100
-"""The number of logs in a stack's folder; the oldest are removed."""
+"""Maximum number of logs in a stack's folder; the oldest are removed."""
 
 
 def new_log(folder: Path, name: str) -> Path:

@@ -57,12 +57,12 @@ class PendingPods:
         """
         pending = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
         in_gangs = [pod for pod in pending if waits_as_gang(pod)]
-        seen = observe_gangs(self._kube, self._namespace, in_gangs)
-        seen += [self._observe_pod(pod) for pod in pending if pod not in in_gangs]
-        for found in [self._forbidden(run_id), *seen]:
+        observations = observe_gangs(self._kube, self._namespace, in_gangs)
+        observations += [self._observe_pod(pod) for pod in pending if pod not in in_gangs]
+        for found in [self._forbidden(run_id), *observations]:
             if isinstance(found, Failed):
                 return found
-        return next((found for found in seen if isinstance(found, Waiting)), None)
+        return next((found for found in observations if isinstance(found, Waiting)), None)
 
     def _observe_pod(self, pod: Object) -> Observation:
         found = observe_pod(self._kube, pod)

@@ -160,13 +160,15 @@ class _Run:
         self._identify()
         try:
             pods = list_pods(self._env.kube, self._env.namespace, self._run_id)
-            seen = self._pending.observe(self._run_id, pods)
+            observation = self._pending.observe(self._run_id, pods)
         except _API_ERRORS as error:
             return self._tolerate_outage(error)
         self._outage_since = None
-        if isinstance(seen, Failed):
-            return seen
-        self._call.note(_activity(pods, seen.reason if isinstance(seen, Waiting) else ""))
+        if isinstance(observation, Failed):
+            return observation
+        self._call.note(
+            _activity(pods, observation.reason if isinstance(observation, Waiting) else "")
+        )
         return None
 
     def _tolerate_outage(self, error: DevstackError) -> Failed | None:

@@ -128,12 +128,12 @@ def _is_platform(node: ast.AST) -> bool:
 def _decorators(node: ast.AST) -> list[str]:
     if not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         return []
-    return [_called(decorator) for decorator in node.decorator_list]
+    return [_call_name(decorator) for decorator in node.decorator_list]
 
 
 def _parameter(node: ast.AST) -> list[str]:
     """Return the name in a call such as ``Parameter("n")`` or ``JSONParameter(name="n")``."""
-    if not isinstance(node, ast.Call) or not _called(node).endswith(_PARAMETERS):
+    if not isinstance(node, ast.Call) or not _call_name(node).endswith(_PARAMETERS):
         return []
     named = [keyword.value for keyword in node.keywords if keyword.arg == "name"]
     names = [*node.args[:1], *named]
@@ -144,7 +144,7 @@ def _parameter(node: ast.AST) -> list[str]:
     ]
 
 
-def _called(decorator: ast.expr) -> str:
+def _call_name(decorator: ast.expr) -> str:
     function = decorator.func if isinstance(decorator, ast.Call) else decorator
     if isinstance(function, ast.Attribute):
         return function.attr

@@ -30,7 +30,7 @@ SAMPLE_SECONDS = 900.0
 
 
 class EndedRun(Protocol):
-    """A run that has ended, in whatever way it was run."""
+    """A run that has ended, of a flow process or of a deployment."""
 
     @property
     def timing(self) -> Timing:
@@ -73,7 +73,7 @@ class SampleOutcome:
         """The result as the table shows it."""
         if not self.ok:
             return "failed"
-        return "failed as it should" if self.sample.fails_saying else "ok"
+        return "failed as it should" if self.sample.expected_failure else "ok"
 
 
 RunSample = Callable[[Sample, Progress, Event], SampleOutcome]
@@ -166,7 +166,7 @@ class Suite:
             results, fit = [run_flow(call, self.env)], 1
         result = next((each for each in results if not each.ok), results[0])
         error = None if result.ok else failure_of(result)
-        if error and (not sample.fails_saying or not result.run_id):
+        if error and (not sample.expected_failure or not result.run_id):
             return SampleOutcome(sample, result, 0, [str(error)], error, result.timing.total)
         progress.note("checking the results")
         checks = [

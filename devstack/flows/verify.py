@@ -27,7 +27,7 @@ def verify(
 def check_run(
     sample: Sample,
     pathspec: str,
-    seen: Sequence[Mapping[str, Any]],
+    observed: Sequence[Mapping[str, Any]],
     env: FlowEnvironment,
     runner: Runner,
 ) -> list[CheckResult]:
@@ -36,7 +36,7 @@ def check_run(
     Args:
         sample: the sample, which has its own check.
         pathspec: the run, as ``FLOW/RUN``.
-        seen: its pods, or Airflow's tasks, as the check reads them.
+        observed: its pods, or Airflow's tasks, as the check reads them.
         env: what a flow process needs from the stack.
         runner: runs the check in a process of its own, because Metaflow reads its
             settings when it is imported.
@@ -47,7 +47,7 @@ def check_run(
     module = "devstack.samples.checks"
     done = runner.run(
         [str(env.python), "-m", module, sample.name, pathspec],
-        input=json.dumps(list(seen)),
+        input=json.dumps(list(observed)),
         env=env.changes(),
         timeout=CHECK_SECONDS,
         check=False,
@@ -67,7 +67,7 @@ def failures(results: Sequence[CheckResult]) -> list[str]:
 def check_report(sample: Sample, error: DevstackError) -> CheckResult:
     """Check that an intended failure was reported correctly."""
     report = "\n".join(error.output_tail)
-    ok = error.code == "FLOW_FAILED" and sample.fails_saying in report
+    ok = error.code == "FLOW_FAILED" and sample.expected_failure in report
     return CheckResult(
         "the failure is reported with the end of the pod's log", ok, "" if ok else report
     )

@@ -37,7 +37,7 @@ class Difference:
         manifest: the desired object.
         field: the first field that differs; empty if the object is missing.
         terminating: True if the existing object is being deleted.
-        foreign: True if the existing object belongs to someone else.
+        foreign: True if the existing object belongs to another owner.
         owner: user, machine and state directory of the other stack; empty if unknown.
     """
 
@@ -105,7 +105,7 @@ def apply_all(
 
     Args:
         client: the API.
-        manifests: in any order; namespaces and new kinds go first, workloads last.
+        manifests: in any order; namespaces and CRDs go first, workloads last.
         timeout: seconds for each object to be accepted.
         clock: the clock of the timeout.
         note: called with what is being waited for.
@@ -140,7 +140,7 @@ def delete_all(
     clock: Clock,
     note: Callable[[str], None] | None = None,
 ) -> list[str]:
-    """Delete the objects that devstack created, and wait until they are gone.
+    """Delete the objects that devstack created, and wait until they no longer exist.
 
     Args:
         client: the API.
@@ -219,7 +219,7 @@ def _apply_in_waves(
     options: WaitOptions,
     before_workloads: Callable[[], None] | None,
 ) -> None:
-    """Apply namespaces, kinds and accounts, then the rest in parallel, then workloads.
+    """Apply namespaces, CRDs and service accounts, then the rest in parallel, then workloads.
 
     The API takes a second to serve a new kind, and accepts other objects meanwhile;
     but a controller that starts before its kind is served retries only after 10 s.
@@ -265,7 +265,7 @@ def _try_apply(client: KubeClient, manifest: Object) -> Observation:
 
 
 def _is_temporary(error: ApiError) -> bool:
-    """Return True for an error that ends without help: a namespace is being deleted."""
+    """Return True for an error that ends by itself: a namespace is being deleted."""
     return "being terminated" in error.detail or "being deleted" in error.detail
 
 

@@ -80,7 +80,7 @@ def fit(pods: Sequence[Object], nodes: Iterable[NodeCapacity]) -> int:
 
 
 def unfit_reason(pod: Object, node: NodeCapacity) -> str:
-    """Return what keeps the pod off the node, in a few words, or an empty string."""
+    """Return why the pod does not fit on the node, as a short phrase; empty if it fits."""
     if mismatch := node_mismatch(pod, node.node):
         return mismatch
     for resource, amount in sorted(node_requests(pod).items()):
@@ -90,7 +90,7 @@ def unfit_reason(pod: Object, node: NodeCapacity) -> str:
 
 
 def node_requests(pod: Object) -> Amounts:
-    """Return what a pod takes of a node, including its place among the node's pods."""
+    """Return what a pod uses of a node, including its place among the node's pods."""
     return {**pod_requests(pod), _PODS: Decimal(1)}
 
 

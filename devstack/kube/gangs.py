@@ -20,7 +20,7 @@ CONDITION = "GangScheduled"
 """The condition that the gang controller writes to JobSets."""
 
 INSUFFICIENT_RESOURCES = "InsufficientResources"
-"""The condition's reason if the gang does not fit beside what is running."""
+"""The condition's reason if the gang does not fit next to what is running."""
 
 TOO_LARGE = "TooLarge"
 """The condition's reason if the gang would not fit even without other jobs."""

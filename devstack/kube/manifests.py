@@ -20,15 +20,15 @@ except ImportError:  # PyYAML built without libyaml, ten times slower
     from yaml import SafeLoader  # type: ignore[assignment]
 
 _KUSTOMIZATION = "kustomization.yaml"
-# Anything else in a kustomization would make kubectl see other objects than devstack does.
+# Anything else in a kustomization would give kubectl other objects than devstack.
 _UNDERSTOOD = {"apiVersion", "kind", "resources"}
 
 
 OWNER_LABEL = "devstack/stack"
-"""With the stack's name as value; several stacks may meet on one cluster."""
+"""With the stack's name as value; several stacks may share one cluster."""
 
 OWNER_ANNOTATION = "devstack/owner"
-"""With user, machine and state directory as value; two homes may use one stack name."""
+"""With user, machine and state directory as value; two homes may have stacks of one name."""
 
 _LABELS = {"app.kubernetes.io/managed-by": "devstack", "app.kubernetes.io/part-of": "devstack"}
 

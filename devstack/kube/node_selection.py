@@ -1,4 +1,4 @@
-"""Which nodes a pod may run on, whatever is free: labels, node affinity, taints."""
+"""Which nodes a pod may run on, regardless of free resources: labels, node affinity, taints."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def node_mismatch(pod: Object, node: Object) -> str:
 
 
 def label_mismatch(pod: Object, node: Object) -> str:
-    """Return what the pod's node selector or required node affinity misses on a node."""
+    """Return what of the pod's node selector or required node affinity a node does not have."""
     labels = node["metadata"].get("labels") or {}
     for key, value in (pod["spec"].get("nodeSelector") or {}).items():
         if labels.get(key) != value:

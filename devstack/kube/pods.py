@@ -1,4 +1,4 @@
-"""Why a pod is not ready, and whether waiting can help."""
+"""Why a pod is not ready, and whether it can still become ready."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def observe_pod(client: KubeClient, pod: Object) -> Observation:
     for status in _container_statuses(pod):
         if found := _observe_waiting(client, pod, status):
             return found
-    return _not_yet(client, pod)
+    return _describe_waiting(client, pod)
 
 
 def name_of(pod: Object) -> str:
@@ -142,7 +142,7 @@ def _failed(client: KubeClient, pod: Object) -> Failed:
     return Failed(f"{name_of(pod)} failed: {why}", code="POD_FAILED")
 
 
-def _not_yet(client: KubeClient, pod: Object) -> Waiting:
+def _describe_waiting(client: KubeClient, pod: Object) -> Waiting:
     metadata = pod["metadata"]
     event = last_event(client, "Pod", metadata["namespace"], metadata["name"])
     for status in _container_statuses(pod):

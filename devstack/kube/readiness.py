@@ -43,13 +43,13 @@ def _available(live: Object) -> bool:
 
 
 def _first_not_ready(client: KubeClient, live: Object) -> Observation:
-    seen = [observe_pod(client, pod) for pod in _newest_pods(client, live)]
+    observations = [observe_pod(client, pod) for pod in _newest_pods(client, live)]
     for kind in (Failed, Waiting):
-        for found in seen:
+        for found in observations:
             if isinstance(found, kind):
                 return found
     metadata = live["metadata"]
-    missing = "is not available yet" if seen else "has no pod yet"
+    missing = "is not available yet" if observations else "has no pod yet"
     return Waiting(f"Deployment {metadata['namespace']}/{metadata['name']} {missing}")
 
 
@@ -64,14 +64,14 @@ def _newest_pods(client: KubeClient, live: Object) -> list[Object]:
         return []
     chosen = f"{selector},{_HASH}={newest['metadata']['labels'][_HASH]}"
     pods = client.list_objects("v1", "Pod", namespace, labels=chosen)
-    return [pod for pod in pods if not _is_past(pod)]
+    return [pod for pod in pods if not _is_terminating_or_failed(pod)]
 
 
 def _revision(replica_set: Object) -> int:
     return int(replica_set["metadata"].get("annotations", {}).get(_REVISION, 0))
 
 
-def _is_past(pod: Object) -> bool:
+def _is_terminating_or_failed(pod: Object) -> bool:
     """Return True for a pod that is being deleted, or that another one replaces."""
     terminating = bool(pod["metadata"].get("deletionTimestamp"))
     return terminating or pod.get("status", {}).get("phase") == "Failed"

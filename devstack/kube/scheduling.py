@@ -22,7 +22,7 @@ def observe_unscheduled(client: KubeClient, pod: Object, message: str) -> Observ
         message: the message of that condition.
 
     Returns:
-        Failed if the pod requests more than any node has in all, or labels that no
+        Failed if the pod requests more than any node's allocatable resources, or labels that no
         node has; Waiting if resources or a volume may become available.
     """
     name = f"pod {pod['metadata']['namespace']}/{pod['metadata']['name']}"

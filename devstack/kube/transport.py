@@ -39,7 +39,7 @@ class Transport(Protocol):
         body: bytes | None = None,
         content_type: str = "application/json",
     ) -> Answer:
-        """Send one request and return its answer, whatever the status.
+        """Send one request and return its answer, regardless of the status.
 
         Raises:
             UnreachableError: there is no answer.

@@ -64,7 +64,7 @@ def restore_step(stack: Stack) -> Step:
     return Step(
         "volumes",
         "Restore the saved data",
-        is_done=lambda: not _saved(stack) or _all_there(stack),
+        is_done=lambda: not _saved(stack) or _volumes_exist(stack),
         ensure=lambda: _restore(stack),
         commands=lambda: [f"restore {_claim(volume)}" for volume in _saved(stack)],
     )
@@ -90,7 +90,7 @@ def _saved(stack: Stack) -> list[Object]:
     return found
 
 
-def _all_there(stack: Stack) -> bool:
+def _volumes_exist(stack: Stack) -> bool:
     kube = stack.kube()
     names = [volume["metadata"]["name"] for volume in _saved(stack)]
     return all(kube.find("v1", _VOLUME, name) for name in names)

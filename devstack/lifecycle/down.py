@@ -1,4 +1,4 @@
-"""`devstack down`: remove the stack, whatever state it is in."""
+"""`devstack down`: remove the stack, in any state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def down(stack: Stack, *, keep_data: bool = False) -> list[str]:
             save_volumes(stack)
         if stack.dir.exists():
             stack.state.phase = "deleting"
-            # On a full disk, `down` has to work all the more.
+            # `down` must also work on a full disk: it frees space.
             with suppress(DevstackError):
                 stack.save()
         undo = build_undo(stack, keep_data=keep_data)

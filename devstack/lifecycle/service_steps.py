@@ -48,7 +48,7 @@ def _remove_step(stack: Stack, service: Service) -> Step:
 
 
 def _objects_without_data(stack: Stack, service: Service) -> list[Manifest]:
-    """Return a service's objects in order of deletion, but for those that hold its data."""
+    """Return a service's objects in order of deletion, except those that hold its data."""
     objects = reversed(stack.manifests(service))
     return [item for item in objects if item["kind"] not in DATA_KINDS]
 
@@ -75,7 +75,7 @@ def _delete_service(stack: Stack, service: Service) -> Undo | None:
             _delete(stack, objects)
         except UnreachableError as error:
             folder = stack.dir.path
-            error.remedy = f"retry when it responds; if it is gone for good, remove {folder}"
+            error.remedy = f"retry when it responds; if it no longer exists, remove {folder}"
             raise
 
     return Undo(f"Delete {service.name}", delete)

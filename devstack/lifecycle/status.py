@@ -114,16 +114,16 @@ def _unfinished(stack: Stack) -> str:
 
 def _service_status(stack: Stack, service: Service, ctx: ServiceContext) -> ServiceStatus:
     try:
-        seen = service.observe(ctx)
+        observation = service.observe(ctx)
     except DevstackError as error:
         return ServiceStatus(service.name, "unknown", str(error))
-    if isinstance(seen, Ready) and not port_forwards_running(stack, service):
+    if isinstance(observation, Ready) and not port_forwards_running(stack, service):
         return ServiceStatus(service.name, "failed", "its port-forward has ended")
-    if isinstance(seen, Ready):
+    if isinstance(observation, Ready):
         about = service.describe(ctx) if isinstance(service, Describes) else ""
         return ServiceStatus(service.name, "ready", about)
-    state = "failed" if isinstance(seen, Failed) else "waiting"
-    return ServiceStatus(service.name, state, seen.reason)
+    state = "failed" if isinstance(observation, Failed) else "waiting"
+    return ServiceStatus(service.name, state, observation.reason)
 
 
 def _without_api(stack: Stack, error: DevstackError) -> StackStatus:

@@ -89,7 +89,7 @@ class Provider(Protocol):
         ...
 
     def owner(self, spec: ClusterSpec) -> Owner | None:
-        """Return whom the cluster of this name belongs to; None if absent or shared by stacks."""
+        """Return the owner of the cluster of this name; None if absent or shared by stacks."""
         ...
 
     def delete(self, spec: ClusterSpec) -> None:
@@ -110,7 +110,7 @@ class WaitsForServiceNetwork(Protocol):
     """A provider that returns before pods can reach Services."""
 
     def wait_for_service_network(self, spec: ClusterSpec) -> None:
-        """Wait until the nodes lead to Services, the API's among them.
+        """Wait until the nodes route traffic to Services, including the API's.
 
         Raises:
             DevstackError: ``WAIT_TIMEOUT``.
@@ -125,7 +125,7 @@ class MapsPorts(Protocol):
     The ports of other providers' clusters are reached through port-forwards.
 
     Attributes:
-        own_ports: names of the host ports that the provider needs besides the services'.
+        own_ports: names of the host ports that the provider needs in addition to the services'.
     """
 
     own_ports: tuple[str, ...]

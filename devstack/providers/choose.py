@@ -35,7 +35,7 @@ def client_tools() -> tuple[Tool, ...]:
 
 @dataclass(frozen=True)
 class ProviderParts:
-    """What providers are made of.
+    """The arguments of providers' constructors.
 
     Attributes:
         stack: the stack's directory.

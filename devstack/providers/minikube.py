@@ -93,7 +93,7 @@ class MinikubeProvider:
         return check_docker_host(self._runner, spec.nodes)
 
     def owner(self, spec: ClusterSpec) -> Owner | None:
-        """Return who claimed the profile's name, or whom the profile's nodes belong to."""
+        """Return who claimed the profile's name, or the owner of the profile's nodes."""
         if holder := self._claim.holder():
             return holder
         if self._engine.has_containers(f"{PROFILE_LABEL}={self.profile}"):
@@ -130,8 +130,8 @@ class MinikubeProvider:
     def _owner_of_unclaimed(self) -> Owner:
         # Earlier releases made no claim; only the stack that made the profile has a kubeconfig.
         kubeconfig = self._stack.admin_kubeconfig
-        made_here = kubeconfig.exists() and self.profile in kubeconfig.read_text()
-        return self._stack.owner if made_here else Owner("")
+        is_ours = kubeconfig.exists() and self.profile in kubeconfig.read_text()
+        return self._stack.owner if is_ours else Owner("")
 
     def _claim_name(self, spec: ClusterSpec) -> None:
         """Claim the profile's name: minikube replaces the nodes of another user's profile."""
@@ -189,9 +189,9 @@ def _last_error(done: Completed) -> str:
 
 def _host_state(output: str) -> str:
     try:
-        seen = json.loads(output)
+        statuses = json.loads(output)
     except ValueError:
         return ""
-    first = seen[0] if isinstance(seen, list) else seen
-    state = str(first.get("Host", ""))
+    status = statuses[0] if isinstance(statuses, list) else statuses
+    state = str(status.get("Host", ""))
     return "" if state == "Nonexistent" else state

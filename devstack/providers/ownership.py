@@ -12,7 +12,7 @@ def foreign_cluster(stack: str, cluster: str, owner: Owner) -> DevstackError:
     Args:
         stack: the stack's name.
         cluster: what to call it, such as ``the kind cluster 'devstack-ci'``.
-        owner: whom it belongs to.
+        owner: its owner.
     """
     home = owner.home()
     owners = f", or use the owner's stack with {home}" if home else ""

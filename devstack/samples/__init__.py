@@ -1,1 +1,1 @@
-"""The sample flows: one lesson a file, and a check of its results for each."""
+"""The sample flows: one topic per file, each with a check of its results."""

@@ -15,11 +15,11 @@ class Sample:
 
     Attributes:
         name: the name of the sample, its file and its check.
-        shows: what it demonstrates, in a few words.
+        shows: what it demonstrates, as a short phrase.
         slow: True if it takes long on any machine; it starts first.
         concurrent: True to run it twice at the same time, with capacity for one.
         scheduled: True for a DAG that Airflow's scheduler starts.
-        fails_saying: a text that the report of its failure must contain; empty if it
+        expected_failure: text that the report of its failure must contain; empty if it
             should succeed.
     """
 
@@ -28,7 +28,7 @@ class Sample:
     slow: bool = False
     concurrent: bool = False
     scheduled: bool = False
-    fails_saying: str = ""
+    expected_failure: str = ""
 
     @property
     def file(self) -> Path:
@@ -49,7 +49,7 @@ SAMPLES = (
     Sample("report", "a @card"),
     Sample("settings", "@environment, a Kubernetes Secret"),
     Sample("storage", "a volume, tmpfs, /dev/shm"),
-    Sample("failure", "a failure, and its report", fails_saying="out of fuel, on purpose"),
+    Sample("failure", "a failure, and its report", expected_failure="out of fuel, on purpose"),
 )
 """All samples, in reading order."""
 

@@ -42,10 +42,10 @@ class DatatoolsFlow(FlowSpec):
         with S3(run=self) as s3:
             parts = s3.get_many(list(self.checksums))
             self.get_seconds = time.monotonic() - began
-            self.seen = {part.key: checksum(part.path) for part in parts}
+            self.received = {part.key: checksum(part.path) for part in parts}
             self.bytes_read = sum(part.size for part in parts)
-        if self.seen != self.checksums:
-            raise ValueError(f"other bytes came back: {self.seen} instead of {self.checksums}")
+        if self.received != self.checksums:
+            raise ValueError(f"the checksums differ: {self.received} instead of {self.checksums}")
         self.next(self.end)
 
     @step

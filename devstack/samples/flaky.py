@@ -29,15 +29,15 @@ class FlakyFlow(FlowSpec):
     @step
     def always_fails(self):
         """Fail at every attempt."""
-        self.number = int("this is no number, on purpose")
+        self.number = int("this is not a number, on purpose")
         self.next(self.end)
 
     @kubernetes(**SMALL)
     @step
     def end(self):
         """Print what happened."""
-        self.told = str(self.failure)
-        print(f"start took attempt {self.attempt}; always_fails failed with {self.told}")
+        self.reason = str(self.failure)
+        print(f"start took attempt {self.attempt}; always_fails failed with {self.reason}")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class ForeachFlow(FlowSpec):
         self.results = {i.item: i.result for i in inputs if not i.failure}
         self.attempts = {i.item: i.attempt for i in inputs}
         self.failures = {i.item: str(i.failure) for i in inputs if i.failure}
-        print(f"results {self.results}, failed for good: {sorted(self.failures)}")
+        print(f"results {self.results}, failed at every attempt: {sorted(self.failures)}")
         self.next(self.end)
 
     @step

@@ -36,7 +36,7 @@ class GangFlow(FlowSpec):
     def start(self):
         """Wait for the other flow, so that both request resources at the same time."""
         if MEETING:
-            meet_other_flow(pathlib.Path(MEETING))
+            wait_for_other_flow(pathlib.Path(MEETING))
         self.next(self.hold, num_parallel=RANKS)
 
     @kubernetes(cpu=CPU, memory=128, disk=256)
@@ -65,13 +65,13 @@ class GangFlow(FlowSpec):
         print(f"{len(self.met)} ranks were there at the same time")
 
 
-def meet_other_flow(folder):
+def wait_for_other_flow(folder):
     """Create a file in the folder, and wait until the other flow has done so."""
     (folder / str(os.getpid())).touch()
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while len(list(folder.iterdir())) < FLOWS:
         if time.monotonic() > deadline:
-            raise TimeoutError("the other flow did not come")
+            raise TimeoutError("the other flow did not start")
         time.sleep(0.1)
 
 

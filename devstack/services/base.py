@@ -20,7 +20,7 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True)
 class ServiceContext:
-    """What a service may know of its stack.
+    """The stack as its services see it.
 
     Attributes:
         state: the stack's persistent state: namespace, ports, credentials.
@@ -131,7 +131,7 @@ class Service(ABC):
 
     @abstractmethod
     def observe(self, ctx: ServiceContext) -> Observation:
-        """Return whether the service is ready; if not, name the culprit."""
+        """Return whether the service is ready; if not, which object is not."""
 
     def prepare(self, ctx: ServiceContext) -> None:  # noqa: B027 - most services need none
         """Set up what manifests cannot express (a bucket); idempotent, called when ready."""
@@ -162,8 +162,8 @@ class DetectsCapabilities(Protocol):
 
 @runtime_checkable
 class Describes(Protocol):
-    """A service that reports more about itself than that it is ready."""
+    """A service that reports its activity in addition to its readiness."""
 
     def describe(self, ctx: ServiceContext) -> str:
-        """Return its current activity in a few words, for `devstack status`."""
+        """Return its current activity as a short phrase, for `devstack status`."""
         ...

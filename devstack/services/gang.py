@@ -16,7 +16,7 @@ NAMESPACE = "gang-system"
 
 
 class GangService(Service):
-    """The gang controller, and the policies that make gangs of JobSets."""
+    """The gang controller, and the admission policies that turn JobSets into gangs."""
 
     name = "gang"
     about = "gang scheduling: a `@parallel` step starts whole or not at all"

@@ -62,7 +62,7 @@ def _mount_certificate(kube: KubeClient) -> None:
             continue
         name = pod["metadata"]["name"]
         metadata = {"name": name, "namespace": NAMESPACE, "annotations": annotations}
-        # A pod that has gone since cannot be created from annotations alone.
+        # A pod that was deleted since cannot be created from annotations alone.
         with suppress(InvalidError):
             kube.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
 

@@ -8,7 +8,7 @@ from devstack.ports import LOOPBACK
 from devstack.services import postgres
 from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.services.http_probe import answers
-from devstack.services.minio import METADATA_TRIES
+from devstack.services.minio import METADATA_ATTEMPTS
 from devstack.waits import Observation, Ready, Waiting
 
 NAMESPACE = "metadata"
@@ -64,7 +64,7 @@ class MetadataService(Service):
                 "METAFLOW_SERVICE_URL": url(ctx),
                 "METAFLOW_SERVICE_INTERNAL_URL": ADDRESS,
                 "METAFLOW_SERVICE_AUTH_KEY": ctx.state.credential(KEY),
-                "METAFLOW_SERVICE_RETRY_COUNT": METADATA_TRIES,
+                "METAFLOW_SERVICE_RETRY_COUNT": METADATA_ATTEMPTS,
             },
             urls={"metadata": url(ctx)},
         )

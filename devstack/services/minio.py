@@ -23,13 +23,13 @@ TASK_SECRET = "metaflow-s3"  # noqa: S105 - the Secret's name
 ROOT_SECRET = "minio-root"  # noqa: S105 - the Secret's name
 ENDPOINT_IN_CLUSTER = f"http://minio.{NAMESPACE}.svc.cluster.local:9000"
 REGION = "us-east-1"
-METADATA_TRIES = "7"
+METADATA_ATTEMPTS = "7"
 """How often Metaflow tries a request to the metadata service: one minute in total.
 
 Its default of five tries takes 15 seconds, in which a lost pod may not be replaced.
 """
 
-CONNECT_TRIES = 10
+CONNECT_ATTEMPTS = 10
 """A ready pod is not reachable at once: kube-proxy follows a moment later."""
 
 _ROOT_USER = "devstack-root"
@@ -140,7 +140,7 @@ def _task_secret(ctx: ServiceContext) -> dict[str, str]:
         # The task image has boto3 and requests, which Metaflow would install at each start.
         "METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1",
         # Metaflow passes the metadata service's address to pods, but not this setting.
-        "METAFLOW_SERVICE_RETRY_COUNT": METADATA_TRIES,
+        "METAFLOW_SERVICE_RETRY_COUNT": METADATA_ATTEMPTS,
     }
 
 
@@ -157,7 +157,7 @@ def _connect(ctx: ServiceContext) -> tuple[Minio, MinioAdmin]:
     endpoint = f"{LOOPBACK}:{ctx.state.ports['minio']}"
     keys = StaticProvider(_ROOT_USER, ctx.state.credential("minio-root"))
     retries = urllib3.Retry(
-        total=CONNECT_TRIES, backoff_factor=0.1, backoff_max=2, status_forcelist=[503]
+        total=CONNECT_ATTEMPTS, backoff_factor=0.1, backoff_max=2, status_forcelist=[503]
     )
     pool = urllib3.PoolManager(timeout=urllib3.Timeout(10), retries=retries)
     store = Minio(

@@ -26,7 +26,7 @@ class SamplesService(Service):
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:
         """Return the claim, and the Secret with its random token."""
         token = ctx.state.credential(CREDENTIAL)
-        # The checksum lets a pod verify the token without anybody else knowing it.
+        # The checksum lets a pod verify the token without the token being stored anywhere else.
         values = {
             "SAMPLE_TOKEN": token,
             "SAMPLE_TOKEN_SHA256": hashlib.sha256(token.encode()).hexdigest(),

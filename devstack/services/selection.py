@@ -39,7 +39,7 @@ def disabled_services(
     """Return the names of the services that a stack leaves out.
 
     Args:
-        services: all there are.
+        services: all services.
         without: names that the user leaves out now.
         included: names that the user includes now; what they need comes with them.
         saved_without: names that the stack was brought up without. A service that

@@ -83,9 +83,11 @@ def _not_created(client: KubeClient, subject: Subject) -> Answer | None:
     if subject.pods:
         return None
     if subject.kind == "JobSet":
-        seen = observe_deployment(client, "jobset-system", "jobset-controller")
-        if not isinstance(seen, Ready):
-            because = f"the JobSet controller, which creates its pods, is not ready: {seen.reason}"
+        observation = observe_deployment(client, "jobset-system", "jobset-controller")
+        if not isinstance(observation, Ready):
+            because = (
+                f"the JobSet controller, which creates its pods, is not ready: {observation.reason}"
+            )
             return Answer(str(subject), "stuck", because, "devstack up")
     return Answer(str(subject), "waiting", "its pods are not created yet", SOON)
 
@@ -96,10 +98,10 @@ def _no_pod_group(client: KubeClient, subject: Subject) -> Answer | None:
     if pod is None or find_pod_group(client, pod):
         return None
     because = f"its pods wait for PodGroup {pod_group_name(pod)}, which does not exist"
-    seen = observe_deployment(client, "gang-system", "gang-controller")
-    if isinstance(seen, Ready):
+    observation = observe_deployment(client, "gang-system", "gang-controller")
+    if isinstance(observation, Ready):
         return Answer(str(subject), "waiting", f"{because} yet", SOON)
-    because += f", because the gang controller is not ready: {seen.reason}"
+    because += f", because the gang controller is not ready: {observation.reason}"
     return Answer(str(subject), "stuck", because, "devstack up")
 
 
@@ -152,7 +154,7 @@ def _no_capacity(client: KubeClient, subject: Subject) -> Answer | None:
             str(subject),
             "waiting",
             because + (f"; the scheduler reports: {message}" if message else ""),
-            f"{SOON}; if it stays, check volumes and affinity",
+            f"{SOON}; if it persists, check volumes and affinity",
             report.nodes,
         )
     return _insufficient(subject, report, needs)
@@ -181,11 +183,11 @@ def _insufficient(subject: Subject, report: CapacityReport, needs: str) -> Answe
 
 def _not_started(client: KubeClient, subject: Subject) -> Answer | None:
     """Explain what keeps a pod from starting on its node: its image, most often."""
-    seen = [observe_pod(client, pod) for pod in _active(subject)]
-    for found in seen:
+    observations = [observe_pod(client, pod) for pod in _active(subject)]
+    for found in observations:
         if isinstance(found, Failed):
             return Answer(str(subject), "stuck", found.reason, found.remedy)
-    for found in seen:
+    for found in observations:
         if isinstance(found, Waiting):
             return Answer(str(subject), "waiting", found.reason)
     return None
@@ -194,8 +196,10 @@ def _not_started(client: KubeClient, subject: Subject) -> Answer | None:
 def _failed_pod(client: KubeClient, subject: Subject) -> Answer | None:
     if subject.kind != "Pod" or subject.item.get("status", {}).get("phase") != "Failed":
         return None
-    seen = observe_pod(client, subject.item)
-    reason = seen.reason if isinstance(seen, (Failed, Waiting)) else "no reason is given"
+    observation = observe_pod(client, subject.item)
+    reason = (
+        observation.reason if isinstance(observation, (Failed, Waiting)) else "no reason is given"
+    )
     return Answer(str(subject), "failed", reason, f"devstack logs {subject.name}")
 
 

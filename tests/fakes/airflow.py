@@ -94,7 +94,7 @@ def airflow_deployer(
 ) -> tuple[AirflowDeployer, FakeApi, FakeRunner]:
     """Return the deployer of a stack with a running scheduler, its Kubernetes API and runner.
 
-    The runner has kubectl; the folder of DAG files is seen in its calls.
+    The runner has kubectl; writes to the folder of DAG files are in its calls.
     """
     stack, api = airflow_stack(server.port, directory), FakeApi()
     assert server.url == f"http://{LOOPBACK}:{server.port}"

@@ -1,4 +1,4 @@
-"""A Kubernetes API in memory, spoken to through the client's own transport.
+"""A Kubernetes API in memory, accessed through the client's own transport.
 
 It keeps objects by path, rejects what a server rejects, and remembers every request.
 """
@@ -52,7 +52,7 @@ class FakeApi:
 
     @property
     def writes(self) -> list[tuple[str, str]]:
-        """The requests that would have changed something."""
+        """The requests that change something."""
         return [request for request in self.requests if request[0] != "GET"]
 
     def client(self) -> KubeClient:
@@ -67,7 +67,7 @@ class FakeApi:
     def refuse(
         self, method: str, path: str, status: int, reason: str = "", message: str = ""
     ) -> None:
-        """Refuse the next request of that method whose path ends so, once."""
+        """Refuse the next request of that method whose path ends with this suffix, once."""
         self._refusals.append((method, path, status, reason, message))
 
     def request(

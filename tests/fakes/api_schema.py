@@ -1,4 +1,4 @@
-"""What an API server checks of an object before it takes it, by the official client's models."""
+"""An API server's validation of objects, by the official client's models."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _in_model(model: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 @cache
 def _required(model: Any) -> frozenset[str]:
-    """Return the fields without which the model cannot be made."""
+    """Return the required fields of the model."""
     from kubernetes.client import Configuration
 
     blank = model.__new__(model)

@@ -46,7 +46,7 @@ def owned_fields(item: Object) -> dict[Path, Any]:
 def conflicts(
     live: Object, owners: dict[str, set[Path]], manager: str, wanted: dict[Path, Any]
 ) -> dict[str, list[str]]:
-    """Return the fields that other managers own and have otherwise, by manager."""
+    """Return the fields that other managers own with other values, by manager."""
     has = leaves(live)
     found: dict[str, list[str]] = {}
     for path, value in wanted.items():

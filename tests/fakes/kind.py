@@ -1,4 +1,4 @@
-"""A kind provider on a Docker engine and with a kind CLI that are stand-ins."""
+"""A kind provider with a fake Docker engine and a fake kind CLI."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class FakeEngine:
 
 
 class KindSetting:
-    """A kind provider, and what kind would do."""
+    """A kind provider, and the effects of kind's commands."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.dir = StackDir("ci")

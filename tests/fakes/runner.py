@@ -1,4 +1,4 @@
-"""Stand-ins for programs, time and the terminal, so that unit tests need none of them."""
+"""Fakes of programs, time and the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from devstack.process import Completed, ProgramMissingError, failed
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a program, as the :class:`FakeRunner` saw it."""
+    """One call of a program, as the :class:`FakeRunner` received it."""
 
     argv: tuple[str, ...]
     input: str | bytes | None
@@ -52,7 +52,7 @@ class FakeRunner:
         error: DevstackError | None = None,
         effect: Callable[[Call], None] | None = None,
     ) -> None:
-        """Answer calls that start with ``prefix`` so; ``effect`` acts on the call first."""
+        """Set the answer to calls that start with ``prefix``; ``effect`` is called first."""
         self.programs.add(prefix[0])
         self._answers.append(_Answer(prefix, returncode, stdout, stderr, error, effect))
 
@@ -62,7 +62,7 @@ class FakeRunner:
         return [call.argv for call in self.calls]
 
     def which(self, program: str) -> str | None:
-        """Return a path for every program that has an answer or was named."""
+        """Return a path for every program with an answer, or that a test added."""
         return f"/usr/bin/{program}" if program in self.programs else None
 
     def run(
@@ -129,23 +129,23 @@ class Recorder:
     events: list[tuple[str, ...]] = field(default_factory=list)
 
     def start(self, title: str) -> None:
-        """Remember that a step began."""
+        """Record that a step began."""
         self.events.append(("start", title))
 
     def note(self, text: str) -> None:
-        """Remember what a step does."""
+        """Record what a step does."""
         self.events.append(("note", text))
 
     def done(self, title: str, state: str = "done") -> None:
-        """Remember how a step ended."""
+        """Record how a step ended."""
         self.events.append(("done", title, state))
 
     def warn(self, text: str) -> None:
-        """Remember a warning."""
+        """Record a warning."""
         self.events.append(("warn", text))
 
     def line(self, text: str) -> None:
-        """Remember a line of a flow."""
+        """Record a line of a flow."""
         self.events.append(("line", text))
 
     def branch(self, title: str) -> Recorder:

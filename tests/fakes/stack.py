@@ -1,4 +1,4 @@
-"""A stack whose cluster, services, images and programs are stand-ins."""
+"""A stack with fakes of its cluster, services, images and programs."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ class PlainProvider:
         self.problems: list[Problem] = []
         self.state = "absent"
         self.clusters = 0
-        self.asked: list[str] = []
+        self.calls: list[str] = []
         self.fails: dict[str, BaseException] = {}
-        self.seen: ClusterSpec | None = None
+        self.ensured_spec: ClusterSpec | None = None
         self.foreign: Owner | None = None
 
     def check(self, spec: ClusterSpec) -> list[Problem]:
         """Return the problems set."""
-        self._ask("check")
+        self._record("check")
         return self.problems
 
     def ensure(self, spec: ClusterSpec) -> str:
-        """Make a cluster unless one runs."""
-        self.seen = spec
-        self._ask("ensure")
+        """Create a cluster unless one is running."""
+        self.ensured_spec = spec
+        self._record("ensure")
         if self.state == "absent":
             self.clusters += 1
         self.state = "running"
@@ -69,7 +69,7 @@ class PlainProvider:
 
     def status(self, spec: ClusterSpec) -> ClusterStatus:
         """Return the state set."""
-        self._ask("status")
+        self._record("status")
         return ClusterStatus(self.state, f"the cluster is {self.state}")
 
     def owner(self, spec: ClusterSpec) -> Owner | None:
@@ -80,26 +80,26 @@ class PlainProvider:
 
     def delete(self, spec: ClusterSpec) -> None:
         """Remove the cluster."""
-        self._ask("delete")
+        self._record("delete")
         self.state = "absent"
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
         """Write one file."""
-        self._ask("collect_logs")
+        self._record("collect_logs")
         (into / "kubelet.log").write_text("all is well\n")
 
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return one command."""
-        return [f"make a cluster with ports {dict(spec.host_ports)}"]
+        return [f"create a cluster with ports {dict(spec.host_ports)}"]
 
-    def _ask(self, what: str) -> None:
-        self.asked.append(what)
+    def _record(self, what: str) -> None:
+        self.calls.append(what)
         if what in self.fails:
             raise self.fails[what]
 
 
 class FakeProvider(PlainProvider):
-    """A provider like kind, but that it loads no images."""
+    """A provider like kind that loads no images."""
 
     name = "kind"
     own_ports = ("api",)
@@ -107,7 +107,7 @@ class FakeProvider(PlainProvider):
 
 
 class FakeLoadingProvider(FakeProvider):
-    """A provider whose nodes take images from the machine."""
+    """A provider that loads images from the machine into its nodes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,8 +118,8 @@ class FakeLoadingProvider(FakeProvider):
         return set(self.loaded)
 
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
-        """Remember the images."""
-        self._ask("load_images")
+        """Record the images."""
+        self._record("load_images")
         self.loaded += references
 
 
@@ -150,7 +150,7 @@ class FakeService(Service):
         self.host_ports: tuple[HostPort, ...] = ()
         if port:
             self.host_ports = (HostPort(name, port, 30000 + port % 1000, f"ns/{name}:80", name),)
-        self.seen: Observation = Ready()
+        self.observation: Observation = Ready()
         self.prepared = 0
         self.fails: Callable[[], None] | None = None
 
@@ -168,7 +168,7 @@ class FakeService(Service):
 
     def observe(self, ctx: ServiceContext) -> Observation:
         """Return what was set."""
-        return self.seen
+        return self.observation
 
     def outputs(self, ctx: ServiceContext) -> Outputs:
         """Return one of each kind."""
@@ -185,7 +185,7 @@ class FakeService(Service):
 
 
 class World:
-    """Everything besides the stack's files: cluster, API, programs, time.
+    """Fakes of everything but the stack's files: cluster, API, programs, time.
 
     It outlives a command, as the real one does; :meth:`open` is what each
     command does first.
@@ -245,7 +245,7 @@ class World:
 
 
 def fails_with(error: BaseException) -> Callable[[], None]:
-    """Return what raises ``error`` when called."""
+    """Return a function that raises ``error``."""
 
     def act() -> None:
         raise error

@@ -1,4 +1,4 @@
-"""Golden files: what devstack prints, kept for people to read and to compare with.
+"""Golden files: what devstack prints, stored for review and comparison.
 
 ``pytest --update-golden`` rewrites them; read the diff.
 """
@@ -24,7 +24,7 @@ Golden = Callable[[str, str], None]
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest, home: Path) -> Golden:
-    """Return what compares a text with the golden file of a name.
+    """Return a function that compares a text with a golden file.
 
     The test's own folder reads ``HOME`` in the file; a Job's checksum, of
     passwords too, reads ``CHECKSUM``.
@@ -45,7 +45,7 @@ def golden(request: pytest.FixtureRequest, home: Path) -> Golden:
 
 @pytest.fixture
 def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A machine with stand-ins for cluster, services and programs; commands meet it."""
+    """A machine with stand-ins for cluster, services and programs; commands use it."""
     made = World(monkeypatch)
 
     def open_stack(spec: StackSpec, _progress: object = None, **options: bool) -> Stack:

@@ -27,7 +27,7 @@ def empty_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
-def test_auto_without_docker_says_what_to_do(
+def test_auto_without_docker_recommends_the_next_step(
     golden: Golden,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -58,13 +58,13 @@ MISTYPED = {
 
 
 @pytest.mark.parametrize("what", MISTYPED)
-def test_what_is_mistyped_is_answered_with_the_closest_match(
+def test_a_typo_suggests_the_closest_match(
     golden: Golden, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
     golden(f"mistyped-{what}.txt", shown(capsys, *MISTYPED[what]))
 
 
-def test_a_mistyped_option_is_answered_with_the_closest_match_in_json(
+def test_a_mistyped_option_suggests_the_closest_match_in_json(
     golden: Golden, capsys: pytest.CaptureFixture[str]
 ) -> None:
     golden("mistyped-option.json", shown(capsys, "up", "--witout", "airflow", "--json"))
@@ -74,7 +74,7 @@ def test_a_tool_that_failed(golden: Golden, capsys: pytest.CaptureFixture[str]) 
     error = DevstackError(
         "cannot create the kind cluster 'devstack-ci'",
         cause="failed to init node with kubeadm",
-        remedy="see `devstack doctor`; `devstack down` removes what was begun",
+        remedy="see `devstack doctor`; `devstack down` removes what was created",
         code="KIND_FAILED",
         output="\n".join(f"line {number}" for number in range(1, 21)),
     )

@@ -28,12 +28,12 @@ def shown_services(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_what_up_would_do(golden: Golden, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_the_dry_run_of_up(golden: Golden, capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert run(("up", "--dry-run", *PLANS[name]), Output()) == 0
     golden(f"up-{name}.txt", capsys.readouterr().out)
 
 
-def test_what_up_would_do_as_json(golden: Golden, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_dry_run_of_up_as_json(golden: Golden, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(("up", "--dry-run", "--json", "--context", "staging"), Output()) == 0
     golden("up-context.json", capsys.readouterr().out)
 

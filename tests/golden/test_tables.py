@@ -19,24 +19,24 @@ def shown(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     return capsys.readouterr().out
 
 
-def test_a_stack_that_is_well(
-    golden: Golden, capsys: pytest.CaptureFixture[str], world: World
-) -> None:
+def test_a_healthy_stack(golden: Golden, capsys: pytest.CaptureFixture[str], world: World) -> None:
     run(UP, Output())
     golden("status.txt", shown(capsys, "status"))
     golden("status.json", shown(capsys, "status", "--json"))
 
 
-def test_a_stack_that_is_ill(
+def test_an_unhealthy_stack(
     golden: Golden, capsys: pytest.CaptureFixture[str], world: World
 ) -> None:
     run(UP, Output())
-    world.services[0].seen = Waiting("Secret metaflow/metaflow-submitter-token has no token yet")
-    world.services[1].seen = Failed("pod devstack/minio-0: image cannot be pulled")
+    world.services[0].observation = Waiting(
+        "Secret metaflow/metaflow-submitter-token has no token yet"
+    )
+    world.services[1].observation = Failed("pod devstack/minio-0: image cannot be pulled")
     golden("status-degraded.txt", shown(capsys, "status"))
 
 
-def test_a_stack_whose_cluster_is_gone(
+def test_a_stack_without_its_cluster(
     golden: Golden, capsys: pytest.CaptureFixture[str], world: World
 ) -> None:
     run(UP, Output())

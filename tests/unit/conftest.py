@@ -12,11 +12,11 @@ from tests.fakes.stack import World
 
 @pytest.fixture(autouse=True)
 def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait for the disk: what a test writes need not outlast a power cut."""
+    """Disable fsync: files of tests need not survive a power failure."""
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
 @pytest.fixture
 def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A machine with stand-ins for cluster, services and programs."""
+    """A machine with fakes of cluster, services and programs."""
     return World(monkeypatch)

@@ -33,11 +33,11 @@ STEPS: Mapping[str, list[dict[str, Any]]] = {
 DATA: Mapping[str, dict[str, Any]] = {
     "linear": {"sentence": "Hello Hello Airflow", "in_pod": True},
     "fanout": {"squares": [1, 4, 9], "total": 14},
-    "flaky": {"attempt": 1, "told": "ValueError: this is no number, on purpose"},
+    "flaky": {"attempt": 1, "reason": "ValueError: this is not a number, on purpose"},
     "branches": {"counts": {"letters": 13, "words": 6}, "text": "to be or not to be"},
     "scheduled": {},
 }
-SAID = "The DAG said: Hello Hello Airflow. The scheduler called at 15:00"
+OUTPUT = "The DAG said: Hello Hello Airflow. The scheduler called at 15:00"
 FAILED = "RuntimeError: the first attempt fails, on purpose"
 
 
@@ -45,7 +45,7 @@ class FakeRun:
     """Fake of a run in Metaflow's client."""
 
     def __init__(self, name: str, **changed: Any) -> None:
-        facts = {"successful": True, "said": SAID, "kind": "scheduled__1", **changed}
+        facts = {"successful": True, "output": OUTPUT, "kind": "scheduled__1", **changed}
         self.successful = facts["successful"]
         now = datetime.now(timezone.utc)
         self._data = {"now": now, **DATA[name], **facts.get("data", {})}
@@ -55,7 +55,7 @@ class FakeRun:
     def __getitem__(self, step: str) -> Any:
         task = SimpleNamespace(
             data=SimpleNamespace(**self._data),
-            stdout=self._facts["said"],
+            stdout=self._facts["output"],
             pathspec=f"Flow/1/{step}/1",
             metadata_dict={"airflow-dag-run-id": self._facts["kind"]},
         )
@@ -77,7 +77,7 @@ def tasks(name: str, **changed: Any) -> list[dict[str, Any]]:
 @pytest.fixture
 def examine(monkeypatch: pytest.MonkeyPatch) -> Any:
     def examine(
-        name: str, run: FakeRun, seen: list[dict[str, Any]], **outside: str
+        name: str, run: FakeRun, observed: list[dict[str, Any]], **outside: str
     ) -> list[CheckResult]:
         page = f'__MF_DATA__["card"] = "{outside.get("card", CARD)}"'
         first = SimpleNamespace(stderr=outside.get("failed", FAILED))
@@ -85,7 +85,7 @@ def examine(monkeypatch: pytest.MonkeyPatch) -> Any:
         cards = [SimpleNamespace(get=lambda: page)]
         monkeypatch.setattr(metaflow.cards, "get_cards", lambda _: cards)
         check = importlib.import_module(f"devstack.samples.checks.{name}").check
-        found: list[CheckResult] = check(run, seen)
+        found: list[CheckResult] = check(run, observed)
         return found
 
     return examine
@@ -102,7 +102,7 @@ def test_all_checks_pass_for_a_good_run(examine: Any, name: str) -> None:
 def test_every_check_can_fail(examine: Any, name: str) -> None:
     long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc)
     wrong = dict.fromkeys(DATA[name], "wrong") | {"now": long_ago}
-    run = FakeRun(name, successful=False, data=wrong, said="", kind="manual__1")
+    run = FakeRun(name, successful=False, data=wrong, output="", kind="manual__1")
     run._names = [*run._names, "work"]
     broken = tasks(name, state="failed", attempts=7, step="other", index=9)
     findings = examine(name, run, broken, card="", failed="")

@@ -84,7 +84,7 @@ def test_arguments_after_dashes_are_parameters() -> None:
     assert parse_flow_arguments(["--n", "3", "--who=you=me"]) == {"n": "3", "who": "you=me"}
 
 
-@pytest.mark.parametrize("words", [["n", "3"], ["--n"]])
-def test_other_arguments_after_dashes_are_rejected(words: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["n", "3"], ["--n"]])
+def test_other_arguments_after_dashes_are_rejected(arguments: list[str]) -> None:
     with pytest.raises(click.UsageError, match="--NAME VALUE"):
-        parse_flow_arguments(words)
+        parse_flow_arguments(arguments)

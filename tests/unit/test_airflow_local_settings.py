@@ -160,7 +160,7 @@ def test_a_tasks_result_is_read_from_the_pods_status(
     settings: ModuleType, message: str | None, handed_over: str
 ) -> None:
     method = settings._unless_sidecar(
-        settings._read_termination_message, lambda *_: "asked the sidecar"
+        settings._read_termination_message, lambda *_: "read from the sidecar"
     )
     pod = _pod("Running", ("base", 0))
     pod.status.container_statuses[0].state.terminated.message = message
@@ -171,9 +171,9 @@ def test_a_tasks_result_is_read_from_the_pods_status(
 
 def test_the_result_of_a_pod_with_a_sidecar_is_read_by_the_provider(settings: ModuleType) -> None:
     method = settings._unless_sidecar(
-        settings._read_termination_message, lambda *_: "asked the sidecar"
+        settings._read_termination_message, lambda *_: "read from the sidecar"
     )
-    assert method(None, _pod("Running", ("base", 0), (SIDECAR, None))) == "asked the sidecar"
+    assert method(None, _pod("Running", ("base", 0), (SIDECAR, None))) == "read from the sidecar"
 
 
 def _pod(phase: str, *containers: tuple[str, int | None], restart: str = "Never") -> Any:

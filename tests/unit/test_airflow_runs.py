@@ -57,12 +57,12 @@ def errors(*found: dict[str, Any]) -> tuple[int, Any]:
     return 200, {"import_errors": list(found), "total_entries": len(found)}
 
 
-def import_error(when: str, said: str) -> dict[str, Any]:
+def import_error(when: str, message: str) -> dict[str, Any]:
     return {
         "import_error_id": 1,
         "filename": FILE,
         "timestamp": when,
-        "stack_trace": f"Traceback (most recent call last):\n  ...\n{said}\n",
+        "stack_trace": f"Traceback (most recent call last):\n  ...\n{message}\n",
     }
 
 

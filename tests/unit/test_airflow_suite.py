@@ -170,9 +170,9 @@ def test_samples_are_run_checked_and_returned_in_order(
         ("linear", "ok"),
         ("fanout", "ok"),
     ]
-    seen = {call.argv[-1]: json.loads(str(call.input)) for call in checks(runner)}
+    inputs = {call.argv[-1]: json.loads(str(call.input)) for call in checks(runner)}
     run = DagRun("Linear", "manual__1", "success", "manual", None, None, {})
-    assert seen[f"Linear/{run.metaflow_id}"][0]["step"] == "start"
+    assert inputs[f"Linear/{run.metaflow_id}"][0]["step"] == "start"
 
 
 def test_the_time_of_a_sample_is_that_of_its_run(suite: DeployerSuite) -> None:

@@ -128,7 +128,7 @@ def test_a_parameter_without_a_plain_default_is_unsupported(
     assert one(described(parameters=(parameter,))) == f"parameter n: {what}"
 
 
-def test_names_that_differ_by_capitals_alone_are_unsupported() -> None:
+def test_names_that_differ_only_by_case_are_unsupported() -> None:
     twice = tuple(ParameterDescription(name, has_default=True, default=1) for name in ("n", "N"))
     assert one(described(parameters=twice)) == "parameter N: a duplicate name"
 

@@ -1,4 +1,4 @@
-"""Data that outlives its cluster."""
+"""Data that is kept when its cluster is deleted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fakes.stack import FakeLoadingProvider, World
 VOLUMES = "/api/v1/persistentvolumes"
 
 
-class KeepingProvider(FakeLoadingProvider):
+class VolumeProvider(FakeLoadingProvider):
     """A provider whose nodes keep one text."""
 
     def __init__(self) -> None:
@@ -30,17 +30,17 @@ class KeepingProvider(FakeLoadingProvider):
         self, spec: ClusterSpec, folders: Mapping[str, Sequence[str]], into: Path
     ) -> None:
         """Write the text."""
-        self._ask("save_volumes")
+        self._record("save_volumes")
         self.saved = folders
         (into / "node.tar").write_text(self.content)
 
     def restore_volumes(self, spec: ClusterSpec, saved: Path) -> None:
         """Read the text."""
-        self._ask("restore_volumes")
+        self._record("restore_volumes")
         self.content = (saved / "node.tar").read_text()
 
     def delete(self, spec: ClusterSpec) -> None:
-        """Forget the text with the cluster."""
+        """Delete the text with the cluster."""
         super().delete(spec)
         self.content = ""
 
@@ -62,16 +62,16 @@ def volume(phase: str = "Bound") -> dict[str, Any]:
 
 
 @pytest.fixture
-def provider(world: World) -> KeepingProvider:
-    """The stack is up, and a volume of it holds something."""
-    world.provider = provider = KeepingProvider()
+def provider(world: World) -> VolumeProvider:
+    """The stack is up, and one of its volumes has contents."""
+    world.provider = provider = VolumeProvider()
     up(world.open())
     provider.content = "precious"
     return provider
 
 
-def test_what_volumes_hold_comes_back_with_the_next_cluster(
-    world: World, provider: KeepingProvider, home: Path
+def test_the_contents_of_volumes_are_restored_in_the_next_cluster(
+    world: World, provider: VolumeProvider, home: Path
 ) -> None:
     world.api.objects[f"{VOLUMES}/pvc-1"] = volume()
     before = world.open().state
@@ -94,23 +94,25 @@ def test_what_volumes_hold_comes_back_with_the_next_cluster(
     assert not stack.dir.volumes.exists()
 
 
-def test_a_stack_whose_data_is_kept_says_so(world: World, provider: KeepingProvider) -> None:
+def test_the_status_of_a_stack_with_kept_data_is_retained(
+    world: World, provider: VolumeProvider
+) -> None:
     down(world.open(), keep_data=True)
     status = stack_status(world.open())
     assert (status.state, "its data is kept" in status.detail) == ("retained", True)
     assert down(world.open(), keep_data=True) == []
 
 
-def test_a_plain_down_removes_what_was_kept(
-    world: World, provider: KeepingProvider, home: Path
+def test_a_plain_down_removes_the_kept_data(
+    world: World, provider: VolumeProvider, home: Path
 ) -> None:
     down(world.open(), keep_data=True)
     assert down(world.open()) != []
     assert not [path for path in home.rglob("*") if path.is_file()]
 
 
-def test_the_cluster_stays_where_its_volumes_cannot_be_saved(
-    world: World, provider: KeepingProvider
+def test_a_cluster_whose_volumes_cannot_be_saved_is_not_deleted(
+    world: World, provider: VolumeProvider
 ) -> None:
     provider.fails["save_volumes"] = DevstackError("cannot", code="VOLUME_UNREADABLE")
     with pytest.raises(DevstackError):
@@ -119,13 +121,13 @@ def test_the_cluster_stays_where_its_volumes_cannot_be_saved(
     assert world.open().state.phase == "up"
 
 
-def test_volumes_that_nobody_holds_are_not_kept(world: World, provider: KeepingProvider) -> None:
+def test_unbound_volumes_are_not_kept(world: World, provider: VolumeProvider) -> None:
     world.api.objects[f"{VOLUMES}/pvc-1"] = volume("Released")
     down(world.open(), keep_data=True)
     assert provider.saved == {}
 
 
-def test_a_provider_that_cannot_keep_data_is_refused(world: World) -> None:
+def test_a_provider_that_cannot_keep_data_is_rejected(world: World) -> None:
     up(world.open())
     with pytest.raises(DevstackError) as caught:
         down(world.open(), keep_data=True)

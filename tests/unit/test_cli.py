@@ -41,7 +41,7 @@ class Ended:
 
     @property
     def json(self) -> Any:
-        """The envelope, which has to be all that was printed."""
+        """The envelope, which must be the complete output."""
         assert self.err == ""
         envelope = json.loads(self.out)
         keys = ["schemaVersion", "command", "status", "data", "warnings", "error"]
@@ -62,7 +62,7 @@ def call(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]
 
 @pytest.fixture
 def stack(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Commands meet this world instead of the real one."""
+    """Commands use these fakes instead of the real cluster and programs."""
 
     def open_stack(spec: StackSpec, _progress: object = None, **options: bool) -> Any:
         return world.open(spec, **options)
@@ -90,7 +90,7 @@ def leaves(name: str, command: click.Command) -> list[tuple[str, click.Command]]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_speaks_json_and_shows_an_example(name: str) -> None:
+def test_every_command_has_json_output_and_an_example(name: str) -> None:
     for path, command in leaves(name, command_of(name)):
         flags = {flag for each in command.params for flag in each.opts}
         assert "--json" in flags, path
@@ -130,7 +130,7 @@ def test_a_command_without_its_stack_fails_as_text(call: Callable[..., Ended], n
     )
 
 
-def test_nothing_said_means_help(call: Callable[..., Ended]) -> None:
+def test_without_arguments_the_help_is_printed(call: Callable[..., Ended]) -> None:
     assert call() == call("--help")
     assert call().status == 0
 
@@ -143,7 +143,7 @@ def test_help_imports_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(["--help"], Output()) == 0
 
 
-def test_an_unknown_command_is_answered_with_the_closest(call: Callable[..., Ended]) -> None:
+def test_an_unknown_command_suggests_the_closest_match(call: Callable[..., Ended]) -> None:
     ended = call("statu")
     assert ended.status == ExitStatus.USAGE
     assert "Did you mean 'status'?" in ended.err
@@ -184,7 +184,7 @@ def test_mistakes_in_the_settings_are_all_reported(call: Callable[..., Ended]) -
     assert ended.json["error"]["cause"].startswith("3 mistakes: ")
 
 
-def test_a_name_that_cannot_be_is_refused_before_anything_is_touched(
+def test_an_invalid_name_is_rejected_before_anything_is_written(
     call: Callable[..., Ended], home: Path
 ) -> None:
     ended = call("down", "--json", "--name", "../../etc")
@@ -220,7 +220,7 @@ def test_secrets_are_shown_only_with_the_flag(call: Callable[..., Ended], stack:
     assert secret in call("status", "--secrets").out
 
 
-def test_env_is_for_a_shell_to_read(call: Callable[..., Ended], stack: World) -> None:
+def test_env_prints_a_script_for_the_shell(call: Callable[..., Ended], stack: World) -> None:
     up(stack.open())
     script = call("env").out + 'echo "$METAFLOW_PROFILE:$AWS_PROFILE"'
     done = subprocess.run(
@@ -262,7 +262,9 @@ def test_a_missing_program_is_an_error(
     assert "TOOL_MISSING" in ended.out + ended.err
 
 
-def test_status_tells_by_its_own_status(call: Callable[..., Ended], stack: World) -> None:
+def test_the_exit_status_of_status_reports_readiness(
+    call: Callable[..., Ended], stack: World
+) -> None:
     assert call("status").status == ExitStatus.FAILED
     up(stack.open())
     assert call("status").status == ExitStatus.OK
@@ -284,7 +286,7 @@ def test_the_status_of_an_envelope_agrees_with_the_exit_status(
     assert call("status", "--json").json["status"] == "ok"
 
 
-def test_all_stacks_are_shown_one_a_line(call: Callable[..., Ended], stack: World) -> None:
+def test_all_stacks_are_shown_one_per_line(call: Callable[..., Ended], stack: World) -> None:
     assert call("status", "--all").out == "There is no stack on this machine\n"
     up(stack.open(StackSpec(name="one")))
     StackDir("two").write_file(STATE_FILE, "{")
@@ -295,7 +297,7 @@ def test_all_stacks_are_shown_one_a_line(call: Callable[..., Ended], stack: Worl
     ]
 
 
-def test_a_broken_state_can_be_taken_down(
+def test_a_stack_with_a_broken_state_can_be_removed(
     call: Callable[..., Ended], stack: World, home: Path
 ) -> None:
     up(stack.open())
@@ -308,7 +310,7 @@ def test_a_broken_state_can_be_taken_down(
     assert [path for path in home.rglob("*") if path.is_file()] == []
 
 
-def test_the_clusters_logs_can_be_had_of_a_stack_that_did_not_come_up(
+def test_the_clusters_logs_are_available_although_up_failed(
     call: Callable[..., Ended], stack: World, tmp_path: Path
 ) -> None:
     stack.open().save()
@@ -323,7 +325,7 @@ def test_a_dry_run_does_nothing(call: Callable[..., Ended], stack: World, home: 
     steps = call("up", "--dry-run", "--json").json["data"]["steps"]
     assert [step["name"] for step in steps][:2] == ["machine", "settings"]
     assert call("down", "--dry-run", "--json").json["data"]["steps"]
-    assert stack.provider.asked == []
+    assert stack.provider.calls == []
     assert not home.exists()
 
 
@@ -354,19 +356,20 @@ def devstack(*argv: str, **variables: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(
-    ("words", "found"), [("devstack sta", "plain,status"), ("devstack status --name c", "plain,ci")]
+    ("command_line", "found"),
+    [("devstack sta", "plain,status"), ("devstack status --name c", "plain,ci")],
 )
-def test_commands_and_stacks_are_completed(home: Path, words: str, found: str) -> None:
+def test_commands_and_stacks_are_completed(home: Path, command_line: str, found: str) -> None:
     StackDir("ci").write(StackState("ci"))
     out, _ = devstack(
         _DEVSTACK_COMPLETE="bash_complete",
-        COMP_WORDS=words,
-        COMP_CWORD=str(len(words.split()) - 1),
+        COMP_WORDS=command_line,
+        COMP_CWORD=str(len(command_line.split()) - 1),
     ).communicate()
     assert out.splitlines() == [found]
 
 
-def test_a_terminal_without_our_letters_is_no_crash(home: Path) -> None:
+def test_a_terminal_of_another_encoding_causes_no_exception(home: Path) -> None:
     out, err = devstack("doctor", PYTHONIOENCODING="ascii").communicate()
     assert "the provider can be used here" in out
     assert "Traceback" not in err

@@ -62,7 +62,7 @@ main.main()
 
 
 def test_in_background_only_programs_that_devstack_starts_can_be_interrupted() -> None:
-    """Not devstack itself, nor a program that replaces it: as the shell wanted."""
+    """Neither devstack itself nor a program that replaces it, as the shell requested."""
     ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     done = subprocess.run(
         [*ignoring, sys.executable, "-c", IN_BACKGROUND], capture_output=True, text=True, check=True
@@ -139,7 +139,7 @@ def test_a_replacing_program_that_cannot_start_is_an_error(tmp_path: Path) -> No
     assert signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN
 
 
-def test_ctrl_c_in_a_compiled_text_ends_with_the_status_all_the_same(tmp_path: Path) -> None:
+def test_ctrl_c_in_code_run_by_exec_ends_with_the_same_status(tmp_path: Path) -> None:
     """Such as the text behind a dataclass, of which every lazy import runs some."""
     (tmp_path / "interrupted.py").write_text(
         "import sys\n"

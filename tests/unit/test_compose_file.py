@@ -45,5 +45,5 @@ def test_credentials_have_no_default(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", COMPOSE["services"])
-def test_a_service_says_when_it_is_healthy(service: str) -> None:
+def test_every_service_has_a_health_check(service: str) -> None:
     assert COMPOSE["services"][service]["healthcheck"]["test"]

@@ -40,19 +40,19 @@ def test_the_file_of_this_folder_is_read() -> None:
     assert load() == StackSpec(name="ci", nodes=3, timeout=60, ports={"minio": 9100})
 
 
-def test_the_users_own_file_counts_where_the_folder_has_none(home: Path) -> None:
+def test_the_users_own_file_is_read_if_the_folder_has_none(home: Path) -> None:
     write('namespace = "mine"', "home/config/config.toml")
     assert load().namespace == "mine"
     write('namespace = "theirs"')
     assert load().namespace == "theirs"
 
 
-def test_a_named_file_is_read_instead() -> None:
+def test_a_file_named_by_the_user_is_read_instead() -> None:
     write('namespace = "here"')
     assert load(write('namespace = "there"', "other.toml")).namespace == "there"
 
 
-def test_the_command_line_wins_over_the_file() -> None:
+def test_the_command_line_overrides_the_file() -> None:
     write('name = "file"\nnodes = 3\n[ports]\nminio = 9100\nconsole = 9101\n')
     spec = load(name="line", nodes=None, ports={"minio": 9200})
     assert spec.name == "line"
@@ -61,7 +61,7 @@ def test_the_command_line_wins_over_the_file() -> None:
 
 
 @pytest.mark.parametrize(("provider", "used"), [(None, "context"), ("minikube", "minikube")])
-def test_to_name_a_context_is_to_choose_its_provider(provider: str | None, used: str) -> None:
+def test_naming_a_context_selects_its_provider(provider: str | None, used: str) -> None:
     assert load(context="staging", provider=provider).provider == used
 
 
@@ -88,13 +88,13 @@ def test_every_mistake_within_a_table_is_reported() -> None:
     ]
 
 
-def test_a_misspelt_choice_gets_the_closest_one_suggested() -> None:
+def test_a_misspelt_choice_suggests_the_closest_match() -> None:
     assert "images: 'biuld' is none of auto, pull, build (did you mean 'build'?)" in (
         refused('images = "biuld"').cause
     )
 
 
-def test_a_setting_like_no_other_is_told_what_there_is() -> None:
+def test_a_setting_without_a_close_match_lists_the_known_ones() -> None:
     cause = refused("zzz = 1").cause
     assert "known: airflow, context, images, name, namespace" in cause
 
@@ -122,7 +122,7 @@ def test_a_setting_like_no_other_is_told_what_there_is() -> None:
         ('[ports]\nminio = "9000"', "ports.minio: '9000' is not a port"),
     ],
 )
-def test_a_value_that_cannot_be_is_named(text: str, word: str) -> None:
+def test_an_invalid_value_is_named(text: str, word: str) -> None:
     assert word in refused(text).cause
 
 
@@ -131,22 +131,22 @@ def test_a_namespace_of_14_characters_is_the_longest() -> None:
     assert "longer than 14 characters" in refused(namespace="x" * 15).cause
 
 
-def test_mistakes_of_the_command_line_are_told_as_such() -> None:
+def test_mistakes_on_the_command_line_are_reported_as_such() -> None:
     error = refused(nodes=99, timeout=-1.0)
     assert "the command line" in error.message
     assert error.cause.startswith("2 mistakes: ")
 
 
-def test_a_file_that_is_not_toml_is_told_with_the_place() -> None:
+def test_a_file_that_is_not_toml_is_reported_with_the_position() -> None:
     assert "line 1" in refused("nodes = = 3").cause
 
 
-def test_a_file_that_is_no_text_is_no_crash() -> None:
+def test_a_file_that_is_not_text_is_reported() -> None:
     Path("devstack.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(DevstackError, match="utf-8"):
         load()
 
 
-def test_a_named_file_that_does_not_exist_is_told() -> None:
+def test_a_named_file_that_does_not_exist_is_reported() -> None:
     with pytest.raises(DevstackError, match="there is no such file"):
         load(Path("nowhere.toml"))

@@ -24,7 +24,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 
 
 def terminal(monkeypatch: pytest.MonkeyPatch, kind: str = "xterm-256color") -> io.StringIO:
-    """Put a terminal in the place of standard error; not a fixture, which pytest undoes."""
+    """Replace standard error by a terminal; not a fixture, because pytest would undo it."""
     screen = io.StringIO()
     screen.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stderr", screen)
@@ -72,7 +72,7 @@ def test_verbose_shows_every_note(clock: FakeClock, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err.count("\n") == 2
 
 
-def test_warnings_stand_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_are_marked(capsys: pytest.CaptureFixture[str]) -> None:
     PlainDisplay().warn("port 9000 is taken, using 40001")
     assert capsys.readouterr().err == "  ! port 9000 is taken, using 40001\n"
 
@@ -87,7 +87,7 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(choose_display(as_json=False, verbose=False), PlainDisplay)
 
 
-def test_a_live_display_leaves_one_line_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_live_display_leaves_one_line_per_step(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = terminal(monkeypatch)
     shown = LiveDisplay()
     shown.start("Bring up the kind cluster")

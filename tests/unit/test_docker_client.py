@@ -23,39 +23,39 @@ NOBODY = 65534
 
 
 class Container:
-    """A node container as the Docker SDK shows it; remembers what was asked of it."""
+    """A node container as the Docker SDK shows it; records the calls."""
 
     def __init__(self, name: str, role: str = "", status: str = "running") -> None:
         self.name = name
         self.status = status
         self.labels = {CLUSTER_LABEL: "demo", ROLE_LABEL: role}
-        self.asked: list[str] = []
+        self.calls: list[str] = []
         self.fails: Exception | None = None
-        self.gone_after = 0
+        self.removed_after = 0
         self.answer = (0, b"")
 
-    def _ask(self, what: str) -> None:
-        self.asked.append(what)
+    def _record(self, what: str) -> None:
+        self.calls.append(what)
         if self.fails:
             raise self.fails
 
     def start(self) -> None:
-        self._ask("start")
+        self._record("start")
 
     def unpause(self) -> None:
-        self._ask("unpause")
+        self._record("unpause")
 
     def remove(self, *, force: bool, v: bool) -> None:
-        self._ask(f"remove force={force} v={v}")
+        self._record(f"remove force={force} v={v}")
 
     def reload(self) -> None:
-        self.asked.append("reload")
-        self.gone_after -= 1
-        if self.gone_after < 0:
+        self.calls.append("reload")
+        self.removed_after -= 1
+        if self.removed_after < 0:
             raise docker.errors.NotFound("no such container")
 
     def exec_run(self, argv: list[str]) -> tuple[int, bytes]:
-        self._ask(" ".join(argv))
+        self._record(" ".join(argv))
         return self.answer
 
 
@@ -152,7 +152,7 @@ def engine() -> DockerClient:
 
 @pytest.fixture
 def socket_path() -> Iterator[Path]:
-    """A path that any user may look up, unlike pytest's own folders."""
+    """A path that any user may access, unlike pytest's own folders."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder) / "docker.sock"
@@ -267,10 +267,10 @@ def test_the_control_plane_comes_first(engine: DockerClient, client: Client) -> 
     assert names == ["demo-control-plane", "demo-worker", "demo-worker2"]
 
 
-def test_only_what_does_not_run_is_started(engine: DockerClient, client: Client) -> None:
+def test_only_stopped_containers_are_started(engine: DockerClient, client: Client) -> None:
     nodes = [Container(status, status=status) for status in ("running", "exited", "paused")]
     engine.start(nodes)
-    assert [node.asked for node in nodes] == [[], ["start"], ["unpause"]]
+    assert [node.calls for node in nodes] == [[], ["start"], ["unpause"]]
 
 
 def test_a_node_that_cannot_start_shows_the_error_of_docker(
@@ -286,7 +286,7 @@ def test_a_node_that_cannot_start_shows_the_error_of_docker(
 def test_removal_includes_anonymous_volumes(engine: DockerClient, client: Client) -> None:
     nodes = [Container("one"), Container("two", status="exited")]
     engine.remove(nodes, {})
-    assert [node.asked for node in nodes] == [["remove force=True v=True"]] * 2
+    assert [node.calls for node in nodes] == [["remove force=True v=True"]] * 2
 
 
 def test_the_container_that_unfreezes_another_names_the_owner() -> None:
@@ -298,28 +298,26 @@ def test_the_container_that_unfreezes_another_names_the_owner() -> None:
 
 
 @pytest.mark.parametrize(
-    "gone",
+    "error",
     [
         docker.errors.NotFound("no such container"),
         api_error(409, "removal of container is already in progress"),
     ],
 )
 def test_a_container_that_another_down_removes_is_no_error(
-    engine: DockerClient, client: Client, gone: Exception
+    engine: DockerClient, client: Client, error: Exception
 ) -> None:
     node = Container("one")
-    node.fails = gone
+    node.fails = error
     engine.remove([node], {})
 
 
-def test_a_removal_that_another_down_began_is_waited_for(
-    engine: DockerClient, client: Client
-) -> None:
+def test_a_removal_started_by_another_down_is_awaited(engine: DockerClient, client: Client) -> None:
     node = Container("one", status="removing")
     node.fails = api_error(409, "removal of container is already in progress")
-    node.gone_after = 2
+    node.removed_after = 2
     engine.remove([node], {})
-    assert node.asked.count("reload") == 3
+    assert node.calls.count("reload") == 3
 
 
 def test_a_container_that_cannot_be_removed_is_an_error(
@@ -330,7 +328,7 @@ def test_a_container_that_cannot_be_removed_is_an_error(
     assert "busy" in refused(lambda: engine.remove([node], {})).cause
 
 
-def test_only_the_network_of_this_very_name_is_removed(
+def test_only_the_network_of_exactly_this_name_is_removed(
     engine: DockerClient, client: Client
 ) -> None:
     client.all_networks = [Network("devstack-ci"), Network("devstack-ci2")]
@@ -338,7 +336,7 @@ def test_only_the_network_of_this_very_name_is_removed(
     assert [network.removed for network in client.all_networks] == [True, False]
 
 
-def test_a_network_is_removed_once_its_last_container_is_gone(
+def test_a_network_is_removed_once_its_last_container_is_removed(
     engine: DockerClient, client: Client
 ) -> None:
     network = Network("devstack-ci")
@@ -362,7 +360,7 @@ def test_a_network_that_others_use_is_an_error(
     assert "docker network inspect" in caught.value.remedy
 
 
-def test_what_runs_in_a_node_gives_its_output_or_nothing(
+def test_a_program_in_a_node_returns_its_output_or_nothing(
     engine: DockerClient, client: Client
 ) -> None:
     node = Container("one")
@@ -372,7 +370,7 @@ def test_what_runs_in_a_node_gives_its_output_or_nothing(
     assert engine.execute(node, ["ctr", "images", "list"]) == ""
 
 
-def test_a_volume_is_claimed_by_the_first_only(engine: DockerClient, client: Client) -> None:
+def test_only_the_first_claim_of_a_volume_succeeds(engine: DockerClient, client: Client) -> None:
     assert engine.volume_labels("claim") is None
     assert engine.claim_volume("claim", {"user": "alice"}) == {"user": "alice"}
     assert engine.claim_volume("claim", {"user": "bob"}) == {"user": "alice"}
@@ -414,7 +412,7 @@ def test_a_network_has_no_ipv6_if_the_engine_has_none(engine: DockerClient, clie
     assert [options["enable_ipv6"] for options in client.created] == [True, False]
 
 
-def test_a_network_that_docker_refuses_is_an_error(engine: DockerClient, client: Client) -> None:
+def test_a_network_that_docker_rejects_is_an_error(engine: DockerClient, client: Client) -> None:
     client.network_faults = [api_error(500, "no space left on device")]
     error = refused(lambda: engine.create_network("devstack-ci", {}))
     assert (error.code, len(client.created)) == ("DOCKER_REFUSED", 1)

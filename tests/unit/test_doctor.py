@@ -28,8 +28,8 @@ Memory = namedtuple("Memory", "available")
 
 
 @pytest.fixture
-def well(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
-    """A machine and a stack with nothing wrong."""
+def healthy(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+    """A healthy machine and stack."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, 100 * machine.GIB))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(16 * machine.GIB))
     monkeypatch.setattr(tools, "find_tool", lambda *_arguments: Path("kubectl"))
@@ -51,46 +51,46 @@ def codes(world: World, check: str) -> list[tuple[str, str]]:
     return [(each.code, each.severity) for each in diagnose(world)[check].findings]
 
 
-def test_where_nothing_is_wrong_nothing_is_found(well: World) -> None:
-    found = diagnose(well)
+def test_a_healthy_machine_and_stack_have_no_findings(healthy: World) -> None:
+    found = diagnose(healthy)
     assert {name: each.findings for name, each in found.items() if each.findings} == {}
     assert {each.state for each in found.values()} == {"ok"}
 
 
-def test_the_doctor_changes_nothing(well: World) -> None:
-    well.api.requests.clear()
-    well.provider.asked.clear()
-    diagnose(well)
-    assert well.api.writes == []
-    assert set(well.provider.asked) == {"check", "status"}
+def test_the_doctor_changes_nothing(healthy: World) -> None:
+    healthy.api.requests.clear()
+    healthy.provider.calls.clear()
+    diagnose(healthy)
+    assert healthy.api.writes == []
+    assert set(healthy.provider.calls) == {"check", "status"}
 
 
-def test_every_finding_says_what_to_do(well: World) -> None:
-    well.lose_cluster()
-    for each in diagnose(well).values():
+def test_every_finding_has_a_remedy(healthy: World) -> None:
+    healthy.lose_cluster()
+    for each in diagnose(healthy).values():
         for finding in each.findings:
             assert finding.cause
             assert finding.remedy
             assert finding.code.isupper()
 
 
-def test_without_a_stack_only_the_machine_is_looked_at(world: World) -> None:
+def test_without_a_stack_only_the_machine_is_checked(world: World) -> None:
     states = {name: each.state for name, each in diagnose(world).items()}
     for name in ("cluster", "api", "files", "ports", "services"):
         assert states[name] == "skipped"
 
 
-def test_a_provider_that_cannot_be_used(well: World) -> None:
-    well.provider.problems = [Problem("Docker is not installed", "install it", "DOCKER_MISSING")]
-    assert codes(well, "provider") == [("DOCKER_MISSING", "error")]
+def test_a_provider_that_cannot_be_used(healthy: World) -> None:
+    healthy.provider.problems = [Problem("Docker is not installed", "install it", "DOCKER_MISSING")]
+    assert codes(healthy, "provider") == [("DOCKER_MISSING", "error")]
 
 
-def test_missing_tools_are_a_warning(well: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_tools_are_a_warning(healthy: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "find_tool", lambda *_arguments: None)
-    assert codes(well, "tools") == [("KUBECTL_MISSING", "warning")]
+    assert codes(healthy, "tools") == [("KUBECTL_MISSING", "warning")]
 
 
-class DemandingProvider(FakeProvider):
+class RequirementsProvider(FakeProvider):
     """A provider with requirements on the machine."""
 
     def check_machine(self, spec: ClusterSpec) -> list[Problem]:
@@ -98,67 +98,67 @@ class DemandingProvider(FakeProvider):
         return [Problem("no swap", "add swap", "SWAP_MISSING", "warning")]
 
 
-def test_requirements_of_the_provider_are_checked(well: World) -> None:
-    assert codes(well, "requirements") == []
-    well.provider = DemandingProvider()
-    assert codes(well, "requirements") == [("SWAP_MISSING", "warning")]
+def test_requirements_of_the_provider_are_checked(healthy: World) -> None:
+    assert codes(healthy, "requirements") == []
+    healthy.provider = RequirementsProvider()
+    assert codes(healthy, "requirements") == [("SWAP_MISSING", "warning")]
 
 
-def test_a_cluster_of_another_owner_is_an_error(well: World) -> None:
-    well.provider.foreign = Owner("/home/alice/stacks/state/devstack", "alice")
-    (finding,) = diagnose(well)["owner"].findings
+def test_a_cluster_of_another_owner_is_an_error(healthy: World) -> None:
+    healthy.provider.foreign = Owner("/home/alice/stacks/state/devstack", "alice")
+    (finding,) = diagnose(healthy)["owner"].findings
     assert (finding.code, finding.severity) == ("CLUSTER_FOREIGN", "error")
     assert "/home/alice/stacks/state/devstack" in finding.cause
 
 
-def test_little_room_is_a_warning_and_none_an_error(
-    well: World, monkeypatch: pytest.MonkeyPatch
+def test_little_disk_space_is_a_warning_and_none_an_error(
+    healthy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, machine.GIB))
-    assert codes(well, "disk") == [("DISK_FULL", "warning")] * 2
+    assert codes(healthy, "disk") == [("DISK_FULL", "warning")] * 2
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, 0))
-    assert codes(well, "disk") == [("DISK_FULL", "error")] * 2
+    assert codes(healthy, "disk") == [("DISK_FULL", "error")] * 2
 
 
-def test_little_memory_is_a_warning_before_up_alone(
-    well: World, monkeypatch: pytest.MonkeyPatch
+def test_little_memory_is_a_warning_only_before_up(
+    healthy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(machine.GIB))
-    assert codes(well, "memory") == []
-    well.open().dir.remove()
-    assert codes(well, "memory") == [("MEMORY_LOW", "warning")]
+    assert codes(healthy, "memory") == []
+    healthy.open().dir.remove()
+    assert codes(healthy, "memory") == [("MEMORY_LOW", "warning")]
 
 
-def test_a_ca_bundle_that_is_not_there(well: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ca_bundle(healthy: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEVSTACK_CA_BUNDLE", "nowhere.pem")
-    assert codes(well, "certificates") == [("CA_BUNDLE_MISSING", "error")]
+    assert codes(healthy, "certificates") == [("CA_BUNDLE_MISSING", "error")]
     Path("nowhere.pem").write_text("-----BEGIN CERTIFICATE-----\n")
-    assert codes(well, "certificates") == []
+    assert codes(healthy, "certificates") == []
 
 
 @pytest.mark.parametrize("phase", ["creating", "deleting"])
-def test_a_command_that_was_interrupted(well: World, phase: str) -> None:
-    stack = well.open()
+def test_a_command_that_was_interrupted(healthy: World, phase: str) -> None:
+    stack = healthy.open()
     stack.state.phase = phase
     stack.save()
     command = {"creating": "up", "deleting": "down"}[phase]
-    (finding,) = diagnose(well)["phase"].findings
+    (finding,) = diagnose(healthy)["phase"].findings
     assert finding.code == "INTERRUPTED"
     assert finding.cause == f"`devstack {command}` was interrupted"
     assert finding.remedy.startswith(f"devstack {command}")
 
 
-def test_a_command_at_work_is_not_interrupted(well: World) -> None:
-    stack = well.open()
+def test_a_running_command_is_not_reported_as_interrupted(healthy: World) -> None:
+    stack = healthy.open()
     stack.state.phase = "creating"
     stack.save()
     with stack.dir.lock():
-        assert codes(well, "phase") == []
+        assert codes(healthy, "phase") == []
 
 
-def test_a_state_that_cannot_be_read(well: World) -> None:
-    (well.open().dir.path / STATE_FILE).write_text("{")
-    found = diagnose(well)
+def test_a_state_that_cannot_be_read(healthy: World) -> None:
+    (healthy.open().dir.path / STATE_FILE).write_text("{")
+    found = diagnose(healthy)
     assert [each.code for each in found["state"].findings] == ["STATE_BROKEN"]
     assert "devstack down" in found["state"].findings[0].remedy
     assert found["phase"].findings == []
@@ -172,34 +172,34 @@ def test_a_state_that_cannot_be_read(well: World) -> None:
         ("unreachable", "CLUSTER_UNREACHABLE"),
     ],
 )
-def test_a_cluster_that_does_not_run(well: World, state: str, code: str) -> None:
-    well.provider.state = state
-    assert codes(well, "cluster") == [(code, "error")]
+def test_a_cluster_that_does_not_run(healthy: World, state: str, code: str) -> None:
+    healthy.provider.state = state
+    assert codes(healthy, "cluster") == [(code, "error")]
 
 
-def test_an_api_that_does_not_answer(well: World) -> None:
-    well.break_api()
-    assert codes(well, "api") == [("API_DOWN", "error")]
+def test_an_api_that_does_not_answer(healthy: World) -> None:
+    healthy.break_api()
+    assert codes(healthy, "api") == [("API_DOWN", "error")]
 
 
-def test_files_that_are_missing_or_open_to_others(well: World) -> None:
-    stack = well.open()
+def test_files_that_are_missing_or_open_to_others(healthy: World) -> None:
+    stack = healthy.open()
     stack.dir.admin_kubeconfig.chmod(0o644)
     stack.dir.kubeconfig.unlink()
-    assert codes(well, "files") == [("FILE_EXPOSED", "error"), ("FILE_MISSING", "error")]
+    assert codes(healthy, "files") == [("FILE_EXPOSED", "error"), ("FILE_MISSING", "error")]
 
 
-def test_a_port_on_which_nothing_answers(well: World) -> None:
-    stack = well.open()
+def test_a_port_on_which_nothing_listens(healthy: World) -> None:
+    stack = healthy.open()
     stack.state.ports["gone"] = 1
     stack.save()
-    assert codes(well, "ports") == [("PORT_SILENT", "error")]
+    assert codes(healthy, "ports") == [("PORT_SILENT", "error")]
 
 
-def test_services_that_are_not_ready(well: World) -> None:
-    well.services[0].seen = Waiting("no token yet")
-    well.services[1].seen = Failed("crash loop", "see its logs", "CRASH_LOOP")
-    assert codes(well, "services") == [("NOT_READY", "error"), ("CRASH_LOOP", "error")]
+def test_services_that_are_not_ready(healthy: World) -> None:
+    healthy.services[0].observation = Waiting("no token yet")
+    healthy.services[1].observation = Failed("crash loop", "see its logs", "CRASH_LOOP")
+    assert codes(healthy, "services") == [("NOT_READY", "error"), ("CRASH_LOOP", "error")]
 
 
 @pytest.mark.parametrize(
@@ -209,14 +209,14 @@ def test_services_that_are_not_ready(well: World) -> None:
         (ZeroDivisionError("by zero"), "CHECK_FAILED", "report this as a bug"),
     ],
 )
-def test_a_check_that_fails_itself_does_not_stop_the_others(
-    well: World, fault: Exception, code: str, remedy: str
+def test_an_exception_in_a_check_does_not_stop_the_others(
+    healthy: World, fault: Exception, code: str, remedy: str
 ) -> None:
     def fail(_patient: object) -> list[Finding]:
         raise fault
 
     checks = [Check("bad", "fails", fail), Check("good", "holds", lambda _patient: [])]
-    bad, good = run_checks(checks, well.open())
+    bad, good = run_checks(checks, healthy.open())
     assert bad.state == "error"
     assert [(each.code, each.remedy) for each in bad.findings] == [(code, remedy)]
     assert good.state == "ok"

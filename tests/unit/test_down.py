@@ -40,14 +40,14 @@ def test_down_without_a_stack_needs_no_docker(world: World) -> None:
     assert down(world.open()) == []
 
 
-def test_a_cluster_whose_files_are_gone_is_removed_all_the_same(world: World) -> None:
+def test_a_cluster_whose_files_are_missing_is_removed(world: World) -> None:
     world.provider.state = "running"
     assert down(world.open()) != []
     assert world.provider.state == "absent"
 
 
 @pytest.mark.parametrize("fault", [DevstackError("cannot"), KeyboardInterrupt()])
-def test_a_down_cut_short_is_gone_on_with(world: World, home: Path, fault: BaseException) -> None:
+def test_an_interrupted_down_is_continued(world: World, home: Path, fault: BaseException) -> None:
     up(world.open())
     world.provider.fails["delete"] = fault
     with pytest.raises(type(fault)):
@@ -58,7 +58,7 @@ def test_a_down_cut_short_is_gone_on_with(world: World, home: Path, fault: BaseE
     assert left(home) == []
 
 
-def test_an_up_cut_short_is_removed(world: World, home: Path) -> None:
+def test_an_interrupted_up_is_removed(world: World, home: Path) -> None:
     world.provider.fails["ensure"] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         up(world.open())
@@ -67,9 +67,7 @@ def test_an_up_cut_short_is_removed(world: World, home: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": "devstack", "ports": 3}'])
-def test_a_stack_whose_state_is_broken_is_removed_all_the_same(
-    world: World, home: Path, text: str
-) -> None:
+def test_a_stack_whose_state_is_broken_is_removed(world: World, home: Path, text: str) -> None:
     up(world.open())
     (world.open().dir.path / STATE_FILE).write_text(text)
     with pytest.raises(DevstackError) as caught:
@@ -95,7 +93,7 @@ def test_a_full_disk_does_not_prevent_down(
     assert left(home) == []
 
 
-def test_down_while_another_command_is_at_work_is_refused(world: World) -> None:
+def test_down_is_rejected_while_another_command_runs(world: World) -> None:
     up(world.open())
     with world.open().dir.lock(), pytest.raises(DevstackError) as caught:
         down(world.open())
@@ -103,7 +101,7 @@ def test_down_while_another_command_is_at_work_is_refused(world: World) -> None:
     assert world.provider.state == "running"
 
 
-def test_one_stack_goes_and_the_other_stays(world: World) -> None:
+def test_down_removes_one_stack_and_keeps_the_other(world: World) -> None:
     first, second = StackSpec(name="one"), StackSpec(name="two")
     empty = dict(world.api.objects)
     up(world.open(first))
@@ -126,29 +124,29 @@ def test_a_cluster_of_another_owner_is_not_removed(world: World) -> None:
     world.provider.state, world.provider.foreign = "running", ALICE
     assert down(world.open()) == []
     assert foreign_owner(world.open()) == ALICE
-    assert "delete" not in world.provider.asked
+    assert "delete" not in world.provider.calls
 
 
-def test_a_stack_goes_whose_cluster_was_replaced_by_another_owners(
+def test_a_stack_is_removed_although_another_owner_replaced_its_cluster(
     world: World, home: Path
 ) -> None:
     up(world.open())
     world.provider.foreign = ALICE
     assert [title for title, _ in build_undo(world.open())] == []
     assert down(world.open()) != []
-    assert "delete" not in world.provider.asked
+    assert "delete" not in world.provider.calls
     assert left(home) == []
 
 
-class BorrowedProvider(FakeProvider):
-    """A cluster that is not devstack's to remove."""
+class ContextLikeProvider(FakeProvider):
+    """A cluster that devstack must not delete."""
 
     name = "context"
     owns_cluster = False
 
 
 def test_of_two_stacks_on_one_cluster_each_removes_its_own(world: World) -> None:
-    world.provider = BorrowedProvider()
+    world.provider = ContextLikeProvider()
     first, second = StackSpec(name="one"), StackSpec(name="two")
     up(world.open(first))
     objects = dict(world.api.objects)
@@ -161,7 +159,7 @@ def test_of_two_stacks_on_one_cluster_each_removes_its_own(world: World) -> None
 def test_two_homes_with_one_stack_name_share_a_cluster_without_sharing_objects(
     world: World, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.provider = BorrowedProvider()
+    world.provider = ContextLikeProvider()
     up(world.open())
     objects = dict(world.api.objects)
     monkeypatch.setenv("DEVSTACK_HOME", str(home.with_name("other")))
@@ -178,11 +176,11 @@ def test_two_homes_with_one_stack_name_share_a_cluster_without_sharing_objects(
     assert not [path for path in world.api.objects if "configmaps" in path]
 
 
-def test_objects_of_an_earlier_release_stay_those_of_their_home(
+def test_objects_of_an_earlier_release_belong_to_their_home(
     world: World, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It marked them with the stack's name only, and its state has no owner."""
-    world.provider = BorrowedProvider()
+    world.provider = ContextLikeProvider()
     up(world.open())
     stack = world.open()
     stack.state.owner = ""
@@ -202,8 +200,10 @@ def test_objects_of_an_earlier_release_stay_those_of_their_home(
     assert not [path for path in world.api.objects if "configmaps" in path]
 
 
-def test_a_cluster_that_is_not_ours_loses_our_objects_alone(world: World, home: Path) -> None:
-    world.provider = BorrowedProvider()
+def test_only_our_objects_are_removed_from_a_cluster_that_is_not_ours(
+    world: World, home: Path
+) -> None:
+    world.provider = ContextLikeProvider()
     world.api.objects["/api/v1/namespaces/metaflow/configmaps/theirs"] = {"kind": "ConfigMap"}
     up(world.open())
     assert down(world.open()) == ["Delete minio", "Delete rbac"]
@@ -213,21 +213,23 @@ def test_a_cluster_that_is_not_ours_loses_our_objects_alone(world: World, home: 
     assert left(home) == []
 
 
-def test_a_borrowed_cluster_that_is_gone_for_good_is_told_how_to_forget(world: World) -> None:
-    world.provider = BorrowedProvider()
+def test_the_remedy_for_a_context_that_no_longer_exists_is_to_remove_the_directory(
+    world: World,
+) -> None:
+    world.provider = ContextLikeProvider()
     up(world.open())
 
-    def gone(*_arguments: object, **_options: object) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
         raise UnreachableError("https://127.0.0.1:6444", "connection refused")
 
-    world.api.request = gone  # type: ignore[assignment,method-assign]
+    world.api.request = fail  # type: ignore[assignment,method-assign]
     with pytest.raises(DevstackError) as caught:
         down(world.open())
     assert caught.value.code == "API_UNREACHABLE"
     assert f"remove {world.open().dir.path}" in caught.value.remedy
 
 
-def test_a_plan_of_down_says_what_goes(world: World) -> None:
+def test_the_dry_run_of_down_lists_what_it_removes(world: World) -> None:
     up(world.open())
     assert [title for title, _ in build_undo(world.open())] == ["Delete the kind cluster"]
     assert world.provider.state == "running"

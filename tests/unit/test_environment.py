@@ -18,13 +18,13 @@ def ready(world: World) -> World:
     return world
 
 
-def test_the_kubeconfig_handed_out_is_the_submitters(ready: World) -> None:
+def test_clients_get_the_submitters_kubeconfig(ready: World) -> None:
     config = yaml.safe_load(ready.open().dir.kubeconfig.read_text())
     assert [user["user"] for user in config["users"]] == [{"token": "submitter"}]
     assert config["contexts"][0]["context"]["namespace"] == "metaflow"
 
 
-def test_metaflow_is_configured_by_what_services_offer(ready: World) -> None:
+def test_metaflow_is_configured_by_the_outputs_of_services(ready: World) -> None:
     stack = ready.open()
     config = json.loads((stack.dir.metaflow_home / "config_devstack.json").read_text())
     assert config == {"METAFLOW_RBAC": "metaflow", "METAFLOW_MINIO": "metaflow"}
@@ -41,7 +41,7 @@ def test_the_environment_points_everything_at_the_stack(ready: World) -> None:
         assert Path(environment[name]).read_text() == ""
 
 
-def test_what_metaflow_leaves_behind_goes_with_the_stack(
+def test_metaflows_files_are_removed_with_the_stack(
     ready: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("METAFLOW_TEMPDIR", raising=False)
@@ -52,7 +52,9 @@ def test_what_metaflow_leaves_behind_goes_with_the_stack(
     assert build_environment(ready.open())["METAFLOW_TEMPDIR"] == "/large/disk"
 
 
-def test_the_users_own_settings_do_not_win(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_own_settings_are_overridden(
+    ready: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("METAFLOW_MINIO", "the user's own")
     assert build_environment(ready.open())["METAFLOW_MINIO"] == "metaflow"
     assert "METAFLOW_RBAC" not in build_environment(ready.open())
@@ -96,7 +98,7 @@ def test_credentials_are_kept_apart_from_addresses(ready: World) -> None:
     assert not secrets & {*outputs.urls.values(), *outputs.metaflow.values()}
 
 
-def test_variables_that_lead_elsewhere_are_taken_away(
+def test_variables_that_redirect_programs_are_unset(
     ready: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("METAFLOW_SERVICE_URL", "METAFLOW_KUBERNETES_NODE_SELECTOR", "METAFLOW_MINIO"):
@@ -123,7 +125,7 @@ def test_metaflow_always_finds_a_user(
     assert build_environment(ready.open()).get("METAFLOW_USER") == wanted
 
 
-def test_a_proxy_is_kept_away_from_loopback(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loopback_is_exempt_from_a_proxy(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     assert "NO_PROXY" not in build_environment(ready.open())

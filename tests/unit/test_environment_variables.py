@@ -25,12 +25,12 @@ from devstack.process import SubprocessRunner
 from tests.fakes.api import FakeApi
 
 OVERRIDDEN = [each for each in VARIABLES if each.policy is Policy.OVERRIDDEN]
-POISON = "poison"
+USER_VALUE = "users-value"
 PRINT = "import json, os; print(json.dumps(dict(os.environ)))"
 
 
 def example(variable: Variable) -> str:
-    """Return a name that the row stands for."""
+    """Return a name that matches the row."""
     return variable.name.replace("*", "ANYTHING")
 
 
@@ -118,7 +118,7 @@ def test_an_overridden_variable_does_not_reach_a_flow(
     variable: Variable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = example(variable)
-    monkeypatch.setenv(name, POISON)
+    monkeypatch.setenv(name, USER_VALUE)
     unset = overridden([name], FLOW_PROGRAMS)
     env = FlowEnvironment(
         {}, Path(sys.executable), "metaflow", FakeApi().client(), Path(), frozenset(unset)
@@ -133,7 +133,7 @@ def test_an_overridden_variable_does_not_reach_a_flow(
 def test_an_overridden_variable_does_not_reach_a_tool(
     variable: Variable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(example(variable), POISON)
+    monkeypatch.setenv(example(variable), USER_VALUE)
     assert tool_environment().get(example(variable)) == variable.value
 
 

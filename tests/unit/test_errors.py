@@ -4,7 +4,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.schema import Error, dump
 
 
-def test_an_error_reads_what_cannot_be_done_and_why() -> None:
+def test_an_error_states_what_cannot_be_done_and_why() -> None:
     assert str(DevstackError("cannot use port 9000", cause="it is taken")) == (
         "cannot use port 9000: it is taken"
     )

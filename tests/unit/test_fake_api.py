@@ -1,4 +1,4 @@
-"""The stand-in for the API rejects what a server rejects; tests/e2e asks a real one the same."""
+"""The fake API rejects what a server rejects; tests/e2e runs the same cases on a real one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def api() -> FakeApi:
 
 
 @pytest.mark.parametrize("case", REJECTED.values(), ids=REJECTED)
-def test_the_stand_in_rejects(api: FakeApi, case: Rejected) -> None:
+def test_the_fake_rejects(api: FakeApi, case: Rejected) -> None:
     with pytest.raises(ApiError) as caught:
         case.request(api.client(), "here")
     assert (caught.value.status, caught.value.reason) == (case.status, case.reason)
@@ -25,5 +25,5 @@ def test_the_stand_in_rejects(api: FakeApi, case: Rejected) -> None:
 
 
 @pytest.mark.parametrize("case", ACCEPTED.values(), ids=ACCEPTED)
-def test_the_stand_in_keeps_objects_as_a_server_does(api: FakeApi, case: Case) -> None:
+def test_the_fake_stores_objects_as_a_server_does(api: FakeApi, case: Case) -> None:
     case(api.client(), "here")

@@ -1,4 +1,4 @@
-"""Every claim of every sample's check holds for a good run, and can be broken.
+"""Every check of every sample passes for a good run, and fails for a broken one.
 
 For each check there is a run as it should be.  Then each of its facts is
 changed in turn: every claim must fail for one of these changes at least, or it
@@ -33,7 +33,7 @@ class FakeRun:
     Attributes:
         successful: whether the run succeeded.
         data: each step's artifacts; a list of them for a foreach.
-        pods: the pods that were seen.
+        pods: the observed pods.
         log: the standard error of the task that a check reads.
         elsewhere: what S3 or a card holds.
     """
@@ -124,7 +124,7 @@ GOOD = {
         pods=[pod("add", jobset="js-1") for _ in range(3)],
     ),
     "datatools": FakeRun(
-        data={"end": {"checksums": SUMS, "seen": SUMS}},
+        data={"end": {"checksums": SUMS, "received": SUMS}},
         pods=[pod("start"), pod("read")],
         elsewhere={"parts": dict.fromkeys(SUMS, 30000000)},
     ),
@@ -218,7 +218,7 @@ def _cards(page: dict[str, Any]) -> list[Any]:
 
 
 def changes(value: Any) -> Iterator[Any]:
-    """Return other values of the same kind, one fact changed in each."""
+    """Return copies with one fact changed in each."""
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, int | float):
@@ -250,7 +250,7 @@ def broken(run: FakeRun) -> Iterator[FakeRun]:
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_good_run_has_nothing_wrong(examine: Any, name: str) -> None:
+def test_a_good_run_passes_all_checks(examine: Any, name: str) -> None:
     assert [finding for finding in examine(name, GOOD[name]) if not finding.ok] == []
 
 
@@ -262,11 +262,11 @@ def test_every_claim_can_fail(examine: Any, name: str) -> None:
         try:
             refuted |= {finding.what for finding in examine(name, run) if not finding.ok}
         except (KeyError, AttributeError, IndexError, StopIteration, TypeError):
-            continue  # a fact that is not there at all ends the check, which is a failure too
+            continue  # A missing fact raises an exception in the check, which is a failure too.
     assert claims - refuted == set()
 
 
-def test_findings_say_what_was_seen() -> None:
+def test_results_include_the_observed_value() -> None:
     assert same("a", 1, 2).saw == "1 instead of 2"
     assert contains("a", "some text", "more").saw == "no 'more' in 'some text'"
     assert within("a", 7, 1, 5).saw == "7, not between 1 and 5"

@@ -18,24 +18,24 @@ def end(api: FakeApi) -> list[str]:
     return delete_active_jobs(api.client(), NAMESPACE, RUN, FakeClock())
 
 
-def test_what_still_runs_is_deleted_jobsets_first(api: FakeApi) -> None:
+def test_active_jobs_are_deleted_jobsets_first(api: FakeApi) -> None:
     api.add(job("t-1"), jobset("js-1"))
     assert end(api) == ["JobSet js-1", "Job t-1"]
 
 
-def test_what_has_ended_stays_with_its_logs(api: FakeApi) -> None:
+def test_ended_jobs_are_kept_with_their_logs(api: FakeApi) -> None:
     api.add(job("t-1", ended="Complete"), job("t-2", ended="Failed"))
     api.add(jobset("js-1", ended="Completed"))
     assert end(api) == []
     assert not api.writes
 
 
-def test_other_runs_are_left_alone(api: FakeApi) -> None:
+def test_other_runs_are_not_changed(api: FakeApi) -> None:
     api.add(job("t-1", run_id="17"))
     assert end(api) == []
 
 
-def test_a_pod_that_does_not_go_is_named(api: FakeApi) -> None:
+def test_a_pod_that_does_not_end_is_named(api: FakeApi) -> None:
     pod = task_pod("t-1-abcde")
     pod["metadata"]["finalizers"] = ["batch.kubernetes.io/job-tracking"]
     api.add(job("t-1"), pod)

@@ -36,7 +36,7 @@ def node(cpu: str) -> Object:
     }
 
 
-def look_twice(watch: PendingPods, clock: FakeClock, *pods: Object) -> Observation | None:
+def observe_twice(watch: PendingPods, clock: FakeClock, *pods: Object) -> Observation | None:
     watch.observe(RUN, pods)
     clock.sleep(UNSCHEDULABLE_GRACE_PERIOD)
     return watch.observe(RUN, pods)
@@ -48,17 +48,17 @@ def test_running_pods_are_ignored(watch: PendingPods) -> None:
 
 def test_a_pod_larger_than_any_node_fails_immediately(watch: PendingPods, api: FakeApi) -> None:
     api.add(node("2"))
-    seen = watch.observe(RUN, [unschedulable_pod("t-1", FULL, cpu="8")])
-    assert isinstance(seen, Failed)
-    assert seen.code == "POD_UNSCHEDULABLE"
-    assert "8 of cpu" in seen.reason
+    observation = watch.observe(RUN, [unschedulable_pod("t-1", FULL, cpu="8")])
+    assert isinstance(observation, Failed)
+    assert observation.code == "POD_UNSCHEDULABLE"
+    assert "8 of cpu" in observation.reason
 
 
 def test_a_pod_waits_for_resources_that_another_task_holds(
     watch: PendingPods, api: FakeApi, clock: FakeClock
 ) -> None:
     api.add(node("2"), task_pod("t-0", node="node"))
-    assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", FULL)), Waiting)
+    assert isinstance(observe_twice(watch, clock, unschedulable_pod("t-1", FULL)), Waiting)
 
 
 def test_a_pod_does_not_wait_for_resources_that_no_task_holds(
@@ -68,18 +68,18 @@ def test_a_pod_does_not_wait_for_resources_that_no_task_holds(
     pod = unschedulable_pod("t-1", FULL)
     assert isinstance(watch.observe(RUN, [pod]), Waiting)
     clock.sleep(UNSCHEDULABLE_GRACE_PERIOD)
-    seen = watch.observe(RUN, [pod])
-    assert isinstance(seen, Failed)
-    assert "Insufficient cpu" in seen.reason
+    observation = watch.observe(RUN, [pod])
+    assert isinstance(observation, Failed)
+    assert "Insufficient cpu" in observation.reason
 
 
-def test_a_pod_waits_for_a_node_that_is_on_its_way(
+def test_a_pod_waits_for_a_node_that_an_autoscaler_adds(
     watch: PendingPods, api: FakeApi, clock: FakeClock
 ) -> None:
     scaling = event("t-1", "TriggeredScaleUp", "1->2", "2026-11-21T12:00:00Z", kind="Normal")
     scaling["metadata"]["namespace"] = NAMESPACE
     api.add(node("2"), scaling)
-    assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", FULL)), Waiting)
+    assert isinstance(observe_twice(watch, clock, unschedulable_pod("t-1", FULL)), Waiting)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_a_pod_does_not_wait_for_what_no_task_can_free(
     watch: PendingPods, api: FakeApi, clock: FakeClock, message: str
 ) -> None:
     api.add(node("2"), task_pod("t-0", node="node"))
-    seen = look_twice(watch, clock, unschedulable_pod("t-1", message))
-    assert isinstance(seen, Failed)
-    assert message in seen.reason
+    observation = observe_twice(watch, clock, unschedulable_pod("t-1", message))
+    assert isinstance(observation, Failed)
+    assert message in observation.reason
 
 
 @pytest.mark.parametrize(
@@ -105,20 +105,20 @@ def test_a_pod_does_not_wait_for_what_no_task_can_free(
         "0/1 nodes: 1 node(s) had untolerated taint(s) {node.kubernetes.io/not-ready}.",
     ],
 )
-def test_a_pod_waits_for_what_the_cluster_is_about_to_bring(
+def test_a_pod_waits_for_nodes_that_are_starting(
     watch: PendingPods, api: FakeApi, clock: FakeClock, message: str
 ) -> None:
     api.add(node("2"))
-    assert isinstance(look_twice(watch, clock, unschedulable_pod("t-1", message)), Waiting)
+    assert isinstance(observe_twice(watch, clock, unschedulable_pod("t-1", message)), Waiting)
 
 
 def test_an_image_that_cannot_be_pulled_fails_immediately(watch: PendingPods) -> None:
     state = {"waiting": {"reason": "ErrImagePull", "message": "no such host"}}
     status = {"name": "work", "image": "nowhere/x:1", "state": state}
-    seen = watch.observe(RUN, [task_pod("t-1", phase="Pending", containerStatuses=[status])])
-    assert isinstance(seen, Failed)
-    assert seen.code == "IMAGE_PULL_FAILED"
-    assert "nowhere/x:1" in seen.reason
+    observation = watch.observe(RUN, [task_pod("t-1", phase="Pending", containerStatuses=[status])])
+    assert isinstance(observation, Failed)
+    assert observation.code == "IMAGE_PULL_FAILED"
+    assert "nowhere/x:1" in observation.reason
 
 
 def refused(job_name: str) -> Object:
@@ -130,10 +130,10 @@ def refused(job_name: str) -> Object:
 
 def test_a_pod_that_may_not_be_created_fails(watch: PendingPods, api: FakeApi) -> None:
     api.add(job("t-1"), refused("t-1"))
-    seen = watch.observe(RUN, [])
-    assert isinstance(seen, Failed)
-    assert seen.code == "POD_FORBIDDEN"
-    assert "exceeded quota: pods=4" in seen.reason
+    observation = watch.observe(RUN, [])
+    assert isinstance(observation, Failed)
+    assert observation.code == "POD_FORBIDDEN"
+    assert "exceeded quota: pods=4" in observation.reason
 
 
 def test_forbidden_pods_of_other_runs_are_ignored(watch: PendingPods, api: FakeApi) -> None:

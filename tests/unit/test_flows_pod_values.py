@@ -110,7 +110,7 @@ def test_a_file_name_that_the_pods_shell_would_split_is_rejected(name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["flow.py", "my-flow_2.py", "zürich.py"])
-def test_other_file_names_are_passed_whatever_their_folder(name: str) -> None:
+def test_other_file_names_are_passed_regardless_of_their_folder(name: str) -> None:
     assert check(path=f"/it's a folder/{name}") is None
 
 

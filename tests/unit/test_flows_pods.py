@@ -61,7 +61,7 @@ def test_a_pod_is_described_with_what_the_checks_read() -> None:
         ("Running", [{"terminated": {"exitCode": 3}}], "Failed"),
         ("Running", [{"terminated": {"exitCode": 0}}, {"running": {}}], "Running"),
         ("Running", [], "Running"),
-        # Whose node ended it, whatever its container made of that.
+        # The node ended the pod, regardless of its container's status.
         ("Failed", [{"terminated": {"exitCode": 0}}], "Failed"),
         ("Pending", [{"waiting": {}}], "Pending"),
     ],

@@ -80,7 +80,7 @@ def test_an_environment_that_was_deleted_is_reported() -> None:
     assert "/gone/bin/python cannot be started" in found.warnings[0]
 
 
-def test_devstacks_own_environment_is_not_started_to_look_into_it() -> None:
+def test_devstacks_own_python_is_not_started_to_inspect_it() -> None:
     runner = FakeRunner()
     found = find_python("", runner, {"VIRTUAL_ENV": sys.prefix})
     assert found.path == Path(sys.executable)
@@ -94,7 +94,7 @@ def test_an_untested_version_of_metaflow_is_reported() -> None:
     assert found.warnings == (f"devstack is tested with Metaflow {TESTED}, not with 2.15.1",)
 
 
-def test_the_named_python_is_used_whatever_is_active(tmp_path: Path) -> None:
+def test_the_named_python_is_used_regardless_of_the_active_environment(tmp_path: Path) -> None:
     runner = FakeRunner()
     answer(runner, f"{tmp_path}/bin/python")
     for chosen in (str(tmp_path), f"{tmp_path}/bin/python"):

@@ -89,7 +89,7 @@ def test_a_pod_whose_container_just_failed_is_reported_though_its_phase_is_still
     assert failure_of(result).output_tail == ["ValueError: no data"]
 
 
-def test_a_pod_that_a_retry_made_good_is_not_blamed_for_a_later_failure(
+def test_a_pod_whose_retry_succeeded_is_not_reported_for_a_later_failure(
     env: FlowEnvironment, api: FakeApi, tmp_path: Path
 ) -> None:
     api.add(task_pod("t-1", "train", phase="Failed"), task_pod("t-2", "train"))
@@ -137,7 +137,7 @@ def test_a_pod_that_can_never_start_stops_the_flow(
             "status": {"allocatable": {"cpu": "2"}},
         }
     )
-    # The pod goes with its Job, as the garbage collector would have it.
+    # The pod is deleted with its Job, as by the garbage collector.
     pod = path_of(unschedulable_pod("t-1-x", ""))
     waiting = "identify()\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('interrupted')"
 
@@ -172,7 +172,7 @@ def test_an_interrupted_flow_leaves_no_process_and_no_job(
             pids.append(int(line))
             stop.set()
 
-    # A grandchild, as Metaflow's workers are; it is deaf to SIGINT.
+    # A grandchild, as Metaflow's workers are; it ignores SIGINT.
     text = (
         "import subprocess\nidentify()\n"
         "deaf = 'import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN);"
@@ -212,7 +212,7 @@ def _lives(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def test_an_api_that_is_away_for_a_moment_does_not_end_the_flow(
+def test_a_short_api_outage_does_not_end_the_flow(
     env: FlowEnvironment, api: FakeApi, tmp_path: Path
 ) -> None:
     api.refuse("GET", "/pods", 503, "ServiceUnavailable", "away")
@@ -222,8 +222,8 @@ def test_an_api_that_is_away_for_a_moment_does_not_end_the_flow(
     assert "away" in notes[0]
 
 
-class HastyClock(SystemClock):
-    """A clock on which a minute passes each time one looks."""
+class FastClock(SystemClock):
+    """A clock that advances by a minute with each call."""
 
     def __init__(self) -> None:
         self._passed = 0.0
@@ -233,19 +233,19 @@ class HastyClock(SystemClock):
         return self._passed
 
 
-def test_a_cluster_that_is_gone_stops_a_flow_that_would_try_for_ever(
+def test_an_unreachable_cluster_stops_a_flow_that_would_retry_without_limit(
     api: FakeApi, env: FlowEnvironment, tmp_path: Path
 ) -> None:
     for _ in range(20):
         api.refuse("GET", "/pods", 503, "ServiceUnavailable", "gone")
     # It has not even written its run id: Metaflow contacts its datastore first.
-    result = run_flow(call(tmp_path, "time.sleep(600)"), env, HastyClock())
+    result = run_flow(call(tmp_path, "time.sleep(600)"), env, FastClock())
     error = failure_of(result)
     assert error.code == "API_SERVER_FAULT"
     assert "was stopped" in error.message
 
 
-def test_an_api_that_is_gone_for_good_does_not_hide_how_the_flow_ended(
+def test_an_unreachable_api_does_not_hide_how_the_flow_ended(
     env: FlowEnvironment, api: FakeApi, tmp_path: Path
 ) -> None:
     text = "identify(); print('connection refused'); sys.exit(1)"

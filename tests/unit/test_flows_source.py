@@ -39,7 +39,7 @@ def test_a_file_that_is_not_text_is_a_syntax_error(tmp_path: Path) -> None:
     assert caught.value.code == "FLOW_SYNTAX"
 
 
-def test_an_unknown_file_is_answered_with_the_closest(tmp_path: Path) -> None:
+def test_an_unknown_file_suggests_the_closest_match(tmp_path: Path) -> None:
     near = write(tmp_path, "")
     with pytest.raises(DevstackError) as caught:
         read_source(tmp_path / "my_flw.py")
@@ -63,14 +63,14 @@ def test_a_folder_cannot_be_run(tmp_path: Path) -> None:
         ("@retry", False),
     ],
 )
-def test_a_step_that_names_its_platform_is_seen(
+def test_a_step_that_names_its_platform_is_detected(
     tmp_path: Path, decorator: str, named: bool
 ) -> None:
     text = f"class MyFlow(FlowSpec):\n    {decorator}\n    @step\n    def start(self): pass\n"
     assert read_source(write(tmp_path, text)).names_platform is named
 
 
-def test_no_word_means_all_samples() -> None:
+def test_without_names_all_samples_run() -> None:
     assert find_targets(()).samples == SAMPLES
 
 
@@ -82,7 +82,7 @@ def test_names_may_be_samples_and_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [(("helo",), ()), ((), ("helo",))])
-def test_an_unknown_name_is_answered_with_the_closest_sample(
+def test_an_unknown_name_suggests_the_closest_sample(
     names: tuple[tuple[str, ...], tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -91,7 +91,7 @@ def test_an_unknown_name_is_answered_with_the_closest_sample(
     assert caught.value.remedy.startswith("did you mean hello?")
 
 
-def test_a_sample_that_the_stack_cannot_serve_is_left_out() -> None:
+def test_a_sample_that_needs_a_disabled_service_is_left_out() -> None:
     left = runnable(SAMPLES, [MetadataService()], explicit=False)
     assert {sample.name for sample in SAMPLES} - {sample.name for sample in left} == {"report"}
     assert runnable(SAMPLES, [], explicit=False) == list(SAMPLES)
@@ -104,7 +104,7 @@ def test_a_sample_that_the_user_named_is_not_left_out_silently() -> None:
     assert caught.value.remedy == "devstack up --with metadata"
 
 
-def test_every_sample_has_its_file_its_check_and_its_lesson() -> None:
+def test_every_sample_has_a_file_a_check_and_a_description() -> None:
     for sample in SAMPLES:
         text = sample.file.read_text()
         assert f"devstack run {sample.name}" in text
@@ -117,8 +117,8 @@ def test_no_flow_among_the_samples_is_left_out() -> None:
     assert names - {"__init__", "catalogue"} == {sample.name for sample in (*SAMPLES, *DAG_SAMPLES)}
 
 
-class Lost:
-    """An object that only the garbage collector ends, by running Python."""
+class CyclicGarbage:
+    """An object that only the garbage collector deletes, by running Python."""
 
     def __init__(self) -> None:
         self.me = self
@@ -128,17 +128,17 @@ class Lost:
 
 
 @pytest.fixture
-def restless() -> Iterator[None]:
-    """Have threads take turns, and garbage be collected, wherever they can be."""
-    turns, thresholds = sys.getswitchinterval(), gc.get_threshold()
+def frequent_switches() -> Iterator[None]:
+    """Switch threads and collect garbage as often as possible."""
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(1e-6)
     gc.set_threshold(50, 2, 2)
     yield
     gc.set_threshold(*thresholds)
-    sys.setswitchinterval(turns)
+    sys.setswitchinterval(interval)
 
 
-@pytest.mark.usefixtures("restless")
+@pytest.mark.usefixtures("frequent_switches")
 def test_two_flows_are_parsed_in_parallel(tmp_path: Path) -> None:
     """Which made CPython 3.11 raise a SystemError about its own recursion depth."""
     line = "def f(a, b={'k': [1, (2, 3)]}): return (a, [b])\n"
@@ -147,7 +147,7 @@ def test_two_flows_are_parsed_in_parallel(tmp_path: Path) -> None:
     def read_often() -> None:
         for _ in range(150):
             for _ in range(20):
-                Lost()
+                CyclicGarbage()
             read_source(path)
 
     with ThreadPoolExecutor(2) as pool:

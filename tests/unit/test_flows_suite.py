@@ -27,7 +27,7 @@ from tests.support.task_objects import NAMESPACE, RUN, task_pod
 
 GOOD = json.dumps([{"what": "it ran", "ok": True, "saw": ""}])
 BAD = json.dumps([{"what": "it ran", "ok": False, "saw": "nothing"}])
-LAST_WORDS = ("RuntimeError: out of fuel, on purpose",)
+LAST_LINES = ("RuntimeError: out of fuel, on purpose",)
 
 
 class Branches:
@@ -58,7 +58,7 @@ class Branch:
         self._events.append((state, self._title))
 
 
-def result(call: FlowCall, returncode: int = 0, logs: tuple[str, ...] = LAST_WORDS) -> FlowResult:
+def result(call: FlowCall, returncode: int = 0, logs: tuple[str, ...] = LAST_LINES) -> FlowResult:
     failed = (PodLog("t-1", "give_up", logs),) if returncode else ()
     return FlowResult(
         name=call.source.name,
@@ -89,7 +89,7 @@ def runner() -> FakeRunner:
 @pytest.fixture
 def flows(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Return the status with which each sample's flow ends; a test may change it."""
-    statuses = {sample.name: int(bool(sample.fails_saying)) for sample in SAMPLES}
+    statuses = {sample.name: int(bool(sample.expected_failure)) for sample in SAMPLES}
 
     def run_flow(call: FlowCall, _env: FlowEnvironment) -> FlowResult:
         return result(call, statuses[call.source.name])
@@ -160,7 +160,7 @@ def test_a_sample_on_its_own_shows_the_lines_of_its_flow(
     ]
 
 
-def test_a_check_that_finds_fault_fails_the_sample(
+def test_a_failed_check_fails_the_sample(
     env: FlowEnvironment, runner: FakeRunner, flows: dict[str, int]
 ) -> None:
     runner.answer(sys.executable, stdout=BAD)
@@ -180,7 +180,7 @@ def test_a_flow_that_fails_fails_the_sample_and_is_not_checked(
     assert not runner.calls
 
 
-def test_a_failure_on_purpose_counts_as_success(
+def test_an_intended_failure_is_a_success(
     env: FlowEnvironment, runner: FakeRunner, flows: dict[str, int]
 ) -> None:
     (outcome,) = run(env, runner, "failure")
@@ -190,7 +190,7 @@ def test_a_failure_on_purpose_counts_as_success(
     assert dump(schema.SampleOutcome[schema.FlowRun], outcome)["error"]["code"] == "FLOW_FAILED"
 
 
-def test_a_failure_on_purpose_that_does_not_happen_is_wrong(
+def test_an_intended_failure_that_does_not_happen_fails_the_sample(
     env: FlowEnvironment, runner: FakeRunner, flows: dict[str, int]
 ) -> None:
     flows["failure"] = 0
@@ -210,7 +210,7 @@ def test_a_failure_reported_without_the_pods_log_fails_the_sample(
     assert "hm" in outcome.wrong[0]
 
 
-def test_an_error_of_devstacks_own_fails_that_sample_alone(
+def test_an_error_of_devstack_fails_only_that_sample(
     env: FlowEnvironment, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run_flow(call: FlowCall, _env: FlowEnvironment) -> FlowResult:
@@ -252,7 +252,7 @@ def test_a_check_without_output_is_no_success(
     assert finding.saw == "ImportError: no metaflow"
 
 
-def test_the_check_gets_the_pods_that_were_seen(env: FlowEnvironment, runner: FakeRunner) -> None:
+def test_the_check_gets_the_observed_pods(env: FlowEnvironment, runner: FakeRunner) -> None:
     call = FlowCall(source=suite_module.read_source(SAMPLES[0].file))
     verify(SAMPLES[0], result(call), env, runner)
     sent = runner.calls[0].input

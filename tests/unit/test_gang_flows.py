@@ -57,7 +57,7 @@ def wrong(*results: FlowResult) -> list[str]:
     return [finding.what for finding in check_concurrent_runs(results, fit=4) if not finding.ok]
 
 
-def test_one_whole_gang_after_the_other_passes() -> None:
+def test_complete_gangs_one_after_the_other_pass() -> None:
     assert wrong(SECOND, FIRST) == []
 
 
@@ -143,17 +143,17 @@ def api() -> FakeApi:
     return FakeApi()
 
 
-def look(api: FakeApi, count: int) -> object:
+def observe_gang(api: FakeApi, count: int) -> object:
     watch = PendingPods(api.client(), NAMESPACE, FakeClock())
     return watch.observe("17", gang_pods("js-1", count))
 
 
 def test_a_gang_larger_than_the_cluster_fails_immediately(api: FakeApi) -> None:
     api.add(gang("js-1", 9, "TooLarge", "needs 9 pods x 1 cpu at once"))
-    seen = look(api, 9)
-    assert isinstance(seen, Failed)
-    assert seen.code == "GANG_TOO_LARGE"
-    assert "needs 9 pods" in seen.reason
+    observation = observe_gang(api, 9)
+    assert isinstance(observation, Failed)
+    assert observation.code == "GANG_TOO_LARGE"
+    assert "needs 9 pods" in observation.reason
 
 
 def test_a_gang_waits_with_the_reason_that_its_jobset_gives(api: FakeApi) -> None:
@@ -162,12 +162,15 @@ def test_a_gang_waits_with_the_reason_that_its_jobset_gives(api: FakeApi) -> Non
             "js-1", 3, "InsufficientResources", "needs 3 pods x 1 cpu at once, free resources for 2"
         )
     )
-    seen = look(api, 3)
-    assert isinstance(seen, Waiting)
-    assert seen.reason == "gang js-1 waits: it needs 3 pods x 1 cpu at once, free resources for 2"
+    observation = observe_gang(api, 3)
+    assert isinstance(observation, Waiting)
+    assert (
+        observation.reason
+        == "gang js-1 waits: it needs 3 pods x 1 cpu at once, free resources for 2"
+    )
 
 
 def test_a_gang_is_observed_once_however_many_pods_it_has(api: FakeApi) -> None:
     api.add(gang("js-1", 8))
-    look(api, 8)
+    observe_gang(api, 8)
     assert len([path for _, path in api.requests if path.endswith("/jobsets/js-1")]) == 1

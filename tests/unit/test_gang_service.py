@@ -36,7 +36,7 @@ def of_kind(objects: list[Object], kind: str) -> list[Object]:
     return [item for item in objects if item["kind"] == kind]
 
 
-def test_a_cluster_without_gangs_is_given_nothing_and_told_so(api: FakeApi) -> None:
+def test_without_gang_support_nothing_is_applied_and_a_warning_is_returned(api: FakeApi) -> None:
     ctx = context(api, "off")
     service = GangService()
     assert service.manifests(ctx) == []
@@ -59,12 +59,12 @@ def test_every_policy_is_bound() -> None:
 
 def test_the_controller_can_change_nothing_but_groups_conditions_and_events() -> None:
     (role,) = of_kind(manifests.load("gang"), "ClusterRole")
-    looks = {"get", "list", "watch"}
+    read_verbs = {"get", "list", "watch"}
     changes = {
-        resource: set(rule["verbs"]) - looks
+        resource: set(rule["verbs"]) - read_verbs
         for rule in role["rules"]
         for resource in rule["resources"]
-        if set(rule["verbs"]) - looks
+        if set(rule["verbs"]) - read_verbs
     }
     assert changes == {
         "jobsets/status": {"patch"},
@@ -73,7 +73,7 @@ def test_the_controller_can_change_nothing_but_groups_conditions_and_events() ->
     }
 
 
-def test_a_policy_that_is_not_heeded_yet_is_waited_for(api: FakeApi) -> None:
+def test_a_policy_that_is_not_enforced_yet_is_awaited(api: FakeApi) -> None:
     api.add(definition(JOBSET, "JobSet"), namespace("metaflow"))
     ctx = context(api)
     ctx.api.writes = 1
@@ -81,12 +81,12 @@ def test_a_policy_that_is_not_heeded_yet_is_waited_for(api: FakeApi) -> None:
     assert not of_kind(list(api.objects.values()), "JobSet")
 
 
-def test_a_stack_that_nothing_was_written_to_is_looked_at_only(api: FakeApi) -> None:
+def test_an_unchanged_stack_is_only_read(api: FakeApi) -> None:
     assert GangService().observe(context(api)) == Ready()
     assert api.writes == []
 
 
-def test_status_counts_gangs_and_says_what_the_first_waits_for(api: FakeApi) -> None:
+def test_status_counts_gangs_and_reports_what_the_first_waits_for(api: FakeApi) -> None:
     api.add(gang("js-1", 2, "Scheduled"), *gang_pods("js-1", 2, node="one"))
     api.add(
         gang(
@@ -112,7 +112,7 @@ def test_the_plug_in_finds_its_pods_by_label_and_its_groups_in_its_own_api() -> 
     assert workload["spec"]["template"]["spec"]["containers"][0]["args"] == ["--coscheduling"]
 
 
-def test_kinds_own_scheduler_settings_are_added_to_not_replaced(tmp_path: Path) -> None:
+def test_kinds_own_scheduler_settings_are_extended_not_replaced(tmp_path: Path) -> None:
     operations = yaml.safe_load(scheduler_patch()["patch"])
     assert operations[0]["path"] == "/scheduler/extraArgs/-"
     mounted = scheduler_mount(tmp_path / "scheduler.yaml")
@@ -120,7 +120,7 @@ def test_kinds_own_scheduler_settings_are_added_to_not_replaced(tmp_path: Path) 
     assert operations[0]["value"]["value"] == mounted["containerPath"]
 
 
-def test_kind_mounts_the_schedulers_file_on_the_control_plane_alone(tmp_path: Path) -> None:
+def test_kind_mounts_the_schedulers_file_on_the_control_plane_only(tmp_path: Path) -> None:
     text = build_config(ClusterSpec("mine", nodes=2), 0, tmp_path / "scheduler.yaml")
     config = yaml.safe_load(text)
     assert scheduler_patch() in config["kubeadmConfigPatchesJSON6902"]
@@ -129,7 +129,7 @@ def test_kind_mounts_the_schedulers_file_on_the_control_plane_alone(tmp_path: Pa
     assert "extraMounts" not in second
 
 
-def test_the_scheduler_is_quick_and_packs_nodes() -> None:
+def test_the_scheduler_has_high_rate_limits_and_packs_nodes() -> None:
     config = yaml.safe_load(scheduler_text())
     assert config["clientConnection"]["qps"] >= 500
     (profile,) = config["profiles"]

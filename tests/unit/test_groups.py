@@ -81,7 +81,7 @@ def test_two_workers_run_two_groups_side_by_side(pytester: pytest.Pytester) -> N
     assert workers["airflow"] != workers["e2e"]
 
 
-def test_nothing_runs_beside_a_group_that_runs_alone(pytester: pytest.Pytester) -> None:
+def test_nothing_runs_in_parallel_to_a_group_that_runs_alone(pytester: pytest.Pytester) -> None:
     spans = run_side_by_side(pytester, "conformance", "airflow", "e2e")
     begin = min(start for _, start, _ in spans["conformance"])
     end = max(end for _, _, end in spans["conformance"])

@@ -1,4 +1,4 @@
-"""ArtifactCache: made once for their inputs, whole or not at all."""
+"""ArtifactCache: artifacts are built once per inputs, completely or not at all."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def test_the_key_follows_texts_files_and_folders(tmp_path: Path) -> None:
     assert digest("v1", folder) != first
 
 
-def test_the_key_tells_where_one_input_ends_and_the_next_begins() -> None:
+def test_the_key_depends_on_the_boundaries_of_inputs() -> None:
     assert digest("ab", "c") != digest("a", "bc")
 
 
-def test_the_key_ignores_where_the_checkout_lies(tmp_path: Path) -> None:
+def test_the_key_ignores_the_path_of_the_checkout(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name / "src").mkdir(parents=True)
         (tmp_path / name / "src" / "go.mod").write_text("module x")
@@ -107,7 +107,7 @@ def test_a_second_build_waits_for_the_first_and_notes_it(tmp_path: Path) -> None
     assert "waiting for the build of process" in progress.events[0][1]
 
 
-def test_the_lock_of_a_dead_process_does_not_stay(tmp_path: Path) -> None:
+def test_the_lock_of_a_dead_process_is_released(tmp_path: Path) -> None:
     with (tmp_path / "build.lock").open("w") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
     with ArtifactCache(tmp_path).lock(Recorder()):

@@ -114,7 +114,7 @@ def test_no_image_is_called_latest_and_every_one_has_a_version() -> None:
             assert not reference.endswith(":latest")
 
 
-def test_the_modules_pin_what_the_versions_say() -> None:
+def test_the_modules_pin_the_declared_versions() -> None:
     stack = (CONTAINERS / "kubernetes" / "go.mod").read_text()
     minio = (CONTAINERS / "minio" / "go.mod").read_text()
     for module, version in (
@@ -185,7 +185,7 @@ def test_the_nodes_provisioner_and_its_manifest_agree() -> None:
     }
 
 
-def test_the_hosts_own_sources_are_used_where_it_runs_the_same_suite(tmp_path: Path) -> None:
+def test_the_hosts_own_sources_are_used_if_it_runs_the_same_suite(tmp_path: Path) -> None:
     lists = tmp_path / "apt" / "sources.list.d"
     lists.mkdir(parents=True)
     (lists / "debian.sources").write_text("Types: deb\nSuites: bookworm bookworm-updates\n")
@@ -223,7 +223,7 @@ def _target(call: Call) -> str:
     return call.argv[call.argv.index(versions.DEBIAN_SUITE) + 1]
 
 
-def test_a_bundle_of_authorities_that_is_not_there_is_named(
+def test_a_missing_ca_bundle_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(certificates.VARIABLE, "/nowhere/ca.pem")
@@ -239,7 +239,7 @@ def test_without_mmdebstrap_the_step_is_named(tmp_path: Path) -> None:
     assert "apt-get install mmdebstrap" in caught.value.remedy
 
 
-def test_packages_that_cannot_be_had_name_the_certificates(tmp_path: Path) -> None:
+def test_unavailable_packages_point_at_the_certificates(tmp_path: Path) -> None:
     runner = FakeRunner()
     runner.answer("mmdebstrap", returncode=1, stderr="E: cannot connect")
     with pytest.raises(DevstackError) as caught:
@@ -285,7 +285,7 @@ def test_a_withheld_capability_is_read_from_the_bounding_set(
     assert not withholds_sys_resource(tmp_path / "not-linux")
 
 
-def test_the_wrapper_is_seen_in_dockers_default_runtime() -> None:
+def test_the_wrapper_is_detected_as_dockers_default_runtime() -> None:
     runner = FakeRunner()
     runner.answer("docker", "info", stdout="devstack\n")
     assert wrapper_is_default(runner)
@@ -321,7 +321,7 @@ def test_offline_a_missing_client_is_an_error_with_the_bundle_as_remedy() -> Non
     assert "images load" in caught.value.remedy
 
 
-def test_a_layer_upon_another_archive_has_no_name_twice(tmp_path: Path) -> None:
+def test_a_layer_on_top_of_another_archive_has_no_name_twice(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "base.tar", "w") as tar:
         for name in (".", "./usr", "./usr/bin"):
             entry = tarfile.TarInfo(name)
@@ -350,8 +350,8 @@ def _context(runner: FakeRunner, cache: ArtifactCache, scratch: Path) -> BuildCo
     return BuildContext(runner, Recorder(), cache, compiler, scratch)
 
 
-def test_only_the_node_images_that_this_cache_made_are_removed(tmp_path: Path) -> None:
-    """A devstack with another cache, or another user's, may need the others."""
+def test_only_node_images_built_with_this_cache_are_removed(tmp_path: Path) -> None:
+    """The others may be used by another cache or user."""
     cache = ArtifactCache(tmp_path)
     (tmp_path / "node-images").write_text("devstack/node-base:mine devstack/node-kubernetes:mine")
     runner = FakeRunner()
@@ -393,8 +393,8 @@ def test_a_package_without_a_wheel_is_built_and_nothing_else_is_resolved(tmp_pat
     runner = FakeRunner()
     runner.answer(sys.executable)
     install_packages(runner, tmp_path, ["--requirement", "lock"], "3.11", ("python-nvd3",))
-    words = " ".join(runner.calls[0].argv)
-    assert "--only-binary :all: --python-version 3.11 --no-deps --no-binary python-nvd3" in words
+    command = " ".join(runner.calls[0].argv)
+    assert "--only-binary :all: --python-version 3.11 --no-deps --no-binary python-nvd3" in command
 
 
 def test_the_sidecars_image_is_busybox_under_its_names(tmp_path: Path) -> None:
@@ -418,7 +418,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["task", "airflow"])
-def test_what_is_pulled_gets_our_lock_on_top(name: str) -> None:
+def test_our_lock_is_installed_on_top_of_a_pulled_image(name: str) -> None:
     dockerfile, files = registries.BUILT_UPON[name]
     text = dockerfile(IMAGES[name].upstream, "key")
     assert text.startswith(f"FROM {IMAGES[name].upstream}\n")

@@ -1,4 +1,4 @@
-"""Bundles: written whole, checked before anything is loaded."""
+"""Bundles: written atomically, verified before anything is loaded."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _refused(path: Path, runner: FakeRunner) -> DevstackError:
     return caught.value
 
 
-def test_a_bundle_brings_images_and_clients(tmp_path: Path, runner: FakeRunner) -> None:
+def test_a_bundle_contains_images_and_client_programs(tmp_path: Path, runner: FakeRunner) -> None:
     path = _saved(tmp_path, runner)
     assert bundle.load(path, runner, Recorder(), ArtifactCache()) == ["minio", "task"]
     assert runner.argvs[-1][:2] == ("docker", "load")
@@ -60,7 +60,7 @@ def test_a_bundle_brings_images_and_clients(tmp_path: Path, runner: FakeRunner) 
     assert kind.stat().st_mode & 0o111
 
 
-def test_a_changed_byte_is_found(tmp_path: Path, runner: FakeRunner) -> None:
+def test_a_changed_byte_is_detected(tmp_path: Path, runner: FakeRunner) -> None:
     path = _saved(tmp_path, runner)
     content = bytearray(path.read_bytes())
     content[content.index(LAYERS) + 100] ^= 1
@@ -70,22 +70,20 @@ def test_a_changed_byte_is_found(tmp_path: Path, runner: FakeRunner) -> None:
     assert "images.tar" in error.cause
 
 
-@pytest.mark.parametrize("kept", [0, 100, 1500, 20000])
-def test_a_bundle_that_was_cut_off_is_refused(
-    tmp_path: Path, runner: FakeRunner, kept: int
-) -> None:
+@pytest.mark.parametrize("length", [0, 100, 1500, 20000])
+def test_a_truncated_bundle_is_rejected(tmp_path: Path, runner: FakeRunner, length: int) -> None:
     path = _saved(tmp_path, runner)
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:length])
     assert _refused(path, runner).code == "BUNDLE_CORRUPT"
 
 
-def test_a_file_of_another_kind_is_refused(tmp_path: Path, runner: FakeRunner) -> None:
+def test_a_file_of_another_kind_is_rejected(tmp_path: Path, runner: FakeRunner) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"\xff\xd8\xff" * 1000)
     assert _refused(path, runner).code == "BUNDLE_CORRUPT"
 
 
-def test_a_bundle_of_another_architecture_is_refused(tmp_path: Path, runner: FakeRunner) -> None:
+def test_a_bundle_of_another_architecture_is_rejected(tmp_path: Path, runner: FakeRunner) -> None:
     manifest = {"format": 1, "architecture": "s390x", "images": {}, "files": {}}
     content = json.dumps(manifest).encode()
     path = tmp_path / "other.bundle"
@@ -98,7 +96,7 @@ def test_a_bundle_of_another_architecture_is_refused(tmp_path: Path, runner: Fak
     assert "s390x" in error.cause
 
 
-def test_a_bundle_that_is_not_there_is_named(tmp_path: Path, runner: FakeRunner) -> None:
+def test_a_missing_bundle_is_named(tmp_path: Path, runner: FakeRunner) -> None:
     error = _refused(tmp_path / "nowhere", runner)
     assert error.code == "BUNDLE_MISSING"
     assert "nowhere" in error.message
@@ -111,7 +109,9 @@ def test_a_failed_save_leaves_no_file(tmp_path: Path, runner: FakeRunner) -> Non
     assert list(tmp_path.glob("stack.bundle*")) == []
 
 
-def test_a_bundle_that_cannot_be_written_says_why(tmp_path: Path, runner: FakeRunner) -> None:
+def test_a_bundle_that_cannot_be_written_is_reported_with_the_cause(
+    tmp_path: Path, runner: FakeRunner
+) -> None:
     with pytest.raises(DevstackError) as caught:
         bundle.save(
             tmp_path / "no" / "x", ["task"], _clients(tmp_path), runner, Recorder(), ArtifactCache()

@@ -1,4 +1,4 @@
-"""Compiling beside other steps: errors, interruption and what the display shows."""
+"""Compiling in parallel to other steps: errors, interruption and the display."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _compile(call: Call) -> None:
         (folder / package.split("/")[-1]).write_text(package)
 
 
-def test_a_program_is_there_as_soon_as_its_module_is_compiled(tmp_path: Path) -> None:
+def test_a_program_is_available_as_soon_as_its_module_is_compiled(tmp_path: Path) -> None:
     runner, release = FakeRunner(), threading.Event()
 
     def compile_(call: Call) -> None:
@@ -95,7 +95,7 @@ def _wait_for(path: Path) -> int:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, DevstackError])
-def test_an_interruption_ends_go_and_begins_no_other_module(
+def test_an_interruption_ends_go_and_starts_no_other_module(
     tmp_path: Path, error: type[BaseException]
 ) -> None:
     cache, recorder = ArtifactCache(tmp_path / "cache"), Recorder()

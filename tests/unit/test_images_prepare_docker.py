@@ -13,7 +13,7 @@ CHANGING = ("apt-get", "dockerd", "systemctl", "setsid", "go")
 
 
 class Machine:
-    """A PATH on which some programs are stand-ins that note that they were called."""
+    """A PATH with fakes of some programs that record their calls."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -50,7 +50,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_where_docker_answers_nothing_is_done(machine: Machine) -> None:
+def test_nothing_is_done_if_docker_answers(machine: Machine) -> None:
     machine.program("docker", "echo 28.0")
     machine.program("mmdebstrap", "exit 0")
     done = machine.run()
@@ -61,7 +61,7 @@ def test_where_docker_answers_nothing_is_done(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("argv", "variables"), [(["--no-install"], {}), ([], {"DEVSTACK_NO_INSTALL": "1"})]
 )
-def test_a_refusal_is_honoured(
+def test_no_install_changes_nothing(
     machine: Machine, argv: list[str], variables: dict[str, str]
 ) -> None:
     machine.program("docker", "exit 1")
@@ -81,7 +81,7 @@ def test_elsewhere_the_step_is_named(machine: Machine) -> None:
     assert machine.changed == []
 
 
-def test_who_is_not_root_is_told_to_be(machine: Machine) -> None:
+def test_without_root_the_error_requires_root(machine: Machine) -> None:
     machine.program("docker", "exit 1")
     machine.program("id", "[[ $1 == -u ]] && echo 1000 || echo ada")
     machine.program("uname", "echo Linux")

@@ -1,4 +1,4 @@
-"""Where images come from: Docker, a registry, packages; and what is said when nowhere."""
+"""Where images come from: Docker, a registry, packages; and the error if there is none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from devstack.images import build as recipes
 from devstack.images.catalogue import IMAGES
 from tests.fakes.runner import FakeRunner, Recorder
 
-LOOK = ("docker", "image", "inspect")
+INSPECT = ("docker", "image", "inspect")
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def image(name: str, key: str | None) -> str:
 def docker(*present: str, returncode: int = 0) -> FakeRunner:
     runner = FakeRunner()
     lacking = "Error: No such image: x" if returncode else ""
-    runner.answer(*LOOK, stdout="".join(present), stderr=lacking, returncode=returncode)
+    runner.answer(*INSPECT, stdout="".join(present), stderr=lacking, returncode=returncode)
     return runner
 
 
@@ -56,7 +56,7 @@ def reach(monkeypatch: pytest.MonkeyPatch, answer: bool) -> None:
     monkeypatch.setattr(registries, "is_reachable", lambda reference: answer)
 
 
-def test_images_that_are_there_cost_one_docker_call(built: list[str]) -> None:
+def test_present_images_cost_one_docker_call(built: list[str]) -> None:
     runner = docker(*(image(name, recipes.image_key(name)) for name in ("minio", "jobset")))
     references = store(runner).ensure(["minio", "jobset"])
     assert references == {name: IMAGES[name].reference for name in ("minio", "jobset")}
@@ -75,7 +75,7 @@ def test_an_image_built_from_other_inputs_is_outdated_and_built_again(built: lis
     assert built == ["task"]
 
 
-def test_auto_builds_where_no_registry_answers(
+def test_auto_builds_if_no_registry_answers(
     built: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reach(monkeypatch, False)
@@ -83,7 +83,7 @@ def test_auto_builds_where_no_registry_answers(
     assert built == ["minio", "jobset"]
 
 
-def test_auto_pulls_where_the_registry_answers_and_names_it_as_manifests_do(
+def test_auto_pulls_if_the_registry_answers_and_tags_as_manifests_do(
     built: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reach(monkeypatch, True)
@@ -118,7 +118,7 @@ def test_pull_does_not_build(built: list[str], monkeypatch: pytest.MonkeyPatch) 
     assert built == []
 
 
-def test_offline_fetches_nothing_and_names_what_is_missing(built: list[str]) -> None:
+def test_offline_fetches_nothing_and_names_the_missing_images(built: list[str]) -> None:
     runner = docker(image("minio", None), returncode=1)
     with pytest.raises(DevstackError) as caught:
         store(runner, offline=True).ensure(["minio", "task", "jobset"])
@@ -127,18 +127,18 @@ def test_offline_fetches_nothing_and_names_what_is_missing(built: list[str]) -> 
     assert IMAGES["minio"].reference not in caught.value.cause
     assert "images load" in caught.value.remedy
     assert built == []
-    assert {argv[:3] for argv in runner.argvs} == {LOOK}
+    assert {argv[:3] for argv in runner.argvs} == {INSPECT}
 
 
 def test_docker_that_does_not_answer_is_no_missing_image() -> None:
     runner = FakeRunner()
-    runner.answer(*LOOK, returncode=1, stderr="Cannot connect to the Docker daemon")
+    runner.answer(*INSPECT, returncode=1, stderr="Cannot connect to the Docker daemon")
     with pytest.raises(DevstackError) as caught:
         store(runner).ensure(["minio"])
     assert caught.value.code == "DOCKER_STOPPED"
 
 
-def test_an_unknown_image_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_image_is_rejected_with_the_known_ones() -> None:
     with pytest.raises(DevstackError) as caught:
         store(docker()).reference("nginx")
     assert caught.value.code == "IMAGE_UNKNOWN"

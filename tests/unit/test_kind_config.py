@@ -38,7 +38,7 @@ def container(patch: dict[str, Any]) -> dict[str, Any]:
     return only
 
 
-def test_everything_listens_on_loopback_alone() -> None:
+def test_everything_listens_on_loopback_only() -> None:
     built = config(ClusterSpec("ci", host_ports={9000: 30900, 9001: 30901}))
     assert built["networking"] == {"apiServerAddress": "127.0.0.1", "apiServerPort": 40000}
     mappings = built["nodes"][0]["extraPortMappings"]
@@ -61,7 +61,7 @@ def test_ports_are_mapped_once_however_many_nodes_there_are() -> None:
 
 
 def test_the_api_of_pod_groups_is_served() -> None:
-    """That the gates let gangs run, tests/conformance shows."""
+    """tests/conformance shows that gangs work with these gates."""
     assert config(ClusterSpec("ci"))["runtimeConfig"][POD_GROUPS] == "true"
 
 
@@ -69,12 +69,12 @@ def test_hosts_with_cgroup_v1_are_allowed() -> None:
     assert patch_of(config(ClusterSpec("ci")), "KubeletConfiguration")["failCgroupV1"] is False
 
 
-def test_kube_proxy_follows_services_at_once() -> None:
+def test_kube_proxy_updates_its_rules_immediately() -> None:
     patch = patch_of(config(ClusterSpec("ci")), "KubeProxyConfiguration")
     assert patch["iptables"] == {"minSyncPeriod": "100ms"}
 
 
-def test_kubeadm_reads_the_patches_on_the_control_plane_alone(tmp_path: Path) -> None:
+def test_kubeadm_reads_the_patches_on_the_control_plane_only(tmp_path: Path) -> None:
     text = build_config(ClusterSpec("ci", nodes=2), 0, patches=tmp_path)
     built: dict[str, Any] = yaml.safe_load(text)
     control_plane, worker = built["nodes"]

@@ -30,7 +30,7 @@ class FakeEngine:
         return ""
 
 
-def test_nodes_that_run_are_emptied_and_errors_left_to_docker() -> None:
+def test_running_nodes_are_emptied_and_errors_are_ignored() -> None:
     engine: Any = FakeEngine()
     nodes = [Node("one", "running"), Node("broken", "running"), Node("stopped", "exited")]
     delete_container_files(engine, [*nodes, Node("paused", "paused")])
@@ -38,7 +38,7 @@ def test_nodes_that_run_are_emptied_and_errors_left_to_docker() -> None:
 
 
 @pytest.mark.parametrize(("snapshots", "left"), [(60, 60), (150, 0)])
-def test_only_a_node_that_has_run_many_pods_is_worth_it(
+def test_only_nodes_with_many_snapshots_are_emptied(
     tmp_path: Path, snapshots: int, left: int
 ) -> None:
     image = tmp_path / "image"

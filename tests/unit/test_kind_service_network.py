@@ -55,7 +55,7 @@ def test_every_node_must_reach_the_api_by_its_service(engine: Nodes) -> None:
     notes: list[str] = []
     wait(engine, Node("one"), Node("two", fails=2), notes=notes)
     assert engine.requests == ["one", "two", "two", "two"]
-    assert notes == [f"kube-proxy on two does not lead to {ADDRESS} yet"]
+    assert notes == [f"kube-proxy on two does not route to {ADDRESS} yet"]
 
 
 def test_a_node_without_rules_is_named(engine: Nodes) -> None:

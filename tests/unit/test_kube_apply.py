@@ -35,12 +35,12 @@ def apply(api: FakeApi, *manifests: Object, timeout: float = 10) -> list[str]:
 
 
 def ours(item: Object) -> Object:
-    """Return an object as `kubectl apply -k` out of k8s/ would have made it."""
+    """Return an object as `kubectl apply -k` of k8s/ creates it."""
     labels = {"app.kubernetes.io/part-of": "devstack"}
     return {**item, "metadata": {**item["metadata"], "labels": labels}}
 
 
-def test_what_another_stack_made_is_neither_taken_over_nor_removed() -> None:
+def test_objects_of_another_stack_are_neither_adopted_nor_removed() -> None:
     api = FakeApi()
     api.add(NAMESPACE)
     (first,), (second,) = with_owner([SERVICE], "first"), with_owner([SERVICE], "second")
@@ -52,7 +52,7 @@ def test_what_another_stack_made_is_neither_taken_over_nor_removed() -> None:
     assert apply(api, first) == []
 
 
-def test_what_is_missing_is_written_in_order() -> None:
+def test_missing_objects_are_written_in_order() -> None:
     api = FakeApi()
     assert apply(api, NAMESPACE, SERVICE) == ["Namespace devstack", "Service devstack/minio"]
     assert [path for _, path in api.writes] == [path_of(NAMESPACE), path_of(SERVICE)]
@@ -110,7 +110,7 @@ def test_pods_without_a_token_wait_for_nothing() -> None:
     assert held == []
 
 
-def test_a_second_time_nothing_is_written() -> None:
+def test_a_second_apply_writes_nothing() -> None:
     api = FakeApi()
     apply(api, NAMESPACE, SERVICE)
     api.requests.clear()
@@ -148,7 +148,7 @@ def test_writes_are_counted_by_the_client() -> None:
     assert client.writes == 1
 
 
-def test_a_webhook_that_is_not_up_yet_is_waited_for() -> None:
+def test_a_webhook_that_is_not_ready_yet_is_awaited() -> None:
     api = FakeApi()
     api.add(NAMESPACE)
     for _ in range(3):
@@ -156,7 +156,7 @@ def test_a_webhook_that_is_not_up_yet_is_waited_for() -> None:
     assert apply(api, SERVICE) == ["Service devstack/minio"]
 
 
-def test_a_webhook_that_never_comes_up_is_named_when_time_is_over() -> None:
+def test_a_webhook_that_never_becomes_ready_is_named_at_the_timeout() -> None:
     api = FakeApi()
     for _ in range(100):
         api.refuse("PATCH", "/minio", 500, "InternalError", "failed calling webhook x")
@@ -171,12 +171,12 @@ def test_a_terminating_namespace_is_awaited_and_recreated_with_its_objects() -> 
     apply(api, NAMESPACE, SERVICE)
     api.objects[path_of(NAMESPACE)]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
-    class Going(FakeClock):
+    class DeletingClock(FakeClock):
         def sleep(self, seconds: float) -> None:
             super().sleep(seconds)
             api.objects.clear()
 
-    done = apply_all(api.client(), [NAMESPACE, SERVICE], timeout=10, clock=Going())
+    done = apply_all(api.client(), [NAMESPACE, SERVICE], timeout=10, clock=DeletingClock())
     assert done == ["Namespace devstack", "Service devstack/minio"]
 
 
@@ -208,7 +208,7 @@ def test_an_immutable_field_has_a_remedy() -> None:
     assert "devstack down" in caught.value.remedy
 
 
-def test_a_new_kind_is_waited_for_until_it_is_served() -> None:
+def test_a_new_kind_is_awaited_until_it_is_served() -> None:
     api = FakeApi()
     clock = FakeClock()
 
@@ -223,7 +223,7 @@ def test_a_new_kind_is_waited_for_until_it_is_served() -> None:
     assert clock.slept
 
 
-def test_an_account_is_there_before_its_token_and_what_runs_comes_last() -> None:
+def test_accounts_are_created_before_tokens_and_workloads_last() -> None:
     api = FakeApi()
     metadata = {"name": "robot", "namespace": "devstack"}
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
@@ -242,7 +242,7 @@ def test_names_of_another_kind_fail_immediately() -> None:
         apply(api, CRD)
 
 
-def test_an_object_of_others_is_not_taken_over() -> None:
+def test_a_foreign_object_is_not_adopted() -> None:
     api = FakeApi()
     api.add(NAMESPACE)
     with pytest.raises(DevstackError, match="Namespace devstack already exists") as caught:
@@ -251,7 +251,7 @@ def test_an_object_of_others_is_not_taken_over() -> None:
     assert api.writes == []
 
 
-def test_an_object_of_others_is_not_deleted() -> None:
+def test_a_foreign_object_is_not_deleted() -> None:
     api = FakeApi()
     api.add(NAMESPACE, ours(SERVICE))
     deleted = delete_all(api.client(), [SERVICE, NAMESPACE], timeout=5, clock=FakeClock())
@@ -259,13 +259,13 @@ def test_an_object_of_others_is_not_deleted() -> None:
     assert path_of(NAMESPACE) in api.objects
 
 
-def test_what_kubectl_applied_from_the_same_files_is_taken_over() -> None:
+def test_objects_that_kubectl_applied_from_the_same_files_are_adopted() -> None:
     api = FakeApi()
     api.add(ours(SERVICE))
     assert apply(api, SERVICE) == []
 
 
-def test_deleting_waits_until_all_are_gone_and_passes_over_the_missing() -> None:
+def test_deleting_waits_for_all_and_ignores_missing_objects() -> None:
     api = FakeApi()
     api.add(ours(SERVICE))
     deleted = delete_all(api.client(), [SERVICE, NAMESPACE], timeout=5, clock=FakeClock())

@@ -42,7 +42,7 @@ def test_pods_fit_as_the_gang_controller_finds(api: FakeApi, case: dict[str, Any
         assert case["unfit"] in unfit_reason(pod, node)
 
 
-def test_free_is_what_running_pods_leave(api: FakeApi) -> None:
+def test_free_resources_exclude_those_of_running_pods(api: FakeApi) -> None:
     api.add(node("one", "4"), node("two", "2"), *gang_pods("js-1", 3, node="one"))
     nodes = measure_capacity(api.client())
     assert [(each.name, each.free["cpu"]) for each in nodes] == [("one", 1), ("two", 2)]

@@ -123,7 +123,9 @@ def test_applying_is_server_side_and_forced(client: KubeClient, server: Server) 
     assert request["body"] == POD
 
 
-def test_a_dry_run_asks_for_one_and_counts_as_no_write(client: KubeClient, server: Server) -> None:
+def test_a_dry_run_requests_one_and_does_not_count_as_a_write(
+    client: KubeClient, server: Server
+) -> None:
     client.create(POD, dry_run=True)
     assert server.requests[0]["query"]["dryRun"] == "All"
     assert client.writes == 0
@@ -132,14 +134,14 @@ def test_a_dry_run_asks_for_one_and_counts_as_no_write(client: KubeClient, serve
     assert client.writes == 1
 
 
-def test_deleting_what_is_gone_is_no_error(client: KubeClient, server: Server) -> None:
+def test_deleting_a_missing_object_is_no_error(client: KubeClient, server: Server) -> None:
     assert client.delete("v1", "Pod", "p", "ns", propagation="Foreground")
     assert server.requests[0]["query"] == {"propagationPolicy": "Foreground"}
     server.answers["/api/v1/namespaces/ns/pods/p"] = (404, {"reason": "NotFound"})
     assert not client.delete("v1", "Pod", "p", "ns")
 
 
-def test_finding_what_is_not_there_returns_none(client: KubeClient, server: Server) -> None:
+def test_finding_a_missing_object_returns_none(client: KubeClient, server: Server) -> None:
     server.answers["/api/v1/namespaces/ns/pods/p"] = (404, {"reason": "NotFound"})
     assert client.find("v1", "Pod", "p", "ns") is None
     with pytest.raises(api_errors.NotFoundError):
@@ -197,7 +199,7 @@ def test_each_error_has_its_code_and_the_servers_message(
     assert caught.value.remedy
 
 
-def test_a_refusal_that_is_not_json_is_shown_as_it_is(client: KubeClient, server: Server) -> None:
+def test_an_error_that_is_not_json_is_shown_unchanged(client: KubeClient, server: Server) -> None:
     server.answers["/readyz"] = (500, "[-]etcd failed")
     with pytest.raises(api_errors.ServerFaultError, match="etcd failed"):
         client.readyz()
@@ -215,7 +217,7 @@ def test_a_missing_server_is_unreachable() -> None:
     assert url in caught.value.message
 
 
-def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
+def test_a_server_that_does_not_answer_times_out() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

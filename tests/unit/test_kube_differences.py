@@ -26,7 +26,7 @@ WANTED: dict[str, Any] = {
 
 
 def live(**container: Any) -> dict[str, Any]:
-    """What the API makes of WANTED, defaults filled in."""
+    """WANTED as the API returns it, with defaults."""
     main = {
         "name": "minio",
         "args": ["server", "/data"],
@@ -41,7 +41,7 @@ def live(**container: Any) -> dict[str, Any]:
     }
 
 
-def test_defaults_and_other_peoples_fields_are_no_difference() -> None:
+def test_defaults_and_fields_of_other_managers_are_no_difference() -> None:
     assert differs(WANTED, live()) == ""
 
 

@@ -14,7 +14,7 @@ from devstack.kube.forward import Forward, is_forwarded, start_forward, stop_for
 from devstack.ports import any_free
 from devstack.waits import SystemClock
 
-# Stands in for kubectl: listens on the port before the colon of its last word.
+# A fake kubectl that listens on the port before the colon of its last argument.
 LISTENING = """#!/usr/bin/env python3
 import socket, sys
 port = int(sys.argv[-1].split(":")[0])
@@ -101,7 +101,7 @@ def test_a_forward_to_another_port_replaces_the_old_one(tmp_path: Path, forward:
     assert not is_forwarded(tmp_path, forward)
 
 
-def test_a_reused_process_id_is_left_alone(tmp_path: Path, forward: Forward) -> None:
+def test_a_process_with_a_reused_id_is_not_killed(tmp_path: Path, forward: Forward) -> None:
     start(tmp_path, forward)
     known = json.loads(record(tmp_path).read_text())
     stop_forwards(tmp_path)

@@ -27,7 +27,7 @@ def test_names_that_only_look_like_the_namespace_stay() -> None:
     assert {item["metadata"]["name"] for item in renamed[1:]} == names
 
 
-def test_images_are_those_that_the_stack_was_brought_up_with() -> None:
+def test_images_are_those_of_the_stack() -> None:
     images = {"minio": "registry.example/minio:2"}
     (deployment,) = _deployments(manifests.with_images(manifests.load("minio"), images))
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == images["minio"]

@@ -21,5 +21,5 @@ def test_writes_the_same_amount_in_two_ways(one: object, other: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "much", "1 Gi", "1gi"])
-def test_refuses_what_is_no_quantity(text: str) -> None:
+def test_rejects_invalid_quantities(text: str) -> None:
     assert quantity.parse(text) is None

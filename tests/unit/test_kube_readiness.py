@@ -32,50 +32,50 @@ def test_a_missing_deployment_is_awaited() -> None:
     assert observe() == Waiting("Deployment devstack/minio does not exist yet")
 
 
-def test_a_change_that_the_controller_has_not_seen_is_waited_for() -> None:
+def test_a_change_that_the_controller_has_not_observed_is_awaited() -> None:
     live = available("minio")
     live["metadata"]["generation"] = 2
     assert isinstance(observe(live), Waiting)
 
 
-def test_a_surplus_pod_of_the_old_revision_is_waited_for() -> None:
+def test_a_surplus_pod_of_the_old_revision_is_awaited() -> None:
     live = available("minio")
     live["status"]["replicas"] = 2
     assert isinstance(observe(live), Waiting)
 
 
-def test_the_culprit_among_the_pods_is_named() -> None:
-    seen = observe(
+def test_the_failing_pod_is_named() -> None:
+    observation = observe(
         deployment("minio"),
         replica_set("minio", 1, 1),
         pod_of(1, "minio-1", containerStatuses=PULL),
     )
-    assert isinstance(seen, Failed)
-    assert "pod devstack/minio-1" in seen.reason
+    assert isinstance(observation, Failed)
+    assert "pod devstack/minio-1" in observation.reason
 
 
-def test_a_broken_pod_of_an_older_revision_is_no_reason_to_give_up() -> None:
-    seen = observe(
+def test_a_broken_pod_of_an_older_revision_is_ignored() -> None:
+    observation = observe(
         deployment("minio"),
         replica_set("minio", 9, 0),
         replica_set("minio", 10, 1),
         pod_of(9, "minio-9", containerStatuses=PULL),
         pod_of(10, "minio-10"),
     )
-    assert isinstance(seen, Waiting)
-    assert "minio-10" in seen.reason
+    assert isinstance(observation, Waiting)
+    assert "minio-10" in observation.reason
 
 
-def test_a_revision_scaled_to_nothing_is_on_its_way_out() -> None:
-    seen = observe(
+def test_a_revision_scaled_to_zero_is_ignored() -> None:
+    observation = observe(
         deployment("minio"),
         replica_set("minio", 1, 0),
         pod_of(1, "minio-1", containerStatuses=PULL),
     )
-    assert seen == Waiting("Deployment devstack/minio has no pod yet")
+    assert observation == Waiting("Deployment devstack/minio has no pod yet")
 
 
-def test_pods_that_are_refused_say_why() -> None:
+def test_rejected_pods_are_reported_with_the_reason() -> None:
     failure = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
-    seen = observe(deployment("minio", conditions=[failure]))
-    assert seen == Waiting("Deployment devstack/minio: exceeded quota")
+    observation = observe(deployment("minio", conditions=[failure]))
+    assert observation == Waiting("Deployment devstack/minio: exceeded quota")

@@ -51,7 +51,7 @@ def test_a_request_that_was_denied_stays_denied() -> None:
     assert api.writes == []
 
 
-def test_a_new_node_is_waited_for_until_its_kubelet_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_node_is_awaited_until_its_kubelet_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     """A restarted kubelet requests another certificate after the first one was approved."""
     api = FakeApi()
     approved = certificate_request("a")

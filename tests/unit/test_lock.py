@@ -28,7 +28,7 @@ def entries(lock: str) -> list[str]:
 
 
 def versions(lock: str) -> dict[str, set[str]]:
-    """Return the locked versions by name; several where they differ by Python or platform."""
+    """Return the locked versions by name; several if they differ by Python or platform."""
     found: dict[str, set[str]] = {}
     for entry in entries(lock):
         requirement = Requirement(entry.partition(" --hash")[0])
@@ -39,7 +39,7 @@ def versions(lock: str) -> dict[str, set[str]]:
 
 
 def wanted(lock: str) -> list[Requirement]:
-    """Return what pyproject.toml asks of a lock."""
+    """Return the requirements of pyproject.toml for a lock."""
     project: dict[str, Any] = tomllib.loads(project_file("pyproject.toml").read_text())
     texts = project["project"]["dependencies"] + project["dependency-groups"]["build"]
     if lock == TEST:
@@ -73,6 +73,6 @@ def test_tests_run_with_the_versions_that_users_get() -> None:
     assert {name: tested[name] for name in versions(RUN)} == versions(RUN)
 
 
-def test_the_task_image_brings_bytecode_for_the_metaflow_that_is_tested() -> None:
+def test_the_task_image_contains_bytecode_for_the_metaflow_that_is_tested() -> None:
     (entry,) = entries("devstack/containers/task/metaflow.lock")
     assert entry in entries(RUN)

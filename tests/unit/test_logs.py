@@ -33,7 +33,7 @@ def labels(world: World, target: str | None) -> list[str]:
     return [each.label for each in log_targets(world.open(), target)]
 
 
-def test_nothing_named_means_the_pods_of_all_services(ready: World) -> None:
+def test_without_a_target_the_pods_of_all_services_are_selected(ready: World) -> None:
     assert labels(ready, None) == ["devstack/minio-0", "metaflow/rbac-1"]
 
 
@@ -53,7 +53,7 @@ def test_an_empty_target_matches_no_pod(ready: World) -> None:
     assert "''" in caught.value.message
 
 
-def test_an_unknown_target_is_told_what_there_is(ready: World) -> None:
+def test_an_unknown_target_lists_the_services(ready: World) -> None:
     with pytest.raises(DevstackError) as caught:
         log_targets(ready.open(), "mino")
     assert caught.value.exit_status == ExitStatus.USAGE
@@ -61,11 +61,11 @@ def test_an_unknown_target_is_told_what_there_is(ready: World) -> None:
     assert "minio, rbac" in caught.value.remedy
 
 
-def test_kubectl_is_asked_as_administrator(ready: World) -> None:
+def test_kubectl_runs_as_administrator(ready: World) -> None:
     stack = ready.open()
     target = LogTarget("devstack/minio-0", "devstack", "minio-0")
-    words = log_arguments(stack, target, tail=7, previous=True)
-    assert words == [
+    argv = log_arguments(stack, target, tail=7, previous=True)
+    assert argv == [
         "kubectl",
         f"--kubeconfig={stack.dir.admin_kubeconfig}",
         f"--cache-dir={stack.dir.kubectl_cache}",
@@ -79,7 +79,7 @@ def test_kubectl_is_asked_as_administrator(ready: World) -> None:
     ]
 
 
-def test_logs_that_cannot_be_read_say_why(ready: World) -> None:
+def test_logs_that_cannot_be_read_are_reported_with_the_cause(ready: World) -> None:
     ready.runner.answer("kubectl", returncode=1, stderr="previous container not found\n")
     target = LogTarget("devstack/minio-0", "devstack", "minio-0")
     shown = read_logs(ready.open(), target, 7, True)

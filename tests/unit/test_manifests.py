@@ -1,4 +1,4 @@
-"""What the files below k8s/ promise, each held against the files themselves."""
+"""Properties of the files below k8s/."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ def test_every_folder_is_a_service_and_every_service_has_one() -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_objects_come_after_their_namespace(folder: str) -> None:
     # rbac creates the task namespace first; every cluster has kube-system.
-    seen = {"metaflow", "kube-system"}
+    created = {"metaflow", "kube-system"}
     for item in manifests.load(folder):
         namespace = item["metadata"].get("namespace")
-        assert namespace is None or namespace in seen, key(item)
+        assert namespace is None or namespace in created, key(item)
         if item["kind"] == "Namespace":
-            seen.add(item["metadata"]["name"])
+            created.add(item["metadata"]["name"])
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_kinds_are_known_without_asking_the_api(folder: str) -> None:
+def test_kinds_need_no_discovery(folder: str) -> None:
     for item in manifests.load(folder):
         resource = KNOWN[item["apiVersion"], item["kind"]]
         assert resource.namespaced == ("namespace" in item["metadata"]), key(item)
@@ -78,7 +78,7 @@ def test_pods_are_not_root_and_have_a_seccomp_profile(name: str, pod: dict[str, 
 
 
 @pytest.mark.parametrize(("name", "container"), CONTAINERS, ids=[name for name, _ in CONTAINERS])
-def test_containers_may_do_nothing_special(name: str, container: dict[str, Any]) -> None:
+def test_containers_have_no_privileges(name: str, container: dict[str, Any]) -> None:
     context = container["securityContext"]
     assert context["allowPrivilegeEscalation"] is False
     assert context["readOnlyRootFilesystem"] is True
@@ -86,9 +86,7 @@ def test_containers_may_do_nothing_special(name: str, container: dict[str, Any])
 
 
 @pytest.mark.parametrize(("name", "container"), CONTAINERS, ids=[name for name, _ in CONTAINERS])
-def test_containers_say_what_they_need_and_how_they_are(
-    name: str, container: dict[str, Any]
-) -> None:
+def test_containers_have_requests_and_probes(name: str, container: dict[str, Any]) -> None:
     assert container["imagePullPolicy"] == "IfNotPresent"
     assert set(container["resources"]["requests"]) == {"cpu", "memory"}
     assert "memory" in container["resources"]["limits"]
@@ -121,7 +119,7 @@ def test_node_ports_are_those_that_the_services_declare() -> None:
     assert in_files == declared
 
 
-def test_a_port_forward_leads_to_a_service_that_is_there() -> None:
+def test_a_port_forward_targets_an_existing_service() -> None:
     offered = {
         f"{item['metadata']['namespace']}/{item['metadata']['name']}:{port['port']}"
         for folder in FOLDERS

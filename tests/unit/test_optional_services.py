@@ -75,7 +75,7 @@ def test_a_flag_overrides_the_files_opposite(
     assert (spec.without, spec.included) == (("metadata",), ())
 
 
-def test_what_is_left_out_is_remembered_until_it_is_brought_in(world: World) -> None:
+def test_a_service_that_is_left_out_is_remembered_until_it_is_included(world: World) -> None:
     stack = world.open(StackSpec(without=("airflow",)))
     up(stack)
     assert stack.state.without == ["airflow"]
@@ -84,12 +84,12 @@ def test_what_is_left_out_is_remembered_until_it_is_brought_in(world: World) -> 
     assert world.open(StackSpec(included=("airflow",))).spec.without == ()
 
 
-def test_to_bring_in_a_service_brings_in_what_it_needs(world: World) -> None:
+def test_including_a_service_includes_its_dependencies(world: World) -> None:
     up(world.open(StackSpec(without=("airflow", "metadata", "postgres"))))
     assert world.open(StackSpec(included=("airflow",))).spec.without == ("metadata",)
 
 
-def test_ports_of_what_is_left_out_are_kept_for_it(world: World) -> None:
+def test_ports_of_disabled_services_are_reserved(world: World) -> None:
     """A kind cluster's ports are fixed when it is made."""
     assert "airflow" in open_without(world, "airflow").host_ports
     assert "airflow" not in names(open_without(world, "airflow"))

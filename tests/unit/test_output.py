@@ -69,7 +69,7 @@ def test_an_error_is_printed_completely_to_stderr(capsys: pytest.CaptureFixture[
     )
 
 
-def test_an_error_under_json_keeps_what_was_found_before_it(
+def test_an_error_with_json_keeps_earlier_data_and_warnings(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     output = Output()

@@ -18,7 +18,7 @@ def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def test_folders_are_where_the_xdg_rules_say(
+def test_folders_follow_the_xdg_specification(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert state_home() == tmp_path / ".local" / "state" / "devstack"
@@ -28,7 +28,9 @@ def test_folders_are_where_the_xdg_rules_say(
     assert state_home() == Path("elsewhere/devstack")
 
 
-def test_one_variable_moves_them_all_and_another_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_variable_moves_all_folders_and_another_the_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("DEVSTACK_HOME", "ours")
     assert [state_home(), cache_home(), config_home()] == [
         Path("ours/state"),
@@ -40,7 +42,7 @@ def test_one_variable_moves_them_all_and_another_the_cache(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_a_private_folder_is_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+def test_a_private_folder_is_private_regardless_of_the_umask(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         folder = private_folder(tmp_path / "ours")
@@ -49,5 +51,5 @@ def test_a_private_folder_is_private_whatever_the_umask(tmp_path: Path, umask: i
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_the_manifests_ship_beside_the_package() -> None:
+def test_the_manifests_are_distributed_with_the_package() -> None:
     assert (project_file("k8s", "minio", "kustomization.yaml")).is_file()

@@ -58,7 +58,9 @@ def test_a_recorded_process_is_terminated(pidfile: Path, sleeper: Sleeper) -> No
 
 
 @pytest.mark.parametrize("end", [kill_orphan, terminate_recorded])
-def test_a_reused_pid_is_left_alone(pidfile: Path, sleeper: Sleeper, end: object) -> None:
+def test_a_process_with_a_reused_pid_is_not_killed(
+    pidfile: Path, sleeper: Sleeper, end: object
+) -> None:
     assert callable(end)
     write_pidfile(pidfile, sleeper.pid)
     started = psutil.Process(sleeper.pid).create_time()
@@ -68,7 +70,7 @@ def test_a_reused_pid_is_left_alone(pidfile: Path, sleeper: Sleeper, end: object
     assert not pidfile.exists()
 
 
-def test_a_process_that_has_ended_is_none(pidfile: Path, sleeper: Sleeper) -> None:
+def test_an_ended_process_is_none(pidfile: Path, sleeper: Sleeper) -> None:
     write_pidfile(pidfile, sleeper.pid)
     sleeper.kill()
     # Not reaped yet, so a zombie.

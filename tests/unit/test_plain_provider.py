@@ -28,12 +28,12 @@ with socket.create_server(("127.0.0.1", port)) as server:
     while True:
         server.accept()
 """
-"""Stands in for `kubectl port-forward`: listens on the host port."""
+"""A fake `kubectl port-forward` that listens on the host port."""
 
 
 @pytest.fixture
 def plain(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Commands meet a world whose provider has no optional capability."""
+    """Commands use a provider without optional capabilities."""
     world.provider = PlainProvider()
     kubectl = tmp_path / "kubectl"
     kubectl.write_text(KUBECTL)
@@ -65,7 +65,7 @@ def test_the_provider_has_no_optional_capability(capability: type) -> None:
     assert not isinstance(PlainProvider(), capability)
 
 
-def test_it_passes_through_up_status_and_down(
+def test_up_status_and_down_work(
     plain: World, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call("up") == ExitStatus.OK

@@ -80,7 +80,7 @@ def test_a_remembered_port_is_kept_although_the_stack_uses_it(taken: int) -> Non
     assert choose({"minio": 9000}, {}, {"minio": taken}) == {"minio": taken}
 
 
-def test_a_remembered_port_is_not_given_to_another_name() -> None:
+def test_a_remembered_port_is_not_assigned_to_another_name() -> None:
     free = any_free(set())
     chosen = choose({"api": free, "minio": 0}, {}, {"minio": free})
     assert chosen["minio"] == free
@@ -91,7 +91,7 @@ def test_a_required_port_overrides_all_others(taken: int) -> None:
     assert choose({"minio": 9000}, {"minio": taken}, {"minio": 40000}) == {"minio": taken}
 
 
-def test_a_wanted_port_that_the_stack_does_not_have_is_refused() -> None:
+def test_a_requested_port_that_the_stack_does_not_have_is_rejected() -> None:
     with pytest.raises(DevstackError) as caught:
         choose({"minio": 9000, "console": 9001}, {"mino": 9000}, {})
     error = caught.value
@@ -104,7 +104,7 @@ def test_a_wanted_port_that_the_stack_does_not_have_is_refused() -> None:
     ("wanted", "remembered"),
     [({"minio": 9000, "console": 9000}, {}), ({"minio": 9000}, {"console": 9000})],
 )
-def test_one_port_for_two_names_is_refused(
+def test_one_port_for_two_names_is_rejected(
     wanted: dict[str, int], remembered: dict[str, int]
 ) -> None:
     with pytest.raises(DevstackError) as caught:

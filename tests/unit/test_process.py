@@ -27,7 +27,7 @@ def ignore(_line: str) -> None:
     pass
 
 
-def gone(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     """Return True if the `sleep` of a test has ended; its process ID may be reused by then."""
     try:
         process = psutil.Process(pid)
@@ -43,7 +43,7 @@ def await_true(condition: Callable[[], bool], seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def test_status_and_both_outputs_come_back() -> None:
+def test_status_and_both_outputs_are_returned() -> None:
     done = run(["sh", "-c", "echo out; echo err >&2; exit 3"], check=False)
     assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
     assert not done.ok
@@ -92,7 +92,7 @@ def test_a_missing_folder_is_not_reported_as_a_missing_program(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("mode", "word"), [(0o644, "Permission"), (0o755, "Exec format")])
-def test_a_file_that_is_no_program_is_unusable(tmp_path: Path, mode: int, word: str) -> None:
+def test_a_file_that_is_not_a_program_is_unusable(tmp_path: Path, mode: int, word: str) -> None:
     program = tmp_path / "kind"
     program.write_bytes(b"\x00not for this machine")
     program.chmod(mode)
@@ -112,7 +112,7 @@ def test_a_timeout_ends_grandchildren_too(
         run(["sh", "-c", script], timeout=0.5, on_line=on_line)
     assert caught.value.code == "TOOL_TIMEOUT"
     assert caught.value.exit_status == ExitStatus.TIMEOUT
-    await_true(lambda: gone(int(note.read_text())))
+    await_true(lambda: has_ended(int(note.read_text())))
 
 
 @pytest.mark.parametrize("on_line", [None, ignore])
@@ -125,7 +125,7 @@ def test_a_program_that_ignores_sigterm_is_killed(
 
 
 @pytest.mark.parametrize("on_line", [None, ignore])
-def test_what_keeps_the_output_open_does_not_outlast_the_timeout(
+def test_a_process_that_keeps_the_output_open_does_not_outlive_the_timeout(
     on_line: Callable[[str], None] | None,
 ) -> None:
     began = time.monotonic()
@@ -144,7 +144,7 @@ def test_an_interruption_ends_the_program(tmp_path: Path) -> None:
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         run(["sh", "-c", f"echo $$ > {note}; exec sleep 600"])
-    await_true(lambda: gone(int(note.read_text())))
+    await_true(lambda: has_ended(int(note.read_text())))
 
 
 def test_an_interruption_while_a_program_starts_ends_it(
@@ -161,7 +161,7 @@ def test_an_interruption_while_a_program_starts_ends_it(
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(["sleep", "600"])
-    await_true(lambda: gone(started[0].pid))
+    await_true(lambda: has_ended(started[0].pid))
 
 
 def test_lines_are_reported_as_they_appear() -> None:
@@ -191,7 +191,7 @@ def test_a_program_may_end_without_reading_its_input(
     assert done.returncode == 4
 
 
-def test_a_program_that_never_reads_its_input_runs_into_the_timeout() -> None:
+def test_a_program_that_never_reads_its_input_times_out() -> None:
     with pytest.raises(DevstackError, match="did not end"):
         run(["sleep", "600"], input="x" * 1_000_000, on_line=ignore, timeout=0.3)
 

@@ -13,10 +13,10 @@ import devstack
 
 PACKAGE = Path(devstack.__file__).parent
 
-KNOWING = ("providers", "docker")
-"""Folders that may know everything."""
+PROVIDER_FOLDERS = ("providers", "docker")
+"""Folders that may depend on kind and Docker."""
 
-NOT_OURS = ("containers", "samples")
+IMAGE_FOLDERS = ("containers", "samples")
 """Folders of files that run inside images."""
 
 EXCEPTIONS = {
@@ -28,13 +28,17 @@ EXCEPTIONS = {
 }
 """Folders and files with literals that they may have, and why; imports are still checked."""
 
-WORDS = re.compile(r"docker|minikube|kindest|\bkind (cluster|node|cli)\b|\bKIND_", re.IGNORECASE)
+PROVIDER_NAMES = re.compile(
+    r"docker|minikube|kindest|\bkind (cluster|node|cli)\b|\bKIND_", re.IGNORECASE
+)
 
 
 def sources() -> list[Path]:
     files = sorted(PACKAGE.rglob("*.py"))
     return [
-        file for file in files if file.relative_to(PACKAGE).parts[0] not in (*KNOWING, *NOT_OURS)
+        file
+        for file in files
+        if file.relative_to(PACKAGE).parts[0] not in (*PROVIDER_FOLDERS, *IMAGE_FOLDERS)
     ]
 
 
@@ -89,7 +93,7 @@ def test_only_providers_know_kind_and_docker(file: Path) -> None:
     assert [name for name in imports(tree) if forbidden.match(name)] == []
     if EXCEPTIONS.keys() & {folder, file.relative_to(PACKAGE).as_posix()}:
         return
-    wrong = [text for text in literals(tree) if WORDS.search(text) or text == "kind"]
+    wrong = [text for text in literals(tree) if PROVIDER_NAMES.search(text) or text == "kind"]
     wrong += [name for name in names(tree) if re.search("docker|minikube", name, re.IGNORECASE)]
     assert wrong == []
 
@@ -98,4 +102,4 @@ def test_every_exception_is_needed() -> None:
     for name in EXCEPTIONS:
         files = [file for file in sources() if file.is_relative_to(PACKAGE / name)]
         texts = [text for file in files for text in literals(ast.parse(file.read_text()))]
-        assert any(WORDS.search(text) or text == "kind" for text in texts), name
+        assert any(PROVIDER_NAMES.search(text) or text == "kind" for text in texts), name

@@ -109,7 +109,7 @@ def test_a_context_that_was_removed_is_an_error(
     assert (caught.value.code, caught.value.exit_status) == ("CONTEXT_MISSING", ExitStatus.USAGE)
 
 
-def test_a_cluster_that_does_not_answer_is_waited_for_and_named(
+def test_a_cluster_that_does_not_answer_is_awaited_and_named(
     provider: ContextProvider, runner: FakeRunner, api: FakeApi
 ) -> None:
     runner.answer("kubectl", stdout=kubeconfig())
@@ -120,7 +120,7 @@ def test_a_cluster_that_does_not_answer_is_waited_for_and_named(
     assert provider.status(SPEC).state == "unreachable"
 
 
-def test_status_and_delete_leave_the_cluster_alone(
+def test_status_and_delete_do_not_change_the_cluster(
     provider: ContextProvider, runner: FakeRunner, api: FakeApi
 ) -> None:
     runner.answer("kubectl", stdout=kubeconfig())

@@ -89,7 +89,7 @@ def test_a_cluster_removed_by_others_is_created_again(kind: KindSetting) -> None
     assert len(kind.runner.calls) == 2
 
 
-def test_a_kind_that_outlived_its_devstack_is_ended_first(kind: KindSetting) -> None:
+def test_a_kind_process_that_outlived_devstack_is_ended_first(kind: KindSetting) -> None:
     write_pidfile(kind.dir.path / "kind.pid", os.getpid())
     ended: list[Path] = []
     original = module.kill_orphan
@@ -110,7 +110,7 @@ def test_a_taken_port_is_an_error_before_kind_runs(kind: KindSetting) -> None:
     assert kind.images.ensured == []
 
 
-def test_another_number_of_nodes_is_refused(kind: KindSetting) -> None:
+def test_another_number_of_nodes_is_rejected(kind: KindSetting) -> None:
     kind.provider.ensure(SPEC)
     error = refused(kind.provider.ensure, ClusterSpec("ci", nodes=3))
     assert (error.code, error.exit_status) == ("NODES_FIXED", ExitStatus.USAGE)
@@ -118,48 +118,48 @@ def test_another_number_of_nodes_is_refused(kind: KindSetting) -> None:
 
 
 def test_a_node_that_docker_creates_late_does_not_stop_the_next_up(kind: KindSetting) -> None:
-    """Docker was asked for it by a kind that was killed, and makes it after we looked."""
-    said = (
+    """A killed kind had requested it; Docker creates it after the nodes were listed."""
+    stderr = (
         'ERROR: failed to create cluster: node(s) already exist for a cluster with the name "x"\n'
     )
-    tries: list[Call] = []
+    attempts: list[Call] = []
 
     def create(call: Call) -> None:
-        tries.append(call)
+        attempts.append(call)
         kind.engine.found.append(Node("late"))
         kind.runner.answer("kind", "create", effect=kind.make)
 
-    kind.runner.answer("kind", "create", effect=create, returncode=1, stderr=said)
+    kind.runner.answer("kind", "create", effect=create, returncode=1, stderr=stderr)
     kind.provider.ensure(SPEC)
-    assert len(tries) == 1
+    assert len(attempts) == 1
     assert [node.name for node in kind.engine.found] == ["ci-control-plane"]
 
 
 def test_a_node_that_docker_creates_late_is_removed_by_down(kind: KindSetting) -> None:
-    looks: list[str] = []
+    listings: list[str] = []
 
     def nodes(cluster: str) -> list[Node]:
-        looks.append(cluster)
-        if len(looks) == 3:
+        listings.append(cluster)
+        if len(listings) == 3:
             kind.engine.found = [Node("late")]
         return list(kind.engine.found)
 
     kind.engine.nodes = nodes  # type: ignore[method-assign]
     kind.provider.delete(SPEC)
-    assert len(looks) > 3
+    assert len(listings) > 3
     assert kind.engine.found == []
 
 
-@pytest.mark.parametrize("words", ["port is already allocated", "address already in use"])
-def test_a_port_taken_while_kind_runs_is_port_taken(kind: KindSetting, words: str) -> None:
-    said = f"docker: Error response from daemon: Bind for 127.0.0.1:9000 failed: {words}.\n"
-    kind.runner.answer("kind", "create", returncode=1, stderr=said)
+@pytest.mark.parametrize("message", ["port is already allocated", "address already in use"])
+def test_a_port_taken_while_kind_runs_is_port_taken(kind: KindSetting, message: str) -> None:
+    stderr = f"docker: Error response from daemon: Bind for 127.0.0.1:9000 failed: {message}.\n"
+    kind.runner.answer("kind", "create", returncode=1, stderr=stderr)
     assert refused(kind.provider.ensure, SPEC).code == "PORT_TAKEN"
 
 
 def test_the_error_of_kind_is_the_cause(kind: KindSetting) -> None:
-    said = "Creating cluster ...\nERROR: failed to create cluster: could not find a log line\n"
-    kind.runner.answer("kind", "create", returncode=1, stderr=said)
+    stderr = "Creating cluster ...\nERROR: failed to create cluster: could not find a log line\n"
+    kind.runner.answer("kind", "create", returncode=1, stderr=stderr)
     error = refused(kind.provider.ensure, SPEC)
     assert (error.code, error.exit_status) == ("KIND_FAILED", ExitStatus.ENVIRONMENT)
     assert error.cause == "failed to create cluster: could not find a log line"
@@ -186,7 +186,7 @@ def test_only_what_every_node_has_counts_as_loaded(kind: KindSetting) -> None:
     assert kind.provider.images_present(SPEC) == set()
 
 
-def test_images_are_loaded_in_one_go(kind: KindSetting) -> None:
+def test_images_are_loaded_together(kind: KindSetting) -> None:
     kind.provider.load_images(SPEC, ["devstack/minio:1", "devstack/task:1"])
     (argv,) = kind.runner.argvs
     assert argv[:3] == ("kind", "load", "docker-image")

@@ -23,7 +23,7 @@ THEIRS = "/home/alice/.local/state/devstack/ci"
 MINE = login_name(os.geteuid())
 
 
-def alices(mount: str = f"{THEIRS}/owner.json:/etc/devstack/owner.json:ro") -> Node:
+def foreign_node(mount: str = f"{THEIRS}/owner.json:/etc/devstack/owner.json:ro") -> Node:
     """Return a node of another user's stack of the same name."""
     return Node("ci-control-plane", mount=mount)
 
@@ -76,7 +76,7 @@ def restore(provider: KindProvider) -> None:
 def test_a_cluster_of_another_owner_is_not_used(
     kind: KindSetting, act: Callable[[KindProvider], None]
 ) -> None:
-    kind.engine.found = [alices()]
+    kind.engine.found = [foreign_node()]
     error = refused(act, kind.provider)
     assert (error.code, error.exit_status) == ("CLUSTER_FOREIGN", ExitStatus.ENVIRONMENT)
     assert THEIRS in error.cause
@@ -87,7 +87,7 @@ def test_a_cluster_of_another_owner_is_not_used(
 
 
 def test_a_cluster_of_another_owner_is_not_removed(kind: KindSetting) -> None:
-    theirs, network = alices(), Network("devstack-ci", {})
+    theirs, network = foreign_node(), Network("devstack-ci", {})
     kind.engine.found, kind.engine.all_networks = [theirs], [network]
     kind.provider.delete(SPEC)
     assert kind.engine.found == [theirs]
@@ -98,7 +98,7 @@ def test_a_cluster_of_another_owner_is_not_removed(kind: KindSetting) -> None:
 
 
 def test_a_stopped_cluster_of_another_owner_is_not_started(kind: KindSetting) -> None:
-    theirs = alices()
+    theirs = foreign_node()
     theirs.status = "exited"
     kind.engine.found = [theirs]
     kind.dir.write_file("admin.kubeconfig", kubeconfig())
@@ -115,12 +115,12 @@ def test_a_cluster_of_an_earlier_release_is_recognised_by_its_scheduler(kind: Ki
     assert kind.runner.calls == []
     kind.provider.delete(SPEC)
     assert (kind.engine.found, kind.engine.all_networks) == ([], [])
-    kind.engine.found = [alices(f"{THEIRS}/scheduler.yaml:{target}")]
+    kind.engine.found = [foreign_node(f"{THEIRS}/scheduler.yaml:{target}")]
     assert refused(kind.provider.ensure, SPEC).code == "CLUSTER_FOREIGN"
 
 
 def test_a_cluster_that_devstack_did_not_create_is_foreign(kind: KindSetting) -> None:
-    kind.engine.found = [alices("/srv:/srv")]
+    kind.engine.found = [foreign_node("/srv:/srv")]
     error = refused(kind.provider.ensure, SPEC)
     assert error.code == "CLUSTER_FOREIGN"
     assert "unknown" in error.cause
@@ -128,7 +128,7 @@ def test_a_cluster_that_devstack_did_not_create_is_foreign(kind: KindSetting) ->
     assert len(kind.engine.found) == 1
 
 
-def test_of_two_stacks_that_come_up_at_once_only_the_first_creates_a_cluster(
+def test_of_two_concurrent_stacks_only_the_first_creates_a_cluster(
     kind: KindSetting,
 ) -> None:
     """The other one has claimed the name, and its nodes are not there yet."""
@@ -169,7 +169,7 @@ def test_a_network_that_kind_left_without_nodes_is_replaced_by_one_with_labels(
     assert network.attrs["Labels"]["devstack.stack"] == "ci"
 
 
-def test_the_network_of_a_stack_that_is_coming_up_elsewhere_is_left_alone(
+def test_the_network_of_another_stack_that_is_being_created_is_not_changed(
     kind: KindSetting,
 ) -> None:
     """Its network exists, its nodes do not yet."""
@@ -182,7 +182,7 @@ def test_the_network_of_a_stack_that_is_coming_up_elsewhere_is_left_alone(
     assert kind.engine.all_networks == [network]
 
 
-def test_a_network_of_another_owner_whose_claim_was_pruned_is_left_alone(
+def test_a_network_of_another_owner_whose_claim_was_pruned_is_not_changed(
     kind: KindSetting,
 ) -> None:
     network = Network("devstack-ci", Owner(THEIRS, "alice").labels())

@@ -96,12 +96,12 @@ def test_a_profile_of_its_own_is_started_with_our_settings(
     assert call.timeout == 60
 
 
-def test_a_failed_start_keeps_the_kubeconfig_of_before(
+def test_a_failed_start_keeps_the_previous_kubeconfig(
     provider: MinikubeProvider, runner: FakeRunner, stack: StackDir
 ) -> None:
     stack.write_file("admin.kubeconfig", kubeconfig())
-    said = "* minikube v1\nX Exiting due to DRV_NOT_DETECTED: No possible driver was detected\n"
-    runner.answer(*PROFILE, "start", returncode=69, stderr=said)
+    stderr = "* minikube v1\nX Exiting due to DRV_NOT_DETECTED: No possible driver was detected\n"
+    runner.answer(*PROFILE, "start", returncode=69, stderr=stderr)
     with pytest.raises(DevstackError) as caught:
         provider.ensure(SPEC)
     error = caught.value
@@ -120,7 +120,7 @@ def test_a_failed_start_keeps_the_kubeconfig_of_before(
         ('* Profile "devstack-ci" not found.\n', "absent"),
     ],
 )
-def test_status_is_read_from_minikubes_own(
+def test_status_is_that_of_minikube(
     provider: MinikubeProvider, runner: FakeRunner, output: str, state: str
 ) -> None:
     runner.answer(*PROFILE, "status", returncode=7, stdout=output)

@@ -178,9 +178,9 @@ def test_airflow_is_ready_when_its_api_answers() -> None:
 
 
 def test_airflow_is_not_ready_while_its_api_does_not_answer() -> None:
-    seen = AirflowService().observe(ready_context(any_free(set())))
-    assert isinstance(seen, Waiting)
-    assert "does not answer" in seen.reason
+    observation = AirflowService().observe(ready_context(any_free(set())))
+    assert isinstance(observation, Waiting)
+    assert "does not answer" in observation.reason
 
 
 def test_status_of_an_airflow_that_does_not_answer() -> None:

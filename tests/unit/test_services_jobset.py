@@ -46,7 +46,7 @@ def context(kube: KubeClient) -> ServiceContext:
 
 
 def wrote(api: FakeApi) -> KubeClient:
-    """A client that has changed something, as one has while the stack comes up."""
+    """A client that has written something, as during `up`."""
     client = api.client()
     client.apply(configuration("MutatingWebhookConfiguration"))
     api.requests.clear()
@@ -58,35 +58,35 @@ def test_an_unchanged_stack_is_not_probed(api: FakeApi) -> None:
     assert api.writes == []
 
 
-def test_the_webhook_is_proved_without_making_anything(api: FakeApi) -> None:
+def test_the_webhook_is_tested_without_creating_anything(api: FakeApi) -> None:
     before = set(api.objects)
     JobSetService().observe(context(wrote(api)))
     assert api.writes == [("POST", "/apis/jobset.x-k8s.io/v1alpha2/namespaces/metaflow/jobsets")]
     assert set(api.objects) == before
 
 
-def test_a_webhook_that_sets_no_defaults_is_waited_for(api: FakeApi) -> None:
-    seen = JobSetService().observe(context(wrote(api)))
-    assert seen == Waiting("the JobSet webhook does not set defaults yet")
+def test_a_webhook_that_sets_no_defaults_is_awaited(api: FakeApi) -> None:
+    observation = JobSetService().observe(context(wrote(api)))
+    assert observation == Waiting("the JobSet webhook does not set defaults yet")
 
 
-def test_a_webhook_that_does_not_answer_is_waited_for(api: FakeApi) -> None:
+def test_a_webhook_that_does_not_answer_is_awaited(api: FakeApi) -> None:
     api.refuse("POST", "/jobsets", 500, "InternalError", "connection refused")
-    seen = JobSetService().observe(context(wrote(api)))
-    assert isinstance(seen, Waiting)
-    assert "connection refused" in seen.reason
+    observation = JobSetService().observe(context(wrote(api)))
+    assert isinstance(observation, Waiting)
+    assert "connection refused" in observation.reason
 
 
-def test_a_webhook_that_refuses_a_plain_jobset_fails_the_wait(api: FakeApi) -> None:
+def test_a_webhook_that_rejects_a_plain_jobset_fails_the_wait(api: FakeApi) -> None:
     api.refuse("POST", "/jobsets", 422, "Invalid", "no")
     assert isinstance(JobSetService().observe(context(wrote(api))), Failed)
 
 
-def test_a_missing_certificate_authority_is_waited_for(api: FakeApi) -> None:
+def test_a_missing_certificate_authority_is_awaited(api: FakeApi) -> None:
     api.add(configuration("ValidatingWebhookConfiguration", authority=""))
-    seen = JobSetService().observe(context(api.client()))
-    assert isinstance(seen, Waiting)
-    assert "jobset-validating-webhook-configuration" in seen.reason
+    observation = JobSetService().observe(context(api.client()))
+    assert isinstance(observation, Waiting)
+    assert "jobset-validating-webhook-configuration" in observation.reason
 
 
 POD = "/api/v1/namespaces/jobset-system/pods/controller"
@@ -94,7 +94,7 @@ POD = "/api/v1/namespaces/jobset-system/pods/controller"
 
 @pytest.fixture
 def unready(api: FakeApi) -> FakeApi:
-    """A controller that has written its certificate, and does not see it in its volume yet."""
+    """A controller that has written its certificate, but does not have it in its volume yet."""
     deployment = available("jobset-controller", "jobset-system")
     deployment["status"]["availableReplicas"] = 0
     labels = {"app.kubernetes.io/name": "jobset"}
@@ -117,7 +117,7 @@ def certificate(data: dict[str, str]) -> Object:
     }
 
 
-def test_the_kubelet_mounts_the_certificate_at_once(unready: FakeApi) -> None:
+def test_the_kubelet_mounts_the_certificate_immediately(unready: FakeApi) -> None:
     """By itself it would within a minute or so; a changed annotation makes it sync the pod."""
     kube = wrote(unready)
     for _ in range(2):
@@ -132,19 +132,19 @@ def test_a_certificate_that_is_not_written_yet_is_not_mounted(unready: FakeApi) 
     assert unready.writes == []
 
 
-def test_a_controller_that_went_away_meanwhile_does_no_harm(unready: FakeApi) -> None:
+def test_a_controller_pod_deleted_in_between_is_ignored(unready: FakeApi) -> None:
     unready.refuse("PATCH", "/pods/controller", 422, "Invalid", "spec.containers: Required")
     assert isinstance(JobSetService().observe(context(wrote(unready))), Waiting)
 
 
-def test_looking_at_a_controller_that_is_not_ready_writes_nothing(unready: FakeApi) -> None:
+def test_observing_a_controller_that_is_not_ready_writes_nothing(unready: FakeApi) -> None:
     assert isinstance(JobSetService().observe(context(unready.client())), Waiting)
     assert unready.writes == []
 
 
 def test_the_controller_comes_first() -> None:
-    seen = JobSetService().observe(context(FakeApi().client()))
-    assert seen == Waiting("Deployment jobset-system/jobset-controller does not exist yet")
+    observation = JobSetService().observe(context(FakeApi().client()))
+    assert observation == Waiting("Deployment jobset-system/jobset-controller does not exist yet")
 
 
 def test_the_controller_runs_without_leader_election() -> None:

@@ -44,7 +44,7 @@ def test_host_and_pods_have_an_address_each_and_the_same_key() -> None:
     assert settings["METAFLOW_SERVICE_AUTH_KEY"] == decoded(find(ctx, "Secret"))["METADATA_KEY"]
 
 
-def test_host_and_pods_are_as_patient_with_it() -> None:
+def test_host_and_pods_retry_equally_often() -> None:
     ctx = context()
     (secret,) = (
         item for item in MinioService().manifests(ctx) if item["metadata"]["name"] == "metaflow-s3"
@@ -109,25 +109,25 @@ def port() -> Iterator[int]:
     server.server_close()
 
 
-def seen(port: int, *, mapped: bool = True) -> Observation:
+def observe(port: int, *, mapped: bool = True) -> Observation:
     api = FakeApi()
     api.add(available("metadata", "metadata"))
     state = StackState("mine", ports={"metadata": port})
     return MetadataService().observe(ServiceContext(state, api.client(), host_mapped=mapped))
 
 
-def test_it_is_ready_where_it_answers_the_host(port: int) -> None:
-    assert isinstance(seen(port), Ready)
+def test_it_is_ready_if_it_answers_the_host(port: int) -> None:
+    assert isinstance(observe(port), Ready)
 
 
 def test_a_pod_that_the_host_cannot_reach_is_not_ready() -> None:
-    result = seen(any_free(set()))
+    result = observe(any_free(set()))
     assert isinstance(result, Waiting)
     assert "does not respond" in result.reason
 
 
-def test_where_no_port_is_mapped_the_pod_is_believed() -> None:
-    assert isinstance(seen(any_free(set()), mapped=False), Ready)
+def test_without_a_mapped_port_the_pods_readiness_counts() -> None:
+    assert isinstance(observe(any_free(set()), mapped=False), Ready)
 
 
 def test_a_change_of_code_rebuilds_the_image(

@@ -107,7 +107,7 @@ def test_self_signed_kubelets_are_read_and_reported(api: FakeApi) -> None:
     assert arguments(ctx)[-1] == "--kubelet-insecure-tls"
 
 
-def test_a_metrics_api_that_the_cluster_has_is_left_alone() -> None:
+def test_an_existing_metrics_api_is_not_changed() -> None:
     api = cluster()
     api.add({**api_service("True"), "metadata": {"name": "v1beta1.metrics.k8s.io"}})
     ctx, warning = adapted(api)
@@ -117,7 +117,7 @@ def test_a_metrics_api_that_the_cluster_has_is_left_alone() -> None:
     assert SERVICE.describe(ctx) == "off: the cluster has a metrics API of its own"
 
 
-def test_another_stacks_metrics_api_is_left_alone() -> None:
+def test_another_stacks_metrics_api_is_not_changed() -> None:
     api = cluster()
     (theirs,) = with_owner([api_service("True")], "theirs")
     api.add(theirs)

@@ -62,7 +62,7 @@ def test_credentials_are_random_and_stay_the_same() -> None:
     assert find(ctx, "Secret", "minio-root") != find(other, "Secret", "minio-root")
 
 
-def test_no_setting_holds_an_address_that_only_one_side_can_reach() -> None:
+def test_no_setting_has_an_address_that_only_host_or_pods_can_reach() -> None:
     outputs = MinioService().outputs(context()).metaflow
     assert "METAFLOW_S3_ENDPOINT_URL" not in outputs
     assert not any("http" in value for value in outputs.values())
@@ -120,7 +120,7 @@ def observe(port: int, *, host_mapped: bool = True) -> Observation:
     return MinioService().observe(ServiceContext(state, api.client(), host_mapped))
 
 
-def test_it_is_ready_when_its_deployment_is_and_it_says_so_itself(
+def test_it_is_ready_when_its_deployment_and_its_health_endpoint_are(
     health: tuple[type[Health], int],
 ) -> None:
     answer, port = health
@@ -129,16 +129,16 @@ def test_it_is_ready_when_its_deployment_is_and_it_says_so_itself(
     assert observe(port) == Waiting(f"MinIO does not respond on http://127.0.0.1:{port} yet")
 
 
-def test_a_deployment_that_is_only_called_available_is_not_ready() -> None:
+def test_an_available_deployment_that_does_not_answer_is_not_ready() -> None:
     assert isinstance(observe(any_free(set())), Waiting)
 
 
-def test_where_no_port_is_mapped_its_deployment_is_all_there_is_to_see() -> None:
+def test_without_a_mapped_port_the_deployments_readiness_counts() -> None:
     assert observe(any_free(set()), host_mapped=False) == Ready()
 
 
-def test_a_port_that_leads_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devstack.services.minio.CONNECT_TRIES", 0)
+def test_an_unreachable_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devstack.services.minio.CONNECT_ATTEMPTS", 0)
     port = any_free(set())
     with pytest.raises(DevstackError, match=f"127.0.0.1:{port}") as caught:
         MinioService().prepare(context(ports={"minio": port}))

@@ -37,7 +37,7 @@ def token_secret(token: str = "") -> Object:
     }
 
 
-def test_it_is_ready_once_the_token_is_there() -> None:
+def test_it_is_ready_once_the_token_exists() -> None:
     api = FakeApi()
     assert isinstance(RbacService().observe(context(api)), Waiting)
     api.add(token_secret())
@@ -46,7 +46,7 @@ def test_it_is_ready_once_the_token_is_there() -> None:
     assert RbacService().observe(context(api)) == Ready()
 
 
-def test_the_kubeconfig_handed_out_is_the_submitters() -> None:
+def test_clients_get_the_submitters_kubeconfig() -> None:
     api = FakeApi()
     api.add(token_secret("t0ken"))
     text = submitter_kubeconfig(context(api), ADMIN)
@@ -66,7 +66,7 @@ def test_metaflow_gets_namespace_and_account_of_pods() -> None:
     assert outputs["METAFLOW_KUBERNETES_CONTAINER_IMAGE"] == "devstack/task:1"
 
 
-def test_the_pull_policy_is_left_alone_because_it_breaks_airflow() -> None:
+def test_the_pull_policy_is_not_set_because_it_breaks_airflow() -> None:
     outputs = RbacService().outputs(context(FakeApi())).metaflow
     assert "METAFLOW_KUBERNETES_IMAGE_PULL_POLICY" not in outputs
 
@@ -81,6 +81,6 @@ def test_the_account_of_task_pods_has_no_role_and_no_token() -> None:
     assert all(subject["name"] != "metaflow-task" for subjects in bound for subject in subjects)
 
 
-def test_nothing_is_granted_on_the_whole_cluster() -> None:
+def test_nothing_is_granted_cluster_wide() -> None:
     kinds = {item["kind"] for item in RbacService().manifests(context(FakeApi()))}
     assert kinds.isdisjoint({"ClusterRole", "ClusterRoleBinding"})

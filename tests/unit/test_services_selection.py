@@ -18,7 +18,7 @@ from devstack.services.selection import (
 from devstack.waits import Ready
 
 
-class Part(Service):
+class FakeService(Service):
     """A service with nothing but its declaration."""
 
     def __init__(
@@ -33,32 +33,45 @@ class Part(Service):
         return Ready()
 
 
-DATABASE = (Part("base", optional=False), Part("db"), Part("web", ["base", "db"]))
-EXTRA = (*DATABASE, Part("queue", default=False), Part("worker", ["queue", "db"], default=False))
+DATABASE = (
+    FakeService("base", optional=False),
+    FakeService("db"),
+    FakeService("web", ["base", "db"]),
+)
+EXTRA = (
+    *DATABASE,
+    FakeService("queue", default=False),
+    FakeService("worker", ["queue", "db"], default=False),
+)
 
 
 def names(services: Sequence[Service]) -> list[str]:
     return [service.name for service in services]
 
 
-def test_each_service_comes_after_those_that_it_needs() -> None:
-    parts = [Part("c", ("a", "b")), Part("b", ("a",)), Part("a")]
+def test_each_service_starts_after_its_dependencies() -> None:
+    parts = [FakeService("c", ("a", "b")), FakeService("b", ("a",)), FakeService("a")]
     assert names(sort_by_dependencies(parts)) == ["a", "b", "c"]
 
 
 def test_independent_services_keep_their_order() -> None:
-    parts = [Part("x", ("b",)), Part("b"), Part("a"), Part("y", ("a",))]
+    parts = [FakeService("x", ("b",)), FakeService("b"), FakeService("a"), FakeService("y", ("a",))]
     assert names(sort_by_dependencies(parts)) == ["b", "x", "a", "y"]
 
 
-def test_an_unknown_need_is_named() -> None:
+def test_an_unknown_dependency_is_named() -> None:
     with pytest.raises(DevstackError, match=r"'a': it needs 'nothing'") as caught:
-        sort_by_dependencies([Part("a", ("nothing",))])
+        sort_by_dependencies([FakeService("a", ("nothing",))])
     assert caught.value.code == "SERVICE_UNKNOWN"
 
 
-def test_a_cycle_is_named_without_what_leads_to_it() -> None:
-    parts = [Part("start", ("a",)), Part("a", ("b",)), Part("b", ("c",)), Part("c", ("a",))]
+def test_a_cycle_is_named_without_the_services_outside_it() -> None:
+    parts = [
+        FakeService("start", ("a",)),
+        FakeService("a", ("b",)),
+        FakeService("b", ("c",)),
+        FakeService("c", ("a",)),
+    ]
     with pytest.raises(DevstackError, match=r"cycle: a -> b -> c -> a$") as caught:
         sort_by_dependencies(parts)
     assert caught.value.code == "SERVICE_CYCLE"
@@ -66,7 +79,7 @@ def test_a_cycle_is_named_without_what_leads_to_it() -> None:
 
 def test_a_service_that_needs_itself_is_a_cycle() -> None:
     with pytest.raises(DevstackError, match=r"cycle: a -> a$") as caught:
-        sort_by_dependencies([Part("a", ("a",))])
+        sort_by_dependencies([FakeService("a", ("a",))])
     assert caught.value.code == "SERVICE_CYCLE"
 
 
@@ -80,7 +93,7 @@ def test_including_a_service_includes_what_it_needs() -> None:
     assert disabled_services(EXTRA, included=["web"], saved_without=["db"]) == ("queue", "worker")
 
 
-def test_what_a_stack_was_brought_up_with_is_kept() -> None:
+def test_the_selection_of_an_existing_stack_is_kept() -> None:
     assert disabled_services(EXTRA, saved_included=["queue"]) == ("worker",)
     assert disabled_services(DATABASE, saved_without=["web"]) == ("web",)
 

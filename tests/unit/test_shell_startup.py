@@ -1,4 +1,4 @@
-"""`devstack shell` keeps the stack's variables whatever the user's startup files export."""
+"""`devstack shell` keeps the stack's variables regardless of the user's startup files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from devstack.shell_startup import changed_by_startup, start_shell, startup_opti
 from devstack.stack import Stack
 from tests.fakes.stack import World
 
-NASTY = 'it\'s a \\ "$HOME" `id` {x} é'
+SPECIAL_CHARACTERS = 'it\'s a \\ "$HOME" `id` {x} é'
 EXPORTS = """\
 export AWS_PROFILE=company AWS_CREDENTIAL_EXPIRATION=2020-01-01T00:00:00Z METAFLOW_PROFILE=company
 export METAFLOW_DATASTORE=local METAFLOW_KUBERNETES_NODE_SELECTOR=pool=gpu KUBECONFIG=/company
@@ -56,7 +56,7 @@ def installed(shell: str) -> str:
 
 def variables(stack: Stack, shell: str, *options: str) -> dict[str, str]:
     """Return the environment of a program that is started in the shell."""
-    ours = {**build_environment(stack), "NASTY": NASTY}
+    ours = {**build_environment(stack), "SPECIAL_CHARACTERS": SPECIAL_CHARACTERS}
     start = start_shell(stack, shell, ours)
     done = subprocess.run(
         [*start.argv, "-i", *options],
@@ -72,16 +72,16 @@ def variables(stack: Stack, shell: str, *options: str) -> dict[str, str]:
     return dict(each.split("=", 1) for each in block.split("\0") if "=" in each)
 
 
-def check(stack: Stack, seen: dict[str, str]) -> None:
-    """Check that the stack's variables, and of the user's those that are kept, are seen."""
-    ours = {**build_environment(stack), "NASTY": NASTY}
-    assert {name: seen.get(name) for name in ours} == ours
+def check(stack: Stack, environment: dict[str, str]) -> None:
+    """Check that the program gets the stack's variables, and the user's that are kept."""
+    ours = {**build_environment(stack), "SPECIAL_CHARACTERS": SPECIAL_CHARACTERS}
+    assert {name: environment.get(name) for name in ours} == ours
     for name in ("AWS_PROFILE", "METAFLOW_DATASTORE", "METAFLOW_KUBERNETES_NODE_SELECTOR"):
-        assert name not in seen
-    assert "AWS_CREDENTIAL_EXPIRATION" not in seen
-    assert seen["COMPANY"] == "kept"
-    assert seen["METAFLOW_DEFAULT_DECOSPECS"] == "retry"
-    assert seen["AWS_ENDPOINT_URL_SQS"] == "http://queue"
+        assert name not in environment
+    assert "AWS_CREDENTIAL_EXPIRATION" not in environment
+    assert environment["COMPANY"] == "kept"
+    assert environment["METAFLOW_DEFAULT_DECOSPECS"] == "retry"
+    assert environment["AWS_ENDPOINT_URL_SQS"] == "http://queue"
 
 
 def test_bash_keeps_the_stacks_variables(stack: Stack) -> None:
@@ -90,8 +90,8 @@ def test_bash_keeps_the_stacks_variables(stack: Stack) -> None:
 
 
 def test_bash_works_without_startup_files_of_the_user(stack: Stack) -> None:
-    seen = variables(stack, installed("bash"))
-    assert seen["KUBECONFIG"] == str(stack.dir.kubeconfig)
+    environment = variables(stack, installed("bash"))
+    assert environment["KUBECONFIG"] == str(stack.dir.kubeconfig)
 
 
 @pytest.mark.parametrize("moved", [False, True])
@@ -105,10 +105,10 @@ def test_zsh_keeps_the_stacks_variables(
         monkeypatch.setenv("ZDOTDIR", str(folder))
     (folder / ".zshenv").write_text("export FROM_ZSHENV=1\n")
     (folder / ".zshrc").write_text(EXPORTS)
-    seen = variables(stack, shell)
-    check(stack, seen)
-    assert seen["FROM_ZSHENV"] == "1"
-    assert seen.get("ZDOTDIR") == (str(folder) if moved else None)
+    environment = variables(stack, shell)
+    check(stack, environment)
+    assert environment["FROM_ZSHENV"] == "1"
+    assert environment.get("ZDOTDIR") == (str(folder) if moved else None)
 
 
 def test_zsh_reads_the_folder_that_zshenv_chooses(stack: Stack) -> None:
@@ -116,9 +116,9 @@ def test_zsh_reads_the_folder_that_zshenv_chooses(stack: Stack) -> None:
     folder.mkdir()
     (Path.home() / ".zshenv").write_text(f"export ZDOTDIR={folder}\n")
     (folder / ".zshrc").write_text(EXPORTS)
-    seen = variables(stack, shell)
-    check(stack, seen)
-    assert seen["ZDOTDIR"] == str(folder)
+    environment = variables(stack, shell)
+    check(stack, environment)
+    assert environment["ZDOTDIR"] == str(folder)
 
 
 def test_fish_keeps_the_stacks_variables(stack: Stack) -> None:

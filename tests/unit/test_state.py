@@ -63,7 +63,7 @@ def locked(stack: StackDir) -> DevstackError | None:
         return error
 
 
-def test_what_was_written_is_read_again(stack: StackDir) -> None:
+def test_a_written_state_is_read_back(stack: StackDir) -> None:
     state = StackState(name="demo", provider="kind", ports={"minio": 9000}, phase="up")
     state.credential("minio")
     stack.write(state)
@@ -71,20 +71,20 @@ def test_what_was_written_is_read_again(stack: StackDir) -> None:
     assert stack.exists()
 
 
-def test_a_state_that_did_not_change_is_not_written_again(stack: StackDir) -> None:
+def test_an_unchanged_state_is_not_written(stack: StackDir) -> None:
     stack.write(StackState(name="demo"))
     before = (stack.path / STATE_FILE).stat().st_ino
     stack.write(StackState(name="demo"))
     assert (stack.path / STATE_FILE).stat().st_ino == before
 
 
-def test_no_stack_is_no_error(stack: StackDir) -> None:
+def test_a_missing_stack_is_no_error(stack: StackDir) -> None:
     assert stack.read() is None
     assert not stack.exists()
     stack.remove()
 
 
-def test_a_credential_is_made_once_and_differs_from_others() -> None:
+def test_a_credential_is_generated_once_and_is_unique() -> None:
     state = StackState(name="demo")
     first = state.credential("minio")
     assert len(first) >= 32
@@ -93,7 +93,7 @@ def test_a_credential_is_made_once_and_differs_from_others() -> None:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_files_are_private_whatever_the_umask(stack: StackDir, umask: int) -> None:
+def test_files_are_private_regardless_of_the_umask(stack: StackDir, umask: int) -> None:
     before = os.umask(umask)
     try:
         stack.write(StackState(name="demo"))
@@ -107,13 +107,13 @@ def test_files_are_private_whatever_the_umask(stack: StackDir, umask: int) -> No
     assert mode(stack.path) == mode(stack.path.parent) == mode(below.parent) == 0o700
 
 
-def test_a_folder_that_others_could_read_is_closed(stack: StackDir) -> None:
+def test_a_folder_that_others_could_read_is_made_private(stack: StackDir) -> None:
     stack.path.mkdir(parents=True, mode=0o755)
     stack.write(StackState(name="demo"))
     assert mode(stack.path) == 0o700
 
 
-def test_a_full_disk_leaves_the_old_file_whole(
+def test_a_full_disk_keeps_the_old_file_intact(
     stack: StackDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack.write(StackState(name="demo", phase="up"))
@@ -130,7 +130,7 @@ def test_a_full_disk_leaves_the_old_file_whole(
     assert [path.name for path in stack.path.iterdir()] == [STATE_FILE]
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_with_a_next_step(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where a folder should be")
     for attempt in (lambda s: s.write(StackState(name="demo")), lambda s: s.lock().__enter__()):
         with pytest.raises(DevstackError) as caught:
@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_a_next_step(tmp_path: Pat
         assert "DEVSTACK_HOME" in caught.value.remedy
 
 
-def test_the_lock_holds_though_the_disk_is_full(
+def test_the_lock_is_held_although_the_disk_is_full(
     stack: StackDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_arguments: object) -> int:
@@ -170,7 +170,7 @@ def test_the_lock_holds_though_the_disk_is_full(
         "\xff",
     ],
 )
-def test_a_state_that_makes_no_sense_is_told_with_the_way_out(stack: StackDir, text: str) -> None:
+def test_a_corrupt_state_is_reported_with_the_remedy(stack: StackDir, text: str) -> None:
     stack.write_file(STATE_FILE, text)
     with pytest.raises(DevstackError) as caught:
         stack.read()
@@ -183,7 +183,7 @@ def test_settings_that_this_release_does_not_know_are_ignored(stack: StackDir) -
     assert stack.read() == StackState(name="demo", nodes=2)
 
 
-def test_state_of_the_release_before_versions_is_read(tmp_path: Path) -> None:
+def test_state_of_the_release_without_versions_is_read(tmp_path: Path) -> None:
     shutil.copytree(RELEASE_0_1, tmp_path, dirs_exist_ok=True)
     assert stack_names(tmp_path) == ["old"]
     old = StackDir("old", tmp_path)
@@ -200,12 +200,12 @@ def test_state_of_the_release_before_versions_is_read(tmp_path: Path) -> None:
     assert old.read() == state
 
 
-def test_a_stack_whose_data_the_release_before_kept_is_read(stack: StackDir) -> None:
+def test_a_stack_whose_data_the_previous_release_kept_is_read(stack: StackDir) -> None:
     stack.write_file(STATE_FILE, json.dumps({"name": "demo", "phase": "kept", "prepared": []}))
     assert stack.read() == StackState(name="demo", phase="retained")
 
 
-def test_state_of_a_later_release_is_refused_and_left_alone(stack: StackDir) -> None:
+def test_state_of_a_later_release_is_rejected_and_not_changed(stack: StackDir) -> None:
     text = json.dumps({"name": "demo", "version": STATE_VERSION + 1})
     stack.write_file(STATE_FILE, text)
     for read in (stack.read, stack.read_or_none):
@@ -238,7 +238,7 @@ def test_two_stacks_do_not_lock_each_other(stack: StackDir, holder: subprocess.P
     assert locked(StackDir("other", stack.path.parent)) is None
 
 
-def test_nobody_holds_a_lock_that_was_given_back(stack: StackDir) -> None:
+def test_a_released_lock_has_no_holder(stack: StackDir) -> None:
     stack.write(StackState(name="demo"))
     assert stack.holder() is None
     with stack.lock():
@@ -255,7 +255,7 @@ def test_removing_a_stack_under_its_lock_leaves_nothing(stack: StackDir) -> None
     assert list(stack.path.parent.iterdir()) == []
 
 
-def test_a_removal_cut_short_still_knows_the_stack(
+def test_an_interrupted_removal_keeps_the_state(
     stack: StackDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack.write(StackState(name="demo", provider="context"))

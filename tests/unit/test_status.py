@@ -16,7 +16,7 @@ from devstack.waits import Failed, Waiting
 from tests.fakes.stack import World
 
 
-def test_no_stack_is_absent_and_makes_nothing(world: World) -> None:
+def test_a_missing_stack_is_absent(world: World) -> None:
     status = stack_status(world.open())
     assert (status.state, status.detail) == ("absent", "there is no stack 'devstack'")
     assert not status.healthy
@@ -37,20 +37,20 @@ def test_a_stack_that_is_up_shows_services_and_addresses(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "state"),
+    ("observation", "state"),
     [(Waiting("pod minio-0: pulling"), "waiting"), (Failed("crash loop"), "failed")],
 )
-def test_a_service_that_is_ill_is_told_with_the_reason(
-    world: World, seen: Waiting | Failed, state: str
+def test_an_unhealthy_service_is_shown_with_the_reason(
+    world: World, observation: Waiting | Failed, state: str
 ) -> None:
     up(world.open())
-    world.services[1].seen = seen
+    world.services[1].observation = observation
     status = stack_status(world.open())
     assert status.state == "degraded"
-    assert (status.services[1].state, status.services[1].detail) == (state, seen.reason)
+    assert (status.services[1].state, status.services[1].detail) == (state, observation.reason)
 
 
-def test_a_service_that_cannot_be_looked_at_does_not_hide_the_others(world: World) -> None:
+def test_a_service_that_cannot_be_observed_does_not_hide_the_others(world: World) -> None:
     up(world.open())
 
     def fail(_ctx: object) -> None:
@@ -63,7 +63,7 @@ def test_a_service_that_cannot_be_looked_at_does_not_hide_the_others(world: Worl
 
 
 @pytest.mark.parametrize("state", ["absent", "stopped"])
-def test_a_cluster_that_is_gone_or_stopped_is_told_apart(world: World, state: str) -> None:
+def test_a_missing_and_a_stopped_cluster_are_distinguished(world: World, state: str) -> None:
     up(world.open())
     world.break_api()
     world.provider.state = state
@@ -71,7 +71,7 @@ def test_a_cluster_that_is_gone_or_stopped_is_told_apart(world: World, state: st
     assert (status.state, status.detail) == (state, f"the cluster is {state}")
 
 
-def test_an_api_that_does_not_answer_is_told(world: World) -> None:
+def test_an_api_that_does_not_answer_is_reported(world: World) -> None:
     up(world.open())
     world.break_api()
     status = stack_status(world.open())
@@ -79,7 +79,7 @@ def test_an_api_that_does_not_answer_is_told(world: World) -> None:
     assert status.detail
 
 
-def test_a_stopped_worker_is_told_though_the_api_answers(world: World) -> None:
+def test_a_stopped_worker_is_reported_although_the_api_answers(world: World) -> None:
     up(world.open(StackSpec(nodes=2, given=frozenset({"nodes"}))))
     assert stack_status(world.open()).healthy
     world.provider.state = "stopped"
@@ -87,14 +87,14 @@ def test_a_stopped_worker_is_told_though_the_api_answers(world: World) -> None:
     assert (status.state, status.detail) == ("degraded", "the cluster is stopped")
 
 
-def test_a_docker_that_does_not_answer_is_told(world: World) -> None:
+def test_a_docker_that_does_not_answer_is_reported(world: World) -> None:
     up(world.open())
     world.break_api()
     world.provider.fails["status"] = DevstackError("Docker does not answer")
     assert stack_status(world.open()).detail == "Docker does not answer"
 
 
-def test_a_command_that_was_interrupted_is_told_from_one_at_work(world: World) -> None:
+def test_an_interrupted_command_is_distinguished_from_a_running_one(world: World) -> None:
     stack = world.open()
     stack.save()
     assert stack_status(world.open()).detail == "interrupted while creating"
@@ -119,16 +119,16 @@ def test_a_broken_stack_does_not_hide_the_others(world: World) -> None:
         ("up", "stack 'ci' has no cluster", "devstack up --name ci"),
     ],
 )
-def test_what_needs_a_stack_says_how_to_get_one(phase: str, cause: str, remedy: str) -> None:
+def test_commands_that_need_a_stack_name_the_remedy(phase: str, cause: str, remedy: str) -> None:
     error = not_up("ci", phase)
     assert (error.code, error.cause, error.remedy) == ("STACK_DOWN", cause, remedy)
 
 
-def test_the_usual_stack_needs_no_name_in_the_remedy() -> None:
+def test_the_default_stack_needs_no_name_in_the_remedy() -> None:
     assert not_up("devstack").remedy == "devstack up"
 
 
-def test_only_a_whole_stack_will_do(world: World) -> None:
+def test_an_incomplete_stack_is_rejected(world: World) -> None:
     with pytest.raises(DevstackError, match="there is no stack"):
         require_up(world.open())
     world.open().save()

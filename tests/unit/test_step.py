@@ -9,45 +9,45 @@ from devstack.progress import Silent, step
 from tests.fakes.runner import FakeClock, Recorder
 
 
-class Thing:
-    """Something that holds once it was made to."""
+class FakeStep:
+    """A step that is done once it was ensured."""
 
-    def __init__(self, name: str, held: bool = False) -> None:
-        self.held = held
-        self.asked = 0
+    def __init__(self, name: str, done: bool = False) -> None:
+        self.done = done
+        self.ensured = 0
         self.step = Step(name, f"Have {name}", is_done=self.is_done, ensure=self.ensure)
 
     def is_done(self) -> bool:
-        return self.held
+        return self.done
 
     def ensure(self) -> None:
-        self.asked += 1
-        self.held = True
+        self.ensured += 1
+        self.done = True
 
 
-def test_only_what_does_not_hold_is_done() -> None:
-    things = [Thing("one"), Thing("two", held=True), Thing("three")]
+def test_only_steps_that_are_not_done_are_performed() -> None:
+    steps = [FakeStep("one"), FakeStep("two", done=True), FakeStep("three")]
     progress = Recorder()
-    assert run_steps([thing.step for thing in things], progress, FakeClock()) == ["one", "three"]
+    assert run_steps([each.step for each in steps], progress, FakeClock()) == ["one", "three"]
     assert progress.states == {"Have one": "done", "Have two": "unchanged", "Have three": "done"}
-    assert run_steps([thing.step for thing in things], progress, FakeClock()) == []
+    assert run_steps([each.step for each in steps], progress, FakeClock()) == []
 
 
 @pytest.mark.parametrize("fault", [DevstackError("cannot"), KeyboardInterrupt()])
-def test_what_comes_after_a_failure_is_not_begun(fault: BaseException) -> None:
+def test_steps_after_a_failure_are_not_started(fault: BaseException) -> None:
     def fail() -> None:
         raise fault
 
-    first, last = Thing("first"), Thing("last")
+    first, last = FakeStep("first"), FakeStep("last")
     broken = Step("broken", "Break", is_done=lambda: False, ensure=fail)
     progress = Recorder()
     with pytest.raises(type(fault)):
         run_steps([first.step, broken, last.step], progress, FakeClock())
     assert progress.states == {"Have first": "done", "Break": "failed"}
-    assert last.asked == 0
+    assert last.ensured == 0
 
 
-def test_an_api_server_that_refuses_for_a_moment_is_asked_again() -> None:
+def test_a_short_api_outage_is_retried() -> None:
     faults: list[DevstackError] = [
         UnreachableError("https://127.0.0.1:1", "connection refused"),
         ServerFaultError("GET /api", 503, "ServiceUnavailable", "not yet"),
@@ -58,29 +58,29 @@ def test_an_api_server_that_refuses_for_a_moment_is_asked_again() -> None:
             raise faults.pop()
         return True
 
-    asks = Step("apply", "Apply", is_done=is_done, ensure=lambda: None, needs_api=True)
-    assert run_steps([asks], Recorder(), FakeClock()) == []
+    api_step = Step("apply", "Apply", is_done=is_done, ensure=lambda: None, needs_api=True)
+    assert run_steps([api_step], Recorder(), FakeClock()) == []
 
 
-def test_an_api_server_that_stays_away_is_named_with_the_step() -> None:
+def test_an_api_server_that_stays_unreachable_is_reported_with_the_step() -> None:
     def fail() -> None:
         raise UnreachableError("https://127.0.0.1:1", "connection refused")
 
-    asks = Step("apply", "Apply things", is_done=lambda: False, ensure=fail, needs_api=True)
-    with pytest.raises(DevstackError, match="Apply things") as raised:
-        run_steps([asks], Recorder(), FakeClock())
+    api_step = Step("apply", "Apply steps", is_done=lambda: False, ensure=fail, needs_api=True)
+    with pytest.raises(DevstackError, match="Apply steps") as raised:
+        run_steps([api_step], Recorder(), FakeClock())
     assert raised.value.code == "WAIT_TIMEOUT"
     assert "connection refused" in raised.value.cause
 
 
-def test_a_step_that_cannot_be_asked_yet_is_to_do() -> None:
+def test_a_step_that_cannot_be_checked_yet_is_pending() -> None:
     def fail() -> bool:
         raise DevstackError("the stack is not up")
 
     unknown = Step("unknown", "Ask", is_done=fail, ensure=lambda: None)
-    held, open_ = Thing("held", held=True), Thing("open")
-    assert pending_steps([held.step, unknown, open_.step]) == [unknown, open_.step]
-    assert open_.asked == 0
+    done, open_ = FakeStep("done", done=True), FakeStep("open")
+    assert pending_steps([done.step, unknown, open_.step]) == [unknown, open_.step]
+    assert open_.ensured == 0
 
 
 def test_a_part_of_a_command_is_reported_as_done_or_failed() -> None:
@@ -92,7 +92,7 @@ def test_a_part_of_a_command_is_reported_as_done_or_failed() -> None:
     assert progress.states == {"Delete the cluster": "done", "Fail": "failed"}
 
 
-def test_nobody_needs_to_be_told() -> None:
+def test_silent_progress_reports_nothing() -> None:
     with step(Silent(), "Delete the cluster"):
         Silent().note("removing a container")
     Silent().warn("the disk is nearly full")

@@ -27,7 +27,7 @@ def test_a_local_context_is_accepted(context: str) -> None:
 
 
 @pytest.mark.parametrize("context", REMOTE)
-def test_a_remote_context_is_refused_by_name(context: str) -> None:
+def test_a_remote_context_is_rejected_by_name(context: str) -> None:
     tilt = Tilt(context)
     with pytest.raises(starlark.StarlarkError, match="is not local") as refused:
         tilt.run(project_file("Tiltfile"))
@@ -40,7 +40,7 @@ def test_every_service_is_served_from_its_own_folder() -> None:
     assert set(tilt_up().folders) == folders == {f"k8s/{each.name}" for each in SERVICES}
 
 
-def test_services_come_after_what_they_need() -> None:
+def test_services_start_after_their_dependencies() -> None:
     served = [folder.removeprefix("k8s/") for folder in tilt_up().folders]
     for service in SERVICES:
         for need in service.needs:
@@ -85,7 +85,7 @@ def test_no_secret_value_is_served() -> None:
 
 
 @pytest.mark.parametrize("kind", ["Namespace", "PersistentVolumeClaim", "Secret"])
-def test_tilt_down_leaves_what_holds_data(kind: str) -> None:
+def test_tilt_down_keeps_objects_with_data(kind: str) -> None:
     kept = [item for item in tilt_up().objects if item["kind"] == kind]
     assert kept
     for item in kept:
@@ -121,12 +121,14 @@ def test_port_forwards_are_the_services_host_ports(context: str, shift: int) -> 
         for service in SERVICES
         for port in service.host_ports
     }
-    forwards = [each for said in tilt_up(context).resources.values() for each in said["forwards"]]
+    forwards = [
+        each for resource in tilt_up(context).resources.values() for each in resource["forwards"]
+    ]
     assert {(each["local"], each["container"]) for each in forwards} == expected
     assert {each["host"] for each in forwards} == {"127.0.0.1"}
 
 
-def test_every_sample_has_a_button_that_waits_to_be_pressed() -> None:
+def test_every_sample_has_a_manually_triggered_button() -> None:
     assert tilt_up("kind-devstack-mine").local == {
         f"sample-{sample.name}": {
             "cmd": ["devstack", "run", sample.name, "--name", "mine"],
@@ -137,6 +139,6 @@ def test_every_sample_has_a_button_that_waits_to_be_pressed() -> None:
     }
 
 
-def test_buttons_are_for_the_stack_that_was_named() -> None:
-    commands = [said["cmd"] for said in tilt_up("minikube", stack="other").local.values()]
+def test_buttons_use_the_named_stack() -> None:
+    commands = [resource["cmd"] for resource in tilt_up("minikube", stack="other").local.values()]
     assert {command[-1] for command in commands} == {"other"}

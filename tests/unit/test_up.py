@@ -45,7 +45,7 @@ def refused(world: World, spec: StackSpec | None = None) -> DevstackError:
     return caught.value
 
 
-def test_the_first_up_does_every_step_in_the_order_of_needs(world: World) -> None:
+def test_the_first_up_performs_every_step_in_order_of_dependency(world: World) -> None:
     stack = world.open()
     assert up(stack) == ALL
     assert stack.state.phase == "up"
@@ -56,10 +56,10 @@ def test_the_second_up_changes_nothing_and_writes_nothing(world: World, home: Pa
     up(world.open())
     files = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
     world.api.requests.clear()
-    world.provider.asked.clear()
+    world.provider.calls.clear()
     assert up(world.open()) == []
     assert world.api.writes == []
-    assert world.provider.asked == []
+    assert world.provider.calls == []
     assert set(world.progress.states.values()) == {"unchanged"}
     after = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
     assert {path.name for path, time in after.items() if files.get(path) != time} <= {
@@ -67,7 +67,7 @@ def test_the_second_up_changes_nothing_and_writes_nothing(world: World, home: Pa
     }
 
 
-def test_what_up_keeps_is_private(world: World, home: Path) -> None:
+def test_the_files_of_a_stack_are_private(world: World, home: Path) -> None:
     up(world.open())
     for path in home.rglob("*"):
         wanted = 0o700 if path.is_dir() else 0o600
@@ -75,7 +75,7 @@ def test_what_up_keeps_is_private(world: World, home: Path) -> None:
             assert stat.S_IMODE(path.stat().st_mode) == wanted, path
 
 
-def test_a_machine_that_cannot_have_a_cluster_is_left_as_it_was(world: World, home: Path) -> None:
+def test_a_machine_that_cannot_run_a_cluster_is_not_changed(world: World, home: Path) -> None:
     world.provider.problems = [Problem("Docker is not installed", "install it", "DOCKER_MISSING")]
     error = refused(world)
     assert (error.code, error.exit_status) == ("DOCKER_MISSING", ExitStatus.ENVIRONMENT)
@@ -84,7 +84,7 @@ def test_a_machine_that_cannot_have_a_cluster_is_left_as_it_was(world: World, ho
 
 
 @pytest.mark.parametrize("fault", [DevstackError("cannot"), KeyboardInterrupt()])
-def test_an_up_cut_short_is_gone_on_with(world: World, fault: BaseException) -> None:
+def test_an_interrupted_up_is_continued(world: World, fault: BaseException) -> None:
     world.services[1].fails = fails_with(fault)
     with pytest.raises(type(fault)):
         up(world.open())
@@ -100,7 +100,7 @@ def test_an_up_cut_short_is_gone_on_with(world: World, fault: BaseException) -> 
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_crash_after_any_step_is_healed(
+def test_up_recovers_from_a_crash_after_any_step(
     world: World, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     class KilledError(BaseException):
@@ -121,7 +121,7 @@ def test_a_crash_after_any_step_is_healed(
     assert world.services[1].prepared >= 1
 
 
-def test_a_cluster_deleted_behind_our_back_is_made_anew_with_all_in_it(world: World) -> None:
+def test_a_cluster_deleted_outside_devstack_is_recreated_with_its_contents(world: World) -> None:
     up(world.open())
     before = world.open()
     world.lose_cluster()
@@ -136,7 +136,7 @@ def test_a_cluster_deleted_behind_our_back_is_made_anew_with_all_in_it(world: Wo
     assert "admin-2" in after.dir.admin_kubeconfig.read_text()
 
 
-def test_a_new_cluster_is_examined_again(world: World) -> None:
+def test_capabilities_of_a_new_cluster_are_detected_again(world: World) -> None:
     stack = world.open()
     stack.state.capabilities = {"minio": "old"}
     stack.save()
@@ -144,13 +144,13 @@ def test_a_new_cluster_is_examined_again(world: World) -> None:
     assert world.open().state.capabilities == {}
 
 
-def test_a_crash_while_a_lost_cluster_is_made_anew_forgets_nothing(world: World) -> None:
+def test_a_crash_while_a_lost_cluster_is_recreated_loses_no_step(world: World) -> None:
     up(world.open())
     world.lose_cluster()
     stack = world.open()
 
     def killed(*_arguments: object) -> Path:
-        # The provider may have put its kubeconfig into place before the crash.
+        # The provider may have written its kubeconfig before the crash.
         stack.dir.admin_kubeconfig.write_text("")
         raise KeyboardInterrupt
 
@@ -162,7 +162,7 @@ def test_a_crash_while_a_lost_cluster_is_made_anew_forgets_nothing(world: World)
     assert world.services[1].prepared == 2
 
 
-def test_a_stopped_node_is_started_and_keeps_what_it_has(world: World) -> None:
+def test_a_stopped_node_is_started_and_keeps_its_contents(world: World) -> None:
     up(world.open())
     world.provider.state = "stopped"
     world.break_api()
@@ -172,7 +172,7 @@ def test_a_stopped_node_is_started_and_keeps_what_it_has(world: World) -> None:
     assert world.provider.clusters == 1
 
 
-def test_a_stopped_worker_is_started_though_the_api_answers(world: World) -> None:
+def test_a_stopped_worker_is_started_although_the_api_answers(world: World) -> None:
     up(world.open(given(nodes=2)))
     world.provider.state = "stopped"
     assert "cluster" in up(world.open())
@@ -180,17 +180,19 @@ def test_a_stopped_worker_is_started_though_the_api_answers(world: World) -> Non
     assert up(world.open()) == []
 
 
-def test_ports_and_credentials_stay_the_same_ever_after(world: World) -> None:
+def test_ports_and_credentials_never_change(world: World) -> None:
     up(world.open())
     first = world.open().state
     world.lose_cluster()
     up(world.open())
     assert world.open().state.ports == first.ports
-    assert world.provider.seen is not None
-    assert world.provider.seen.host_ports == {first.ports["minio"]: 30000 + world.port % 1000}
+    assert world.provider.ensured_spec is not None
+    assert world.provider.ensured_spec.host_ports == {
+        first.ports["minio"]: 30000 + world.port % 1000
+    }
 
 
-def test_nodes_only_get_the_images_that_they_lack(world: World) -> None:
+def test_only_missing_images_are_loaded_into_nodes(world: World) -> None:
     assert isinstance(world.provider, FakeLoadingProvider)
     world.provider.loaded = ["devstack/rbac:1", "devstack/task:1"]
     up(world.open())
@@ -212,12 +214,12 @@ def test_a_cluster_that_pulls_by_itself_needs_no_image_on_this_machine(world: Wo
     assert world.images.ensured == []
 
 
-def test_a_wanted_port_is_used(world: World) -> None:
+def test_a_requested_port_is_used(world: World) -> None:
     up(world.open(given(ports={"minio": FREE_PORT})))
     assert world.open().state.ports["minio"] == FREE_PORT
 
 
-def test_settings_that_nobody_named_stay_as_they_were(world: World) -> None:
+def test_unspecified_settings_do_not_change(world: World) -> None:
     world.api.add(namespace("team"))
     up(world.open(given(nodes=3, namespace="team")))
     assert up(world.open()) == []
@@ -227,7 +229,9 @@ def test_settings_that_nobody_named_stay_as_they_were(world: World) -> None:
 @pytest.mark.parametrize(
     ("setting", "value"), [("nodes", 2), ("namespace", "other"), ("provider", "minikube")]
 )
-def test_what_cannot_be_changed_is_refused(world: World, setting: str, value: object) -> None:
+def test_settings_that_cannot_be_changed_are_rejected(
+    world: World, setting: str, value: object
+) -> None:
     up(world.open(given(name="ci")))
     error = refused(world, given(name="ci", **{setting: value}))
     assert (error.code, error.exit_status) == ("STACK_DIFFERS", ExitStatus.USAGE)
@@ -251,50 +255,50 @@ def test_a_port_can_be_changed_as_long_as_there_is_no_cluster(world: World) -> N
     assert world.open().state.ports["minio"] == FREE_PORT
 
 
-class RobbedProvider(FakeProvider):
-    """Somebody takes the ports of the stack right before its cluster is made."""
+class PortRaceProvider(FakeProvider):
+    """Another program takes the stack's ports right before its cluster is created."""
 
-    def __init__(self, thief: socket.socket) -> None:
+    def __init__(self, listener: socket.socket) -> None:
         super().__init__()
-        self._thief = thief
-        self.stolen = 0
+        self._listener = listener
+        self.taken_port = 0
 
     def ensure(self, spec: ClusterSpec) -> str:
-        """Refuse ports that are taken, as Docker does."""
-        if "ensure" not in self.asked:
-            self.stolen = next(iter(spec.host_ports))
+        """Reject ports in use, as Docker does."""
+        if "ensure" not in self.calls:
+            self.taken_port = next(iter(spec.host_ports))
             # If another program of this machine was faster, the port is taken as well.
             with suppress(OSError):
-                # As the check for free ports does: connections of before may linger.
-                self._thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                self._thief.bind(("127.0.0.1", self.stolen))
-                self._thief.listen()
-        self._ask("ensure")
+                # As the check for free ports does: earlier connections may be in TIME_WAIT.
+                self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                self._listener.bind(("127.0.0.1", self.taken_port))
+                self._listener.listen()
+        self._record("ensure")
         require_free({"minio": next(iter(spec.host_ports))})
         return super().ensure(spec)
 
 
 def test_a_port_taken_before_the_first_cluster_is_replaced(world: World) -> None:
-    with socket.socket() as thief:
-        world.provider = provider = RobbedProvider(thief)
+    with socket.socket() as listener:
+        world.provider = provider = PortRaceProvider(listener)
         up(world.open())
-        assert world.open().state.ports["minio"] not in (0, provider.stolen)
+        assert world.open().state.ports["minio"] not in (0, provider.taken_port)
 
 
 def test_a_port_that_the_user_named_is_not_replaced(world: World) -> None:
-    with socket.socket() as thief:
-        world.provider = RobbedProvider(thief)
+    with socket.socket() as listener:
+        world.provider = PortRaceProvider(listener)
         assert refused(world, given(ports={"minio": any_free(set())})).code == "PORT_TAKEN"
 
 
-def test_an_unknown_port_is_refused_before_anything_is_kept(world: World) -> None:
+def test_an_unknown_port_is_rejected_before_anything_is_written(world: World) -> None:
     error = refused(world, given(ports={"mino": 9000}))
     assert error.code == "PORT_UNKNOWN"
     assert not world.open().dir.exists()
 
 
-def test_a_service_that_never_gets_ready_is_named(world: World) -> None:
-    world.services[1].seen = Waiting("pod minio-0: pulling")
+def test_a_service_that_never_becomes_ready_is_named(world: World) -> None:
+    world.services[1].observation = Waiting("pod minio-0: pulling")
     error = refused(world)
     assert error.message == "timed out after 300 s waiting for minio to become ready"
     assert error.exit_status == ExitStatus.TIMEOUT
@@ -302,33 +306,35 @@ def test_a_service_that_never_gets_ready_is_named(world: World) -> None:
     assert world.progress.states["Wait for minio"] == "failed"
 
 
-def test_a_service_that_cannot_get_ready_fails_at_once(world: World) -> None:
-    world.services[1].seen = Failed("pod minio-0 asks for 64 CPU", "ask for less", "POD_STUCK")
+def test_a_service_that_cannot_become_ready_fails_immediately(world: World) -> None:
+    world.services[1].observation = Failed(
+        "pod minio-0 asks for 64 CPU", "ask for less", "POD_STUCK"
+    )
     assert refused(world).code == "POD_STUCK"
     assert world.clock.slept == []
 
 
-def test_a_service_that_fell_ill_is_waited_for_again(world: World) -> None:
+def test_a_service_that_is_no_longer_ready_is_awaited(world: World) -> None:
     up(world.open())
-    seen = [Waiting("restarting"), Waiting("restarting"), Ready()]
-    world.services[1].observe = lambda _ctx: seen.pop(0)  # type: ignore[method-assign]
+    observations = [Waiting("restarting"), Waiting("restarting"), Ready()]
+    world.services[1].observe = lambda _ctx: observations.pop(0)  # type: ignore[method-assign]
     assert up(world.open()) == ["ready-minio"]
 
 
-def test_an_object_changed_by_hand_is_set_right(world: World) -> None:
+def test_a_manually_changed_object_is_restored(world: World) -> None:
     up(world.open())
     path = next(path for path in world.api.objects if path.endswith("configmaps/minio"))
     world.api.objects[path]["data"]["key"] = "changed"
     assert up(world.open()) == ["apply-minio"]
 
 
-def test_two_ups_at_once_are_refused_the_second_time(world: World) -> None:
+def test_the_second_of_two_concurrent_ups_is_rejected(world: World) -> None:
     with world.open().dir.lock():
         error = refused(world)
     assert error.code == "LOCKED"
 
 
-def test_up_goes_on_from_an_interrupted_down(world: World) -> None:
+def test_up_continues_after_an_interrupted_down(world: World) -> None:
     up(world.open())
     stack = world.open()
     stack.state.phase = "deleting"
@@ -337,16 +343,16 @@ def test_up_goes_on_from_an_interrupted_down(world: World) -> None:
     assert world.open().state.phase == "up"
 
 
-def test_a_plan_names_every_step_and_touches_nothing(world: World, home: Path) -> None:
+def test_a_plan_lists_every_step_and_changes_nothing(world: World, home: Path) -> None:
     steps = pending_steps(build_steps(world.open()))
     commands = {step.name: step.commands() for step in steps}
     assert list(commands) == ALL
     assert commands["apply-minio"] == ["apply ConfigMap minio in metaflow"]
     assert commands["cluster"] == [
-        f"make a cluster with ports {{{world.port}: {30000 + world.port % 1000}}}"
+        f"create a cluster with ports {{{world.port}: {30000 + world.port % 1000}}}"
     ]
     assert not home.exists()
-    assert world.provider.asked == []
+    assert world.provider.calls == []
 
 
 def test_a_plan_for_a_stack_that_is_up_is_empty(world: World) -> None:
@@ -354,7 +360,7 @@ def test_a_plan_for_a_stack_that_is_up_is_empty(world: World) -> None:
     assert pending_steps(build_steps(world.open())) == []
 
 
-def test_a_plan_for_a_stack_that_lost_its_cluster_has_what_is_to_do(world: World) -> None:
+def test_a_plan_for_a_stack_without_its_cluster_lists_the_pending_steps(world: World) -> None:
     up(world.open())
     world.lose_cluster()
     names = [step.name for step in pending_steps(build_steps(world.open()))]
@@ -367,15 +373,15 @@ def test_a_cluster_whose_state_was_lost_is_not_replaced(world: World) -> None:
     error = refused(world)
     assert (error.code, error.exit_status) == ("STATE_LOST", ExitStatus.ENVIRONMENT)
     assert "devstack down --name devstack" in error.remedy
-    assert "ensure" not in world.provider.asked
+    assert "ensure" not in world.provider.calls
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_cluster_of_another_owner_is_not_taken_over(world: World, known: bool) -> None:
+def test_a_cluster_of_another_owner_is_not_adopted(world: World, known: bool) -> None:
     if known:
         up(world.open())
         world.lose_cluster()
-        world.provider.asked.clear()
+        world.provider.calls.clear()
     world.provider.state = "running"
     world.provider.foreign = Owner("/home/alice/stacks/state/devstack", "alice")
     error = refused(world)
@@ -383,23 +389,23 @@ def test_a_cluster_of_another_owner_is_not_taken_over(world: World, known: bool)
     assert "user alice, state directory /home/alice/stacks/state/devstack" in error.cause
     assert "DEVSTACK_HOME=/home/alice/stacks" in error.remedy
     assert "down" not in error.remedy
-    assert "ensure" not in world.provider.asked
+    assert "ensure" not in world.provider.calls
     assert world.open().dir.exists() == known
 
 
-def test_an_image_that_the_nodes_lost_is_brought_again(world: World) -> None:
+def test_an_image_that_the_nodes_lost_is_loaded_again(world: World) -> None:
     up(world.open())
     assert isinstance(world.provider, FakeLoadingProvider)
     brought = list(world.provider.loaded)
     world.provider.loaded = []
     lost = ImagePullFailed("pod minio cannot get its image")
-    seen = [lost, lost, Ready()]
-    world.services[1].observe = lambda _ctx: seen.pop(0)  # type: ignore[method-assign]
+    observations = [lost, lost, Ready()]
+    world.services[1].observe = lambda _ctx: observations.pop(0)  # type: ignore[method-assign]
     assert up(world.open()) == ["ready-minio"]
     assert world.provider.loaded == brought
 
 
-def test_after_a_restart_services_prove_themselves_even_if_that_up_is_cut_short(
+def test_after_a_restart_services_are_probed_even_if_that_up_is_interrupted(
     world: World,
 ) -> None:
     up(world.open())
@@ -410,7 +416,7 @@ def test_after_a_restart_services_prove_themselves_even_if_that_up_is_cut_short(
         up(world.open())
     minio.fails = None
     world.api.objects["/readyz"] = {}
-    asked: list[bool] = []
-    minio.observe = lambda ctx: (asked.append(ctx.restarted), Ready())[1]  # type: ignore[method-assign]
+    restarted: list[bool] = []
+    minio.observe = lambda ctx: (restarted.append(ctx.restarted), Ready())[1]  # type: ignore[method-assign]
     assert up(world.open()) == ["ready-minio"]
-    assert asked == [True]
+    assert restarted == [True]

@@ -10,7 +10,7 @@ from tests.fakes.runner import FakeClock
 
 
 def script(observations: Iterable[Observation]) -> Callable[[], Observation]:
-    """Return each observation once, and the last one ever after."""
+    """Return the observations in order, then the last one repeatedly."""
     left = list(observations)
     return lambda: left.pop(0) if len(left) > 1 else left[0]
 
@@ -26,19 +26,19 @@ def wait(
     )
 
 
-def test_what_is_ready_is_not_waited_for() -> None:
+def test_a_ready_subject_is_not_awaited() -> None:
     clock = FakeClock()
     wait(clock, Ready())
     assert clock.slept == []
 
 
-def test_it_looks_again_until_ready() -> None:
+def test_it_observes_again_until_ready() -> None:
     clock = FakeClock()
     wait(clock, Waiting("no pod yet"), Waiting("pulling"), Ready())
     assert len(clock.slept) == 2
 
 
-def test_giving_up_names_what_was_waited_for_and_the_last_reason() -> None:
+def test_a_timeout_names_the_subject_and_the_last_reason() -> None:
     clock = FakeClock()
     with pytest.raises(DevstackError) as caught:
         wait(clock, Waiting("no pod yet"), Waiting("pod minio-0 is pulling", "last log line"))
@@ -57,7 +57,7 @@ def test_it_never_sleeps_past_the_deadline() -> None:
     assert sum(clock.slept) == pytest.approx(0.5)
 
 
-def test_no_time_at_all_still_looks_once() -> None:
+def test_a_timeout_of_zero_still_observes_once() -> None:
     clock = FakeClock()
     wait(clock, Ready(), timeout=0)
     with pytest.raises(DevstackError, match="timed out"):
@@ -65,7 +65,7 @@ def test_no_time_at_all_still_looks_once() -> None:
     assert clock.slept == []
 
 
-def test_what_is_ready_only_after_a_slow_look_counts() -> None:
+def test_readiness_after_a_slow_observation_counts() -> None:
     clock = FakeClock()
 
     def slow() -> Observation:
@@ -75,7 +75,7 @@ def test_what_is_ready_only_after_a_slow_look_counts() -> None:
     wait_until(slow, what="the API", timeout=60, clock=clock)
 
 
-def test_what_can_never_be_fails_at_once() -> None:
+def test_a_failed_observation_fails_immediately() -> None:
     clock = FakeClock()
     failed = Failed(
         "pod task-1 asks for 64 CPU, and no node has that", "ask for less", "UNSCHEDULABLE", "event"
@@ -88,17 +88,17 @@ def test_what_can_never_be_fails_at_once() -> None:
     assert clock.slept == []
 
 
-def test_a_failed_wait_always_has_a_next_step() -> None:
+def test_a_failed_wait_always_has_a_remedy() -> None:
     with pytest.raises(DevstackError) as caught:
         wait(FakeClock(), Failed("crash loop"))
     assert caught.value.remedy
 
 
-def test_a_reason_is_told_once_until_it_changes() -> None:
-    told: list[str] = []
+def test_a_reason_is_reported_once_until_it_changes() -> None:
+    notes: list[str] = []
     reasons = ["no pod", "no pod", "pulling", "pulling", "no pod"]
-    wait(FakeClock(), *map(Waiting, reasons), Ready(), note=told.append)
-    assert told == ["no pod", "pulling", "no pod"]
+    wait(FakeClock(), *map(Waiting, reasons), Ready(), note=notes.append)
+    assert notes == ["no pod", "pulling", "no pod"]
 
 
 def test_the_real_clock_only_goes_forward() -> None:

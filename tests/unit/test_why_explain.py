@@ -198,9 +198,11 @@ def test_an_image_that_cannot_be_pulled_is_named(api: FakeApi) -> None:
 
 @pytest.mark.parametrize(("kind", "state"), [("Completed", "ended"), ("Failed", "failed")])
 def test_an_ended_jobset_is_reported_with_its_message(api: FakeApi, kind: str, state: str) -> None:
-    api.add(gang("js-1", 2, conditions=[{"type": kind, "status": "True", "message": "as said"}]))
+    api.add(
+        gang("js-1", 2, conditions=[{"type": kind, "status": "True", "message": "as reported"}])
+    )
     answer = why(api, "jobset/js-1")
-    assert (answer.state, answer.because) == (state, "as said")
+    assert (answer.state, answer.because) == (state, "as reported")
 
 
 def test_a_running_gang_is_reported_as_running(api: FakeApi) -> None:
@@ -218,7 +220,7 @@ def test_an_unknown_name_is_an_error_that_lists_the_active_jobsets(api: FakeApi)
     assert caught.value.code == "WORKLOAD_NOT_FOUND"
 
 
-def test_other_kinds_are_refused(api: FakeApi) -> None:
+def test_other_kinds_are_rejected(api: FakeApi) -> None:
     with pytest.raises(DevstackError, match="service"):
         why(api, "service/minio")
 
@@ -234,7 +236,7 @@ def test_only_workloads_on_nodes_where_the_gang_may_run_are_holders(api: FakeApi
 
 
 @pytest.mark.parametrize("reference", ["", "pod/", "..", "pod/..", "no such", "Ü", "UPPER", "a?b"])
-def test_what_cannot_be_a_name_is_not_found(api: FakeApi, reference: str) -> None:
+def test_an_invalid_name_is_not_found(api: FakeApi, reference: str) -> None:
     with pytest.raises(DevstackError) as caught:
         why(api, reference)
     assert caught.value.code == "WORKLOAD_NOT_FOUND"

@@ -50,7 +50,7 @@ def delete_dag(stack: Stack, client: AirflowClient, dag_id: str, *, force: bool)
 
 
 def _stop_runs(stack: Stack, client: AirflowClient, runs: list[DagRun]) -> None:
-    """Stop runs and wait until their pods are gone, while Airflow still knows of them."""
+    """Stop runs and wait until their pods are deleted, while Airflow still has the runs."""
     for run in runs:
         stop_run(client, run)
 

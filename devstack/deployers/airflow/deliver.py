@@ -103,14 +103,17 @@ class _Delivery:
 
     def _observe(self) -> Observation:
         try:
-            seen = self._observe_dag()
+            observation = self._observe_dag()
         except AirflowUnavailableError as error:
             # Airflow answers with status 500 while it has stored only part of a DAG.
-            seen = Waiting(str(error))
-        if isinstance(seen, Waiting) and self.stack.clock.now() - self.touched > TOUCH_INTERVAL:
+            observation = Waiting(str(error))
+        if (
+            isinstance(observation, Waiting)
+            and self.stack.clock.now() - self.touched > TOUCH_INTERVAL
+        ):
             self.touched = self.stack.clock.now()
-            return self._touch() or seen
-        return seen
+            return self._touch() or observation
+        return observation
 
     def _observe_dag(self) -> Observation:
         """Check for this compilation of the DAG, by its start date."""

@@ -146,9 +146,9 @@ def find_failed_pod(stack: Stack, run: DagRun) -> Failed | None:
     for pod in task_pods(stack, run):
         if pod.get("status", {}).get("phase") != "Pending":
             continue
-        seen = observe_pod(stack.kube(), pod)
-        if isinstance(seen, Failed):
-            return seen
+        observation = observe_pod(stack.kube(), pod)
+        if isinstance(observation, Failed):
+            return observation
     return None
 
 

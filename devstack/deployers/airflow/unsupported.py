@@ -90,13 +90,13 @@ def _check_project(flow: FlowDescription, project: str) -> Iterator[Violation]:
 
 
 def _check_parameters(flow: FlowDescription) -> Iterator[Violation]:
-    seen = set()
+    names = set()
     for parameter in flow.parameters:
         where = f"parameter {parameter.name}"
-        if parameter.name.lower() in seen:
+        if parameter.name.lower() in names:
             reason = "Airflow's variables are case-insensitive"
             yield Violation(where, "a duplicate name", reason, "rename it")
-        seen.add(parameter.name.lower())
+        names.add(parameter.name.lower())
         if not parameter.has_default or parameter.default is None:
             yield Violation(
                 where,

@@ -15,7 +15,7 @@ from typing import Any
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError
 
-# A stack at rest has some 60 snapshots, which Docker removes sooner than a shell starts.
+# An idle stack has some 60 snapshots, which Docker removes sooner than a shell starts.
 # Those of images are links to files outside the volume; `rm` removes the links.
 DELETE = """\
 cd /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots || exit
@@ -28,7 +28,7 @@ ls | timeout 20 xargs -P 8 -n 4 rm -rf
 def delete_container_files(engine: DockerClient, nodes: Iterable[Any]) -> None:
     """Delete the writable layers of all containers on nodes that run, in parallel.
 
-    Whatever remains is left to Docker, so errors do not matter.
+    Docker removes the rest, so errors do not matter.
 
     Args:
         engine: runs the deletion inside the nodes.

@@ -46,7 +46,7 @@ _WITHOUT_PORTS = ("created", "exited", "dead")
 _PORT_TAKEN = ("port is already allocated", "address already in use")
 """Parts of Docker's messages for a host port in use, from its proxy and from the kernel."""
 
-LATE_SECONDS = 1.5
+LATE_NODE_SECONDS = 1.5
 """How long Docker may continue to create a node after kind was killed."""
 
 POLL_SECONDS = 0.1
@@ -151,7 +151,7 @@ class KindProvider:
         return kubeconfig
 
     def wait_for_service_network(self, spec: ClusterSpec) -> None:
-        """Wait until kube-proxy leads to Services on every node."""
+        """Wait until kube-proxy routes to Services on every node."""
         wait_for_service_network(
             self._engine,
             self._engine.nodes(self.cluster),
@@ -174,7 +174,7 @@ class KindProvider:
         return ClusterStatus("running", f"{len(nodes)} node(s): {_names(nodes)}")
 
     def owner(self, spec: ClusterSpec) -> Owner | None:
-        """Return whom the nodes, or the network and volume that are left, belong to."""
+        """Return the owner of the nodes, or of the network and volume that are left."""
         return owner_of_cluster(self._engine, self.cluster)
 
     def delete(self, spec: ClusterSpec) -> None:
@@ -191,8 +191,8 @@ class KindProvider:
 
     def _remove_late_containers(self) -> None:
         """Remove nodes that Docker was creating when kind was killed."""
-        until = self._clock.now() + LATE_SECONDS
-        while self._clock.now() < until:
+        deadline = self._clock.now() + LATE_NODE_SECONDS
+        while self._clock.now() < deadline:
             self._clock.sleep(POLL_SECONDS)
             late = self._engine.nodes(self.cluster)
             if late and self._is_own(self._owner_of(late)):
@@ -285,7 +285,7 @@ class KindProvider:
         try:
             self._create_by_kind(spec, argv, config)
         except DevstackError as error:
-            # Docker may create a node that a killed kind requested, after we looked for it.
+            # Docker may create a node that a killed kind requested, after the nodes were listed.
             late = self._engine.nodes(self.cluster)
             if not late or "already" not in error.cause or not self._is_own(self._owner_of(late)):
                 raise
@@ -360,7 +360,7 @@ class KindProvider:
     def _failed(self, verb: str, output: str) -> DevstackError:
         message = f"cannot {verb} the kind cluster {self.cluster!r}"
         cause = _kind_error(output)
-        remedy = "see `devstack doctor`; `devstack down` removes what was begun"
+        remedy = "see `devstack doctor`; `devstack down` removes what was created"
         # It was free before, but another program was faster than Docker.
         if any(text in output for text in _PORT_TAKEN):
             return PortTakenError(message, cause=cause, remedy=remedy, output=output)

@@ -29,7 +29,7 @@ SCHEDULER: dict[str, Any] = {
         "burst": 1000,
     },
     # An unschedulable gang is skipped during its backoff, by default up to 10 s,
-    # whatever its priority and even if resources have become free.
+    # regardless of its priority, even if resources have become free.
     "podMaxBackoffSeconds": 1,
     "profiles": [
         {

@@ -1,4 +1,4 @@
-"""Waiting for kube-proxy: until its rules exist, a Service's address leads out of the cluster.
+"""Waiting for kube-proxy: until its rules exist, traffic to a Service leaves the cluster.
 
 kind returns as soon as the node is up.  A pod that calls the API before kube-proxy has
 installed its rules reaches another machine, or none: controllers exit, and the kubelet
@@ -57,7 +57,7 @@ def _observe(engine: DockerClient, node: Any, client: KubeClient) -> Observation
     address = service["spec"]["clusterIP"]
     if engine.execute(node, api_request(address)):
         return Ready()
-    return Waiting(f"kube-proxy on {node.name} does not lead to {address} yet")
+    return Waiting(f"kube-proxy on {node.name} does not route to {address} yet")
 
 
 def api_request(address: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Run one sample's check: ``python -m devstack.samples.checks SAMPLE FLOW/RUN < pods.json``.
 
-Standard input has the pods that were seen during the run.  The results go to
+Standard input has the pods that were observed during the run.  The results go to
 standard output, as a JSON list.
 """
 

@@ -14,7 +14,7 @@ def check(run: Any, tasks: list[dict[str, Any]]) -> list[CheckResult]:
     return [
         same("the run succeeded", run.successful, True),
         same("the join has both counts", data.counts, {"letters": 13, "words": 6}),
-        same("what both had alike is merged", data.text, "to be or not to be"),
+        same("artifacts that are equal in both are merged", data.text, "to be or not to be"),
         same("each step ran once", steps, ["end", "join", "letters", "start", "words"]),
         same("all tasks succeeded", {task["state"] for task in tasks}, {"success"}),
     ]

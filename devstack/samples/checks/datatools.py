@@ -8,7 +8,7 @@ from typing import Any
 
 from devstack.samples.checks.result import CheckResult, same
 
-LEAST_BYTES = 100 * 1000 * 1000
+MIN_BYTES = 100 * 1000 * 1000
 
 
 def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
@@ -18,9 +18,9 @@ def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
     return [
         same("the run succeeded", run.successful, True),
         same("there are four different parts", len(set(data.checksums.values())), 4),
-        same("another pod read the same bytes", data.seen, data.checksums),
+        same("another pod read the same bytes", data.received, data.checksums),
         same("this machine reads the same bytes", here, data.checksums),
-        same("it was 100 MB or more", size >= LEAST_BYTES, True),
+        same("it was 100 MB or more", size >= MIN_BYTES, True),
         same("two pods ran", sorted(pod["step"] for pod in pods), ["read", "start"]),
     ]
 

@@ -16,8 +16,8 @@ def check(run: Any, tasks: list[dict[str, Any]]) -> list[CheckResult]:
     attempts = {task["step"]: task["attempts"] for task in tasks}
     return [
         same("the run succeeded", run.successful, True),
-        same("the second attempt got through", data.attempt, 1),
-        contains("the first really failed", first, "the first attempt fails, on purpose"),
-        contains("@catch stored the reason", data.told, "this is no number, on purpose"),
+        same("the second attempt succeeded", data.attempt, 1),
+        contains("the first attempt failed", first, "the first attempt fails, on purpose"),
+        contains("@catch stored the reason", data.reason, "this is not a number, on purpose"),
         same("Airflow tried start again", attempts, {"start": 2, "always_fails": 1, "end": 1}),
     ]

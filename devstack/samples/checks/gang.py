@@ -14,6 +14,8 @@ def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
     return [
         same("the run succeeded", run.successful, True),
         same("each pod was a rank", sorted(met), ranks),
-        same("each rank met all others", [met[rank] for rank in ranks], [ranks] * len(met)),
+        same(
+            "each rank connected with all others", [met[rank] for rank in ranks], [ranks] * len(met)
+        ),
         same("the pods belong to one JobSet", len({pod["jobset"] for pod in pods}), 1),
     ]

@@ -14,7 +14,7 @@ def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
     return [
         same("the run succeeded", run.successful, True),
         same("there were three ranks", ranks, [0, 1, 2]),
-        same("each brought its number", [accounts[r]["number"] for r in ranks], [1, 10, 100]),
+        same("each rank added its number", [accounts[r]["number"] for r in ranks], [1, 10, 100]),
         same(
             "the sum went from rank to rank",
             [accounts[r]["passed_on"] for r in ranks],

@@ -20,5 +20,5 @@ def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
         contains("the card has its title", shown, "The first months of a year"),
         contains("the card has the table", shown, '["February", 28]'),
         contains("the card has the result", shown, "90 days in all"),
-        same("pods did all", sorted(pod["step"] for pod in pods), ["end", "start"]),
+        same("all steps ran in pods", sorted(pod["step"] for pod in pods), ["end", "start"]),
     ]

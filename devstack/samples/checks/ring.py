@@ -18,8 +18,8 @@ def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
         same("there were eight ranks", sorted(data.totals), list(RANKS)),
         same("each knows the sum of all squares", set(data.totals.values()), {140}),
         same("each rank had a pod", len(set(data.pods.values())), 8),
-        same("the ring goes round by name", neighbours[:-1], _others(data.pods)),
-        same("and is closed", neighbours[-1], _short(data.pods[0])),
+        same("each rank addresses the next by name", neighbours[:-1], _others(data.pods)),
+        same("and the last rank the first", neighbours[-1], _short(data.pods[0])),
         same("the pods were one JobSet's", len({pod["jobset"] for pod in pods}), 1),
         same("eight pods ran", len(pods), 8),
     ]

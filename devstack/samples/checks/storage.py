@@ -16,7 +16,7 @@ def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
         same("the next pod read the note", data.note_read, data.note),
         same("it was another pod", data.writer != data.reader, True),
         same("current.tempdir is in memory", data.tempdir_type, "tmpfs"),
-        same("what was written there stayed", data.scratch_bytes, 8 * 2**20),
+        same("the file written there is complete", data.scratch_bytes, 8 * 2**20),
         same("/dev/shm is in memory", data.shm_type, "tmpfs"),
         within("/dev/shm has the requested size", data.shm_mebibytes, 47, 48),
         same("two processes shared memory", data.shared, 24 * 2**20),

@@ -14,7 +14,7 @@ def check(run: Any, pods: list[dict[str, Any]]) -> list[CheckResult]:
     return [
         same("the run succeeded", run.successful, True),
         same("the step did not finish", data.finished, False),
-        same("@catch kept a reason", bool(data.reason), True),
+        same("@catch stored a reason", bool(data.reason), True),
         same("one pod ran it", len(slow), 1),
         *(within("the pod ran about a minute", pod["seconds"], 55, 100) for pod in slow),
     ]

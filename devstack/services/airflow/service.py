@@ -78,10 +78,10 @@ class AirflowService(Service):
     def observe(self, ctx: ServiceContext) -> Observation:
         """Check that all components run and, if its port is mapped, that the web server answers."""
         for component in COMPONENTS:
-            seen = observe_deployment(ctx.api, NAMESPACE, f"airflow-{component}")
-            if not isinstance(seen, Ready):
+            observation = observe_deployment(ctx.api, NAMESPACE, f"airflow-{component}")
+            if not isinstance(observation, Ready):
                 # The components wait for the Job; if it fails, that is the reason.
-                return _setup_failure(ctx) or seen
+                return _setup_failure(ctx) or observation
         if not ctx.host_mapped:
             return Ready()
         try:
@@ -179,5 +179,5 @@ def _with_job_name(item: Manifest, setup_id: str) -> Manifest:
 
 def _setup_failure(ctx: ServiceContext) -> Failed | None:
     pods = ctx.api.list_objects("v1", "Pod", NAMESPACE, labels="component=setup")
-    seen = [observe_pod(ctx.api, pod) for pod in pods]
-    return next((each for each in seen if isinstance(each, Failed)), None)
+    observations = [observe_pod(ctx.api, pod) for pod in pods]
+    return next((each for each in observations if isinstance(each, Failed)), None)
