@@ -22,7 +22,7 @@ def docker_has_compose() -> bool:
 
 
 def plugin_folder() -> Path:
-    """Return the DOCKER_CONFIG folder that holds the plugin, compiled once and kept."""
+    """Return the DOCKER_CONFIG folder that holds the plugin, compiled once and cached."""
     return ArtifactCache().make("docker-compose", digest(SOURCES, *FLAGS), _compile)
 
 

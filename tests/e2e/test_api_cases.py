@@ -1,4 +1,4 @@
-"""A real API server rejects what the stand-in of the unit tests rejects."""
+"""A real API server rejects what the fake of the unit tests rejects."""
 
 from __future__ import annotations
 
@@ -35,5 +35,7 @@ def test_the_server_rejects(client: KubeClient, namespace: str, case: Rejected) 
 
 
 @pytest.mark.parametrize("case", ACCEPTED.values(), ids=ACCEPTED)
-def test_the_server_keeps_objects_so(client: KubeClient, namespace: str, case: Case) -> None:
+def test_the_server_stores_objects_as_the_cases_expect(
+    client: KubeClient, namespace: str, case: Case
+) -> None:
     case(client, namespace)

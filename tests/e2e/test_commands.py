@@ -80,7 +80,7 @@ def test_status_shows_every_service_ready_with_its_url(stack: Devstack) -> None:
     assert all(url in text for url in data["urls"].values())
 
 
-def test_status_shows_credentials_only_when_asked(stack: Devstack) -> None:
+def test_status_shows_credentials_only_on_request(stack: Devstack) -> None:
     secrets = stack.json("status", "--secrets")["data"]["secrets"]
     assert secrets["minio-password"]
     assert secrets["minio-password"] not in stack.run("status").stdout
@@ -234,7 +234,7 @@ def test_other_shells_get_a_script_too(stack: Devstack, shell: str) -> None:
     assert "_DEVSTACK_COMPLETE" in stack.run("completion", shell).stdout
 
 
-def test_everything_listens_on_loopback_alone(stack: Devstack) -> None:
+def test_everything_listens_on_loopback_only(stack: Devstack) -> None:
     import docker
 
     container = docker.from_env().containers.get(f"devstack-{stack.name}-control-plane")
@@ -252,7 +252,7 @@ def test_the_stacks_files_are_private(stack: Devstack) -> None:
             assert not mode & 0o077, f"others may use {path} ({oct(mode)})"
 
 
-def test_a_reader_that_goes_away_ends_the_command_quietly(stack: Devstack) -> None:
+def test_a_closed_pipe_ends_the_command_silently(stack: Devstack) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer) as closed_pipe:

@@ -29,7 +29,7 @@ CREDENTIALS = ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD", "POSTGRES_PASSWORD")
 
 
 def make_settings() -> dict[str, str]:
-    """Return what a user would have in .env, on ports that are free."""
+    """Return the contents of a user's .env, with free ports."""
     ports: list[int] = []
     for _ in PORTS:
         ports.append(any_free(set(ports)))
@@ -46,7 +46,7 @@ def settings() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def docker_compose() -> Iterator[None]:
-    """Give this process's ``docker`` a ``compose``, if it came without."""
+    """Install the compose plug-in for this process's ``docker`` if it has none."""
     with pytest.MonkeyPatch.context() as environment:
         if not docker_has_compose():
             environment.setenv("DOCKER_CONFIG", str(plugin_folder()))
@@ -55,14 +55,14 @@ def docker_compose() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Build the images as the head of compose.yaml says."""
+    """Build the images as described at the top of compose.yaml."""
     home = tmp_path_factory.mktemp("images")
     Devstack("compose", home).run("images", "build", "minio", "postgres", timeout=1800)
 
 
 @contextmanager
 def up(project: str, settings: dict[str, str]) -> Iterator[DockerCompose]:
-    """Bring a project of its own up, wait until all is healthy, take it down again."""
+    """Start a separate project, wait until it is healthy, and remove it at the end."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("COMPOSE_PROJECT_NAME", project)
         for name, value in settings.items():
@@ -145,7 +145,7 @@ def test_a_service_runs_as_an_ordinary_user(compose: DockerCompose, service: str
     assert "0" not in users
 
 
-def test_ports_are_open_on_loopback_alone(compose: DockerCompose) -> None:
+def test_ports_are_open_on_loopback_only(compose: DockerCompose) -> None:
     published = [port for each in compose.get_containers() for port in each.Publishers]
     assert {port.URL for port in published if port.PublishedPort} == {LOOPBACK}
 

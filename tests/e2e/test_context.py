@@ -1,4 +1,4 @@
-"""Provider `context`: a cluster that devstack did not create, and leaves as it was."""
+"""Provider `context`: a cluster that devstack did not create, and does not change."""
 
 from __future__ import annotations
 
@@ -100,14 +100,14 @@ def test_a_missing_context_is_named_with_the_existing_ones(foreign: Foreign) -> 
     assert not foreign.stack.directory.exists()
 
 
-def test_waiting_for_a_context_that_does_not_answer_ends_in_time(foreign: Foreign) -> None:
+def test_a_context_that_does_not_answer_times_out(foreign: Foreign) -> None:
     argv = ("up", "--provider", "context", "--context", "work", "--timeout", "1")
     refusal = refused(foreign.stack, *argv, code="WAIT_TIMEOUT", status=ExitStatus.TIMEOUT)
     assert "127.0.0.1:1" in refusal.cause
     assert foreign.stack.json("down")["status"] == "ok"
 
 
-def test_a_missing_image_is_named_at_once_and_found_again_once_it_is_there(
+def test_a_missing_image_is_reported_immediately_and_used_once_it_exists(
     foreign: Foreign,
 ) -> None:
     image = ImageStore(SubprocessRunner(), Silent()).reference("minio")
@@ -126,7 +126,7 @@ def _images(foreign: Foreign, *argv: str) -> None:
     foreign.cluster.execute("ctr", "-n", "k8s.io", "images", *argv)
 
 
-def test_the_services_are_reached_by_forwards_that_outlive_up(foreign: Foreign) -> None:
+def test_port_forwards_reach_the_services_after_up_has_ended(foreign: Foreign) -> None:
     assert foreign.stack.json(*UP)["data"]["changed"] == []
     write(foreign.stack, "probe", "precious")
     assert read(foreign.stack, "probe") == "precious"
@@ -140,7 +140,7 @@ def test_up_without_options_keeps_the_context(foreign: Foreign) -> None:
 
 
 @pytest.mark.parametrize("others", [0, 1], ids=["one forward", "all forwards"])
-def test_a_killed_forward_is_named_and_started_again(foreign: Foreign, others: int) -> None:
+def test_a_killed_port_forward_is_reported_and_restarted(foreign: Foreign, others: int) -> None:
     for process in _forwards(foreign.stack)[: others + 1]:
         process.kill()
     status = foreign.stack.json("status", check=False)["data"]
@@ -152,7 +152,7 @@ def test_a_killed_forward_is_named_and_started_again(foreign: Foreign, others: i
     assert len(_forwards(foreign.stack)) == 2
 
 
-def test_minio_is_reached_again_after_its_pod_was_replaced(foreign: Foreign) -> None:
+def test_minio_is_reachable_after_its_pod_was_replaced(foreign: Foreign) -> None:
     pod = minio_pod(foreign.stack).metadata.name
     foreign.core.delete_namespaced_pod(pod, SERVICES_NAMESPACE, grace_period_seconds=0)
     foreign.stack.run("up")
@@ -169,7 +169,7 @@ def test_logs_of_the_cluster_come_from_the_api(foreign: Foreign, tmp_path: Path)
     assert (tmp_path / "dump" / SERVICES_NAMESPACE / "pods.json").exists()
 
 
-def test_foreign_objects_are_neither_taken_over_nor_removed(foreign: Foreign) -> None:
+def test_foreign_objects_are_neither_adopted_nor_removed(foreign: Foreign) -> None:
     for namespace, taken in ((FOREIGN, f"Namespace {FOREIGN}"), ("metaflow", "ServiceAccount")):
         argv = (*UP, "--namespace", namespace)
         refusal = refused(

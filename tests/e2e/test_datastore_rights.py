@@ -35,7 +35,7 @@ def test_an_object_is_written_listed_read_and_deleted(client: Any) -> None:
     assert "Contents" not in client.list_objects_v2(Bucket=BUCKET, Prefix=KEY)
 
 
-def test_an_upload_in_parts_is_given_up(client: Any) -> None:
+def test_a_multipart_upload_is_aborted(client: Any) -> None:
     upload = client.create_multipart_upload(Bucket=BUCKET, Key=KEY)["UploadId"]
     client.upload_part(Bucket=BUCKET, Key=KEY, UploadId=upload, PartNumber=1, Body=b"part")
     client.abort_multipart_upload(Bucket=BUCKET, Key=KEY, UploadId=upload)
@@ -60,7 +60,7 @@ def test_flows_may_not(client: Any, forbidden: Callable[[Any], Any]) -> None:
     assert refused.value.response["Error"]["Code"] == "AccessDenied"
 
 
-def test_flows_are_no_administrators(stack: Devstack) -> None:
+def test_flows_have_no_administrator_rights(stack: Devstack) -> None:
     given = stack.json("env")["data"]["environment"]
     keys = StaticProvider(given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"])
     endpoint = given["AWS_ENDPOINT_URL_S3"].removeprefix("http://")

@@ -29,7 +29,7 @@ PROBE = "fault-probe"
 
 
 @pytest.fixture(autouse=True)
-def _healed(stack: Devstack) -> Any:
+def _repaired(stack: Devstack) -> Any:
     """Each test leaves the shared stack as healthy as it found it."""
     write(stack, PROBE, "precious")
     yield
@@ -51,12 +51,12 @@ def test_a_stopped_node_is_named_and_started_with_its_data(stack: Devstack) -> N
 
 def _check_without_docker(stack: Devstack) -> None:
     """Without Docker, the errors name Docker, not the node."""
-    blind = Devstack(stack.name, stack.home, {"DOCKER_HOST": "unix:///nowhere.sock"})
-    status = blind.json("status", check=False)["data"]
+    without_docker = Devstack(stack.name, stack.home, {"DOCKER_HOST": "unix:///nowhere.sock"})
+    status = without_docker.json("status", check=False)["data"]
     assert (status["state"], "does not answer" in status["detail"]) == ("unreachable", True)
-    assert "DOCKER_STOPPED" in findings(blind)
+    assert "DOCKER_STOPPED" in findings(without_docker)
     for command in ("up", "down"):
-        refused(blind, command, code="DOCKER_STOPPED", status=ExitStatus.ENVIRONMENT)
+        refused(without_docker, command, code="DOCKER_STOPPED", status=ExitStatus.ENVIRONMENT)
 
 
 def _check_taken_port(stack: Devstack) -> None:
@@ -80,7 +80,7 @@ def test_a_paused_node_is_named_and_resumed(stack: Devstack) -> None:
     assert read(stack, PROBE) == "precious"
 
 
-def test_minio_killed_comes_back_with_its_data(stack: Devstack) -> None:
+def test_killed_minio_restarts_with_its_data(stack: Devstack) -> None:
     core = client.CoreV1Api(admin(stack))
     killed = minio_pod(stack)
     core.delete_namespaced_pod(killed.metadata.name, SERVICES_NAMESPACE, grace_period_seconds=0)
@@ -90,7 +90,7 @@ def test_minio_killed_comes_back_with_its_data(stack: Devstack) -> None:
     assert read(stack, PROBE) == "precious"
 
 
-def test_up_restores_what_others_changed_and_nothing_else(stack: Devstack) -> None:
+def test_up_restores_only_changed_objects(stack: Devstack) -> None:
     before = managed_objects(stack)
     apps = client.AppsV1Api(admin(stack))
     wrong = {
@@ -162,7 +162,7 @@ def test_a_pod_without_a_node_is_named_at_the_timeout(stack: Devstack) -> None:
     ],
     ids=["no node has the label", "no node has the capacity"],
 )
-def test_a_pod_that_no_node_will_ever_take_fails_at_once(
+def test_a_pod_that_fits_on_no_node_fails_immediately(
     stack: Devstack, change: dict[str, Any], named: str
 ) -> None:
     """The Deployment got fields that devstack's manifest does not have."""
@@ -176,13 +176,13 @@ def test_a_pod_that_no_node_will_ever_take_fails_at_once(
         assert "can never be scheduled" in refusal.cause
         assert named in refusal.cause
     finally:
-        apps.patch_namespaced_deployment("minio", SERVICES_NAMESPACE, _undone(patch))
+        apps.patch_namespaced_deployment("minio", SERVICES_NAMESPACE, _inverted(patch))
     stack.run("up")
     assert read(stack, PROBE) == "precious"
 
 
 # The tests below stop the API server; controllers end with it, and restart ever more slowly.
-def test_a_killed_api_server_is_waited_for(stack: Devstack) -> None:
+def test_a_killed_api_server_is_awaited(stack: Devstack) -> None:
     code, _ = node(stack).exec_run(["pkill", "-KILL", "kube-apiserver"])
     assert code == 0
     state = stack.json("status", check=False)["data"]["state"]
@@ -192,7 +192,7 @@ def test_a_killed_api_server_is_waited_for(stack: Devstack) -> None:
     assert read(stack, PROBE) == "precious"
 
 
-def test_waiting_for_an_api_server_that_stays_down_ends_in_time(stack: Devstack) -> None:
+def test_an_api_server_that_stays_down_times_out(stack: Devstack) -> None:
     manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml"
     container = node(stack)
     assert container.exec_run(["mv", manifest, "/root/kube-apiserver.yaml"])[0] == 0
@@ -249,10 +249,10 @@ def _restart_minio(stack: Devstack) -> None:
     )
 
 
-def _undone(patch: Any) -> Any:
+def _inverted(patch: Any) -> Any:
     """Return the patch that removes what ``patch`` added; the names of list items stay."""
     if isinstance(patch, list):
-        return [{**_undone(item), "name": item["name"]} for item in patch]
+        return [{**_inverted(item), "name": item["name"]} for item in patch]
     if isinstance(patch, dict):
-        return {key: _undone(value) for key, value in patch.items()}
+        return {key: _inverted(value) for key, value in patch.items()}
     return None

@@ -41,7 +41,7 @@ def test_a_failed_rank_fails_the_step_and_the_whole_gang_is_retried(stack: Devst
     assert none_runs(stack, data["run_id"])
 
 
-def test_a_step_that_failed_for_good_is_resumed_as_a_whole(stack: Devstack) -> None:
+def test_a_step_that_failed_at_every_attempt_is_resumed_as_a_whole(stack: Devstack) -> None:
     failed = stack.json("run", TRIO, "--", "--until-resumed", "True", check=False, timeout=1200)
     assert failed["error"]["code"] == "FLOW_FAILED"
     eventually("all ranks to be ended", lambda: none_runs(stack, failed["data"]["run_id"]))

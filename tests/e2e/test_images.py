@@ -51,19 +51,19 @@ def _failure(devstack: Devstack, *argv: str) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("without_jobset")
-def test_a_bundle_brings_back_an_image_that_docker_lost(devstack: Devstack, bundle: Path) -> None:
+def test_a_bundle_restores_an_image_that_docker_lost(devstack: Devstack, bundle: Path) -> None:
     assert _sources(devstack)["jobset"] == "absent"
     devstack.run("images", "load", str(bundle))
     assert _sources(devstack)["jobset"] == "built"
 
 
-def test_what_is_there_is_not_built_again(devstack: Devstack, bundle: Path) -> None:
+def test_existing_images_are_not_rebuilt(devstack: Devstack, bundle: Path) -> None:
     done = devstack.run("images", "build", "jobset", timeout=10)
     assert "Compile" not in done.stdout + done.stderr
 
 
 @pytest.mark.usefixtures("without_jobset")
-def test_up_offline_names_the_image_that_is_missing_and_makes_nothing(devstack: Devstack) -> None:
+def test_up_offline_names_the_missing_image_and_creates_nothing(devstack: Devstack) -> None:
     error = _failure(devstack, "up", "--offline")
     devstack.run("down")
     assert error["code"] == "IMAGES_MISSING"
@@ -72,16 +72,14 @@ def test_up_offline_names_the_image_that_is_missing_and_makes_nothing(devstack: 
 
 
 @pytest.mark.usefixtures("without_jobset")
-def test_a_bundle_that_was_cut_off_loads_nothing(
-    devstack: Devstack, bundle: Path, tmp_path: Path
-) -> None:
+def test_a_truncated_bundle_loads_nothing(devstack: Devstack, bundle: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.bundle"
     cut.write_bytes(bundle.read_bytes()[:-3_000_000])
     assert _failure(devstack, "images", "load", str(cut))["code"] == "BUNDLE_CORRUPT"
     assert _sources(devstack)["jobset"] == "absent"
 
 
-def test_a_file_that_is_no_bundle_is_refused(devstack: Devstack, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_bundle_is_rejected(devstack: Devstack, tmp_path: Path) -> None:
     other = tmp_path / "notes.txt"
     other.write_text("not a bundle")
     assert _failure(devstack, "images", "load", str(other))["code"] == "BUNDLE_CORRUPT"

@@ -20,7 +20,7 @@ from tests.support.cluster import admin, managed_objects, node
 from tests.support.commandline import Devstack
 from tests.support.datastore import read, serves, write
 from tests.support.eventually import eventually
-from tests.support.interruption import seen_command_lines
+from tests.support.interruption import collect_command_lines
 from tests.support.refusal import refused
 
 PROBE = "probe"
@@ -28,7 +28,7 @@ PROBE = "probe"
 
 @dataclass
 class Second:
-    """The second stack, and what was seen around it."""
+    """The second stack, and what was observed during its `up`."""
 
     stack: Devstack
     user_home: Path
@@ -55,9 +55,11 @@ def second(stack: Devstack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     devstack.leave_out("airflow")
     devstack.run("down")
     before = footprint.take(devstack, home, user_home)
-    with seen_command_lines() as seen:
+    with collect_command_lines() as command_lines:
         done = devstack.run("up", "--nodes", "2", "--verbose", "--timeout", "600", cwd=user_home)
-    yield Second(devstack, user_home, before, _contents(user_home), seen, done.stdout + done.stderr)
+    yield Second(
+        devstack, user_home, before, _contents(user_home), command_lines, done.stdout + done.stderr
+    )
     devstack.run("down")
 
 
@@ -92,7 +94,7 @@ def test_two_stacks_share_neither_ports_nor_networks_nor_credentials(
     assert networks == [{f"devstack-{stack.name}"}, {f"devstack-{second.stack.name}"}]
 
 
-def test_a_stack_of_another_home_is_not_taken_over(stack: Devstack, tmp_path: Path) -> None:
+def test_a_stack_of_another_home_is_not_adopted(stack: Devstack, tmp_path: Path) -> None:
     other = Devstack(stack.name, tmp_path / "home")
     refusal = refused(other, "up", code="CLUSTER_FOREIGN", status=ExitStatus.ENVIRONMENT)
     assert str(stack.directory) in refusal.cause
@@ -188,7 +190,7 @@ def test_the_users_own_files_are_untouched(second: Second) -> None:
     assert _contents(second.user_home) == second.users_files
 
 
-def test_down_leaves_nothing_behind_and_the_other_stack_alone(
+def test_down_removes_everything_and_does_not_change_the_other_stack(
     stack: Devstack, second: Second
 ) -> None:
     ports = _state(second.stack)["ports"].values()

@@ -48,8 +48,8 @@ def test_it_is_left_out_and_included_again(stack: Devstack) -> None:
     try:
         services = stack.json("status")["data"]["services"]
         assert "metrics-server" not in {each["name"] for each in services}
-        gone = stack.admin_kubectl("get", "apiservice", "v1beta1.metrics.k8s.io", check=False)
-        assert "NotFound" in gone.stderr
+        result = stack.admin_kubectl("get", "apiservice", "v1beta1.metrics.k8s.io", check=False)
+        assert "NotFound" in result.stderr
         assert stack.json("up")["data"]["changed"] == []
     finally:
         stack.run("up", "--with", "metrics-server")

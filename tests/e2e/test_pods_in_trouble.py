@@ -20,8 +20,8 @@ NEVER_READY = {"tcpSocket": {"port": 1}, "periodSeconds": 1}
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """A pod that cannot become ready, and what must be said of it."""
+class BrokenPod:
+    """A pod that cannot become ready, and the expected report."""
 
     code: str
     says: str
@@ -31,53 +31,53 @@ class Trouble:
     pod: Object = field(default_factory=dict)
 
 
-TROUBLES = {
-    "memory": Trouble(
+BROKEN_PODS = {
+    "memory": BrokenPod(
         "POD_UNSCHEDULABLE",
         "MiB of memory, and no node has more than",
         container={"resources": {"requests": {"memory": "8Ti"}}},
     ),
-    "device": Trouble(
+    "device": BrokenPod(
         "POD_UNSCHEDULABLE",
         "it requests 1 of nvidia.com/gpu, and no node has more than 0",
         container={"resources": {"limits": {"nvidia.com/gpu": "1"}}},
     ),
-    "label": Trouble(
+    "label": BrokenPod(
         "POD_UNSCHEDULABLE",
         "no node has the labels disk=ssd",
         pod={"nodeSelector": {"disk": "ssd"}},
     ),
-    "image": Trouble(
+    "image": BrokenPod(
         "IMAGE_PULL_FAILED",
         "cannot get its image devstack/no-such-image:1",
         container={"image": "devstack/no-such-image:1"},
     ),
-    "secret": Trouble(
+    "secret": BrokenPod(
         "POD_CONFIG_MISSING",
         'secret "no-such-secret" not found',
         container={"envFrom": [{"secretRef": {"name": "no-such-secret"}}]},
     ),
-    "crash": Trouble(
+    "crash": BrokenPod(
         "POD_CRASHES",
         "ended with status 3",
         output="last words",
         container={"command": ["sh", "-c", "echo last words; exit 3"]},
     ),
-    "probe": Trouble(
+    "probe": BrokenPod(
         "WAIT_TIMEOUT",
         "Readiness probe failed",
         output="not serving",
         timeout=10.0,
         container={"command": ["sh", "-c", "echo not serving; exec sleep 600"]},
     ),
-    "mount": Trouble(
+    "mount": BrokenPod(
         "WAIT_TIMEOUT",
         'secret "no-such-secret" not found',
         timeout=10.0,
         container={"volumeMounts": [{"name": "v", "mountPath": "/v"}]},
         pod={"volumes": [{"name": "v", "secret": {"secretName": "no-such-secret"}}]},
     ),
-    "claim": Trouble(
+    "claim": BrokenPod(
         "WAIT_TIMEOUT",
         f"volume claim {NAMESPACE}/no-such-claim does not exist",
         timeout=5.0,
@@ -86,15 +86,15 @@ TROUBLES = {
 }
 
 
-def deployment(name: str, trouble: Trouble) -> Object:
+def deployment(name: str, broken: BrokenPod) -> Object:
     container: dict[str, Any] = {
         "name": "main",
         "image": IMAGES["task"].reference,
         "command": ["sleep", "600"],
         "readinessProbe": NEVER_READY,
-        **trouble.container,
+        **broken.container,
     }
-    pod = {"terminationGracePeriodSeconds": 0, "containers": [container], **trouble.pod}
+    pod = {"terminationGracePeriodSeconds": 0, "containers": [container], **broken.pod}
     labels = {"app": name}
     return {
         "apiVersion": "apps/v1",
@@ -118,17 +118,17 @@ def start(kube: KubeClient) -> Iterator[Callable[[str], None]]:
 
     def apply(name: str) -> None:
         started.append(name)
-        kube.apply(deployment(name, TROUBLES[name]))
+        kube.apply(deployment(name, BROKEN_PODS[name]))
 
     yield apply
     for name in started:
         kube.delete("apps/v1", "Deployment", name, NAMESPACE, propagation="Foreground")
 
 
-@pytest.mark.parametrize("name", TROUBLES)
+@pytest.mark.parametrize("name", BROKEN_PODS)
 def test_the_culprit_is_named(kube: KubeClient, start: Callable[[str], None], name: str) -> None:
     start(name)
-    expected = TROUBLES[name]
+    expected = BROKEN_PODS[name]
     with pytest.raises(DevstackError) as caught:
         wait_until(
             lambda: observe_deployment(kube, NAMESPACE, name),

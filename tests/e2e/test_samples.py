@@ -1,4 +1,4 @@
-"""Every sample flow runs on the stack, and what it left behind is as it should be."""
+"""Every sample flow runs on the stack, and its results are correct."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tests.support.commandline import Devstack
 
 @pytest.fixture(scope="module")
 def ran(stack: Devstack) -> dict[str, Any]:
-    """Return what `devstack run` said of all samples, by name."""
+    """Return what `devstack run` reports on all samples, by name."""
     return stack.samples()
 
 
 @pytest.mark.parametrize("name", [sample.name for sample in SAMPLES])
-def test_a_sample_does_what_it_teaches(ran: dict[str, Any], name: str) -> None:
+def test_a_sample_passes_its_checks(ran: dict[str, Any], name: str) -> None:
     sample = ran[name]
     assert sample["ok"], sample["wrong"] or sample["error"]
     assert sample["checked"] >= 5
     assert sample["pods"]
 
 
-def test_the_failure_on_purpose_is_reported_as_one_of_the_users_would_be(
+def test_an_intended_failure_is_reported_like_that_of_a_user_flow(
     ran: dict[str, Any],
 ) -> None:
     error = ran["failure"]["error"]
@@ -34,7 +34,7 @@ def test_the_failure_on_purpose_is_reported_as_one_of_the_users_would_be(
     assert ran["failure"]["result"] == "failed as it should"
 
 
-def test_a_sample_says_where_its_time_went(ran: dict[str, Any]) -> None:
+def test_a_sample_reports_how_its_time_divides(ran: dict[str, Any]) -> None:
     for sample in ran.values():
         parts = ("running_seconds", "waiting_seconds", "overhead_seconds")
         assert sample["seconds"] == pytest.approx(sum(sample[part] for part in parts), abs=0.05)
@@ -50,6 +50,6 @@ def test_a_failing_sample_on_its_own_ends_with_the_status_of_a_failed_flow(
     assert "give_up" in done.stderr
 
 
-def test_a_sample_with_arguments_runs_as_a_flow_of_the_users(stack: Devstack) -> None:
+def test_a_sample_with_arguments_runs_like_a_user_flow(stack: Devstack) -> None:
     done = stack.run("run", "hello", "--", "--who", "you")
     assert "The pod said: Hello, you!" in done.stdout

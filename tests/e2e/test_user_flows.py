@@ -74,9 +74,7 @@ def test_a_flow_without_decorators_runs_on_the_cluster(stack: Devstack, tmp_path
     assert "n is 3 pod True" in done.stdout
 
 
-def test_a_proxy_to_the_world_is_not_asked_for_the_way_to_the_stack(
-    stack: Devstack, tmp_path: Path
-) -> None:
+def test_a_proxy_is_not_used_for_the_stack(stack: Devstack, tmp_path: Path) -> None:
     """Nothing listens there, so a flow that used it would fail."""
     nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy"), "http://127.0.0.1:9")
     behind = Devstack(stack.name, stack.home, nowhere)
@@ -90,7 +88,7 @@ def test_a_local_flow_stays_on_this_machine(stack: Devstack, tmp_path: Path) -> 
     assert "n is 1 pod False" in done.stdout
 
 
-def test_the_users_folder_stays_as_it_was(stack: Devstack, tmp_path: Path) -> None:
+def test_the_users_folder_is_not_changed(stack: Devstack, tmp_path: Path) -> None:
     flow = write_flow(tmp_path, "pass")
     stack.run("run", str(flow), "--local", cwd=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["own.py"]
@@ -216,7 +214,7 @@ def test_metaflows_client_reads_the_results(stack: Devstack, tmp_path: Path) -> 
 
 
 def test_a_task_pod_finds_metaflow_compiled(stack: Devstack, tmp_path: Path) -> None:
-    """What the image brings has no date; what a pod compiles for itself has today's."""
+    """Bytecode in the image has no date; bytecode compiled in a pod has today's."""
     body = """
         import subprocess
         import metaflow.R as changed
@@ -237,7 +235,7 @@ def test_a_task_pod_finds_metaflow_compiled(stack: Devstack, tmp_path: Path) -> 
 
 
 def error_of(stack: Devstack, *argv: str, cwd: Path) -> dict[str, Any]:
-    """Return the error that a command ends with, and see that it is the user's fault."""
+    """Return the error of a failed command, and check that it is a usage error."""
     done = stack.run("run", "--json", *argv, check=False, cwd=cwd)
     assert done.returncode == ExitStatus.USAGE
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""What an API server rejects: cases for the stand-in of the unit tests and for a real server."""
+"""What an API server rejects: cases for the fake of the unit tests and for a real server."""
 
 from __future__ import annotations
 

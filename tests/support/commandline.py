@@ -20,7 +20,7 @@ DATABASE_SERVICES = tuple(
 
 
 class Devstack:
-    """One stack, reached by the ``devstack`` command alone.
+    """One stack, used through the ``devstack`` command only.
 
     Args:
         name: the stack's name.
@@ -42,7 +42,7 @@ class Devstack:
 
     @property
     def directory(self) -> Path:
-        """The stack's own directory."""
+        """The stack's directory."""
         return self.home / "state" / self.name
 
     def leave_out(self, *services: str) -> None:
@@ -53,7 +53,7 @@ class Devstack:
 
     @contextmanager
     def brought_up(self) -> Iterator[None]:
-        """Bring the stack up from nothing, and down at the end."""
+        """Create the stack, and remove it at the end."""
         self.remove_leftovers()
         self.run("up", "--timeout", "600", timeout=3600)
         try:

@@ -1,7 +1,7 @@
-"""What a stack leaves on a machine: taken before and after, and compared.
+"""What a stack leaves on a machine, by comparison of the states before and after.
 
-Other stacks may run on the same machine meanwhile.  What belongs to a living
-container of another cluster, or to a process of another home folder, is theirs.
+Other stacks may run on the same machine.  Resources of a running container of another
+cluster, or of a process with another home folder, are ignored.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BUILDER = "devstack-image-builder"
 
 @dataclass(frozen=True)
 class Footprint:
-    """Everything that could be left behind, each as a person would name it."""
+    """Everything that could be left behind, with readable names."""
 
     processes: frozenset[str]
     ports: frozenset[str]
@@ -74,7 +74,7 @@ def _is_foreign(container: Any, stack: Devstack) -> bool:
 
 
 def _processes(stack: Devstack) -> Iterator[psutil.Process]:
-    """Yield what runs with the stack's home folder, or names its cluster."""
+    """Yield processes that use the stack's home folder, or name its cluster."""
     cluster = f"devstack-{stack.name}"
     for process in psutil.process_iter():
         try:
@@ -86,8 +86,8 @@ def _processes(stack: Devstack) -> Iterator[psutil.Process]:
 
 
 def _ports(ours: set[int], others: list[Any]) -> Iterator[str]:
-    """Yield listening sockets of our processes, and Docker's that lead to no other cluster."""
-    theirs = {
+    """Yield listening sockets of our processes, and Docker's except those of other clusters."""
+    other_addresses = {
         network["IPAddress"]
         for container in others
         for network in container.attrs["NetworkSettings"]["Networks"].values()
@@ -99,7 +99,9 @@ def _ports(ours: set[int], others: list[Any]) -> Iterator[str]:
             argv = psutil.Process(connection.pid).cmdline()
         except psutil.NoSuchProcess:
             continue
-        proxies = bool(argv) and argv[0].endswith("docker-proxy") and not theirs & set(argv)
+        proxies = (
+            bool(argv) and argv[0].endswith("docker-proxy") and not other_addresses & set(argv)
+        )
         if proxies or connection.pid in ours:
             yield f"{connection.laddr.ip}:{connection.laddr.port}"
 
@@ -118,7 +120,7 @@ def _networks(engine: Any, stack: Devstack) -> Iterator[str]:
 
 
 def _volumes(engine: Any, stack: Devstack) -> Iterator[str]:
-    """Yield unused volumes, but for other stacks' claims to their names."""
+    """Yield unused volumes except other stacks' claims to their names."""
     for volume in engine.volumes.list(filters={"dangling": True}):
         if not volume.name.endswith(".owner") or volume.name == f"devstack-{stack.name}.owner":
             yield volume.name

@@ -81,7 +81,7 @@ class Lanes(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
-    """Schedule lanes, in the order of the groups, where xdist has the largest file first."""
+    """Schedule lanes in the order of the groups; xdist starts the largest file first."""
     config.option.loadscopereorder = False
     return Lanes(config, log)
 

@@ -76,7 +76,7 @@ def _read_up_to(process: subprocess.Popen[str], when: str) -> list[str]:
 
 @contextmanager
 def silent_docker(path: Path) -> Iterator[str]:
-    """Open a socket that takes requests and never answers; yield it as DOCKER_HOST names it."""
+    """Open a socket that accepts requests and never answers; yield its DOCKER_HOST."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
@@ -84,9 +84,9 @@ def silent_docker(path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def seen_command_lines() -> Iterator[set[str]]:
-    """Collect the command line of every process of the machine, for as long as this is open."""
-    seen: set[str] = set()
+def collect_command_lines() -> Iterator[set[str]]:
+    """Collect the command line of every process of the machine, while the context is open."""
+    command_lines: set[str] = set()
     over = threading.Event()
 
     def collect() -> None:
@@ -94,14 +94,14 @@ def seen_command_lines() -> Iterator[set[str]]:
             for pid in filter(str.isdigit, os.listdir("/proc")):
                 try:
                     with open(f"/proc/{pid}/cmdline") as file:
-                        seen.add(file.read().replace("\0", " "))
+                        command_lines.add(file.read().replace("\0", " "))
                 except OSError:
                     continue
 
     watcher = threading.Thread(target=collect)
     watcher.start()
     try:
-        yield seen
+        yield command_lines
     finally:
         over.set()
         watcher.join()

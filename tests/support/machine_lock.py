@@ -1,4 +1,4 @@
-"""Lets the tests of groups that must run alone have the machine for themselves.
+"""Gives tests of groups that must run alone exclusive use of the machine.
 
 Each worker of pytest-xdist holds a shared lock while one of its tests runs, and an exclusive
 one from the first to the last test of such a group.
@@ -26,17 +26,17 @@ class MachineLock:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         self._lock = (folder / "lock").open("w")
-        # A writer waits here first and readers queue behind it, so that they cannot starve it.
-        self._turnstile = (folder / "turnstile").open("w")
+        # Held while waiting for the lock, so that readers cannot starve a writer.
+        self._queue = (folder / "queue").open("w")
         self._held = False
 
     def acquire(self, alone: bool) -> None:
         """Wait for the lock, unless this process holds it already."""
         if self._held:
             return
-        fcntl.flock(self._turnstile, fcntl.LOCK_EX)
+        fcntl.flock(self._queue, fcntl.LOCK_EX)
         fcntl.flock(self._lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+        fcntl.flock(self._queue, fcntl.LOCK_UN)
         self._held = True
 
     def release(self) -> None:
@@ -67,7 +67,7 @@ class _Plugin:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take part in the locking if this is a worker beside others."""
+    """Take part in the locking if this is one of several workers."""
     workerinput = getattr(config, "workerinput", None)
     if workerinput:
         folder = Path(tempfile.gettempdir(), f"devstack-tests-{workerinput['testrunuid']}")

@@ -33,13 +33,13 @@ def refuse_skip(report: Report) -> Report:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Refuse the skip of a test."""
+    """Reject the skip of a test."""
     return refuse_skip((yield))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Refuse the skip of a whole file."""
+    """Reject the skip of a whole file."""
     return refuse_skip((yield))
 
 

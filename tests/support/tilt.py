@@ -43,7 +43,7 @@ class Tilt:
         allowed: contexts that the Tiltfile allowed.
         folders: kustomizations served.
         objects: the manifests served.
-        resources: what was said of each workload.
+        resources: what the Tiltfile declares for each workload.
         local: local resources by name.
     """
 
@@ -58,7 +58,7 @@ class Tilt:
     _flags: set[str] = field(default_factory=set)
 
     def run(self, tiltfile: Path) -> Tilt:
-        """Execute ``tiltfile``; raise ``starlark.StarlarkError`` where it fails."""
+        """Execute ``tiltfile``; raise ``starlark.StarlarkError`` if it fails."""
         self._folder = tiltfile.parent
         module = starlark.Module()
         for name in ("_define_string", "_parse", *_FUNCTIONS):

@@ -1,10 +1,10 @@
-"""More ranks than any machine of a test has room for."""
+"""More ranks than fit on any machine that runs the tests."""
 
 from metaflow import FlowSpec, kubernetes, parallel, step
 
 
 class CrowdFlow(FlowSpec):
-    """Asks for eight pods that fit one by one, and never together."""
+    """Requests eight pods that fit one at a time, but never together."""
 
     @step
     def start(self):

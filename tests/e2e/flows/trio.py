@@ -1,4 +1,4 @@
-"""Three ranks, of which one fails as often as it is told to."""
+"""Three ranks, one of which fails a given number of times."""
 
 import time
 
@@ -26,13 +26,13 @@ class TrioFlow(FlowSpec):
         if broken or current.retry_count < self.fails:
             if self.rank == 1:
                 raise RuntimeError("rank 1 fails, on purpose")
-            # The others would go on for long if nobody ended them.
+            # The other ranks run until they are stopped.
             time.sleep(3600)
         self.next(self.join)
 
     @step
     def join(self, inputs):
-        self.seen = sorted((i.rank, i.attempt) for i in inputs)
+        self.attempts = sorted((i.rank, i.attempt) for i in inputs)
         self.next(self.end)
 
     @step
