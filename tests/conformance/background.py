@@ -1,4 +1,4 @@
-"""A program that runs beside the tests."""
+"""A program that runs in the background of tests."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class GangCluster:
         self.namespace = f"gang-{secrets.token_hex(3)}"
 
     def begin(self) -> None:
-        """Make the namespace."""
+        """Create the namespace."""
         self.kube.create(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
         )
@@ -70,7 +70,7 @@ class GangCluster:
         )
 
     def finish(self) -> None:
-        """Delete the namespace, and wait until its pods are gone."""
+        """Delete the namespace, and wait until its pods no longer exist."""
         for jobset in self.kube.list_objects(JOBSET, "JobSet", self.namespace):
             self.delete(jobset["metadata"]["name"])
         self.kube.delete("v1", "Namespace", self.namespace)
@@ -212,9 +212,9 @@ class GangCluster:
         finally:
             watch.over.set()
             thread.join()
-        lasting = {gang: spent for gang, spent in watch.longest.items() if spent > seconds}
-        assert not lasting, f"gangs that had only some of their nodes, for seconds: {lasting}"
-        assert watch.looks > 1
+        partial = {gang: spent for gang, spent in watch.longest.items() if spent > seconds}
+        assert not partial, f"gangs that had only some of their nodes, for seconds: {partial}"
+        assert watch.observations > 1
 
 
 class _PartialWatch:
@@ -223,18 +223,18 @@ class _PartialWatch:
     def __init__(self, cluster: GangCluster) -> None:
         self.over = threading.Event()
         self.longest: dict[str, float] = {}
-        self.looks = 0
+        self.observations = 0
         self._cluster = cluster
         self._since: dict[str, float] = {}
         self._whole: set[str] = set()
 
     def run(self) -> None:
-        """Look until it is over."""
+        """Observe until the context ends."""
         while not self.over.wait(0.1):
-            self._look(self._cluster.pods())
-            self.looks += 1
+            self._observe(self._cluster.pods())
+            self.observations += 1
 
-    def _look(self, pods: list[Object]) -> None:
+    def _observe(self, pods: list[Object]) -> None:
         now = time.monotonic()
         bound: Counter[str] = Counter()
         sizes: dict[str, int] = {}

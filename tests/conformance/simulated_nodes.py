@@ -55,7 +55,7 @@ class SimulatedNodes:
         )
         eventually(f"node {name} to be ready", lambda: self._ready(name))
         # Slots only now: a gang that is tried on a node that is not ready yet backs off, and
-        # then their backoff decides which of two goes first.
+        # then their backoff decides which of two starts first.
         self._stack.give_node(name, SLOT, slots)
 
     def clear(self) -> None:

@@ -38,7 +38,7 @@ def spread(times: list[float]) -> float:
 
 
 @on_real_nodes
-def test_of_two_gangs_that_fit_singly_each_runs_whole(cluster: GangCluster) -> None:
+def test_two_gangs_that_fit_one_at_a_time_each_start_as_a_whole(cluster: GangCluster) -> None:
     cluster.nodes.offer(8)
     with cluster.never_in_part():
         cluster.start("one", 6)
@@ -46,7 +46,7 @@ def test_of_two_gangs_that_fit_singly_each_runs_whole(cluster: GangCluster) -> N
         cluster.await_completed("one", "two")
     first, second = sorted([cluster.bind_times("one"), cluster.bind_times("two")])
     assert (len(first), len(second)) == (6, 6)
-    # Times are whole seconds, so within one second may look like one apart.
+    # Times are whole seconds, so a difference below one second may be recorded as one.
     assert spread(first) <= 1
     assert spread(second) <= 1
     assert second[0] > first[-1]
@@ -132,7 +132,7 @@ def test_three_of_four_pods_wait_for_the_fourth(cluster: GangCluster) -> None:
         cluster.await_completed("four")
 
 
-def test_pods_may_come_before_their_group(cluster: GangCluster, scale: Scale) -> None:
+def test_pods_may_be_created_before_their_group(cluster: GangCluster, scale: Scale) -> None:
     cluster.nodes.offer(8)
     scale(*CONTROLLER, 0)
     with cluster.never_in_part():
@@ -144,7 +144,7 @@ def test_pods_may_come_before_their_group(cluster: GangCluster, scale: Scale) ->
         cluster.await_completed("early")
 
 
-def test_the_group_may_come_before_its_pods(cluster: GangCluster) -> None:
+def test_the_group_may_be_created_before_its_pods(cluster: GangCluster) -> None:
     cluster.nodes.offer(8)
     allow_pods(cluster, 0)
     with cluster.never_in_part():
@@ -239,13 +239,13 @@ def test_a_jobset_under_a_deleted_ones_name_is_another_gang(cluster: GangCluster
     cluster.start("same", 3, seconds=3600)
     cluster.await_bound("same", 3)
     cluster.delete("same")
-    eventually("it to go", lambda: gone(cluster, "same"))
+    eventually("it to be deleted", lambda: is_deleted(cluster, "same"))
     with cluster.never_in_part():
         cluster.start("same", 6)
         cluster.await_completed("same")
 
 
-def gone(cluster: GangCluster, name: str) -> bool:
+def is_deleted(cluster: GangCluster, name: str) -> bool:
     try:
         cluster.jobset(name)
     except NotFoundError:
@@ -285,7 +285,7 @@ def test_a_jobset_that_cannot_start_as_a_whole_is_excluded_with_the_reason(
 
 
 @pytest.mark.parametrize("labels", [{}, {"devstack.dev/gang": "false", **METAFLOW}])
-def test_jobsets_of_others_are_left_alone(cluster: GangCluster, labels: dict[str, str]) -> None:
+def test_other_jobsets_are_not_changed(cluster: GangCluster, labels: dict[str, str]) -> None:
     cluster.nodes.offer(8)
     cluster.start("theirs", 3, labels=labels)
     cluster.await_completed("theirs")
@@ -310,7 +310,7 @@ def make_important(cluster: GangCluster, preemption: str) -> Object:
 
 
 @on_real_nodes
-def test_an_important_gang_that_does_not_fit_preempts_no_pod(cluster: GangCluster) -> None:
+def test_a_gang_of_high_priority_that_does_not_fit_preempts_no_pod(cluster: GangCluster) -> None:
     cluster.nodes.offer(4)
     cluster.start("usual", 4, seconds=10)
     cluster.await_bound("usual", 4)
@@ -321,7 +321,7 @@ def test_an_important_gang_that_does_not_fit_preempts_no_pod(cluster: GangCluste
     assert cluster.bound("important") == 0
 
 
-def test_the_more_important_of_two_gangs_that_wait_goes_first(cluster: GangCluster) -> None:
+def test_the_waiting_gang_of_higher_priority_starts_first(cluster: GangCluster) -> None:
     important = make_important(cluster, "Never")
     cluster.nodes.offer(3)
     cluster.start("usual", 4)
@@ -338,7 +338,7 @@ def test_the_more_important_of_two_gangs_that_wait_goes_first(cluster: GangClust
     assert cluster.bind_times("important")[-1] < cluster.bind_times("usual")[0]
 
 
-def test_a_gang_of_a_hundred_starts_whole(large: GangCluster) -> None:
+def test_a_gang_of_a_hundred_starts_as_a_whole(large: GangCluster) -> None:
     large.nodes.offer(100)
     # 0.7 s on an idle machine (the benchmark holds it to a second); others are slower.
     with large.never_in_part(seconds=2):

@@ -21,12 +21,12 @@ from tests.support.foreign import ForeignCluster
 Case = Callable[[GangCluster], None]
 
 CASES: tuple[Case, ...] = (
-    contract.test_of_two_gangs_that_fit_singly_each_runs_whole,
+    contract.test_two_gangs_that_fit_one_at_a_time_each_start_as_a_whole,
     contract.test_metaflows_jobsets_are_gangs_by_default,
     contract.test_a_gang_larger_than_the_cluster_waits_for_another_node,
     contract.test_a_waiting_gang_reports_what_it_needs_and_what_is_free,
     contract.test_three_of_four_pods_wait_for_the_fourth,
-    contract.test_the_group_may_come_before_its_pods,
+    contract.test_the_group_may_be_created_before_its_pods,
     contract.test_a_suspended_jobset_becomes_a_gang_when_it_is_resumed,
     contract.test_ten_gangs_of_five_on_twelve_slots_all_finish,
     contract.test_a_jobset_deleted_while_it_waits_leaves_nothing_and_blocks_no_other,

@@ -96,7 +96,7 @@ mine = len(list(Flow("ShapesFlow").runs("user:tester")))
 namespace("user:somebody")
 try:
     Flow("ShapesFlow")
-    found = "seen"
+    found = "visible"
 except Exception as error:
     found = [mine, type(error).__name__]""")
     assert result == [1, "MetaflowNamespaceMismatch"]
@@ -112,7 +112,7 @@ def _ran(task: dict[str, Any]) -> bool:
     return bool(task["step_name"] != "_parameters")
 
 
-def test_a_failed_run_is_resumed_where_it_failed(metaflow: Metaflow) -> None:
+def test_a_failed_run_is_resumed_at_the_failed_step(metaflow: Metaflow) -> None:
     process = metaflow.start("broken", "run")
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0, output
@@ -132,7 +132,7 @@ found = [
     assert origin == broken
 
 
-def test_names_that_an_orchestrator_brings_are_the_runs(metaflow: Metaflow) -> None:
+def test_names_from_an_orchestrator_are_used(metaflow: Metaflow) -> None:
     """As Argo and Airflow do it: each step a process of its own, named from outside."""
     run, parameters = "airflow-0123456789ab", "airflow-parameters"
     metaflow.run("broken", "init", "--run-id", run, "--task-id", parameters)

@@ -1,4 +1,4 @@
-"""Databases that come late, go away and come back; services that are killed; two at once."""
+"""Databases that start late or restart; services that are killed; two services at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def own(postgres: Postgres, tmp_path: Path) -> Iterator[Service]:
     running.kill()
 
 
-def test_a_service_waits_for_a_database_that_is_yet_to_come(
+def test_a_service_waits_for_a_database_that_starts_later(
     postgres: Postgres, service: Service, tmp_path: Path
 ) -> None:
     early = Service(postgres.url("late"), tmp_path / "log")
@@ -52,7 +52,7 @@ def _status(service: Service, path: str) -> int:
         return 0
 
 
-def test_two_services_make_the_tables_once(
+def test_two_services_create_the_tables_once(
     postgres: Postgres, service: Service, tmp_path: Path
 ) -> None:
     postgres.psql("CREATE DATABASE shared")
@@ -71,7 +71,7 @@ def test_two_services_make_the_tables_once(
         each.stop()
 
 
-def test_what_was_answered_survives_a_killed_service(own: Service) -> None:
+def test_confirmed_writes_survive_a_killed_service(own: Service) -> None:
     own.post("/flows/Kept")
     run = own.post("/flows/Kept/run", {"tags": ["t"]})["run_number"]
     own.kill()
@@ -81,7 +81,7 @@ def test_what_was_answered_survives_a_killed_service(own: Service) -> None:
     assert int(own.post("/flows/Kept/run")["run_number"]) > int(run)
 
 
-def test_a_flow_goes_on_over_a_killed_database(
+def test_a_flow_survives_a_killed_database(
     postgres: Postgres, service: Service, metaflow: Metaflow, tmp_path: Path
 ) -> None:
     flow = metaflow.start("slow", "run", "--folder", str(tmp_path))
@@ -108,9 +108,7 @@ def test_a_flow_goes_on_over_a_killed_database(
     ]
 
 
-def test_a_flow_goes_on_over_a_killed_service(
-    service: Service, own: Service, tmp_path: Path
-) -> None:
+def test_a_flow_survives_a_killed_service(service: Service, own: Service, tmp_path: Path) -> None:
     metaflow = Metaflow(own, tmp_path)
     flow = metaflow.start("slow", "run", "--folder", str(tmp_path))
     wait_until(
@@ -127,7 +125,7 @@ def test_a_flow_goes_on_over_a_killed_service(
     assert metaflow.evaluate('found = Flow("SlowFlow").latest_run.successful') is True
 
 
-def test_tables_that_were_lost_are_made_again(postgres: Postgres, tmp_path: Path) -> None:
+def test_lost_tables_are_created_again(postgres: Postgres, tmp_path: Path) -> None:
     postgres.psql("CREATE DATABASE lost")
     running = Service(postgres.url("lost"), tmp_path / "log")
     running.start()

@@ -35,7 +35,7 @@ def entry(name: str, value: Any, attempt: int = 0) -> dict[str, Any]:
     return {"field_name": name, "value": value, "type": name, "tags": [f"attempt_id:{attempt}"]}
 
 
-def test_anybody_can_read_the_version(service: Service) -> None:
+def test_the_version_requires_no_key(service: Service) -> None:
     answer = requests.get(f"{service.url}/ping", timeout=10)
     assert answer.text == "pong"
     assert answer.headers["METADATA_SERVICE_VERSION"] == "2.5.0"
@@ -59,7 +59,7 @@ def test_runs_and_tasks_without_a_name_are_numbered(service: Service, flow: str)
     assert int(new_task(service, run).rpartition("/")[2]) > 0
 
 
-def test_names_that_callers_bring_are_kept(service: Service, flow: str) -> None:
+def test_names_from_callers_are_used(service: Service, flow: str) -> None:
     run = new_run(service, flow, run_number="airflow-0f3a", user_name="ada", tags=["t"])
     assert run == f"{flow}/runs/airflow-0f3a"
     task = new_task(service, run, "square", task_id="airflow-9-2")
@@ -69,19 +69,19 @@ def test_names_that_callers_bring_are_kept(service: Service, flow: str) -> None:
     assert (shown["run_number"], shown["task_id"]) == ("airflow-0f3a", "airflow-9-2")
 
 
-def test_the_same_name_may_be_used_again_elsewhere(service: Service, flow: str) -> None:
+def test_names_are_unique_only_within_their_parent(service: Service, flow: str) -> None:
     runs = [new_run(service, flow, run_number=name) for name in ("a-1", "a-2")]
     assert [new_task(service, run, task_id="t-1") for run in runs]
 
 
 @pytest.mark.parametrize("name", ["7", 7, "", "a/b"])
-def test_names_that_cannot_be_are_refused(service: Service, flow: str, name: object) -> None:
+def test_invalid_names_are_rejected(service: Service, flow: str, name: object) -> None:
     answer = service.request("POST", f"{flow}/run", {"run_number": name})
     assert answer.status_code == 400
     assert "run_number" in answer.json()["message"]
 
 
-def test_what_is_there_already_is_a_conflict(service: Service, flow: str) -> None:
+def test_an_existing_record_is_a_conflict(service: Service, flow: str) -> None:
     run = new_run(service, flow, run_number="once")
     task = new_task(service, run, task_id="once")
     again = {
@@ -95,14 +95,14 @@ def test_what_is_there_already_is_a_conflict(service: Service, flow: str) -> Non
     }
 
 
-def test_of_many_who_register_at_once_one_succeeds(service: Service, flow: str) -> None:
+def test_of_many_concurrent_registrations_one_succeeds(service: Service, flow: str) -> None:
     body = {"run_number": "race"}
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: service.request("POST", f"{flow}/run", body), range(16)))
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 15
 
 
-def test_numbers_are_never_given_twice(service: Service, flow: str) -> None:
+def test_numbers_are_never_assigned_twice(service: Service, flow: str) -> None:
     run = new_run(service, flow)
     with ThreadPoolExecutor(8) as pool:
         tasks = list(pool.map(lambda _: new_task(service, run), range(80)))
@@ -127,7 +127,7 @@ def test_numbers_are_never_given_twice(service: Service, flow: str) -> None:
         f"{MISSING}/steps/start/tasks/1/attempt/0/artifacts",
     ],
 )
-def test_what_is_not_there_is_not_found(service: Service, path: str) -> None:
+def test_a_missing_record_is_not_found(service: Service, path: str) -> None:
     answer = service.request("GET", path)
     assert answer.status_code == 404
     assert "Nobody" in answer.json()["message"]
@@ -145,20 +145,20 @@ def test_what_is_not_there_is_not_found(service: Service, path: str) -> None:
         (f"{MISSING}/steps/start/tasks/1/heartbeat", {}),
     ],
 )
-def test_nothing_is_registered_below_what_is_not_there(
+def test_nothing_is_registered_below_a_missing_parent(
     service: Service, path: str, body: Any
 ) -> None:
     assert service.request("POST", path, body).status_code == 404
 
 
-def test_lists_begin_with_the_newest(service: Service, flow: str) -> None:
+def test_lists_start_with_the_newest(service: Service, flow: str) -> None:
     runs = [new_run(service, flow) for _ in range(3)]
     listed = [f"{flow}/runs/{run['run_number']}" for run in service.get(f"{flow}/runs")]
     assert listed == runs[::-1]
     assert service.get("/flows")[0]["flow_id"] == flow.rpartition("/")[2]
 
 
-def test_what_has_no_children_yet_has_an_empty_list(service: Service, flow: str) -> None:
+def test_a_record_without_children_has_an_empty_list(service: Service, flow: str) -> None:
     run = new_run(service, flow)
     task = new_task(service, run)
     empty = [f"{task}/artifacts", f"{task}/metadata", f"{new_run(service, flow)}/steps"]
@@ -175,20 +175,20 @@ def test_lists_reach_any_depth(service: Service, flow: str) -> None:
 
 def test_a_long_list_is_read_page_by_page(service: Service, flow: str) -> None:
     runs = [new_run(service, flow).rpartition("/")[2] for _ in range(5)]
-    seen, path = [], f"{flow}/runs?limit=2"
+    numbers, path = [], f"{flow}/runs?limit=2"
     while path:
         answer = service.request("GET", path)
         page = answer.json()
         assert len(page) <= 2
-        seen += [run["run_number"] for run in page]
-        # A run that comes meanwhile does not shift the pages.
+        numbers += [run["run_number"] for run in page]
+        # A new run does not shift the pages.
         new_run(service, flow)
         path = answer.links.get("next", {}).get("url", "")
-    assert seen == runs[::-1]
+    assert numbers == runs[::-1]
 
 
 @pytest.mark.parametrize("query", ["limit=x", "limit=-1", "after=1e3", f"after={2**63}", "limit="])
-def test_a_page_that_cannot_be_is_refused(service: Service, flow: str, query: str) -> None:
+def test_an_invalid_page_is_rejected(service: Service, flow: str, query: str) -> None:
     assert service.request("GET", f"{flow}/runs?{query}").status_code == 400
 
 
@@ -198,7 +198,7 @@ def test_artifacts_are_those_of_the_latest_attempt(service: Service, flow: str) 
     service.post(f"{task}/artifact", [artifact("_success", 1), artifact("y", 1)])
     assert [each["sha"] for each in service.get(f"{task}/artifacts")] == ["_success-1", "y-1"]
     assert service.get(f"{task}/artifacts/_success")["attempt_id"] == 1
-    # The first attempt had it, the one that counts has not.
+    # The first attempt had it, the latest has not.
     assert service.request("GET", f"{task}/artifacts/x").status_code == 404
 
 
@@ -222,7 +222,7 @@ def test_artifacts_of_steps_and_runs_are_each_tasks_latest(service: Service, flo
         assert [each["sha"] for each in service.get(f"{path}/artifacts")] == ["x-0", "x-1"]
 
 
-def test_artifacts_that_are_sent_again_are_there_once(service: Service, flow: str) -> None:
+def test_artifacts_sent_twice_are_stored_once(service: Service, flow: str) -> None:
     task = new_task(service, new_run(service, flow))
     for _ in range(2):
         sent = service.post(f"{task}/artifact", [artifact("x"), artifact("x", sha="last")])
@@ -230,7 +230,7 @@ def test_artifacts_that_are_sent_again_are_there_once(service: Service, flow: st
     assert [each["sha"] for each in service.get(f"{task}/artifacts")] == ["last"]
 
 
-def test_all_metadata_is_kept_in_order(service: Service, flow: str) -> None:
+def test_all_metadata_is_stored_in_order(service: Service, flow: str) -> None:
     task = new_task(service, new_run(service, flow))
     for attempt in range(3):
         service.post(f"{task}/metadata", [entry("attempt", str(attempt), attempt)])
@@ -240,12 +240,14 @@ def test_all_metadata_is_kept_in_order(service: Service, flow: str) -> None:
     assert [each["ts_epoch"] for each in result] == sorted(each["ts_epoch"] for each in result)
 
 
-def test_values_of_any_length_and_with_any_character_are_kept(service: Service, flow: str) -> None:
+def test_values_of_any_length_and_with_any_character_are_stored(
+    service: Service, flow: str
+) -> None:
     task = new_task(service, new_run(service, flow))
     values = ["x" * 100_000, "naïve ✓ 🚀", "a\0b", "half \ud83d", '"quoted" \\u0000', None]
     service.post(f"{task}/metadata", [entry("text", value) for value in values])
-    kept = [each["value"] for each in service.get(f"{task}/metadata")]
-    assert kept == [*values[:2], "a\ufffdb", "half ?", values[4], None]
+    stored = [each["value"] for each in service.get(f"{task}/metadata")]
+    assert stored == [*values[:2], "a\ufffdb", "half ?", values[4], None]
 
 
 def test_tasks_are_found_by_their_metadata(service: Service, flow: str) -> None:
@@ -265,12 +267,12 @@ def test_tasks_are_found_by_their_metadata(service: Service, flow: str) -> None:
     assert found(metadata_field_name="nothing") == []
 
 
-def test_a_search_below_nothing_finds_nothing(service: Service) -> None:
+def test_a_search_below_a_missing_run_returns_nothing(service: Service) -> None:
     # Metaflow would take 404 for a service that is too old to search.
     assert service.get(f"{MISSING}/steps/start/filtered_tasks") == []
 
 
-def test_a_pattern_that_is_none_is_refused(service: Service, flow: str) -> None:
+def test_an_invalid_pattern_is_rejected(service: Service, flow: str) -> None:
     task = new_task(service, new_run(service, flow))
     service.post(f"{task}/metadata", [entry("place", "x")])
     path = f"{task.rpartition('/tasks')[0]}/filtered_tasks"
@@ -279,7 +281,7 @@ def test_a_pattern_that_is_none_is_refused(service: Service, flow: str) -> None:
     assert "regular expression" in answer.json()["message"]
 
 
-def test_a_heartbeat_is_answered_and_kept(service: Service, flow: str) -> None:
+def test_a_heartbeat_is_acknowledged_and_stored(service: Service, flow: str) -> None:
     run = new_run(service, flow)
     task = new_task(service, run)
     for path in (run, task):
@@ -291,7 +293,7 @@ def test_a_heartbeat_is_answered_and_kept(service: Service, flow: str) -> None:
         assert shown["last_heartbeat_ts"] >= shown["ts_epoch"]
 
 
-def test_tags_of_a_run_are_changed_in_one_go(service: Service, flow: str) -> None:
+def test_tags_of_a_run_are_changed_in_one_request(service: Service, flow: str) -> None:
     run = new_run(service, flow, tags=["old", "kept"], system_tags=["user:ada"])
     task = new_task(service, run)
     change = {"tags_to_remove": ["old", "both"], "tags_to_add": ["new", "both", "user:ada"]}
@@ -312,16 +314,14 @@ def test_tags_of_a_run_are_changed_in_one_go(service: Service, flow: str) -> Non
         {"tags_to_add": [""]},
     ],
 )
-def test_tags_that_the_rules_forbid_are_refused(
-    service: Service, flow: str, change: dict[str, Any]
-) -> None:
+def test_invalid_tags_are_rejected(service: Service, flow: str, change: dict[str, Any]) -> None:
     run = new_run(service, flow, tags=["mine"], system_tags=["user:ada"])
     answer = service.request("PATCH", f"{run}/tag/mutate", change)
     assert answer.status_code == 422
     assert service.get(run)["tags"] == ["mine"]
 
 
-def test_no_change_of_tags_gets_lost(service: Service, flow: str) -> None:
+def test_no_change_of_tags_is_lost(service: Service, flow: str) -> None:
     run = new_run(service, flow)
 
     def add(number: int) -> int:
@@ -346,9 +346,7 @@ def test_no_change_of_tags_gets_lost(service: Service, flow: str) -> None:
         ("runs/r/steps/s/tasks/t/metadata", '[{"value": "no name"}]'),
     ],
 )
-def test_a_body_that_makes_no_sense_is_refused(
-    service: Service, flow: str, path: str, text: str
-) -> None:
+def test_an_invalid_body_is_rejected(service: Service, flow: str, path: str, text: str) -> None:
     new_task(service, new_run(service, flow, run_number="r"), "s", task_id="t")
     headers = {"x-api-key": service.key}
     answer = requests.post(f"{service.url}{flow}/{path}", data=text, headers=headers, timeout=10)
@@ -356,7 +354,7 @@ def test_a_body_that_makes_no_sense_is_refused(
     assert answer.json()["message"]
 
 
-def test_a_path_that_leads_nowhere_is_named(service: Service) -> None:
+def test_an_unknown_path_is_named(service: Service) -> None:
     answer = service.request("GET", "/nowhere")
     assert answer.status_code == 404
     assert "/nowhere" in answer.json()["message"]

@@ -1,4 +1,4 @@
-"""Fails in its second step, unless told not to."""
+"""Fails in its second step, unless a Parameter disables that."""
 
 import os
 
@@ -6,7 +6,7 @@ from metaflow import FlowSpec, step
 
 
 class BrokenFlow(FlowSpec):
-    """Its first step is what `resume` must not run again."""
+    """`resume` must not run its first step again."""
 
     @step
     def start(self):

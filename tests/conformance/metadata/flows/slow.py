@@ -1,4 +1,4 @@
-"""Runs for as long as a file is not there, so that a test can do something meanwhile."""
+"""Runs until a file exists, so that a test can act during the run."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ from metaflow import FlowSpec, Parameter, step
 
 
 class SlowFlow(FlowSpec):
-    """Says that it has begun, and waits for leave to end."""
+    """Reports that it has started, and waits for the file."""
 
     folder = Parameter("folder", required=True)
 
