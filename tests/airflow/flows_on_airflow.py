@@ -25,7 +25,7 @@ def write_flow(
         body: body of the start step.
         name: the flow's class; the file's name is its lower case.
         above: decorators of the flow.
-        step: decorators of the start step besides @kubernetes.
+        step: decorators of the start step in addition to @kubernetes.
     """
     lines = [
         "import os, time",

@@ -181,8 +181,8 @@ def test_a_deleted_task_pod_is_retried(stack: Devstack, started: dict[str, Start
 
     def observe() -> Observation:
         logs = airflow(stack, "logs", flow.run["metaflow_run_id"])["data"]["logs"]
-        begun = any("Task is starting." in log["lines"] for log in logs)
-        return Ready() if begun else Waiting(f"{logs}")
+        started = any("Task is starting." in log["lines"] for log in logs)
+        return Ready() if started else Waiting(f"{logs}")
 
     wait_until(observe, what="the step to begin", timeout=300, clock=SystemClock(), interval=2)
     pods = ("pod", "-n", "metaflow", "-l", "dag_id=RetriedFlow")
@@ -196,8 +196,8 @@ def test_a_sensor_waits_for_its_file(stack: Devstack, started: dict[str, Started
 
     def waits() -> Observation:
         logs = airflow(stack, "logs", flow.run["metaflow_run_id"], "--full")["data"]["logs"]
-        said = "\n".join(line for log in logs for line in log["lines"])
-        return Ready() if "Poking for key" in said else Waiting(said)
+        text = "\n".join(line for log in logs for line in log["lines"])
+        return Ready() if "Poking for key" in text else Waiting(text)
 
     wait_until(waits, what="the sensor", timeout=120, clock=SystemClock(), interval=2)
     put = "import boto3; boto3.client('s3').put_object(Bucket='metaflow', Key='data/go', Body=b'')"

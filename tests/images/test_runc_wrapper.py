@@ -65,11 +65,11 @@ def test_a_process_that_joins_a_container_loses_it_too(wrapper: str, tmp_path: P
     assert "CAP_SYS_RESOURCE" not in process["capabilities"]["bounding"]
 
 
-def test_it_becomes_runc(wrapper: str) -> None:
+def test_the_wrapper_executes_runc(wrapper: str) -> None:
     assert _run(*WITHHELD, wrapper, "--version").stdout.startswith("runc version")
 
 
-def test_a_bundle_that_is_not_there_is_an_error(wrapper: str, tmp_path: Path) -> None:
+def test_a_missing_bundle_is_an_error(wrapper: str, tmp_path: Path) -> None:
     done = _run(*WITHHELD, wrapper, "create", "--bundle", str(tmp_path / "no"), "x")
     assert done.returncode != 0
     assert "config.json" in done.stderr

@@ -17,7 +17,7 @@ PAGE = 4096
 class _OnTinyDisk(Devstack):
     """devstack in a mount namespace of its own, where its home folder is a tiny disk."""
 
-    room = 0
+    free_bytes = 0
 
     def command(self, *argv: str) -> list[str]:
         private = ["unshare", "--mount", "--propagation", "private"]
@@ -26,7 +26,7 @@ class _OnTinyDisk(Devstack):
         disk = shlex.quote(str(self.home))
         steps = [
             f"mount -t tmpfs -o size=256k,mode=700 tmpfs {disk}",
-            f"head -c {256 * 1024 - self.room} /dev/zero > {disk}/ballast",
+            f"head -c {256 * 1024 - self.free_bytes} /dev/zero > {disk}/ballast",
             f"exec {shlex.join(super().command(*argv))}",
         ]
         return [*private, "sh", "-ec", "\n".join(steps)]
@@ -39,8 +39,8 @@ def tiny(fresh: Devstack) -> _OnTinyDisk:
 
 
 @pytest.mark.parametrize("pages", [0, 1, 2, 3])
-def test_a_full_disk_is_named_wherever_it_fills_up(tiny: _OnTinyDisk, pages: int) -> None:
-    tiny.room = pages * PAGE
+def test_a_full_disk_is_reported_at_any_step(tiny: _OnTinyDisk, pages: int) -> None:
+    tiny.free_bytes = pages * PAGE
     refusal = refused(tiny, "up", code="DISK_FULL", status=ExitStatus.ENVIRONMENT)
     assert "No space left on device" in refusal.cause
     assert "DEVSTACK_HOME" in refusal.remedy

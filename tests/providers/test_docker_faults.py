@@ -27,7 +27,7 @@ def absent(fresh: Devstack, tmp_path: Path) -> Devstack:
 
 @pytest.fixture
 def stopped(fresh: Devstack, tmp_path: Path) -> Devstack:
-    """There is a docker client, and nothing listens on its socket."""
+    """The docker client exists, but nothing listens on its socket."""
     host = f"unix://{tmp_path}/none.sock"
     return Devstack(fresh.name, fresh.home, {**_home(fresh), "DOCKER_HOST": host})
 
@@ -60,13 +60,13 @@ def _home(stack: Devstack) -> dict[str, str]:
     return {"HOME": stack.environment["HOME"]}
 
 
-def test_without_docker_the_error_says_how_to_install_it(absent: Devstack) -> None:
+def test_without_docker_the_error_explains_how_to_install_it(absent: Devstack) -> None:
     refusal = refused(absent, "up", code="DOCKER_MISSING", status=ENVIRONMENT)
     assert "Docker is not installed" in refusal.cause
     assert "install Docker" in refusal.remedy
 
 
-def test_with_docker_stopped_the_error_says_to_start_it(stopped: Devstack) -> None:
+def test_with_docker_stopped_the_error_recommends_starting_it(stopped: Devstack) -> None:
     refusal = refused(stopped, "up", code="DOCKER_STOPPED", status=ENVIRONMENT)
     assert "does not answer" in refusal.cause
     assert "start the Docker engine" in refusal.remedy

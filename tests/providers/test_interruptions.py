@@ -1,4 +1,4 @@
-"""Ctrl-C and kill -9 at every step of `up` and of `down`: `up` heals, `down` removes all.
+"""Ctrl-C and kill -9 at every step of `up` and of `down`: `up` recovers, `down` removes everything.
 
 One stack goes through it all.  Each `up` gets one step further than the last and is ended
 there, by one signal or the other in turn, and by both at its start and while the cluster is
@@ -51,7 +51,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
 
 @pytest.fixture(scope="module")
 def before(stack: Devstack) -> footprint.Footprint:
-    """What of the stack was on the machine before anything."""
+    """The resources on the machine before the tests."""
     return footprint.take(stack, stack.home, Path(stack.environment["HOME"]))
 
 
@@ -62,13 +62,13 @@ def left(stack: Devstack, before: footprint.Footprint) -> dict[str, list[str]]:
 
 
 def state(stack: Devstack) -> dict[str, Any]:
-    """Return the stack's state file, which no interruption may leave in halves."""
+    """Return the stack's state file, which no interruption may leave incomplete."""
     found: dict[str, Any] = json.loads((stack.directory / "stack.json").read_text())
     return found
 
 
 def check_ending(ended: Interrupted, sign: signal.Signals, command: str) -> None:
-    """Ctrl-C ends with the next step; kill -9 just ends."""
+    """Ctrl-C prints the next step; kill -9 prints nothing."""
     assert "Traceback" not in ended.printed, ended.printed
     if sign == KILL:
         assert ended.returncode in (-KILL, 0), ended
@@ -78,9 +78,7 @@ def check_ending(ended: Interrupted, sign: signal.Signals, command: str) -> None
         assert f"`devstack {command}` continues" in ended.printed
 
 
-def test_down_removes_what_an_interrupted_creation_began(
-    stack: Devstack, before: footprint.Footprint
-) -> None:
+def test_down_removes_an_incomplete_cluster(stack: Devstack, before: footprint.Footprint) -> None:
     titles = _titles(stack)
     before_cluster = titles[titles.index(CLUSTER) - 1]
     for when in (before_cluster, f"{CLUSTER}: Starting control-plane"):
@@ -91,7 +89,7 @@ def test_down_removes_what_an_interrupted_creation_began(
         assert left(stack, before) == {}, f"after kill -9 at {when!r}"
 
 
-def test_up_goes_on_from_an_interruption_at_every_step(stack: Devstack) -> None:
+def test_up_continues_after_an_interruption_at_every_step(stack: Devstack) -> None:
     titles = _titles(stack)
     creation = f"{CLUSTER}: Starting control-plane"
     moments = [START, *titles[:-1]]
@@ -106,7 +104,7 @@ def test_up_goes_on_from_an_interruption_at_every_step(stack: Devstack) -> None:
         check_ending(ended, sign, "up")
         reached |= {(when, sign)} if ended.returncode else set()
         kept = _check_kept(stack, kept)
-    # After the last but one there is so little left to do that it may be done before.
+    # The step after the last but one is so short that it may be done before the signal.
     assert {each for each in interruptions if each[0] != moments[-1]} <= reached
     stack.run("up")
     assert stack.json("status")["data"]["state"] == "up"
@@ -130,7 +128,7 @@ def _check_kept(stack: Devstack, kept: dict[str, Any]) -> dict[str, Any]:
     return now
 
 
-def test_no_process_is_left_of_what_was_interrupted(stack: Devstack) -> None:
+def test_interrupted_commands_leave_no_process(stack: Devstack) -> None:
     now = footprint.take(stack)
     assert not now.processes, now.processes
 
@@ -138,7 +136,7 @@ def test_no_process_is_left_of_what_was_interrupted(stack: Devstack) -> None:
 def test_a_down_that_was_interrupted_before_it_began_is_undone_by_up(
     stack: Devstack, tmp_path: Path
 ) -> None:
-    """Docker takes its time to answer, so that nothing is removed before the signal."""
+    """Docker answers slowly, so that nothing is removed before the signal."""
     write(stack, "probe", "still here")
     with silent_docker(tmp_path / "docker.sock") as host:
         slow = Devstack(stack.name, stack.home, {**stack.environment, "DOCKER_HOST": host})
@@ -181,10 +179,10 @@ def _interrupt_in_delete(stack: Devstack, sign: signal.Signals) -> Interrupted:
     process = stack.start("down")
     kubeconfig = stack.directory / "admin.kubeconfig"
 
-    def begun() -> bool:
+    def has_begun() -> bool:
         return not kubeconfig.exists() or process.poll() is not None
 
-    eventually("the deletion to begin", begun, interval=MOMENT_SECONDS)
+    eventually("the deletion to begin", has_begun, interval=MOMENT_SECONDS)
     process.send_signal(sign)
     _, printed = process.communicate(timeout=60)
     return Interrupted(process.returncode, printed)

@@ -1,7 +1,7 @@
 """Two owners of one stack name: two state directories, or two users, on one Docker engine.
 
 The other owner's cluster is a container with kind's label that never runs: what counts is
-whom devstack takes it to belong to, and that it survives.
+whom devstack reports as its owner, and that it is not removed.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def remaining(engine: Any) -> tuple[list[str], list[str], list[str]]:
     )
 
 
-def test_down_leaves_the_cluster_of_another_home_alone(
+def test_down_does_not_remove_the_cluster_of_another_home(
     fresh: Devstack, other: Devstack, engine: Any
 ) -> None:
     before = remaining(engine)
@@ -95,7 +95,7 @@ def test_down_leaves_the_cluster_of_another_home_alone(
     assert remaining(engine) == before
 
 
-def test_up_refuses_the_cluster_of_another_home_and_names_it(
+def test_up_rejects_the_cluster_of_another_home_and_names_it(
     fresh: Devstack, other: Devstack, engine: Any
 ) -> None:
     before = remaining(engine)
@@ -108,7 +108,7 @@ def test_up_refuses_the_cluster_of_another_home_and_names_it(
     assert not fresh.directory.exists()
 
 
-def test_status_and_logs_know_nothing_of_the_cluster_of_another_home(
+def test_status_and_logs_ignore_the_cluster_of_another_home(
     fresh: Devstack, other: Devstack, engine: Any, tmp_path: Path
 ) -> None:
     before = remaining(engine)
@@ -118,7 +118,7 @@ def test_status_and_logs_know_nothing_of_the_cluster_of_another_home(
     assert remaining(engine) == before
 
 
-def test_a_stack_whose_directory_was_removed_by_hand_is_its_owners_to_remove(
+def test_the_owner_can_remove_a_stack_whose_directory_was_deleted(
     fresh: Devstack, other: Devstack, engine: Any
 ) -> None:
     for file in other.directory.iterdir():
@@ -142,7 +142,7 @@ def claimed(fresh: Devstack, tmp_path: Path) -> Iterator[Owner]:
     claim.release(owner)
 
 
-def test_a_name_that_another_home_has_just_claimed_is_refused(
+def test_a_name_that_another_home_has_just_claimed_is_rejected(
     fresh: Devstack, claimed: Owner, engine: Any
 ) -> None:
     refusal = refused(fresh, "up", code="CLUSTER_FOREIGN", status=ExitStatus.ENVIRONMENT)
@@ -152,7 +152,7 @@ def test_a_name_that_another_home_has_just_claimed_is_refused(
     assert json.loads(claimed.to_json())["devstack.user"]
 
 
-def test_of_many_that_claim_a_name_at_once_exactly_one_gets_it(tmp_path: Path) -> None:
+def test_of_many_concurrent_claims_exactly_one_succeeds(tmp_path: Path) -> None:
     owners = [StackDir("race", tmp_path / f"{number}").owner for number in range(8)]
     claims = [Claim(DockerClient(SubprocessRunner()), "devstack-race") for _ in owners]
     for _ in range(10):

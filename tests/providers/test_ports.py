@@ -22,9 +22,7 @@ def holder() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_a_port_that_was_asked_for_and_is_taken_names_its_holder(
-    fresh: Devstack, holder: int
-) -> None:
+def test_a_requested_port_in_use_names_the_program(fresh: Devstack, holder: int) -> None:
     argv = ("up", "--port", f"minio={holder}")
     refusal = refused(fresh, *argv, code="PORT_TAKEN", status=ExitStatus.ENVIRONMENT)
     assert f"port {holder} for minio" in refusal.message

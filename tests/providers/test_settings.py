@@ -34,7 +34,7 @@ def test_all_mistakes_of_a_file_are_reported_at_once(fresh: Devstack, tmp_path: 
         ("[ports]\nminio = '9000'\n", "ports.minio: '9000' is not a port"),
     ],
 )
-def test_a_broken_file_is_shown_where_it_is_broken(
+def test_a_syntax_error_is_reported_with_its_position(
     fresh: Devstack, tmp_path: Path, text: str, names: str
 ) -> None:
     file = tmp_path / "devstack.toml"
@@ -43,7 +43,7 @@ def test_a_broken_file_is_shown_where_it_is_broken(
     assert names in refused(fresh, *argv, code="CONFIG_INVALID", status=ExitStatus.USAGE).cause
 
 
-def test_a_file_that_is_not_there(fresh: Devstack) -> None:
+def test_a_missing_file(fresh: Devstack) -> None:
     argv = ("up", "--config", "nowhere.toml")
     refusal = refused(fresh, *argv, code="CONFIG_INVALID", status=ExitStatus.USAGE)
     assert "there is no such file" in refusal.cause
@@ -61,7 +61,7 @@ def test_a_port_that_no_service_has(fresh: Devstack) -> None:
     assert "minio" in refusal.text
 
 
-def test_a_misspelt_command_and_option_get_a_hint(fresh: Devstack) -> None:
+def test_a_misspelt_command_and_option_suggest_the_closest_match(fresh: Devstack) -> None:
     for argv, hint in ((("statsu",), "status"), (("up", "--nodse", "2"), "--nodes")):
         done = fresh.run(*argv, check=False)
         assert done.returncode == ExitStatus.USAGE
@@ -70,7 +70,9 @@ def test_a_misspelt_command_and_option_get_a_hint(fresh: Devstack) -> None:
 
 
 @pytest.mark.parametrize("command", ["logs", "env", "shell", "kubectl", "run"])
-def test_commands_that_need_a_stack_say_how_to_get_one(fresh: Devstack, command: str) -> None:
+def test_commands_that_need_a_stack_name_the_command_that_creates_one(
+    fresh: Devstack, command: str
+) -> None:
     refusal = refused(fresh, command, code="STACK_DOWN", status=ExitStatus.ENVIRONMENT)
     assert "there is no stack 'fresh'" in refusal.cause
     assert refusal.remedy == "devstack up --name fresh"

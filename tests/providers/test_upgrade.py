@@ -11,7 +11,7 @@ from tests.support.datastore import read, write
 from tests.support.refusal import refused
 
 RELEASE_0_1 = {"version", "owner", "included", "initialized_services"}
-"""What release 0.1 did not write; the last it called ``prepared``."""
+"""Fields that release 0.1 did not write; it called the last one ``prepared``."""
 
 
 def state_of_release_0_1(stack: Devstack, phase: str) -> None:
@@ -50,7 +50,7 @@ def test_a_stack_of_an_earlier_release_is_used_and_removed(fresh: Devstack) -> N
     assert not fresh.directory.exists()
 
 
-def test_a_stack_of_a_later_release_is_left_alone(fresh: Devstack) -> None:
+def test_a_stack_of_a_later_release_is_not_changed(fresh: Devstack) -> None:
     fresh.directory.mkdir(parents=True)
     file = fresh.directory / "stack.json"
     file.write_text(json.dumps({"name": "fresh", "version": STATE_VERSION + 1}))

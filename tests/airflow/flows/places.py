@@ -1,4 +1,4 @@
-"""Runs anywhere, and notes where each of its steps ran."""
+"""Runs on any platform, and records where each step ran."""
 
 import os
 import socket
@@ -7,7 +7,7 @@ from metaflow import FlowSpec, Parameter, step
 
 
 class PlacesFlow(FlowSpec):
-    """Three squares, and where they were made."""
+    """Three squares, and where they were computed."""
 
     count = Parameter("count", default=3)
 

@@ -1,4 +1,4 @@
-"""Runs of a foreach at once: nothing is lost, and nothing stays behind."""
+"""Concurrent runs of a foreach: all succeed, and no pod remains."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tests.airflow.flows_on_airflow import airflow, artifacts, deploy
 from tests.support.commandline import Devstack
 
 RUNS = 8
-"""Airflow runs four tasks at a time; these runs want 24 at once."""
+"""Airflow runs four tasks at a time; these runs request 24."""
 
 
-def test_runs_at_once_all_do_their_work(stack: Devstack) -> None:
+def test_concurrent_runs_all_succeed(stack: Devstack) -> None:
     deploy(stack, FOLDER / "fanout.py")
     started = [airflow(stack, "trigger", "FanoutFlow")["data"] for _ in range(RUNS)]
     ids = {run["dag_run_id"] for run in started}
