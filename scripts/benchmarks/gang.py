@@ -1,7 +1,7 @@
 """Measures gang scheduling, with plain scheduling as the peer in the same run.
 
 On a kind cluster's real API server and scheduler, with nodes that kwok
-simulates: what is timed is scheduling, not the start of containers.
+simulates: this measures scheduling, not the start of containers.
 """
 
 from __future__ import annotations
@@ -109,15 +109,15 @@ def _time_handover(cluster: GangCluster) -> float:
     for number in range(6):
         cluster.kube.delete("v1", "Pod", f"{first}-{number}", cluster.namespace)
     _until(lambda: not _pods(cluster, first))
-    gone = time.monotonic()
+    released = time.monotonic()
     _until(lambda: _bound(cluster, second) == 6)
-    spent = time.monotonic() - gone
+    spent = time.monotonic() - released
     _clear(cluster, second)
     return spent
 
 
 def _plain_pod(cluster: GangCluster) -> Figure:
-    """Compare a pod that is in no gang with and without what makes gangs."""
+    """Compare a pod outside of gangs with and without gang scheduling."""
     cluster.nodes.offer(HUNDRED)
     with_gangs = [_time_pods(cluster, 1, grouped=False) for _ in range(40)]
     policies = [item for item in load("gang") if item["kind"].startswith("MutatingAdmission")]
