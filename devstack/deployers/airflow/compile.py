@@ -96,7 +96,7 @@ def _argv(options: DeployOptions, python: Path, report: Path, file: Path) -> lis
 
 def _variables(env: FlowEnvironment) -> Mapping[str, str | None]:
     # Metaflow writes the local time as the DAG's start date, without a time zone, and Airflow reads
-    # it as UTC. East of Greenwich, runs would be dated before the start and succeed without any task.
+    # it as UTC. East of Greenwich, runs would precede the start date and succeed without any task.
     return {**env.changes(), "TZ": "UTC"}
 
 
