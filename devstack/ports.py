@@ -37,25 +37,25 @@ def any_free(taken: set[int]) -> int:
 
 def choose(
     preferred: Mapping[str, int],
-    wanted: Mapping[str, int],
+    requested: Mapping[str, int],
     remembered: Mapping[str, int],
 ) -> dict[str, int]:
     """Choose a host port for each name.
 
     Args:
         preferred: the port tried first by name; 0 for any.
-        wanted: ports that the user requires.
+        requested: ports that the user specifies.
         remembered: ports of an earlier `up`, which do not change.
 
     Raises:
         DevstackError: ``PORT_UNKNOWN`` or ``PORT_DUPLICATE``.
     """
-    _require_known(wanted, preferred)
+    _require_known(requested, preferred)
     chosen: dict[str, int] = {}
     for name, first in preferred.items():
-        port = wanted.get(name) or remembered.get(name)
+        port = requested.get(name) or remembered.get(name)
         if port is None:
-            used = set(chosen.values()) | set(remembered.values()) | set(wanted.values())
+            used = set(chosen.values()) | set(remembered.values()) | set(requested.values())
             usable = first and first not in used and is_free(first)
             port = first if usable else any_free(used)
         chosen[name] = port
@@ -63,8 +63,8 @@ def choose(
     return chosen
 
 
-def _require_known(wanted: Mapping[str, int], preferred: Mapping[str, int]) -> None:
-    unknown = sorted(set(wanted) - set(preferred))
+def _require_known(requested: Mapping[str, int], preferred: Mapping[str, int]) -> None:
+    unknown = sorted(set(requested) - set(preferred))
     if unknown:
         raise DevstackError(
             f"cannot set the port of {', '.join(unknown)}",

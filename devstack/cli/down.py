@@ -65,8 +65,8 @@ def command(
     elif done:
         output.text(f"Stack {stack.spec.name!r} is removed ({seconds:.1f} s)")
     else:
-        yours = f" in {stack.dir.path.parent}" if owner else ""
-        output.text(f"There is no stack {stack.spec.name!r}{yours}; nothing to do")
+        location = f" in {stack.dir.path.parent}" if owner else ""
+        output.text(f"There is no stack {stack.spec.name!r}{location}; nothing to do")
     output.finish()
 
 

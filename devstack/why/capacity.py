@@ -34,7 +34,7 @@ class CapacityReport:
 
     Attributes:
         needs: what the pods request: "4 pods x 0.2 cpu, 128 MiB memory".
-        wanted: the number of pods.
+        count: the number of pods.
         fit: how many of them fit now.
         fit_alone: how many would fit without the pods of other Jobs.
         nodes: the nodes one by one.
@@ -42,21 +42,21 @@ class CapacityReport:
     """
 
     needs: str
-    wanted: int
+    count: int
     fit: int
     fit_alone: int
     nodes: Sequence[NodeAnswer]
     holders: Sequence[str]
 
     @property
-    def enough(self) -> bool:
+    def all_fit(self) -> bool:
         """True if all of them fit now."""
-        return self.fit >= self.wanted
+        return self.fit >= self.count
 
     @property
-    def ever_enough(self) -> bool:
+    def all_fit_alone(self) -> bool:
         """True if all of them would fit without other Jobs."""
-        return self.fit_alone >= self.wanted
+        return self.fit_alone >= self.count
 
     def sentence(self) -> str:
         """Return the free resources of the first nodes as text."""
@@ -71,7 +71,7 @@ def report_capacity(client: KubeClient, pods: Sequence[Object]) -> CapacityRepor
     alone = measure_capacity(client, lambda pod: not _is_of_job(pod))
     return CapacityReport(
         needs=describe_needs(pods),
-        wanted=len(pods),
+        count=len(pods),
         fit=fit(pods, nodes),
         fit_alone=fit(pods, alone),
         nodes=[_node_answer(pods, node) for node in nodes],

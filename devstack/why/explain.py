@@ -110,13 +110,13 @@ def _pods_missing(client: KubeClient, subject: Subject) -> Answer | None:
     jobset = subject.jobset
     if not _grouped_pod(subject) or jobset is None or subject.kind != "JobSet":
         return None
-    existing, wanted = len(_active(subject)), size_of(jobset)
-    if existing >= wanted or not _unscheduled(subject):
+    existing, size = len(_active(subject)), size_of(jobset)
+    if existing >= size or not _unscheduled(subject):
         return None
     return Answer(
         str(subject),
         "waiting",
-        f"{existing} of its {wanted} pods exist, and as a gang none of them starts before all do",
+        f"{existing} of its {size} pods exist, and as a gang none of them starts before all do",
         "devstack kubectl get jobs,pods shows which one is missing; then devstack why job/NAME",
     )
 
@@ -147,7 +147,7 @@ def _no_capacity(client: KubeClient, subject: Subject) -> Answer | None:
         return None
     report = report_capacity(client, pods)
     needs = f"{AS_A_GANG if grouped else ''}it needs {report.needs}"
-    if report.enough:
+    if report.all_fit:
         message = _scheduler_message(pods)
         because = f"{needs}, and all of them fit: {report.sentence()}"
         return Answer(
@@ -162,7 +162,7 @@ def _no_capacity(client: KubeClient, subject: Subject) -> Answer | None:
 
 def _insufficient(subject: Subject, report: CapacityReport, needs: str) -> Answer:
     because = f"{needs}, of which {report.fit} fit: {report.sentence()}"
-    if not report.ever_enough:
+    if not report.all_fit_alone:
         return Answer(
             str(subject),
             "stuck",

@@ -94,7 +94,7 @@ class RequirementsProvider(FakeProvider):
     """A provider with requirements on the machine."""
 
     def check_machine(self, spec: ClusterSpec) -> list[Problem]:
-        """Return one that is not met."""
+        """Return a requirement that is not met."""
         return [Problem("no swap", "add swap", "SWAP_MISSING", "warning")]
 
 

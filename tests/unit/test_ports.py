@@ -101,14 +101,14 @@ def test_a_requested_port_that_the_stack_does_not_have_is_rejected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "remembered"),
+    ("requested", "remembered"),
     [({"minio": 9000, "console": 9000}, {}), ({"minio": 9000}, {"console": 9000})],
 )
 def test_one_port_for_two_names_is_rejected(
-    wanted: dict[str, int], remembered: dict[str, int]
+    requested: dict[str, int], remembered: dict[str, int]
 ) -> None:
     with pytest.raises(DevstackError) as caught:
-        choose({"minio": 0, "console": 0}, wanted, remembered)
+        choose({"minio": 0, "console": 0}, requested, remembered)
     assert caught.value.code == "PORT_DUPLICATE"
     assert caught.value.cause == "minio has it already"
 
