@@ -157,7 +157,7 @@ def test_of_two_commands_at_once_the_second_names_the_first(stack: Devstack) -> 
         assert f"process {first.pid}" in refusal.cause
         assert f"process {first.pid}" in refusal.remedy
     status = stack.json("status", check=False)["data"]
-    assert f"process {first.pid} is at work" in status["detail"]
+    assert f"process {first.pid} is working on it" in status["detail"]
     _, printed = first.communicate(timeout=300)
     assert first.returncode == 0, printed
     now = state(stack)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 from devstack.errors import ExitStatus
+from devstack.kube.manifests import OWNER_ANNOTATION
 from devstack.migrations import STATE_VERSION
+from tests.support.cluster import remove_annotation
 from tests.support.commandline import DATABASE_SERVICES, Devstack
 from tests.support.datastore import read, write
 from tests.support.refusal import refused
@@ -15,7 +17,9 @@ RELEASE_0_1 = {"version", "owner", "included", "initialized_services"}
 
 
 def state_of_release_0_1(stack: Devstack, phase: str) -> None:
-    """Rewrite the state file as release 0.1 wrote it."""
+    """Rewrite the state file, and mark the objects, as release 0.1 did."""
+    if phase == "up":
+        remove_annotation(stack, OWNER_ANNOTATION)
     file = stack.directory / "stack.json"
     state = json.loads(file.read_text())
     old = {key: value for key, value in state.items() if key not in RELEASE_0_1}

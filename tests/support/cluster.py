@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,30 @@ def answers(stack: Devstack) -> bool:
 
 def managed_objects(stack: Devstack) -> dict[str, str]:
     """Return the resource version of each object in the cluster that devstack has written."""
+    return {
+        f"{resource.kind} {item.metadata.get('namespace') or ''}/{item.metadata.name}": (
+            item.metadata.resourceVersion
+        )
+        for resource, item in _managed(stack)
+    }
+
+
+def remove_annotation(stack: Devstack, name: str) -> None:
+    """Remove an annotation from each object in the cluster that devstack has written."""
+    patch = {"metadata": {"annotations": {name: None}}}
+    for resource, item in _managed(stack):
+        if name in (item.metadata.get("annotations") or {}):
+            resource.patch(
+                body=patch,
+                name=item.metadata.name,
+                namespace=item.metadata.get("namespace"),
+                content_type="application/merge-patch+json",
+            )
+
+
+def _managed(stack: Devstack) -> Iterator[tuple[Any, Any]]:
     from kubernetes.dynamic import DynamicClient
 
-    found = {}
     dynamic = DynamicClient(admin(stack))
     for resource in dynamic.resources.search():
         if "list" not in (getattr(resource, "verbs", None) or ()) or "/" in resource.name:
@@ -61,6 +83,4 @@ def managed_objects(stack: Devstack) -> dict[str, str]:
         for item in dynamic.get(resource).items:
             managers = {each["manager"] for each in item.metadata.get("managedFields") or []}
             if "devstack" in managers:
-                where = f"{item.metadata.get('namespace') or ''}/{item.metadata.name}"
-                found[f"{resource.kind} {where}"] = item.metadata.resourceVersion
-    return found
+                yield resource, item
