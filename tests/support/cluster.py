@@ -64,7 +64,9 @@ def remove_annotation(stack: Devstack, name: str) -> None:
     """Remove an annotation from each object in the cluster that devstack has written."""
     patch = {"metadata": {"annotations": {name: None}}}
     for resource, item in _managed(stack):
-        if name in (item.metadata.get("annotations") or {}):
+        is_list = resource.kind.endswith("List")
+        annotations = item.to_dict()["metadata"].get("annotations") or {}
+        if not is_list and name in annotations:
             resource.patch(
                 body=patch,
                 name=item.metadata.name,
