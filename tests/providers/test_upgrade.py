@@ -23,7 +23,8 @@ def state_of_release_0_1(stack: Devstack, phase: str) -> None:
     file = stack.directory / "stack.json"
     state = json.loads(file.read_text())
     old = {key: value for key, value in state.items() if key not in RELEASE_0_1}
-    old["prepared"] = state["initialized_services"]
+    # A command that changes nothing leaves the file as it is.
+    old["prepared"] = state.get("initialized_services") or state["prepared"]
     old["phase"] = phase
     file.write_text(json.dumps(old, indent=2, sort_keys=True))
 
