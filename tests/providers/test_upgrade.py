@@ -24,7 +24,7 @@ def state_of_release_0_1(stack: Devstack, phase: str) -> None:
     state = json.loads(file.read_text())
     old = {key: value for key, value in state.items() if key not in RELEASE_0_1}
     # A command that changes nothing leaves the file as it is.
-    old["prepared"] = state.get("initialized_services") or state["prepared"]
+    old["prepared"] = state.get("initialized_services", state.get("prepared", []))
     old["phase"] = phase
     file.write_text(json.dumps(old, indent=2, sort_keys=True))
 
