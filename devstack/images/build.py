@@ -35,6 +35,8 @@ RECIPES: dict[str, Recipe] = {
     "minio": MinioImage(),
 }
 """The recipe of each image except the node's, in the order in which they are built."""
+FIRST_COMPILED, LAST_COMPILED = "jobset", "minio"
+"""The first image that waits for Go, and the last one."""
 NODE = NodeImage([RECIPES[name] for name in PRELOADED])
 
 
@@ -69,14 +71,16 @@ def build_images(
 
 
 def _build_all(names: Sequence[str], context: BuildContext) -> None:
+    partial = None
     for name in RECIPES:
-        if name == "minio" and "node" in names:
-            # MinIO is compiled last; meanwhile the part of the node without it is built.
-            NODE.build_kubernetes(context)
+        if "node" in names and name == FIRST_COMPILED:
+            NODE.install_debian(context)
+        if "node" in names and name == LAST_COMPILED:
+            partial = NODE.build_compiled(context)
         if name in names:
             _load(context, name)
     if "node" in names:
-        NODE.build(context)
+        NODE.build(context, partial)
 
 
 def _start_compiler(

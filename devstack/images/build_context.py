@@ -71,6 +71,11 @@ class BuildContext:
         """Return a compiled program, as soon as it is compiled."""
         return self._programs.wait(PROGRAMS[name])
 
+    def is_compiled(self, recipe: Recipe) -> bool:
+        """Return True if no program of an image has to be waited for."""
+        programs = (PROGRAMS[name] for name in recipe.programs)
+        return all(self.cache.have(program.name, program.key) for program in programs)
+
     def archive(self, recipe: Recipe) -> Path:
         """Return the archive of an image; it is written once per build."""
         self._programs.raise_error()
@@ -102,13 +107,17 @@ class BuildContext:
         """
         reference = f"devstack/temporary-{self.cache.owner}:{root.name}"
         if reference not in self._temporary:
-            self._temporary.append(reference)
+            self.remove_later(reference)
             with self.cache.scratch("temporary-image") as scratch:
                 self.load(LayeredImage(reference, (root,)), scratch)
         return reference
 
+    def remove_later(self, reference: str) -> None:
+        """Remove an image's name from Docker when the build ends."""
+        self._temporary.append(reference)
+
     def remove_temporary_images(self) -> None:
-        """Remove what :meth:`temporary_image` loaded."""
+        """Remove the images of :meth:`temporary_image` and :meth:`remove_later`."""
         while self._temporary:
             self.docker.remove_image(self._temporary.pop())
 

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import base64
-import re
 from typing import Any
 
 import pytest
 
-from devstack.images.programs import CONTAINERS
 from devstack.kube.client import Object
 from devstack.kube.manifests import with_owner
 from devstack.services.base import ServiceContext
@@ -147,19 +145,3 @@ def test_it_is_ready_when_the_api_server_serves_the_api() -> None:
 def test_it_measures_at_the_shortest_interval() -> None:
     assert "--metric-resolution=10s" in arguments(context())
     assert "--kubelet-request-timeout=5s" in arguments(context())
-
-
-def test_packages_shared_with_kubernetes_are_of_the_same_version() -> None:
-    """So that the Go build cache serves both."""
-    versions = [
-        dict(re.findall(r"^\s*(?:replace )?(k8s\.io/\S+) => \S+ (v\S+)$", text, re.MULTILINE))
-        for text in (
-            (CONTAINERS / folder / "go.mod").read_text()
-            for folder in ("kubernetes", "metrics-server")
-        )
-    ]
-    shared = versions[0].keys() & versions[1].keys()
-    assert "k8s.io/apiserver" in shared
-    assert {name: versions[0][name] for name in shared} == {
-        name: versions[1][name] for name in shared
-    }

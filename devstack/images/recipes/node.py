@@ -1,7 +1,8 @@
 """The image of a kind node, which contains the images that the stack runs.
 
 It is built in three steps, each kept in Docker: Debian with the node's programs; the
-images of Kubernetes; the stack's own images, which change most often.
+images of Kubernetes; the stack's own images, which change most often. If one of the last
+is still being compiled, the others are imported before it.
 
 Each image inside has one layer: to unpack a second one, containerd would mount an overlay
 upon Docker's overlay, which the kernel rejects.
@@ -10,6 +11,7 @@ upon Docker's overlay, which the kernel rejects.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.docker.client import KEY_LABEL
@@ -97,6 +99,19 @@ STATIC = (
 """The images of `kubeadm config images list`, except kube-proxy's, and the provisioner."""
 
 
+@dataclass(frozen=True)
+class PartialImage:
+    """A node image that lacks some of the stack's own images.
+
+    Attributes:
+        reference: the image.
+        imported: the stack's images inside.
+    """
+
+    reference: str
+    imported: Sequence[Recipe] = ()
+
+
 class NodeImage:
     """A kind node; not a :class:`Recipe`, because building it requires running containers.
 
@@ -130,14 +145,40 @@ class NodeImage:
         static = [name for recipe in STATIC for name in recipe.programs]
         return (*BINARIES, *static, "kube-proxy")
 
-    def build(self, context: BuildContext) -> None:
-        """Leave the image in Docker, starting from the last step that is up to date."""
+    def install_debian(self, context: BuildContext) -> None:
+        """Install the node's Debian packages, unless they are in the cache."""
+        FILES.build(context.runner, context.progress, context.cache)
+
+    def build_compiled(self, context: BuildContext) -> PartialImage:
+        """Build everything that needs no wait for Go; :meth:`build` adds the rest."""
         kubernetes = self.build_kubernetes(context)
-        with step(context.progress, "Write the images for the node"):
-            archives = [context.archive(recipe) for recipe in self._preloaded]
-        with step(context.progress, "Import the stack's images into the node image"):
-            _import(context, kubernetes, IMAGES["node"].reference, self.key, archives)
+        compiled = [recipe for recipe in self._preloaded if context.is_compiled(recipe)]
+        if len(compiled) == len(self._preloaded):
+            return PartialImage(kubernetes)
+        target = f"devstack/node-partial-{context.cache.owner}:{self.key}"
+        context.remove_later(target)
+        self._import(context, kubernetes, target, compiled)
+        return PartialImage(target, compiled)
+
+    def build(self, context: BuildContext, partial: PartialImage | None = None) -> None:
+        """Leave the image in Docker, starting from the last step that is up to date.
+
+        Args:
+            context: the tools.
+            partial: the result of :meth:`build_compiled` in this build, if it was called.
+        """
+        partial = partial or PartialImage(self.build_kubernetes(context))
+        missing = [recipe for recipe in self._preloaded if recipe not in partial.imported]
+        self._import(context, partial.reference, IMAGES["node"].reference, missing)
         self._remove_older(context)
+
+    def _import(
+        self, context: BuildContext, base: str, target: str, recipes: Sequence[Recipe]
+    ) -> None:
+        with step(context.progress, "Write the images for the node"):
+            archives = [context.archive(recipe) for recipe in recipes]
+        with step(context.progress, "Import the stack's images into the node image"):
+            _import(context, base, target, self.key, archives)
 
     def build_kubernetes(self, context: BuildContext) -> str:
         """Return the reference of the image of the second step, built now if it is missing."""
