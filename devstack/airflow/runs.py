@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,8 +14,6 @@ FINISHED = frozenset({"success", "failed"})
 """Final states of a DAG run."""
 
 _HASH_LENGTH = 12
-_METAFLOW_LOG_PREFIX = "[save_logs]"
-"""Start of the lines that Metaflow's log uploader prints."""
 
 
 @dataclass(frozen=True)
@@ -146,16 +144,6 @@ def read_log(client: AirflowClient, run: DagRun, task: Task, attempt: int = 0) -
         map_index=task.index,
         full_content="true",
     )
-
-
-def task_output_lines(log: str) -> Sequence[str]:
-    """Return the lines that the pod printed, without Airflow's and Metaflow's own."""
-    lines = []
-    for line in log.splitlines():
-        _, marker, output = line.partition("[base] ")
-        if marker and not output.startswith(_METAFLOW_LOG_PREFIX):
-            lines.append(output)
-    return lines
 
 
 def _run(item: Mapping[str, Any]) -> DagRun:

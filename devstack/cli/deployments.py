@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from devstack.cli.output import Output
     from devstack.deployers.base import Deployment, Run
+    from devstack.flows.python import FlowPython
 
 
 def parse_parameters(
@@ -26,21 +27,12 @@ def parse_parameters(
     return parameters
 
 
-def parse_flow_arguments(argv: Sequence[str]) -> dict[str, str]:
-    """Return the values of ``--NAME VALUE`` and ``--NAME=VALUE`` arguments by name.
-
-    Raises:
-        click.UsageError: an argument has another form.
-    """
-    parameters: dict[str, str] = {}
-    rest = list(argv)
-    while rest:
-        argument = rest.pop(0)
-        name, equals, value = argument.removeprefix("--").partition("=")
-        if not argument.startswith("--") or not (equals or rest):
-            raise click.UsageError(f"{argument!r}: only --NAME VALUE is possible after `--`")
-        parameters[name] = value if equals else rest.pop(0)
-    return parameters
+def show_python(output: Output, python: FlowPython) -> None:
+    """Print the interpreter that compiles a flow."""
+    for warning in python.warnings:
+        output.warn(warning)
+    output.text(str(python))
+    output.data(python={"path": python.path, "origin": python.origin, "metaflow": python.metaflow})
 
 
 def show_deployment(output: Output, engine: str, deployment: Deployment) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from devstack.cli.deployments import show_python
 from devstack.cli.flow_environment import flow_environment
 from devstack.cli.options import pass_output, stack_options, verbose_option
 from devstack.cli.output import Output
@@ -106,10 +107,8 @@ def command(
     if arguments:
         sources, samples = _with_arguments(sources, samples), []
     stack = open_stack(load(config_file, **chosen))
-    if on_airflow and python:
-        raise click.UsageError("--python does not apply to --airflow")
     if on_airflow:
-        run_on_airflow(output, stack, sources, samples, arguments, at_once, timeout)
+        run_on_airflow(output, stack, sources, samples, arguments, at_once, timeout, python)
         output.finish()
         return int(ExitStatus.OK)
     samples = runnable(samples, stack.disabled, explicit=bool(names or named))
@@ -119,7 +118,7 @@ def command(
         own_env = replace(env, python=flow_python.path)
         if arguments and not parse_arguments(sources[0], arguments).starts_run:
             return _pass_through(output, sources[0], arguments, own_env)
-        _show_python(output, flow_python)
+        show_python(output, flow_python)
     for source in sources:
         _run_source(output, source, arguments, own_env, local=local, timeout=timeout)
     if samples:
@@ -135,13 +134,6 @@ def _find_python(stack: Stack, chosen: str, *, is_sample: bool) -> FlowPython:
     if is_sample and not chosen:
         return own_python()
     return find_python(chosen, stack.runner, os.environ)
-
-
-def _show_python(output: Output, python: FlowPython) -> None:
-    for warning in python.warnings:
-        output.warn(warning)
-    output.text(str(python))
-    output.data(python={"path": python.path, "origin": python.origin, "metaflow": python.metaflow})
 
 
 def _pass_through(

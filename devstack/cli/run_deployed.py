@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from devstack.cli.deployments import parse_flow_arguments
+from devstack.cli.deployments import show_python
 from devstack.cli.flow_environment import flow_environment
 from devstack.cli.output import Output
 
@@ -27,6 +29,7 @@ def run_on_airflow(
     arguments: Sequence[str],
     at_once: int,
     timeout: float | None,
+    python: str,
 ) -> None:
     """Deploy flows and run them as DAGs; check the results of samples.
 
@@ -35,9 +38,10 @@ def run_on_airflow(
         stack: the stack.
         sources: the user's flows.
         samples: sample flows.
-        arguments: parameters of the only flow in ``sources``.
+        arguments: arguments of the only flow in ``sources``.
         at_once: maximum number of concurrent samples.
         timeout: maximum seconds for one run.
+        python: the interpreter for the user's flows, as the user names it.
 
     Raises:
         DevstackError: a flow failed, or cannot be deployed.
@@ -45,14 +49,18 @@ def run_on_airflow(
     from devstack.cli.sample_results import raise_failures, show_table
     from devstack.deployers.airflow.deployer import open_deployer
     from devstack.deployers.suite import DeployerSuite
+    from devstack.flows.python import find_python
     from devstack.flows.suite import SAMPLE_SECONDS
     from devstack.schema import EndedDagRun, SampleOutcome, dump
 
-    parameters = parse_flow_arguments(arguments)
     deployer = open_deployer(stack)
     suite = DeployerSuite(stack, deployer, flow_environment(stack), timeout or SAMPLE_SECONDS)
-    for source in sources:
-        _run_source(output, suite, source, parameters)
+    if sources:
+        flow_python = find_python(python, stack.runner, os.environ)
+        show_python(output, flow_python)
+        own = replace(suite, env=replace(suite.env, python=flow_python.path))
+        for source in sources:
+            _run_source(output, own, source, arguments)
     if not samples:
         return
     outcomes = suite.run_samples(samples, at_once, output.progress())
@@ -62,11 +70,15 @@ def run_on_airflow(
 
 
 def _run_source(
-    output: Output, suite: DeployerSuite, source: FlowSource, parameters: dict[str, str]
+    output: Output, suite: DeployerSuite, source: FlowSource, arguments: Sequence[str]
 ) -> None:
+    from devstack.deployers.arguments import sort_arguments
+    from devstack.deployers.base import DeployOptions
     from devstack.schema import Deployment, EndedDagRun, dump
 
-    deployment, result = suite.run_flow(source, parameters, output.progress().note)
+    passed = sort_arguments(source, arguments)
+    options = DeployOptions(source, create_options=passed.create, metaflow_options=passed.metaflow)
+    deployment, result = suite.run_flow(options, passed.parameters, output.progress().note)
     output.close_progress()
     output.record(dump(Deployment, deployment))
     output.record(dump(EndedDagRun, result))

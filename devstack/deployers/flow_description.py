@@ -7,6 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_KINDS = {
+    "int": "integer",
+    "integer": "integer",
+    "integer range": "integer",
+    "float": "number",
+    "float range": "number",
+    "bool": "boolean",
+    "boolean": "boolean",
+    "JSON": "json",
+    "dict": "dict",
+    "list": "list",
+}
+"""Kinds of parameters by the name of their type."""
+
 
 @dataclass(frozen=True)
 class Decorator:
@@ -49,12 +63,14 @@ class ParameterDescription:
     Attributes:
         name: the parameter.
         has_default: True if it is optional.
-        default: its default value.
+        default: its default value; empty for a file, which is not read yet.
+        kind: string, integer, number, boolean, json or file; dict or list without JSONType.
     """
 
     name: str
     has_default: bool
     default: Any = None
+    kind: str = "string"
 
 
 @dataclass(frozen=True)
@@ -90,7 +106,7 @@ def describe_flow(flow: Any, graph: Any, datastore: str) -> FlowDescription:
         name=flow.name,
         datastore=datastore,
         steps=steps,
-        parameters=tuple(_parameter(each) for _, each in flow._get_parameters()),
+        parameters=tuple(describe_parameter(each) for each in plain_parameters(flow)),
         decorators=tuple(_decorator(each) for each in flow_decorators),
     )
 
@@ -116,8 +132,38 @@ def _decorator(decorator: Any) -> Decorator:
     return Decorator(decorator.name, changed)
 
 
-def _parameter(parameter: Any) -> ParameterDescription:
+def plain_parameters(flow: Any) -> list[Any]:
+    """Return Metaflow's parameters of a flow, without its Configs, which deployment fixes."""
+    found = (parameter for _, parameter in flow._get_parameters())
+    return [each for each in found if not getattr(each, "IS_CONFIG_PARAMETER", False)]
+
+
+def config_names(flow: Any) -> list[str]:
+    """Return the names of a flow's Configs."""
+    found = (parameter for _, parameter in flow._get_parameters())
+    return [each.name for each in found if getattr(each, "IS_CONFIG_PARAMETER", False)]
+
+
+def describe_parameter(parameter: Any, *, read_file: bool = False) -> ParameterDescription:
+    """Return the description of one of Metaflow's parameters.
+
+    Args:
+        parameter: Metaflow's parameter.
+        read_file: True to upload an IncludeFile; its default is where it is then.
+    """
     parameters: Any = importlib.import_module("metaflow.parameters")
-    has_default = "default" in parameter.kwargs
-    default = parameters.deploy_time_eval(parameter.kwargs["default"]) if has_default else None
-    return ParameterDescription(parameter.name, has_default, default)
+    kind = _kind(parameter)
+    default = parameter.kwargs.get("default")
+    if kind == "file" and default is not None and not read_file:
+        default = ""
+    evaluated = parameters.deploy_time_eval(default)
+    return ParameterDescription(parameter.name, "default" in parameter.kwargs, evaluated, kind)
+
+
+def _kind(parameter: Any) -> str:
+    """Return the kind of a parameter by its type, which may be Python's, click's or Metaflow's."""
+    kind = parameter.kwargs.get("type")
+    name = str(getattr(kind, "name", "") or getattr(kind, "__name__", ""))
+    if type(kind).__name__ == "FilePathClass":
+        return "file"
+    return _KINDS.get(name, "string")

@@ -39,12 +39,12 @@ class DeployerSuite:
     timeout: float = SAMPLE_SECONDS
 
     def run_flow(
-        self, source: FlowSource, parameters: Mapping[str, str], note: Note
+        self, options: DeployOptions, parameters: Mapping[str, str], note: Note
     ) -> tuple[Deployment, RunResult[Run]]:
         """Deploy a flow, trigger a run, and follow it.
 
         Args:
-            source: the flow.
+            options: the flow, and how to deploy it.
             parameters: values by name, as typed by the user.
             note: shows the progress.
 
@@ -52,7 +52,7 @@ class DeployerSuite:
             DevstackError: it cannot be deployed or triggered.
             KeyboardInterrupt: it was interrupted; its run is stopped.
         """
-        deployment = self._deploy(source, note)
+        deployment = self._deploy(options, note)
         run = self.deployer.trigger(deployment.name, parameters)
         try:
             return deployment, self.deployer.follow(run, note, self.timeout)
@@ -79,7 +79,7 @@ class DeployerSuite:
         if sample.scheduled:
             deployment, result = self._run_by_schedule(source, note)
         else:
-            deployment, result = self.run_flow(source, {}, note)
+            deployment, result = self.run_flow(DeployOptions(source), {}, note)
         if not result.ok:
             error = self.deployer.failure(result)
             return SampleOutcome(sample, result, 0, [str(error)], error, time.monotonic() - began)
@@ -101,7 +101,7 @@ class DeployerSuite:
     def _run_by_schedule(self, source: FlowSource, note: Note) -> tuple[Deployment, RunResult[Run]]:
         """Deploy a flow, and follow the first run that its schedule starts."""
         known = {run.run_id for run in self.deployer.runs(limit=1000)}
-        deployment = self._deploy(source, note)
+        deployment = self._deploy(DeployOptions(source), note)
         try:
             run = self.deployer.wait_scheduled_run(deployment.name, known, note)
             return deployment, self.deployer.follow(run, note, self.timeout)
@@ -115,6 +115,5 @@ class DeployerSuite:
             if not run.finished:
                 self.deployer.stop(run)
 
-    def _deploy(self, source: FlowSource, note: Note) -> Deployment:
-        options = DeployOptions(source)
+    def _deploy(self, options: DeployOptions, note: Note) -> Deployment:
         return deploy(self.deployer, options, self.env, self.stack.clock, note)

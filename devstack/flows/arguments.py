@@ -38,6 +38,11 @@ class FlowArguments:
         """All arguments, as Metaflow expects them."""
         return [*self.top_level, self.command, *self.rest]
 
+    @property
+    def rest_groups(self) -> list[list[str]]:
+        """``rest`` as groups: each option with its values, and each other argument alone."""
+        return list(_groups(self.rest, {**TOP_LEVEL_OPTIONS, **_COMMAND_OPTIONS["run"]}))
+
     def values_of(self, *options: str) -> list[tuple[str, str]]:
         """Return these options with their first values."""
         known = {**TOP_LEVEL_OPTIONS, **_COMMAND_OPTIONS.get(self.command, {})}

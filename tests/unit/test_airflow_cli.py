@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
 from devstack.cli.airflow import COMMANDS
-from devstack.cli.deployments import parse_flow_arguments
 from devstack.cli.main import run
 from devstack.cli.output import Output
-from devstack.errors import ExitStatus
+from devstack.deployers.arguments import sort_arguments
+from devstack.errors import DevstackError, ExitStatus
+from devstack.flows.source import FlowSource, read_source
 from devstack.samples.catalogue import DAG_SAMPLES
 
 NEEDS = {
@@ -80,11 +80,36 @@ def test_an_unknown_sample_is_reported_with_the_closest_match(
     assert "linear" in envelope["error"]["remedy"]
 
 
-def test_arguments_after_dashes_are_parameters() -> None:
-    assert parse_flow_arguments(["--n", "3", "--who=you=me"]) == {"n": "3", "who": "you=me"}
+@pytest.fixture
+def source(tmp_path: Path) -> FlowSource:
+    path = tmp_path / "my_flow.py"
+    path.write_text("""
+from metaflow import FlowSpec, Parameter, project
+
+@project(name="shop")
+class MyFlow(FlowSpec):
+    n = Parameter("n", default=1)
+    mode = Parameter("mode", default="fast")
+""")
+    return read_source(path)
 
 
-@pytest.mark.parametrize("arguments", [["n", "3"], ["--n"]])
-def test_other_arguments_after_dashes_are_rejected(arguments: list[str]) -> None:
-    with pytest.raises(click.UsageError, match="--NAME VALUE"):
-        parse_flow_arguments(arguments)
+def test_arguments_after_dashes_are_sorted_by_where_they_belong(source: FlowSource) -> None:
+    typed = ["--n", "3", "--with", "retry", "--mode=a=b", "--config", "c", "c.json", "--tag", "x"]
+    for arguments in (typed, ["run", *typed]):
+        found = sort_arguments(source, arguments)
+        assert found.parameters == {"n": "3", "mode": "a=b"}
+        assert sorted(found.metaflow) == ["--config", "--with", "c", "c.json", "retry"]
+        assert found.create == ["--tag", "x"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "3"], ["--n"], ["resume"], ["show"], ["--max-num-splits", "9"], ["--help"]],
+)
+def test_other_arguments_after_dashes_are_rejected(
+    source: FlowSource, arguments: list[str]
+) -> None:
+    with pytest.raises(DevstackError, match="for a deployed flow") as refused:
+        sort_arguments(source, arguments)
+    assert refused.value.exit_status == ExitStatus.USAGE

@@ -10,7 +10,8 @@ import pytest
 from devstack.airflow.client import AirflowApiError, AirflowClient, AirflowUnavailableError
 from devstack.airflow.dags import Dag, ensure_pool, list_dags
 from devstack.airflow.health import Activity, Health, get_activity, get_health
-from devstack.airflow.runs import DagRun, Task, list_tasks, read_log, task_output_lines
+from devstack.airflow.runs import DagRun, Task, list_tasks, read_log
+from devstack.airflow.task_log import task_output_lines
 from devstack.errors import DevstackError
 from devstack.schema import Error, dump
 from tests.fakes.airflow_server import PASSWORD, AirflowServer

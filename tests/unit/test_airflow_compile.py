@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,14 +10,11 @@ from typing import Any
 
 import pytest
 
-from devstack.deployers.airflow.compile import CompiledDag, compile_flow
-from devstack.deployers.base import DeployOptions
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
-from devstack.process import SubprocessRunner
-from tests.fakes.api import FakeApi
 from tests.fakes.s3 import fake_s3
+from tests.support.dag_compilation import compile_environment, compile_source, dag_config
 
 RETRYING = """
 @retry(times=2, minutes_between_retries=0)
@@ -45,21 +40,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture
 def env(tmp_path: Path, s3: str) -> FlowEnvironment:
-    settings = {
-        "METAFLOW_HOME": str(tmp_path / "home"),
-        "METAFLOW_DEFAULT_DATASTORE": "s3",
-        "METAFLOW_DEFAULT_METADATA": "local",
-        "METAFLOW_DATASTORE_SYSROOT_S3": "s3://bucket/metaflow",
-        "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(tmp_path / "home"),
-        "METAFLOW_KUBERNETES_NAMESPACE": "metaflow",
-        "METAFLOW_USER": "tester",
-        "AWS_ENDPOINT_URL_S3": s3,
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "word",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    kube = FakeApi().client()
-    return FlowEnvironment(settings, Path(sys.executable), "metaflow", kube, tmp_path / "logs")
+    return compile_environment(tmp_path, s3)
 
 
 @pytest.fixture
@@ -74,31 +55,18 @@ def write(tmp_path: Path) -> Any:
     return write
 
 
-def compiled(source: FlowSource, env: FlowEnvironment, **options: Any) -> CompiledDag:
-    return compile_flow(DeployOptions(source, **options), env, SubprocessRunner())
-
-
-def config(dag: CompiledDag) -> dict[str, Any]:
-    """Return the dictionary ``CONFIG`` of the DAG file."""
-    for node in ast.parse(dag.text).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "CONFIG":
-            found: dict[str, Any] = ast.literal_eval(node.value)
-            return found
-    raise AssertionError("the file has no CONFIG")
-
-
 def unsupported(source: FlowSource, env: FlowEnvironment, **options: Any) -> DevstackError:
     with pytest.raises(DevstackError) as refused:
-        compiled(source, env, **options)
+        compile_source(source, env, **options)
     assert refused.value.code == "FLOW_UNSUPPORTED"
     assert refused.value.exit_status == ExitStatus.USAGE
     return refused.value
 
 
 def test_a_flow_becomes_a_dag_that_python_can_read(write: Any, env: FlowEnvironment) -> None:
-    dag = compiled(write(parameters="n = Parameter('n', default=3)"), env)
+    dag = compile_source(write(parameters="n = Parameter('n', default=3)"), env)
     assert (dag.dag_id, dag.flow, dag.schedule, dag.pools) == ("MyFlow", "MyFlow", "", ())
-    assert config(dag)["dag_instantiation_params"]["start_date"] == dag.start_date
+    assert dag_config(dag)["dag_instantiation_params"]["start_date"] == dag.start_date
     compile(dag.text, "dag.py", "exec")
 
 
@@ -106,13 +74,13 @@ def test_the_start_date_is_in_utc_in_any_time_zone(
     write: Any, env: FlowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
-    start = datetime.fromisoformat(compiled(write(), env).start_date)
+    start = datetime.fromisoformat(compile_source(write(), env).start_date)
     ago = datetime.now(timezone.utc).replace(tzinfo=None) - start
     assert timedelta(0) <= ago < timedelta(minutes=5)
 
 
 def test_retries_timeouts_and_catch_are_patched(write: Any, env: FlowEnvironment) -> None:
-    tasks = config(compiled(write(), env))["states"]
+    tasks = dag_config(compile_source(write(), env))["states"]
     start, middle = tasks["start"]["operator_args"], tasks["middle"]["operator_args"]
     assert (start["retries"], start["retry_delay"]) == (2, {"seconds": 0})
     assert (middle["retries"], middle["retry_delay"]) == (3, {"seconds": 0})
@@ -120,7 +88,7 @@ def test_retries_timeouts_and_catch_are_patched(write: Any, env: FlowEnvironment
 
 
 def test_the_users_options_reach_the_dag(write: Any, env: FlowEnvironment) -> None:
-    dag = compiled(
+    dag = compile_source(
         write(decorators="@schedule(daily=True)"),
         env,
         name="other",
@@ -129,7 +97,7 @@ def test_the_users_options_reach_the_dag(write: Any, env: FlowEnvironment) -> No
         workflow_timeout=120,
         create_options=["--worker-pool", "few", "--tag", "one", "--max-workers", "7"],
     )
-    arguments = config(dag)["dag_instantiation_params"]
+    arguments = dag_config(dag)["dag_instantiation_params"]
     assert (dag.dag_id, dag.schedule, dag.pools) == ("other", "*/5 * * * *", ("few",))
     assert arguments["dagrun_timeout"] == {"seconds": 120}
     assert (arguments["tags"], arguments["max_active_tasks"]) == (["one"], 7)
@@ -148,14 +116,14 @@ def test_the_users_options_reach_the_dag(write: Any, env: FlowEnvironment) -> No
 def test_a_schedule_is_the_dags(
     write: Any, env: FlowEnvironment, written: str, schedule: str
 ) -> None:
-    assert compiled(write(decorators=f"@schedule({written})"), env).schedule == schedule
+    assert compile_source(write(decorators=f"@schedule({written})"), env).schedule == schedule
 
 
 def test_variants_of_a_project_are_dags_of_their_own(write: Any, env: FlowEnvironment) -> None:
     source = write(decorators="@project(name='shop')")
-    branch = compiled(source, env, branch="try")
-    production = compiled(source, env, production=True)
-    assert compiled(source, env).dag_id == "shop.user.tester.MyFlow"
+    branch = compile_source(source, env, branch="try")
+    production = compile_source(source, env, production=True)
+    assert compile_source(source, env).dag_id == "shop.user.tester.MyFlow"
     assert (branch.dag_id, production.dag_id) == ("shop.test.try.MyFlow", "shop.prod.MyFlow")
 
 
@@ -164,7 +132,7 @@ def test_an_error_in_the_flow_is_reported_with_metaflows_message(
 ) -> None:
     body = "@step\ndef start(self):\n    self.next(self.nowhere)\n@step\ndef end(self):\n    pass\n"
     with pytest.raises(DevstackError) as failed:
-        compiled(write(body), env)
+        compile_source(write(body), env)
     assert failed.value.code == "COMPILE_FAILED"
     assert "nowhere" in failed.value.output
 

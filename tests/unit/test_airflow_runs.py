@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 
 from devstack.airflow.runs import Task, get_run
 from devstack.deployers.airflow.compile import CompiledDag
+from devstack.deployers.airflow.dag_lock import dag_lock
 from devstack.deployers.airflow.deliver import TOUCH_INTERVAL
 from devstack.deployers.airflow.deployer import AirflowDeployer, open_deployer
 from devstack.deployers.airflow.lookup import find_tasks
+from devstack.deployers.airflow.parameters import FILE_MEDIA, JSON_MEDIA
 from devstack.deployers.airflow.trigger import convert_parameters
 from devstack.deployers.base import Deployment
 from devstack.errors import DevstackError, ExitStatus
@@ -178,48 +181,109 @@ def test_a_stack_without_airflow_is_reported(airflow: AirflowDeployer) -> None:
     assert f"--with airflow --name {stack.spec.name}" in failed.value.remedy
 
 
+@pytest.mark.parametrize("was_paused", [False, True])
 def test_an_active_run_keeps_a_dag_from_being_deleted(
-    server: AirflowServer, airflow: AirflowDeployer, runner: FakeRunner
+    server: AirflowServer, airflow: AirflowDeployer, runner: FakeRunner, was_paused: bool
 ) -> None:
+    server.answer("GET", "/dags/MyFlow/details", (200, {"is_paused": was_paused}))
     server.answer("GET", "/dags/MyFlow/dagRuns", (200, {"dag_runs": [run_item("running")]}))
+    server.answer("PATCH", "/dags/MyFlow", (200, {}))
     with pytest.raises(DevstackError) as busy:
         airflow.delete("MyFlow", force=False)
     assert busy.value.code == "DAG_BUSY"
+    assert server.requested("PATCH")[-1] == ("/dags/MyFlow", {"is_paused": was_paused})
     assert runner.calls == []
 
 
-def test_a_forced_deletion_stops_runs_then_deletes_the_file_then_the_history(
+def test_a_forced_deletion_pauses_stops_runs_deletes_the_file_and_then_the_history(
     server: AirflowServer, airflow: AirflowDeployer, runner: FakeRunner
 ) -> None:
-    server.answer("GET", "/dags/MyFlow/dagRuns", (200, {"dag_runs": [run_item("running")]}))
+    server.answer("GET", "/dags/MyFlow/details", (200, {"is_paused": False}))
+    server.answer("PATCH", "/dags/MyFlow", (200, {}))
+    active = (200, {"dag_runs": [run_item("running")]})
+    server.answer("GET", "/dags/MyFlow/dagRuns", active, active, (200, {"dag_runs": []}))
     server.answer("PATCH", PATH, (200, {}))
+    tasks_end = (409, {"detail": "Task instances of dag with id: 'MyFlow' are still running"})
     parsed_again = (204, "")
-    server.answer("DELETE", "/dags/MyFlow", (204, ""), parsed_again, (404, {}))
+    server.answer("DELETE", "/dags/MyFlow", tasks_end, (204, ""), parsed_again, (404, {}))
     airflow.delete("MyFlow", force=True)
-    assert server.requested("PATCH") == [(PATH, {"state": "failed"})]
+    paused, stopped = ("/dags/MyFlow", {"is_paused": True}), (PATH, {"state": "failed"})
+    assert server.requested("PATCH") == [paused, stopped]
     assert kubectl_scripts(runner) == [("delete", FILE)]
-    assert len(server.requested("DELETE")) == 3
+    assert len(server.requested("DELETE")) == 4
+
+
+def test_a_dag_whose_file_cannot_be_imported_is_deleted(
+    server: AirflowServer, airflow: AirflowDeployer, runner: FakeRunner
+) -> None:
+    server.answer("GET", "/dags", (200, {"dags": [], "total_entries": 0}))
+    broken = errors(import_error("15:00", "NameError: x"))
+    server.answer("GET", "/importErrors", broken, broken, errors())
+    assert airflow.resolve("MyFlow", broken=True) == "MyFlow"
+    airflow.delete("MyFlow", force=False)
+    assert kubectl_scripts(runner) == [("delete", FILE)]
+
+
+def test_commands_that_change_one_dag_take_turns(airflow: AirflowDeployer) -> None:
+    began = threading.Event()
+    order = []
+
+    def first() -> None:
+        with dag_lock(airflow.stack, "MyFlow"):
+            began.set()
+            assert waits.wait(10)
+            order.append("first")
+
+    waits = threading.Event()
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert began.wait(10)
+    notes: list[str] = []
+
+    def note(text: str) -> None:
+        notes.append(text)
+        waits.set()
+        thread.join()
+
+    with dag_lock(airflow.stack, "OtherFlow"):
+        pass
+    with dag_lock(airflow.stack, "MyFlow", note):
+        order.append("second")
+    assert order == ["first", "second"]
+    assert notes == ["another command is changing MyFlow"]
 
 
 PARAMETERS = {
     "n": {"schema": {"type": "integer"}},
     "rate": {"schema": {"type": "number"}},
     "who": {"schema": {"type": "string"}},
+    "flag": {"schema": {"type": "boolean"}},
+    "data": {"schema": {"type": "string", "contentMediaType": JSON_MEDIA}},
+    "file": {"schema": {"type": "string", "contentMediaType": FILE_MEDIA}},
 }
 
 
 def test_parameters_are_converted_to_the_flows_types() -> None:
-    given = {"n": "3", "rate": "0.5", "who": "7"}
-    assert convert_parameters(PARAMETERS, given) == {"n": 3, "rate": 0.5, "who": "7"}
+    text = "Málaga\n$HOME `id` \\ {{ x }} 'a' \"b\""
+    given = {"n": "3", "rate": "2", "who": text, "flag": "YES", "data": '{"a": [1]}'}
+    expected = {"n": 3, "rate": 2.0, "who": text, "flag": True, "data": '{"a": [1]}'}
+    assert convert_parameters(PARAMETERS, given) == expected
+    assert convert_parameters(PARAMETERS, {"who": ""}) == {"who": ""}
 
 
 @pytest.mark.parametrize(
     ("given", "cause"),
     [
-        ({"m": "3"}, "no such parameter; it has n, rate, who"),
+        ({"m": "3"}, "no such parameter; it has data, file, flag, n, rate, who"),
         ({"n": "three"}, "'three' is not of type integer"),
-        ({"who": "$(id)"}, "shell"),
-        ({"who": "`id`"}, "shell"),
+        ({"n": "1.5"}, "'1.5' is not of type integer"),
+        ({"rate": "nan"}, "not of type number"),
+        ({"flag": "maybe"}, "'maybe' is not of type boolean"),
+        ({"data": "{"}, "not of type json"),
+        ({"file": "x.csv"}, "a pod cannot read this machine's files"),
+        ({"who": "a\0b"}, "NUL"),
+        ({"who": "\udc80"}, "not valid Unicode"),
+        ({"who": "x" * 130_000}, "130000 bytes"),
     ],
 )
 def test_an_invalid_parameter_is_reported(given: dict[str, str], cause: str) -> None:

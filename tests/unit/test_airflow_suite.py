@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from devstack.airflow.runs import DagRun
+from devstack.deployers.airflow.compile import LAUNCH
 from devstack.deployers.airflow.deployer import AirflowDeployer
 from devstack.deployers.suite import DeployerSuite
 from devstack.flows.environment import FlowEnvironment
@@ -115,8 +116,8 @@ def deployer(dags: FakeDags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     runner.answer(PYTHON, stdout=GOOD)
     runner.answer(
         PYTHON,
-        "-m",
-        "devstack.deployers.airflow.metaflow_compiler",
+        "-c",
+        LAUNCH,
         effect=lambda call: compile_dag(call, dags),
     )
     return deployer
@@ -124,7 +125,7 @@ def deployer(dags: FakeDags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def compile_dag(call: Call, dags: FakeDags) -> None:
     """Write the DAG file and the report, as Metaflow's process does."""
-    report, flow = Path(call.argv[3]), Path(call.argv[4])
+    report, flow = Path(call.argv[4]), Path(call.argv[5])
     dag_id = flow.stem.title()
     facts = {
         "dag_id": dag_id,

@@ -119,7 +119,11 @@ def test_a_switch_is_unsupported() -> None:
     [
         (ParameterDescription("n", has_default=False), "no default"),
         (ParameterDescription("n", has_default=True, default=None), "no default"),
-        (ParameterDescription("n", has_default=True, default={"a": 1}), "a default of type dict"),
+        (ParameterDescription("n", True, {"a": 1}, "dict"), "a default of type dict"),
+        (ParameterDescription("n", True, "x", "integer"), "the default 'x'"),
+        (ParameterDescription("n", True, float("inf"), "number"), "the default inf"),
+        (ParameterDescription("n", True, "{", "json"), "the default '{'"),
+        (ParameterDescription("n", True, "a\0b"), "the default 'a\\x00b'"),
     ],
 )
 def test_a_parameter_without_a_plain_default_is_unsupported(

@@ -91,8 +91,3 @@ def test_the_python_of_the_flow_can_be_chosen_and_is_shown(
     assert "not with 1.2" in envelope["warnings"][0]
     assert "missing_package" in envelope["error"]["remedy"]
     assert "--python" in envelope["error"]["remedy"]
-
-
-def test_the_python_of_dags_cannot_be_chosen(call: Call, flow: Path) -> None:
-    status, envelope = call("run", "--json", "--airflow", "--python", "python3", str(flow))
-    assert (status, envelope["error"]["code"]) == (ExitStatus.USAGE, "USAGE")

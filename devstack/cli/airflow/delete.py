@@ -23,10 +23,11 @@ def command(
 ) -> int:
     """Delete each DAG: its file, its runs and its history.
 
-    Artifacts in the datastore and Metaflow's metadata are kept.
+    A DAG whose file Airflow cannot import is deleted too. Artifacts in the
+    datastore and Metaflow's metadata are kept.
     """
     deployer = open_deployer(config_file, **options)
-    dag_ids = [deployer.resolve(dag) for dag in dags]
+    dag_ids = [deployer.resolve(dag, broken=True) for dag in dags]
     for dag_id in dag_ids:
         deployer.delete(dag_id, force=force)
         output.text(f"{dag_id} is deleted")

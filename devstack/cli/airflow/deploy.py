@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from devstack.cli.deployments import show_deployment
+from devstack.cli.deployments import show_deployment, show_python
 from devstack.cli.flow_environment import flow_environment
 from devstack.cli.options import config_option, json_option, pass_output, timeout_option
 from devstack.cli.output import Output
@@ -44,14 +46,27 @@ CREATE_OPTIONS = ("authorize", "new_token", "namespace", "max_workers", "worker_
     is_flag=True,
     help="Leave the DAG paused.",
 )
-@click.option("--max-workers", type=int, help="Maximum number of concurrent tasks of a run.")
-@click.option("--workflow-timeout", type=int, metavar="SECONDS", help="Maximum duration of a run.")
+@click.option(
+    "--max-workers", type=click.IntRange(1), help="Maximum number of concurrent tasks of a run."
+)
+@click.option(
+    "--workflow-timeout",
+    type=click.IntRange(1),
+    metavar="SECONDS",
+    help="Maximum duration of a run.",
+)
 @click.option("--worker-pool", metavar="POOL", help="Pool of the tasks; created if missing.")
 @click.option("--tag", "tags", multiple=True, help="Tag of the runs; may be repeated.")
 @click.option("--namespace", help="Metaflow namespace of the runs.")
 @click.option("--authorize", metavar="TOKEN", help="Production token of an earlier deployment.")
 @click.option("--new-token", metavar="TOKEN", help="Deploy under this production token.")
 @click.option("--generate-new-token", is_flag=True, help="Deploy under a new production token.")
+@click.option(
+    "--python",
+    default="",
+    metavar="PATH",
+    help="Python that compiles the flow.  [default: the active environment's, if it has Metaflow]",
+)
 @click.option("--stack", "name", metavar="NAME", envvar="DEVSTACK_NAME", help="Name of the stack.")
 @timeout_option
 @json_option
@@ -69,6 +84,7 @@ def command(
     workflow_timeout: int | None,
     tags: tuple[str, ...],
     generate_new_token: bool,
+    python: str,
     config_file: Path | None,
     name: str | None,
     timeout: float | None,
@@ -81,14 +97,23 @@ def command(
     use `--stack` for the stack.
     """
     from devstack.deployers.airflow.deployer import open_deployer
+    from devstack.deployers.arguments import sort_arguments
     from devstack.deployers.base import DeployOptions
     from devstack.deployers.deploy import deploy
+    from devstack.flows.python import find_python
     from devstack.flows.source import read_source
     from devstack.progress import step
     from devstack.stack import open_stack
 
+    source = read_source(flow)
+    passed = sort_arguments(source, click.get_current_context().meta.get(PASSTHROUGH_ARGS, []))
+    if passed.parameters:
+        raise click.UsageError(
+            f"--{next(iter(passed.parameters))}: a run gets the parameters:"
+            " devstack airflow trigger --param NAME=VALUE"
+        )
     options = DeployOptions(
-        read_source(flow),
+        source,
         name=dag_name,
         project=project,
         branch=branch,
@@ -96,11 +121,14 @@ def command(
         schedule=schedule,
         workflow_timeout=workflow_timeout,
         paused=paused,
-        create_options=_create_options(create, tags, generate_new_token),
-        metaflow_options=click.get_current_context().meta.get(PASSTHROUGH_ARGS, []),
+        create_options=[*_create_options(create, tags, generate_new_token), *passed.create],
+        metaflow_options=passed.metaflow,
     )
     stack = open_stack(load(config_file, name=name, timeout=timeout))
     deployer, env = open_deployer(stack), flow_environment(stack)
+    flow_python = find_python(python, stack.runner, os.environ)
+    show_python(output, flow_python)
+    env = replace(env, python=flow_python.path)
     progress = output.progress()
     with step(progress, f"Deploy {flow.name}"):
         deployment = deploy(deployer, options, env, stack.clock, progress.note)

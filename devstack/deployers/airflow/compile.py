@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import devstack
 from devstack.deployers.airflow.metaflow_compiler import UNSUPPORTED_STATUS
 from devstack.deployers.airflow.patches import DagOverrides
 from devstack.deployers.base import DeployOptions
@@ -19,6 +20,14 @@ from devstack.flows.source import FlowSource
 from devstack.process import Completed, Runner
 
 COMPILE_TIMEOUT = 300.0
+
+LAUNCH = """
+import sys
+sys.path[:] = [sys.argv.pop(1), *filter(None, sys.path)]
+from devstack.deployers.airflow.metaflow_compiler import main
+main()
+"""
+"""Imports the compiler from devstack's folder, which the user's interpreter does not have."""
 
 _MESSAGE = re.compile(r"^ {4}\S")
 """Metaflow indents the message of an error by four spaces."""
@@ -49,13 +58,16 @@ class CompiledDag:
     output: str
 
 
-def compile_flow(options: DeployOptions, env: FlowEnvironment, runner: Runner) -> CompiledDag:
+def compile_flow(
+    options: DeployOptions, env: FlowEnvironment, runner: Runner, locks: Path | None = None
+) -> CompiledDag:
     """Compile a flow.
 
     Args:
         options: the flow, and how to compile it.
-        env: the environment of the flow's process.
+        env: the environment of the flow's process; its interpreter has Metaflow.
         runner: runs Metaflow.
+        locks: the folder of lock files; concurrent compilations are independent if None.
 
     Raises:
         DevstackError: ``FLOW_UNSUPPORTED`` with every reason, or ``COMPILE_FAILED``
@@ -63,7 +75,12 @@ def compile_flow(options: DeployOptions, env: FlowEnvironment, runner: Runner) -
     """
     with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
         report, file = Path(folder) / "report.json", Path(folder) / "dag.py"
-        overrides = DagOverrides(options.schedule, options.workflow_timeout, options.project)
+        overrides = DagOverrides(
+            options.schedule,
+            options.workflow_timeout,
+            options.project,
+            locks=str(locks or ""),
+        )
         report.write_text(json.dumps(asdict(overrides)))
         done = runner.run(
             _argv(options, env.python, report, file),
@@ -78,13 +95,16 @@ def compile_flow(options: DeployOptions, env: FlowEnvironment, runner: Runner) -
         facts = json.loads(report.read_text())
         facts["pools"] = tuple(facts["pools"])
         return CompiledDag(
-            **facts, paused=options.paused, text=file.read_text(), output=done.stdout
+            **facts,
+            paused=options.paused,
+            text=file.read_text(encoding="utf-8"),
+            output=done.stdout,
         )
 
 
 def _argv(options: DeployOptions, python: Path, report: Path, file: Path) -> list[str]:
-    module = "devstack.deployers.airflow.metaflow_compiler"
-    argv = [str(python), "-m", module, str(report), str(options.source.path)]
+    root = Path(devstack.__file__).parent.parent
+    argv = [str(python), "-c", LAUNCH, str(root), str(report), str(options.source.path)]
     # pylint takes seconds; `devstack run` runs it.
     argv += ["--no-pylint", *options.metaflow_options]
     argv += ["--branch", options.branch] if options.branch else []

@@ -124,7 +124,8 @@ class _Delivery:
             if (failure.id, failure.timestamp) not in self.old_failures:
                 return Failed(
                     f"Airflow cannot import the DAG: {failure.reason}",
-                    remedy="correct the flow, then deploy it again",
+                    remedy="correct the flow, then deploy it again; or "
+                    f"devstack airflow delete {self.compiled.dag_id}",
                     code="DAG_IMPORT_FAILED",
                     output=failure.traceback,
                 )

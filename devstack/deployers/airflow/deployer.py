@@ -14,9 +14,10 @@ from devstack.airflow.runs import (
     list_tasks,
     read_log,
     stop_run,
-    task_output_lines,
 )
+from devstack.airflow.task_log import task_lines
 from devstack.deployers.airflow.compile import CompiledDag, compile_flow
+from devstack.deployers.airflow.dag_lock import dag_lock, lock_folder
 from devstack.deployers.airflow.delete import delete_dag
 from devstack.deployers.airflow.deliver import deliver_dag
 from devstack.deployers.airflow.follow import failure_of, follow_run, wait_scheduled_run
@@ -44,15 +45,21 @@ class AirflowDeployer:
 
     def compile(self, options: DeployOptions, env: FlowEnvironment) -> CompiledDag:
         """Compile a flow to a DAG file."""
-        return compile_flow(options, env, self.stack.runner)
+        return compile_flow(options, env, self.stack.runner, lock_folder(self.stack))
 
     def deliver(self, compiled: CompiledDag, note: Note) -> Deployment:
         """Write the DAG file; return when the scheduler has parsed it."""
-        return deliver_dag(self.stack, self.client, compiled, note)
+        with dag_lock(self.stack, compiled.dag_id, note):
+            return deliver_dag(self.stack, self.client, compiled, note)
 
-    def resolve(self, name: str) -> str:
-        """Return the id of a DAG given by its id, or by the flow's name if unique."""
-        return resolve_dag(self.client, name)
+    def resolve(self, name: str, *, broken: bool = False) -> str:
+        """Return the id of a DAG given by its id, or by the flow's name if unique.
+
+        Args:
+            name: what the user typed.
+            broken: accept DAGs whose file Airflow could never import.
+        """
+        return resolve_dag(self.client, name, broken=broken)
 
     def dags(self) -> list[Dag]:
         """Return all DAGs, sorted by id."""
@@ -99,11 +106,12 @@ class AirflowDeployer:
         for each in find_tasks(list_tasks(self.client, run), task):
             if each.attempts:
                 text = read_log(self.client, run, each, attempt)
-                yield TaskLog(each, text, task_output_lines(text) or text.splitlines())
+                yield TaskLog(each, text, task_lines(text))
 
     def delete(self, name: str, *, force: bool) -> None:
         """Delete a DAG with its runs and history."""
-        delete_dag(self.stack, self.client, name, force=force)
+        with dag_lock(self.stack, name):
+            delete_dag(self.stack, self.client, name, force=force)
 
     def url(self, name: str = "") -> str:
         """Return the address of a DAG's page, or of Airflow's home page."""

@@ -13,8 +13,8 @@ from devstack.airflow.runs import (
     list_tasks,
     read_log,
     stop_run,
-    task_output_lines,
 )
+from devstack.airflow.task_log import failure_reason, task_output_lines
 from devstack.deployers.base import Note, RunResult
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, UnreachableError
@@ -170,9 +170,10 @@ def failure_of(client: AirflowClient, run: DagRun) -> DevstackError:
     log = read_log(client, run, task)
     lines = task_output_lines(log) or log.splitlines()
     attempts = f" after {task.attempts} attempts" if task.attempts > 1 else ""
+    reason = failure_reason(log)
     return DevstackError(
         f"run {run.run_id} of {run.dag_id} failed",
-        cause=f"task {task.name} failed{attempts}",
+        cause=f"task {task.name} failed{attempts}" + (f": {reason}" if reason else ""),
         remedy=f"devstack airflow logs {run.metaflow_id} {task.name}",
         code="RUN_FAILED",
         exit_status=ExitStatus.FLOW_FAILED,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from devstack.airflow.client import AirflowClient
-from devstack.airflow.dags import list_dags
+from devstack.airflow.dags import list_dags, list_import_failures
 from devstack.airflow.runs import DagRun, Task, list_runs
 from devstack.errors import DevstackError, ExitStatus
 
@@ -14,15 +15,23 @@ MAX_RUNS = 500
 """Number of latest runs that are searched."""
 
 
-def resolve_dag(client: AirflowClient, name: str) -> str:
+def resolve_dag(client: AirflowClient, name: str, *, broken: bool = False) -> str:
     """Return the id of a DAG given by its id, or by the part after a dot if unique.
 
     ``HelloFlow`` resolves to ``project.branch.HelloFlow`` if no other DAG ends in it.
+
+    Args:
+        client: Airflow.
+        name: what the user typed.
+        broken: accept DAGs whose file Airflow could never import.
 
     Raises:
         DevstackError: ``DAG_UNKNOWN``, or ``DAG_AMBIGUOUS`` with the candidates.
     """
     dag_ids = [dag.dag_id for dag in list_dags(client)]
+    if broken:
+        files = (PurePosixPath(each.file) for each in list_import_failures(client))
+        dag_ids = list(dict.fromkeys([*dag_ids, *(file.stem for file in files)]))
     if name in dag_ids:
         return name
     matches = [dag_id for dag_id in dag_ids if dag_id.endswith(f".{name}")]

@@ -1,10 +1,12 @@
-"""Run Metaflow's Airflow compiler with two hooks, in Metaflow's own process.
+"""Run Metaflow's Airflow compiler with hooks, in Metaflow's own process.
 
-``python -m devstack.deployers.airflow.metaflow_compiler REPORT FLOW.py [METAFLOW ARGUMENTS]``
-runs the flow's file as Python would. The hooks:
+``main`` runs a flow's file as Python would: ``REPORT FLOW.py [METAFLOW ARGUMENTS]``. The
+interpreter may be the user's, so this module and those it imports need nothing but the
+standard library and Metaflow. The hooks:
 
-- After Metaflow has loaded the flow, check it for features that Airflow does not
-  support. If there are any, exit before anything is uploaded.
+- After Metaflow has loaded the flow, check it for features and values that Airflow does
+  not support. If there are any, exit before anything is uploaded.
+- Give Metaflow placeholders instead of the values that it would not quote.
 - Patch the compiled DAG before Metaflow writes it.
 
 REPORT is a JSON file. It contains :class:`DagOverrides` at the start, and at the
@@ -13,17 +15,35 @@ end either the violations or facts about the DAG.
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import json
+import os
 import runpy
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from devstack.deployers.airflow.patches import DagOverrides, patch_dag
+from devstack.deployers.airflow.parameters import build_parameter
+from devstack.deployers.airflow.patches import DagOverrides, UnknownScriptError, patch_dag
+from devstack.deployers.airflow.script_values import ScriptValues
 from devstack.deployers.airflow.unsupported import find_violations
-from devstack.deployers.flow_description import describe_flow
+from devstack.deployers.airflow.unsupported_values import (
+    DeployValues,
+    check_dag_id,
+    find_value_violations,
+)
+from devstack.deployers.flow_description import (
+    config_names,
+    describe_flow,
+    describe_parameter,
+    plain_parameters,
+)
+from devstack.deployers.unsupported import Violation
 
 UNSUPPORTED_STATUS = 64
 """Exit status for a flow with unsupported features."""
@@ -42,30 +62,159 @@ def main() -> None:
 def _install_hooks(report: Path) -> None:
     airflow_cli: Any = importlib.import_module("metaflow.plugins.airflow.airflow_cli")
     overrides = DagOverrides(**json.loads(report.read_text()))
-    validate = airflow_cli._validate_workflow
+    _install_checks(airflow_cli, report, overrides)
+    _install_token_lock(airflow_cli, overrides)
+    _install_patches(airflow_cli, report, overrides)
+
+
+def _install_checks(airflow_cli: Any, report: Path, overrides: DagOverrides) -> None:
+    validate, resolve_name = airflow_cli._validate_workflow, airflow_cli.resolve_dag_name
+    metaflow_error = airflow_cli.MetaflowException
 
     def check_then_validate(flow: Any, graph: Any, datastore: Any, *rest: Any) -> None:
         description = describe_flow(flow, graph, datastore.TYPE)
-        violations = find_violations(description, overrides.project)
-        if violations:
-            report.write_text(json.dumps({"violations": [asdict(each) for each in violations]}))
-            sys.stdout.flush()
-            # SystemExit, because Metaflow would report any other exception as its own error.
-            raise SystemExit(UNSUPPORTED_STATUS)
-        validate(flow, graph, datastore, *rest)
+        values = _deploy_values(airflow_cli, datastore, overrides)
+        _refuse(report, find_violations(description, overrides.project))
+        _refuse(report, find_value_violations(description, values))
+        validate(_WithoutConfigs(flow), graph, datastore, *rest)
+
+    def check_name(name: str | None) -> Any:
+        current = airflow_cli.current
+        project = current.get("project_flow_name")
+        _refuse(
+            report, check_dag_id(project or name or current.flow_name, is_project=bool(project))
+        )
+        try:
+            return resolve_name(name)
+        except metaflow_error as error:
+            _refuse(report, [Violation("--name", repr(name), str(error), "use --branch")])
+            raise
+
+    airflow_cli._validate_workflow = check_then_validate
+    airflow_cli.resolve_dag_name = check_name
+
+
+def _deploy_values(airflow_cli: Any, datastore: Any, overrides: DagOverrides) -> DeployValues:
+    """Return what the user typed, from the command that Metaflow is executing."""
+    typed = airflow_cli.click.get_current_context().params
+    return DeployValues(
+        script=os.path.basename(sys.argv[0]),
+        datastore_root=str(datastore.datastore_root or ""),
+        user=airflow_cli.get_username() or "",
+        tags=typed["tags"] or (),
+        texts={
+            "--namespace": typed["user_namespace"],
+            "--authorize": typed["authorize"],
+            "--new-token": typed["given_token"],
+        },
+        pool=typed["worker_pool"],
+        schedule=overrides.schedule,
+    )
+
+
+def _refuse(report: Path, violations: Sequence[Violation]) -> None:
+    """End the process if there is a violation."""
+    if violations:
+        report.write_text(json.dumps({"violations": [asdict(each) for each in violations]}))
+        sys.stdout.flush()
+        # SystemExit, because Metaflow would report any other exception as its own error.
+        raise SystemExit(UNSUPPORTED_STATUS)
+
+
+class _WithoutConfigs:
+    """A flow without its Configs, which Metaflow would take for Parameters without a default."""
+
+    def __init__(self, flow: Any) -> None:
+        self._flow = flow
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._flow, name)
+
+    def _get_parameters(self) -> Iterator[tuple[str, Any]]:
+        return iter([(each.name, each) for each in plain_parameters(self._flow)])
+
+
+def _install_token_lock(airflow_cli: Any, overrides: DagOverrides) -> None:
+    """Let concurrent first deployments of a DAG agree on one production token."""
+    resolve: Callable[..., Any] = airflow_cli.resolve_token
+
+    def resolve_token(name: str, *rest: Any) -> Any:
+        with _locked(overrides.locks, name):
+            return resolve(name, *rest)
+
+    airflow_cli.resolve_token = resolve_token
+
+
+@contextmanager
+def _locked(folder: str, name: str) -> Iterator[None]:
+    if not folder:
+        yield
+        return
+    path = Path(folder) / f"token-{sha256(name.encode()).hexdigest()[:16]}"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _install_patches(airflow_cli: Any, report: Path, overrides: DagOverrides) -> None:
+    airflow: Any = importlib.import_module("metaflow.plugins.airflow.airflow")
+    values = ScriptValues()
+    airflow.dict_to_cli_options = values.options(airflow.dict_to_cli_options)
 
     class PatchedAirflow(airflow_cli.Airflow):  # type: ignore[misc]
+        def _process_parameters(self) -> list[dict[str, Any]]:
+            return [
+                build_parameter(
+                    describe_parameter(each, read_file=True), each.kwargs.get("help") or ""
+                )
+                for each in plain_parameters(self.flow)
+            ]
+
+        def _step_cli(self, *arguments: Any) -> list[str]:
+            with _replaced(self, "tags", [values.placeholder(tag) for tag in self.tags or ()]):
+                namespace = self.namespace and values.placeholder(self.namespace)
+                with _replaced(self, "namespace", namespace):
+                    name = values.placeholder(os.path.basename(sys.argv[0]))
+                    with _replaced(sys, "argv", [name]):
+                        found: list[str] = super()._step_cli(*arguments)
+                        return found
+
         def _to_airflow_dag_file(self, dag: dict[str, Any]) -> str:
             catching = {
                 node.name for node in self.graph if any(d.name == "catch" for d in node.decorators)
             }
-            patch_dag(dag, catching, overrides)
+            configs = config_names(self.flow)
+            try:
+                patch_dag(dag, overrides, values, catching=catching, configs=configs)
+            except UnknownScriptError as error:
+                _refuse(report, [_unknown_metaflow(str(error))])
             report.write_text(json.dumps(_facts(dag)))
-            text: str = super()._to_airflow_dag_file(dag)
+            text: str = super()._to_airflow_dag_file(_AsciiDict(dag))
             return text
 
-    airflow_cli._validate_workflow = check_then_validate
     airflow_cli.Airflow = PatchedAirflow
+
+
+class _AsciiDict(dict[str, Any]):
+    """A dictionary whose text is ASCII, so that a file with it has the same bytes anywhere."""
+
+    def __str__(self) -> str:
+        return ascii(dict(self))
+
+
+@contextmanager
+def _replaced(target: Any, name: str, value: Any) -> Iterator[None]:
+    original = getattr(target, name)
+    setattr(target, name, value)
+    try:
+        yield
+    finally:
+        setattr(target, name, original)
+
+
+def _unknown_metaflow(reason: str) -> Violation:
+    instead = "deploy with devstack's own Metaflow: --python, or without a virtual environment"
+    return Violation("Metaflow", "this version", reason, instead)
 
 
 def _facts(dag: dict[str, Any]) -> dict[str, Any]:

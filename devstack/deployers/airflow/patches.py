@@ -7,8 +7,21 @@ the file.
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
+
+from devstack.deployers.airflow.literals import (
+    label_value,
+    template_literal,
+    template_string,
+    variable_literal,
+)
+from devstack.deployers.airflow.parameters import parameter_options, parameter_variables
+from devstack.deployers.airflow.schedule import airflow_schedule
+from devstack.deployers.airflow.script_values import ScriptValues
 
 TIMEOUT_GRACE_SECONDS = 300
 """Airflow's limit includes the pod's start and end, so it is longer than the step's @timeout."""
@@ -16,11 +29,32 @@ TIMEOUT_GRACE_SECONDS = 300
 FALLBACK_ATTEMPTS = 3
 """Attempts that Metaflow's runtime adds for @catch after a pod has died."""
 
-PRESETS = {"hourly": "@hourly", "daily": "@daily", "weekly": "@weekly", "none": None}
-"""Values of ``--schedule`` other than cron expressions."""
-
 NO_TIMEOUT_SECONDS = 5 * 24 * 3600
 """Metaflow's limit for a step without @timeout."""
+
+CONFIG_VARIABLE = "METAFLOW_FLOW_CONFIG_VALUE"
+"""Metaflow's variable with the Configs; a value ``kv.NAME`` is read from the code package."""
+
+TEMPLATE_VARIABLES = (
+    "METAFLOW_RUN_ID",
+    "METAFLOW_AIRFLOW_TASK_ID",
+    "METAFLOW_AIRFLOW_DAG_RUN_ID",
+    "METAFLOW_AIRFLOW_JOB_ID",
+    "METAFLOW_ATTEMPT_NUMBER",
+)
+"""Variables whose values are Metaflow's own Jinja templates."""
+
+_PARAMETERS = "METAFLOW_PARAMETERS"
+_SET_PARAMETERS = re.compile(
+    r"python -m metaflow\.plugins\.airflow\.plumbing\.set_parameters (\w+) && \. `pwd`/\1 && "
+)
+_INIT = " init --run-id "
+_TEMPLATED = ("image", "namespace", "cluster_context", "config_file", "kubernetes_conn_id")
+"""Texts of KubernetesPodOperator that Airflow renders as templates."""
+
+
+class UnknownScriptError(ValueError):
+    """This version of Metaflow writes a script that cannot be patched."""
 
 
 @dataclass(frozen=True)
@@ -28,33 +62,50 @@ class DagOverrides:
     """Settings that Metaflow's command line does not have.
 
     Attributes:
-        schedule: a cron expression or one of :data:`PRESETS`; the flow's @schedule if empty.
+        schedule: as for :func:`airflow_schedule`; the flow's @schedule if empty.
         timeout: maximum duration of a run in seconds; unlimited if None.
         project: the @project that the flow must have; any if empty.
+        locks: the folder of the file that serializes deployments of one DAG; none if empty.
     """
 
     schedule: str = ""
     timeout: int | None = None
     project: str = ""
+    locks: str = ""
 
 
-def patch_dag(dag: dict[str, Any], catching: set[str], overrides: DagOverrides) -> None:
+def patch_dag(
+    dag: dict[str, Any],
+    overrides: DagOverrides,
+    values: ScriptValues,
+    *,
+    catching: Collection[str] = (),
+    configs: Collection[str] = (),
+) -> None:
     """Patch a compiled DAG in place.
 
     Args:
         dag: what becomes ``CONFIG``.
-        catching: the steps with @catch.
         overrides: the user's settings.
+        values: the values of the placeholders in its scripts.
+        catching: the steps with @catch.
+        configs: names of the flow's Configs.
     """
+    parameters = dag["metaflow_params"] or []
     for state in dag["states"].values():
-        if state["operator_type"] == "kubernetes":
-            _patch_retries(state["operator_args"], state["name"] in catching)
-            _patch_timeout(state["operator_args"])
+        if state["operator_type"] != "kubernetes":
+            continue
+        task = state["operator_args"]
+        _patch_retries(task, state["name"] in catching)
+        _patch_timeout(task)
+        _patch_texts(task)
+        _patch_variables(task, parameters, configs)
+        task["cmds"] = [_patched_script(each, parameters, values) for each in task["cmds"]]
     arguments = dag["dag_instantiation_params"]
     # click returns a tuple; Airflow expects a list.
     arguments["tags"] = list(arguments.get("tags") or [])
-    if overrides.schedule:
-        arguments["schedule_interval"] = PRESETS.get(overrides.schedule, overrides.schedule)
+    schedule = overrides.schedule or arguments["schedule_interval"] or "none"
+    arguments["schedule_interval"] = airflow_schedule(schedule)
     if overrides.timeout is not None:
         arguments["dagrun_timeout"] = {"seconds": overrides.timeout}
 
@@ -75,3 +126,54 @@ def _patch_timeout(task: dict[str, Any]) -> None:
     limit = task["execution_timeout"]
     if limit["seconds"] < NO_TIMEOUT_SECONDS:
         limit["seconds"] += TIMEOUT_GRACE_SECONDS
+
+
+def _patch_texts(task: dict[str, Any]) -> None:
+    """Keep Airflow from rendering the user's texts as templates, and make labels valid.
+
+    Metaflow puts the user's name into a label as it is; Kubernetes then rejects the pod.
+    """
+    task["labels"] = {name: label_value(str(text)) for name, text in task["labels"].items()}
+    task["annotations"] = _literals(task["annotations"])
+    task["node_selector"] = _literals(task.get("node_selector"))
+    for name in _TEMPLATED:
+        if isinstance(task.get(name), str):
+            task[name] = template_literal(task[name])
+
+
+def _literals(texts: dict[str, Any] | None) -> dict[str, str] | None:
+    if texts is None:
+        return None
+    return {name: template_literal(str(text)) for name, text in texts.items() if text is not None}
+
+
+def _patch_variables(
+    task: dict[str, Any], parameters: list[dict[str, Any]], configs: Collection[str]
+) -> None:
+    """Pass the user's variables on as they are, and add those for Parameters and Configs."""
+    given = {each["name"]: each["value"] for each in task["env_vars"]}
+    begins = given.pop(_PARAMETERS, None) is not None
+    if configs:
+        given[CONFIG_VARIABLE] = json.dumps({name: f"kv.{name}" for name in configs})
+    task["env_vars"] = [
+        {
+            "name": name,
+            "value": value if name in TEMPLATE_VARIABLES else variable_literal(str(value)),
+        }
+        for name, value in given.items()
+    ]
+    if begins:
+        task["env_vars"] += parameter_variables(parameters)
+
+
+def _patched_script(script: str, parameters: list[dict[str, Any]], values: ScriptValues) -> str:
+    """Return a part of a pod's command with the user's values."""
+    for start in ("{%", "{#"):
+        # Metaflow's own templates are expressions only.
+        script = script.replace(start, f"{{{{ {template_string(start)} }}}}")
+    if "set_parameters" in script:
+        script, count = _SET_PARAMETERS.subn("", script)
+        if count != 1 or script.count(_INIT) != 1:
+            raise UnknownScriptError("the start step's script sets the Parameters in another way")
+        script = script.replace(_INIT, f" init {parameter_options(parameters)}{_INIT[5:]}")
+    return values.insert(script)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from devstack.airflow.client import AirflowClient
 from devstack.airflow.dags import find_dag_details
 from devstack.airflow.runs import DagRun, start_run
 from devstack.deployers.airflow.lookup import unknown_dag
+from devstack.deployers.airflow.parameters import convert_value, kind_of_schema
 from devstack.errors import DevstackError, ExitStatus
-
-_SHELL_CHARACTERS = set("$`\\")
-"""Special characters in double quotes: Metaflow puts values into a shell script unescaped."""
-
-_CONVERTERS: Mapping[str, Callable[[str], Any]] = {"integer": int, "number": float, "string": str}
-"""By JSON schema type."""
 
 
 def trigger_dag(client: AirflowClient, dag_id: str, parameters: Mapping[str, str]) -> DagRun:
@@ -61,20 +56,26 @@ def _convert(name: str, text: str, declared: Mapping[str, Mapping[str, Any]]) ->
     if name not in declared:
         names = ", ".join(sorted(declared)) or "none"
         raise _invalid(name, f"the flow has no such parameter; it has {names}")
-    kind = str((declared[name].get("schema") or {}).get("type") or "string")
-    if special := _SHELL_CHARACTERS & set(text):
-        raise _invalid(name, f"the task's shell would interpret {' '.join(sorted(special))}")
+    kind = kind_of_schema(declared[name].get("schema") or {})
+    if kind == "file":
+        raise _invalid(
+            name,
+            "a pod cannot read this machine's files; the file is uploaded with the flow",
+            "set it as the parameter's default, then devstack airflow deploy FLOW.py",
+        )
     try:
-        return _CONVERTERS.get(kind, str)(text)
-    except ValueError:
-        raise _invalid(name, f"{text!r} is not of type {kind}") from None
+        return convert_value(kind, text)
+    except ValueError as error:
+        raise _invalid(name, f"{text[:80]!r} is not of type {kind}: {error}") from None
 
 
-def _invalid(name: str, cause: str) -> DevstackError:
+def _invalid(
+    name: str, cause: str, remedy: str = "devstack airflow trigger --param NAME=VALUE DAG"
+) -> DevstackError:
     return DevstackError(
         f"invalid value for the parameter {name!r}",
         cause=cause,
-        remedy="devstack airflow trigger --param NAME=VALUE DAG",
+        remedy=remedy,
         code="PARAMETER_WRONG",
         exit_status=ExitStatus.USAGE,
     )

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from devstack.deployers.flow_description import Decorator, FlowDescription, StepDescription
+from devstack.deployers.airflow.parameters import convert_value
+from devstack.deployers.flow_description import (
+    Decorator,
+    FlowDescription,
+    ParameterDescription,
+    StepDescription,
+)
 from devstack.deployers.unsupported import Violation
 
 _USE_RUN = "use `devstack run`, which runs it on the cluster without Airflow"
@@ -49,7 +55,6 @@ _FLOW_DECORATORS = {
         "wait for the run: `devstack airflow trigger --wait`",
     ),
 }
-_SCALARS = (str, int, float, bool)
 
 
 def find_violations(flow: FlowDescription, project: str = "") -> list[Violation]:
@@ -94,7 +99,7 @@ def _check_parameters(flow: FlowDescription) -> Iterator[Violation]:
     for parameter in flow.parameters:
         where = f"parameter {parameter.name}"
         if parameter.name.lower() in names:
-            reason = "Airflow's variables are case-insensitive"
+            reason = "Metaflow's parameters are case-insensitive"
             yield Violation(where, "a duplicate name", reason, "rename it")
         names.add(parameter.name.lower())
         if not parameter.has_default or parameter.default is None:
@@ -104,13 +109,24 @@ def _check_parameters(flow: FlowDescription) -> Iterator[Violation]:
                 "scheduled runs have no other value",
                 f"add one: Parameter({parameter.name!r}, default=...)",
             )
-        elif not isinstance(parameter.default, _SCALARS):
-            yield Violation(
-                where,
-                f"a default of type {type(parameter.default).__name__}",
-                "Metaflow would put it into a shell script unescaped",
-                "write it as a JSON string, with type=JSONType",
-            )
+        else:
+            yield from _check_default(parameter, where)
+
+
+def _check_default(parameter: ParameterDescription, where: str) -> Iterator[Violation]:
+    if parameter.kind in ("dict", "list"):
+        yield Violation(
+            where,
+            f"a default of type {parameter.kind}",
+            "Metaflow cannot read it from the text that a run gets",
+            "add type=JSONType",
+        )
+    elif parameter.kind != "file":
+        try:
+            convert_value(parameter.kind, parameter.default)
+        except (TypeError, ValueError) as error:
+            what = f"the default {parameter.default!r:.80}"
+            yield Violation(where, what, str(error), f"use one of type {parameter.kind}")
 
 
 def _check_flow(flow: FlowDescription) -> Iterator[Violation]:

@@ -1,0 +1,94 @@
+"""The log of a task: what its pod printed, and why the task failed according to Airflow."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+_METAFLOW_PREFIX = "[save_logs]"
+"""Start of the lines that Metaflow's log uploader prints."""
+
+_POD_LINE = "[base] "
+"""Airflow's mark of a line that the task's container printed."""
+
+_TRACEBACK = "Traceback (most recent call last):"
+_POD_FAILED = re.compile(r"Pod \S+ returned a failure")
+_TERMINATED = re.compile(r"'terminated': \{(.*?)\}", re.DOTALL)
+_PLAIN_EXIT = ("Error", "Completed")
+"""The kubelet's reasons for a container that ended by itself."""
+
+MAX_REASON = 300
+
+
+def task_output_lines(log: str) -> Sequence[str]:
+    """Return the lines that the pod printed, without Airflow's and Metaflow's own."""
+    lines = []
+    for line in log.splitlines():
+        _, marker, output = line.partition(_POD_LINE)
+        if marker and not output.startswith(_METAFLOW_PREFIX):
+            lines.append(output)
+    return lines
+
+
+def task_lines(log: str) -> Sequence[str]:
+    """Return the lines that the pod printed, all if there are none, and Airflow's reason."""
+    reason = failure_reason(log)
+    lines = task_output_lines(log) or log.splitlines()
+    return [*lines, f"Airflow: {reason}"] if reason else lines
+
+
+def failure_reason(log: str) -> str:
+    """Return why Airflow considers a task a failure, in one line.
+
+    Empty if it has not failed, or only because its container ended with a status other
+    than zero: what the container printed is the reason then.
+    """
+    before, found, traceback = log.rpartition(_TRACEBACK)
+    if not found:
+        return ""
+    error = _exception(traceback)
+    if "(422)" in error or "HTTP response body" in error:
+        return _kubernetes_reason(error)
+    if _POD_FAILED.search(error):
+        return _pod_reason(error + before)
+    return _shortened(error.splitlines()[0]) if error else ""
+
+
+def _exception(traceback: str) -> str:
+    """Return the exception of a traceback, with the further lines of its message."""
+    lines = traceback.splitlines()
+    for index, line in enumerate(lines):
+        if line and not line.startswith(" "):
+            message = [each for each in lines[index:] if not re.match(r"\[\d{4}-\d\d-\d\dT", each)]
+            name, colon, text = message[0].partition(": ")
+            return "\n".join([name.rpartition(".")[2] + colon + text, *message[1:]])
+    return ""
+
+
+def _kubernetes_reason(error: str) -> str:
+    """Return the message of the Kubernetes API in its response."""
+    body = re.search(r"HTTP response body: (\{.*\})", error)
+    try:
+        message = json.loads(body[1])["message"] if body else ""
+    except (ValueError, KeyError):
+        message = ""
+    return _shortened(f"Kubernetes rejected the pod: {message or error.splitlines()[0]}")
+
+
+def _pod_reason(text: str) -> str:
+    """Return the kubelet's reason, such as OOMKilled, from Airflow's description of the pod."""
+    for state in _TERMINATED.findall(text):
+        fields = dict(re.findall(r"'(reason|exit_code|message)': (?:'([^']*)'|None)", state))
+        code = re.search(r"'exit_code': (\d+)", state)
+        reason = fields.get("reason", "")
+        if reason and reason not in _PLAIN_EXIT:
+            status = f" (status {code[1]})" if code else ""
+            detail = f": {fields['message']}" if fields.get("message") else ""
+            return _shortened(f"the kubelet ended the container: {reason}{status}{detail}")
+    return ""
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_REASON else line[: MAX_REASON - 3] + "..."
