@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from itertools import dropwhile, takewhile
 
 _METAFLOW_PREFIX = "[save_logs]"
 """Start of the lines that Metaflow's log uploader prints."""
@@ -13,6 +14,9 @@ _POD_LINE = "[base] "
 """Airflow's mark of a line that the task's container printed."""
 
 _TRACEBACK = "Traceback (most recent call last):"
+_RECORD = re.compile(r"\[\d{4}-\d\d-\d\dT")
+"""Start of a line with a message of Airflow's."""
+
 _POD_FAILED = re.compile(r"Pod \S+ returned a failure")
 _TERMINATED = re.compile(r"'terminated': \{(.*?)\}", re.DOTALL)
 _PLAIN_EXIT = ("Error", "Completed")
@@ -44,7 +48,8 @@ def failure_reason(log: str) -> str:
     Empty if it has not failed, or only because its container ended with a status other
     than zero: what the container printed is the reason then.
     """
-    before, found, traceback = log.rpartition(_TRACEBACK)
+    # At the start of a line: a traceback that the pod printed has Airflow's mark before it.
+    before, found, traceback = f"\n{log}".rpartition(f"\n{_TRACEBACK}\n")
     if not found:
         return ""
     error = _exception(traceback)
@@ -57,13 +62,12 @@ def failure_reason(log: str) -> str:
 
 def _exception(traceback: str) -> str:
     """Return the exception of a traceback, with the further lines of its message."""
-    lines = traceback.splitlines()
-    for index, line in enumerate(lines):
-        if line and not line.startswith(" "):
-            message = [each for each in lines[index:] if not re.match(r"\[\d{4}-\d\d-\d\dT", each)]
-            name, colon, text = message[0].partition(": ")
-            return "\n".join([name.rpartition(".")[2] + colon + text, *message[1:]])
-    return ""
+    lines = list(takewhile(lambda line: not _RECORD.match(line), traceback.splitlines()))
+    message = list(dropwhile(lambda line: not line or line.startswith(" "), lines))
+    if not message:
+        return ""
+    name, colon, text = message[0].partition(": ")
+    return "\n".join([name.rpartition(".")[2] + colon + text, *message[1:]])
 
 
 def _kubernetes_reason(error: str) -> str:

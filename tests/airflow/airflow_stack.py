@@ -130,9 +130,15 @@ class Airflow:
                 f"DAG {dag_id}", lambda: self.request("GET", f"dags/{dag_id}").status_code == 200
             )
 
-    def start(self, dag_id: str) -> str:
-        """Trigger a run; return its path below the API's root."""
-        answer = self.request("POST", f"dags/{dag_id}/dagRuns", conf={})
+    def start(self, dag_id: str, date: str = "") -> str:
+        """Trigger a run; return its path below the API's root.
+
+        Args:
+            dag_id: the DAG.
+            date: the run's logical date; now if empty.
+        """
+        dated = {"logical_date": date} if date else {}
+        answer = self.request("POST", f"dags/{dag_id}/dagRuns", conf={}, **dated)
         answer.raise_for_status()
         return f"dags/{dag_id}/dagRuns/{answer.json()['dag_run_id']}"
 
