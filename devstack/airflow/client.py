@@ -20,8 +20,8 @@ ADMIN = "admin"
 """Name of the administrator; each stack has its own password."""
 
 API = "/api/v1"
-PAGE_SIZE = 100
-"""Airflow's own default for the length of a page."""
+PAGE_SIZE = 1000
+"""The largest page (maximum_page_limit in k8s/airflow): a foreach may have thousands of tasks."""
 
 CONNECT_TIMEOUT = 3.0
 

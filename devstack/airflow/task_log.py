@@ -19,6 +19,7 @@ _RECORD = re.compile(r"\[\d{4}-\d\d-\d\dT")
 
 _POD_FAILED = re.compile(r"Pod \S+ returned a failure")
 _TERMINATED = re.compile(r"'terminated': \{(.*?)\}", re.DOTALL)
+_TEXT = r"""\(?(['"])(.*?)\1\)?"""
 _PLAIN_EXIT = ("Error", "Completed")
 """The kubelet's reasons for a container that ended by itself."""
 
@@ -77,19 +78,26 @@ def _kubernetes_reason(error: str) -> str:
         message = json.loads(body[1])["message"] if body else ""
     except (ValueError, KeyError):
         message = ""
-    return _shortened(f"Kubernetes rejected the pod: {message or error.splitlines()[0]}")
+    return _shortened(f"Kubernetes answered: {message or error.splitlines()[0]}")
 
 
 def _pod_reason(text: str) -> str:
     """Return the kubelet's reason, such as OOMKilled, from Airflow's description of the pod."""
-    for state in _TERMINATED.findall(text):
-        fields = dict(re.findall(r"'(reason|exit_code|message)': (?:'([^']*)'|None)", state))
+    # Python's pprint writes a long text as several, one a line.
+    pod = re.sub(r"(['\"])\s*\n\s*\1", "", text)
+    evicted = re.search(
+        rf"'message': {_TEXT},\s*'nominated_node_name'.*'reason': 'Evicted'", pod, re.S
+    )
+    if evicted:
+        return _shortened(f"the kubelet evicted the pod: {evicted[2]}")
+    for state in _TERMINATED.findall(pod):
         code = re.search(r"'exit_code': (\d+)", state)
-        reason = fields.get("reason", "")
-        if reason and reason not in _PLAIN_EXIT:
+        message = re.search(rf"'message': {_TEXT}", state)
+        reason = re.search(r"'reason': '(\w+)'", state)
+        if reason and reason[1] not in _PLAIN_EXIT:
             status = f" (status {code[1]})" if code else ""
-            detail = f": {fields['message']}" if fields.get("message") else ""
-            return _shortened(f"the kubelet ended the container: {reason}{status}{detail}")
+            detail = f": {message[2]}" if message else ""
+            return _shortened(f"the kubelet ended the container: {reason[1]}{status}{detail}")
     return ""
 
 

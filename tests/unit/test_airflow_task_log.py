@@ -26,6 +26,18 @@ remote_pod: {'api_version': 'v1',
                                                              'signal': None},
                                               'waiting': None}}]}}
 """
+EVICTED = """airflow.exceptions.AirflowException: Pod start-x returned a failure.
+remote_pod: {'status': {'container_statuses': None,
+            'message': 'The node was low on resource: '
+                       'ephemeral-storage.',
+            'nominated_node_name': None,
+            'phase': 'Failed',
+            'qos_class': 'Burstable',
+            'reason': 'Evicted'}}
+"""
+NOT_STARTED = FAILED_POD.replace("OOMKilled", "StartError").replace(
+    "'message': None", "'message': \"exec: 'bash': argument list too long\""
+)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +48,14 @@ remote_pod: {'api_version': 'v1',
             "jinja2.exceptions.UndefinedError: 'x' is undefined\n",
             "UndefinedError: 'x' is undefined",
         ),
-        (REJECTED, 'Kubernetes rejected the pod: Pod "a" is invalid: metadata.labels: bad'),
+        (REJECTED, 'Kubernetes answered: Pod "a" is invalid: metadata.labels: bad'),
         (FAILED_POD, "the kubelet ended the container: OOMKilled (status 137)"),
+        (
+            NOT_STARTED,
+            "the kubelet ended the container: StartError (status 137):"
+            " exec: 'bash': argument list too long",
+        ),
+        (EVICTED, "the kubelet evicted the pod: The node was low on resource: ephemeral-storage."),
         (FAILED_POD.replace("OOMKilled", "Error"), ""),
     ],
 )

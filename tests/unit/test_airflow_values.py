@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+import devstack
 from devstack.deployers.airflow.literals import label_value, template_literal
 from devstack.deployers.airflow.unsupported_values import (
     DeployValues,
@@ -317,10 +318,22 @@ def test_a_refused_value_ends_the_compilation(
     assert refused.value.cause.startswith(cause)
 
 
-def test_the_users_interpreter_needs_metaflow_only(
+def test_the_compiler_imports_the_standard_library_only() -> None:
+    """Metaflow is imported when it runs; nothing else is in the user's interpreter."""
+    root = Path(devstack.__file__).parent.parent
+    program = (
+        f"import sys; sys.path.append({str(root)!r});"
+        " import devstack.deployers.airflow.metaflow_compiler"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_flows_folder_may_contain_a_module_of_devstacks_name(
     tmp_path: Path, env: FlowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder with a module of devstack's name is the current one, and the flow's."""
     (tmp_path / "devstack").mkdir()
     (tmp_path / "devstack" / "__init__.py").write_text("raise SystemExit('the wrong devstack')")
     monkeypatch.chdir(tmp_path)

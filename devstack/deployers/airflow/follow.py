@@ -15,6 +15,7 @@ from devstack.airflow.runs import (
     stop_run,
 )
 from devstack.airflow.task_log import failure_reason, task_output_lines
+from devstack.deployers.airflow.lookup import shown
 from devstack.deployers.base import Note, RunResult
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, UnreachableError
@@ -134,10 +135,10 @@ def progress_of(run: DagRun, tasks: Sequence[Task]) -> str:
         return "the run is queued"
     running = [task for task in tasks if task.state == "running"]
     if running:
-        return f"running: {', '.join(task.name for task in running)}"
+        return f"running: {shown([task.name for task in running])}"
     waiting = [task for task in tasks if task.state in ("queued", "scheduled", "up_for_retry")]
     if waiting:
-        return ", ".join(f"{task.name} is {task.state.replace('_', ' ')}" for task in waiting)
+        return shown([f"{task.name} is {task.state.replace('_', ' ')}" for task in waiting])
     return "the scheduler is between tasks"
 
 
@@ -182,7 +183,7 @@ def failure_of(client: AirflowClient, run: DagRun) -> DevstackError:
 
 
 def _incomplete_error(run: DagRun, tasks: Sequence[Task]) -> DevstackError:
-    states = ", ".join(f"{task.name} {task.state or 'not started'}" for task in tasks)
+    states = shown([f"{task.name} {task.state or 'not started'}" for task in tasks])
     stopped = "it was stopped, or exceeded its time limit; trigger it again"
     too_early = "its date is before the DAG's start date; deploy the flow again, then trigger it"
     return DevstackError(

@@ -14,6 +14,9 @@ from devstack.errors import DevstackError, ExitStatus
 MAX_RUNS = 500
 """Number of latest runs that are searched."""
 
+MAX_SHOWN = 8
+"""Number of tasks that a message names; a foreach may have thousands."""
+
 
 def resolve_dag(client: AirflowClient, name: str, *, broken: bool = False) -> str:
     """Return the id of a DAG given by its id, or by the part after a dot if unique.
@@ -81,11 +84,17 @@ def find_tasks(tasks: Sequence[Task], name: str) -> list[Task]:
         return found
     raise DevstackError(
         f"the run has no task {name!r}",
-        cause=f"it has {', '.join(task.name for task in tasks) or 'none'}",
+        cause=f"it has {shown([task.name for task in tasks]) or 'none'}",
         remedy="name one of these, or none to see all",
         code="TASK_UNKNOWN",
         exit_status=ExitStatus.USAGE,
     )
+
+
+def shown(texts: Sequence[str]) -> str:
+    """Return the first texts in one line, and the number of the others."""
+    more = len(texts) - MAX_SHOWN
+    return ", ".join([*texts[:MAX_SHOWN], *([f"and {more} more"] if more > 0 else [])])
 
 
 def unknown_dag(client: AirflowClient, name: str) -> DevstackError:
