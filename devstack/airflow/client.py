@@ -123,14 +123,28 @@ class AirflowClient:
         """Create a resource and return it."""
         return self._json("POST", path, body=body)
 
-    def patch(self, path: str, body: Mapping[str, Any], **query: Any) -> dict[str, Any]:
-        """Change a resource and return it."""
-        return self._json("PATCH", path, body=body, query=query)
+    def patch(
+        self, path: str, body: Mapping[str, Any], *, timeout: float | None = None, **query: Any
+    ) -> dict[str, Any]:
+        """Change a resource and return it.
 
-    def delete(self, path: str) -> bool:
-        """Delete a resource; return False if it did not exist."""
+        Args:
+            path: the resource.
+            body: the changed fields.
+            timeout: seconds to wait for the answer; the client's if None.
+            query: further settings of the request.
+        """
+        return self._json("PATCH", path, body=body, query=query, timeout=timeout)
+
+    def delete(self, path: str, *, timeout: float | None = None) -> bool:
+        """Delete a resource; return False if it did not exist.
+
+        Args:
+            path: the resource.
+            timeout: seconds to wait for the answer; the client's if None.
+        """
         try:
-            self._send("DELETE", path)
+            self._send("DELETE", path, timeout=timeout)
         except AirflowApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return False
@@ -144,8 +158,9 @@ class AirflowClient:
         *,
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
     ) -> dict[str, Any]:
-        answer = self._send(method, path, query=query, body=body)
+        answer = self._send(method, path, query=query, body=body, timeout=timeout)
         decoded: dict[str, Any] = json.loads(answer) if answer else {}
         return decoded
 
@@ -157,6 +172,7 @@ class AirflowClient:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
         accept: str = "application/json",
+        timeout: float | None = None,
     ) -> bytes:
         headers = {"Accept": accept, **self._credentials}
         content = None
@@ -165,18 +181,24 @@ class AirflowClient:
             # Only with a body: Airflow rejects a request that has this header and no body.
             headers["Content-Type"] = "application/json"
         url = f"{self.url}{API}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
-        answer = self._request(method, url, headers, content)
+        answer = self._request(method, url, headers, content, timeout)
         if answer.status >= 300:
             raise self._error(f"{method} {path}", answer)
         return answer.data
 
     def _request(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float | None,
     ) -> urllib3.BaseHTTPResponse:
         # A connection per request: the web server closes idle connections after two seconds. If
         # that coincides with the next request, a client cannot know whether it was processed.
         try:
-            with urllib3.PoolManager(timeout=self._timeout, retries=False) as pool:
+            limit = urllib3.Timeout(CONNECT_TIMEOUT, timeout) if timeout else self._timeout
+            with urllib3.PoolManager(timeout=limit, retries=False) as pool:
                 return pool.request(method, url, headers=headers, body=body, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             raise AirflowUnavailableError(self.url, str(error).rpartition(">: ")[2]) from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devstack.airflow.client import AirflowClient, quoted
+from devstack.airflow.runs import MANY_TASKS_TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def set_paused(client: AirflowClient, dag_id: str, paused: bool) -> None:
 
 def delete_dag_history(client: AirflowClient, dag_id: str) -> bool:
     """Delete a DAG's runs and metadata; return False if Airflow has none."""
-    return client.delete(f"/dags/{quoted(dag_id)}")
+    return client.delete(f"/dags/{quoted(dag_id)}", timeout=MANY_TASKS_TIMEOUT)
 
 
 def list_import_failures(client: AirflowClient) -> list[ImportFailure]:

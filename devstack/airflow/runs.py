@@ -13,6 +13,9 @@ from devstack.airflow.client import AirflowClient, quoted
 FINISHED = frozenset({"success", "failed"})
 """Final states of a DAG run."""
 
+MANY_TASKS_TIMEOUT = 180.0
+"""Seconds for a request that changes all tasks of a run; a foreach may have thousands."""
+
 _HASH_LENGTH = 12
 
 
@@ -120,7 +123,7 @@ def start_run(client: AirflowClient, dag_id: str, conf: Mapping[str, Any]) -> Da
 
 def stop_run(client: AirflowClient, run: DagRun) -> None:
     """Mark a run as failed; Airflow then stops its tasks and deletes their pods."""
-    client.patch(run.path, {"state": "failed"})
+    client.patch(run.path, {"state": "failed"}, timeout=MANY_TASKS_TIMEOUT)
 
 
 def list_tasks(client: AirflowClient, run: DagRun) -> list[Task]:

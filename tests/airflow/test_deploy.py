@@ -296,7 +296,8 @@ def test_a_paused_dag_is_triggered_only_when_unpaused(
 
 
 def test_a_sensor_waits_for_another_dag(stack: Devstack, tmp_path: Path, clean: None) -> None:
-    deploy(stack, write_flow(tmp_path, name="FirstFlow"))
+    platform = Airflow(stack)
+    platform.deploy("FirstFlow", "true")
     above = (
         "@airflow_external_task_sensor(external_dag_id='FirstFlow', name='first',"
         " poke_interval=2, exponential_backoff=False)"
@@ -304,7 +305,6 @@ def test_a_sensor_waits_for_another_dag(stack: Devstack, tmp_path: Path, clean: 
     deploy(stack, write_flow(tmp_path, name="SecondFlow", above=above))
     # The sensor waits for the run of the same date, as two runs of one schedule have it.
     date = datetime.now(timezone.utc).isoformat()
-    platform = Airflow(stack)
     second = platform.start("SecondFlow", date)
     sensor = f"{second}/taskInstances/first"
     eventually(
@@ -313,5 +313,5 @@ def test_a_sensor_waits_for_another_dag(stack: Devstack, tmp_path: Path, clean: 
         timeout=120,
     )
     first = platform.start("FirstFlow", date)
+    assert platform.finish(first) == "success"
     assert platform.finish(second) == "success"
-    assert platform.state_of(first) == "success"

@@ -15,7 +15,7 @@ import pytest
 
 from devstack.errors import ExitStatus
 from tests.airflow.airflow_stack import Airflow
-from tests.airflow.flows_on_airflow import airflow, artifacts, deploy, run_to_end, write_flow
+from tests.airflow.flows_on_airflow import airflow, artifacts, deploy, write_flow
 from tests.airflow.metaflow_client import run_client
 from tests.support.commandline import Devstack
 from tests.support.eventually import eventually
@@ -24,6 +24,7 @@ USER = "CORP\\Jané {{ ds }} <jane.doe@corp.example>" + "x" * 70
 TEXT = "Zürich 東京 $HOME $(HOSTNAME) $$ `id` \\n \\ 'a' \"b\" {{ ds }} {% if x %} {# z\n\r\nend\n"
 TAG = "it's $HOME `id` {{ ds }} é; exit 1"
 WIDE, TOO_WIDE = 1100, 7001
+"""Items of a foreach: more than Airflow's default limit, and more than the stack's."""
 
 VALUES = f"""
 import os
@@ -46,18 +47,13 @@ class ValuesFlow(FlowSpec):
     def start(self):
         self.variables = [os.environ[name] for name in ("TEXT", "N", "LOOP", "FILE")]
         self.user = os.environ["METAFLOW_USER"]
-        self.next(self.step_9_{"x" * 150})
-
-    @kubernetes(cpu=0.05, memory=200, disk=100)
-    @step
-    def step_9_{"x" * 150}(self):
-        self.config = [self.given.n, self.fixed.memory, self.fixed.text]
-        self.included = self.file
         self.next(self.end)
 
     @kubernetes(cpu=0.05, memory=200, disk=100)
     @step
     def end(self):
+        self.config = [self.given.n, self.fixed.memory, self.fixed.text]
+        self.included = self.file
         self.values = [self.text, self.rate, self.data, self.flag]
 
 if __name__ == "__main__":
@@ -159,25 +155,32 @@ def test_a_value_of_another_type_is_refused(
     assert refused["error"]["code"] == code
 
 
-@pytest.mark.parametrize("schedule", ["every tuesday", "0 0 9 * * *"])
 def test_a_schedule_that_airflow_would_misread_is_refused_and_leaves_nothing(
-    stack: Devstack, tmp_path: Path, schedule: str
+    stack: Devstack, tmp_path: Path
 ) -> None:
-    flow = write_flow(tmp_path, name="CronFlow")
-    done = stack.run("airflow", "deploy", str(flow), "--schedule", schedule, check=False)
+    flow = write_flow(tmp_path, name="CronFlow", above="@schedule(cron='0 0 9 * * *')")
+    done = stack.run("airflow", "deploy", str(flow), check=False)
     assert done.returncode == ExitStatus.USAGE
     assert "FLOW_UNSUPPORTED" in done.stderr
     assert all(dag["dag_id"] != "CronFlow" for dag in airflow(stack, "list")["data"]["dags"])
 
 
-def test_the_cron_notation_of_aws_is_airflows(stack: Devstack, tmp_path: Path) -> None:
-    flow = write_flow(tmp_path, name="CronFlow", above="@schedule(cron='0 9 ? * 2-6 *')")
-    assert deploy(stack, flow, "--paused")["schedule"] == "0 9 * * MON-FRI"
-    [dag] = [
-        each for each in airflow(stack, "list")["data"]["dags"] if each["dag_id"] == "CronFlow"
+def test_concurrent_deployments_of_one_dag_take_turns_and_cron_is_airflows(
+    stack: Devstack, tmp_path: Path
+) -> None:
+    flow = write_flow(tmp_path, name="SharedFlow")
+    schedules = {"0 9 ? * 2-6 *": "0 9 * * MON-FRI", "30 9 ? * SUN *": "30 9 * * SUN"}
+    commands = [
+        stack.start("airflow", "deploy", "--json", "--paused", "--schedule", when, str(flow))
+        for when in schedules
     ]
-    assert dag["next_run"].endswith("T09:00:00+00:00")
-    airflow(stack, "delete", "CronFlow")
+    deployed = [json.loads(command.communicate(timeout=300)[0]) for command in commands]
+    assert [each["data"]["schedule"] for each in deployed] == list(schedules.values())
+    dags = {dag["dag_id"]: dag for dag in airflow(stack, "list")["data"]["dags"]}
+    schedule, next_run = dags["SharedFlow"]["schedule"], dags["SharedFlow"]["next_run"]
+    assert schedule in schedules.values()
+    assert next_run.endswith(f"T09:{schedule.split()[0].zfill(2)}:00+00:00")
+    airflow(stack, "delete", "SharedFlow")
 
 
 def test_a_file_that_airflow_cannot_import_is_reported_and_deleted(
@@ -193,37 +196,29 @@ def test_a_file_that_airflow_cannot_import_is_reported_and_deleted(
     assert airflow(stack, "list")["data"]["import_errors"] == []
 
 
-def test_concurrent_deployments_of_one_dag_take_turns(stack: Devstack, tmp_path: Path) -> None:
-    flow = write_flow(tmp_path, name="SharedFlow")
-    commands = [
-        stack.start("airflow", "deploy", "--json", "--schedule", when, str(flow))
-        for when in ("hourly", "daily", "weekly")
-    ]
-    deployed = [json.loads(command.communicate(timeout=300)[0]) for command in commands]
-    assert [each["status"] for each in deployed] == ["ok"] * 3
-    airflow(stack, "delete", "SharedFlow")
-
-
 def test_a_wide_foreach_is_mapped_and_a_wider_one_is_explained(
     stack: Devstack, tmp_path: Path
 ) -> None:
     flow = tmp_path / "wide.py"
     flow.write_text(WIDE_FLOW)
     deploy(stack, flow)
-    error = run_to_end(stack, "WideFlow", "-p", f"width={TOO_WIDE}", check=False)["error"]
-    assert f"unmappable return value length: {TOO_WIDE}" in error["cause"]
-    [log] = airflow(stack, "logs", "WideFlow", "start")["data"]["logs"]
-    assert "unmappable return value length" in log["lines"][-1]
+    failing = stack.start(
+        "airflow", "trigger", "--json", "--wait", "WideFlow", "-p", f"width={TOO_WIDE}"
+    )
     run = airflow(stack, "trigger", "WideFlow", "-p", f"width={WIDE}")["data"]
-    tasks = f"dags/WideFlow/dagRuns/{run['dag_run_id']}/taskInstances?limit=1"
+    error = json.loads(failing.communicate(timeout=300)[0])["error"]
+    assert f"unmappable return value length: {TOO_WIDE}" in error["cause"]
+    failed = error["remedy"].split()[-2]
+    [log] = airflow(stack, "logs", failed, "start")["data"]["logs"]
+    assert "unmappable return value length" in log["lines"][-1]
     server = Airflow(stack)
+    tasks = f"dags/WideFlow/dagRuns/{run['dag_run_id']}/taskInstances?limit=1"
     eventually(
         "the mapped tasks",
         lambda: server.get(tasks)["total_entries"] == WIDE + 3,
         timeout=120,
         interval=1.0,
     )
-    airflow(stack, "trigger", "WideFlow")
     airflow(stack, "delete", "--force", "WideFlow")
-    assert server.request("GET", "dags/WideFlow/dagRuns").status_code == 404
+    assert server.request("GET", "dags/WideFlow").status_code == 404
     assert server.task_pods("WideFlow") == []

@@ -247,9 +247,12 @@ def test_texts_that_are_no_templates_stay_readable() -> None:
     assert template_literal("s3://bucket/a b,c=1") == "s3://bucket/a b,c=1"
 
 
-def described(*decorators: Decorator, step: str = "start", **variables: str) -> FlowDescription:
+def described(
+    *decorators: Decorator, step: str = "start", selector: Any = None, **variables: str
+) -> FlowDescription:
     environment = Decorator("environment", {"vars": variables})
-    steps = {step: StepDescription(step, "start", decorators=(environment,))}
+    kubernetes = Decorator("kubernetes", {"node_selector": selector})
+    steps = {step: StepDescription(step, "start", decorators=(environment, kubernetes))}
     return FlowDescription("MyFlow", "s3", steps, decorators=decorators)
 
 
@@ -273,6 +276,9 @@ SENSOR = "airflow_s3_key_sensor"
         (described(step="x" * 221), {}, f"step {'x' * 40}..."),
         (described(**{"A B": "x"}), {}, "step start"),
         (described(ONE="x" * 130_000), {}, "step start"),
+        (described(selector={"a b": "c"}), {}, "step start"),
+        (described(selector={"a": "{{ c }}"}), {}, "step start"),
+        (described(selector={"a": "c" * 64}), {}, "step start"),
         (described(ONE="a\0b"), {}, "step start"),
         (described(Decorator(SENSOR, {"name": "start"})), {}, f"@{SENSOR}"),
         (described(Decorator(SENSOR, {"name": "a b"})), {}, f"@{SENSOR}"),
@@ -285,6 +291,11 @@ def test_a_value_that_cannot_be_used_is_refused(
     assert violation.where == where
     assert violation.reason
     assert violation.instead
+
+
+def test_a_label_of_a_node_is_no_violation() -> None:
+    labels = {"node.kubernetes.io/instance-type": "p4d.24xlarge", "zone": "", "a": "b"}
+    assert find_value_violations(described(selector=labels), DeployValues("flow.py")) == []
 
 
 @pytest.mark.parametrize("dag_id", ["x" * 251, "a b", ".hidden", "-x", "a/b", "", "shop.user.J é"])

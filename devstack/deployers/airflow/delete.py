@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from devstack.airflow.client import AirflowApiError, AirflowClient
+from devstack.airflow.client import AirflowApiError, AirflowClient, AirflowUnavailableError
 from devstack.airflow.dags import (
     delete_dag_history,
     find_dag_details,
@@ -49,7 +49,6 @@ def delete_dag(stack: Stack, client: AirflowClient, dag_id: str, *, force: bool)
         what=f"{dag_id} to be deleted",
         timeout=stack.spec.timeout,
         clock=stack.clock,
-        interval=0.5,
     )
 
 
@@ -62,6 +61,8 @@ def _observe_deletion(client: AirflowClient, dag_id: str) -> Observation:
         if error.status != HTTPStatus.CONFLICT:
             raise
         return Waiting(error.detail)
+    except AirflowUnavailableError as error:
+        return Waiting(f"{error}: {error.cause}")
     path = dag_path(dag_id)
     if any(each.file == path for each in list_import_failures(client)):
         return Waiting("Airflow still reports that it cannot import the file")
@@ -89,10 +90,16 @@ def _stop_runs(stack: Stack, client: AirflowClient, dag_id: str) -> None:
     stopped: dict[str, DagRun] = {}
 
     def observe() -> Observation:
+        try:
+            return stop()
+        except AirflowUnavailableError as error:
+            return Waiting(f"{error}: {error.cause}")
+
+    def stop() -> Observation:
         active = _active_runs(client, dag_id)
         for run in active:
-            stop_run(client, run)
             stopped[run.run_id] = run
+            stop_run(client, run)
         pods = [
             pod["metadata"]["name"] for run in stopped.values() for pod in task_pods(stack, run)
         ]

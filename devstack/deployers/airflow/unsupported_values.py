@@ -12,7 +12,7 @@ from typing import Any
 
 from devstack.deployers.airflow.literals import text_problem
 from devstack.deployers.airflow.schedule import ScheduleError, airflow_schedule
-from devstack.deployers.flow_description import Decorator, FlowDescription
+from devstack.deployers.flow_description import FlowDescription, StepDescription
 from devstack.deployers.unsupported import Violation
 
 MAX_DAG_ID = 250
@@ -28,6 +28,10 @@ MAX_POOL = 256
 SENSORS = ("airflow_s3_key_sensor", "airflow_external_task_sensor")
 
 _VARIABLE_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_LABEL_KEY = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+"""Kubernetes, "Labels and Selectors", syntax."""
+
 _UNQUOTED = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 
 
@@ -61,11 +65,8 @@ def find_value_violations(flow: FlowDescription, values: DeployValues) -> list[V
         *_check_tags(values.tags),
         *_check_schedule(flow, values.schedule),
         *_check_names(flow),
-        *(
-            each
-            for step in flow.steps.values()
-            for each in _check_variables(step.decorators, step.name)
-        ),
+        *(each for step in flow.steps.values() for each in _check_variables(step)),
+        *(each for step in flow.steps.values() for each in _check_node_selector(step)),
     ]
 
 
@@ -144,18 +145,33 @@ def _check_names(flow: FlowDescription) -> Iterator[Violation]:
         taken.add(sensor)
 
 
-def _check_variables(decorators: Sequence[Decorator], step: str) -> Iterator[Violation]:
+def _check_node_selector(step: StepDescription) -> Iterator[Violation]:
+    for decorator in step.decorators:
+        selector = decorator.attributes.get("node_selector")
+        if decorator.name != "kubernetes" or not isinstance(selector, Mapping):
+            continue
+        for key, value in selector.items():
+            if not _LABEL_KEY.fullmatch(str(key)) or not _LABEL_VALUE.fullmatch(str(value)):
+                what = f"node_selector {key}={value}"
+                reason = "Kubernetes has no such label"
+                instead = "use letters, digits, `_`, `-` and `.`; at most 63 characters"
+                yield Violation(f"step {step.name}", what, reason, instead)
+
+
+def _check_variables(step: StepDescription) -> Iterator[Violation]:
     variables: dict[Any, Any] = {}
-    for decorator in decorators:
+    for decorator in step.decorators:
         given = decorator.attributes.get("vars") or {}
         if decorator.name == "environment" and isinstance(given, Mapping):
             variables.update(given)
         elif decorator.name == "environment":
             what = f"@environment(vars={given!r:.80})"
             reason = "Metaflow could not read it as a dict"
-            yield Violation(f"step {step}", what, reason, "write @environment in the flow's file")
+            yield Violation(
+                f"step {step.name}", what, reason, "write @environment in the flow's file"
+            )
     for name, value in variables.items():
-        where = f"step {step}"
+        where = f"step {step.name}"
         if not _VARIABLE_NAME.fullmatch(str(name)):
             reason = "Kubernetes allows letters, digits, `_`, `-` and `.` only"
             yield Violation(where, f"@environment variable {name!r}", reason, "rename it")
