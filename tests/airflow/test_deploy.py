@@ -51,7 +51,7 @@ class FlowSpec:
         step: decorators of its start step.
         above: decorators of the flow.
         end: statement of its end step.
-        image: image of its start step; the stack's if empty.
+        kubernetes: further arguments of its start step's @kubernetes.
         options: options of `devstack airflow deploy`.
         variables: environment of `devstack airflow deploy`.
         followed: True to trigger it with --wait.
@@ -61,7 +61,7 @@ class FlowSpec:
     step: str = ""
     above: str = ""
     end: str = ""
-    image: str = ""
+    kubernetes: str = ""
     options: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     followed: bool = False
@@ -77,7 +77,10 @@ FLOWS = {
         step="@retry(times=1, minutes_between_retries=0)",
     ),
     "SensorFlow": FlowSpec(above=SENSOR),
-    "NoImageFlow": FlowSpec(image="moon.invalid/x:1", followed=True),
+    "NoImageFlow": FlowSpec(kubernetes="image='moon.invalid/x:1'", followed=True),
+    "HungryFlow": FlowSpec(
+        "bytearray(900 * 1024**2)", kubernetes="qos='Guaranteed'", followed=True
+    ),
     "FailingFlow": FlowSpec("raise SystemExit('out of fuel')", followed=True),
     "TimeoutFlow": FlowSpec(
         "time.sleep(600)",
@@ -128,8 +131,8 @@ class Started:
 def _write(folder: Path, name: str, spec: FlowSpec) -> Path:
     path = write_flow(folder, spec.body, name=name, above=spec.above, step=spec.step)
     text = path.read_text()
-    if spec.image:
-        text = text.replace("disk=100)", f"disk=100, image='{spec.image}')", 1)
+    if spec.kubernetes:
+        text = text.replace("disk=100)", f"disk=100, {spec.kubernetes})", 1)
     if spec.end:
         text = text.replace("print('n is', self.n)", spec.end)
     path.write_text(text)
@@ -210,6 +213,12 @@ def test_a_failed_task_ends_the_wait_with_its_output(started: dict[str, Started]
     assert error["code"] == "RUN_FAILED"
     assert "task start failed" in error["cause"]
     assert any("out of fuel" in line for line in error["output"])
+
+
+def test_the_reason_of_the_kubelet_is_in_the_error(started: dict[str, Started]) -> None:
+    error = started["HungryFlow"].error()
+    assert error["code"] == "RUN_FAILED"
+    assert "task start failed: the kubelet ended the container: OOMKilled" in error["cause"]
 
 
 def test_an_image_that_cannot_be_pulled_stops_the_run(started: dict[str, Started]) -> None:
