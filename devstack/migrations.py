@@ -24,7 +24,13 @@ def _rename_prepared(state: State) -> State:
     return renamed
 
 
-_MIGRATIONS: tuple[Callable[[State], State], ...] = (_rename_prepared,)
+def _set_up_minio_again(state: State) -> State:
+    """Version 1 let flows use one bucket only; the next `up` gives their keys the new policy."""
+    known = state.get("initialized_services", [])
+    return {**state, "initialized_services": [name for name in known if name != "minio"]}
+
+
+_MIGRATIONS: tuple[Callable[[State], State], ...] = (_rename_prepared, _set_up_minio_again)
 """The function at index N turns version N into N + 1."""
 
 STATE_VERSION = len(_MIGRATIONS)

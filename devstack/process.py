@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +49,7 @@ class Runner(Protocol):
         self,
         argv: Sequence[str],
         *,
-        input: str | bytes | None = None,
+        input: str | bytes | Iterable[bytes] | None = None,
         env: Mapping[str, str | None] | None = None,
         cwd: Path | None = None,
         timeout: float | None = None,
@@ -61,7 +61,7 @@ class Runner(Protocol):
 
         Args:
             argv: the program and its arguments; never a secret.
-            input: what the program reads on standard input.
+            input: what the program reads on standard input, if large in blocks.
             env: variables set on top of this process's own, without those that the
                 table of :mod:`devstack.environment_variables` overrides; None unsets one.
             cwd: the folder to run in.
@@ -100,7 +100,7 @@ class SubprocessRunner:
         self,
         argv: Sequence[str],
         *,
-        input: str | bytes | None = None,
+        input: str | bytes | Iterable[bytes] | None = None,
         env: Mapping[str, str | None] | None = None,
         cwd: Path | None = None,
         timeout: float | None = None,
@@ -235,20 +235,25 @@ def _unstartable(program: str, error: OSError) -> DevstackError:
 
 def _communicate(
     process: subprocess.Popen[bytes],
-    input: str | bytes | None,
+    input: str | bytes | Iterable[bytes] | None,
     timeout: float | None,
     on_line: Callable[[str], None] | None,
 ) -> tuple[str, str]:
     data = input.encode() if isinstance(input, str) else input
-    if on_line is None:
+    if on_line is None and (data is None or isinstance(data, bytes)):
         out, err = process.communicate(data, timeout=timeout)
         return out.decode(errors="replace"), err.decode(errors="replace")
-    return _stream(process, data, timeout, on_line)
+    blocks = [data] if isinstance(data, bytes) else data
+    return _stream(process, blocks, timeout, on_line or _ignore)
+
+
+def _ignore(_line: str) -> None:
+    pass
 
 
 def _stream(
     process: subprocess.Popen[bytes],
-    data: bytes | None,
+    blocks: Iterable[bytes] | None,
     timeout: float | None,
     on_line: Callable[[str], None],
 ) -> tuple[str, str]:
@@ -259,7 +264,7 @@ def _stream(
     threads = [
         threading.Thread(target=_pump, args=(process.stdout, out, on_line), daemon=True),
         threading.Thread(target=_pump, args=(process.stderr, err, on_line), daemon=True),
-        threading.Thread(target=_feed, args=(process.stdin, data), daemon=True),
+        threading.Thread(target=_feed, args=(process.stdin, blocks), daemon=True),
     ]
     for thread in threads:
         thread.start()
@@ -272,12 +277,13 @@ def _stream(
     return "".join(out), "".join(err)
 
 
-def _feed(stream: IO[bytes] | None, data: bytes | None) -> None:
-    if stream is None or data is None:
+def _feed(stream: IO[bytes] | None, blocks: Iterable[bytes] | None) -> None:
+    if stream is None or blocks is None:
         return
     # A program may end without reading all of its input; its exit status says if that is wrong.
     with suppress(BrokenPipeError), stream:
-        stream.write(data)
+        for block in blocks:
+            stream.write(block)
 
 
 def _pump(stream: IO[bytes] | None, lines: list[str], on_line: Callable[[str], None]) -> None:

@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from devstack.cli.options import json_option, pass_output, verbose_option
+from devstack.cli.images_add import MEBIBYTE, add, show_added
+from devstack.cli.options import (
+    json_option,
+    pass_output,
+    stack_options,
+    verbose_option,
+)
 from devstack.cli.output import Output
 
 if TYPE_CHECKING:
     from devstack.images import ImageStore
     from devstack.images.store import Row
 
-MEBIBYTE = 1 << 20
-
 
 @click.group("images", epilog="Example: devstack images list")
 def command() -> None:
-    """List, pull, build, save and load the images that the stack runs."""
+    """Add your own images to a stack; list, pull, build, save and load those that it runs."""
+
+
+command.add_command(add)
 
 
 @command.command("list", epilog="Example: devstack images list --json")
-@json_option
+@stack_options
 @pass_output
-def list_images(output: Output) -> None:
-    """Show each image: its source, size and reference."""
+def list_images(output: Output, config_file: Path | None, **chosen: Any) -> None:
+    """Show the images that the stack runs, and those that you added to its nodes.
+
+    An added image is outdated if this machine has another version of it by now.
+    """
     rows = _store(output).rows()
     output.data(images=rows)
     output.text(f"{'NAME':<14} {'SOURCE':<9} {'SIZE':>9}  {'REFERENCE':<46} UPSTREAM")
     for row in rows:
         output.text(_line(row))
+    show_added(output, config_file, chosen)
     output.finish()
 
 
@@ -84,7 +95,7 @@ def save(output: Output, file: Path, names: tuple[str, ...]) -> None:
 @json_option
 @pass_output
 def load(output: Output, file: Path) -> None:
-    """Load a FILE written by `devstack images save`."""
+    """Load a FILE written by `devstack images save`; see `images add` for your own images."""
     store = _store(output)
     rows = store.rows(store.load(file))
     output.data(images=rows)

@@ -12,6 +12,7 @@ import click
 
 from devstack.cli.deployments import show_python
 from devstack.cli.flow_environment import flow_environment
+from devstack.cli.flow_images import ensure_flow_images, with_pull_policy
 from devstack.cli.options import pass_output, stack_options, verbose_option
 from devstack.cli.output import Output
 from devstack.cli.passthrough_args import PASSTHROUGH_ARGS, FlowCommand
@@ -120,7 +121,9 @@ def command(
             return _pass_through(output, sources[0], arguments, own_env)
         show_python(output, flow_python)
     for source in sources:
-        _run_source(output, source, arguments, own_env, local=local, timeout=timeout)
+        ensure_flow_images(output, stack, source, arguments)
+        flow_env = with_pull_policy(stack, own_env)
+        _run_source(output, stack, source, arguments, flow_env, local=local, timeout=timeout)
     if samples:
         _run_samples(output, samples, env, at_once, timeout)
     output.finish()
@@ -169,6 +172,7 @@ def _list_samples(output: Output, known: Sequence[Sample]) -> int:
 
 def _run_source(
     output: Output,
+    stack: Stack,
     source: FlowSource,
     arguments: list[str],
     env: FlowEnvironment,
@@ -178,6 +182,7 @@ def _run_source(
 ) -> None:
     from devstack.flows.failure import failure_of
     from devstack.flows.run import FlowCall, run_flow
+    from devstack.lifecycle.added_images import supply_image
     from devstack.schema import FlowRun, dump
 
     progress = output.progress()
@@ -189,6 +194,7 @@ def _run_source(
         on_line=progress.line,
         note=progress.note,
         report=progress.warn,
+        supply_image=lambda image: supply_image(stack, image),
     )
     result = run_flow(call, env)
     output.close_progress()

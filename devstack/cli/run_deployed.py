@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from devstack.cli.deployments import show_python
 from devstack.cli.flow_environment import flow_environment
+from devstack.cli.flow_images import ensure_flow_images
 from devstack.cli.output import Output
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def run_on_airflow(
         show_python(output, flow_python)
         own = replace(suite, env=replace(suite.env, python=flow_python.path))
         for source in sources:
+            ensure_flow_images(output, stack, source, arguments)
             _run_source(output, own, source, arguments)
     if not samples:
         return

@@ -32,6 +32,8 @@ OWNER_LABEL = "devstack.owner"
 
 INSPECT_TIMEOUT = 60.0
 
+_CTR = ("ctr", "--namespace", "k8s.io")
+
 _PACKED = "/var/devstack-volumes.tar"
 """Where the folders of a container are packed, in the container."""
 
@@ -43,10 +45,12 @@ class Present:
     Attributes:
         key: the digest of what it was built from; empty if it was pulled.
         size: bytes.
+        id: what `docker image ls` shows; another image of the same name has another.
     """
 
     key: str
     size: int
+    id: str = ""
 
 
 class DockerClient:
@@ -209,9 +213,16 @@ class DockerClient:
         for line in done.stdout.splitlines():
             image = json.loads(line) if line.strip() else {}
             labels = (image.get("Config") or {}).get("Labels") or {}
-            present = Present(labels.get(KEY_LABEL, ""), int(image.get("Size", 0)))
+            present = Present(
+                labels.get(KEY_LABEL, ""), int(image.get("Size", 0)), image.get("Id", "")
+            )
             found.update(dict.fromkeys(image.get("RepoTags") or [], present))
         return {reference: found[reference] for reference in references if reference in found}
+
+    def image_names(self) -> list[str]:
+        """Return the names of all images, with their tags."""
+        done = self._run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"])
+        return [name for name in done.stdout.split() if "<none>" not in name]
 
     def load_images(self, archive: Path) -> None:
         """Load all images of an archive."""
@@ -237,6 +248,29 @@ class DockerClient:
         """Build an image from a Dockerfile's text and a folder of files."""
         argv = ["docker", "build", "--tag", target, "--file", "-", str(files)]
         self._run(argv, input=dockerfile, on_line=progress.note)
+
+    def build_file(self, dockerfile: Path, target: str, progress: Progress) -> None:
+        """Build an image from a Dockerfile and the folder that it is in."""
+        argv = ["docker", "build", "--tag", target, "--file", str(dockerfile)]
+        self._run([*argv, str(dockerfile.parent)], on_line=progress.note)
+
+    def import_archive(
+        self, node: Any, blocks: Iterable[bytes], label: str, timeout: float
+    ) -> Completed:
+        """Import a tar archive of images into containerd of a node container, and unpack it.
+
+        Args:
+            node: the container.
+            blocks: the archive.
+            label: a label for the images, as ``name=value``.
+            timeout: seconds.
+
+        Returns:
+            The ended command, whether it succeeded or not.
+        """
+        argv = ["docker", "exec", "--interactive", node.name, *_CTR, "images", "import", "--local"]
+        argv += ["--discard-unpacked-layers", "--label", label, "-"]
+        return self._run(argv, input=blocks, check=False, timeout=timeout)
 
     def extract(self, image: str, script: str, into: Path) -> None:
         """Run a script in a temporary container; it writes to the file that is its argument."""

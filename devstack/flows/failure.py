@@ -10,6 +10,9 @@ from devstack.flows.result import FlowResult, PodLog
 LOG_LINES = 12
 """The number of log lines in a report."""
 
+_START = "devstack: "
+"""Begins what a task pod prints if its image lacks what Metaflow needs; see `minio.py`."""
+
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([^']+)'")
 
 _STEP_FAILED = re.compile(r"Step \*?(\w+)\*? \(task-id [^)]*\) failed")
@@ -71,11 +74,28 @@ def _cause(result: FlowResult) -> str:
     reasons = {pod.name: pod.reason for pod in result.pods}
     reason = reasons.get(last.pod, "")
     ending = f" ({reason})" if reason not in ("", "Error") else ""
-    return f"step {last.step} of run {result.run_id} failed in pod {last.pod}{ending}"
+    found = _image_fault(last)
+    why = f": {found}" if found else ""
+    return f"step {last.step} of run {result.run_id} failed in pod {last.pod}{ending}{why}"
+
+
+def _image_fault(pod: PodLog) -> str:
+    """Return what the pod's image lacks to run a task of Metaflow; empty if nothing."""
+    if pod.lines and pod.lines[-1].startswith(_START):
+        return pod.lines[-1].removeprefix(_START)
+    if any('exec: "bash"' in line and "not found" in line for line in pod.lines):
+        return "the image has no bash, with which Metaflow starts tasks"
+    return ""
 
 
 def _remedy(result: FlowResult) -> str:
     log = f"all of its output is in {result.log}"
+    last = _failed_pod(result)
+    if last and _image_fault(last):
+        return (
+            "build the image with bash, python, boto3 and requests, such as FROM the stack's own"
+            f" (`devstack images list`: task), or let pods reach a package index; {log}"
+        )
     imported = [found[1] for line in result.output if (found := _NO_MODULE.match(line))]
     if result.run_id or not imported:
         return log

@@ -21,12 +21,20 @@ from devstack.flows.flow_process import FlowProcess, ignore
 from devstack.flows.log import new_log
 from devstack.flows.pending_pods import PendingPods
 from devstack.flows.pod_values import check_pod_values
-from devstack.flows.pods import TaskPod, describe_pod, describe_pods, list_pods, phase_of
+from devstack.flows.pods import (
+    TaskPod,
+    describe_pod,
+    describe_pods,
+    ended_message,
+    list_pods,
+    phase_of,
+)
 from devstack.flows.result import FlowResult, PodLog
 from devstack.flows.source import FlowSource
 from devstack.flows.timing import measure
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
+from devstack.kube.pods import ImagePullFailed
 from devstack.waits import Clock, Failed, SystemClock, Waiting
 
 POLL_INTERVAL = 1.0
@@ -34,6 +42,9 @@ POLL_INTERVAL = 1.0
 
 OUTAGE_TIMEOUT = 120.0
 """Seconds without the API after which the flow is stopped; Metaflow would retry for hours."""
+
+IMAGE_RETRY_TIMEOUT = 60.0
+"""Seconds that the kubelet has to try again with an image that was put on the nodes."""
 
 TAIL_LINES = 25
 """The number of lines of a flow's output, and of a failed pod's log, for a report."""
@@ -61,6 +72,7 @@ class FlowCall:
         on_line: called with each line of the flow's output.
         note: called with what the run is doing now.
         report: called with what is being stopped, and when it has.
+        supply_image: puts an image that a pod lacks on the nodes; returns False if it cannot.
         stop: interrupts the run when another thread sets it.
         log_name: the prefix of the log's name; by default the flow's file.
     """
@@ -72,6 +84,7 @@ class FlowCall:
     on_line: Callable[[str], None] = ignore
     note: Callable[[str], None] = ignore
     report: Callable[[str], None] = ignore
+    supply_image: Callable[[str], bool] = lambda _image: False
     stop: Event = field(default_factory=Event)
     log_name: str = ""
 
@@ -109,6 +122,7 @@ class _Run:
         self._log = new_log(env.logs, call.log_name or call.source.name)
         self._flow = self._run_id = ""
         self._outage_since: float | None = None
+        self._supplied: dict[str, float] = {}
 
     def run(self) -> FlowResult:
         """Start the flow, observe its pods, and delete what it leaves running."""
@@ -165,11 +179,20 @@ class _Run:
             return self._tolerate_outage(error)
         self._outage_since = None
         if isinstance(observation, Failed):
-            return observation
+            return None if self._supplies(observation) else observation
         self._call.note(
             _activity(pods, observation.reason if isinstance(observation, Waiting) else "")
         )
         return None
+
+    def _supplies(self, failed: Failed) -> bool:
+        """Return True if a pod gets the image that it waits for, now or when it is retried."""
+        if not isinstance(failed, ImagePullFailed) or failed.always:
+            return False
+        if failed.image not in self._supplied and not self._call.supply_image(failed.image):
+            return False
+        since = self._supplied.setdefault(failed.image, self._clock.now())
+        return self._clock.now() - since < IMAGE_RETRY_TIMEOUT
 
     def _tolerate_outage(self, error: DevstackError) -> Failed | None:
         """Return None as long as the API server may come back."""
@@ -276,6 +299,8 @@ class _Run:
             text = self._env.kube.logs(task.name, self._env.namespace, tail=TAIL_LINES)
         except _API_ERRORS as error:
             text = error.cause
+        # A container that cannot start has no log.
+        text = text or ended_message(pod)
         lines = (
             line.rstrip() for line in text.splitlines() if not line.startswith(_METAFLOW_PREFIX)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from devstack.kube import scheduling
@@ -31,11 +32,22 @@ _PULL_FAILURES = frozenset(
 _BACK_OFF = re.compile(r"back-off (?:(\d+)m)?(\d+)s")
 
 
-class ImagePullFailed(Failed):
-    """A container's image cannot be pulled and is not on the node."""
+_OWN = "devstack/"
+"""Begins the names of the stack's own images, which are on every node."""
 
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason, remedy, "IMAGE_PULL_FAILED")
+
+@dataclass(frozen=True)
+class ImagePullFailed(Failed):
+    """A container's image cannot be pulled and is not on the node.
+
+    Attributes:
+        image: the image, as the pod names it.
+        always: True if the kubelet has to pull it although it may be on the node.
+    """
+
+    code: str = "IMAGE_PULL_FAILED"
+    image: str = ""
+    always: bool = False
 
 
 def observe_pod(client: KubeClient, pod: Object) -> Observation:
@@ -89,7 +101,7 @@ def _observe_waiting(client: KubeClient, pod: Object, status: dict[str, Any]) ->
     waiting = status.get("state", {}).get("waiting") or {}
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _PULL_FAILURES:
-        return _image_missing(pod, status["image"], message)
+        return _image_missing(pod, status["name"], status["image"], message)
     if reason == "CrashLoopBackOff" and _backoff(message) > BACKOFF_THRESHOLD:
         return _crashing(client, pod, status)
     if reason == "CreateContainerConfigError":
@@ -110,12 +122,36 @@ def _backoff(message: str) -> int:
     return 60 * minutes + seconds
 
 
-def _image_missing(pod: Object, image: str, message: str) -> ImagePullFailed:
-    return ImagePullFailed(
-        f"{name_of(pod)} cannot get its image {image}: {message or 'not on the node'}",
-        remedy=f"`devstack images list` shows the images; load {image} with"
-        " `devstack images load`, or correct its name",
-    )
+def _image_missing(pod: Object, container: str, image: str, message: str) -> ImagePullFailed:
+    always = _pull_policy(pod, container) == "Always"
+    reason = f"{name_of(pod)} cannot get its image {image}: {message or 'not on the node'}"
+    if always:
+        reason = (
+            f"{name_of(pod)} has the imagePullPolicy Always, so the node pulls its image {image}"
+            f" even if it has it, and no registry provides it: {message}"
+        )
+    return ImagePullFailed(reason, _remedy(image, always=always), image=image, always=always)
+
+
+def _remedy(image: str, *, always: bool) -> str:
+    add = f"`devstack images add {image}` puts an image of this machine on the nodes"
+    if not always:
+        return f"{add}; or correct its name. `devstack images list` shows what they have"
+    policy = 'remove image_pull_policy from @kubernetes, or set it to "IfNotPresent"'
+    if image.startswith(_OWN):
+        return policy
+    if ":" in image.rpartition("/")[2] and not image.endswith(":latest"):
+        return f"{policy}; if the nodes lack it, {add}"
+    # Kubernetes' own default for this tag, and devstack's if the image was not added.
+    return f"{add}, and `devstack run` then uses it; if the flow sets it, {policy}"
+
+
+def _pull_policy(pod: Object, container: str) -> str:
+    spec = pod.get("spec", {})
+    for each in [*spec.get("initContainers", []), *spec.get("containers", [])]:
+        if each.get("name") == container:
+            return str(each.get("imagePullPolicy", ""))
+    return ""
 
 
 def _crashing(client: KubeClient, pod: Object, status: dict[str, Any]) -> Failed:

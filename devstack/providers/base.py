@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from devstack.owner import Owner
+
+if TYPE_CHECKING:
+    from devstack.images.archive_reader import ImageArchive
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,19 @@ class LoadsImages(Protocol):
 
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
         """Load images into every node."""
+        ...
+
+
+@runtime_checkable
+class AddsImages(Protocol):
+    """A provider that puts images of users on its nodes, without a registry."""
+
+    def image_ids(self, spec: ClusterSpec) -> dict[str, str]:
+        """Return the id of each image that all nodes have, by its name."""
+        ...
+
+    def add_images(self, spec: ClusterSpec, archive: ImageArchive) -> None:
+        """Put the images of an archive on every node; they replace those of the same names."""
         ...
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
+from devstack.images.archive_reader import ImageArchive
+from devstack.images.references import familiar
 from devstack.images.versions import KUBERNETES
 from devstack.owner import Owner
 from devstack.process import Completed, Runner
@@ -122,6 +125,28 @@ class MinikubeProvider:
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
         """Copy images from Docker into every node."""
         self._minikube(["image", "load", *references], timeout=spec.timeout)
+
+    def image_ids(self, spec: ClusterSpec) -> dict[str, str]:
+        """Return the id of each image that minikube lists, by its name."""
+        argv = ["image", "list", "--format", "json"]
+        listing = self._minikube(argv, timeout=spec.timeout, check=False).stdout
+        try:
+            images = json.loads(listing)
+        except ValueError:
+            return {}
+        return {
+            familiar(name): f"sha256:{str(image['id']).removeprefix('sha256:')}"
+            for image in images
+            for name in image.get("repoTags") or []
+        }
+
+    def add_images(self, spec: ClusterSpec, archive: ImageArchive) -> None:
+        """Load an archive's images into every node."""
+        with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
+            copy = Path(folder) / "image.tar"
+            with copy.open("wb") as file:
+                file.writelines(archive.stream())
+            self._minikube(["image", "load", str(copy)], timeout=spec.timeout)
 
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return the command that creates the cluster."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from devstack.errors import DevstackError
@@ -32,13 +33,52 @@ Its default of five tries takes 15 seconds, in which a lost pod may not be repla
 CONNECT_ATTEMPTS = 10
 """A ready pod is not reachable at once: kube-proxy follows a moment later."""
 
+CHECK_PACKAGES = """\
+if ! command -v python >/dev/null; then \
+echo "devstack: the image has no python on PATH, with which Metaflow starts tasks"; exit 1; fi; \
+if ! python -c "import importlib.util as u; import sys; \
+sys.exit(any(u.find_spec(n) is None for n in ('boto3', 'requests')))"; then \
+echo "devstack: the image lacks boto3 or requests; pip installs them now"; \
+python -m pip install -q --no-compile --no-cache-dir --disable-pip-version-check \
+boto3 requests || { \
+echo "devstack: the image lacks boto3 or requests, and pip cannot install them"; exit 1; }; fi; \
+export METAFLOW_SKIP_INSTALL_DEPENDENCIES=1"""
+"""What a task pod runs first: it installs what Metaflow needs only if the image lacks it.
+
+Metaflow would call pip in every pod, also if nothing is missing, and hide pip's errors.
+"""
+
 _ROOT_USER = "devstack-root"
 _FLOW_USER = "metaflow"
 _POLICY = "metaflow-bucket"
 
+_BUCKET_ACTIONS = ("s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads")
+_OBJECT_ACTIONS = (
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+)
+_CHANGES_OF_BUCKETS = (
+    "s3:DeleteBucket",
+    "s3:ForceDeleteBucket",
+    "s3:GetBucketPolicy",
+    "s3:PutBucketPolicy",
+    "s3:DeleteBucketPolicy",
+    "s3:PutBucketVersioning",
+    "s3:PutBucketObjectLockConfiguration",
+    "s3:PutBucketNotification",
+    "s3:PutBucketTagging",
+    "s3:PutEncryptionConfiguration",
+    "s3:PutLifecycleConfiguration",
+    "s3:PutReplicationConfiguration",
+)
+"""What flows may do to their own buckets, and not to the stack's."""
+
 
 class MinioService(Service):
-    """The object store, its bucket, and a user with access to that bucket alone."""
+    """The object store, its bucket, and a user for flows, who may create more buckets."""
 
     name = "minio"
     about = "S3 datastore, with a bucket and random credentials"
@@ -137,8 +177,7 @@ def pod_environment(ctx: ServiceContext) -> dict[str, str]:
 def _task_secret(ctx: ServiceContext) -> dict[str, str]:
     return {
         **pod_environment(ctx),
-        # The task image has boto3 and requests, which Metaflow would install at each start.
-        "METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1",
+        "METAFLOW_INIT_SCRIPT": CHECK_PACKAGES,
         # Metaflow passes the metadata service's address to pods, but not this setting.
         "METAFLOW_SERVICE_RETRY_COUNT": METADATA_ATTEMPTS,
     }
@@ -170,22 +209,25 @@ def _connect(ctx: ServiceContext) -> tuple[Minio, MinioAdmin]:
 
 
 def _policy() -> dict[str, Any]:
-    """Return the policy of flows: the actions that Metaflow uses, in one bucket."""
-    on_bucket = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
-    on_objects = [
-        "s3:GetObject",
-        "s3:PutObject",
-        "s3:DeleteObject",
-        "s3:AbortMultipartUpload",
-        "s3:ListMultipartUploadParts",
-    ]
+    """Return the policy of flows.
+
+    In the stack's bucket they may do what Metaflow does. Buckets that they create are theirs.
+    Managing users, policies and MinIO itself are administrative actions, which none of these is.
+    """
+    bucket, objects = f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Effect": "Allow", "Action": on_bucket, "Resource": [f"arn:aws:s3:::{BUCKET}"]},
-            {"Effect": "Allow", "Action": on_objects, "Resource": [f"arn:aws:s3:::{BUCKET}/*"]},
+            _statement("Allow", _BUCKET_ACTIONS, bucket),
+            _statement("Allow", _OBJECT_ACTIONS, objects),
+            _statement("Allow", ("s3:*",), "arn:aws:s3:::*"),
+            _statement("Deny", _CHANGES_OF_BUCKETS, bucket),
         ],
     }
+
+
+def _statement(effect: str, actions: Sequence[str], resource: str) -> dict[str, Any]:
+    return {"Effect": effect, "Action": list(actions), "Resource": [resource]}
 
 
 def _unreachable(ctx: ServiceContext, cause: str) -> DevstackError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class FakeRunner:
         self,
         argv: Sequence[str],
         *,
-        input: str | bytes | None = None,
+        input: str | bytes | Iterable[bytes] | None = None,
         env: Mapping[str, str | None] | None = None,
         cwd: Path | None = None,
         timeout: float | None = None,
@@ -78,7 +78,8 @@ class FakeRunner:
         pidfile: Path | None = None,
     ) -> Completed:
         """Answer as scripted."""
-        call = Call(tuple(argv), input, dict(env or {}), cwd, timeout)
+        data = input if input is None or isinstance(input, (str, bytes)) else b"".join(input)
+        call = Call(tuple(argv), data, dict(env or {}), cwd, timeout)
         self.calls.append(call)
         found = self._find(call.argv)
         if found.effect:

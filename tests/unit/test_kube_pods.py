@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from devstack.kube.client import Object
-from devstack.kube.pods import observe_pod
+from devstack.kube.pods import ImagePullFailed, observe_pod
 from devstack.waits import Failed, Observation, Ready, Waiting
 from tests.fakes.api import FakeApi, event, pod, waiting
 
@@ -152,6 +152,42 @@ def test_without_permission_to_read_nodes_the_schedulers_message_is_shown() -> N
     observation = observe_pod(api.client(), item)
     assert isinstance(observation, Waiting)
     assert "1 Insufficient memory" in observation.reason
+
+
+def pulled(image: str, policy: str) -> Failed:
+    container = {"name": "main", "image": image, "imagePullPolicy": policy}
+    status = {**waiting("ErrImagePull", "no such host"), "image": image}
+    return observe_failed(
+        pod("minio-0", spec={"containers": [container]}, containerStatuses=[status])
+    )
+
+
+def test_a_missing_image_can_be_added_from_this_machine() -> None:
+    found = pulled("team/model:1", "IfNotPresent")
+    assert isinstance(found, ImagePullFailed)
+    assert (found.code, found.image, found.always) == ("IMAGE_PULL_FAILED", "team/model:1", False)
+    assert "devstack images add team/model:1" in found.remedy
+    assert "imagePullPolicy" not in found.reason
+
+
+def test_the_pull_policy_always_is_named_as_the_cause() -> None:
+    found = pulled("devstack/task:3.11-1", "Always")
+    assert isinstance(found, ImagePullFailed)
+    assert found.always
+    assert "imagePullPolicy Always" in found.reason
+    assert "no such host" in found.reason
+    policy = 'remove image_pull_policy from @kubernetes, or set it to "IfNotPresent"'
+    assert found.remedy == policy
+    added = pulled("team/model:1", "Always").remedy
+    assert added.startswith(policy)
+    assert "devstack images add team/model:1" in added
+
+
+@pytest.mark.parametrize("image", ["team/model:latest", "team/model", "localhost:5000/model"])
+def test_the_tag_latest_may_not_have_a_policy_of_the_users(image: str) -> None:
+    found = pulled(image, "Always")
+    assert "imagePullPolicy Always" in found.reason
+    assert found.remedy.startswith(f"`devstack images add {image}`")
 
 
 @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName"])

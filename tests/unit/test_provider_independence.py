@@ -24,6 +24,7 @@ EXCEPTIONS = {
     "and the kind CLI are among what is built.",
     "environment_variables": "The table lists the variables of every program that devstack starts, "
     "those of kind and Docker among them.",
+    "cli/images_add.py": "A Dockerfile is a format of files, which users name.",
     "kube/manifests.py": "`kind` is a field of a kustomization.",
 }
 """Folders and files with literals that they may have, and why; imports are still checked."""

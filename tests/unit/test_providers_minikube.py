@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.images.archive_reader import read_archive
 from devstack.kube.client import KubeClient
 from devstack.owner import Owner
 from devstack.providers import minikube as module
@@ -17,6 +18,7 @@ from devstack.state import StackDir
 from tests.fakes.api import FakeApi
 from tests.fakes.runner import Call, FakeClock, FakeRunner, Recorder
 from tests.fakes.stack import kubeconfig
+from tests.unit.test_images_archive_reader import docker_archive
 
 SPEC = ClusterSpec("ci", nodes=2, timeout=60)
 PROFILE = ("minikube", "--profile", "devstack-ci")
@@ -138,6 +140,26 @@ def test_without_minikube_nothing_is_deleted(
 ) -> None:
     provider.delete(SPEC)
     assert runner.calls == []
+
+
+def test_images_of_users_are_loaded_and_listed_with_their_ids(
+    provider: MinikubeProvider, runner: FakeRunner, tmp_path: Path
+) -> None:
+    listing = [
+        {"id": "12ab", "repoTags": ["docker.io/library/app:1"]},
+        {"id": "34", "repoTags": None},
+    ]
+    runner.answer(*PROFILE, "image", "list", stdout=json.dumps(listing))
+    assert provider.image_ids(SPEC) == {"app:1": "sha256:12ab"}
+    loaded: list[tuple[str, ...]] = []
+
+    def load(call: Call) -> None:
+        archive = read_archive(Path(call.argv[-1]), tmp_path)
+        loaded.append(archive.references)
+
+    runner.answer(*PROFILE, "image", "load", effect=load)
+    provider.add_images(SPEC, read_archive(docker_archive(tmp_path / "a.tar", "app:1"), tmp_path))
+    assert loaded == [("app:1",)]
 
 
 def test_images_are_listed_without_the_default_registry(

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -11,7 +14,7 @@ from devstack.errors import DevstackError
 from devstack.kube.client import Object
 from devstack.ports import any_free
 from devstack.services.base import ServiceContext
-from devstack.services.minio import MinioService
+from devstack.services.minio import CHECK_PACKAGES, MinioService, _policy
 from devstack.state import StackState
 from devstack.waits import Observation, Ready, Waiting
 from tests.fakes.api import FakeApi, available, decoded
@@ -31,13 +34,74 @@ def find(ctx: ServiceContext, kind: str, name: str) -> Object:
     return found
 
 
-def test_pods_get_the_address_inside_the_cluster_and_install_nothing() -> None:
+def test_pods_get_the_address_inside_the_cluster() -> None:
     ctx = context()
     secret = find(ctx, "Secret", "metaflow-s3")
     assert secret["metadata"]["namespace"] == "flows"
     values = decoded(secret)
     assert values["AWS_ENDPOINT_URL_S3"] == "http://minio.devstack.svc.cluster.local:9000"
-    assert values["METAFLOW_SKIP_INSTALL_DEPENDENCIES"] == "1"
+    assert "METAFLOW_SKIP_INSTALL_DEPENDENCIES" not in values
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[[dict[str, str]], subprocess.CompletedProcess[str]]:
+    """What a task pod does before all else, with fakes of the programs in its image."""
+
+    def act(programs: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        for name, script in programs.items():
+            (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+            (tmp_path / name).chmod(0o755)
+        # As Metaflow starts it: kubernetes.py, Kubernetes._command.
+        command = (
+            '${METAFLOW_INIT_SCRIPT:+eval "${METAFLOW_INIT_SCRIPT}"}'
+            " && echo skip=$METAFLOW_SKIP_INSTALL_DEPENDENCIES"
+        )
+        return subprocess.run(
+            [shutil.which("bash") or "bash", "-c", command],
+            env={"PATH": str(tmp_path), "METAFLOW_INIT_SCRIPT": CHECK_PACKAGES},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return act
+
+
+def test_an_image_with_boto3_and_requests_installs_nothing(start: Any) -> None:
+    done = start({"python": 'test "$1" = -c'})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "skip=1\n", "")
+
+
+def test_an_image_without_boto3_installs_it(start: Any) -> None:
+    done = start({"python": 'test "$1" = -m && echo "$@" >&2'})
+    assert done.returncode == 0
+    assert done.stderr.startswith("-m pip install")
+    assert "boto3 requests" in done.stderr
+    assert done.stdout.endswith("skip=1\n")
+
+
+def test_an_image_that_can_get_no_boto3_says_so(start: Any) -> None:
+    done = start({"python": 'test "$1" = -c || echo "ERROR: no index" >&2; exit 1'})
+    assert (done.returncode, done.stderr) == (1, "ERROR: no index\n")
+    assert done.stdout.splitlines()[-1] == (
+        "devstack: the image lacks boto3 or requests, and pip cannot install them"
+    )
+
+
+def test_an_image_without_python_says_so(start: Any) -> None:
+    done = start({})
+    assert done.returncode == 1
+    assert done.stdout.startswith("devstack: the image has no python on PATH")
+
+
+def test_flows_own_the_buckets_that_they_create_but_not_the_stacks() -> None:
+    allowed = [each for each in _policy()["Statement"] if each["Effect"] == "Allow"]
+    denied = [each for each in _policy()["Statement"] if each["Effect"] == "Deny"]
+    assert any(each["Resource"] == ["arn:aws:s3:::*"] for each in allowed)
+    assert [each["Resource"] for each in denied] == [["arn:aws:s3:::metaflow"]]
+    assert {"s3:DeleteBucket", "s3:PutBucketPolicy"} <= set(denied[0]["Action"])
+    # Managing MinIO is "admin:*".
+    assert all(action.startswith("s3:") for each in allowed for action in each["Action"])
 
 
 def test_the_host_gets_an_address_of_its_own() -> None:

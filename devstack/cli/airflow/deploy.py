@@ -11,6 +11,7 @@ import click
 
 from devstack.cli.deployments import show_deployment, show_python
 from devstack.cli.flow_environment import flow_environment
+from devstack.cli.flow_images import ensure_flow_images
 from devstack.cli.options import config_option, json_option, pass_output, timeout_option
 from devstack.cli.output import Output
 from devstack.cli.passthrough_args import PASSTHROUGH_ARGS, FlowCommand
@@ -129,6 +130,7 @@ def command(
     flow_python = find_python(python, stack.runner, os.environ)
     show_python(output, flow_python)
     env = replace(env, python=flow_python.path)
+    ensure_flow_images(output, stack, options.source, options.metaflow_options)
     progress = output.progress()
     with step(progress, f"Deploy {flow.name}"):
         deployment = deploy(deployer, options, env, stack.clock, progress.note)

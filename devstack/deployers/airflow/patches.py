@@ -98,6 +98,7 @@ def patch_dag(
         task = state["operator_args"]
         _patch_retries(task, state["name"] in catching)
         _patch_timeout(task)
+        _patch_pull_policy(task)
         _patch_texts(task)
         _patch_variables(task, parameters, configs)
         task["cmds"] = [_patched_script(each, parameters, values) for each in task["cmds"]]
@@ -119,6 +120,16 @@ def _patch_retries(task: dict[str, Any], catches: bool) -> None:
         task["retry_delay"] = {"seconds": 0}
     if catches:
         task["retries"] += FALLBACK_ATTEMPTS
+
+
+def _patch_pull_policy(task: dict[str, Any]) -> None:
+    """Let nodes use an image with the tag `latest` that they have.
+
+    Kubernetes would pull it for each pod, and Metaflow supports no policy on Airflow.
+    """
+    tag = task.get("image", "").rpartition("/")[2].partition(":")[2]
+    if tag in ("", "latest"):
+        task["image_pull_policy"] = "IfNotPresent"
 
 
 def _patch_timeout(task: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
+from devstack.images.archive_reader import ImageArchive
 from devstack.owner import Owner
 from devstack.pidfile import kill_orphan
 from devstack.ports import PortTakenError, require_free
@@ -21,6 +22,7 @@ from devstack.providers.kind.cli import KIND
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.container_files import delete_container_files
 from devstack.providers.kind.kubelet_certificates import ensure_kubelet_certificates
+from devstack.providers.kind.node_images import image_ids, import_images
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
 from devstack.providers.kind.ownership import (
     owner_of_cluster,
@@ -219,6 +221,14 @@ class KindProvider:
         self._own_nodes()
         argv = ["load", "docker-image", *references, "--name", self.cluster]
         self._kind(spec, argv, pidfile=self._pidfile)
+
+    def image_ids(self, spec: ClusterSpec) -> dict[str, str]:
+        """Return the id of each image that all nodes have, by its name."""
+        return image_ids(self._engine, self._own_nodes())
+
+    def add_images(self, spec: ClusterSpec, archive: ImageArchive) -> None:
+        """Import an archive's images into every node."""
+        import_images(self._engine, self._own_nodes(), archive, spec.timeout, self._clock)
 
     def save_volumes(
         self, spec: ClusterSpec, folders: Mapping[str, Sequence[str]], into: Path

@@ -1,0 +1,62 @@
+"""Names of images.
+
+Source: the grammar of the package reference of github.com/distribution/reference, whose
+"familiar" form, such as ``python:3.11``, is what users write and Docker shows.
+"""
+
+from __future__ import annotations
+
+import re
+
+DEFAULT_TAG = "latest"
+_DOMAIN = "docker.io"
+_OFFICIAL = "library"
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:\d))(?::\d+)?"
+_REFERENCE = re.compile(
+    rf"(?:(?P<host>{_HOST})/)?(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?"
+)
+
+
+def is_reference(text: str) -> bool:
+    """Return True if ``text`` may name an image by a tag, or by no tag."""
+    return len(text) < 256 and _REFERENCE.fullmatch(text) is not None
+
+
+def familiar(reference: str) -> str:
+    """Return a name as users write it, with its tag: ``python:latest`` for ``python``.
+
+    Args:
+        reference: the name of an image by a tag, or by no tag; any other is returned as it is.
+    """
+    found = _REFERENCE.fullmatch(reference)
+    if not found:
+        return reference
+    host, path, tag = found["host"], found["path"], found["tag"] or DEFAULT_TAG
+    if host in (_DOMAIN, f"index.{_DOMAIN}"):
+        host, path = None, path.removeprefix(f"{_OFFICIAL}/")
+    return f"{host}/{path}:{tag}" if host else f"{path}:{tag}"
+
+
+def complete(reference: str) -> str:
+    """Return a name with its registry, as containerd keeps it: ``docker.io/library/python:latest``.
+
+    Args:
+        reference: the name of an image by a tag, or by no tag.
+    """
+    name = familiar(reference)
+    found = _REFERENCE.fullmatch(name)
+    if not found or found["host"]:
+        return name
+    path = name if "/" in name else f"{_OFFICIAL}/{name}"
+    return f"{_DOMAIN}/{path}"
+
+
+def is_latest(reference: str) -> bool:
+    """Return True for the tag ``latest``, also if it is only implied.
+
+    Kubernetes then pulls the image for every pod, unless the pod says otherwise.
+    """
+    return familiar(reference).endswith(f":{DEFAULT_TAG}")

@@ -1,0 +1,111 @@
+"""Users' images on the nodes: which are there, and importing others.
+
+An archive goes straight into containerd, without the layers that the node has unpacked
+already; `kind load` would copy the whole image to a file first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from devstack.docker.client import DockerClient
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images.archive_reader import ImageArchive
+from devstack.images.references import familiar
+from devstack.process import Completed
+from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
+
+LABEL = "devstack.added=true"
+"""containerd's label on images that users added."""
+
+VISIBLE_TIMEOUT = 20.0
+"""Seconds that the CRI plug-in, which serves the kubelet, has to notice an import."""
+
+_ID = "sha256:"
+"""containerd's CRI plug-in names each image by its id as well."""
+
+
+def image_ids(engine: DockerClient, nodes: Iterable[Any]) -> dict[str, str]:
+    """Return the id of each named image that all nodes have, in the same version."""
+    found = [_image_ids(engine, node) for node in nodes]
+    if not found:
+        return {}
+    first, *others = found
+    return {
+        name: found_id
+        for name, found_id in first.items()
+        if all(each.get(name) == found_id for each in others)
+    }
+
+
+def import_images(
+    engine: DockerClient,
+    nodes: Sequence[Any],
+    archive: ImageArchive,
+    timeout: float,
+    clock: Clock,
+) -> None:
+    """Import an archive's images into all nodes, in parallel; return when pods get them.
+
+    Raises:
+        DevstackError: ``IMAGE_ADD_FAILED`` or ``WAIT_TIMEOUT``.
+    """
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for task in [pool.submit(_import, engine, node, archive, timeout) for node in nodes]:
+            task.result()
+    wanted = {name: image.id for image in archive.images for name in image.references}
+
+    def observe() -> Observation:
+        found = image_ids(engine, nodes)
+        late = [name for name, image in wanted.items() if found.get(name) != image]
+        return Waiting(f"the nodes do not show {late[0]} yet") if late else Ready()
+
+    what = f"{', '.join(wanted)} to be on the nodes"
+    wait_until(observe, what=what, timeout=VISIBLE_TIMEOUT, clock=clock)
+
+
+def _import(engine: DockerClient, node: Any, archive: ImageArchive, timeout: float) -> None:
+    chains = _snapshots(engine, node)
+    done = engine.import_archive(node, archive.stream(chains), LABEL, timeout)
+    if not done.ok and chains:
+        # A layer may have been removed since the list was made.
+        done = engine.import_archive(node, archive.stream(), LABEL, timeout)
+    if not done.ok:
+        raise _failed(node, archive, done)
+
+
+def _image_ids(engine: DockerClient, node: Any) -> dict[str, str]:
+    rows = _table(engine, node, "images")
+    digests = {row[0]: row[2] for row in rows if len(row) > 2}
+    ids = {digest: name for name, digest in digests.items() if name.startswith(_ID)}
+    return {
+        familiar(name): ids[digest]
+        for name, digest in digests.items()
+        if digest in ids and not name.startswith(_ID)
+    }
+
+
+def _snapshots(engine: DockerClient, node: Any) -> set[str]:
+    """Return the chains of layers that the node has unpacked."""
+    return {row[0] for row in _table(engine, node, "snapshots") if row[-1] == "Committed"}
+
+
+def _table(engine: DockerClient, node: Any, what: str) -> list[list[str]]:
+    listing = engine.execute(node, ["ctr", "-n", "k8s.io", what, "list"])
+    return [line.split() for line in listing.splitlines()[1:] if line.strip()]
+
+
+def _failed(node: Any, archive: ImageArchive, done: Completed) -> DevstackError:
+    full = "no space left" in done.stderr
+    return DevstackError(
+        f"cannot add {', '.join(archive.references)} to {node.name}",
+        cause="the disk is full" if full else "containerd rejects it",
+        remedy="free space on Docker's disk, and add it again"
+        if full
+        else "`devstack doctor` checks the nodes; then add it again",
+        code="IMAGE_ADD_FAILED",
+        exit_status=ExitStatus.ENVIRONMENT,
+        output=done.stderr,
+    )

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devstack.errors import DevstackError
+from devstack.images.archive_reader import ImageArchive, read_archive
+from devstack.process import Completed
+from devstack.providers.kind.node_images import LABEL, image_ids, import_images
+from tests.fakes.runner import FakeClock
+from tests.unit.test_images_archive_reader import docker_archive
+
+HEADER = "REF TYPE DIGEST SIZE PLATFORMS LABELS\n"
+
+
+class Containerd:
+    """Containerd of a node, as its command line shows it."""
+
+    def __init__(self, name: str = "node", images: str = "") -> None:
+        self.name = name
+        self.images = HEADER + images
+        self.snapshots = "KEY PARENT KIND\n"
+        self.received: list[bytes] = []
+        self.failures: list[str] = []
+
+    def add(self, name: str, image: str) -> None:
+        """Add an image as the CRI plug-in shows it."""
+        row = "application/vnd.oci.image.manifest.v1+json sha256:m 5.0 MiB linux/amd64 -\n"
+        self.images += f"{name} {row}{image} {row}"
+
+
+class Engine:
+    """Docker's client, as far as it is used here."""
+
+    def execute(self, node: Containerd, argv: list[str]) -> str:
+        """Return a table of containerd."""
+        return node.images if "images" in argv else node.snapshots
+
+    def import_archive(
+        self, node: Containerd, blocks: Iterable[bytes], label: str, timeout: float
+    ) -> Completed:
+        """Record the archive, unless the test makes it fail."""
+        assert label == LABEL
+        node.received.append(b"".join(blocks))
+        if node.failures:
+            return Completed((), 1, stderr=node.failures.pop())
+        return Completed((), 0)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> ImageArchive:
+    return read_archive(docker_archive(tmp_path / "a.tar", "app:1"), tmp_path)
+
+
+def add(archive: ImageArchive, *nodes: Containerd) -> None:
+    engine: Any = Engine()
+    import_images(engine, nodes, archive, 60, FakeClock())
+
+
+def ids(*nodes: Containerd) -> dict[str, str]:
+    engine: Any = Engine()
+    return image_ids(engine, nodes)
+
+
+def test_images_are_those_that_all_nodes_have_in_one_version() -> None:
+    one, two = Containerd("one"), Containerd("two")
+    assert ids() == ids(one) == {}
+    one.add("docker.io/library/app:1", "sha256:aa")
+    assert ids(one) == {"app:1": "sha256:aa"}
+    assert ids(one, two) == {}
+    two.add("docker.io/library/app:1", "sha256:bb")
+    assert ids(one, two) == {}
+
+
+def test_a_node_gets_only_the_layers_that_it_lacks(archive: ImageArchive) -> None:
+    one, two = Containerd("one"), Containerd("two")
+    for node in (one, two):
+        node.add("docker.io/library/app:1", archive.images[0].id)
+    lower = archive.images[0].layers[0].chain
+    two.snapshots += f"{lower} Committed\nsha256:ff {lower} Active\n"
+    add(archive, one, two)
+    assert one.received == [b"".join(archive.stream())]
+    assert two.received == [b"".join(archive.stream({lower}))]
+
+
+def test_a_layer_that_is_removed_meanwhile_is_sent_as_well(archive: ImageArchive) -> None:
+    node = Containerd()
+    node.add("docker.io/library/app:1", archive.images[0].id)
+    node.snapshots += f"{archive.images[0].layers[0].chain} Committed\n"
+    node.failures = ["snapshot does not exist"]
+    add(archive, node)
+    assert len(node.received) == 2
+    assert node.received[-1] == b"".join(archive.stream())
+
+
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [("write: no space left on device", "free space"), ("unexpected EOF", "devstack doctor")],
+)
+def test_a_node_that_rejects_an_image_is_an_error(
+    archive: ImageArchive, message: str, remedy: str
+) -> None:
+    node = Containerd("node-2")
+    node.failures = [message]
+    with pytest.raises(DevstackError, match="app:1 to node-2") as caught:
+        add(archive, node)
+    assert caught.value.code == "IMAGE_ADD_FAILED"
+    assert remedy in caught.value.remedy
+
+
+def test_an_image_that_the_kubelet_never_sees_is_an_error(archive: ImageArchive) -> None:
+    with pytest.raises(DevstackError) as caught:
+        add(archive, Containerd())
+    assert caught.value.code == "WAIT_TIMEOUT"
+    assert "app:1" in caught.value.message
