@@ -135,17 +135,24 @@ class DockerClient:
         self._require(node, ["tar", "-C", "/", "--numeric-owner", "-xpf", _PACKED])
         self._require(node, ["rm", _PACKED])
 
-    def _require(self, node: Any, argv: Sequence[str]) -> None:
+    def require(
+        self, node: Any, argv: Sequence[str], message: str, code: str = "NODE_UNWRITABLE"
+    ) -> None:
+        """Run a program in a container; raise ``code`` with ``message`` if it fails."""
         with translate_docker_errors():
             status, output = node.exec_run(list(argv))
         if status != 0:
             raise DevstackError(
-                f"cannot copy the volumes of {node.name}",
+                message,
                 cause=f"{argv[0]} ended with status {status}",
                 remedy="free space on Docker's disk and run the command again",
-                code="VOLUME_UNREADABLE",
+                code=code,
                 output=output.decode(errors="replace"),
             )
+
+    def _require(self, node: Any, argv: Sequence[str]) -> None:
+        message = f"cannot copy the volumes of {node.name}"
+        self.require(node, argv, message, "VOLUME_UNREADABLE")
 
     def remove(self, containers: Iterable[Any], labels: Mapping[str, str]) -> None:
         """Remove containers, running or not, and their anonymous volumes.

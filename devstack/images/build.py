@@ -32,6 +32,7 @@ RECIPES: dict[str, Recipe] = {
     "jobset": ProgramImage(IMAGES["jobset"].reference, "jobset"),
     "gang": ProgramImage(IMAGES["gang"].reference, "gang"),
     "metrics-server": ProgramImage(IMAGES["metrics-server"].reference, "metrics-server"),
+    "registry": ProgramImage(IMAGES["registry"].reference, "registry"),
     "minio": MinioImage(),
 }
 """The recipe of each image except the node's, in the order in which they are built."""

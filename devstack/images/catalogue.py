@@ -19,12 +19,15 @@ class Image:
         upstream: the reference that is pulled, or that the image is built upon; empty for
             devstack's own images, which are always built.
         about: one line of description.
+        on_request: True if only an optional service that is off by default needs it, so that
+            it is not among "all images".
     """
 
     name: str
     reference: str
     upstream: str
     about: str
+    on_request: bool = False
 
 
 IMAGES = {
@@ -90,6 +93,13 @@ IMAGES = {
             f"docker.io/library/busybox:{versions.BUSYBOX}-musl",
             "the sidecar that passes a task's result to Airflow",
         ),
+        Image(
+            "registry",
+            f"devstack/registry:{versions.REGISTRY}",
+            f"docker.io/library/registry:{versions.REGISTRY.removeprefix('v')}",
+            "the registry for images that users push",
+            on_request=True,
+        ),
     )
 }
 
@@ -124,6 +134,12 @@ def find_image(name: str) -> Image:
 
 
 def find_images(names: Iterable[str]) -> list[Image]:
-    """Return the images called ``names``, by default all; see :func:`find_image`."""
+    """Return the images called ``names``; see :func:`find_image`.
+
+    Args:
+        names: by default all but those that are on request.
+    """
     wanted = list(names)
-    return [find_image(name) for name in wanted] if wanted else list(IMAGES.values())
+    if not wanted:
+        return [image for image in IMAGES.values() if not image.on_request]
+    return [find_image(name) for name in wanted]

@@ -105,6 +105,7 @@ PROGRAMS = {
         _own("provisioner", "the storage provisioner"),
         _own("runc-wrapper", "the runc wrapper"),
         _own("curl", "the health check"),
+        _own("registry", "the registry"),
         Program(
             "metrics-server",
             "sigs.k8s.io/metrics-server/cmd/metrics-server",

@@ -14,6 +14,8 @@ METRICS_SERVER = "v0.9.0"
 MINIO = "RELEASE.2025-09-07T16-13-09Z"
 """The last release with an upstream image; a built image is compiled from the same commit."""
 
+REGISTRY = "v3.1.2"
+
 POSTGRES = "15"
 """Major version: Debian bookworm's."""
 

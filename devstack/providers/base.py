@@ -181,6 +181,21 @@ class AddsImages(Protocol):
 
 
 @runtime_checkable
+class RedirectsRegistries(Protocol):
+    """A provider whose nodes can pull from a registry at another address than its name's."""
+
+    def redirect_registry(self, spec: ClusterSpec, host: str, url: str) -> None:
+        """Make the nodes pull images of a registry from elsewhere.
+
+        Args:
+            spec: the cluster.
+            host: the registry, as images name it: ``localhost:5000``.
+            url: where the nodes reach it.
+        """
+        ...
+
+
+@runtime_checkable
 class KeepsVolumes(Protocol):
     """A provider that can save the contents of volumes, and restore them in another cluster."""
 

@@ -11,6 +11,7 @@ from devstack.services.metrics_server import MetricsServerService
 from devstack.services.minio import MinioService
 from devstack.services.postgres import PostgresService
 from devstack.services.rbac import RbacService
+from devstack.services.registry import RegistryService
 from devstack.services.samples import SamplesService
 from devstack.services.selection import sort_by_dependencies
 
@@ -25,6 +26,7 @@ SERVICES: tuple[Service, ...] = tuple(
             JobSetService(),
             GangService(),
             MetricsServerService(),
+            RegistryService(),
             SamplesService(),
         )
     )

@@ -152,3 +152,26 @@ def test_an_image_that_no_one_has_names_the_command_that_helps(
     assert f"docker build --tag {APP}:nowhere ." in error["remedy"]
     build(tmp_path, f"{APP}:nowhere", "ENV A=1")
     run(stack, flow)
+
+
+@pytest.fixture
+def registry(stack: Devstack) -> Iterator[str]:
+    """The address of the stack's registry, which is removed afterwards."""
+    stack.run("up", "--with", "registry", timeout=3600)
+    yield stack.json("status")["data"]["urls"]["registry"].removeprefix("http://")
+    stack.run("up", "--without", "registry")
+
+
+def test_nodes_pull_what_is_pushed_to_the_registry(
+    stack: Devstack, registry: str, tmp_path: Path
+) -> None:
+    image = f"{registry}/{APP}:pushed"
+    build(tmp_path, image, "USER root", "RUN echo pushed >/opt/version", "USER 1000:1000")
+    docker("push", image)
+    docker("rmi", image)
+    flow = version_flow(
+        tmp_path, f"@kubernetes(image={image!r}, image_pull_policy='Always', {SMALL})"
+    )
+    assert "version pushed" in run(stack, flow)
+    assert image not in added(stack)
+    assert stack.json("up")["data"]["changed"] == []

@@ -222,7 +222,7 @@ class World:
             self.clock,
             ignore_corrupt_state=ignore_corrupt_state,
         )
-        stack.services = self.services
+        stack.services, stack.disabled = self.services, []
         replaced: dict[str, Any] = {"provider": self.provider, "images": self.images}
         vars(stack).update(replaced)
         return stack

@@ -10,12 +10,16 @@ from devstack.config import StackSpec, load
 from devstack.errors import DevstackError
 from devstack.lifecycle.step import pending_steps
 from devstack.lifecycle.up import build_steps, up
+from devstack.services import SERVICES
 from devstack.stack import Stack
 from tests.fakes.stack import FakeService, World
 
 
 def names(stack: Stack) -> list[str]:
     return [service.name for service in stack.services]
+
+
+OFF = tuple(sorted(service.name for service in SERVICES if not service.enabled_by_default))
 
 
 def open_without(world: World, *without: str) -> Stack:
@@ -46,7 +50,7 @@ def test_a_stack_of_an_older_release_that_left_out_only_postgres_is_unchanged(wo
     real = open_without(world)
     assert not {"airflow", "metadata", "postgres"} & set(names(real))
     assert up(world.open()) == ["settings"]
-    assert world.open().state.without == ["airflow", "metadata", "postgres"]
+    assert world.open().state.without == ["airflow", "metadata", "postgres", *OFF]
 
 
 def test_a_plan_applies_every_service_before_it_waits_for_the_first(world: World) -> None:
@@ -78,15 +82,19 @@ def test_a_flag_overrides_the_files_opposite(
 def test_a_service_that_is_left_out_is_remembered_until_it_is_included(world: World) -> None:
     stack = world.open(StackSpec(without=("airflow",)))
     up(stack)
-    assert stack.state.without == ["airflow"]
-    assert world.open().spec.without == ("airflow",)
-    assert world.open(StackSpec(without=("metadata",))).spec.without == ("airflow", "metadata")
-    assert world.open(StackSpec(included=("airflow",))).spec.without == ()
+    assert stack.state.without == ["airflow", *OFF]
+    assert world.open().spec.without == ("airflow", *OFF)
+    assert world.open(StackSpec(without=("metadata",))).spec.without == (
+        "airflow",
+        "metadata",
+        *OFF,
+    )
+    assert world.open(StackSpec(included=("airflow",))).spec.without == OFF
 
 
 def test_including_a_service_includes_its_dependencies(world: World) -> None:
     up(world.open(StackSpec(without=("airflow", "metadata", "postgres"))))
-    assert world.open(StackSpec(included=("airflow",))).spec.without == ("metadata",)
+    assert world.open(StackSpec(included=("airflow",))).spec.without == ("metadata", *OFF)
 
 
 def test_ports_of_disabled_services_are_reserved(world: World) -> None:

@@ -66,6 +66,17 @@ def import_images(
     wait_until(observe, what=what, timeout=VISIBLE_TIMEOUT, clock=clock)
 
 
+def redirect_registry(engine: DockerClient, node: Any, host: str, url: str) -> None:
+    """Make containerd pull images of the registry ``host`` from ``url``.
+
+    Source: containerd's docs/hosts.md, "Registry Host Namespace".
+    """
+    folder = f"/etc/containerd/certs.d/{host}"
+    text = f'server = "{url}"\n\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
+    script = 'mkdir -p "$0" && printf %s "$1" >"$0/hosts.toml"'
+    engine.require(node, ["sh", "-c", script, folder, text], f"cannot configure {node.name}")
+
+
 def _import(engine: DockerClient, node: Any, archive: ImageArchive, timeout: float) -> None:
     chains = _snapshots(engine, node)
     done = engine.import_archive(node, archive.stream(chains), LABEL, timeout)

@@ -22,7 +22,7 @@ from devstack.providers.kind.cli import KIND
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.container_files import delete_container_files
 from devstack.providers.kind.kubelet_certificates import ensure_kubelet_certificates
-from devstack.providers.kind.node_images import image_ids, import_images
+from devstack.providers.kind.node_images import image_ids, import_images, redirect_registry
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
 from devstack.providers.kind.ownership import (
     owner_of_cluster,
@@ -229,6 +229,11 @@ class KindProvider:
     def add_images(self, spec: ClusterSpec, archive: ImageArchive) -> None:
         """Import an archive's images into every node."""
         import_images(self._engine, self._own_nodes(), archive, spec.timeout, self._clock)
+
+    def redirect_registry(self, spec: ClusterSpec, host: str, url: str) -> None:
+        """Configure containerd of every node, which reads the file at each pull."""
+        for node in self._own_nodes():
+            redirect_registry(self._engine, node, host, url)
 
     def save_volumes(
         self, spec: ClusterSpec, folders: Mapping[str, Sequence[str]], into: Path

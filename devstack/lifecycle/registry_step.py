@@ -1,0 +1,43 @@
+"""The step of `up` that lets nodes pull from the stack's registry."""
+
+from __future__ import annotations
+
+from devstack.lifecycle.step import Step
+from devstack.providers.base import RedirectsRegistries
+from devstack.services.registry import NODE_PORT, RegistryService, registry_hosts
+from devstack.stack import Stack
+
+_NAME = RegistryService.name
+
+
+def registry_steps(stack: Stack) -> list[Step]:
+    """Return the step, if the stack has a registry and the provider's nodes can be told of it."""
+    if not any(service.name == _NAME for service in stack.services):
+        return []
+    if not isinstance(stack.provider, RedirectsRegistries):
+        return []
+    return [
+        Step(
+            "registry-nodes",
+            "Let the nodes pull from the registry",
+            # Capabilities are forgotten with the cluster.
+            is_done=lambda: stack.state.capabilities.get(_NAME) == _hosts(stack)[0],
+            ensure=lambda: _redirect(stack),
+            commands=lambda: [
+                f"on each node: {host} is node port {NODE_PORT}" for host in _hosts(stack)
+            ],
+        )
+    ]
+
+
+def _redirect(stack: Stack) -> None:
+    provider = stack.provider
+    if isinstance(provider, RedirectsRegistries):
+        for host in _hosts(stack):
+            provider.redirect_registry(stack.cluster, host, f"http://127.0.0.1:{NODE_PORT}")
+    stack.state.capabilities[_NAME] = _hosts(stack)[0]
+    stack.save()
+
+
+def _hosts(stack: Stack) -> tuple[str, ...]:
+    return registry_hosts(stack.state.ports.get(_NAME, 0))
