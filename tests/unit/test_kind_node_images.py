@@ -25,10 +25,14 @@ class Containerd:
         self.snapshots = "KEY PARENT KIND\n"
         self.received: list[bytes] = []
         self.failures: list[str] = []
+        self.removed: list[str] = []
+        self.imports: dict[str, str] = {}
 
     def add(self, name: str, image: str) -> None:
         """Add an image as the CRI plug-in shows it."""
-        row = "application/vnd.oci.image.manifest.v1+json sha256:m 5.0 MiB linux/amd64 -\n"
+        # Each image has a manifest of its own.
+        manifest = f"sha256:m-{image[-8:]}"
+        row = f"application/vnd.oci.image.manifest.v1+json {manifest} 5.0 MiB linux/amd64 -\n"
         self.images += f"{name} {row}{image} {row}"
 
 
@@ -36,7 +40,10 @@ class Engine:
     """Docker's client, as far as it is used here."""
 
     def execute(self, node: Containerd, argv: list[str]) -> str:
-        """Return a table of containerd."""
+        """Return a table of containerd, or remove images."""
+        if "remove" in argv:
+            node.removed += argv[5:]
+            return ""
         return node.images if "images" in argv else node.snapshots
 
     def import_archive(
@@ -47,6 +54,10 @@ class Engine:
         node.received.append(b"".join(blocks))
         if node.failures:
             return Completed((), 1, stderr=node.failures.pop())
+        if node.imports:
+            node.images = HEADER
+            for name, image in node.imports.items():
+                node.add(name, image)
         return Completed((), 0)
 
 
@@ -94,6 +105,17 @@ def test_a_layer_that_is_removed_meanwhile_is_sent_as_well(archive: ImageArchive
     add(archive, node)
     assert len(node.received) == 2
     assert node.received[-1] == b"".join(archive.stream())
+
+
+def test_the_version_before_is_removed_unless_it_has_another_name(archive: ImageArchive) -> None:
+    new, app = archive.images[0].id, "docker.io/library/app:1"
+    node, other = Containerd("one"), Containerd("two")
+    for each in (node, other):
+        each.add(app, "sha256:aa")
+    node.imports = {app: new}
+    other.imports = {app: new, "docker.io/library/kept:1": "sha256:aa"}
+    add(archive, node, other)
+    assert (node.removed, other.removed) == (["sha256:aa"], [])
 
 
 @pytest.mark.parametrize(

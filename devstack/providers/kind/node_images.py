@@ -52,6 +52,7 @@ def import_images(
     Raises:
         DevstackError: ``IMAGE_ADD_FAILED`` or ``WAIT_TIMEOUT``.
     """
+    before = {node.name: _image_ids(engine, node) for node in nodes}
     with ThreadPoolExecutor(max_workers=4) as pool:
         for task in [pool.submit(_import, engine, node, archive, timeout) for node in nodes]:
             task.result()
@@ -64,6 +65,8 @@ def import_images(
 
     what = f"{', '.join(wanted)} to be on the nodes"
     wait_until(observe, what=what, timeout=VISIBLE_TIMEOUT, clock=clock)
+    for node in nodes:
+        _remove_replaced(engine, node, [before[node.name].get(name, "") for name in wanted])
 
 
 def redirect_registry(engine: DockerClient, node: Any, host: str, url: str) -> None:
@@ -75,6 +78,17 @@ def redirect_registry(engine: DockerClient, node: Any, host: str, url: str) -> N
     text = f'server = "{url}"\n\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
     script = 'mkdir -p "$0" && printf %s "$1" >"$0/hosts.toml"'
     engine.require(node, ["sh", "-c", script, folder, text], f"cannot configure {node.name}")
+
+
+def _remove_replaced(engine: DockerClient, node: Any, ids: Iterable[str]) -> None:
+    """Remove images that lost their name; containers that run keep their files.
+
+    On kind's nodes the kubelet removes no images, so rebuilds would fill the disk.
+    """
+    named = _image_ids(engine, node).values()
+    unnamed = [each for each in ids if each and each not in named]
+    if unnamed:
+        engine.execute(node, ["ctr", "-n", "k8s.io", "images", "remove", *unnamed])
 
 
 def _import(engine: DockerClient, node: Any, archive: ImageArchive, timeout: float) -> None:
