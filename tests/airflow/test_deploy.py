@@ -78,9 +78,6 @@ FLOWS = {
     ),
     "SensorFlow": FlowSpec(above=SENSOR),
     "NoImageFlow": FlowSpec(kubernetes="image='moon.invalid/x:1'", followed=True),
-    "HungryFlow": FlowSpec(
-        "bytearray(900 * 1024**2)", kubernetes="qos='Guaranteed'", followed=True
-    ),
     "FailingFlow": FlowSpec("raise SystemExit('out of fuel')", followed=True),
     "TimeoutFlow": FlowSpec(
         "time.sleep(600)",
@@ -213,12 +210,6 @@ def test_a_failed_task_ends_the_wait_with_its_output(started: dict[str, Started]
     assert error["code"] == "RUN_FAILED"
     assert "task start failed" in error["cause"]
     assert any("out of fuel" in line for line in error["output"])
-
-
-def test_the_reason_of_the_kubelet_is_in_the_error(started: dict[str, Started]) -> None:
-    error = started["HungryFlow"].error()
-    assert error["code"] == "RUN_FAILED"
-    assert "task start failed: the kubelet ended the container: OOMKilled" in error["cause"]
 
 
 def test_an_image_that_cannot_be_pulled_stops_the_run(started: dict[str, Started]) -> None:
