@@ -18,6 +18,9 @@ from devstack.environment_variables import overridden
 from devstack.errors import DevstackError, ExitStatus
 from devstack.process import Runner
 
+DECORATORS = "METAFLOW_DEFAULT_DECOSPECS"
+"""The setting with decorators of every step."""
+
 _DEFAULTS = """
 import json, sys
 from metaflow import metaflow_config, metaflow_config_funcs
@@ -38,10 +41,12 @@ class ProjectConfig:
     Attributes:
         path: the file.
         overridden: the keys that would redirect flows away from a stack.
+        decorators: the decorators of every step, as Metaflow's DEFAULT_DECOSPECS.
     """
 
     path: Path
     overridden: tuple[str, ...]
+    decorators: str = ""
 
 
 def find_project_config(folder: Path | None = None) -> ProjectConfig | None:
@@ -56,7 +61,8 @@ def find_project_config(folder: Path | None = None) -> ProjectConfig | None:
     if path is None or not path.exists():
         return None
     try:
-        keys = list(json.loads(path.read_text(encoding="utf-8")).keys())
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        keys = list(settings.keys())
     except (OSError, ValueError, AttributeError) as error:
         raise DevstackError(
             f"cannot read {path}, the project's configuration of Metaflow",
@@ -65,7 +71,8 @@ def find_project_config(folder: Path | None = None) -> ProjectConfig | None:
             code="PROJECT_CONFIG_INVALID",
             exit_status=ExitStatus.USAGE,
         ) from error
-    return ProjectConfig(path, tuple(overridden(keys, {"Metaflow"})))
+    decorators = str(settings.get(DECORATORS) or "")
+    return ProjectConfig(path, tuple(overridden(keys, {"Metaflow"})), decorators)
 
 
 def settings_against(

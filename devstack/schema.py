@@ -71,6 +71,7 @@ class FlowRun(Struct):
     returncode: int = field(name="status")
     timing: Timing = field(name=f"{_INLINE}timing")
     pods: list[TaskPod]
+    places: dict[str, str]
     log: Path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,13 +34,26 @@ def flow_environment(stack: Stack, python: Path | None = None) -> FlowEnvironmen
     require_up(stack)
     print_overrides()
     return FlowEnvironment(
-        environment=build_environment(stack),
+        environment={**_project_decorators(), **build_environment(stack)},
         python=python or Path(sys.executable),
         namespace=stack.state.namespace,
         kube=stack.kube(),
         logs=stack.dir.logs,
         unset=frozenset(conflicting_variables(stack, FLOW_PROGRAMS)),
     )
+
+
+def _project_decorators() -> dict[str, str]:
+    """Return the project's decorators of every step as a variable, which has precedence.
+
+    They may name a platform, which decides where steps run.
+    """
+    from devstack.project_config import DECORATORS, find_project_config
+
+    project = find_project_config()
+    if project is None or not project.decorators or DECORATORS in os.environ:
+        return {}
+    return {DECORATORS: project.decorators}
 
 
 def print_overrides() -> None:

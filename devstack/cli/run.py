@@ -52,7 +52,7 @@ def _complete_samples(
 @click.argument("names", nargs=-1, metavar="[FLOW]...", shell_complete=_complete_samples)
 @click.option("--sample", "named", multiple=True, metavar="NAME", help="A sample flow, by name.")
 @click.option("--list", "listing", is_flag=True, help="List the sample flows.")
-@click.option("--local", is_flag=True, help="Do not add --with kubernetes to your own flows.")
+@click.option("--local", is_flag=True, help="Run them on this machine, except those with @kubernetes.")
 @click.option("--airflow", "on_airflow", is_flag=True, help="Run as DAGs on the stack's Airflow.")
 @click.option(
     "-j",
@@ -89,7 +89,8 @@ def command(
     FLOW is a sample's name or a Python file; by default all samples run and
     their results are checked. Arguments after `--` are passed to the flow: its
     parameters, Metaflow's own options, or another command of Metaflow, such as
-    resume or show. Steps that name no platform run on the cluster. With
+    resume or show. The steps of your flows run on the cluster. With --local,
+    those without @kubernetes run on this machine, as they do in samples. With
     --airflow each flow is deployed as a DAG and run by Airflow, which has
     samples of its own.
     """
@@ -108,6 +109,8 @@ def command(
     if arguments:
         sources, samples = _with_arguments(sources, samples), []
     stack = open_stack(load(config_file, **chosen))
+    if on_airflow and local:
+        raise click.UsageError("--local does not apply to --airflow")
     if on_airflow:
         run_on_airflow(output, stack, sources, samples, arguments, at_once, timeout, python)
         output.finish()
@@ -120,10 +123,11 @@ def command(
         if arguments and not parse_arguments(sources[0], arguments).starts_run:
             return _pass_through(output, sources[0], arguments, own_env)
         show_python(output, flow_python)
+    as_sample = local or bool(targets.samples)
     for source in sources:
         ensure_flow_images(output, stack, source, arguments)
         flow_env = with_pull_policy(stack, own_env)
-        _run_source(output, stack, source, arguments, flow_env, local=local, timeout=timeout)
+        _run_source(output, stack, source, arguments, flow_env, local=as_sample, timeout=timeout)
     if samples:
         _run_samples(output, samples, env, at_once, timeout)
     output.finish()
@@ -180,11 +184,15 @@ def _run_source(
     local: bool,
     timeout: float | None,
 ) -> None:
+    from devstack.flows.arguments import parse_arguments
     from devstack.flows.failure import failure_of
+    from devstack.flows.placement import describe_places, place_steps
     from devstack.flows.run import FlowCall, run_flow
     from devstack.lifecycle.added_images import supply_image
     from devstack.schema import FlowRun, dump
 
+    parsed = parse_arguments(source, arguments)
+    output.text(str(place_steps(source, parsed, env.variables(), local=local)))
     progress = output.progress()
     call = FlowCall(
         source,
@@ -201,7 +209,8 @@ def _run_source(
     output.record(dump(FlowRun, result))
     if not result.ok:
         raise failure_of(result)
-    output.text(f"\n{result.pathspec} succeeded in {result.timing.total:.1f} s")
+    places = describe_places(result.places, result.pods)
+    output.text(f"\n{result.pathspec} succeeded in {result.timing.total:.1f} s; {places}")
 
 
 def _run_samples(
@@ -212,6 +221,7 @@ def _run_samples(
     timeout: float | None,
 ) -> None:
     from devstack.cli.sample_results import raise_failures, show_table
+    from devstack.flows.placement import describe_places
     from devstack.flows.suite import SAMPLE_SECONDS, Suite
     from devstack.process import SubprocessRunner
     from devstack.schema import FlowRun, SampleOutcome, dump
@@ -220,4 +230,6 @@ def _run_samples(
     outcomes = suite.run_samples(samples, at_once, output.progress())
     output.data(samples=dump(list[SampleOutcome[FlowRun]], outcomes))
     show_table(output, outcomes)
+    if len(outcomes) == 1 and (result := outcomes[0].result):
+        output.text(f"Steps {describe_places(result.places, result.pods)}")
     raise_failures(output, outcomes)

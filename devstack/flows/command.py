@@ -8,8 +8,6 @@ from pathlib import Path
 from devstack.flows.arguments import FlowArguments, parse_arguments
 from devstack.flows.source import FlowSource
 
-_WITH_PLATFORM = ("kubernetes", "batch")
-
 
 def build_argv(python: Path, source: FlowSource, arguments: Sequence[str]) -> list[str]:
     """Return the command that starts a flow's file with the user's arguments only."""
@@ -17,26 +15,23 @@ def build_argv(python: Path, source: FlowSource, arguments: Sequence[str]) -> li
 
 
 def build_command(
-    python: Path, source: FlowSource, arguments: Sequence[str], *, identity: Path, local: bool
+    python: Path,
+    source: FlowSource,
+    arguments: FlowArguments,
+    *,
+    identity: Path,
+    decorators: Sequence[str] = (),
 ) -> list[str]:
     """Return the command that runs a flow.
 
     Args:
         python: the interpreter.
         source: the flow.
-        arguments: the flow's parameters and Metaflow's own options, with or without
-            Metaflow's command: ``run`` or ``resume``.
+        arguments: the flow's parameters and Metaflow's own options.
         identity: the file to which Metaflow writes the run's flow and id, as JSON.
-        local: True to run steps that name no platform on this machine.
+        decorators: decorators for every step that lacks them, as for ``--with``.
     """
-    parsed = parse_arguments(source, arguments)
-    argv = build_argv(python, source, arguments)
-    if not local and not source.names_platform and not names_platform(parsed):
-        argv += ["--with", "kubernetes"]
+    argv = [str(python), "-u", str(source.path), *arguments.argv]
+    for each in decorators:
+        argv += ["--with", each]
     return [*argv, "--runner-attribute-file", str(identity)]
-
-
-def names_platform(arguments: FlowArguments) -> bool:
-    """Return True if an option ``--with`` names a platform."""
-    specs = [value for _option, value in arguments.values_of("--with")]
-    return any(spec.split(":")[0] in _WITH_PLATFORM for spec in specs)

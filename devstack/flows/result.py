@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class FlowResult:
         stop_reason: why devstack stopped the run, or None.
         timing: how the time divides.
         pods: the run's pods.
+        places: where each step ran.
         output: the last lines that the flow printed.
         failed: the ends of the failed pods' logs.
         log: the file with the flow's complete output.
@@ -47,6 +48,7 @@ class FlowResult:
     output: Sequence[str]
     failed: Sequence[PodLog] = field(default=())
     log: Path = Path()
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

@@ -15,11 +15,12 @@ from threading import Event, Thread
 from devstack.errors import DevstackError
 from devstack.flows.arguments import parse_arguments
 from devstack.flows.cleanup import delete_active_jobs, delete_jobs_and_pods
-from devstack.flows.command import build_command, names_platform
+from devstack.flows.command import build_command
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.flow_process import FlowProcess, ignore
 from devstack.flows.log import new_log
 from devstack.flows.pending_pods import PendingPods
+from devstack.flows.placement import observed_places, place_steps
 from devstack.flows.pod_values import check_pod_values
 from devstack.flows.pods import (
     TaskPod,
@@ -57,6 +58,9 @@ _ACTIVE = ("Pending", "Running")
 _METAFLOW_PREFIX = "[save_logs]"
 """The prefix of the lines that Metaflow itself adds to the end of each pod's log."""
 
+_STARTED = re.compile(r"\[[^/\]]+/(\w+)/[^\]]+ \(pid \d+\)\] Task is starting\.")
+"""The first line that Metaflow prints of a task, wherever it runs."""
+
 _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ ")
 
 
@@ -67,7 +71,7 @@ class FlowCall:
     Attributes:
         source: the flow.
         arguments: its parameters, and Metaflow's own options.
-        local: True to run steps that name no platform on this machine.
+        local: True to keep steps without a platform's decorator on this machine.
         timeout: seconds after which the run is stopped; None for no limit.
         on_line: called with each line of the flow's output.
         note: called with what the run is doing now.
@@ -115,19 +119,24 @@ class _Run:
         self._call = call
         self._arguments = parse_arguments(call.source, call.arguments)
         self._env = env
+        self._variables = env.variables()
+        self._placement = place_steps(
+            call.source, self._arguments, self._variables, local=call.local
+        )
         self._clock = clock
         self._identity = identity
         self._pending = PendingPods(env.kube, env.namespace, clock)
         self._output: deque[str] = deque(maxlen=TAIL_LINES)
         self._log = new_log(env.logs, call.log_name or call.source.name)
         self._flow = self._run_id = ""
+        self._started: dict[str, None] = {}
         self._outage_since: float | None = None
         self._supplied: dict[str, float] = {}
 
     def run(self) -> FlowResult:
         """Start the flow, observe its pods, and delete what it leaves running."""
         began = self._clock.now()
-        process = FlowProcess(self._argv(), self._env.variables(), self._log, self._take_line)
+        process = FlowProcess(self._argv(), self._variables, self._log, self._take_line)
         try:
             stop_reason = self._follow(process, began)
         except BaseException:
@@ -141,16 +150,14 @@ class _Run:
         return self._result(returncode, stop_reason, total)
 
     def _argv(self) -> list[str]:
-        call = self._call
-        on_cluster = not call.local or call.source.names_platform
-        if on_cluster or names_platform(self._arguments):
-            check_pod_values(call.source, self._arguments, self._env.variables())
+        if self._placement.uses_cluster:
+            check_pod_values(self._call.source, self._arguments, self._variables)
         return build_command(
             self._env.python,
             self._call.source,
-            self._call.arguments,
+            self._arguments,
             identity=self._identity,
-            local=self._call.local,
+            decorators=self._placement.added,
         )
 
     def _follow(self, process: FlowProcess, began: float) -> Failed | None:
@@ -222,6 +229,8 @@ class _Run:
     def _take_line(self, line: str) -> None:
         if line.strip():
             self._output.append(line)
+        if started := _STARTED.search(line):
+            self._started[started[1]] = None
         self._call.on_line(line)
 
     def _stop(self, process: FlowProcess) -> None:
@@ -288,6 +297,7 @@ class _Run:
             stop_reason=stop_reason,
             timing=measure(total, described),
             pods=described,
+            places=observed_places(self._placement, self._started, described),
             output=[_TIMESTAMP.sub("", line) for line in self._output],
             failed=logs,
             log=self._log,

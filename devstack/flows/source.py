@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
 from devstack.errors import DevstackError, ExitStatus
 
-_PLATFORMS = frozenset({"kubernetes", "batch"})
+PLATFORMS = ("kubernetes", "batch")
+"""Decorators that decide where a step runs."""
+
 _PARAMETERS = ("Parameter", "IncludeFile")
 _PARSING = Lock()
 """CPython 3.11 counts the depth of the tree globally, so parsing in two threads fails."""
@@ -22,13 +25,13 @@ class FlowSource:
 
     Attributes:
         path: the file, as the user named it.
-        names_platform: True if a step has a decorator of a platform.
+        steps: each step of the file with its platform's decorator; empty if it has none.
         decorators: the names of the decorators in the file.
         parameters: the names of the flow's parameters, as far as the file shows them.
     """
 
     path: Path
-    names_platform: bool
+    steps: Mapping[str, str] = field(default_factory=dict)
     decorators: frozenset[str] = frozenset()
     parameters: frozenset[str] = frozenset()
 
@@ -48,7 +51,7 @@ def read_source(path: Path) -> FlowSource:
     nodes = list(ast.walk(tree))
     return FlowSource(
         path,
-        names_platform=any(_is_platform(node) for node in nodes),
+        steps={name: platform for node in nodes for name, platform in _step(node)},
         decorators=frozenset(name for node in nodes for name in _decorators(node)),
         parameters=frozenset(name for node in nodes for name in _parameter(node)),
     )
@@ -121,8 +124,12 @@ def _marked(error: SyntaxError | ValueError) -> str:
     return f"{text}\n{' ' * (offset - 1)}^"
 
 
-def _is_platform(node: ast.AST) -> bool:
-    return isinstance(node, ast.FunctionDef) and bool(_PLATFORMS & set(_decorators(node)))
+def _step(node: ast.AST) -> list[tuple[str, str]]:
+    """Return the name and the platform of a step; nothing for any other node."""
+    names = _decorators(node) if isinstance(node, ast.FunctionDef) else []
+    if "step" not in names or not isinstance(node, ast.FunctionDef):
+        return []
+    return [(node.name, next((each for each in PLATFORMS if each in names), ""))]
 
 
 def _decorators(node: ast.AST) -> list[str]:

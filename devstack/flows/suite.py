@@ -155,6 +155,8 @@ class Suite:
         began = time.monotonic()
         call = FlowCall(
             read_source(sample.file),
+            # Samples demonstrate both: steps in pods, and on this machine.
+            local=True,
             timeout=self.timeout,
             on_line=progress.line,
             note=progress.note,

@@ -50,7 +50,7 @@ def write(tmp_path: Path) -> Any:
         lines += [indent(dedent(parameters), "    "), indent(dedent(body), "    ")]
         path = tmp_path / "my_flow.py"
         path.write_text("\n".join([*lines, "if __name__ == '__main__':", "    MyFlow()"]) + "\n")
-        return FlowSource(path, names_platform=False)
+        return FlowSource(path)
 
     return write
 

@@ -15,7 +15,7 @@ from devstack.flows.metaflow_options import (
 )
 from devstack.flows.source import FlowSource, read_source
 
-PLAIN = FlowSource(Path("my_flow.py"), names_platform=False)
+PLAIN = FlowSource(Path("my_flow.py"))
 
 
 def argv(*arguments: str, source: FlowSource = PLAIN) -> list[str]:
@@ -74,7 +74,7 @@ def test_options_are_passed_where_metaflow_expects_them(typed: str, passed: str)
     ],
 )
 def test_commands_that_start_no_run_are_passed_as_they_are(typed: str) -> None:
-    decorated = FlowSource(Path("my_flow.py"), False, decorators=frozenset({"project"}))
+    decorated = FlowSource(Path("my_flow.py"), decorators=frozenset({"project"}))
     parsed = parse_arguments(decorated, typed.split())
     assert parsed.argv == typed.split()
     assert not parsed.starts_run

@@ -49,7 +49,7 @@ VALUES = [
 
 
 def check(*arguments: str, path: str = "my_flow.py", **variables: str) -> DevstackError | None:
-    source = FlowSource(Path(path), False, decorators=frozenset({"project"}))
+    source = FlowSource(Path(path), decorators=frozenset({"project"}))
     try:
         check_pod_values(source, parse_arguments(source, arguments), variables)
     except DevstackError as error:

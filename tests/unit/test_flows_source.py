@@ -56,18 +56,20 @@ def test_a_folder_cannot_be_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("decorator", "named"),
     [
-        ("@kubernetes", True),
-        ("@kubernetes(cpu=1)", True),
-        ("@metaflow.kubernetes(cpu=1)", True),
-        ("@batch", True),
-        ("@retry", False),
+        ("@kubernetes", "kubernetes"),
+        ("@kubernetes(cpu=1)", "kubernetes"),
+        ("@metaflow.kubernetes(cpu=1)", "kubernetes"),
+        ("@batch", "batch"),
+        ("@retry", ""),
     ],
 )
 def test_a_step_that_names_its_platform_is_detected(
-    tmp_path: Path, decorator: str, named: bool
+    tmp_path: Path, decorator: str, named: str
 ) -> None:
-    text = f"class MyFlow(FlowSpec):\n    {decorator}\n    @step\n    def start(self): pass\n"
-    assert read_source(write(tmp_path, text)).names_platform is named
+    step = f"    {decorator}\n    @step\n    def start(self): pass\n"
+    other = "    def helper(self): pass\n    @kubernetes\n    def no_step(self): pass\n"
+    text = f"class MyFlow(FlowSpec):\n{step}{other}"
+    assert read_source(write(tmp_path, text)).steps == {"start": named}
 
 
 def test_without_names_all_samples_run() -> None:
@@ -109,7 +111,7 @@ def test_every_sample_has_a_file_a_check_and_a_description() -> None:
         text = sample.file.read_text()
         assert f"devstack run {sample.name}" in text
         assert (sample.file.parent / "checks" / sample.file.name).exists()
-        assert read_source(sample.file).names_platform
+        assert "kubernetes" in read_source(sample.file).steps.values()
 
 
 def test_no_flow_among_the_samples_is_left_out() -> None:

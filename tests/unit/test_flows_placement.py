@@ -1,0 +1,105 @@
+"""Where steps run: one rule, the same before the run, in the run and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from devstack.flows.arguments import parse_arguments
+from devstack.flows.placement import (
+    CLUSTER,
+    THIS_MACHINE,
+    Placement,
+    describe_places,
+    observed_places,
+    place_steps,
+)
+from devstack.flows.pods import describe_pod
+from devstack.flows.source import FlowSource
+from tests.support.task_objects import task_pod
+
+MIXED = {"start": "", "train": "kubernetes", "end": ""}
+
+
+def place(
+    *arguments: str,
+    local: bool = False,
+    steps: Mapping[str, str] = MIXED,
+    variables: Mapping[str, str] | None = None,
+) -> Placement:
+    source = FlowSource(Path("my_flow.py"), steps)
+    parsed = parse_arguments(source, arguments)
+    return place_steps(source, parsed, variables or {}, local=local)
+
+
+def places(placement: Placement) -> list[str]:
+    return [placement.place_of(step) for step in placement.source.steps]
+
+
+def test_a_step_without_a_decorator_runs_on_the_cluster_whatever_the_others_have() -> None:
+    for steps in (MIXED, dict.fromkeys(MIXED, "")):
+        placement = place(steps=steps)
+        assert placement.added == ("kubernetes",)
+        assert places(placement) == [CLUSTER] * 3
+
+
+def test_local_keeps_steps_without_a_decorator_on_this_machine() -> None:
+    placement = place(local=True)
+    assert placement.added == ()
+    assert places(placement) == [THIS_MACHINE, CLUSTER, THIS_MACHINE]
+    assert str(placement) == (
+        "Steps: train on the cluster (their own decorator); start, end on this machine (--local)"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--with", "kubernetes:cpu=1"), ("--with=kubernetes",), ("--with", "batch")]
+)
+@pytest.mark.parametrize("local", [True, False])
+def test_a_platform_that_an_option_names_is_not_named_again(
+    arguments: tuple[str, ...], local: bool
+) -> None:
+    placement = place(*arguments, local=local)
+    assert placement.added == ()
+    assert places(placement) == [CLUSTER] * 3
+
+
+@pytest.mark.parametrize(
+    "variable", ["METAFLOW_DECOSPECS", "METAFLOW_DEFAULT_DECOSPECS", "METAFLOW_RUN_DECOSPECS"]
+)
+def test_a_platform_that_a_variable_names_is_not_named_again(variable: str) -> None:
+    placement = place(variables={variable: "retry kubernetes:memory=256"})
+    assert placement.added == ()
+    assert "(--with kubernetes:memory=256)" in str(placement)
+
+
+def test_decorators_in_a_variable_that_an_option_would_hide_are_added_to_it() -> None:
+    variables = {"METAFLOW_RUN_DECOSPECS": "retry", "METAFLOW_RESUME_DECOSPECS": "card"}
+    assert place(variables=variables).added == ("retry", "kubernetes")
+    assert place("resume", variables=variables).added == ("card", "kubernetes")
+    # The user's own option hides it as well.
+    assert place("--with", "card", variables=variables).added == ("kubernetes",)
+    assert place(local=True, variables=variables).added == ()
+
+
+def test_a_flow_with_steps_for_aws_batch_gets_no_second_platform() -> None:
+    assert place(steps={"start": "batch", "end": ""}).added == ()
+
+
+def test_a_flow_whose_steps_are_in_another_file_is_described_without_names() -> None:
+    assert str(place(steps={})) == "Steps run on the cluster"
+    assert str(place(steps={}, local=True)) == "Steps run on this machine (--local)"
+
+
+def test_after_the_run_pods_decide_what_ran_where() -> None:
+    pods = [describe_pod(task_pod(name, "train")) for name in ("t-1", "t-2")]
+    placement = place(local=True)
+    ran = observed_places(placement, ["start", "train", "end"], pods)
+    assert ran == {"start": THIS_MACHINE, "train": CLUSTER, "end": THIS_MACHINE}
+    assert describe_places(ran, pods) == (
+        "on the cluster: train (2 pods); on this machine: start, end"
+    )
+    # A step whose pod was never created ran nowhere.
+    assert observed_places(place(), ["start"], []) == {}
