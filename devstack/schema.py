@@ -45,6 +45,8 @@ class TaskPod(Struct):
     jobset: str
     phase: str
     reason: str
+    message: str
+    exit_status: int
     cpu: str
     deadline_seconds: int
     seconds: float
@@ -72,6 +74,7 @@ class FlowRun(Struct):
     timing: Timing = field(name=f"{_INLINE}timing")
     pods: list[TaskPod]
     places: dict[str, str]
+    stalls: list[str]
     log: Path
 
 

@@ -52,7 +52,7 @@ def _complete_samples(
 @click.argument("names", nargs=-1, metavar="[FLOW]...", shell_complete=_complete_samples)
 @click.option("--sample", "named", multiple=True, metavar="NAME", help="A sample flow, by name.")
 @click.option("--list", "listing", is_flag=True, help="List the sample flows.")
-@click.option("--local", is_flag=True, help="Run them on this machine, except those with @kubernetes.")
+@click.option("--local", is_flag=True, help="Keep steps without @kubernetes on this machine.")
 @click.option("--airflow", "on_airflow", is_flag=True, help="Run as DAGs on the stack's Airflow.")
 @click.option(
     "-j",
@@ -222,6 +222,7 @@ def _run_samples(
 ) -> None:
     from devstack.cli.sample_results import raise_failures, show_table
     from devstack.flows.placement import describe_places
+    from devstack.flows.result import FlowResult
     from devstack.flows.suite import SAMPLE_SECONDS, Suite
     from devstack.process import SubprocessRunner
     from devstack.schema import FlowRun, SampleOutcome, dump
@@ -230,6 +231,7 @@ def _run_samples(
     outcomes = suite.run_samples(samples, at_once, output.progress())
     output.data(samples=dump(list[SampleOutcome[FlowRun]], outcomes))
     show_table(output, outcomes)
-    if len(outcomes) == 1 and (result := outcomes[0].result):
+    result = outcomes[0].result
+    if len(outcomes) == 1 and isinstance(result, FlowResult):
         output.text(f"Steps {describe_places(result.places, result.pods)}")
     raise_failures(output, outcomes)

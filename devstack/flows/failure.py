@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.flows.pods import TaskPod
 from devstack.flows.result import FlowResult, PodLog
 
 LOG_LINES = 12
@@ -14,6 +15,17 @@ _START = "devstack: "
 """Begins what a task pod prints if its image lacks what Metaflow needs; see `minio.py`."""
 
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([^']+)'")
+
+_SIGNALLED = 126
+"""Exit statuses from here on are those of shells and signals, not of the flow."""
+
+_ADVICE = {
+    "OOMKilled": "request more memory for the step",
+    "DeadlineExceeded": "give the step a longer @timeout",
+    "Evicted": "request more memory or disk for the step",
+    "StartError": "check that the step's image has bash and Python, for this machine's processor",
+}
+"""What to do about a reason of the kubelet's."""
 
 _STEP_FAILED = re.compile(r"Step \*?(\w+)\*? \(task-id [^)]*\) failed")
 """The last line that Metaflow prints of a failed run (its ``TaskFailed``)."""
@@ -48,7 +60,7 @@ def _stopped(result: FlowResult) -> DevstackError:
         remedy=reason.remedy or f"all of its output is in {result.log}",
         code=reason.code,
         exit_status=ExitStatus.FLOW_FAILED,
-        output=reason.output,
+        output="\n".join([*result.stalls, *filter(None, [reason.output])]),
     )
 
 
@@ -71,12 +83,20 @@ def _cause(result: FlowResult) -> str:
         return f"step {step} of run {result.run_id} failed"
     if last is None:
         return f"run {result.run_id} ended with status {result.returncode}"
-    reasons = {pod.name: pod.reason for pod in result.pods}
-    reason = reasons.get(last.pod, "")
-    ending = f" ({reason})" if reason not in ("", "Error") else ""
-    found = _image_fault(last)
-    why = f": {found}" if found else ""
-    return f"step {last.step} of run {result.run_id} failed in pod {last.pod}{ending}{why}"
+    pod = next((each for each in result.pods if each.name == last.pod), None)
+    message = _image_fault(last) or (pod.message if pod else "")
+    why = f": {' '.join(message.split())}" if message else ""
+    return f"step {last.step} of run {result.run_id} failed in pod {last.pod}{_ending(pod)}{why}"
+
+
+def _ending(pod: TaskPod | None) -> str:
+    """Return how a pod ended, as the kubelet reports it."""
+    if pod is None:
+        return ""
+    status = f"exit status {pod.exit_status}" if pod.exit_status >= _SIGNALLED else ""
+    reason = "" if pod.reason == "Error" else pod.reason
+    ending = ", ".join(filter(None, [reason, status]))
+    return f" ({ending})" if ending else ""
 
 
 def _image_fault(pod: PodLog) -> str:
@@ -97,9 +117,12 @@ def _remedy(result: FlowResult) -> str:
             f" (`devstack images list`: task), or let pods reach a package index; {log}"
         )
     imported = [found[1] for line in result.output if (found := _NO_MODULE.match(line))]
-    if result.run_id or not imported:
-        return log
-    return f"install {imported[-1]} in the flow's Python, or choose another with --python; {log}"
+    if not result.run_id and imported:
+        flow_python = f"install {imported[-1]} in the flow's Python"
+        return f"{flow_python}, or choose another with --python; {log}"
+    reasons = {pod.name: pod.reason for pod in result.pods}
+    advice = _ADVICE.get(reasons.get(last.pod, ""), "") if last else ""
+    return f"{advice}; {log}" if advice else log
 
 
 def _tail(result: FlowResult) -> list[str]:

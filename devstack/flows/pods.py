@@ -26,6 +26,8 @@ class TaskPod:
         jobset: the JobSet that it belongs to, or an empty string.
         phase: Pending, Running, Succeeded or Failed; see :func:`phase_of`.
         reason: why it ended, if Kubernetes reports it: Error, OOMKilled.
+        message: what the kubelet adds to the reason.
+        exit_status: that of its container; 0 if it has not ended.
         cpu: the cpu that it requests, as Kubernetes writes it: ``200m``.
         deadline_seconds: its ``activeDeadlineSeconds``; 0 if it has none.
         created: the time of its creation, in seconds since the epoch.
@@ -46,6 +48,8 @@ class TaskPod:
     bound: float | None
     started: float | None
     ended: float | None
+    message: str = ""
+    exit_status: int = 0
 
     @property
     def seconds(self) -> float:
@@ -93,6 +97,8 @@ def describe_pod(pod: Object) -> TaskPod:
         bound=_seconds(_scheduled(status).get("lastTransitionTime")),
         started=_seconds(begun.get("startedAt")),
         ended=_seconds(ended.get("finishedAt")),
+        message=status.get("message") or ended.get("message", ""),
+        exit_status=ended.get("exitCode", 0),
     )
 
 

@@ -33,6 +33,7 @@ class FlowResult:
         timing: how the time divides.
         pods: the run's pods.
         places: where each step ran.
+        stalls: what the run waited for while it made no progress.
         output: the last lines that the flow printed.
         failed: the ends of the failed pods' logs.
         log: the file with the flow's complete output.
@@ -49,6 +50,7 @@ class FlowResult:
     failed: Sequence[PodLog] = field(default=())
     log: Path = Path()
     places: Mapping[str, str] = field(default_factory=dict)
+    stalls: Sequence[str] = ()
 
     @property
     def ok(self) -> bool:

@@ -32,6 +32,7 @@ from devstack.flows.pods import (
 )
 from devstack.flows.result import FlowResult, PodLog
 from devstack.flows.source import FlowSource
+from devstack.flows.stalls import StallWatch
 from devstack.flows.timing import measure
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
@@ -126,6 +127,8 @@ class _Run:
         self._clock = clock
         self._identity = identity
         self._pending = PendingPods(env.kube, env.namespace, clock)
+        self._stalls = StallWatch(call.source, self._arguments, env, self._variables, clock)
+        self._stalled: list[str] = []
         self._output: deque[str] = deque(maxlen=TAIL_LINES)
         self._log = new_log(env.logs, call.log_name or call.source.name)
         self._flow = self._run_id = ""
@@ -172,12 +175,12 @@ class _Run:
                     remedy="see its log, or give it more time with --timeout",
                     code="FLOW_TIMEOUT",
                 )
-            failed = self._observe()
+            failed = self._observe(process.pid)
             if failed:
                 return failed
         return None
 
-    def _observe(self) -> Failed | None:
+    def _observe(self, pid: int) -> Failed | None:
         self._identify()
         try:
             pods = list_pods(self._env.kube, self._env.namespace, self._run_id)
@@ -187,9 +190,11 @@ class _Run:
         self._outage_since = None
         if isinstance(observation, Failed):
             return None if self._supplies(observation) else observation
-        self._call.note(
-            _activity(pods, observation.reason if isinstance(observation, Waiting) else "")
-        )
+        for sentence in self._stalls.observe(pid, pods):
+            self._stalled.append(sentence)
+            self._call.report(f"{sentence}. Ctrl-C stops the run")
+        reason = observation.reason if isinstance(observation, Waiting) else ""
+        self._call.note(reason or self._stalls.note or _activity(pods))
         return None
 
     def _supplies(self, failed: Failed) -> bool:
@@ -231,6 +236,7 @@ class _Run:
             self._output.append(line)
         if started := _STARTED.search(line):
             self._started[started[1]] = None
+        self._stalls.take_line(line)
         self._call.on_line(line)
 
     def _stop(self, process: FlowProcess) -> None:
@@ -297,6 +303,7 @@ class _Run:
             stop_reason=stop_reason,
             timing=measure(total, described),
             pods=described,
+            stalls=self._stalled,
             places=observed_places(self._placement, self._started, described),
             output=[_TIMESTAMP.sub("", line) for line in self._output],
             failed=logs,
@@ -317,10 +324,8 @@ class _Run:
         return PodLog(task.name, task.step, tuple(line for line in lines if line))
 
 
-def _activity(pods: Sequence[Object], reason: str) -> str:
+def _activity(pods: Sequence[Object]) -> str:
     """Return what a run is doing now, in one line."""
-    if reason:
-        return reason
     running = [pod for pod in describe_pods(pods) if pod.phase == "Running"]
     if not running:
         return "Metaflow is between pods"

@@ -15,7 +15,7 @@ PLATFORMS = ("kubernetes", "batch")
 """Decorators that decide where a step runs."""
 
 _PARAMETERS = ("Parameter", "IncludeFile")
-_PARSING = Lock()
+PARSING = Lock()
 """CPython 3.11 counts the depth of the tree globally, so parsing in two threads fails."""
 
 
@@ -96,7 +96,7 @@ def _neighbours(path: Path) -> list[Path]:
 
 def _parse(path: Path, text: bytes) -> ast.Module:
     try:
-        with _PARSING:
+        with PARSING:
             return ast.parse(text, filename=str(path))
     except (SyntaxError, ValueError) as error:
         raise _syntax_error(path, error) from error

@@ -29,6 +29,9 @@ _PULL_FAILURES = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
 )
 
+_START_FAILURES = frozenset({"CreateContainerError", "RunContainerError"})
+"""Reasons for which the kubelet tries to start a container again without limit."""
+
 _BACK_OFF = re.compile(r"back-off (?:(\d+)m)?(\d+)s")
 
 
@@ -109,6 +112,12 @@ def _observe_waiting(client: KubeClient, pod: Object, status: dict[str, Any]) ->
             f"{name_of(pod)} cannot start container {status['name']!r}: {message}",
             remedy="create what it names, or run `devstack up` if it is part of the stack",
             code="POD_CONFIG_MISSING",
+        )
+    if reason in _START_FAILURES:
+        return Failed(
+            f"{name_of(pod)} cannot start container {status['name']!r}: {reason}: {message}",
+            remedy="check its image, its volumes and its command",
+            code="POD_NOT_STARTED",
         )
     return None
 

@@ -1,0 +1,152 @@
+"""Try the datastore and the metadata service with the settings that a flow's process has.
+
+The program runs in the flow's Python, in its folder and environment, and without devstack:
+its text is passed with ``-c``. It tries each service once, where Metaflow retries for an hour.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack.errors import DevstackError
+from devstack.process import SubprocessRunner
+
+PROBE_TIMEOUT = 25.0
+"""Seconds for the program: it imports Metaflow, and waits a few seconds for each service."""
+
+_PROGRAM = """
+import json, os, sys
+sys.path[:] = [folder for folder in sys.path if folder]
+datastore, metadata, kubeconfig = sys.argv[1:]
+found = []
+def report(service, address, problem, keys=""):
+    found.append([service, address, problem, keys])
+def s3():
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+    from metaflow.metaflow_config import DATASTORE_SYSROOT_S3, DATATOOLS_CLIENT_PARAMS
+    once = Config(retries={"total_max_attempts": 1}, connect_timeout=4, read_timeout=6)
+    address, keys = "", ""
+    try:
+        session = boto3.session.Session()
+        given = session.get_credentials()
+        keys = given.method if given else "none"
+        client = session.client("s3", **{**DATATOOLS_CLIENT_PARAMS, "config": once})
+        address = client.meta.endpoint_url
+        bucket, _, prefix = DATASTORE_SYSROOT_S3.partition("://")[2].partition("/")
+        client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        problem = ""
+    except ClientError as error:
+        code, text = (error.response["Error"].get(key, "") for key in ("Code", "Message"))
+        verb = "rejects the request"
+        if code in ("NoSuchBucket", "AccessDenied", "AllAccessDisabled"):
+            verb = "gives no access to " + DATASTORE_SYSROOT_S3
+        elif "Key" in code or "Token" in code or "Signature" in code:
+            verb = "rejects the keys"
+        problem = f"{verb} ({code}: {text})"
+    except BotoCoreError as error:
+        problem = f"cannot be used: {error}"
+        if "Connect" in type(error).__name__ or "Timeout" in type(error).__name__:
+            problem = f"does not answer ({error})"
+    except Exception as error:
+        problem = f"cannot be used: {error}"
+    report("S3", address, problem, keys)
+def service():
+    import requests
+    from metaflow.metaflow_config import SERVICE_HEADERS, SERVICE_URL
+    problem = ""
+    try:
+        headers = {str(name): str(value) for name, value in SERVICE_HEADERS.items()}
+        answer = requests.get(SERVICE_URL + "/ping", headers=headers, timeout=6)
+        if answer.status_code != 200:
+            problem = f"answers with status {answer.status_code}"
+    except Exception as error:
+        problem = f"does not answer ({error})"
+    report("the metadata service", SERVICE_URL, problem)
+def cluster():
+    import socket, urllib.parse, yaml
+    address, problem = kubeconfig, ""
+    try:
+        with open(kubeconfig) as file:
+            given = yaml.safe_load(file)
+        contexts = {each["name"]: each["context"] for each in given["contexts"]}
+        clusters = {each["name"]: each["cluster"] for each in given["clusters"]}
+        address = clusters[contexts[given["current-context"]]["cluster"]]["server"]
+        url = urllib.parse.urlsplit(address)
+        socket.create_connection((url.hostname, url.port or 443), timeout=4).close()
+    except OSError as error:
+        problem = f"does not answer ({error})"
+    except Exception as error:
+        problem = f"is not named in it ({error!r})"
+    report("the Kubernetes API", address, problem)
+from metaflow.metaflow_config import DEFAULT_DATASTORE, DEFAULT_METADATA
+if (datastore or DEFAULT_DATASTORE) == "s3":
+    s3()
+if (metadata or DEFAULT_METADATA) == "service":
+    service()
+if kubeconfig:
+    cluster()
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True)
+class ServiceCheck:
+    """What one service answered.
+
+    Attributes:
+        service: S3, the metadata service, or the Kubernetes API.
+        address: its address.
+        problem: why it cannot be used; empty if it can.
+        keys: how boto3 found the keys: ``env``, ``shared-credentials-file``.
+    """
+
+    service: str
+    address: str
+    problem: str
+    keys: str = ""
+
+    def __str__(self) -> str:
+        """Return the sentence for a service that cannot be used."""
+        return f"{self.service} at {self.address} {self.problem}"
+
+
+def probe_settings(
+    python: Path,
+    variables: Mapping[str, str],
+    folder: Path,
+    *,
+    datastore: str = "",
+    metadata: str = "",
+    kubeconfig: str = "",
+) -> list[ServiceCheck]:
+    """Try the services with the settings of a flow's process.
+
+    Args:
+        python: the interpreter that runs the flow.
+        variables: the complete environment of the process.
+        folder: the folder of the process, which decides on Metaflow's project configuration.
+        datastore: the datastore that an option names; by default the settings'.
+        metadata: the metadata service that an option names.
+        kubeconfig: the kubeconfig whose cluster to try; empty for none.
+
+    Returns:
+        One result for each service that the flow uses; none if the program fails.
+    """
+    argv = [str(python), "-c", _PROGRAM, datastore, metadata, kubeconfig]
+    complete: dict[str, str | None] = {**dict.fromkeys(os.environ), **variables}
+    try:
+        done = SubprocessRunner().run(
+            argv,
+            env=complete,
+            cwd=folder if folder.is_dir() else None,
+            timeout=PROBE_TIMEOUT,
+        )
+        return [ServiceCheck(*found) for found in json.loads(done.stdout.splitlines()[-1])]
+    except (DevstackError, ValueError, IndexError):
+        return []
