@@ -154,6 +154,7 @@ _BASH = (
         ("BASH_ENV ENV", "a file that every script reads first"),
         ("CDPATH", "`cd` goes to another folder, and prints it"),
         ("SHELLOPTS BASHOPTS POSIXLY_CORRECT BASH_COMPAT", "options of every script"),
+        ("GLOBIGNORE EXECIGNORE", "files and programs that bash does not see"),
         ("BASH_FUNC_*", "functions that replace commands"),
         ("IFS", "how words are split; bash itself ignores it"),
         ("GREP_OPTIONS TAR_OPTIONS GZIP XZ_OPT XZ_DEFAULTS ZSTD_CLEVEL", "options of programs"),

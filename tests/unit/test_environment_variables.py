@@ -14,6 +14,7 @@ from devstack.environment_variables import (
     FLOW_PROGRAMS,
     TOOL_PROGRAMS,
     VARIABLES,
+    always_overridden,
     classify,
     overridden,
     tool_environment,
@@ -179,13 +180,8 @@ def test_the_page_on_environment_variables_is_current() -> None:
 
 def test_scripts_unset_what_would_make_pip_install_elsewhere() -> None:
     text = project_file("scripts", "environment").read_text()
-    block = text[text.index("unset PIP_USER") : text.index("export PIP_DISABLE")]
-    assert set(overridden(block.replace("\\", " ").split(), {"pip"})) >= {
-        "PIP_USER",
-        "PIP_TARGET",
-        "PIP_PREFIX",
-        "PIP_ROOT",
-        "PIP_PYTHON",
-        "PIP_REQUIRE_VIRTUALENV",
-        "PIP_CONSTRAINT",
-    }
+    block = text[text.index("unset PIP_TARGET") : text.index("# PIP_USER also")]
+    # --require-hashes and --no-build-isolation are what the script passes itself.
+    own = {"PIP_USER", "PIP_REQUIRE_HASHES", "PIP_NO_BUILD_ISOLATION"}
+    assert set(block.split()) >= set(always_overridden("pip")) - own
+    assert "PIP_USER=0" in text

@@ -48,6 +48,8 @@ def test_a_pod_is_described_with_what_the_checks_read() -> None:
         "jobset": "js-1",
         "phase": "Failed",
         "reason": "OOMKilled",
+        "message": "",
+        "exit_status": 1,
         "cpu": "200m",
         "deadline_seconds": 120,
         "seconds": 5.0,

@@ -111,6 +111,51 @@ def test_of_several_attempts_the_last_one_is_quoted(
     assert error.cause == f"step train of run {RUN} failed in pod t-1"
 
 
+@pytest.mark.parametrize(
+    ("ended", "cause", "remedy"),
+    [
+        (
+            {"reason": "OOMKilled", "exitCode": 137},
+            "(OOMKilled, exit status 137)",
+            "more memory",
+        ),
+        (
+            {"reason": "StartError", "exitCode": 128, "message": "exec:\n no bash"},
+            "(StartError, exit status 128): exec: no bash",
+            "image",
+        ),
+        ({"reason": "Error", "exitCode": 1}, "failed in pod t-1", "all of its output"),
+    ],
+)
+def test_the_report_has_the_reason_of_the_kubelet(
+    env: FlowEnvironment,
+    api: FakeApi,
+    tmp_path: Path,
+    ended: dict[str, object],
+    cause: str,
+    remedy: str,
+) -> None:
+    pod = task_pod("t-1", "train", phase="Failed")
+    pod["status"]["containerStatuses"] = [{"name": "train", "state": {"terminated": ended}}]
+    api.add(pod)
+    error = failure_of(run_flow(call(tmp_path, "identify(); sys.exit(1)"), env))
+    assert error.cause.endswith(cause)
+    assert remedy in error.remedy
+
+
+def test_a_pod_past_its_deadline_is_reported_as_such(
+    env: FlowEnvironment, api: FakeApi, tmp_path: Path
+) -> None:
+    message = "Pod was active on the node longer than the specified deadline"
+    api.add(
+        task_pod("t-1", "train")
+        | {"status": {"phase": "Failed", "reason": "DeadlineExceeded", "message": message}}
+    )
+    error = failure_of(run_flow(call(tmp_path, "identify(); sys.exit(1)"), env))
+    assert error.cause.endswith(f"(DeadlineExceeded): {message}")
+    assert "longer @timeout" in error.remedy
+
+
 def test_a_failure_before_any_pod_is_reported_with_the_flows_output(
     env: FlowEnvironment, tmp_path: Path
 ) -> None:

@@ -33,11 +33,15 @@ RUN_JSON = {
             "jobset": "",
             "phase": "Succeeded",
             "reason": "",
+            "message": "",
+            "exit_status": 0,
             "cpu": "200m",
             "deadline_seconds": 120,
             "seconds": 4.5,
         }
     ],
+    "places": {},
+    "stalls": [],
     "log": ".",
 }
 DAG_RUN_JSON = {

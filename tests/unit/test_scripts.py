@@ -46,9 +46,13 @@ def user_settings(folder: Path) -> dict[str, str]:
         "BASH_ENV": str(profile),
         "ENV": str(profile),
         "IFS": "/e",
+        "GLOBIGNORE": "*",
+        "EXECIGNORE": "*",
         "GREP_OPTIONS": "--invert-match",
         "TAR_OPTIONS": "--no-such-option",
+        "PYTHONSAFEPATH": "1",
         "PIP_USER": "1",
+        "PIP_ONLY_BINARY": ":none:",
         "PIP_REQUIRE_VIRTUALENV": "1",
         "PIP_TARGET": str(folder / "target"),
         "PYTHONPATH": str(folder / "path"),
@@ -60,7 +64,10 @@ def test_a_script_unsets_what_changes_cd_grep_and_tar(script: Path, tmp_path: Pa
     lines = script.read_text().splitlines()
     start = lines[: lines.index("set -euo pipefail") + 2]
     assert start[-1].startswith("unset ")
-    probe = '(cd scripts) && echo "${CDPATH-}${BASH_ENV-}${ENV-}${GREP_OPTIONS-}${TAR_OPTIONS-}"'
+    names = lines[len(start) - 1].split()[1:]
+    assert {"CDPATH", "BASH_ENV", "GLOBIGNORE", "GREP_OPTIONS", "PYTHONSAFEPATH"} <= set(names)
+    values = "".join(f"${{{name}-}}" for name in names)
+    probe = f'(cd scripts) && echo "{values}"'
     done = subprocess.run(
         ["bash", "-c", "\n".join([*start, probe])],
         cwd=project_file("scripts").parent,
