@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from devstack.errors import DevstackError
 from devstack.flows.arguments import parse_arguments
 from devstack.flows.placement import (
     CLUSTER,
@@ -16,8 +19,10 @@ from devstack.flows.placement import (
     observed_places,
     place_steps,
 )
+from devstack.flows.pod_values import check_pod_values
 from devstack.flows.pods import describe_pod
 from devstack.flows.source import FlowSource
+from devstack.paths import project_file
 from tests.support.task_objects import task_pod
 
 MIXED = {"start": "", "train": "kubernetes", "end": ""}
@@ -103,3 +108,85 @@ def test_after_the_run_pods_decide_what_ran_where() -> None:
     )
     # A step whose pod was never created ran nowhere.
     assert observed_places(place(), ["start"], []) == {}
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return the rows of the table that begins with this cell in docs/running-flows.md."""
+    lines = project_file("docs", "running-flows.md").read_text().splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith(f"| {heading} |"))
+    rows = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return [rows[0], *rows[2:]]
+
+
+def test_the_documented_table_of_places_is_true() -> None:
+    head, *rows = table("step")
+    assert head[:3] == ["step", "`devstack run`", "`devstack run --local`"]
+    assert len(rows) == 3
+    for step, run, local, _airflow in rows:
+        arguments = ["--with", "kubernetes:cpu=1"] if "--with" in step else []
+        steps = {"start": "kubernetes" if step == "`@kubernetes`" else ""}
+        assert place(*arguments, steps=steps).place_of("start") == run
+        assert place(*arguments, steps=steps, local=True).place_of("start") == local
+
+
+def test_the_documented_variables_name_decorators() -> None:
+    text = project_file("docs", "running-flows.md").read_text()
+    documented = set(re.findall(r"METAFLOW_\w*DECOSPECS", text))
+    for variable in documented:
+        command = ["resume"] if "RESUME" in variable else []
+        assert place(*command, variables={variable: "kubernetes"}).added == ()
+    assert len(documented) == 4
+
+
+def test_each_documented_code_is_one_of_devstacks() -> None:
+    codes = {code for row in table("code")[1:] for code in re.findall(r"`([A-Z_]+)`", row[0])}
+    assert "POD_NOT_STARTED" in codes
+    sources = project_file("devstack").rglob("*.py")
+    known = "".join(source.read_text() for source in sources)
+    assert [code for code in codes if f'"{code}"' not in known] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "argv"),
+    [
+        ("--n 3", "run --n 3"),
+        ("--package-suffixes .sql --n 3", "--package-suffixes .sql run --n 3"),
+        ("run --environment local", "--environment local run"),
+        ("resume train --origin-run-id 7", "resume train --origin-run-id 7"),
+        ("--config cfg file.json", "--config cfg file.json run"),
+        ("card list", "card list"),
+    ],
+)
+def test_documented_arguments_stand_where_metaflow_expects_them(typed: str, argv: str) -> None:
+    assert parse_arguments(FlowSource(Path("my_flow.py")), typed.split()).argv == argv.split()
+
+
+@pytest.mark.parametrize(
+    ("typed", "rejected"),
+    [
+        (["--tag", "a b #c, $HOME Málaga"], False),
+        (["--tag", "it's"], True),
+        (["--namespace", 'say "hi"'], True),
+        (["--tag", "$HOME"], True),
+        (["--tag", "a\\\\b"], True),
+        (["--with", 'environment:vars={"A": "b"}'], False),
+        (["--with", "environment:vars={'A': 'b'}"], True),
+        (["resume", "--run-id", "a b"], True),
+        (["--n", 'it\'s "$HOME" \\\\'], False),
+    ],
+)
+def test_documented_values_are_accepted_or_rejected(typed: list[str], rejected: bool) -> None:
+    source = FlowSource(Path("my_flow.py"))
+    arguments = parse_arguments(source, typed)
+    with pytest.raises(DevstackError) if rejected else nullcontext():
+        check_pod_values(source, arguments, {})
+
+
+def test_a_file_name_with_a_space_is_rejected() -> None:
+    source = FlowSource(Path("my flow.py"))
+    with pytest.raises(DevstackError):
+        check_pod_values(source, parse_arguments(source, []), {})
