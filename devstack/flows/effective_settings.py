@@ -22,8 +22,9 @@ _OF_SERVICE = {
 _OF_EACH = (
     *("METAFLOW_HOME", "METAFLOW_PROFILE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
-    *("SSL_CERT_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 )
+_OF_TLS = ("SSL_CERT_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
+_FROM_USER = "from your environment"
 
 STACKS_OWN = "these settings are the stack's own: `devstack status` and `devstack doctor` check it"
 
@@ -41,13 +42,32 @@ class Settings:
     variables: Mapping[str, str]
     origins: Mapping[str, str] = field(default_factory=dict)
 
-    def origin_for(self, service: str) -> str:
-        """Return where the settings of a service come from."""
-        prefixes = (*_OF_SERVICE[service], *_OF_EACH)
-        names = [name for name in self.origins if name.upper().startswith(prefixes)]
+    def origin_for(self, service: str, address: str = "", changed: Iterable[str] = ()) -> str:
+        """Return where the settings of a service come from.
+
+        What the flow sets itself has precedence over what the user's environment has.
+
+        Args:
+            service: the service's name.
+            address: its address.
+            changed: the variables that differ once the flow's file was imported.
+        """
+        origins = dict(self.origins)
+        for name in changed:
+            if is_setting(name) and origins.get(name, _FROM_USER) == _FROM_USER:
+                origins[name] = "changed by the flow or a module that it imports"
+        tls = address.startswith("https:")
+        prefixes = (*_OF_SERVICE[service], *_OF_EACH, *(_OF_TLS if tls else ()))
+        names = [
+            name
+            for name in origins
+            if name.upper().startswith(prefixes) and (tls or name not in _OF_TLS)
+        ]
+        set_by_flow = [name for name in names if origins[name] != _FROM_USER]
+        names = set_by_flow or names
         by_origin: dict[str, list[str]] = {}
         for name in sorted(names):
-            by_origin.setdefault(self.origins[name], []).append(name)
+            by_origin.setdefault(origins[name], []).append(name)
         parts = [f"{', '.join(names)}: {origin}" for origin, names in by_origin.items()]
         return "; ".join(parts) or STACKS_OWN
 
@@ -55,7 +75,6 @@ class Settings:
 def process_settings(
     given: Mapping[str, str],
     stacks: Mapping[str, str],
-    observed: Mapping[str, str | None],
     changes: Iterable[SettingChange],
     file: Path,
 ) -> Settings:
@@ -64,24 +83,13 @@ def process_settings(
     Args:
         given: the environment with which it was started.
         stacks: what of it is the stack's.
-        observed: the changes that its children show.
         changes: the changes in the flow's file.
         file: the flow's file.
     """
     variables = dict(given)
-    origins = {
-        name: "from your environment" for name in given if is_setting(name) and name not in stacks
-    }
+    origins = {name: _FROM_USER for name in given if is_setting(name) and name not in stacks}
     in_file = [change for change in changes if not change.step]
     _apply(variables, origins, in_file, file)
-    lines = {change.name: change.line for change in in_file}
-    for name, value in observed.items():
-        if value is None:
-            variables.pop(name, None)
-        else:
-            variables[name] = value
-        place = f"{file.name}, line {lines[name]}" if name in lines else "the flow's process"
-        origins[name] = f"set by {place}" if value is not None else f"unset by {place}"
     return Settings(variables, origins)
 
 

@@ -1,9 +1,9 @@
-"""Settings that a flow changes itself, and where: its file, ``@environment``, its process."""
+"""Settings that a flow's file changes, and where: ``os.environ``, ``@environment``."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,40 +67,6 @@ def find_changes(path: Path) -> list[SettingChange]:
         return []
     changes = [change for node in ast.walk(tree) for change in _changes(node)]
     return [change for change in changes if is_setting(change.name)]
-
-
-def process_changes(pid: int, given: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the settings that a flow's process has changed, as its children show them.
-
-    A change of ``os.environ`` is invisible from outside, but the tasks and transfers that the
-    process starts inherit it.
-
-    Args:
-        pid: the flow's process.
-        given: the environment with which it was started.
-
-    Returns:
-        The changed settings; None for one that was removed.
-    """
-    import psutil
-
-    changes: dict[str, str | None] = {}
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-    except psutil.Error:
-        return {}
-    for child in children:
-        try:
-            theirs = child.environ()
-        except (psutil.Error, OSError):
-            continue
-        if "METAFLOW_PROFILE" not in theirs and "PATH" not in theirs:
-            continue  # it has ended, or was started with an environment of its own
-        names = {name for name in {*theirs, *given} if is_setting(name)}
-        changes.update(
-            {name: theirs.get(name) for name in names if theirs.get(name) != given.get(name)}
-        )
-    return changes
 
 
 def _changes(node: ast.AST) -> Iterator[SettingChange]:

@@ -1,28 +1,47 @@
 """Try the datastore and the metadata service with the settings that a flow's process has.
 
 The program runs in the flow's Python, in its folder and environment, and without devstack:
-its text is passed with ``-c``. It tries each service once, where Metaflow retries for an hour.
+its text is passed with ``-c``. It imports the flow's file, as Metaflow does for each task, so
+that changes of ``os.environ`` by that file, or by a module that it imports, take effect. Then
+it tries each service once, where Metaflow retries for an hour.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.errors import DevstackError
 from devstack.process import SubprocessRunner
 
-PROBE_TIMEOUT = 25.0
+PROBE_TIMEOUT = 30.0
 """Seconds for the program: it imports Metaflow, and waits a few seconds for each service."""
 
+IMPORT_TIMEOUT = 10
+"""Seconds for the import of the flow's file, after which its changes so far count."""
+
 _PROGRAM = """
-import json, os, sys
+import json, os, runpy, signal, sys
 sys.path[:] = [folder for folder in sys.path if folder]
-datastore, metadata, kubeconfig = sys.argv[1:]
+flow, seconds, datastore, metadata, kubeconfig = sys.argv[1:]
 found = []
+given = dict(os.environ)
+def give_up(*_):
+    raise TimeoutError
+def import_flow():
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(int(seconds))
+    sys.path.insert(0, os.path.dirname(os.path.abspath(flow)))
+    sys.argv[:] = [flow]
+    try:
+        runpy.run_path(flow, run_name="flow")
+    except BaseException:
+        pass  # it may need what only its image has
+    finally:
+        signal.alarm(0)
 def report(service, address, problem, keys=""):
     found.append([service, address, problem, keys])
 def s3():
@@ -34,8 +53,8 @@ def s3():
     address, keys = "", ""
     try:
         session = boto3.session.Session()
-        given = session.get_credentials()
-        keys = given.method if given else "none"
+        credentials = session.get_credentials()
+        keys = credentials.method if credentials else "no place"
         client = session.client("s3", **{**DATATOOLS_CLIENT_PARAMS, "config": once})
         address = client.meta.endpoint_url
         bucket, _, prefix = DATASTORE_SYSROOT_S3.partition("://")[2].partition("/")
@@ -70,13 +89,14 @@ def service():
     report("the metadata service", SERVICE_URL, problem)
 def cluster():
     import socket, urllib.parse, yaml
-    address, problem = kubeconfig, ""
+    file = os.environ.get("KUBECONFIG") or os.path.expanduser("~/.kube/config")
+    address, problem = file, ""
     try:
-        with open(kubeconfig) as file:
-            given = yaml.safe_load(file)
-        contexts = {each["name"]: each["context"] for each in given["contexts"]}
-        clusters = {each["name"]: each["cluster"] for each in given["clusters"]}
-        address = clusters[contexts[given["current-context"]]["cluster"]]["server"]
+        with open(file) as text:
+            config = yaml.safe_load(text)
+        contexts = {each["name"]: each["context"] for each in config["contexts"]}
+        clusters = {each["name"]: each["cluster"] for each in config["clusters"]}
+        address = clusters[contexts[config["current-context"]]["cluster"]]["server"]
         url = urllib.parse.urlsplit(address)
         socket.create_connection((url.hostname, url.port or 443), timeout=4).close()
     except OSError as error:
@@ -84,14 +104,18 @@ def cluster():
     except Exception as error:
         problem = f"is not named in it ({error!r})"
     report("the Kubernetes API", address, problem)
+if flow:
+    import_flow()
 from metaflow.metaflow_config import DEFAULT_DATASTORE, DEFAULT_METADATA
 if (datastore or DEFAULT_DATASTORE) == "s3":
     s3()
 if (metadata or DEFAULT_METADATA) == "service":
     service()
-if kubeconfig:
+if os.environ.get("KUBECONFIG", "") != kubeconfig:
     cluster()
-print(json.dumps(found))
+changed = [name for name in {*given, *os.environ} if given.get(name) != os.environ.get(name)]
+print()
+print(json.dumps([changed, found]))
 """
 
 
@@ -113,40 +137,51 @@ class ServiceCheck:
 
     def __str__(self) -> str:
         """Return the sentence for a service that cannot be used."""
-        return f"{self.service} at {self.address} {self.problem}"
+        address = f" at {self.address}" if self.address else ""
+        return f"{self.service}{address} {self.problem}"
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What the program found.
+
+    Attributes:
+        changed: the variables that the flow's file and what it imports change.
+        checks: one for each service that the flow uses.
+    """
+
+    changed: Collection[str] = ()
+    checks: Sequence[ServiceCheck] = ()
 
 
 def probe_settings(
     python: Path,
     variables: Mapping[str, str],
-    folder: Path,
+    flow: Path,
     *,
     datastore: str = "",
     metadata: str = "",
     kubeconfig: str = "",
-) -> list[ServiceCheck]:
+) -> ProbeResult:
     """Try the services with the settings of a flow's process.
 
     Args:
         python: the interpreter that runs the flow.
         variables: the complete environment of the process.
-        folder: the folder of the process, which decides on Metaflow's project configuration.
+        flow: the flow's file; it is imported, without output.
         datastore: the datastore that an option names; by default the settings'.
         metadata: the metadata service that an option names.
-        kubeconfig: the kubeconfig whose cluster to try; empty for none.
+        kubeconfig: the stack's kubeconfig; the cluster of another one is tried.
 
     Returns:
-        One result for each service that the flow uses; none if the program fails.
+        What it found; nothing if the program fails.
     """
-    argv = [str(python), "-c", _PROGRAM, datastore, metadata, kubeconfig]
+    options = [str(flow), str(IMPORT_TIMEOUT), datastore, metadata, kubeconfig]
+    argv = [str(python), "-c", _PROGRAM, *options]
     complete: dict[str, str | None] = {**dict.fromkeys(os.environ), **variables}
     try:
-        done = SubprocessRunner().run(
-            argv,
-            env=complete,
-            cwd=folder if folder.is_dir() else None,
-            timeout=PROBE_TIMEOUT,
-        )
-        return [ServiceCheck(*found) for found in json.loads(done.stdout.splitlines()[-1])]
+        done = SubprocessRunner().run(argv, env=complete, timeout=PROBE_TIMEOUT)
+        changed, checks = json.loads(done.stdout.splitlines()[-1])
     except (DevstackError, ValueError, IndexError):
-        return []
+        return ProbeResult()
+    return ProbeResult(changed, [ServiceCheck(*check) for check in checks])

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from threading import Thread
 
 from devstack.flows.arguments import FlowArguments
 from devstack.flows.effective_settings import Settings, pod_settings, process_settings
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.pods import describe_pod
-from devstack.flows.setting_changes import find_changes, process_changes
-from devstack.flows.settings_probe import ServiceCheck, probe_settings
+from devstack.flows.setting_changes import find_changes
+from devstack.flows.settings_probe import probe_settings
 from devstack.flows.source import FlowSource
 from devstack.kube.client import Object
 from devstack.waits import Clock
@@ -27,9 +26,6 @@ FIRST_PROBE = 20.0
 
 PROBE_INTERVAL = 40.0
 """Seconds until they are tried again, doubled each time."""
-
-SAMPLE_AFTER = 3.0
-"""Seconds without progress after which the environment of the flow's children is read."""
 
 
 class StallWatch:
@@ -61,7 +57,6 @@ class StallWatch:
         self._variables = variables
         self._clock = clock
         self._pods: frozenset[tuple[str, str]] = frozenset()
-        self._observed: dict[str, str | None] = {}
         self._reported: set[str] = set()
         self._probe: _Probe | None = None
         self._since = clock.now()
@@ -72,29 +67,20 @@ class StallWatch:
         if line.strip() and "Task is starting (" not in line:
             self._restart()
 
-    def observe(self, pid: int, pods: Sequence[Object]) -> list[str]:
-        """Return new sentences about what a silent run waits for.
-
-        Args:
-            pid: the flow's process.
-            pods: the run's pods as the API has them.
-        """
+    def observe(self, pods: Sequence[Object]) -> list[str]:
+        """Return new sentences about what a silent run waits for, given its pods."""
         now = frozenset((pod["metadata"]["name"], describe_pod(pod).phase) for pod in pods)
         if now != self._pods:
             self._pods = now
             self._restart()
         silent = self._clock.now() - self._since
-        if silent < SAMPLE_AFTER:
-            return []
-        if not self._probe:
-            self._observed.update(process_changes(pid, self._variables))
         if self._probe and not self._probe.is_alive():
             probe, self._probe = self._probe, None
             return self._judge(probe, silent)
         if silent >= self._next_probe and not self._probe:
             self._next_probe = silent + self._interval
             self._interval *= 2
-            self._probe = _Probe(self._settings(pods), self._arguments, self._env)
+            self._probe = _Probe(self._settings(pods), self._source, self._arguments, self._env)
             self._probe.start()
         return []
 
@@ -117,9 +103,7 @@ class StallWatch:
         """Return the settings to try, by what has them; a pod for each step that runs."""
         changes = find_changes(self._source.path)
         file = self._source.path
-        own = process_settings(
-            self._variables, self._env.environment, self._observed, changes, file
-        )
+        own = process_settings(self._variables, self._env.environment, changes, file)
         found = {"": own}
         for step, pod in self._running(pods).items():
             name = f"step {step} in pod {pod['metadata']['name']}"
@@ -139,12 +123,17 @@ class _Probe(Thread):
     """Tries the services in the background, so that Ctrl-C and the pods are still observed."""
 
     def __init__(
-        self, settings: Mapping[str, Settings], arguments: FlowArguments, env: FlowEnvironment
+        self,
+        settings: Mapping[str, Settings],
+        source: FlowSource,
+        arguments: FlowArguments,
+        env: FlowEnvironment,
     ) -> None:
         super().__init__(daemon=True)
         self.problems: list[str] = []
         self.answering: list[str] = []
         self._settings = settings
+        self._source = source
         self._options = dict(arguments.values_of("--datastore", "--metadata"))
         self._env = env
 
@@ -156,24 +145,23 @@ class _Probe(Thread):
                         self.problems.append(sentence)
 
     def _try(self, place: str, settings: Settings) -> Iterator[str]:
-        for check in self._check(place, settings):
+        stacks = self._env.environment.get("KUBECONFIG", "")
+        result = probe_settings(
+            self._env.python,
+            settings.variables,
+            self._source.path,
+            datastore=self._options.get("--datastore", ""),
+            metadata=self._options.get("--metadata", ""),
+            # A pod has no kubeconfig.
+            kubeconfig="" if place else stacks,
+        )
+        for check in result.checks:
             if check.problem:
                 keys = f"; its keys are from {check.keys}" if _unusual(check.keys) else ""
-                origin = settings.origin_for(check.service)
+                origin = settings.origin_for(check.service, check.address, result.changed)
                 yield f"{place + ': ' if place else ''}{check}{keys}; {origin}"
             elif check.service not in self.answering:
                 self.answering.append(check.service)
-
-    def _check(self, place: str, settings: Settings) -> list[ServiceCheck]:
-        kubeconfig = settings.variables.get("KUBECONFIG", "") if not place else ""
-        return probe_settings(
-            self._env.python,
-            settings.variables,
-            Path.cwd(),
-            datastore=self._options.get("--datastore", ""),
-            metadata=self._options.get("--metadata", ""),
-            kubeconfig=kubeconfig if kubeconfig != self._env.environment.get("KUBECONFIG") else "",
-        )
 
 
 def _unusual(method: str) -> bool:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import psutil
 import pytest
 
 from devstack.flows import stalls
 from devstack.flows.arguments import parse_arguments
 from devstack.flows.effective_settings import STACKS_OWN, pod_settings, process_settings
 from devstack.flows.environment import FlowEnvironment
-from devstack.flows.setting_changes import SettingChange, find_changes, process_changes
-from devstack.flows.settings_probe import ServiceCheck, probe_settings
+from devstack.flows.setting_changes import SettingChange, find_changes
+from devstack.flows.settings_probe import ProbeResult, ServiceCheck, probe_settings
 from devstack.flows.source import read_source
 from devstack.flows.stalls import FIRST_PROBE, StallWatch
 from devstack.services import minio
@@ -66,46 +63,30 @@ def test_changes_are_found_in_the_flows_file(tmp_path: Path) -> None:
     ]
 
 
-def test_changes_of_a_process_are_seen_in_its_children() -> None:
-    given = {"PATH": "/usr/bin:/bin", "AWS_ACCESS_KEY_ID": "ours", "AWS_REGION": "here"}
-    program = (
-        "import os, subprocess, sys; os.environ['AWS_SESSION_TOKEN'] = 'stale';"
-        "del os.environ['AWS_REGION']; os.environ['COLOUR'] = 'red';"
-        "child = subprocess.Popen(['sleep', '60']); print(flush=True); child.wait()"
-    )
-    flow = subprocess.Popen([sys.executable, "-c", program], env=given, stdout=subprocess.PIPE)
-    try:
-        assert flow.stdout
-        flow.stdout.readline()
-        expected = {"AWS_SESSION_TOKEN": "stale", "AWS_REGION": None}
-        deadline = time.monotonic() + 10
-        # The child's environment is the parent's own until it has started its program.
-        while (found := process_changes(flow.pid, given)) != expected:
-            assert time.monotonic() < deadline, found
-    finally:
-        for child in psutil.Process(flow.pid).children():
-            child.kill()
-        flow.communicate()
-
-
 def test_each_setting_of_a_process_has_its_origin() -> None:
     given = {"AWS_ACCESS_KEY_ID": "ours", "HTTPS_PROXY": "http://proxy", "EDITOR": "vi"}
+    given["REQUESTS_CA_BUNDLE"] = "/ca.pem"
     changes = [
         SettingChange("AWS_SESSION_TOKEN", "stale", 5),
         SettingChange("AWS_ACCESS_KEY_ID", "kept", 6, default=True),
         SettingChange("AWS_REGION", "of a pod", 7, "train"),
     ]
-    observed = {"AWS_SESSION_TOKEN": "fresher", "KUBECONFIG": None}
     settings = process_settings(
-        given, {"AWS_ACCESS_KEY_ID": "ours"}, observed, changes, Path("/x/my_flow.py")
+        given, {"AWS_ACCESS_KEY_ID": "ours"}, changes, Path("/x/my_flow.py")
     )
     assert settings.variables["AWS_ACCESS_KEY_ID"] == "ours"
-    assert settings.variables["AWS_SESSION_TOKEN"] == "fresher"
-    assert settings.origin_for("S3") == (
-        "AWS_SESSION_TOKEN: set by my_flow.py, line 5; HTTPS_PROXY: from your environment"
+    assert settings.variables["AWS_SESSION_TOKEN"] == "stale"
+    assert settings.origin_for("S3") == "AWS_SESSION_TOKEN: set by my_flow.py, line 5"
+    theirs = process_settings(given, {}, [], Path("my_flow.py"))
+    of_service = "the metadata service"
+    assert theirs.origin_for(of_service) == "HTTPS_PROXY: from your environment"
+    assert theirs.origin_for(of_service, "https://x") == (
+        "HTTPS_PROXY, REQUESTS_CA_BUNDLE: from your environment"
     )
-    assert "KUBECONFIG: unset by the flow's process" in settings.origin_for("the Kubernetes API")
-    ours = process_settings({}, {}, {}, [], Path("my_flow.py"))
+    assert settings.origin_for("the Kubernetes API", changed=["KUBECONFIG"]) == (
+        "KUBECONFIG: changed by the flow or a module that it imports"
+    )
+    ours = process_settings({}, {}, [], Path("my_flow.py"))
     assert ours.origin_for("S3") == STACKS_OWN
 
 
@@ -186,23 +167,25 @@ def test_each_service_is_tried_once_with_the_settings_of_the_process(
         "METAFLOW_SERVICE_URL": address,
         "AWS_ACCESS_KEY_ID": "ours",
         "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_SESSION_TOKEN": "stale",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL_S3": address,
     }
     python = Path(sys.executable)
-    s3, service, cluster = probe_settings(python, variables, tmp_path, kubeconfig=str(kubeconfig))
+    (tmp_path / "company.py").write_text(
+        f"import os; os.environ.update(AWS_SESSION_TOKEN='stale', KUBECONFIG={str(kubeconfig)!r})"
+    )
+    flow = write(tmp_path, "import company; print('noise'); raise ValueError")
+    found = probe_settings(python, variables, flow)
+    assert set(found.changed) == {"AWS_SESSION_TOKEN", "KUBECONFIG"}
+    s3, service, cluster = found.checks
     assert str(s3) == f"S3 at {address} rejects the keys (InvalidTokenId: no)"
     assert s3.keys == "env"
     assert (service.service, service.problem) == ("the metadata service", "")
     assert "https://127.0.0.1:1 does not answer" in str(cluster)
-    assert probe_settings(python, variables, tmp_path, datastore="local", metadata="local") == []
-    (nobody,) = probe_settings(
-        python,
-        {**variables, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"},
-        tmp_path,
-        metadata="local",
-    )
+    plain = write(tmp_path, "")
+    assert not probe_settings(python, variables, plain, datastore="local", metadata="local").checks
+    elsewhere = {**variables, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}
+    (nobody,) = probe_settings(python, elsewhere, plain, metadata="local").checks
     assert "S3 at http://127.0.0.1:1 does not answer" in str(nobody)
 
 
@@ -226,17 +209,17 @@ class Watched:
         arguments = parse_arguments(source, ["--metadata", "local"])
         self.watch = StallWatch(source, arguments, env, {}, self.clock)
 
-    def probe(self, *_given: Any, **options: Any) -> list[ServiceCheck]:
+    def probe(self, *_given: Any, **options: Any) -> ProbeResult:
         self.tried += 1
         self.options = options
-        return self.checks
+        return ProbeResult((), self.checks)
 
     def after(self, seconds: float, pods: Any = ()) -> list[str]:
         """Return what is reported in so many seconds of silence."""
         found = []
         for _ in range(int(seconds)):
             self.clock.sleep(1)
-            found += self.watch.observe(0, pods)
+            found += self.watch.observe(pods)
             for thread in stalls_threads():
                 thread.join()
         return found
@@ -294,7 +277,7 @@ def test_a_step_that_computes_in_silence_is_no_problem(watched: Watched) -> None
 def test_a_failed_explanation_does_not_end_the_run(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_given: Any, **_options: Any) -> list[ServiceCheck]:
+    def fail(*_given: Any, **_options: Any) -> ProbeResult:
         raise RuntimeError("no room")
 
     monkeypatch.setattr(stalls, "probe_settings", fail)
