@@ -192,6 +192,10 @@ def _run_source(
     from devstack.schema import FlowRun, dump
 
     parsed = parse_arguments(source, arguments)
+    for option, value in parsed.values_of("--datastore", "--metadata"):
+        if value == "local":
+            what = "artifacts are" if option == "--datastore" else "the run's record is"
+            output.warn(f"{option} {value}: {what} not in the stack")
     output.text(str(place_steps(source, parsed, env.variables(), local=local)))
     progress = output.progress()
     call = FlowCall(

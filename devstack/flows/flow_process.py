@@ -85,6 +85,11 @@ class FlowProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
     def returncode(self) -> int | None:
         """Return the exit status, or None while the process runs."""
         return self._process.poll()

@@ -175,12 +175,12 @@ class _Run:
                     remedy="see its log, or give it more time with --timeout",
                     code="FLOW_TIMEOUT",
                 )
-            failed = self._observe()
+            failed = self._observe(process.pid)
             if failed:
                 return failed
         return None
 
-    def _observe(self) -> Failed | None:
+    def _observe(self, pid: int) -> Failed | None:
         self._identify()
         try:
             pods = list_pods(self._env.kube, self._env.namespace, self._run_id)
@@ -190,7 +190,7 @@ class _Run:
         self._outage_since = None
         if isinstance(observation, Failed):
             return None if self._supplies(observation) else observation
-        for sentence in self._stalls.observe(pods):
+        for sentence in self._stalls.observe(pid, pods):
             self._stalled.append(sentence)
             self._call.report(f"{sentence}. Ctrl-C stops the run")
         reason = observation.reason if isinstance(observation, Waiting) else ""

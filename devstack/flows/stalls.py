@@ -12,6 +12,7 @@ from contextlib import suppress
 from threading import Thread
 
 from devstack.flows.arguments import FlowArguments
+from devstack.flows.child_processes import describe_children
 from devstack.flows.effective_settings import Settings, pod_settings, process_settings
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.pods import describe_pod
@@ -67,8 +68,13 @@ class StallWatch:
         if line.strip() and "Task is starting (" not in line:
             self._restart()
 
-    def observe(self, pods: Sequence[Object]) -> list[str]:
-        """Return new sentences about what a silent run waits for, given its pods."""
+    def observe(self, pid: int, pods: Sequence[Object]) -> list[str]:
+        """Return new sentences about what a silent run waits for.
+
+        Args:
+            pid: the flow's process.
+            pods: the run's pods as the API has them.
+        """
         now = frozenset((pod["metadata"]["name"], describe_pod(pod).phase) for pod in pods)
         if now != self._pods:
             self._pods = now
@@ -76,7 +82,7 @@ class StallWatch:
         silent = self._clock.now() - self._since
         if self._probe and not self._probe.is_alive():
             probe, self._probe = self._probe, None
-            return self._judge(probe, silent)
+            return self._judge(probe, silent, pid)
         if silent >= self._next_probe and not self._probe:
             self._next_probe = silent + self._interval
             self._interval *= 2
@@ -89,12 +95,16 @@ class StallWatch:
         self._next_probe, self._interval = FIRST_PROBE, PROBE_INTERVAL
         self.note = ""
 
-    def _judge(self, probe: _Probe, silent: float) -> list[str]:
+    def _judge(self, probe: _Probe, silent: float, pid: int) -> list[str]:
         found = [sentence for sentence in probe.problems if sentence not in self._reported]
         self._reported.update(found)
         if not probe.problems:
-            services = " and ".join(probe.answering) or "nothing"
-            self.note = f"no output for {silent:.0f} s; {services} can be used"
+            parts = [f"no output for {silent:.0f} s"]
+            if probe.answering:
+                parts.append(f"{' and '.join(probe.answering)} can be used")
+            if running := describe_children(pid):
+                parts.append(f"running: {', '.join(running[:3])}")
+            self.note = "; ".join(parts)
             return []
         self.note = probe.problems[0]
         return [f"no output for {silent:.0f} s: {sentence}" for sentence in found]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import os
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import psutil
 import pytest
 
 from devstack.flows import stalls
 from devstack.flows.arguments import parse_arguments
+from devstack.flows.child_processes import describe_children
 from devstack.flows.effective_settings import STACKS_OWN, pod_settings, process_settings
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.setting_changes import SettingChange, find_changes
@@ -219,7 +224,7 @@ class Watched:
         found = []
         for _ in range(int(seconds)):
             self.clock.sleep(1)
-            found += self.watch.observe(pods)
+            found += self.watch.observe(os.getpid(), pods)
             for thread in stalls_threads():
                 thread.join()
         return found
@@ -269,9 +274,23 @@ def test_a_pod_that_starts_is_progress(watched: Watched) -> None:
 def test_a_step_that_computes_in_silence_is_no_problem(watched: Watched) -> None:
     watched.checks = [ServiceCheck("S3", "http://s3", "")]
     assert watched.after(60) == []
-    assert watched.watch.note == "no output for 21 s; S3 can be used"
+    assert watched.watch.note.startswith("no output for 21 s; S3 can be used")
     watched.watch.take_line("epoch 1")
     assert watched.watch.note == ""
+
+
+def test_the_programs_that_a_silent_flow_runs_are_named() -> None:
+    task = [sys.executable, "-c", "import time; time.sleep(60)", "flow.py", "step", "train", "--x"]
+    program = f"import subprocess; subprocess.run({task}); print()"
+    with subprocess.Popen(["sleep", "60"]) as tool:
+        with subprocess.Popen([sys.executable, "-c", program]) as flow:
+            expected = {"`sleep 60`", "step train on this machine"}
+            deadline = time.monotonic() + 10
+            while not expected <= set(describe_children(os.getpid())):
+                assert time.monotonic() < deadline
+            for child in psutil.Process(flow.pid).children():
+                child.kill()
+        tool.kill()
 
 
 def test_a_failed_explanation_does_not_end_the_run(
