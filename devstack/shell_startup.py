@@ -1,6 +1,6 @@
 """Startup files for `devstack shell`, so that the user's own do not change the stack's variables.
 
-bash, zsh and fish read the user's files first, then unset what the table of environment
+bash, zsh, fish and sh read the user's files first, then unset what the table of environment
 variables overrides and export the stack's variables. Other shells, and login shells that
 the user names, read the user's files last; their conflicting variables are named.
 """
@@ -59,6 +59,11 @@ unset _devstack_folder _devstack_user
 [[ ! -r ${{ZDOTDIR:-$HOME}}/.zshrc ]] || source ${{ZDOTDIR:-$HOME}}/.zshrc
 {settings}"""
 
+_SH = """\
+{restore}
+[ ! -r "${{ENV-}}" ] || . "$ENV"
+{settings}"""
+
 _FISH = """\
 for name in (set --names --export)
     switch $name
@@ -114,7 +119,18 @@ def start_shell(stack: Stack, shell: str, environment: Mapping[str, str]) -> She
     if kind == "fish":
         file = _write(stack, "config.fish", _fish(environment))
         return ShellStart([shell, "--init-command", f"source {_fish_quote(str(file))}"], {})
+    if kind in ("sh", "dash", "mksh"):
+        theirs = os.environ.get("ENV")
+        restore = f"ENV={shlex.quote(theirs)}" if theirs else "unset ENV"
+        names = "$(env | sed -n 's/^\\([A-Za-z_][A-Za-z0-9_]*\\)=.*/\\1/p')"
+        text = _SH.format(restore=restore, settings=_posix(names, environment))
+        return ShellStart([shell], {"ENV": str(_write(stack, "sh-startup", text))})
     return ShellStart([shell], {}, keeps_variables=False)
+
+
+def is_plain_shell(argv: Sequence[str]) -> bool:
+    """Return True for a command that is a shell without arguments."""
+    return len(argv) == 1 and Path(argv[0]).name in _SHELLS
 
 
 def changed_by_startup(

@@ -26,7 +26,7 @@ from devstack.config import load
 def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **chosen: Any) -> int:
     """Open a shell, or run a command, with the stack's environment variables."""
     from devstack.environment import build_environment, conflicting_variables
-    from devstack.shell_startup import start_shell
+    from devstack.shell_startup import is_plain_shell, start_shell
     from devstack.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen))
@@ -37,8 +37,9 @@ def command(output: Output, config_file: Path | None, argv: tuple[str, ...], **c
     environment = {key: value for key, value in os.environ.items() if key not in unset}
     environment.update(ours)
     program, keeps_variables = list(argv), False
-    if not argv:
-        shell = start_shell(stack, os.environ.get("SHELL") or "/bin/sh", ours)
+    if not argv or is_plain_shell(argv):
+        name = argv[0] if argv else os.environ.get("SHELL") or "/bin/sh"
+        shell = start_shell(stack, name, ours)
         program, environment = shell.argv, {**environment, **shell.variables}
         keeps_variables = shell.keeps_variables
         output.text(f"Stack {stack.spec.name!r}: `exit` leaves this shell")

@@ -33,7 +33,8 @@ def describe_children(pid: int) -> list[str]:
             argv = child.cmdline()
         except psutil.Error:
             continue
-        if argv and child.pid not in parents:
+        helper = any(each.endswith("sidecar_worker.py") for each in argv)  # Metaflow's heartbeat
+        if argv and child.pid not in parents and not helper:
             found[_describe(argv)] = None
     return list(found)
 
@@ -43,6 +44,6 @@ def _describe(argv: Sequence[str]) -> str:
     if "step" in argv and any(each.endswith(".py") for each in argv):
         position = len(argv) - 1 - list(reversed(argv)).index("step")
         return f"step {' '.join(argv[position + 1 : position + 2])} on this machine"
-    arguments = [each for each in argv[1:] if len(each) < 80]
+    arguments = [each if len(each) < 40 else Path(each).name[:40] for each in argv[1:]]
     program = [Path(argv[0]).name, *arguments[:SHOWN_ARGUMENTS]]
     return f"`{' '.join(program)}`"

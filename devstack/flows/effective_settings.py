@@ -83,13 +83,12 @@ def process_settings(
     Args:
         given: the environment with which it was started.
         stacks: what of it is the stack's.
-        changes: the changes in the flow's file.
+        changes: the changes in the flow's file that take effect on this machine.
         file: the flow's file.
     """
     variables = dict(given)
     origins = {name: _FROM_USER for name in given if is_setting(name) and name not in stacks}
-    in_file = [change for change in changes if not change.step]
-    _apply(variables, origins, in_file, file)
+    _apply(variables, origins, changes, file)
     return Settings(variables, origins)
 
 
@@ -140,7 +139,7 @@ def _apply(
             continue
         if change.value is not None:
             variables[change.name] = change.value
-        by = f"@environment of step {change.step}, " if change.step else ""
+        by = f"@environment of step {change.step}, " if change.decorator else ""
         origins[change.name] = f"set by {by}{file.name}, line {change.line}"
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import devstack
@@ -76,6 +76,7 @@ def find_python(chosen: str, runner: Runner, variables: Mapping[str, str]) -> Fl
     """
     if chosen:
         return _chosen_python(chosen, runner)
+    without = ""
     for path, origin in _active(runner, variables):
         if path.parent.resolve() == Path(sys.executable).parent.resolve():
             break
@@ -91,7 +92,10 @@ def find_python(chosen: str, runner: Runner, variables: Mapping[str, str]) -> Fl
                 f"the {origin} has Metaflow, but not {missing}, so devstack's own Python runs the"
                 f" flow: {found.path} -m pip install {' '.join(found.missing)}"
             )
-    return own_python()
+        if origin.startswith("active"):
+            without = f"; the {origin} has no Metaflow"
+    own = own_python()
+    return replace(own, origin=own.origin + without)
 
 
 def own_python(*warnings: str) -> FlowPython:

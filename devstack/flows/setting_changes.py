@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from devstack.flows.source import PARSING
+from devstack.flows.source import PARSING, step_of
 
 SETTINGS = (
     "AWS_",
@@ -42,8 +42,9 @@ class SettingChange:
         name: the variable.
         value: its value; None if the file computes it, or removes the variable.
         line: the line.
-        step: the step whose ``@environment`` it is; empty for a change of ``os.environ``.
+        step: the step that sets it; empty for what the file does when it is imported.
         default: True if the variable keeps a value that it has.
+        decorator: True if ``@environment`` sets it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class SettingChange:
     line: int
     step: str = ""
     default: bool = False
+    decorator: bool = False
 
 
 def is_setting(name: str) -> bool:
@@ -65,8 +67,21 @@ def find_changes(path: Path) -> list[SettingChange]:
             tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return []
-    changes = [change for node in ast.walk(tree) for change in _changes(node)]
-    return [change for change in changes if is_setting(change.name)]
+    found = {(change.name, change.line): change for change in _all_changes(tree)}
+    return [change for change in found.values() if is_setting(change.name)]
+
+
+def _all_changes(tree: ast.Module) -> Iterator[SettingChange]:
+    """Yield the changes of the file, then again those within a step, with the step's name."""
+    for node in ast.walk(tree):
+        yield from _changes(node)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and step_of(node):
+            for decorator in node.decorator_list:
+                yield from _environment_decorator(decorator, node.name)
+            for inner in ast.walk(node):
+                for change in _changes(inner):
+                    yield replace(change, step=node.name)
 
 
 def _changes(node: ast.AST) -> Iterator[SettingChange]:
@@ -81,9 +96,6 @@ def _changes(node: ast.AST) -> Iterator[SettingChange]:
                 yield from _pair(target.slice, None, node.lineno)
     elif isinstance(node, ast.Call):
         yield from _call(node)
-    elif isinstance(node, ast.FunctionDef):
-        for decorator in node.decorator_list:
-            yield from _environment_decorator(decorator, node.name)
 
 
 def _call(node: ast.Call) -> Iterator[SettingChange]:
@@ -122,21 +134,22 @@ def _environment_decorator(decorator: ast.expr, step: str) -> Iterator[SettingCh
         return
     for keyword in decorator.keywords:
         if keyword.arg == "vars" and isinstance(keyword.value, ast.Dict):
-            yield from _pairs(keyword.value, step)
+            for change in _pairs(keyword.value):
+                yield replace(change, step=step, decorator=True)
 
 
-def _pairs(node: ast.Dict, step: str = "") -> Iterator[SettingChange]:
+def _pairs(node: ast.Dict) -> Iterator[SettingChange]:
     for key, value in zip(node.keys, node.values, strict=True):
         if key is not None:
-            yield from _pair(key, value, key.lineno, step)
+            yield from _pair(key, value, key.lineno)
 
 
-def _pair(key: ast.AST, value: ast.AST | None, line: int, step: str = "") -> list[SettingChange]:
+def _pair(key: ast.AST, value: ast.AST | None, line: int) -> list[SettingChange]:
     if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
         return []
     literal = value.value if isinstance(value, ast.Constant) else None
     text = literal if isinstance(literal, str) else None
-    return [SettingChange(key.value, text, line, step)]
+    return [SettingChange(key.value, text, line)]
 
 
 def _is_environ(node: ast.AST) -> bool:

@@ -88,7 +88,9 @@ def service():
         problem = f"does not answer ({error})"
     report("the metadata service", SERVICE_URL, problem)
 def cluster():
-    import socket, urllib.parse, yaml
+    import socket, ssl, urllib.parse, yaml
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     file = os.environ.get("KUBECONFIG") or os.path.expanduser("~/.kube/config")
     address, problem = file, ""
     try:
@@ -98,7 +100,9 @@ def cluster():
         clusters = {each["name"]: each["cluster"] for each in config["clusters"]}
         address = clusters[contexts[config["current-context"]]["cluster"]]["server"]
         url = urllib.parse.urlsplit(address)
-        socket.create_connection((url.hostname, url.port or 443), timeout=4).close()
+        with socket.create_connection((url.hostname, url.port or 443), timeout=4) as plain:
+            if url.scheme == "https":
+                context.wrap_socket(plain).close()
     except OSError as error:
         problem = f"does not answer ({error})"
     except Exception as error:

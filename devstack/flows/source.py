@@ -51,7 +51,7 @@ def read_source(path: Path) -> FlowSource:
     nodes = list(ast.walk(tree))
     return FlowSource(
         path,
-        steps={name: platform for node in nodes for name, platform in _step(node)},
+        steps={name: platform for node in nodes for name, platform in step_of(node)},
         decorators=frozenset(name for node in nodes for name in _decorators(node)),
         parameters=frozenset(name for node in nodes for name in _parameter(node)),
     )
@@ -124,7 +124,7 @@ def _marked(error: SyntaxError | ValueError) -> str:
     return f"{text}\n{' ' * (offset - 1)}^"
 
 
-def _step(node: ast.AST) -> list[tuple[str, str]]:
+def step_of(node: ast.AST) -> list[tuple[str, str]]:
     """Return the name and the platform of a step; nothing for any other node."""
     names = _decorators(node) if isinstance(node, ast.FunctionDef) else []
     if "step" not in names or not isinstance(node, ast.FunctionDef):

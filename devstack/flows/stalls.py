@@ -7,7 +7,9 @@ its process, and of its pods. A step that computes in silence passes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Thread
 
@@ -22,11 +24,15 @@ from devstack.flows.source import FlowSource
 from devstack.kube.client import Object
 from devstack.waits import Clock
 
-FIRST_PROBE = 20.0
+FIRST_PROBE = 15.0
 """Seconds without progress after which the services are tried."""
 
 PROBE_INTERVAL = 40.0
 """Seconds until they are tried again, doubled each time."""
+
+
+_NO_PROGRESS = re.compile(r"Task is starting \(|[Rr]etrying|\[WARNING\]|Transient")
+"""Metaflow's lines about a pod that is starting, and about requests that it repeats."""
 
 
 class StallWatch:
@@ -64,8 +70,8 @@ class StallWatch:
         self._next_probe, self._interval = FIRST_PROBE, PROBE_INTERVAL
 
     def take_line(self, line: str) -> None:
-        """Count a line of output as progress, unless Metaflow repeats that a pod is starting."""
-        if line.strip() and "Task is starting (" not in line:
+        """Count a line of output as progress, unless Metaflow says that it waits or retries."""
+        if line.strip() and not _NO_PROGRESS.search(line):
             self._restart()
 
     def observe(self, pid: int, pods: Sequence[Object]) -> list[str]:
@@ -82,11 +88,12 @@ class StallWatch:
         silent = self._clock.now() - self._since
         if self._probe and not self._probe.is_alive():
             probe, self._probe = self._probe, None
-            return self._judge(probe, silent, pid)
+            return self._judge(probe, pid)
         if silent >= self._next_probe and not self._probe:
             self._next_probe = silent + self._interval
             self._interval *= 2
-            self._probe = _Probe(self._settings(pods), self._source, self._arguments, self._env)
+            settings = self._settings(pods)
+            self._probe = _Probe(silent, settings, self._source, self._arguments, self._env)
             self._probe.start()
         return []
 
@@ -95,27 +102,29 @@ class StallWatch:
         self._next_probe, self._interval = FIRST_PROBE, PROBE_INTERVAL
         self.note = ""
 
-    def _judge(self, probe: _Probe, silent: float, pid: int) -> list[str]:
+    def _judge(self, probe: _Probe, pid: int) -> list[str]:
         found = [sentence for sentence in probe.problems if sentence not in self._reported]
         self._reported.update(found)
         if not probe.problems:
-            parts = [f"no output for {silent:.0f} s"]
+            parts = [f"no output for {probe.silent:.0f} s"]
             if probe.answering:
-                parts.append(f"{' and '.join(probe.answering)} can be used")
+                parts.append(f"{' and '.join(sorted(probe.answering))} can be used")
             if running := describe_children(pid):
                 parts.append(f"running: {', '.join(running[:3])}")
             self.note = "; ".join(parts)
             return []
         self.note = probe.problems[0]
-        return [f"no output for {silent:.0f} s: {sentence}" for sentence in found]
+        return [f"no progress for {probe.silent:.0f} s: {sentence}" for sentence in found]
 
     def _settings(self, pods: Sequence[Object]) -> dict[str, Settings]:
         """Return the settings to try, by what has them; a pod for each step that runs."""
         changes = find_changes(self._source.path)
         file = self._source.path
-        own = process_settings(self._variables, self._env.environment, changes, file)
+        in_pods = self._running(pods)
+        here = [change for change in changes if change.step not in in_pods]
+        own = process_settings(self._variables, self._env.environment, here, file)
         found = {"": own}
-        for step, pod in self._running(pods).items():
+        for step, pod in in_pods.items():
             name = f"step {step} in pod {pod['metadata']['name']}"
             found[name] = pod_settings(self._env.kube, pod, self._variables, changes, file)
         return found
@@ -134,27 +143,31 @@ class _Probe(Thread):
 
     def __init__(
         self,
+        silent: float,
         settings: Mapping[str, Settings],
         source: FlowSource,
         arguments: FlowArguments,
         env: FlowEnvironment,
     ) -> None:
         super().__init__(daemon=True)
+        self.silent = silent
         self.problems: list[str] = []
-        self.answering: list[str] = []
+        self.answering: set[str] = set()
         self._settings = settings
         self._source = source
         self._options = dict(arguments.values_of("--datastore", "--metadata"))
         self._env = env
 
     def run(self) -> None:
-        with suppress(Exception):  # a failed attempt to explain must not end the run
-            for place, settings in self._settings.items():
-                for sentence in self._try(place, settings):
-                    if sentence not in self.problems:
-                        self.problems.append(sentence)
+        with ThreadPoolExecutor(len(self._settings)) as pool:
+            tries = [pool.submit(self._try, *each) for each in self._settings.items()]
+        for each in tries:
+            with suppress(Exception):  # a failed attempt to explain must not end the run
+                self.problems += [new for new in each.result() if new not in self.problems]
 
-    def _try(self, place: str, settings: Settings) -> Iterator[str]:
+    def _try(self, place: str, settings: Settings) -> list[str]:
+        """Return what does not work with the settings of a process or a pod."""
+        problems = []
         stacks = self._env.environment.get("KUBECONFIG", "")
         result = probe_settings(
             self._env.python,
@@ -169,9 +182,10 @@ class _Probe(Thread):
             if check.problem:
                 keys = f"; its keys are from {check.keys}" if _unusual(check.keys) else ""
                 origin = settings.origin_for(check.service, check.address, result.changed)
-                yield f"{place + ': ' if place else ''}{check}{keys}; {origin}"
-            elif check.service not in self.answering:
-                self.answering.append(check.service)
+                problems.append(f"{place + ': ' if place else ''}{check}{keys}; {origin}")
+            else:
+                self.answering.add(check.service)
+        return problems
 
 
 def _unusual(method: str) -> bool:

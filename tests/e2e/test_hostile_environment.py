@@ -137,7 +137,7 @@ def test_a_run_that_makes_no_progress_says_what_it_waits_for_and_who_set_it(
     )
     running = stack.start("run", "--local", str(flow))
     assert running.stderr is not None
-    report = next((line for line in running.stderr if "no output for" in line), "")
+    report = next((line for line in running.stderr if "no progress for" in line), "")
     os.kill(running.pid, signal.SIGINT)
     running.communicate(timeout=120)
     assert "step start in pod" in report

@@ -13,7 +13,12 @@ from devstack.cli.main import run
 from devstack.cli.output import Output
 from devstack.environment import build_environment
 from devstack.lifecycle.up import up
-from devstack.shell_startup import changed_by_startup, start_shell, startup_options
+from devstack.shell_startup import (
+    changed_by_startup,
+    is_plain_shell,
+    start_shell,
+    startup_options,
+)
 from devstack.stack import Stack
 from tests.fakes.stack import World
 
@@ -181,13 +186,31 @@ def test_variables_that_a_login_shell_changes_are_named(stack: Stack) -> None:
     ]
 
 
-def test_a_shell_without_startup_files_of_ours_names_conflicts(
-    stack: Stack, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("shell", ["sh", "dash"])
+def test_sh_keeps_the_stacks_variables(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, shell: str
 ) -> None:
     file = Path.home() / "profile"
-    file.write_text("export AWS_PROFILE=company\n")
+    file.write_text(f"{EXPORTS}\nexport THEIRS=kept\n")
     monkeypatch.setenv("ENV", str(file))
-    monkeypatch.setenv("SHELL", "/bin/sh")
+    found = variables(stack, installed(shell), "-i")
+    assert found["KUBECONFIG"] == str(stack.dir.kubeconfig)
+    assert found["SPECIAL_CHARACTERS"] == SPECIAL_CHARACTERS
+    assert "AWS_PROFILE" not in found
+    assert (found["THEIRS"], found["ENV"]) == ("kept", str(file))
+
+
+def test_a_shell_that_is_named_without_arguments_keeps_them_as_well() -> None:
+    assert is_plain_shell(["bash"])
+    assert is_plain_shell(["/usr/bin/fish"])
+    assert not is_plain_shell(["bash", "-l"])
+    assert not is_plain_shell(["python"])
+
+
+def test_a_login_shell_names_conflicts(
+    stack: Stack, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (Path.home() / ".bash_profile").write_text("export AWS_PROFILE=company\n")
     monkeypatch.setattr("devstack.stack.open_stack", lambda spec, *_: world.open(spec))
-    assert run(("shell", "--json"), Output()) == 0
-    assert "startup files of /bin/sh change AWS_PROFILE" in capsys.readouterr().err
+    assert run(("shell", "--json", "--", installed("bash"), "-l"), Output()) == 0
+    assert "change AWS_PROFILE" in capsys.readouterr().err
