@@ -214,7 +214,9 @@ def _run_source(
     if not result.ok:
         raise failure_of(result)
     places = describe_places(result.places, result.pods)
-    output.text(f"\n{result.pathspec} succeeded in {result.timing.total:.1f} s; {places}")
+    # Nothing ran if `resume` copied each step of the run before.
+    ending = f"; {places}" if places else ""
+    output.text(f"\n{result.pathspec} succeeded in {result.timing.total:.1f} s{ending}")
 
 
 def _run_samples(

@@ -89,7 +89,7 @@ def test_the_environment_of_a_company_does_not_redirect_a_run(
                     self.next(self.end)
                 @step
                 def end(self):
-                    print("Málaga", self.root, "pod", "KUBERNETES_SERVICE_HOST" in os.environ)
+                    print(self.root, "pod", "KUBERNETES_SERVICE_HOST" in os.environ)
             if __name__ == "__main__":
                 WhereFlow()
             """

@@ -98,7 +98,7 @@ def env(tmp_path: Path, s3: str) -> FlowEnvironment:
 def source_of(folder: Path, name: str = "values.py") -> FlowSource:
     path = folder / name
     path.write_text(FLOW, encoding="utf-8")
-    return FlowSource(path, names_platform=False)
+    return FlowSource(path)
 
 
 @pytest.fixture(scope="module")
