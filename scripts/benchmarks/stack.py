@@ -112,7 +112,7 @@ def _total(usage: dict[str, Usage]) -> Iterator[Figure]:
 def _measure_down_after_tasks(stack: Devstack) -> Figure:
     """Time `down` on a stack on which task pods of a foreach have run."""
     flow = Path(__file__).with_name("hundred_tasks.py")
-    stack.run("run", str(flow), timeout=3600)
+    stack.run("run", "--local", str(flow), timeout=3600)
     return Figure(f"down after {TASKS} task pods", "s", _time(stack, "down"), 5.0)
 
 

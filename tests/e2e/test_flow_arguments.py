@@ -58,14 +58,14 @@ def test_top_level_options_and_tags_reach_the_pods(stack: Devstack, tmp_path: Pa
     tags = ["#a,b", "a b", "a$HOME", "Málaga"]
     tagged = [argument for tag in tags for argument in ("--tag", tag)]
     options = ["--package-suffixes", ".sql", "--no-pylint", "--max-workers", "2", *tagged]
-    run = stack.json("run", flow, "--", *options, "--n", "3")["data"]
+    run = stack.json("run", "--local", flow, "--", *options, "--n", "3")["data"]
     program = (
         "import json, metaflow; metaflow.namespace(None);"
         f"print(json.dumps(sorted(metaflow.Run('QueryFlow/{run['run_id']}').user_tags)))"
     )
     shown = stack.run("shell", "--", sys.executable, "-c", program).stdout
     assert json.loads(shown.splitlines()[-1]) == sorted(tags)
-    resumed = stack.run("run", flow, "--", "resume", "end", "--package-suffixes=.sql")
+    resumed = stack.run("run", "--local", flow, "--", "resume", "end", "--package-suffixes=.sql")
     assert "read select 1 3" in resumed.stdout
 
 

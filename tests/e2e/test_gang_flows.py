@@ -31,7 +31,7 @@ def none_runs(stack: Devstack, run_id: str) -> bool:
 
 
 def test_a_failed_rank_fails_the_step_and_the_whole_gang_is_retried(stack: Devstack) -> None:
-    envelope = stack.json("run", TRIO, "--", "--fails", "1", timeout=1200)
+    envelope = stack.json("run", "--local", TRIO, "--", "--fails", "1", timeout=1200)
     data = envelope["data"]
     assert envelope["status"] == "ok"
     attempts = Counter((pod["jobset"], pod["attempt"]) for pod in data["pods"])
@@ -42,10 +42,12 @@ def test_a_failed_rank_fails_the_step_and_the_whole_gang_is_retried(stack: Devst
 
 
 def test_a_step_that_failed_at_every_attempt_is_resumed_as_a_whole(stack: Devstack) -> None:
-    failed = stack.json("run", TRIO, "--", "--until-resumed", "True", check=False, timeout=1200)
+    failed = stack.json(
+        "run", "--local", TRIO, "--", "--until-resumed", "True", check=False, timeout=1200
+    )
     assert failed["error"]["code"] == "FLOW_FAILED"
     eventually("all ranks to be ended", lambda: none_runs(stack, failed["data"]["run_id"]))
-    resumed = stack.json("run", TRIO, "--", "resume", timeout=1200)
+    resumed = stack.json("run", "--local", TRIO, "--", "resume", timeout=1200)
     assert resumed["status"] == "ok"
     assert len({pod["name"] for pod in resumed["data"]["pods"]}) == 3
 
@@ -57,7 +59,7 @@ def seats(stack: Devstack) -> None:
 
 @pytest.mark.usefixtures("seats")
 def test_a_gang_larger_than_the_cluster_is_stopped_with_the_reason(stack: Devstack) -> None:
-    done = stack.json("run", str(FLOWS / "crowd.py"), check=False, timeout=600)
+    done = stack.json("run", "--local", str(FLOWS / "crowd.py"), check=False, timeout=600)
     assert done["error"]["code"] == "GANG_TOO_LARGE"
     assert "free resources for 7" in done["error"]["cause"]
     run_id = done["data"]["run_id"]

@@ -136,7 +136,7 @@ def test_one_failing_task_leaves_none_of_the_others_running(
             FanFlow()
         """)
     )
-    done = stack.run("run", str(flow), check=False)
+    done = stack.run("run", "--local", str(flow), check=False)
     assert done.returncode == ExitStatus.FLOW_FAILED
     assert "item 2 is bad" in done.stderr
     assert unfinished_pods(stack) == []
@@ -195,7 +195,7 @@ def test_a_flow_survives_the_loss_of_minio(stack: Devstack, tmp_path: Path) -> N
         time.sleep(1)
     """
     flow = write_flow(tmp_path, body, f"@kubernetes({SMALL})")
-    running = stack.start("run", str(flow))
+    running = stack.start("run", "--local", str(flow))
     wait_for_running_pod(stack)
     stack.admin_kubectl("delete", "pod", "-n", "devstack", "-l", "app.kubernetes.io/name=minio")
     out, errors = running.communicate(timeout=300)
@@ -205,7 +205,7 @@ def test_a_flow_survives_the_loss_of_minio(stack: Devstack, tmp_path: Path) -> N
 
 def test_metaflows_client_reads_the_results(stack: Devstack, tmp_path: Path) -> None:
     flow = write_flow(tmp_path, "self.answer = 6 * 7", f"@kubernetes({SMALL})")
-    run = stack.json("run", str(flow))["data"]
+    run = stack.json("run", "--local", str(flow))["data"]
     program = (
         "import metaflow; metaflow.namespace(None);"
         f"print(metaflow.Run('OwnFlow/{run['run_id']}')['start'].task.data.answer)"
@@ -227,7 +227,7 @@ def test_a_task_pod_finds_metaflow_compiled(stack: Devstack, tmp_path: Path) -> 
         subprocess.run([sys.executable, '-c', look], check=True)
     """
     flow = write_flow(tmp_path, body, f"@kubernetes({SMALL})")
-    printed = stack.run("run", str(flow)).stdout
+    printed = stack.run("run", "--local", str(flow)).stdout
     ((modules, new),) = re.findall(r"modules (\d+) new (\d+)", printed)
     assert int(modules) > 100, printed
     assert new == "0"
