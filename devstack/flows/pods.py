@@ -119,12 +119,6 @@ def phase_of(pod: Object) -> str:
     return "Failed" if any(end["exitCode"] for end in ends) else "Succeeded"
 
 
-def ended_message(pod: Object) -> str:
-    """Return why the container of a task ended, if Kubernetes reports it, as if it cannot start."""
-    ended = _state(pod.get("status", {})).get("terminated") or {}
-    return str(ended.get("message", ""))
-
-
 def _scheduled(status: dict[str, Any]) -> dict[str, Any]:
     conditions: list[dict[str, Any]] = status.get("conditions") or []
     scheduled = (c for c in conditions if c["type"] == "PodScheduled" and c["status"] == "True")

@@ -26,7 +26,6 @@ from devstack.flows.pods import (
     TaskPod,
     describe_pod,
     describe_pods,
-    ended_message,
     list_pods,
     phase_of,
 )
@@ -317,7 +316,7 @@ class _Run:
         except _API_ERRORS as error:
             text = error.cause
         # A container that cannot start has no log.
-        text = text or ended_message(pod)
+        text = text or task.message
         lines = (
             line.rstrip() for line in text.splitlines() if not line.startswith(_METAFLOW_PREFIX)
         )

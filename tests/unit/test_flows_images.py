@@ -97,5 +97,5 @@ def test_an_image_without_bash_is_the_cause(
     api.add(pod)
     api.logs[f"/api/v1/namespaces/{NAMESPACE}/pods/t-1/log"] = ""
     error = failure_of(run_flow(call(tmp_path, "identify(); sys.exit(1)"), env))
-    assert "(StartError): the image has no bash" in error.cause
+    assert "(StartError, exit status 128): the image has no bash" in error.cause
     assert error.output_tail == [message]

@@ -120,8 +120,8 @@ def test_of_several_attempts_the_last_one_is_quoted(
             "more memory",
         ),
         (
-            {"reason": "StartError", "exitCode": 128, "message": "exec:\n no bash"},
-            "(StartError, exit status 128): exec: no bash",
+            {"reason": "StartError", "exitCode": 128, "message": "exec:\n no such"},
+            "(StartError, exit status 128): exec: no such",
             "image",
         ),
         ({"reason": "Error", "exitCode": 1}, "failed in pod t-1", "all of its output"),
