@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Collection
+from pathlib import Path
 
 from devstack.client_files import PROFILE, aws_file, scratch_folder
 from devstack.environment_variables import STACK_PROGRAMS, always_overridden, overridden
@@ -32,6 +34,7 @@ def build_environment(stack: Stack) -> dict[str, str]:
         **{key: value for key, value in outputs.metaflow.items() if key in os.environ},
         **_project_overrides(stack),
         **_no_proxy_variables(),
+        **_micromamba(),
         **_user(),
         **outputs.environment,
         "METAFLOW_HOME": str(home),
@@ -45,6 +48,18 @@ def build_environment(stack: Stack) -> dict[str, str]:
         "KUBECACHEDIR": str(stack.dir.kubectl_cache),
         "DEVSTACK_NAME": stack.spec.name,
     }
+
+
+def _micromamba() -> dict[str, str]:
+    """Return the variable that names the micromamba of the user's own Metaflow.
+
+    Metaflow looks for it on PATH, then in METAFLOW_HOME, which is the stack's, and would
+    download it again (``metaflow/plugins/pypi/micromamba.py``).
+    """
+    home = Path(os.environ.get("METAFLOW_HOME") or "~/.metaflowconfig").expanduser()
+    found = home / "micromamba" / "bin" / "micromamba"
+    known = os.environ.get("METAFLOW_PATH_TO_MICROMAMBA") or shutil.which("micromamba")
+    return {"METAFLOW_PATH_TO_MICROMAMBA": str(found)} if not known and found.is_file() else {}
 
 
 def conflicting_variables(stack: Stack, programs: Collection[str] = STACK_PROGRAMS) -> list[str]:

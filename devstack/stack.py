@@ -120,7 +120,14 @@ class Stack:
         """Return what services need; ``restarted`` if the cluster was just restarted."""
         declared = {service.database for service in (*self.services, *self.disabled)}
         databases = tuple(sorted(declared - {""}))
-        return ServiceContext(self.state, kube, self.maps_ports, restarted, databases)
+        return ServiceContext(
+            self.state,
+            kube,
+            self.maps_ports,
+            restarted,
+            databases,
+            self.provider.owns_cluster,
+        )
 
     def manifests(self, service: Service) -> list[Manifest]:
         """Return the objects of a service, marked as this stack's."""

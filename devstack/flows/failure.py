@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.flows.package_failures import DOCUMENT, find_package_failure
 from devstack.flows.pods import TaskPod
 from devstack.flows.result import FlowResult, PodLog
 
@@ -41,10 +42,12 @@ def failure_of(result: FlowResult) -> DevstackError:
         return _stopped(result)
     if not result.run_id and result.returncode == 0:
         return _no_flow(result)
+    packages = find_package_failure(_tail(result))
+    log = f"all of its output is in {result.log}"
     return DevstackError(
         f"flow {result.flow or result.name} failed",
-        cause=_cause(result),
-        remedy=_remedy(result),
+        cause=f"{_cause(result)}: {packages.cause}" if packages else _cause(result),
+        remedy=f"{packages.remedy} (see {DOCUMENT}); {log}" if packages else _remedy(result),
         code="FLOW_FAILED",
         exit_status=ExitStatus.FLOW_FAILED,
         output="\n".join(_tail(result)),

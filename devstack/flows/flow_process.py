@@ -63,6 +63,7 @@ class FlowProcess:
         variables: the complete environment of the process.
         log: the file that the output is written to, with mode 0600.
         on_line: called with each line of output as it appears.
+        folder: where the process runs; by default the current folder.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class FlowProcess:
         variables: Mapping[str, str],
         log: Path,
         on_line: Callable[[str], None],
+        folder: Path | None = None,
     ) -> None:
         self._on_line = on_line
         self._log = os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
@@ -80,6 +82,7 @@ class FlowProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=dict(variables),
+            cwd=folder,
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)

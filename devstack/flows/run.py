@@ -79,6 +79,7 @@ class FlowCall:
         supply_image: puts an image that a pod lacks on the nodes; returns False if it cannot.
         stop: interrupts the run when another thread sets it.
         log_name: the prefix of the log's name; by default the flow's file.
+        folder: where the flow's process runs; by default the current folder.
     """
 
     source: FlowSource
@@ -91,6 +92,7 @@ class FlowCall:
     supply_image: Callable[[str], bool] = lambda _image: False
     stop: Event = field(default_factory=Event)
     log_name: str = ""
+    folder: Path | None = None
 
 
 def run_flow(call: FlowCall, env: FlowEnvironment, clock: Clock | None = None) -> FlowResult:
@@ -138,7 +140,9 @@ class _Run:
     def run(self) -> FlowResult:
         """Start the flow, observe its pods, and delete what it leaves running."""
         began = self._clock.now()
-        process = FlowProcess(self._argv(), self._variables, self._log, self._take_line)
+        process = FlowProcess(
+            self._argv(), self._variables, self._log, self._take_line, self._call.folder
+        )
         try:
             stop_reason = self._follow(process, began)
         except BaseException:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 from typing import Protocol
 
@@ -20,6 +22,7 @@ from devstack.flows.failure import failure_of
 from devstack.flows.run import FlowCall, run_flow
 from devstack.flows.source import read_source
 from devstack.flows.timing import Timing
+from devstack.flows.uv_project import FlowFile, write_project
 from devstack.flows.verify import check_report, failures, verify
 from devstack.process import Runner
 from devstack.progress import Progress
@@ -152,9 +155,21 @@ class Suite:
         return run_side_by_side(samples, at_once, progress, self._run_and_check)
 
     def _run_and_check(self, sample: Sample, progress: Progress, stop: Event) -> SampleOutcome:
+        if not sample.packages:
+            return self._run_file(sample, FlowFile(sample.file), progress, stop)
+        progress.note("locking the packages")
+        with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
+            file = write_project(sample, Path(folder), self.env.python, self.runner)
+            return self._run_file(sample, file, progress, stop)
+
+    def _run_file(
+        self, sample: Sample, file: FlowFile, progress: Progress, stop: Event
+    ) -> SampleOutcome:
         began = time.monotonic()
         call = FlowCall(
-            read_source(sample.file),
+            read_source(file.path),
+            file.arguments,
+            folder=file.folder,
             # Samples demonstrate both: steps in pods, and on this machine.
             local=True,
             timeout=self.timeout,

@@ -28,7 +28,7 @@ class Targets:
 def find_targets(
     names: Sequence[str], named: Sequence[str] = (), known: Sequence[Sample] = SAMPLES
 ) -> Targets:
-    """Return what the names mean; all samples if there are none.
+    """Return what the names mean; without names, all samples that need no package index.
 
     Args:
         names: names of samples, or paths of files.
@@ -49,7 +49,7 @@ def find_targets(
         else:
             raise _unknown(name, known)
     if not samples and not sources:
-        samples = list(known)
+        samples = [sample for sample in known if not sample.needs_index]
     return Targets(tuple(dict.fromkeys(samples)), tuple(sources))
 
 

@@ -67,7 +67,7 @@ IMAGES = {
             "task",
             f"devstack/task:{versions.TASK_PYTHON}-{versions.TASK}",
             f"docker.io/library/python:{versions.TASK_PYTHON}-slim-{versions.DEBIAN_SUITE}",
-            "the image of task pods: Python, boto3 and requests",
+            "the image of task pods: Python, boto3, requests and uv",
         ),
         Image(
             "postgres",

@@ -37,7 +37,7 @@ BUSYBOX = "1.36.1"
 
 TASK_PYTHON = "3.11"
 """Minor version of Python in the task image: Debian bookworm's."""
-TASK = "1"
+TASK = "2"
 """Version of the task image; increase it when its contents change."""
 
 DEBIAN_SUITE = "bookworm"

@@ -21,6 +21,7 @@ class Sample:
         scheduled: True for a DAG that Airflow's scheduler starts.
         expected_failure: text that the report of its failure must contain; empty if it
             should succeed.
+        packages: Python packages that its steps install with uv, from the package index.
     """
 
     name: str
@@ -29,6 +30,12 @@ class Sample:
     concurrent: bool = False
     scheduled: bool = False
     expected_failure: str = ""
+    packages: tuple[str, ...] = ()
+
+    @property
+    def needs_index(self) -> bool:
+        """True if it needs a package index, so that it runs only when it is named."""
+        return bool(self.packages)
 
     @property
     def file(self) -> Path:
@@ -49,6 +56,7 @@ SAMPLES = (
     Sample("report", "a @card"),
     Sample("settings", "@environment, a Kubernetes Secret"),
     Sample("storage", "a volume, tmpfs, /dev/shm"),
+    Sample("packages", "--environment=uv (runs only when named)", packages=("humanize",)),
     Sample("failure", "a failure, and its report", expected_failure="out of fuel, on purpose"),
 )
 """All samples, in reading order."""

@@ -9,6 +9,7 @@ from devstack.services.jobset import JobSetService
 from devstack.services.metadata import MetadataService
 from devstack.services.metrics_server import MetricsServerService
 from devstack.services.minio import MinioService
+from devstack.services.packages.service import PackagesService
 from devstack.services.postgres import PostgresService
 from devstack.services.rbac import RbacService
 from devstack.services.registry import RegistryService
@@ -26,6 +27,7 @@ SERVICES: tuple[Service, ...] = tuple(
             JobSetService(),
             GangService(),
             MetricsServerService(),
+            PackagesService(),
             RegistryService(),
             SamplesService(),
         )

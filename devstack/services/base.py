@@ -30,6 +30,7 @@ class ServiceContext:
         restarted: True if the cluster was created or started by this command, so
             that the API may still report pods as they were before.
         databases: the databases that the services of the stack declare.
+        owns_cluster: False if the cluster, and so its nodes, are not the stack's alone.
     """
 
     state: StackState
@@ -37,6 +38,7 @@ class ServiceContext:
     host_mapped: bool = True
     restarted: bool = False
     databases: tuple[str, ...] = ()
+    owns_cluster: bool = True
 
     @property
     def needs_probe(self) -> bool:

@@ -20,6 +20,7 @@ LOCK = CONTAINERS / "task" / "requirements.lock"
 # Metaflow is in each flow's code package; the image contains its bytecode.
 CODE_LOCK = CONTAINERS / "task" / "metaflow.lock"
 BYTECODE = CONTAINERS / "task" / "build" / "bytecode.sh"
+ROOTFS = CONTAINERS / "task" / "rootfs"
 USER, HOME = 1000, "home/task"
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
@@ -37,7 +38,7 @@ bash /out/{BYTECODE.name} /out/code "$1"
 
 
 class TaskImage:
-    """Python with boto3 and requests, run as an ordinary user; a :class:`Recipe`."""
+    """Python with boto3, requests and uv, run as an ordinary user; a :class:`Recipe`."""
 
     programs: tuple[str, ...] = ()
 
@@ -45,7 +46,7 @@ class TaskImage:
     def key(self) -> str:
         """The digest of the packages."""
         settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
-        return digest(PYTHON.key, LOCK, CODE_LOCK, BYTECODE, Path(__file__), *settings)
+        return digest(PYTHON.key, LOCK, CODE_LOCK, BYTECODE, ROOTFS, Path(__file__), *settings)
 
     def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
         """Write the image's layer: Debian, the Python packages and their bytecode."""
@@ -68,6 +69,9 @@ class TaskImage:
             # Pods may run as any user.
             layer.folder(HOME, 0o1777, USER)
             layer.tree(made / "packages", SITE_PACKAGES)
+            # pip puts programs below the folder of the packages.
+            layer.link("usr/local/bin/uv", f"/{SITE_PACKAGES}/bin/uv")
+            layer.tree(ROOTFS)
             layer.archive(made / "bytecode.tar")
         return LayeredImage(IMAGES["task"].reference, (layer.path,), config)
 
@@ -100,6 +104,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends procps sysvinit
     && rm -rf /var/lib/apt/lists/* && install -d -m 1777 -o {USER} /{HOME}
 COPY requirements.lock /tmp/
 RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.lock
+COPY rootfs/ /
 COPY metaflow.lock build/{BYTECODE.name} /tmp/
 RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /tmp/metaflow.lock \\
     --target /tmp/code && bash /tmp/{BYTECODE.name} /tmp/code && rm -rf /tmp/code

@@ -1,0 +1,111 @@
+"""How pip on this machine reaches its index, as variables and as a configuration file.
+
+pip's documentation, "Configuration": files are read from the system's, over the user's and
+the virtual environment's, to the one that PIP_CONFIG_FILE names; later ones have
+precedence, and variables over all of them.
+"""
+
+from __future__ import annotations
+
+import configparser
+import io
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+FILE = "pip.conf"
+
+_KEYS = (
+    "index-url",
+    "extra-index-url",
+    "find-links",
+    "trusted-host",
+    "proxy",
+    "timeout",
+    "default-timeout",
+    "retries",
+)
+"""What describes the way to packages; everything else is about this machine or one command."""
+
+_SECTIONS = ("global", "install")
+"""The sections that `pip install` reads, the one with precedence last."""
+
+
+def read_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of pip that task pods get."""
+    names = {key: f"PIP_{key.upper().replace('-', '_')}" for key in _KEYS}
+    found = {name: _portable(key, variables.get(name, "")) for key, name in names.items()}
+    return {name: value for name, value in found.items() if value}
+
+
+def read_files(variables: Mapping[str, str], root: Path = Path("/")) -> dict[str, str]:
+    """Return the settings of pip's configuration files, by key.
+
+    Args:
+        variables: this process's environment, which says where the files are.
+        root: the root of the file system.
+    """
+    settings: dict[str, str] = {}
+    for path in _files(variables, root):
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read_string(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, configparser.Error):
+            continue  # pip itself reports it
+        for section in filter(parser.has_section, _SECTIONS):
+            for name, value in parser.items(section):
+                key = name.lower().replace("_", "-").removeprefix("--")
+                settings[key] = _portable(key, value) if key in _KEYS else ""
+    return {key: value for key, value in settings.items() if value}
+
+
+def certificates(variables: Mapping[str, str], root: Path = Path("/")) -> str:
+    """Return the bundle that pip's configuration files name, if one does."""
+    found = ""
+    for path in _files(variables, root):
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read_string(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, configparser.Error):
+            continue
+        for section in _SECTIONS:
+            found = parser.get(section, "cert", fallback=found)
+    return found
+
+
+def render(settings: Mapping[str, str]) -> str:
+    """Return a pip.conf with the settings."""
+    parser = configparser.RawConfigParser()
+    parser["global"] = dict(settings)
+    text = io.StringIO()
+    parser.write(text)
+    return text.getvalue()
+
+
+def _files(variables: Mapping[str, str], root: Path) -> Iterator[Path]:
+    """Yield the configuration files that exist, the one with precedence last."""
+    named = variables.get("PIP_CONFIG_FILE", "")
+    if named == os.devnull:
+        return
+    home = Path(variables.get("HOME") or Path.home())
+    system = (variables.get("XDG_CONFIG_DIRS") or str(root / "etc/xdg")).split(":")
+    candidates = [Path(folder) / "pip/pip.conf" for folder in reversed(system) if folder]
+    candidates += [
+        root / "Library/Application Support/pip/pip.conf",
+        root / "etc/pip.conf",
+        home / ".pip/pip.conf",
+        Path(variables.get("XDG_CONFIG_HOME") or home / ".config") / "pip/pip.conf",
+        home / "Library/Application Support/pip/pip.conf",
+    ]
+    if environment := variables.get("VIRTUAL_ENV"):
+        candidates.append(Path(environment) / "pip.conf")
+    if named:
+        candidates.append(Path(named))
+    yield from (path for path in candidates if path.is_file())
+
+
+def _portable(key: str, value: str) -> str:
+    """Return what of a value is valid on another machine: folders of this one are not."""
+    if key != "find-links":
+        return value
+    return " ".join(each for each in value.split() if each.startswith(("https://", "http://")))

@@ -1,0 +1,148 @@
+"""What task pods need to install packages: settings of this machine, and a cache.
+
+A mutating admission policy adds both to each pod of the task namespace: so they are there
+however a pod is created (Metaflow, a gang, Airflow, kubectl), and whichever Secrets and
+volumes a step names itself. What the policy adds has the lowest precedence.
+"""
+
+from __future__ import annotations
+
+import os
+
+from devstack.kube import manifests
+from devstack.kube.resources import ADMISSION
+from devstack.services.base import Manifest, Outputs, Service, ServiceContext
+from devstack.services.minio import TASK_SECRET
+from devstack.services.packages import authorities
+from devstack.services.packages.machine import NETRC, MachineSettings, read_machine_settings
+from devstack.waits import Observation, Ready, Waiting
+
+SECRET = "devstack-packages"  # noqa: S105 - the Secret's name
+"""The Secret with the variables of task pods."""
+FILES_SECRET = "devstack-package-files"  # noqa: S105 - the Secret's name
+"""The Secret with pip.conf, uv.toml, netrc and certificates."""
+
+FOLDER = "/etc/devstack/packages"
+"""Where the files are in task pods; pip.conf and uv.toml also where pip and uv look."""
+CACHE = "/var/cache/devstack"
+"""Where the cache is in task pods."""
+
+POLICY, NO_POLICY = "policy", "no policy"
+"""How pods get the settings; recorded as the cluster's capability."""
+
+_WARNING = "packages warning"
+"""In the state: the last warning about this machine's settings, which is shown once."""
+
+_NAMESPACE = "metaflow"
+"""The task namespace in the files below k8s/."""
+_CACHE_VARIABLES = {
+    "DEVSTACK_PACKAGE_CACHE": CACHE,
+    "UV_CACHE_DIR": f"{CACHE}/uv",
+    "UV_PYTHON_INSTALL_DIR": f"{CACHE}/uv-python",
+    # The cache is another mount, so files cannot be linked; uv would try and warn.
+    "UV_LINK_MODE": "copy",
+    "PIP_CACHE_DIR": f"{CACHE}/pip",
+}
+
+
+class PackagesService(Service):
+    """The Secrets with this machine's settings, and the policy that adds them to pods."""
+
+    name = "packages"
+    about = "index settings and certificates of this machine, and a package cache, for task pods"
+    needs = ("rbac", "minio")
+    optional = True
+    samples = ("packages",)
+
+    def capabilities_detected(self, ctx: ServiceContext) -> bool:
+        """Return True if the state records what the cluster supports, and the same warning."""
+        known = ctx.state.capabilities
+        return self.name in known and known.get(_WARNING, "") == _machine().warning
+
+    def adapt(self, ctx: ServiceContext) -> str:
+        """Detect whether the cluster has admission policies; return a warning if not."""
+        supported = "MutatingAdmissionPolicy" in ctx.api.kinds(ADMISSION)
+        ctx.state.capabilities[self.name] = POLICY if supported else NO_POLICY
+        ctx.state.capabilities[_WARNING] = warning = _machine().warning
+        if not supported:
+            return (
+                f"packages: task pods get variables only, no cache and no certificates: Kubernetes "
+                f"{ctx.api.version()} has no MutatingAdmissionPolicy in {ADMISSION}; "
+                "it requires 1.36"
+            )
+        return warning and f"packages: {warning}"
+
+    def manifests(self, ctx: ServiceContext) -> list[Manifest]:
+        """Return the two Secrets, and the policy if the cluster supports it."""
+        machine, namespace = _machine(), ctx.state.namespace
+        if not self._has_policy(ctx):
+            return [manifests.secret(SECRET, namespace, machine.variables)]
+        variables = {**_file_variables(machine), **_CACHE_VARIABLES, **machine.variables}
+        if not ctx.owns_cluster:
+            variables = {**_file_variables(machine), **machine.variables}
+        return [
+            manifests.secret(SECRET, namespace, variables),
+            manifests.secret(FILES_SECRET, namespace, machine.files),
+            *(_of_stack(item, ctx) for item in super().manifests(ctx)),
+        ]
+
+    def observe(self, ctx: ServiceContext) -> Observation:
+        """Return whether a new pod would get the settings."""
+        if not self._has_policy(ctx) or not ctx.needs_probe:
+            return Ready()
+        created = ctx.api.create(_build_probe(ctx.state.namespace), dry_run=True)
+        if created["spec"]["containers"][0].get("envFrom"):
+            return Ready()
+        return Waiting("the API server does not apply the policy of packages yet")
+
+    def outputs(self, ctx: ServiceContext) -> Outputs:
+        """Return Metaflow's list of Secrets, for clusters without the policy."""
+        if self._has_policy(ctx):
+            return Outputs()
+        return Outputs(metaflow={"METAFLOW_KUBERNETES_SECRETS": f"{TASK_SECRET},{SECRET}"})
+
+    def _has_policy(self, ctx: ServiceContext) -> bool:
+        return ctx.state.capabilities.get(self.name) != NO_POLICY
+
+
+def _machine() -> MachineSettings:
+    return read_machine_settings(os.environ)
+
+
+def _file_variables(machine: MachineSettings) -> dict[str, str]:
+    """Return the variables that name the files."""
+    variables = {}
+    if authorities.FILE in machine.files:
+        variables = dict.fromkeys(authorities.VARIABLES, f"{FOLDER}/{authorities.FILE}")
+    if NETRC in machine.files:
+        variables["NETRC"] = f"{FOLDER}/{NETRC}"
+    return variables
+
+
+def _of_stack(item: Manifest, ctx: ServiceContext) -> Manifest:
+    """Return an object of k8s/packages for the namespace of the stack.
+
+    Policies have no namespace: each stack of a cluster has one of its own.
+    """
+    namespace, spec = ctx.state.namespace, item["spec"]
+    name = item["metadata"]["name"].replace(_NAMESPACE, namespace)
+    if "policyName" in spec:
+        selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+        spec = {"policyName": name, "matchResources": {"namespaceSelector": selector}}
+    else:
+        cache = {"name": "cache", "expression": "true" if ctx.owns_cluster else "false"}
+        spec = {**spec, "variables": [cache, *spec["variables"][1:]]}
+    return {**item, "metadata": {**item["metadata"], "name": name}, "spec": spec}
+
+
+def _build_probe(namespace: str) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "devstack-packages-probe", "namespace": namespace},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "containers": [{"name": "probe", "image": "probe"}],
+        },
+    }
