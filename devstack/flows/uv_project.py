@@ -38,7 +38,7 @@ class FlowFile:
     folder: Path | None = None
 
 
-def write_project(sample: Sample, folder: Path, python: str, runner: Runner) -> FlowFile:
+def write_project(sample: Sample, folder: Path, python: Path, runner: Runner) -> FlowFile:
     """Write a project of a sample and its packages; return how to start it there.
 
     Args:
@@ -82,10 +82,10 @@ dependencies = {json.dumps(sample.packages)}
 """
 
 
-def _resolve(packages: Sequence[str], folder: Path, python: str, runner: Runner) -> Any:
+def _resolve(packages: Sequence[str], folder: Path, python: Path, runner: Runner) -> Any:
     """Return pip's installation report; its format is documented and stable."""
     file, target = folder / "report.json", folder / "unused"
-    argv = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    argv = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     argv += ["--dry-run", "--ignore-installed", "--report", str(file), "--target", str(target)]
     argv += ["--only-binary", ":all:", "--python-version", versions.TASK_PYTHON]
     runner.run([*argv, *packages], timeout=LOCK_SECONDS)

@@ -26,7 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     sample = find_sample("packages")
     assert sample
-    write_project(sample, folder, sys.executable, SubprocessRunner())
+    write_project(sample, folder, Path(sys.executable), SubprocessRunner())
     shutil.copy(FLOW, folder)
     return folder
 

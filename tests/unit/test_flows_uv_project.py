@@ -40,7 +40,7 @@ def test_uv_locks_the_project_where_it_is_installed(tmp_path: Path) -> None:
     runner = FakeRunner()
     runner.answer("uv")
     runner.answer("/usr/bin/uv", "lock", effect=lambda call: (tmp_path / "uv.lock").touch())
-    file = write_project(sample(), tmp_path, "python", runner)
+    file = write_project(sample(), tmp_path, Path("python"), runner)
     assert (file.path, file.arguments) == (tmp_path / "packages.py", ("--environment=uv",))
     assert runner.calls[-1].argv == ("/usr/bin/uv", "lock")
     project = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
@@ -50,7 +50,7 @@ def test_uv_locks_the_project_where_it_is_installed(tmp_path: Path) -> None:
 def test_without_uv_pip_finds_what_the_lock_names(tmp_path: Path) -> None:
     runner = FakeRunner()
     runner.answer("python", "-m", "pip", "install", effect=_report)
-    write_project(sample(), tmp_path, "python", runner)
+    write_project(sample(), tmp_path, Path("python"), runner)
     lock = tomllib.loads((tmp_path / "uv.lock").read_text())
     own, package = lock["package"]
     assert own["dependencies"] == [{"name": "humanize"}]
@@ -62,5 +62,5 @@ def test_an_index_out_of_reach_is_reported(tmp_path: Path) -> None:
     runner = FakeRunner()
     runner.answer("python", "-m", "pip", "install", returncode=1, stderr="no index")
     with pytest.raises(DevstackError) as caught:
-        write_project(sample(), tmp_path, "python", runner)
+        write_project(sample(), tmp_path, Path("python"), runner)
     assert caught.value.code == "PACKAGE_INDEX_UNREACHABLE"
