@@ -55,6 +55,15 @@ _FAILURES = (
         ),
     ),
     (
+        r"No interpreter found for Python|Failed to download `\S*(cpython|pypy)-\d",
+        PackageFailure(
+            "the project requires a Python that the step's image does not have, and its pod could "
+            "not download it",
+            "name an image with that Python by @kubernetes(image=...), set "
+            "UV_PYTHON_INSTALL_MIRROR and run `devstack up`, or lower requires-python",
+        ),
+    ),
+    (
         r"invalid peer certificate|CERTIFICATE_VERIFY_FAILED|self-signed certificate",
         PackageFailure(
             "the package index has a certificate that the pod does not trust",

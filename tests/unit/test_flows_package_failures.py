@@ -47,6 +47,11 @@ UV = [
             "uv lock",
         ),
         (
+            [*UV, "  cause: Failed to download `https://a.example/cpython-3.15.2-x86_64.tar.gz`"],
+            "requires a Python",
+            "UV_PYTHON_INSTALL_MIRROR",
+        ),
+        (
             [*UV, "Stderr: error: Request failed", "  Caused by: invalid peer certificate: X"],
             "does not trust",
             "DEVSTACK_CA_BUNDLE",
