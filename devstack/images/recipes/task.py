@@ -64,8 +64,9 @@ class TaskImage:
             lambda path: _install(context, base, path),
         )
         with Layer(scratch / "task.tar") as layer:
-            # The mark prevents pip from changing Debian's own Python.
-            layer.archive(base, without=("EXTERNALLY-MANAGED", "__pycache__"))
+            # The mark prevents pip from changing Debian's own Python; the bytecode comes with
+            # a sitecustomize.py of its own.
+            layer.archive(base, without=("EXTERNALLY-MANAGED", "__pycache__", "sitecustomize.py"))
             # Pods may run as any user.
             layer.folder(HOME, 0o1777, USER)
             layer.tree(made / "packages", SITE_PACKAGES)

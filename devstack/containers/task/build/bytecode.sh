@@ -13,14 +13,17 @@ code=$1 archive=${2:-}
 cache=var/cache/python
 unpacked=/home/task/metaflow/.mf_code
 
-# For this Python only: those of conda and of virtual environments have their own caches.
+# For this Python, and for virtual environments made with it, such as those of uv, which have
+# its standard library. A Python of conda has a cache of its own.
 site=$(python3 -c 'import site; print(site.getsitepackages()[0])')
-pth=$site/bytecode-cache.pth
+standard=$(python3 -c 'import os; print(os.path.dirname(os.__file__))')
+pth=$site/bytecode-cache.pth customize=$standard/sitecustomize.py
 echo "import sys; sys.pycache_prefix = '/$cache'" >"$pth"
+rm -f "$customize"
+echo "import sys; sys.pycache_prefix = '/$cache'" >"$customize"
 
 mkdir -p "$unpacked"
 cp -r "$code/." "$unpacked"
-standard=$(python3 -c 'import os; print(os.path.dirname(os.__file__))')
 # Some files are for other versions of Python and are never imported.
 compile() { python3 -m compileall -q -j 0 --invalidation-mode "$@" >/dev/null || true; }
 compile unchecked-hash "$standard"
@@ -31,5 +34,5 @@ rm -rf "${unpacked%/*}"
 chmod -R a+rwX "/$cache"
 if [ -n "$archive" ]; then
   tar --create --directory=/ --owner=0 --group=0 --mtime=@0 --sort=name \
-    --file="$archive" "${pth#/}" "$cache"
+    --file="$archive" "${pth#/}" "${customize#/}" "$cache"
 fi
