@@ -51,8 +51,8 @@ def test_pods_of_any_user_and_of_gangs_install_packages(
 ) -> None:
     done = configured.run("run", FLOW.name, "--", "--environment=uv", cwd=project)
     assert "start imported humanize as user 2001" in done.stdout
-    for rank in (0, 1):
-        assert f"rank {rank} imported humanize as user 1000" in done.stdout
+    # Metaflow shows the output of the first rank only, but fails if another one does.
+    assert "rank 0 imported humanize as user 1000" in done.stdout
     assert f"the password is {hashlib.sha256(PASSWORD.encode()).hexdigest()}" in done.stdout
     assert PASSWORD not in done.stdout + done.stderr
 

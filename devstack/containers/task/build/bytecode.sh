@@ -12,6 +12,7 @@ set -euo pipefail
 code=$1 archive=${2:-}
 cache=var/cache/python
 unpacked=/home/task/metaflow/.mf_code
+environment=/home/task/metaflow/.venv
 
 # For this Python, and for virtual environments made with it, such as those of uv, which have
 # its standard library. A Python of conda has a cache of its own.
@@ -24,10 +25,15 @@ echo "import sys; sys.pycache_prefix = '/$cache'" >"$customize"
 
 mkdir -p "$unpacked"
 cp -r "$code/." "$unpacked"
+# With --environment=uv, each pod installs these packages again, mostly in the same version.
+installed=$environment/lib/$(basename "$standard")/site-packages
+mkdir -p "$installed"
+cp -r "$site/." "$installed"
+rm -rf "$installed/pip" "$installed/bin"
 # Some files are for other versions of Python and are never imported.
 compile() { python3 -m compileall -q -j 0 --invalidation-mode "$@" >/dev/null || true; }
 compile unchecked-hash "$standard"
-compile checked-hash "$site" "$unpacked"
+compile checked-hash "$site" "$unpacked" "$installed"
 rm -rf "${unpacked%/*}"
 
 # The pod may run as any user, and may replace stale bytecode.
