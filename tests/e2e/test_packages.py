@@ -49,7 +49,7 @@ def test_the_sample_passes_its_checks(stack: Devstack) -> None:
 def test_pods_of_any_user_and_of_gangs_install_packages(
     configured: Devstack, project: Path
 ) -> None:
-    done = configured.run("run", FLOW.name, "--", "--environment=uv", cwd=project)
+    done = configured.run("run", "--local", FLOW.name, "--", "--environment=uv", cwd=project)
     assert "start imported humanize as user 2001" in done.stdout
     # Metaflow shows the output of the first rank only, but fails if another one does.
     assert "rank 0 imported humanize as user 1000" in done.stdout
@@ -71,7 +71,7 @@ def test_a_package_that_does_not_exist_is_reported_with_uv_s_reason(
     lock = tmp_path / "uv.lock"
     lock.write_text(lock.read_text().replace(".whl", ".missing.whl"))
     done = stack.run(
-        "run", "--json", FLOW.name, "--", "--environment=uv", check=False, cwd=tmp_path
+        "run", "--json", "--local", FLOW.name, "--", "--environment=uv", check=False, cwd=tmp_path
     )
     error = json.loads(done.stdout)["error"]
     assert error["code"] == "FLOW_FAILED"
