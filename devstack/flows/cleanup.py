@@ -6,7 +6,8 @@ killed, the other tasks continue.  Jobs that have ended are kept, with their log
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from devstack.flows.pods import TASK_LABELS, is_of_run, list_pods
@@ -16,6 +17,7 @@ from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
 _FINISHED = frozenset({"Complete", "Completed", "Failed"})
 DELETE_TIMEOUT = 60.0
+SIMULTANEOUS_REQUESTS = 8
 
 
 def delete_active_jobs(kube: KubeClient, namespace: str, run_id: str, clock: Clock) -> list[str]:
@@ -50,15 +52,28 @@ def delete_jobs_and_pods(kube: KubeClient, namespace: str, run_id: str) -> list[
     Pods are deleted as well, because the garbage collector may take a minute to delete
     those of many Jobs. Metaflow gives its pods no grace period.
     """
-    deleted = []
-    for item in _active(kube, namespace, run_id):
-        kind, name = item["kind"], item["metadata"]["name"]
-        if kube.delete(item["apiVersion"], kind, name, namespace):
-            deleted.append(f"{kind} {name}")
-    for pod in active_pods(kube, namespace, run_id):
-        if "deletionTimestamp" not in pod["metadata"]:
-            kube.delete("v1", "Pod", pod["metadata"]["name"], namespace)
-    return deleted
+    # JobSets first, because they would recreate their Jobs; the rest at once.
+    deleted = _delete_all(kube, _active(kube, JOBSET, "JobSet", namespace, run_id))
+    jobs = _active(kube, BATCH, "Job", namespace, run_id)
+    pods = [
+        pod
+        for pod in active_pods(kube, namespace, run_id)
+        if "deletionTimestamp" not in pod["metadata"]
+    ]
+    found = _delete_all(kube, [*jobs, *pods])
+    return [*deleted, *(each for each in found if each.startswith("Job "))]
+
+
+def _delete_all(kube: KubeClient, items: Iterable[Object]) -> list[str]:
+    """Delete objects side by side; return the kinds and names of those that existed."""
+
+    def delete(item: Object) -> str:
+        kind, metadata = item["kind"], item["metadata"]
+        existed = kube.delete(item["apiVersion"], kind, metadata["name"], metadata["namespace"])
+        return f"{kind} {metadata['name']}" if existed else ""
+
+    with ThreadPoolExecutor(SIMULTANEOUS_REQUESTS) as pool:
+        return [each for each in pool.map(delete, items) if each]
 
 
 def active_pods(kube: KubeClient, namespace: str, run_id: str) -> list[Object]:
@@ -67,12 +82,14 @@ def active_pods(kube: KubeClient, namespace: str, run_id: str) -> list[Object]:
     return [pod for pod in pods if pod.get("status", {}).get("phase") in ("Pending", "Running")]
 
 
-def _active(kube: KubeClient, namespace: str, run_id: str) -> Iterator[Object]:
-    # JobSets first: they would recreate their Jobs.
-    for api_version, kind in ((JOBSET, "JobSet"), (BATCH, "Job")):
-        for item in kube.list_objects(api_version, kind, namespace, labels=TASK_LABELS):
-            if is_of_run(item, run_id) and not _has_ended(item):
-                yield item
+def _active(
+    kube: KubeClient, api_version: str, kind: str, namespace: str, run_id: str
+) -> list[Object]:
+    return [
+        item
+        for item in kube.list_objects(api_version, kind, namespace, labels=TASK_LABELS)
+        if is_of_run(item, run_id) and not _has_ended(item)
+    ]
 
 
 def _has_ended(item: Object) -> bool:

@@ -97,7 +97,7 @@ def describe_pod(pod: Object) -> TaskPod:
         bound=_seconds(_scheduled(status).get("lastTransitionTime")),
         started=_seconds(begun.get("startedAt")),
         ended=_seconds(ended.get("finishedAt")),
-        message=status.get("message") or ended.get("message", ""),
+        message=status.get("message") or _start_message(ended),
         exit_status=ended.get("exitCode", 0),
     )
 
@@ -117,6 +117,12 @@ def phase_of(pod: Object) -> str:
     if phase != "Running" or not ends or len(ends) < len(states):
         return phase
     return "Failed" if any(end["exitCode"] for end in ends) else "Succeeded"
+
+
+def _start_message(ended: dict[str, Any]) -> str:
+    """Return why a container could not start; of others, Metaflow lets it be the end of the log."""
+    ran = ended.get("reason") in ("Completed", "Error", "OOMKilled")
+    return "" if ran else str(ended.get("message", ""))
 
 
 def _scheduled(status: dict[str, Any]) -> dict[str, Any]:

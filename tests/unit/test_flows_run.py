@@ -115,7 +115,7 @@ def test_of_several_attempts_the_last_one_is_quoted(
     ("ended", "cause", "remedy"),
     [
         (
-            {"reason": "OOMKilled", "exitCode": 137},
+            {"reason": "OOMKilled", "exitCode": 137, "message": "the end of the log"},
             "(OOMKilled, exit status 137)",
             "more memory",
         ),
