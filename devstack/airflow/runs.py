@@ -126,6 +126,11 @@ def stop_run(client: AirflowClient, run: DagRun) -> None:
     client.patch(run.path, {"state": "failed"}, timeout=MANY_TASKS_TIMEOUT)
 
 
+def delete_run(client: AirflowClient, run: DagRun) -> bool:
+    """Delete a run with its tasks; return False if it did not exist."""
+    return client.delete(run.path, timeout=MANY_TASKS_TIMEOUT)
+
+
 def list_tasks(client: AirflowClient, run: DagRun) -> list[Task]:
     """Return the tasks of a run, sorted by start."""
     items = client.list_all(f"{run.path}/taskInstances", "task_instances")

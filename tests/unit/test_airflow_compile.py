@@ -79,12 +79,15 @@ def test_the_start_date_is_in_utc_in_any_time_zone(
     assert timedelta(0) <= ago < timedelta(minutes=5)
 
 
-def test_retries_timeouts_and_catch_are_patched(write: Any, env: FlowEnvironment) -> None:
+def test_retries_timeouts_catch_and_the_grace_period_are_patched(
+    write: Any, env: FlowEnvironment
+) -> None:
     tasks = dag_config(compile_source(write(), env))["states"]
     start, middle = tasks["start"]["operator_args"], tasks["middle"]["operator_args"]
     assert (start["retries"], start["retry_delay"]) == (2, {"seconds": 0})
     assert (middle["retries"], middle["retry_delay"]) == (3, {"seconds": 0})
     assert middle["execution_timeout"] == {"seconds": 420}
+    assert middle["termination_grace_period"] == 1
 
 
 @pytest.mark.parametrize(

@@ -195,22 +195,21 @@ def test_an_active_run_keeps_a_dag_from_being_deleted(
     assert runner.calls == []
 
 
-def test_a_forced_deletion_pauses_stops_runs_deletes_the_file_and_then_the_history(
+def test_a_forced_deletion_pauses_then_deletes_runs_the_file_and_the_history(
     server: AirflowServer, airflow: AirflowDeployer, runner: FakeRunner
 ) -> None:
     server.answer("GET", "/dags/MyFlow/details", (200, {"is_paused": False}))
     server.answer("PATCH", "/dags/MyFlow", (200, {}))
     active = (200, {"dag_runs": [run_item("running")]})
     server.answer("GET", "/dags/MyFlow/dagRuns", active, active, (200, {"dag_runs": []}))
-    server.answer("PATCH", PATH, (200, {}))
+    server.answer("DELETE", PATH, (204, ""))
     tasks_end = (409, {"detail": "Task instances of dag with id: 'MyFlow' are still running"})
     parsed_again = (204, "")
     server.answer("DELETE", "/dags/MyFlow", tasks_end, (204, ""), parsed_again, (404, {}))
     airflow.delete("MyFlow", force=True)
-    paused, stopped = ("/dags/MyFlow", {"is_paused": True}), (PATH, {"state": "failed"})
-    assert server.requested("PATCH") == [paused, stopped]
+    assert server.requested("PATCH") == [("/dags/MyFlow", {"is_paused": True})]
     assert kubectl_scripts(runner) == [("delete", FILE)]
-    assert len(server.requested("DELETE")) == 4
+    assert [path for path, _ in server.requested("DELETE")] == [PATH, *["/dags/MyFlow"] * 4]
 
 
 def test_a_dag_whose_file_cannot_be_imported_is_deleted(

@@ -11,7 +11,7 @@ from devstack.airflow.dags import (
     list_import_failures,
     set_paused,
 )
-from devstack.airflow.runs import DagRun, list_runs, stop_run
+from devstack.airflow.runs import DagRun, delete_run, list_runs
 from devstack.deployers.airflow.dag_folder import DagFolder, dag_path
 from devstack.deployers.airflow.follow import task_pods
 from devstack.errors import DevstackError
@@ -30,7 +30,7 @@ def delete_dag(stack: Stack, client: AirflowClient, dag_id: str, *, force: bool)
         stack: the stack.
         client: its Airflow.
         dag_id: the DAG.
-        force: stop active runs; if False, they are an error.
+        force: delete active runs too; if False, they are an error.
 
     Raises:
         DevstackError: ``DAG_BUSY``, ``DELIVERY_FAILED`` or ``WAIT_TIMEOUT``.
@@ -42,7 +42,7 @@ def delete_dag(stack: Stack, client: AirflowClient, dag_id: str, *, force: bool)
         if active and not force:
             set_paused(client, dag_id, bool(details.get("is_paused")))
             raise _busy(dag_id, len(active))
-        _stop_runs(stack, client, dag_id)
+        _delete_runs(stack, client, dag_id)
     DagFolder(stack).delete(dag_id)
     wait_until(
         lambda: _observe_deletion(client, dag_id),
@@ -82,34 +82,32 @@ def _busy(dag_id: str, count: int) -> DevstackError:
     )
 
 
-def _stop_runs(stack: Stack, client: AirflowClient, dag_id: str) -> None:
-    """Stop the active runs and wait until their pods are deleted, while Airflow has the runs.
+def _delete_runs(stack: Stack, client: AirflowClient, dag_id: str) -> None:
+    """Delete the active runs and wait until their pods are deleted.
 
-    The scheduler may have been creating a run when the DAG was paused.
+    Airflow needs minutes to mark a run with a thousand tasks as failed, but deletes it at
+    once; the processes of its tasks then end, and delete their pods. The scheduler may
+    have been creating a run when the DAG was paused.
     """
-    stopped: dict[str, DagRun] = {}
+    deleted: dict[str, DagRun] = {}
 
     def observe() -> Observation:
         try:
-            return stop()
+            for run in _active_runs(client, dag_id):
+                deleted[run.run_id] = run
+                delete_run(client, run)
         except AirflowUnavailableError as error:
             return Waiting(f"{error}: {error.cause}")
-
-    def stop() -> Observation:
-        active = _active_runs(client, dag_id)
-        for run in active:
-            stopped[run.run_id] = run
-            stop_run(client, run)
-        pods = [
-            pod["metadata"]["name"] for run in stopped.values() for pod in task_pods(stack, run)
-        ]
-        if pods:
-            return Waiting(f"pods are terminating: {', '.join(pods)}")
-        return Waiting("runs are being stopped") if active else Ready()
+        pods = [pod for run in deleted.values() for pod in task_pods(stack, run)]
+        for pod in pods:
+            if "deletionTimestamp" not in pod["metadata"]:
+                stack.kube().delete("v1", "Pod", pod["metadata"]["name"], stack.state.namespace)
+        names = ", ".join(pod["metadata"]["name"] for pod in pods)
+        return Waiting(f"pods are terminating: {names}") if pods else Ready()
 
     wait_until(
         observe,
-        what="the pods of the stopped runs to terminate",
+        what="the pods of the deleted runs to terminate",
         timeout=stack.spec.timeout,
         clock=stack.clock,
         interval=1.0,

@@ -32,6 +32,9 @@ FALLBACK_ATTEMPTS = 3
 NO_TIMEOUT_SECONDS = 5 * 24 * 3600
 """Metaflow's limit for a step without @timeout."""
 
+GRACE_SECONDS = 1
+"""For pods of stopped tasks, which ignore SIGTERM; by default Kubernetes waits 30 s."""
+
 CONFIG_VARIABLE = "METAFLOW_FLOW_CONFIG_VALUE"
 """Metaflow's variable with the Configs; a value ``kv.NAME`` is read from the code package."""
 
@@ -99,6 +102,7 @@ def patch_dag(
         _patch_retries(task, state["name"] in catching)
         _patch_timeout(task)
         _patch_pull_policy(task)
+        task["termination_grace_period"] = GRACE_SECONDS
         _patch_texts(task)
         _patch_variables(task, parameters, configs)
         task["cmds"] = [_patched_script(each, parameters, values) for each in task["cmds"]]
