@@ -264,6 +264,7 @@ SENSOR = "airflow_s3_key_sensor"
     [
         (described(), {"tags": ["x" * 101]}, "--tag"),
         (described(), {"tags": [""]}, "--tag"),
+        (described(), {"tags": [str(number) for number in range(51)]}, "--tag"),
         (described(), {"tags": ["\udc80"]}, "--tag"),
         (described(), {"pool": "x" * 257}, "--worker-pool"),
         (described(), {"texts": {"--namespace": "x" * 130_000}}, "--namespace"),

@@ -24,6 +24,9 @@ MAX_STEP = 220
 MAX_TAG = 100
 """Airflow's limit for a DAG's tag."""
 
+MAX_TAGS = 50
+"""Metaflow's limit for a run (tagging_util.MAX_USER_TAG_SET_SIZE)."""
+
 MAX_POOL = 256
 SENSORS = ("airflow_s3_key_sensor", "airflow_external_task_sensor")
 
@@ -104,6 +107,9 @@ def _check_texts(values: DeployValues) -> Iterator[Violation]:
 
 
 def _check_tags(tags: Sequence[str]) -> Iterator[Violation]:
+    if len(set(tags)) > MAX_TAGS:
+        reason = f"Metaflow allows {MAX_TAGS} tags for a run"
+        yield Violation("--tag", f"{len(set(tags))} tags", reason, "omit some of them")
     for tag in tags:
         problem = text_problem(tag)
         if not 0 < len(tag) <= MAX_TAG:
