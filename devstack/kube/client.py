@@ -143,6 +143,7 @@ class KubeClient:
         namespace: str | None = None,
         *,
         propagation: str = "Background",
+        grace_seconds: int | None = None,
     ) -> bool:
         """Delete an object and what it owns; return False if it did not exist.
 
@@ -152,10 +153,14 @@ class KubeClient:
             name: the object's name.
             namespace: its namespace, if it has one.
             propagation: ``Background``, ``Foreground`` or ``Orphan``.
+            grace_seconds: how long a pod may take to end; as the pod says if None.
         """
         path = self.resource(api_version, kind).path(name, namespace)
+        query: dict[str, Any] = {"propagationPolicy": propagation}
+        if grace_seconds is not None:
+            query["gracePeriodSeconds"] = grace_seconds
         try:
-            self._json("DELETE", path, query={"propagationPolicy": propagation}, write=True)
+            self._json("DELETE", path, query=query, write=True)
         except api_errors.NotFoundError:
             return False
         return True

@@ -14,6 +14,7 @@ from devstack.airflow.dags import (
 from devstack.airflow.runs import DagRun, delete_run, list_runs
 from devstack.deployers.airflow.dag_folder import DagFolder, dag_path
 from devstack.deployers.airflow.follow import task_pods
+from devstack.deployers.airflow.patches import GRACE_SECONDS
 from devstack.errors import DevstackError
 from devstack.stack import Stack
 from devstack.waits import Observation, Ready, Waiting, wait_until
@@ -99,11 +100,12 @@ def _delete_runs(stack: Stack, client: AirflowClient, dag_id: str) -> None:
         except AirflowUnavailableError as error:
             return Waiting(f"{error}: {error.cause}")
         pods = [pod for run in deleted.values() for pod in task_pods(stack, run)]
-        for pod in pods:
-            if "deletionTimestamp" not in pod["metadata"]:
-                stack.kube().delete("v1", "Pod", pod["metadata"]["name"], stack.state.namespace)
-        names = ", ".join(pod["metadata"]["name"] for pod in pods)
-        return Waiting(f"pods are terminating: {names}") if pods else Ready()
+        names = [pod["metadata"]["name"] for pod in pods]
+        for name in names:
+            stack.kube().delete(
+                "v1", "Pod", name, stack.state.namespace, grace_seconds=GRACE_SECONDS
+            )
+        return Waiting(f"pods are terminating: {', '.join(names)}") if pods else Ready()
 
     wait_until(
         observe,
