@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from devstack.docker.context import connect
 from devstack.docker.errors import command_failed, docker_missing, translate_docker_errors
 from devstack.docker.network import create_network
 from devstack.docker.removal import remove_containers, remove_network
@@ -338,7 +339,5 @@ class DockerClient:
 
     def _connect(self) -> Any:
         if self._client is None:
-            import docker
-
-            self._client = docker.from_env(timeout=60)
+            self._client = connect()
         return self._client
