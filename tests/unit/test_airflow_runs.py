@@ -12,6 +12,7 @@ import pytest
 from devstack.airflow.runs import Task, get_run
 from devstack.deployers.airflow.compile import CompiledDag
 from devstack.deployers.airflow.dag_lock import dag_lock
+from devstack.deployers.airflow.delete import START_SECONDS
 from devstack.deployers.airflow.deliver import TOUCH_INTERVAL
 from devstack.deployers.airflow.deployer import AirflowDeployer, open_deployer
 from devstack.deployers.airflow.lookup import find_tasks
@@ -203,10 +204,17 @@ def test_a_forced_deletion_pauses_then_deletes_runs_the_file_and_the_history(
     active = (200, {"dag_runs": [run_item("running")]})
     server.answer("GET", "/dags/MyFlow/dagRuns", active, active, (200, {"dag_runs": []}))
     server.answer("DELETE", PATH, (204, ""))
+    starting = [{"task_id": "start", "state": "running", "map_index": -1}]
+    server.answer(
+        "GET", f"{PATH}/taskInstances", (200, {"task_instances": starting, "total_entries": 1})
+    )
     tasks_end = (409, {"detail": "Task instances of dag with id: 'MyFlow' are still running"})
     parsed_again = (204, "")
     server.answer("DELETE", "/dags/MyFlow", tasks_end, (204, ""), parsed_again, (404, {}))
+    began = airflow.stack.clock.now()
     airflow.delete("MyFlow", force=True)
+    # The starting task has no pod yet.
+    assert airflow.stack.clock.now() - began >= START_SECONDS
     assert server.requested("PATCH") == [("/dags/MyFlow", {"is_paused": True})]
     assert kubectl_scripts(runner) == [("delete", FILE)]
     assert [path for path, _ in server.requested("DELETE")] == [PATH, *["/dags/MyFlow"] * 4]

@@ -11,7 +11,7 @@ from devstack.airflow.dags import (
     list_import_failures,
     set_paused,
 )
-from devstack.airflow.runs import DagRun, delete_run, list_runs
+from devstack.airflow.runs import DagRun, delete_run, list_runs, list_tasks
 from devstack.deployers.airflow.dag_folder import DagFolder, dag_path
 from devstack.deployers.airflow.follow import task_pods
 from devstack.deployers.airflow.patches import GRACE_SECONDS
@@ -20,6 +20,12 @@ from devstack.stack import Stack
 from devstack.waits import Observation, Ready, Waiting, wait_until
 
 MAX_RUNS = 1000
+
+START_SECONDS = 15.0
+"""Seconds in which a task's process creates its pod, or notices that its run does not exist.
+
+It looks twice, with the interval of its heartbeat: 5 s.
+"""
 
 
 def delete_dag(stack: Stack, client: AirflowClient, dag_id: str, *, force: bool) -> None:
@@ -91,10 +97,14 @@ def _delete_runs(stack: Stack, client: AirflowClient, dag_id: str) -> None:
     have been creating a run when the DAG was paused.
     """
     deleted: dict[str, DagRun] = {}
+    quiet_from = 0.0
 
     def observe() -> Observation:
+        nonlocal quiet_from
         try:
             for run in _active_runs(client, dag_id):
+                if _starts_pods(stack, client, run):
+                    quiet_from = stack.clock.now() + START_SECONDS
                 deleted[run.run_id] = run
                 delete_run(client, run)
         except AirflowUnavailableError as error:
@@ -105,7 +115,11 @@ def _delete_runs(stack: Stack, client: AirflowClient, dag_id: str) -> None:
             stack.kube().delete(
                 "v1", "Pod", name, stack.state.namespace, grace_seconds=GRACE_SECONDS
             )
-        return Waiting(f"pods are terminating: {', '.join(names)}") if pods else Ready()
+        if names:
+            return Waiting(f"pods are terminating: {', '.join(names)}")
+        if stack.clock.now() < quiet_from:
+            return Waiting("tasks that were starting may still create pods")
+        return Ready()
 
     wait_until(
         observe,
@@ -114,3 +128,9 @@ def _delete_runs(stack: Stack, client: AirflowClient, dag_id: str) -> None:
         clock=stack.clock,
         interval=1.0,
     )
+
+
+def _starts_pods(stack: Stack, client: AirflowClient, run: DagRun) -> bool:
+    """Return True if a task of the run has started, but its pod does not exist yet."""
+    started = [task for task in list_tasks(client, run) if task.state in ("queued", "running")]
+    return len(started) > len(list(task_pods(stack, run)))
