@@ -187,6 +187,7 @@ def _run_source(
     from devstack.flows.arguments import parse_arguments
     from devstack.flows.failure import failure_of
     from devstack.flows.placement import describe_places, place_steps
+    from devstack.flows.pod_values import find_expansions
     from devstack.flows.run import FlowCall, run_flow
     from devstack.lifecycle.added_images import supply_image
     from devstack.schema import FlowRun, dump
@@ -196,7 +197,10 @@ def _run_source(
         if value == "local":
             what = "artifacts are" if option == "--datastore" else "the run's record is"
             output.warn(f"{option} {value}: {what} not in the stack")
-    output.text(str(place_steps(source, parsed, env.variables(), local=local)))
+    placement = place_steps(source, parsed, env.variables(), local=local)
+    for warning in find_expansions(source, placement):
+        output.warn(warning)
+    output.text(str(placement))
     progress = output.progress()
     call = FlowCall(
         source,

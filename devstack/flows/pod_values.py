@@ -16,13 +16,20 @@ from collections.abc import Iterator, Mapping
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.arguments import FlowArguments
+from devstack.flows.placement import CLUSTER, Placement
+from devstack.flows.setting_changes import find_environment
 from devstack.flows.source import FlowSource
 
 QUOTED_OPTIONS = ("--tag", "--namespace", "--datastore-root", "--branch", "--package-suffixes")
 """Options whose value a pod gets in single quotes."""
 
+FILE_NAME = "the file name"
+
 USER_VARIABLES = ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER")
 """Where Metaflow looks for the user's name, which is part of the namespace."""
+
+_EXPANDED = re.compile(r"\$\$|\$\([^)]+\)")
+"""What the kubelet replaces in a value (Kubernetes: third_party/forked/golang/expansion)."""
 
 _UNSAFE_IN_QUOTES = re.compile(r"""["']|\\\\|^\\*\$|[\ud800-\udfff]""")
 _SAFE_WITHOUT_QUOTES = re.compile(r"[\w@%+=:,./][\w@%+=:,./-]*")
@@ -42,13 +49,27 @@ def check_pod_values(
         DevstackError: ``FLOW_VALUE_UNSUPPORTED``, which names the value.
     """
     for what, value, problem in _unsafe_values(source, arguments, variables):
+        change = "rename the file" if what == FILE_NAME else "choose another value"
         raise DevstackError(
             f"cannot pass {what} {value!r} to a pod",
             cause=problem,
-            remedy="choose another value; with --local, steps on this machine get any value",
+            remedy=f"{change}; with --local, steps on this machine get any value",
             code="FLOW_VALUE_UNSUPPORTED",
             exit_status=ExitStatus.USAGE,
         )
+
+
+def find_expansions(source: FlowSource, placement: Placement) -> list[str]:
+    """Return a sentence for each variable of ``@environment`` that the kubelet may alter.
+
+    It does so on every cluster, so a flow may want it.
+    """
+    return [
+        f"step {each.step} may get another value of {each.name}: the kubelet replaces $$ by $, and "
+        "$(NAME) by the variable of that name; to prevent it, write $$ for each of these $"
+        for each in find_environment(source.path)
+        if _EXPANDED.search(each.value or "") and placement.place_of(each.step) == CLUSTER
+    ]
 
 
 def _unsafe_values(
@@ -65,7 +86,7 @@ def _unsafe_values(
         # Metaflow itself escapes the double quotes of JSON.
         if re.search(r"['\\\ud800-\udfff]", value):
             yield what, value, "Metaflow loses single quotes and backslashes"
-    unquoted = [("the file name", source.path.name), *arguments.values_of("--run-id")]
+    unquoted = [(FILE_NAME, source.path.name), *arguments.values_of("--run-id")]
     for what, value in unquoted:
         if not _SAFE_WITHOUT_QUOTES.fullmatch(value):
             yield what, value, "Metaflow does not quote it, so it may have no special characters"

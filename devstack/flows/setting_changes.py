@@ -62,13 +62,22 @@ def is_setting(name: str) -> bool:
 
 def find_changes(path: Path) -> list[SettingChange]:
     """Return the settings that a flow's file changes, as far as its text shows them."""
+    found = {(change.name, change.line): change for change in _all_changes(_parse(path))}
+    return [change for change in found.values() if is_setting(change.name)]
+
+
+def find_environment(path: Path) -> list[SettingChange]:
+    """Return the variables that ``@environment`` sets in a flow's file."""
+    return [change for change in _all_changes(_parse(path)) if change.decorator]
+
+
+def _parse(path: Path) -> ast.Module:
+    """Return the file's syntax tree; an empty one if it cannot be read."""
     try:
         with PARSING:
-            tree = ast.parse(path.read_bytes())
+            return ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return []
-    found = {(change.name, change.line): change for change in _all_changes(tree)}
-    return [change for change in found.values() if is_setting(change.name)]
+        return ast.Module([], [])
 
 
 def _all_changes(tree: ast.Module) -> Iterator[SettingChange]:

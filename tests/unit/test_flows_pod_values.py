@@ -11,8 +11,9 @@ import pytest
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.arguments import parse_arguments
-from devstack.flows.pod_values import QUOTED_OPTIONS, check_pod_values
-from devstack.flows.source import FlowSource
+from devstack.flows.placement import place_steps
+from devstack.flows.pod_values import QUOTED_OPTIONS, check_pod_values, find_expansions
+from devstack.flows.source import FlowSource, read_source
 
 VALUES = [
     "it's",
@@ -107,6 +108,7 @@ def test_a_file_name_that_the_pods_shell_would_split_is_rejected(name: str) -> N
     error = check(path=f"/some folder/{name}")
     assert error is not None
     assert repr(name) in error.message
+    assert error.remedy.startswith("rename the file")
 
 
 @pytest.mark.parametrize("name", ["flow.py", "my-flow_2.py", "zürich.py"])
@@ -127,3 +129,27 @@ def test_the_id_of_a_resumed_run_is_not_quoted() -> None:
 
 def test_parameters_are_not_on_the_command_line_of_a_pod() -> None:
     assert check("--text", 'it\'s "$HOME" \\') is None
+
+
+@pytest.mark.parametrize(
+    ("value", "altered"),
+    [("pa$$word", True), ("$(HOME)", True), ("$HOME ${HOME} $1 {{ ds }}", False), ("$()", False)],
+)
+def test_variables_that_the_kubelet_would_alter_are_named(
+    tmp_path: Path, value: str, altered: bool
+) -> None:
+    file = tmp_path / "flow.py"
+    file.write_text(
+        "from metaflow import FlowSpec, environment, step\n"
+        "class F(FlowSpec):\n"
+        f"    @environment(vars={{'SECRET': {value!r}}})\n"
+        "    @step\n"
+        "    def start(self): pass\n"
+    )
+    source = read_source(file)
+    arguments = parse_arguments(source, [])
+    on_cluster = find_expansions(source, place_steps(source, arguments, {}, local=False))
+    assert ["step start may get another value of SECRET" in each for each in on_cluster] == (
+        [True] if altered else []
+    )
+    assert not find_expansions(source, place_steps(source, arguments, {}, local=True))
