@@ -11,6 +11,7 @@ from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
 from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.services.http_probe import answers
+from devstack.services.init_script import INIT_SCRIPT
 from devstack.waits import Observation, Ready, Waiting
 
 if TYPE_CHECKING:
@@ -32,21 +33,6 @@ Its default of five tries takes 15 seconds, in which a lost pod may not be repla
 
 CONNECT_ATTEMPTS = 10
 """A ready pod is not reachable at once: kube-proxy follows a moment later."""
-
-CHECK_PACKAGES = """\
-if ! command -v python >/dev/null; then \
-echo "devstack: the image has no python on PATH, with which Metaflow starts tasks"; exit 1; fi; \
-if ! python -c "import importlib.util as u; import sys; \
-sys.exit(any(u.find_spec(n) is None for n in ('boto3', 'requests')))"; then \
-echo "devstack: the image lacks boto3 or requests; pip installs them now"; \
-python -m pip install -q --no-compile --no-cache-dir --disable-pip-version-check \
-boto3 requests || { \
-echo "devstack: the image lacks boto3 or requests, and pip cannot install them"; exit 1; }; fi; \
-export METAFLOW_SKIP_INSTALL_DEPENDENCIES=1"""
-"""What a task pod runs first: it installs what Metaflow needs only if the image lacks it.
-
-Metaflow would call pip in every pod, also if nothing is missing, and hide pip's errors.
-"""
 
 _ROOT_USER = "devstack-root"
 _FLOW_USER = "metaflow"
@@ -177,7 +163,7 @@ def pod_environment(ctx: ServiceContext) -> dict[str, str]:
 def _task_secret(ctx: ServiceContext) -> dict[str, str]:
     return {
         **pod_environment(ctx),
-        "METAFLOW_INIT_SCRIPT": CHECK_PACKAGES,
+        "METAFLOW_INIT_SCRIPT": INIT_SCRIPT,
         # Metaflow passes the metadata service's address to pods, but not this setting.
         "METAFLOW_SERVICE_RETRY_COUNT": METADATA_ATTEMPTS,
     }

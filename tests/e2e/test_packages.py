@@ -54,6 +54,7 @@ def test_pods_of_any_user_and_of_gangs_install_packages(
     assert "start imported humanize as user 2001" in done.stdout
     # Metaflow shows the output of the first rank only, but fails if another one does.
     assert "rank 0 imported humanize as user 1000" in done.stdout
+    assert "the cache belongs to user 2001" in done.stdout
     assert f"the password is {hashlib.sha256(PASSWORD.encode()).hexdigest()}" in done.stdout
     assert MARK not in done.stdout + done.stderr
 

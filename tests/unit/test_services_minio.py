@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -14,7 +11,8 @@ from devstack.errors import DevstackError
 from devstack.kube.client import Object
 from devstack.ports import any_free
 from devstack.services.base import ServiceContext
-from devstack.services.minio import CHECK_PACKAGES, MinioService, _policy
+from devstack.services.init_script import INIT_SCRIPT
+from devstack.services.minio import MinioService, _policy
 from devstack.state import StackState
 from devstack.waits import Observation, Ready, Waiting
 from tests.fakes.api import FakeApi, available, decoded
@@ -40,58 +38,8 @@ def test_pods_get_the_address_inside_the_cluster() -> None:
     assert secret["metadata"]["namespace"] == "flows"
     values = decoded(secret)
     assert values["AWS_ENDPOINT_URL_S3"] == "http://minio.devstack.svc.cluster.local:9000"
+    assert values["METAFLOW_INIT_SCRIPT"] == INIT_SCRIPT
     assert "METAFLOW_SKIP_INSTALL_DEPENDENCIES" not in values
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Callable[[dict[str, str]], subprocess.CompletedProcess[str]]:
-    """What a task pod does before all else, with fakes of the programs in its image."""
-
-    def act(programs: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        for name, script in programs.items():
-            (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
-            (tmp_path / name).chmod(0o755)
-        # As Metaflow starts it: kubernetes.py, Kubernetes._command.
-        command = (
-            '${METAFLOW_INIT_SCRIPT:+eval "${METAFLOW_INIT_SCRIPT}"}'
-            " && echo skip=$METAFLOW_SKIP_INSTALL_DEPENDENCIES"
-        )
-        return subprocess.run(
-            [shutil.which("bash") or "bash", "-c", command],
-            env={"PATH": str(tmp_path), "METAFLOW_INIT_SCRIPT": CHECK_PACKAGES},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return act
-
-
-def test_an_image_with_boto3_and_requests_installs_nothing(start: Any) -> None:
-    done = start({"python": 'test "$1" = -c'})
-    assert (done.returncode, done.stdout, done.stderr) == (0, "skip=1\n", "")
-
-
-def test_an_image_without_boto3_installs_it(start: Any) -> None:
-    done = start({"python": 'test "$1" = -m && echo "$@" >&2'})
-    assert done.returncode == 0
-    assert done.stderr.startswith("-m pip install")
-    assert "boto3 requests" in done.stderr
-    assert done.stdout.endswith("skip=1\n")
-
-
-def test_an_image_that_can_get_no_boto3_says_so(start: Any) -> None:
-    done = start({"python": 'test "$1" = -c || echo "ERROR: no index" >&2; exit 1'})
-    assert (done.returncode, done.stderr) == (1, "ERROR: no index\n")
-    assert done.stdout.splitlines()[-1] == (
-        "devstack: the image lacks boto3 or requests, and pip cannot install them"
-    )
-
-
-def test_an_image_without_python_says_so(start: Any) -> None:
-    done = start({})
-    assert done.returncode == 1
-    assert done.stdout.startswith("devstack: the image has no python on PATH")
 
 
 def test_flows_own_the_buckets_that_they_create_but_not_the_stacks() -> None:

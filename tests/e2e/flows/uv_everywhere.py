@@ -18,6 +18,7 @@ class UvEverywhereFlow(FlowSpec):
         # What the pod got of the machine; a checksum, as the value is a secret.
         password = os.environ.get("UV_INDEX_CORP_PASSWORD", "")
         print("the password is", hashlib.sha256(password.encode()).hexdigest())
+        print("the cache belongs to user", os.stat(os.environ["UV_CACHE_DIR"]).st_uid)
         print("certificates:", os.path.isfile(os.environ.get("SSL_CERT_FILE", "")))
         self.next(self.train, num_parallel=2)
 
