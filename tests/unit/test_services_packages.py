@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devstack.kube.client import Object
+from devstack.kube import manifests
+from devstack.kube.apply import apply_all
+from devstack.kube.client import KubeClient, Object
+from devstack.kube.differences import differs
 from devstack.kube.transport import Answer
 from devstack.services.base import ServiceContext
 from devstack.services.packages import authorities
@@ -17,6 +21,7 @@ from devstack.services.packages.service import FOLDER, NO_POLICY, PackagesServic
 from devstack.state import StackState
 from devstack.waits import Ready, Waiting
 from tests.fakes.api import FakeApi, decoded
+from tests.fakes.runner import FakeClock
 
 INDEX = "https://user:s3cret@index.example/simple"
 POLICY_KIND = "MutatingAdmissionPolicy"
@@ -51,6 +56,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine with an index and a private certificate authority."""
     bundle = tmp_path / "corp.pem"
     bundle.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
+    for name in [*os.environ]:
+        if name.startswith(("PIP_", "UV_")) or name.lower().endswith(("_proxy", "_ca_bundle")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     monkeypatch.setenv("UV_DEFAULT_INDEX", INDEX)
@@ -90,20 +99,70 @@ def test_programs_in_pods_are_told_of_the_certificates() -> None:
 def test_without_private_certificates_pods_keep_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nosuch")
     monkeypatch.setattr(authorities, "_PRIVATE", ())
-    for name in ("DEVSTACK_CA_BUNDLE", "PIP_CERT", "REQUESTS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     variables = decoded(of_kind(context(), "Secret")[0])
     assert not set(authorities.VARIABLES) & set(variables)
 
 
 def test_the_cache_is_on_nodes_of_the_stack_only() -> None:
     own, shared = context(), context(owns_cluster=False)
-    assert decoded(of_kind(own, "Secret")[0])["UV_CACHE_DIR"].startswith("/var/cache/")
-    assert "UV_CACHE_DIR" not in decoded(of_kind(shared, "Secret")[0])
-    for ctx, cache in ((own, "true"), (shared, "false")):
-        (policy,) = of_kind(ctx, "MutatingAdmissionPolicy")
-        assert policy["spec"]["variables"][0] == {"name": "cache", "expression": cache}
+    variables = decoded(of_kind(own, "Secret")[0])
+    assert variables["DEVSTACK_PACKAGE_CACHE"] == "/var/cache/devstack"
+    assert "DEVSTACK_PACKAGE_CACHE" not in decoded(of_kind(shared, "Secret")[0])
+    assert cache_expression(shared) == "false"
+
+
+def test_a_namespace_that_forbids_folders_of_the_node_gets_no_cache() -> None:
+    label = '"pod-security.kubernetes.io/enforce"'
+    assert cache_expression(context()) == (
+        f"!({label} in namespaceObject.metadata.labels) "
+        f'|| namespaceObject.metadata.labels[{label}] == "privileged"'
+    )
+
+
+def cache_expression(ctx: ServiceContext) -> str:
+    (policy,) = of_kind(ctx, POLICY_KIND)
+    (found,) = (v for v in policy["spec"]["variables"] if v["name"] == "cache")
+    return str(found["expression"])
+
+
+def test_an_image_s_own_folders_for_caches_are_not_overridden() -> None:
+    variables = decoded(of_kind(context(), "Secret")[0])
+    assert not {"UV_CACHE_DIR", "UV_LINK_MODE", "UV_PYTHON_INSTALL_DIR", "PIP_CACHE_DIR"} & set(
+        variables
+    )
+
+
+@pytest.mark.parametrize("ctx", [context(), without_policy()], ids=["policy", "no policy"])
+def test_a_setting_that_the_machine_no_longer_has_leaves_the_pods(
+    ctx: ServiceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    api = FakeApi()
+    api.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flows"}})
+    client = api.client()
+    apply_secrets(client, ctx)
+    assert apply_secrets(client, ctx) == []
+    monkeypatch.delenv("HTTP_PROXY")
+    assert apply_secrets(client, ctx) == ["Secret flows/devstack-packages"]
+    live = client.find("v1", "Secret", "devstack-packages", "flows")
+    assert live
+    assert "http_proxy" not in decoded(live)
+    assert INDEX not in json.dumps(live["metadata"])
+
+
+def test_certificates_that_the_machine_no_longer_has_leave_the_pods(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = of_kind(context(), "Secret")[1]
+    monkeypatch.setattr(authorities, "_PRIVATE", ())
+    machine.unlink()
+    after = of_kind(context(), "Secret")[1]
+    assert differs(after, before) == "metadata.annotations.devstack.dev/names"
+
+
+def apply_secrets(client: KubeClient, ctx: ServiceContext) -> list[str]:
+    secrets = manifests.with_owner(of_kind(ctx, "Secret"), "mine", "me")
+    return apply_all(client, secrets, timeout=1, clock=FakeClock())
 
 
 def test_the_policy_is_for_the_stack_s_namespace() -> None:

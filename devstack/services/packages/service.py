@@ -2,12 +2,14 @@
 
 A mutating admission policy adds both to each pod of the task namespace: so they are there
 however a pod is created (Metaflow, a gang, Airflow, kubectl), and whichever Secrets and
-volumes a step names itself. What the policy adds has the lowest precedence.
+volumes a step names itself. Variables that a step names have precedence over those of the
+policy, and these over an image's; the files have the lowest precedence.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from devstack.kube import manifests
 from devstack.kube.resources import ADMISSION
@@ -35,14 +37,15 @@ _WARNING = "packages warning"
 
 _NAMESPACE = "metaflow"
 """The task namespace in the files below k8s/."""
-_CACHE_VARIABLES = {
-    "DEVSTACK_PACKAGE_CACHE": CACHE,
-    "UV_CACHE_DIR": f"{CACHE}/uv",
-    "UV_PYTHON_INSTALL_DIR": f"{CACHE}/uv-python",
-    # The cache is another mount, so files cannot be linked; uv would try and warn.
-    "UV_LINK_MODE": "copy",
-    "PIP_CACHE_DIR": f"{CACHE}/pip",
-}
+_CACHE_VARIABLES = {"DEVSTACK_PACKAGE_CACHE": CACHE}
+"""The rest is up to the init script: variables of a Secret would override those of an image."""
+
+_NAMES = "devstack.dev/names"
+"""Annotation of the Secrets: the names of their values.
+
+`devstack.kube.differences` ignores what an object has in addition to its manifest, as it may be
+another manager's; by this annotation, a Secret that lost a value is written again.
+"""
 
 
 class PackagesService(Service):
@@ -76,13 +79,13 @@ class PackagesService(Service):
         """Return the two Secrets, and the policy if the cluster supports it."""
         machine, namespace = _machine(), ctx.state.namespace
         if not self._has_policy(ctx):
-            return [manifests.secret(SECRET, namespace, machine.variables)]
+            return [_secret(SECRET, namespace, machine.variables)]
         variables = {**_file_variables(machine), **_CACHE_VARIABLES, **machine.variables}
         if not ctx.owns_cluster:
             variables = {**_file_variables(machine), **machine.variables}
         return [
-            manifests.secret(SECRET, namespace, variables),
-            manifests.secret(FILES_SECRET, namespace, machine.files),
+            _secret(SECRET, namespace, variables),
+            _secret(FILES_SECRET, namespace, machine.files),
             *(_of_stack(item, ctx) for item in super().manifests(ctx)),
         ]
 
@@ -109,6 +112,12 @@ def _machine() -> MachineSettings:
     return read_machine_settings(os.environ)
 
 
+def _secret(name: str, namespace: str, values: Mapping[str, str]) -> Manifest:
+    secret = manifests.secret(name, namespace, values)
+    annotations = {_NAMES: ",".join(sorted(values))}
+    return {**secret, "metadata": {**secret["metadata"], "annotations": annotations}}
+
+
 def _file_variables(machine: MachineSettings) -> dict[str, str]:
     """Return the variables that name the files."""
     variables = {}
@@ -129,8 +138,8 @@ def _of_stack(item: Manifest, ctx: ServiceContext) -> Manifest:
     if "policyName" in spec:
         selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
         spec = {"policyName": name, "matchResources": {"namespaceSelector": selector}}
-    else:
-        cache = {"name": "cache", "expression": "true" if ctx.owns_cluster else "false"}
+    elif not ctx.owns_cluster:
+        cache = {"name": "cache", "expression": "false"}
         spec = {**spec, "variables": [cache, *spec["variables"][1:]]}
     return {**item, "metadata": {**item["metadata"], "name": name}, "spec": spec}
 
