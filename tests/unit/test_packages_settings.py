@@ -93,6 +93,78 @@ def test_folders_of_this_machine_are_left_out_of_find_links() -> None:
     assert uv_settings.read_variables({"UV_FIND_LINKS": "./wheels"}) == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("PIP_INDEX_URL", "file:///srv/index", ""),
+        ("PIP_EXTRA_INDEX_URL", f"/srv/index {INDEX}", INDEX),
+        ("UV_INDEX", "/home/me/wheels", ""),
+        ("UV_INDEX", f"local=./index corp={INDEX}", f"corp={INDEX}"),
+        ("UV_DEFAULT_INDEX", "local=file:///srv/index", ""),
+        ("UV_INDEX_URL", "../index", ""),
+        ("UV_EXTRA_INDEX_URL", f"{INDEX} file:///srv/index", INDEX),
+        ("UV_PYTHON_INSTALL_MIRROR", "file:///srv/pythons", ""),
+    ],
+)
+def test_indexes_that_are_folders_of_this_machine_stay_here_and_are_named(
+    tmp_path: Path, home: Path, name: str, value: str, kept: str
+) -> None:
+    found = read_machine_settings({"HOME": str(home), name: value}, tmp_path)
+    assert found.variables.get(name, "") == kept
+    assert f"the folders of this machine that {name} name" in found.warning
+    assert "s3cret" not in found.warning
+
+
+def test_indexes_in_files_that_are_folders_of_this_machine_stay_here_and_are_named(
+    tmp_path: Path, home: Path
+) -> None:
+    write(home / ".pip/pip.conf", "[global]\nindex-url = file:///srv\nretries = 3\n")
+    write(
+        home / ".config/uv/uv.toml",
+        f'extra-index-url = ["/srv", "{INDEX}"]\npython-install-mirror = "file:///srv"\n'
+        '[[index]]\nurl = "/srv/wheels"\ndefault = true\n'
+        f'[[index]]\nurl = "{INDEX}"\n',
+    )
+    found = read_machine_settings({"HOME": str(home)}, tmp_path)
+    assert "srv" not in "".join(found.files.values())
+    assert "retries = 3" in found.files["pip.conf"]
+    assert tomllib.loads(found.files["uv.toml"]) == {
+        "extra-index-url": [INDEX],
+        "index": [{"url": INDEX}],
+    }
+    for name in (
+        "index-url in pip.conf",
+        "extra-index-url in uv.toml",
+        "index in uv.toml",
+        "python-install-mirror in uv.toml",
+    ):
+        assert name in found.warning
+
+
+def test_folders_in_find_links_are_no_problem(tmp_path: Path, home: Path) -> None:
+    variables = {"HOME": str(home), "PIP_FIND_LINKS": "/srv", "UV_FIND_LINKS": "./wheels"}
+    write(home / ".config/uv/uv.toml", 'find-links = ["/srv"]\n')
+    found = read_machine_settings(variables, tmp_path)
+    assert (dict(found.variables), dict(found.files), found.warning) == ({}, {}, "")
+
+
+def test_an_index_keeps_all_its_settings(tmp_path: Path, home: Path) -> None:
+    text = (
+        f'[[index]]\nname = "corp"\nurl = "{INDEX}"\nignore-error-codes = [403]\n'
+        'cache-control = { api = "max-age=600", "a b" = "x" }\nuntil = 2026-01-02T03:04:05Z\n'
+    )
+    write(home / ".config/uv/uv.toml", text)
+    rendered = read_machine_settings({"HOME": str(home)}, tmp_path).files["uv.toml"]
+    assert tomllib.loads(rendered) == tomllib.loads(text)
+
+
+@pytest.mark.parametrize("wrong", [f'index = "{INDEX}"', f'index = ["{INDEX}"]', "find-links = 1"])
+def test_settings_of_a_wrong_type_are_left_to_uv(tmp_path: Path, home: Path, wrong: str) -> None:
+    write(home / ".config/uv/uv.toml", f"native-tls = true\n{wrong}\n")
+    files = read_machine_settings({"HOME": str(home)}, tmp_path).files
+    assert files == {"uv.toml": "native-tls = true\n"}
+
+
 def test_pip_s_files_are_merged_by_its_own_precedence(tmp_path: Path, home: Path) -> None:
     write(tmp_path / "etc/pip.conf", "[global]\nindex-url = https://system\ntimeout = 7\n")
     write(home / ".config/pip/pip.conf", "[global]\nindex_url = https://user\n")
@@ -186,6 +258,61 @@ def test_a_bundle_that_pip_s_configuration_names_reaches_pods(tmp_path: Path, ho
     assert authorities.read_authorities({"HOME": str(home)}, tmp_path) == CERTIFICATE
 
 
+SYSTEM = CERTIFICATE.replace("MIIB", "MIIC")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "etc/ssl/certs/ca-certificates.crt",
+        "etc/pki/tls/certs/ca-bundle.crt",
+        "etc/ssl/ca-bundle.pem",
+        "etc/ssl/cert.pem",
+    ],
+)
+def test_with_a_named_bundle_pods_keep_the_public_authorities(
+    tmp_path: Path, home: Path, path: str
+) -> None:
+    write(tmp_path / path, SYSTEM + CERTIFICATE)
+    bundle = write(tmp_path / "corp.pem", CERTIFICATE)
+    variables = {"HOME": str(home), "PIP_CERT": str(bundle)}
+    assert authorities.read_authorities(variables, tmp_path) == CERTIFICATE + SYSTEM
+
+
+def test_a_named_bundle_is_more_important_than_the_public_authorities(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authorities, "LARGEST", len(CERTIFICATE) + 1)
+    write(tmp_path / "etc/ssl/cert.pem", SYSTEM)
+    variables = {"HOME": str(home), "PIP_CERT": str(write(tmp_path / "corp.pem", CERTIFICATE))}
+    found = read_machine_settings(variables, tmp_path)
+    assert (found.files[authorities.FILE], found.warning) == (CERTIFICATE, "")
+
+
+@pytest.mark.parametrize("name", ["pip.conf", "PIP_CERT", "DEVSTACK_CA_BUNDLE"])
+def test_a_bundle_may_be_named_relative_to_the_home(tmp_path: Path, home: Path, name: str) -> None:
+    write(home / "certs/corp.pem", CERTIFICATE)
+    variables = {"HOME": str(home)}
+    if name == "pip.conf":
+        write(home / ".config/pip/pip.conf", "[global]\ncert = ~/certs/corp.pem\n")
+    else:
+        variables[name] = "~/certs/corp.pem"
+    assert authorities.read_authorities(variables, tmp_path) == CERTIFICATE
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_an_own_bundle_without_certificates_is_reported(
+    tmp_path: Path, home: Path, content: str | None
+) -> None:
+    bundle = tmp_path / "corp.pem"
+    if content:
+        write(bundle, content)
+    variables = {"HOME": str(home), "DEVSTACK_CA_BUNDLE": str(bundle)}
+    found = read_machine_settings(variables, tmp_path)
+    assert found.files == {}
+    assert f"DEVSTACK_CA_BUNDLE: {bundle} is not a readable file" in found.warning
+
+
 def test_a_bundle_that_does_not_exist_is_left_to_its_own_tool(tmp_path: Path, home: Path) -> None:
     variables = {"HOME": str(home), "SSL_CERT_FILE": str(tmp_path / "nosuch")}
     assert authorities.read_authorities(variables, tmp_path) == ""
@@ -219,8 +346,18 @@ def test_addresses_that_only_this_machine_reaches_are_named_without_passwords(
     assert "pw" not in found.warning
 
 
+@pytest.mark.parametrize(
+    "url", ["http://u:a]b@proxy:1", "http://localhost:abc", "http://[::1", "http://localhost:99999"]
+)
+def test_an_invalid_address_is_left_to_its_own_tool(tmp_path: Path, home: Path, url: str) -> None:
+    found = read_machine_settings({"HOME": str(home), "HTTP_PROXY": url}, tmp_path)
+    assert found.variables["http_proxy"] == url
+    assert (found.loopback, found.warning) == ([], "")
+
+
 def test_certificates_that_no_secret_can_hold_are_reported(tmp_path: Path, home: Path) -> None:
-    bundle = write(tmp_path / "all.pem", CERTIFICATE * 20_000)
+    text = "".join(CERTIFICATE.replace("MIIB", f"MII{n}") for n in range(20_000))
+    bundle = write(tmp_path / "all.pem", text)
     found = read_machine_settings({"HOME": str(home), "SSL_CERT_FILE": str(bundle)}, tmp_path)
     assert found.files == {}
     assert "DEVSTACK_CA_BUNDLE" in found.warning

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import netrc
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,9 +12,6 @@ from urllib.parse import urlsplit
 from devstack.services.packages import authorities, pip_settings, proxies, uv_settings
 
 NETRC = "netrc"
-LARGEST = 900_000
-"""Bytes of certificates: a Secret holds one MiB."""
-
 _URL = re.compile(r"\b(?:https?|socks\w*)://[^\s\"',]+")
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 
@@ -26,12 +23,12 @@ class MachineSettings:
     Attributes:
         variables: environment variables.
         files: contents of configuration files, by file name.
-        too_large: the file that exceeds what a Secret can hold, and is left out; or empty.
+        problems: what else of the settings does not reach pods, and what to do about it.
     """
 
     variables: Mapping[str, str]
     files: Mapping[str, str]
-    too_large: str = ""
+    problems: Sequence[str] = ()
 
     @property
     def warning(self) -> str:
@@ -43,23 +40,14 @@ class MachineSettings:
                 "index or proxy settings name: loopback is the pod itself. Let it listen on an "
                 "address of this machine, and name that one"
             )
-        if self.too_large:
-            warnings.append(
-                f"task pods do not get this machine's {self.too_large}, which is larger than "
-                f"{LARGEST} bytes: name a smaller bundle by DEVSTACK_CA_BUNDLE"
-            )
-        return "; ".join(warnings)
+        return "; ".join([*warnings, *self.problems])
 
     @property
     def loopback(self) -> list[str]:
         """The hosts of indexes and proxies that only this machine can reach, with their ports."""
-        urls = (urlsplit(url) for url in _urls(self._texts()))
-        local = {
-            f"{each.hostname}:{each.port}" if each.port else str(each.hostname)
-            for each in urls
-            if _LOOPBACK.fullmatch(each.hostname or "")
-        }
-        return sorted(local)
+        hosts = (_host_and_port(url) for url in _urls(self._texts()))
+        local = ((host, port) for host, port in hosts if _LOOPBACK.fullmatch(host))
+        return sorted({f"{host}:{port}" if port else host for host, port in local})
 
     def _texts(self) -> list[str]:
         return [*self.variables.values(), *self.files.values()]
@@ -79,16 +67,48 @@ def read_machine_settings(variables: Mapping[str, str], root: Path = Path("/")) 
     }
     pip, uv = pip_settings.read_files(variables, root), uv_settings.read_files(variables, root)
     certificates = authorities.read_authorities(variables, root)
-    fits = len(certificates) <= LARGEST
+    fits = len(certificates) <= authorities.LARGEST
     files = {
         pip_settings.FILE: pip_settings.render(pip) if pip else "",
         uv_settings.FILE: uv_settings.render(uv) if uv else "",
         authorities.FILE: certificates if fits else "",
     }
-    hosts = {urlsplit(url).hostname or "" for url in _urls([*found.values(), *files.values()])}
+    hosts = {_host_and_port(url)[0] for url in _urls([*found.values(), *files.values()])}
     files[NETRC] = _read_netrc(variables, hosts)
     present = {name: text for name, text in files.items() if text}
-    return MachineSettings(found, present, "" if fits else authorities.FILE)
+    return MachineSettings(found, present, _problems(variables, root, fits=fits))
+
+
+def _problems(variables: Mapping[str, str], root: Path, *, fits: bool) -> list[str]:
+    """Return what of the machine's settings does not reach pods.
+
+    Args:
+        variables: the environment in which `devstack up` runs.
+        root: the root of the file system.
+        fits: whether a Secret can hold the certificates.
+    """
+    problems = [authorities.find_problem(variables)]
+    local = [*pip_settings.find_local(variables, root), *uv_settings.find_local(variables, root)]
+    if local:
+        problems.append(
+            f"task pods do not get the folders of this machine that {' and '.join(local)} name: "
+            "pods cannot reach them. Serve them over HTTP, or put their files into the image"
+        )
+    if not fits:
+        problems.append(
+            f"task pods do not get this machine's {authorities.FILE}, which is larger than "
+            f"{authorities.LARGEST} bytes: name a smaller bundle by DEVSTACK_CA_BUNDLE"
+        )
+    return [each for each in problems if each]
+
+
+def _host_and_port(url: str) -> tuple[str, int | None]:
+    """Return what a URL names; nothing if it is invalid, which its own tool reports."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port
+    except ValueError:
+        return "", None
 
 
 def _urls(texts: Iterable[str]) -> list[str]:

@@ -13,6 +13,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from devstack.services.packages.addresses import keep_remote
+
 FILE = "pip.conf"
 
 _KEYS = (
@@ -27,15 +29,17 @@ _KEYS = (
 )
 """What describes the way to packages; everything else is about this machine or one command."""
 
+_INDEXES = ("index-url", "extra-index-url")
+_ADDRESSES = (*_INDEXES, "find-links")
+"""The keys whose values may be folders of this machine."""
+
 _SECTIONS = ("global", "install")
 """The sections that `pip install` reads, the one with precedence last."""
 
 
 def read_variables(variables: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of pip that task pods get."""
-    names = {key: f"PIP_{key.upper().replace('-', '_')}" for key in _KEYS}
-    found = {name: _portable(key, variables.get(name, "")) for key, name in names.items()}
-    return {name: value for name, value in found.items() if value}
+    return _portable({_variable(key): variables.get(_variable(key), "") for key in _KEYS})
 
 
 def read_files(variables: Mapping[str, str], root: Path = Path("/")) -> dict[str, str]:
@@ -45,18 +49,22 @@ def read_files(variables: Mapping[str, str], root: Path = Path("/")) -> dict[str
         variables: this process's environment, which says where the files are.
         root: the root of the file system.
     """
-    settings: dict[str, str] = {}
-    for path in _files(variables, root):
-        parser = configparser.RawConfigParser()
-        try:
-            parser.read_string(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, configparser.Error):
-            continue  # pip itself reports it
-        for section in filter(parser.has_section, _SECTIONS):
-            for name, value in parser.items(section):
-                key = name.lower().replace("_", "-").removeprefix("--")
-                settings[key] = _portable(key, value) if key in _KEYS else ""
-    return {key: value for key, value in settings.items() if value}
+    return _portable(_merge_files(variables, root))
+
+
+def find_local(variables: Mapping[str, str], root: Path = Path("/")) -> list[str]:
+    """Return the names of the settings whose indexes are folders of this machine.
+
+    Find-links are not among them: they only add to the index, which pods have too.
+
+    Args:
+        variables: this process's environment.
+        root: the root of the file system.
+    """
+    of_files = _merge_files(variables, root)
+    settings = {_variable(key): variables.get(_variable(key), "") for key in _INDEXES}
+    settings.update({f"{key} in {FILE}": of_files.get(key, "") for key in _INDEXES})
+    return [name for name, value in settings.items() if keep_remote(value) != value]
 
 
 def certificates(variables: Mapping[str, str], root: Path = Path("/")) -> str:
@@ -104,8 +112,31 @@ def _files(variables: Mapping[str, str], root: Path) -> Iterator[Path]:
     yield from (path for path in candidates if path.is_file())
 
 
-def _portable(key: str, value: str) -> str:
-    """Return what of a value is valid on another machine: folders of this one are not."""
-    if key != "find-links":
-        return value
-    return " ".join(each for each in value.split() if each.startswith(("https://", "http://")))
+def _merge_files(variables: Mapping[str, str], root: Path) -> dict[str, str]:
+    """Return what the configuration files say about the way to packages, by key."""
+    settings: dict[str, str] = {}
+    for path in _files(variables, root):
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read_string(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, configparser.Error):
+            continue  # pip itself reports it
+        for section in filter(parser.has_section, _SECTIONS):
+            for name, value in parser.items(section):
+                key = name.lower().replace("_", "-").removeprefix("--")
+                if key in _KEYS:
+                    settings[key] = value
+    return settings
+
+
+def _variable(key: str) -> str:
+    return f"PIP_{key.upper().replace('-', '_')}"
+
+
+def _portable(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return what of the settings is valid on another machine: folders of this one are not."""
+    names = {*_ADDRESSES, *map(_variable, _ADDRESSES)}
+    kept = {
+        name: keep_remote(value) if name in names else value for name, value in settings.items()
+    }
+    return {name: value for name, value in kept.items() if value}
