@@ -114,6 +114,8 @@ def _machine() -> MachineSettings:
 
 def _secret(name: str, namespace: str, values: Mapping[str, str]) -> Manifest:
     secret = manifests.secret(name, namespace, values)
+    if not values:
+        del secret["data"]  # The API omits it, so `up` would find a difference each time.
     annotations = {_NAMES: ",".join(sorted(values))}
     return {**secret, "metadata": {**secret["metadata"], "annotations": annotations}}
 
