@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from textwrap import dedent, indent
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from devstack.environment_variables import FLOW_PROGRAMS, overridden
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
@@ -117,6 +120,27 @@ def test_the_users_options_reach_the_dag(write: Any, env: FlowEnvironment) -> No
     assert arguments["dagrun_timeout"] == {"seconds": 120}
     assert (arguments["tags"], arguments["max_active_tasks"]) == (["one"], 7)
     assert arguments["is_paused_upon_creation"] is True
+
+
+@pytest.mark.parametrize(
+    ("variable", "argument"),
+    [
+        ("METAFLOW_AIRFLOW_KUBERNETES_CONN_ID", "kubernetes_conn_id"),
+        ("METAFLOW_AIRFLOW_KUBERNETES_KUBECONFIG_FILE", "config_file"),
+        ("METAFLOW_AIRFLOW_KUBERNETES_KUBECONFIG_CONTEXT", "cluster_context"),
+    ],
+)
+def test_the_users_choice_of_a_cluster_reaches_every_task(
+    write: Any,
+    env: FlowEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    argument: str,
+) -> None:
+    monkeypatch.setenv(variable, "/etc/other")
+    env = replace(env, unset=frozenset(overridden(os.environ, FLOW_PROGRAMS)))
+    tasks = dag_config(compile_source(write(), env))["states"]
+    assert {task["operator_args"].get(argument) for task in tasks.values()} == {"/etc/other"}
 
 
 @pytest.mark.parametrize(
