@@ -166,6 +166,44 @@ def test_variants_of_a_project_are_dags_of_their_own(write: Any, env: FlowEnviro
     assert (branch.dag_id, production.dag_id) == ("shop.test.try.MyFlow", "shop.prod.MyFlow")
 
 
+PARAMETERS = """
+n = Parameter('n', default=3)
+who = Parameter('who', default='you')
+file = IncludeFile('file', default='own.txt')
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        ({"n": "abc"}, "'abc' is not of type integer"),
+        ({"who": "me", "m": "1"}, "no such parameter; it has file, n, who"),
+        ({"file": "x.csv"}, "a pod cannot read this machine's files"),
+        ({"who": "\udc80"}, "not valid Unicode"),
+    ],
+)
+def test_a_wrong_parameter_of_the_next_run_is_refused_before_anything_is_uploaded(
+    write: Any, env: FlowEnvironment, given: dict[str, str], cause: str
+) -> None:
+    nowhere = {**env.environment, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
+    with pytest.raises(DevstackError) as wrong:
+        compile_source(
+            write(parameters=PARAMETERS), replace(env, environment=nowhere), parameters=given
+        )
+    assert (wrong.value.code, wrong.value.exit_status) == ("PARAMETER_WRONG", ExitStatus.USAGE)
+    assert cause in wrong.value.cause
+
+
+def test_right_parameters_of_the_next_run_do_not_change_the_dag(
+    write: Any, env: FlowEnvironment
+) -> None:
+    parameters = "\n".join(line for line in PARAMETERS.splitlines() if "File" not in line)
+    given = {"n": "4", "who": "Málaga $HOME"}
+    dag = compile_source(write(parameters=parameters), env, parameters=given)
+    defaults = {each["name"]: each["default"] for each in dag_config(dag)["metaflow_params"]}
+    assert (defaults["n"], defaults["who"]) == (3, "you")
+
+
 def test_an_error_in_the_flow_is_reported_with_metaflows_message(
     write: Any, env: FlowEnvironment
 ) -> None:

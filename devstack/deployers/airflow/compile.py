@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import devstack
-from devstack.deployers.airflow.metaflow_compiler import UNSUPPORTED_STATUS
+from devstack.deployers.airflow.metaflow_compiler import REFUSED_STATUS
 from devstack.deployers.airflow.patches import DagOverrides
 from devstack.deployers.base import DeployOptions
 from devstack.deployers.unsupported import Violation, unsupported_error
@@ -70,8 +71,8 @@ def compile_flow(
         locks: the folder of lock files; concurrent compilations are independent if None.
 
     Raises:
-        DevstackError: ``FLOW_UNSUPPORTED`` with every reason, or ``COMPILE_FAILED``
-            with Metaflow's output.
+        DevstackError: ``FLOW_UNSUPPORTED`` with every reason, ``PARAMETER_WRONG``, or
+            ``COMPILE_FAILED`` with Metaflow's output.
     """
     with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
         report, file = Path(folder) / "report.json", Path(folder) / "dag.py"
@@ -80,6 +81,7 @@ def compile_flow(
             options.workflow_timeout,
             options.project,
             locks=str(locks or ""),
+            parameters=options.parameters,
         )
         report.write_text(json.dumps(asdict(overrides)))
         done = runner.run(
@@ -88,8 +90,8 @@ def compile_flow(
             timeout=COMPILE_TIMEOUT,
             check=False,
         )
-        if done.returncode == UNSUPPORTED_STATUS:
-            raise unsupported_error("Airflow", options.source.path, _violations(report))
+        if done.returncode == REFUSED_STATUS:
+            raise _refusal(options.source, json.loads(report.read_text()))
         if not done.ok or not file.exists():
             raise _failed(options.source, done)
         facts = json.loads(report.read_text())
@@ -120,8 +122,12 @@ def _variables(env: FlowEnvironment) -> Mapping[str, str | None]:
     return {**env.changes(), "TZ": "UTC"}
 
 
-def _violations(report: Path) -> list[Violation]:
-    return [Violation(**item) for item in json.loads(report.read_text())["violations"]]
+def _refusal(source: FlowSource, report: Mapping[str, Any]) -> DevstackError:
+    """Return the error for what the hooks in Metaflow's process refused."""
+    if "error" in report:
+        return DevstackError(**report["error"], exit_status=ExitStatus.USAGE)
+    violations = [Violation(**item) for item in report["violations"]]
+    return unsupported_error("Airflow", source.path, violations)
 
 
 def _failed(source: FlowSource, done: Completed) -> DevstackError:
