@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from devstack.deployers.airflow.metaflow_compiler import REFUSED_STATUS
 from devstack.environment_variables import FLOW_PROGRAMS, overridden
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
@@ -212,6 +213,19 @@ def test_an_error_in_the_flow_is_reported_with_metaflows_message(
         compile_source(write(body), env)
     assert failed.value.code == "COMPILE_FAILED"
     assert "nowhere" in failed.value.output
+
+
+@pytest.mark.parametrize("status", [1, 2, REFUSED_STATUS])
+def test_a_flow_that_exits_is_reported_with_its_status_and_output(
+    tmp_path: Path, env: FlowEnvironment, status: int
+) -> None:
+    path = tmp_path / "my_flow.py"
+    path.write_text(f"print('no licence')\nraise SystemExit({status})\n")
+    with pytest.raises(DevstackError) as failed:
+        compile_source(FlowSource(path), env)
+    assert failed.value.code == "COMPILE_FAILED"
+    assert failed.value.cause == f"Metaflow exited with status {status}"
+    assert failed.value.output == "no licence"
 
 
 def test_all_unsupported_features_are_reported_at_once(write: Any, env: FlowEnvironment) -> None:

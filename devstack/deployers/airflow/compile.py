@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import devstack
 from devstack.deployers.airflow.metaflow_compiler import REFUSED_STATUS
@@ -90,8 +89,8 @@ def compile_flow(
             timeout=COMPILE_TIMEOUT,
             check=False,
         )
-        if done.returncode == REFUSED_STATUS:
-            raise _refusal(options.source, json.loads(report.read_text()))
+        if refusal := _refusal(options.source, done, report):
+            raise refusal
         if not done.ok or not file.exists():
             raise _failed(options.source, done)
         facts = json.loads(report.read_text())
@@ -122,12 +121,18 @@ def _variables(env: FlowEnvironment) -> Mapping[str, str | None]:
     return {**env.changes(), "TZ": "UTC"}
 
 
-def _refusal(source: FlowSource, report: Mapping[str, Any]) -> DevstackError:
-    """Return the error for what the hooks in Metaflow's process refused."""
-    if "error" in report:
-        return DevstackError(**report["error"], exit_status=ExitStatus.USAGE)
-    violations = [Violation(**item) for item in report["violations"]]
-    return unsupported_error("Airflow", source.path, violations)
+def _refusal(source: FlowSource, done: Completed, report: Path) -> DevstackError | None:
+    """Return the error for what the hooks in Metaflow's process refused; None if nothing."""
+    if done.returncode != REFUSED_STATUS:
+        return None
+    reason = json.loads(report.read_text())
+    if "error" in reason:
+        return DevstackError(**reason["error"], exit_status=ExitStatus.USAGE)
+    if "violations" in reason:
+        violations = [Violation(**item) for item in reason["violations"]]
+        return unsupported_error("Airflow", source.path, violations)
+    # The flow itself exited with this status.
+    return None
 
 
 def _failed(source: FlowSource, done: Completed) -> DevstackError:
