@@ -205,7 +205,8 @@ class Deployer(Protocol[CompiledT, RunT]):
 
         Raises:
             DevstackError: ``FLOW_UNSUPPORTED`` with everything that the engine
-                cannot run, ``PARAMETER_WRONG`` or ``COMPILE_FAILED``.
+                cannot run, ``PARAMETER_WRONG``, ``FLOW_NOT_STARTED`` or
+                ``COMPILE_FAILED``.
         """
         ...
 

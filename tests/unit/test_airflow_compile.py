@@ -228,6 +228,18 @@ def test_a_flow_that_exits_is_reported_with_its_status_and_output(
     assert failed.value.output == "no licence"
 
 
+def test_a_file_that_starts_no_flow_is_reported_as_such(
+    tmp_path: Path, env: FlowEnvironment
+) -> None:
+    path = tmp_path / "my_flow.py"
+    path.write_text("print('ready')\n")
+    with pytest.raises(DevstackError) as failed:
+        compile_source(FlowSource(path), env)
+    assert (failed.value.code, failed.value.exit_status) == ("FLOW_NOT_STARTED", ExitStatus.USAGE)
+    assert "if __name__ == '__main__'" in failed.value.remedy
+    assert failed.value.output == "ready"
+
+
 def test_all_unsupported_features_are_reported_at_once(write: Any, env: FlowEnvironment) -> None:
     body = """
     @kubernetes(tolerations=[{"key": "gpu", "operator": "Exists"}], use_tmpfs=True)

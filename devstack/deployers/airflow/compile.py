@@ -16,6 +16,7 @@ from devstack.deployers.base import DeployOptions
 from devstack.deployers.unsupported import Violation, unsupported_error
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
+from devstack.flows.failure import no_flow_error
 from devstack.flows.source import FlowSource
 from devstack.process import Completed, Runner
 
@@ -70,8 +71,8 @@ def compile_flow(
         locks: the folder of lock files; concurrent compilations are independent if None.
 
     Raises:
-        DevstackError: ``FLOW_UNSUPPORTED`` with every reason, ``PARAMETER_WRONG``, or
-            ``COMPILE_FAILED`` with Metaflow's output.
+        DevstackError: ``FLOW_UNSUPPORTED`` with every reason, ``PARAMETER_WRONG``,
+            ``FLOW_NOT_STARTED``, or ``COMPILE_FAILED`` with Metaflow's output.
     """
     with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
         report, file = Path(folder) / "report.json", Path(folder) / "dag.py"
@@ -137,6 +138,8 @@ def _refusal(source: FlowSource, done: Completed, report: Path) -> DevstackError
 
 def _failed(source: FlowSource, done: Completed) -> DevstackError:
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    if done.ok:
+        return no_flow_error(f"cannot deploy {source.path}", lines)
     messages = [line.strip() for line in lines if _MESSAGE.match(line)]
     return DevstackError(
         f"cannot compile {source.path}",
