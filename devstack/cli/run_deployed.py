@@ -79,8 +79,13 @@ def _run_source(
     from devstack.schema import Deployment, EndedDagRun, dump
 
     passed = sort_arguments(source, arguments)
-    options = DeployOptions(source, create_options=passed.create, metaflow_options=passed.metaflow)
-    deployment, result = suite.run_flow(options, passed.parameters, output.progress().note)
+    options = DeployOptions(
+        source,
+        create_options=passed.create,
+        metaflow_options=passed.metaflow,
+        parameters=passed.parameters,
+    )
+    deployment, result = suite.run_flow(options, output.progress().note)
     output.close_progress()
     output.record(dump(Deployment, deployment))
     output.record(dump(EndedDagRun, result))

@@ -41,7 +41,8 @@ def sort_arguments(source: FlowSource, arguments: Sequence[str]) -> DeployArgume
     """
     parsed = parse_arguments(source, arguments)
     if not parsed.starts_run or parsed.command != "run":
-        raise _error(parsed.command if parsed.starts_run else "help", "only a run can be deployed")
+        refused = "--help" if parsed.command == "run" else parsed.command
+        raise _error(refused, "only a run can be deployed")
     found = DeployArguments(list(parsed.top_level))
     for group in parsed.rest_groups:
         _add(found, group)

@@ -36,6 +36,8 @@ class DeployOptions:
         paused: True to leave the deployment paused.
         create_options: further options of Metaflow's `create` command for this engine.
         metaflow_options: options of Metaflow itself, which precede the engine's name.
+        parameters: values by name, as typed by the user, that the next run gets; checked with
+            the flow.
     """
 
     source: FlowSource
@@ -48,6 +50,7 @@ class DeployOptions:
     paused: bool = False
     create_options: Sequence[str] = ()
     metaflow_options: Sequence[str] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,8 @@ class Deployer(Protocol[CompiledT, RunT]):
 
         Raises:
             DevstackError: ``FLOW_UNSUPPORTED`` with everything that the engine
-                cannot run, or ``COMPILE_FAILED``.
+                cannot run, ``PARAMETER_WRONG``, ``FLOW_NOT_STARTED`` or
+                ``COMPILE_FAILED``.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -38,14 +38,11 @@ class DeployerSuite:
     env: FlowEnvironment
     timeout: float = SAMPLE_SECONDS
 
-    def run_flow(
-        self, options: DeployOptions, parameters: Mapping[str, str], note: Note
-    ) -> tuple[Deployment, RunResult[Run]]:
+    def run_flow(self, options: DeployOptions, note: Note) -> tuple[Deployment, RunResult[Run]]:
         """Deploy a flow, trigger a run, and follow it.
 
         Args:
-            options: the flow, and how to deploy it.
-            parameters: values by name, as typed by the user.
+            options: the flow, how to deploy it, and the run's parameters.
             note: shows the progress.
 
         Raises:
@@ -53,7 +50,7 @@ class DeployerSuite:
             KeyboardInterrupt: it was interrupted; its run is stopped.
         """
         deployment = self._deploy(options, note)
-        run = self.deployer.trigger(deployment.name, parameters)
+        run = self.deployer.trigger(deployment.name, options.parameters)
         try:
             return deployment, self.deployer.follow(run, note, self.timeout)
         except KeyboardInterrupt:
@@ -79,7 +76,7 @@ class DeployerSuite:
         if sample.scheduled:
             deployment, result = self._run_by_schedule(source, note)
         else:
-            deployment, result = self.run_flow(DeployOptions(source), {}, note)
+            deployment, result = self.run_flow(DeployOptions(source), note)
         if not result.ok:
             error = self.deployer.failure(result)
             return SampleOutcome(sample, result, 0, [str(error)], error, time.monotonic() - began)

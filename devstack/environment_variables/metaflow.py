@@ -18,7 +18,7 @@ METAFLOW = (
         ("METAFLOW_METADATA", "which service records runs"),
         ("METAFLOW_SERVICE_*", "address and keys of the metadata service"),
         ("METAFLOW_KUBERNETES_*", "cluster, namespace, image and resources of task pods"),
-        ("METAFLOW_AIRFLOW_*", "cluster and connection that DAGs use"),
+        ("METAFLOW_AIRFLOW_*", "how DAGs start pods"),
         (
             "METAFLOW_ENVIRONMENT",
             "how packages are installed; pass `--environment` for one flow instead",
@@ -87,6 +87,11 @@ METAFLOW = (
             "which files belong to the flow's code",
         ),
         ("METAFLOW_DEFAULT_RUNTIME_LIMIT", "the default of `@timeout`"),
+        (
+            "METAFLOW_AIRFLOW_KUBERNETES_CONN_ID METAFLOW_AIRFLOW_KUBERNETES_KUBECONFIG_FILE "
+            "METAFLOW_AIRFLOW_KUBERNETES_KUBECONFIG_CONTEXT",
+            "the cluster that a DAG uses, as `airflow deploy` documents",
+        ),
         (
             "METAFLOW_DEFAULT_SECRETS_BACKEND_TYPE METAFLOW_DEFAULT_SECRETS_ROLE "
             "METAFLOW_AWS_SECRETS_MANAGER_* METAFLOW_AZURE_KEY_VAULT_PREFIX "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.package_failures import DOCUMENT, find_package_failure
@@ -41,7 +42,7 @@ def failure_of(result: FlowResult) -> DevstackError:
     if result.stop_reason:
         return _stopped(result)
     if not result.run_id and result.returncode == 0:
-        return _no_flow(result)
+        return no_flow_error(f"cannot run {result.name}", result.output)
     packages = find_package_failure(_tail(result))
     log = f"all of its output is in {result.log}"
     return DevstackError(
@@ -67,14 +68,20 @@ def _stopped(result: FlowResult) -> DevstackError:
     )
 
 
-def _no_flow(result: FlowResult) -> DevstackError:
+def no_flow_error(message: str, output: Sequence[str]) -> DevstackError:
+    """Return the error for a file that ended successfully and started no flow.
+
+    Args:
+        message: what cannot be done.
+        output: the lines that the file printed.
+    """
     return DevstackError(
-        f"cannot run {result.name}",
+        message,
         cause="the file ran, and no flow started",
         remedy="add `if __name__ == '__main__': MyFlow()` at its end, with the name of your flow",
         code="FLOW_NOT_STARTED",
         exit_status=ExitStatus.USAGE,
-        output="\n".join(result.output),
+        output="\n".join(output),
     )
 
 

@@ -104,12 +104,22 @@ def test_arguments_after_dashes_are_sorted_by_where_they_belong(source: FlowSour
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["run", "3"], ["--n"], ["resume"], ["show"], ["--max-num-splits", "9"], ["--help"]],
+    ("arguments", "named"),
+    [
+        (["run", "3"], "3"),
+        (["--n"], "--n"),
+        (["resume"], "resume"),
+        (["resume", "--help"], "resume"),
+        (["show"], "show"),
+        (["--with", "retry", "card", "list"], "card"),
+        (["--max-num-splits", "9"], "--max-num-splits"),
+        (["--help"], "--help"),
+        (["run", "--n", "3", "--help"], "--help"),
+    ],
 )
-def test_other_arguments_after_dashes_are_rejected(
-    source: FlowSource, arguments: list[str]
+def test_other_arguments_after_dashes_are_rejected_by_name(
+    source: FlowSource, arguments: list[str], named: str
 ) -> None:
-    with pytest.raises(DevstackError, match="for a deployed flow") as refused:
+    with pytest.raises(DevstackError, match=f"cannot use '{named}' for a deployed flow") as refused:
         sort_arguments(source, arguments)
     assert refused.value.exit_status == ExitStatus.USAGE

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from textwrap import dedent, indent
@@ -10,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from devstack.deployers.airflow.metaflow_compiler import REFUSED_STATUS
+from devstack.environment_variables import FLOW_PROGRAMS, overridden
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
@@ -120,6 +124,27 @@ def test_the_users_options_reach_the_dag(write: Any, env: FlowEnvironment) -> No
 
 
 @pytest.mark.parametrize(
+    ("variable", "argument"),
+    [
+        ("METAFLOW_AIRFLOW_KUBERNETES_CONN_ID", "kubernetes_conn_id"),
+        ("METAFLOW_AIRFLOW_KUBERNETES_KUBECONFIG_FILE", "config_file"),
+        ("METAFLOW_AIRFLOW_KUBERNETES_KUBECONFIG_CONTEXT", "cluster_context"),
+    ],
+)
+def test_the_users_choice_of_a_cluster_reaches_every_task(
+    write: Any,
+    env: FlowEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    argument: str,
+) -> None:
+    monkeypatch.setenv(variable, "/etc/other")
+    env = replace(env, unset=frozenset(overridden(os.environ, FLOW_PROGRAMS)))
+    tasks = dag_config(compile_source(write(), env))["states"]
+    assert {task["operator_args"].get(argument) for task in tasks.values()} == {"/etc/other"}
+
+
+@pytest.mark.parametrize(
     ("written", "schedule"),
     [
         ("daily=True", "@daily"),
@@ -142,6 +167,44 @@ def test_variants_of_a_project_are_dags_of_their_own(write: Any, env: FlowEnviro
     assert (branch.dag_id, production.dag_id) == ("shop.test.try.MyFlow", "shop.prod.MyFlow")
 
 
+PARAMETERS = """
+n = Parameter('n', default=3)
+who = Parameter('who', default='you')
+file = IncludeFile('file', default='own.txt')
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        ({"n": "abc"}, "'abc' is not of type integer"),
+        ({"who": "me", "m": "1"}, "no such parameter; it has file, n, who"),
+        ({"file": "x.csv"}, "a pod cannot read this machine's files"),
+        ({"who": "\udc80"}, "not valid Unicode"),
+    ],
+)
+def test_a_wrong_parameter_of_the_next_run_is_refused_before_anything_is_uploaded(
+    write: Any, env: FlowEnvironment, given: dict[str, str], cause: str
+) -> None:
+    nowhere = {**env.environment, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
+    with pytest.raises(DevstackError) as wrong:
+        compile_source(
+            write(parameters=PARAMETERS), replace(env, environment=nowhere), parameters=given
+        )
+    assert (wrong.value.code, wrong.value.exit_status) == ("PARAMETER_WRONG", ExitStatus.USAGE)
+    assert cause in wrong.value.cause
+
+
+def test_right_parameters_of_the_next_run_do_not_change_the_dag(
+    write: Any, env: FlowEnvironment
+) -> None:
+    parameters = "\n".join(line for line in PARAMETERS.splitlines() if "File" not in line)
+    given = {"n": "4", "who": "Málaga $HOME"}
+    dag = compile_source(write(parameters=parameters), env, parameters=given)
+    defaults = {each["name"]: each["default"] for each in dag_config(dag)["metaflow_params"]}
+    assert (defaults["n"], defaults["who"]) == (3, "you")
+
+
 def test_an_error_in_the_flow_is_reported_with_metaflows_message(
     write: Any, env: FlowEnvironment
 ) -> None:
@@ -150,6 +213,31 @@ def test_an_error_in_the_flow_is_reported_with_metaflows_message(
         compile_source(write(body), env)
     assert failed.value.code == "COMPILE_FAILED"
     assert "nowhere" in failed.value.output
+
+
+@pytest.mark.parametrize("status", [1, 2, REFUSED_STATUS])
+def test_a_flow_that_exits_is_reported_with_its_status_and_output(
+    tmp_path: Path, env: FlowEnvironment, status: int
+) -> None:
+    path = tmp_path / "my_flow.py"
+    path.write_text(f"print('no licence')\nraise SystemExit({status})\n")
+    with pytest.raises(DevstackError) as failed:
+        compile_source(FlowSource(path), env)
+    assert failed.value.code == "COMPILE_FAILED"
+    assert failed.value.cause == f"Metaflow exited with status {status}"
+    assert failed.value.output == "no licence"
+
+
+def test_a_file_that_starts_no_flow_is_reported_as_such(
+    tmp_path: Path, env: FlowEnvironment
+) -> None:
+    path = tmp_path / "my_flow.py"
+    path.write_text("print('ready')\n")
+    with pytest.raises(DevstackError) as failed:
+        compile_source(FlowSource(path), env)
+    assert (failed.value.code, failed.value.exit_status) == ("FLOW_NOT_STARTED", ExitStatus.USAGE)
+    assert "if __name__ == '__main__'" in failed.value.remedy
+    assert failed.value.output == "ready"
 
 
 def test_all_unsupported_features_are_reported_at_once(write: Any, env: FlowEnvironment) -> None:

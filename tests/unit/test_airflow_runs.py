@@ -16,8 +16,8 @@ from devstack.deployers.airflow.delete import START_SECONDS
 from devstack.deployers.airflow.deliver import TOUCH_INTERVAL
 from devstack.deployers.airflow.deployer import AirflowDeployer, open_deployer
 from devstack.deployers.airflow.lookup import find_tasks
-from devstack.deployers.airflow.parameters import FILE_MEDIA, JSON_MEDIA
-from devstack.deployers.airflow.trigger import convert_parameters
+from devstack.deployers.airflow.parameter_values import convert_parameters
+from devstack.deployers.airflow.parameters import FILE_MEDIA, JSON_MEDIA, kind_of_schema
 from devstack.deployers.base import Deployment
 from devstack.errors import DevstackError, ExitStatus
 from tests.fakes.airflow import KUBECTL, airflow_deployer, kubectl_scripts
@@ -268,14 +268,15 @@ PARAMETERS = {
     "data": {"schema": {"type": "string", "contentMediaType": JSON_MEDIA}},
     "file": {"schema": {"type": "string", "contentMediaType": FILE_MEDIA}},
 }
+KINDS = {name: kind_of_schema(each["schema"]) for name, each in PARAMETERS.items()}
 
 
 def test_parameters_are_converted_to_the_flows_types() -> None:
     text = "Málaga\n$HOME `id` \\ {{ x }} 'a' \"b\""
     given = {"n": "3", "rate": "2", "who": text, "flag": "YES", "data": '{"a": [1]}'}
     expected = {"n": 3, "rate": 2.0, "who": text, "flag": True, "data": '{"a": [1]}'}
-    assert convert_parameters(PARAMETERS, given) == expected
-    assert convert_parameters(PARAMETERS, {"who": ""}) == {"who": ""}
+    assert convert_parameters(KINDS, given, "usage") == expected
+    assert convert_parameters(KINDS, {"who": ""}, "usage") == {"who": ""}
 
 
 @pytest.mark.parametrize(
@@ -295,7 +296,7 @@ def test_parameters_are_converted_to_the_flows_types() -> None:
 )
 def test_an_invalid_parameter_is_reported(given: dict[str, str], cause: str) -> None:
     with pytest.raises(DevstackError) as wrong:
-        convert_parameters(PARAMETERS, given)
+        convert_parameters(KINDS, given, "usage")
     assert wrong.value.code == "PARAMETER_WRONG"
     assert cause in wrong.value.cause
 

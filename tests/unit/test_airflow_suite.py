@@ -12,8 +12,10 @@ import pytest
 from devstack.airflow.runs import DagRun
 from devstack.deployers.airflow.compile import LAUNCH
 from devstack.deployers.airflow.deployer import AirflowDeployer
+from devstack.deployers.base import DeployOptions
 from devstack.deployers.suite import DeployerSuite
 from devstack.flows.environment import FlowEnvironment
+from devstack.flows.source import read_source
 from devstack.progress import Silent
 from devstack.samples.catalogue import DAG_SAMPLES, find_sample
 from devstack.schema import EndedDagRun, SampleOutcome, dump
@@ -174,6 +176,25 @@ def test_samples_are_run_checked_and_returned_in_order(
     inputs = {call.argv[-1]: json.loads(str(call.input)) for call in checks(runner)}
     run = DagRun("Linear", "manual__1", "success", "manual", None, None, {})
     assert inputs[f"Linear/{run.metaflow_id}"][0]["step"] == "start"
+
+
+def test_a_runs_parameters_are_checked_with_the_flow_and_reach_the_run(
+    suite: DeployerSuite, runner: FakeRunner, dags: FakeDags
+) -> None:
+    given: list[dict[str, str]] = []
+
+    def compile_and_keep(call: Call) -> None:
+        given.append(json.loads(Path(call.argv[4]).read_text())["parameters"])
+        compile_dag(call, dags)
+        params = {"n": {"schema": {"type": "integer"}}}
+        details = {"start_date": START_DATE, "is_paused": False, "params": params}
+        dags.server.answer("GET", "/dags/Linear/details", (200, details))
+
+    runner.answer(PYTHON, "-c", LAUNCH, effect=compile_and_keep)
+    [sample] = named("linear")
+    suite.run_flow(DeployOptions(read_source(sample.file), parameters={"n": "3"}), lambda _: None)
+    [(_, body)] = dags.server.requested("POST")
+    assert (given, body["conf"]) == ([{"n": "3"}], {"n": 3})
 
 
 def test_the_time_of_a_sample_is_that_of_its_run(suite: DeployerSuite) -> None:

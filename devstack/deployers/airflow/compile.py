@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import devstack
-from devstack.deployers.airflow.metaflow_compiler import UNSUPPORTED_STATUS
+from devstack.deployers.airflow.metaflow_compiler import REFUSED_STATUS
 from devstack.deployers.airflow.patches import DagOverrides
 from devstack.deployers.base import DeployOptions
 from devstack.deployers.unsupported import Violation, unsupported_error
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
+from devstack.flows.failure import no_flow_error
 from devstack.flows.source import FlowSource
 from devstack.process import Completed, Runner
 
@@ -70,8 +71,8 @@ def compile_flow(
         locks: the folder of lock files; concurrent compilations are independent if None.
 
     Raises:
-        DevstackError: ``FLOW_UNSUPPORTED`` with every reason, or ``COMPILE_FAILED``
-            with Metaflow's output.
+        DevstackError: ``FLOW_UNSUPPORTED`` with every reason, ``PARAMETER_WRONG``,
+            ``FLOW_NOT_STARTED``, or ``COMPILE_FAILED`` with Metaflow's output.
     """
     with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
         report, file = Path(folder) / "report.json", Path(folder) / "dag.py"
@@ -80,6 +81,7 @@ def compile_flow(
             options.workflow_timeout,
             options.project,
             locks=str(locks or ""),
+            parameters=options.parameters,
         )
         report.write_text(json.dumps(asdict(overrides)))
         done = runner.run(
@@ -88,8 +90,8 @@ def compile_flow(
             timeout=COMPILE_TIMEOUT,
             check=False,
         )
-        if done.returncode == UNSUPPORTED_STATUS:
-            raise unsupported_error("Airflow", options.source.path, _violations(report))
+        if refusal := _refusal(options.source, done, report):
+            raise refusal
         if not done.ok or not file.exists():
             raise _failed(options.source, done)
         facts = json.loads(report.read_text())
@@ -120,12 +122,24 @@ def _variables(env: FlowEnvironment) -> Mapping[str, str | None]:
     return {**env.changes(), "TZ": "UTC"}
 
 
-def _violations(report: Path) -> list[Violation]:
-    return [Violation(**item) for item in json.loads(report.read_text())["violations"]]
+def _refusal(source: FlowSource, done: Completed, report: Path) -> DevstackError | None:
+    """Return the error for what the hooks in Metaflow's process refused; None if nothing."""
+    if done.returncode != REFUSED_STATUS:
+        return None
+    reason = json.loads(report.read_text())
+    if "error" in reason:
+        return DevstackError(**reason["error"], exit_status=ExitStatus.USAGE)
+    if "violations" in reason:
+        violations = [Violation(**item) for item in reason["violations"]]
+        return unsupported_error("Airflow", source.path, violations)
+    # The flow itself exited with this status.
+    return None
 
 
 def _failed(source: FlowSource, done: Completed) -> DevstackError:
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    if done.ok:
+        return no_flow_error(f"cannot deploy {source.path}", lines)
     messages = [line.strip() for line in lines if _MESSAGE.match(line)]
     return DevstackError(
         f"cannot compile {source.path}",

@@ -5,12 +5,13 @@ interpreter may be the user's, so this module and those it imports need nothing 
 standard library and Metaflow. The hooks:
 
 - After Metaflow has loaded the flow, check it for features and values that Airflow does
-  not support. If there are any, exit before anything is uploaded.
+  not support, and the values of the parameters of the run that follows. If one is wrong,
+  exit before anything is uploaded.
 - Give Metaflow placeholders instead of the values that it would not quote.
 - Patch the compiled DAG before Metaflow writes it.
 
 REPORT is a JSON file. It contains :class:`DagOverrides` at the start, and at the
-end either the violations or facts about the DAG.
+end the violations, the error, or facts about the DAG.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ import json
 import os
 import runpy
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from devstack.deployers.airflow.parameter_values import convert_parameters
 from devstack.deployers.airflow.parameters import build_parameter
 from devstack.deployers.airflow.patches import DagOverrides, UnknownScriptError, patch_dag
 from devstack.deployers.airflow.script_values import ScriptValues
@@ -38,15 +40,19 @@ from devstack.deployers.airflow.unsupported_values import (
     find_value_violations,
 )
 from devstack.deployers.flow_description import (
+    FlowDescription,
     config_names,
     describe_flow,
     describe_parameter,
     plain_parameters,
 )
 from devstack.deployers.unsupported import Violation
+from devstack.errors import DevstackError
 
-UNSUPPORTED_STATUS = 64
-"""Exit status for a flow with unsupported features."""
+REFUSED_STATUS = 64
+"""Exit status for a flow with unsupported features, or a wrong value of a parameter."""
+
+_USAGE = "devstack run --airflow FLOW.py -- --NAME VALUE"
 
 
 def main() -> None:
@@ -76,6 +82,7 @@ def _install_checks(airflow_cli: Any, report: Path, overrides: DagOverrides) -> 
         values = _deploy_values(airflow_cli, datastore, overrides)
         _refuse(report, find_violations(description, overrides.project))
         _refuse(report, find_value_violations(description, values))
+        _check_parameters(report, description, overrides.parameters)
         validate(_WithoutConfigs(flow), graph, datastore, *rest)
 
     def check_name(name: str | None) -> Any:
@@ -112,13 +119,29 @@ def _deploy_values(airflow_cli: Any, datastore: Any, overrides: DagOverrides) ->
     )
 
 
+def _check_parameters(
+    report: Path, description: FlowDescription, values: Mapping[str, str]
+) -> None:
+    """End the process if a value of a parameter is wrong."""
+    kinds = {each.name: each.kind for each in description.parameters}
+    try:
+        convert_parameters(kinds, values, _USAGE)
+    except DevstackError as error:
+        fields = ("message", "cause", "remedy", "code")
+        _end(report, {"error": {name: getattr(error, name) for name in fields}})
+
+
 def _refuse(report: Path, violations: Sequence[Violation]) -> None:
     """End the process if there is a violation."""
     if violations:
-        report.write_text(json.dumps({"violations": [asdict(each) for each in violations]}))
-        sys.stdout.flush()
-        # SystemExit, because Metaflow would report any other exception as its own error.
-        raise SystemExit(UNSUPPORTED_STATUS)
+        _end(report, {"violations": [asdict(each) for each in violations]})
+
+
+def _end(report: Path, reason: Mapping[str, Any]) -> NoReturn:
+    report.write_text(json.dumps(reason))
+    sys.stdout.flush()
+    # SystemExit, because Metaflow would report any other exception as its own error.
+    raise SystemExit(REFUSED_STATUS)
 
 
 class _WithoutConfigs:

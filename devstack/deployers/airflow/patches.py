@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from devstack.deployers.airflow.literals import (
@@ -69,12 +69,15 @@ class DagOverrides:
         timeout: maximum duration of a run in seconds; unlimited if None.
         project: the @project that the flow must have; any if empty.
         locks: the folder of the file that serializes deployments of one DAG; none if empty.
+        parameters: values by name, as typed by the user, that are checked before anything is
+            uploaded.
     """
 
     schedule: str = ""
     timeout: int | None = None
     project: str = ""
     locks: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def patch_dag(
