@@ -25,7 +25,22 @@ def test_names_have_one_short_and_one_complete_form(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Team/App:1", "s3://bucket/key", "a b", "./app", "app@sha256:12"]
+    "text",
+    [
+        "",
+        "Team/App:1",
+        "s3://bucket/key",
+        "a b",
+        "./app",
+        "app@sha256:12",
+        "größe",
+        "app:größe",
+        "host:٣/app",
+        "--help.x:5/app",
+        "-x:5000/app",
+        "x-.y/app",
+        ".x:5000/app",
+    ],
 )
 def test_other_texts_are_no_names(text: str) -> None:
     assert not is_reference(text)
