@@ -56,6 +56,17 @@ def complete(reference: str) -> str:
     return f"{_DOMAIN}/{path}"
 
 
+def spellings(reference: str) -> set[str]:
+    """Return all texts that :func:`familiar` turns into the familiar form of a name."""
+    name = familiar(reference)
+    found = {name}
+    if complete(name) != name:
+        path = complete(name).removeprefix(f"{_DOMAIN}/")
+        found |= {f"{host}{_DOMAIN}/{each}" for host in ("", "index.") for each in (name, path)}
+    short = {each.removesuffix(f":{DEFAULT_TAG}") for each in found}
+    return found | {each for each in short if familiar(each) == name}
+
+
 def is_latest(reference: str) -> bool:
     """Return True for the tag ``latest``, also if it is only implied.
 

@@ -140,6 +140,13 @@ class LocalImages:
             wanted &= set(self._docker.image_names())
         return self._docker.inspect_images(sorted(wanted)) if wanted else {}
 
+    def try_find(self, names: Collection[str]) -> dict[str, Present]:
+        """Return what :meth:`find` returns; nothing if Docker does not work."""
+        try:
+            return self.find(names)
+        except DevstackError:
+            return {}
+
     @contextmanager
     def archive(self, image: UserImage, key: str) -> Iterator[ImageArchive]:
         """Yield an archive of the image, which exists until the block ends.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from devstack.images.references import complete, familiar, is_latest, is_reference
+from devstack.images.references import complete, familiar, is_latest, is_reference, spellings
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,20 @@ def test_names_have_one_short_and_one_complete_form(
 def test_other_texts_are_no_names(text: str) -> None:
     assert not is_reference(text)
     assert familiar(text) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("app", ["app:latest", "docker.io/app", "index.docker.io/library/app:latest"]),
+        ("team/app:1", ["docker.io/team/app:1", "index.docker.io/team/app:1"]),
+        ("localhost:5000/app:latest", ["localhost:5000/app"]),
+    ],
+)
+def test_a_name_has_several_spellings(name: str, more: list[str]) -> None:
+    found = spellings(name)
+    assert found >= {name, *more}
+    assert {familiar(each) for each in found} == {familiar(name)}
 
 
 def test_a_missing_tag_is_latest() -> None:
