@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def ensure_flow_images(
     output: Output, stack: Stack, source: FlowSource, arguments: Sequence[str]
-) -> None:
+) -> set[str]:
     """Put the images that a flow names on the nodes, if this machine has them.
 
     Args:
@@ -24,26 +24,35 @@ def ensure_flow_images(
         stack: a stack that is up.
         source: the flow.
         arguments: what the user typed after ``--``.
+
+    Returns:
+        What may be names of images in the flow, in the familiar form.
     """
     from devstack.flows.named_images import find_image_names
-    from devstack.lifecycle.added_images import ensure_current_images
+    from devstack.lifecycle.added_images import ensure_current_images, latest_names
 
-    names = find_image_names(source, arguments, os.environ)
+    names = find_image_names(source, arguments, os.environ, latest_names(stack))
     stack.progress = output.progress()
     added = ensure_current_images(stack, names)
     if added:
         output.data(images_added=[image.reference for image in added])
+    return names
 
 
-def with_pull_policy(stack: Stack, env: FlowEnvironment) -> FlowEnvironment:
-    """Return the environment for flows with added images of the tag `latest`.
+def with_pull_policy(stack: Stack, env: FlowEnvironment, names: Collection[str]) -> FlowEnvironment:
+    """Return the environment for a flow, in which added images of the tag `latest` are used.
 
     Kubernetes pulls `latest` for every pod by default, and no registry has the image. Metaflow
     compiles no DAG with this setting, so it is only for runs.
-    """
-    from devstack.lifecycle.added_images import has_latest
 
-    if not has_latest(stack):
+    Args:
+        stack: the stack.
+        env: the environment so far.
+        names: the images that the flow names; others of the tag `latest` stay current.
+    """
+    from devstack.lifecycle.added_images import latest_names
+
+    if set(names).isdisjoint(latest_names(stack)):
         return env
     policy = {"METAFLOW_KUBERNETES_IMAGE_PULL_POLICY": "IfNotPresent"}
     return replace(env, environment={**env.environment, **policy})

@@ -125,8 +125,8 @@ def command(
         show_python(output, flow_python)
     as_sample = local or bool(targets.samples)
     for source in sources:
-        ensure_flow_images(output, stack, source, arguments)
-        flow_env = with_pull_policy(stack, own_env)
+        images = ensure_flow_images(output, stack, source, arguments)
+        flow_env = with_pull_policy(stack, own_env, images)
         _run_source(output, stack, source, arguments, flow_env, local=as_sample, timeout=timeout)
     if samples:
         _run_samples(output, samples, env, at_once, timeout)

@@ -8,6 +8,7 @@ the progress of a pull or a build and needs no import.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ OWNER_LABEL = "devstack.owner"
 """On the builder container: the artifact cache of the build."""
 
 INSPECT_TIMEOUT = 60.0
+
+_ABSENT = re.compile(r"no such|invalid reference format", re.IGNORECASE)
+"""What `docker image inspect` says of names that no image has, or that no image can have."""
 
 _CTR = ("ctr", "--namespace", "k8s.io")
 
@@ -213,9 +217,9 @@ class DockerClient:
 
     def inspect_images(self, references: Sequence[str]) -> dict[str, Present]:
         """Return those of ``references`` that Docker has, by one command."""
-        argv = ["docker", "image", "inspect", "--format", "{{json .}}", *references]
+        argv = ["docker", "image", "inspect", "--format", "{{json .}}", "--", *references]
         done = self._run(argv, check=False, timeout=INSPECT_TIMEOUT)
-        if not done.ok and "no such" not in done.stderr.lower():
+        if not done.ok and not _ABSENT.search(done.stderr):
             raise command_failed(done)
         found: dict[str, Present] = {}
         for line in done.stdout.splitlines():
@@ -238,7 +242,7 @@ class DockerClient:
 
     def save_images(self, archive: Path, references: Sequence[str]) -> None:
         """Write images into one archive, shared layers once."""
-        self._run(["docker", "save", "--output", str(archive), *references])
+        self._run(["docker", "save", "--output", str(archive), "--", *references])
 
     def pull(self, reference: str, progress: Progress, timeout: float) -> None:
         """Pull an image within ``timeout`` seconds."""

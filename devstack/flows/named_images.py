@@ -6,8 +6,9 @@ while the flow runs.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from devstack.flows.source import FlowSource
@@ -26,7 +27,10 @@ _IMPORTED = re.compile(r"^\s*(?:from|import)\s+\.?(\w+)", re.MULTILINE)
 
 
 def find_image_names(
-    source: FlowSource, arguments: Sequence[str], environment: Mapping[str, str]
+    source: FlowSource,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    known: Collection[str] = (),
 ) -> set[str]:
     """Return all texts that may name an image, in the familiar form.
 
@@ -37,6 +41,7 @@ def find_image_names(
         source: the flow.
         arguments: what the user typed after ``--``.
         environment: the variables of the flow's process.
+        known: images that a word alone may name, anywhere in these texts.
     """
     texts = [*_texts(source.path), " ".join(arguments)]
     texts += [environment[name] for name in environment if name.endswith(_METAFLOW_ENDINGS)]
@@ -45,27 +50,30 @@ def find_image_names(
     quoted = {value for text in texts for _, value in _QUOTED.findall(text)} | set(arguments)
     texts += [environment[name] for name in quoted if name in environment]
     texts += [_read(path) for path in _files(source.path, quoted)]
-    return {familiar(name) for text in texts for name in _names(text) if is_reference(name)}
+    return {familiar(name) for text in texts for name in _names(text, known) if is_reference(name)}
 
 
-def _names(text: str) -> Iterator[str]:
+def _names(text: str, known: Collection[str]) -> Iterator[str]:
     yield text
     yield from _ASSIGNED.findall(text)
-    # A word alone is hardly ever an image.
-    yield from (value for _, value in _QUOTED.findall(text) if ":" in value or "/" in value)
+    for _, value in _QUOTED.findall(text):
+        # Another word alone is hardly ever an image.
+        if ":" in value or "/" in value or familiar(value) in known:
+            yield value
 
 
 def _texts(flow: Path) -> list[str]:
     text = _read(flow)
     modules = (flow.parent / f"{name}.py" for name in set(_IMPORTED.findall(text)))
-    return [text, *(_read(module) for module in modules if module.is_file())]
+    return [text, *(_read(module) for module in modules if os.path.isfile(module))]
 
 
 def _files(flow: Path, names: set[str]) -> Iterator[Path]:
     """Yield the files that a flow names: values of its Configs, most likely."""
     for name in sorted(names):
         for path in (Path(name), flow.parent / name):
-            if path.suffix in (".json", ".toml", ".yaml", ".yml") and path.is_file():
+            # Not Path.is_file, which raises for a file in a folder of another user.
+            if path.suffix in (".json", ".toml", ".yaml", ".yml") and os.path.isfile(path):
                 yield path
                 break
 

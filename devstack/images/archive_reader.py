@@ -30,6 +30,19 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 _NAME = "io.containerd.image.name"
+_DAMAGED = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    # Tables of another shape, and links that lead to themselves.
+    AttributeError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+)
 _COMPRESSIONS = {b"\x1f\x8b": "+gzip", b"\x28\xb5\x2f\xfd": "+zstd"}
 
 
@@ -166,8 +179,12 @@ def read_archive(path: Path, scratch: Path, name: str = "") -> ImageArchive:
         plain = _decompressed(path, scratch)
         with tarfile.open(plain, "r:") as tar:
             images = _Reader(path, tar).images()
-    except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError, zlib.error) as error:
+    except _DAMAGED as error:
         raise _invalid(path, f"it is damaged, or no archive: {error}") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if not images:
+        raise _invalid(path, "it contains no image")
     if name and len(images) != 1:
         raise _invalid(path, f"it contains {len(images)} images, so --tag cannot name one")
     if name:
@@ -175,6 +192,12 @@ def read_archive(path: Path, scratch: Path, name: str = "") -> ImageArchive:
     for image in images:
         _require_usable(path, image)
     return ImageArchive(plain, tuple(images))
+
+
+def unreadable(path: Path, error: OSError) -> DevstackError:
+    """Return the error for a file that the system does not let this user read."""
+    cause = f"it cannot be read: {error.strerror}"
+    return _invalid(path, cause, "correct that, and add it again")
 
 
 class _Reader:

@@ -13,10 +13,12 @@ _DOMAIN = "docker.io"
 _OFFICIAL = "library"
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_HOST = r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:\d))(?::\d+)?"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOST = rf"(?:localhost|{_LABEL}(?:\.{_LABEL})+|{_LABEL}(?:\.{_LABEL})*(?=:\d))(?::\d+)?"
 _REFERENCE = re.compile(
     rf"(?:(?P<host>{_HOST})/)?(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
-    r"(?::(?P<tag>\w[\w.-]{0,127}))?"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?",
+    re.ASCII,
 )
 
 
@@ -52,6 +54,17 @@ def complete(reference: str) -> str:
         return name
     path = name if "/" in name else f"{_OFFICIAL}/{name}"
     return f"{_DOMAIN}/{path}"
+
+
+def spellings(reference: str) -> set[str]:
+    """Return all texts that :func:`familiar` turns into the familiar form of a name."""
+    name = familiar(reference)
+    found = {name}
+    if complete(name) != name:
+        path = complete(name).removeprefix(f"{_DOMAIN}/")
+        found |= {f"{host}{_DOMAIN}/{each}" for host in ("", "index.") for each in (name, path)}
+    short = {each.removesuffix(f":{DEFAULT_TAG}") for each in found}
+    return found | {each for each in short if familiar(each) == name}
 
 
 def is_latest(reference: str) -> bool:

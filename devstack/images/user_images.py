@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from devstack.docker.client import DockerClient, Present
 from devstack.errors import DevstackError, ExitStatus
-from devstack.images.archive_reader import ImageArchive, read_archive
+from devstack.images.archive_reader import ImageArchive, read_archive, unreadable
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import IMAGES
 from devstack.images.references import familiar, is_reference
@@ -24,7 +25,13 @@ DEFAULT_TAG = "dev"
 BUILT_IN = "devstack/"
 KUBERNETES = "registry.k8s.io/"
 _TAR_ENDINGS = (".tar", ".tgz", ".tar.gz")
+_OTHER_ENDINGS = (".tar.zst", ".tar.xz", ".tar.bz2")
 _TAR, _GZIP = b"ustar", b"\x1f\x8b"
+_OTHER_STARTS = (b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh")
+"""How files compressed by zstd, xz and bzip2 begin."""
+
+MOST_NAMES = 100
+"""More names than these are compared with a list of all images before Docker is asked for each."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +61,24 @@ def find_user_image(argument: str, name: str = "") -> UserImage:
             the Dockerfile's folder.
 
     Raises:
-        DevstackError: ``IMAGE_FILE_MISSING``, ``IMAGE_NAME_INVALID`` or ``IMAGE_RESERVED``.
+        DevstackError: ``IMAGE_FILE_MISSING``, ``IMAGE_FILE_INVALID``, ``IMAGE_NAME_INVALID`` or
+            ``IMAGE_RESERVED``.
     """
-    path = Path(argument).expanduser()
+    # Methods of Path raise for unknown users, long names and folders of others.
+    path = Path(os.path.expanduser(argument))
     if name:
         require_free_name(name)
-    if path.is_file() and (argument.endswith(_TAR_ENDINGS) or _is_tar(path)):
-        return UserImage(familiar(name) if name else "", archive=path)
-    if path.is_dir() and (path / "Dockerfile").is_file() and _is_path(argument):
+    if os.path.isdir(path) and os.path.isfile(path / "Dockerfile") and _is_path(argument):
         path = path / "Dockerfile"
-    if path.is_file():
+    if os.path.isfile(path):
+        if path.name.endswith(_TAR_ENDINGS) or _is_tar(path):
+            return UserImage(familiar(name) if name else "", archive=path)
         return UserImage(familiar(name) if name else _folder_name(path), build_file=path)
-    if _is_path(argument) or argument.endswith(_TAR_ENDINGS):
+    if _is_path(argument) or argument.endswith(_TAR_ENDINGS + _OTHER_ENDINGS):
         raise _no_file(argument)
     require_free_name(argument)
+    if name and familiar(name) != familiar(argument):
+        raise _two_names(argument, name)
     return UserImage(familiar(argument))
 
 
@@ -77,6 +88,15 @@ def require_free_name(name: str) -> None:
     Raises:
         DevstackError: ``IMAGE_NAME_INVALID`` or ``IMAGE_RESERVED``.
     """
+    if "@" in name:
+        raise DevstackError(
+            f"cannot add the image {name!r}",
+            cause="only a registry provides an image by its digest",
+            remedy=f"name it by a tag: docker tag {name} NAME:TAG, then devstack images add"
+            " NAME:TAG; the flow names it by that tag too",
+            code="IMAGE_NAME_INVALID",
+            exit_status=ExitStatus.USAGE,
+        )
     if not is_reference(name):
         raise DevstackError(
             f"cannot add the image {name!r}",
@@ -112,10 +132,20 @@ class LocalImages:
     cache: ArtifactCache
 
     def find(self, names: Collection[str]) -> dict[str, Present]:
-        """Return those images that this machine has, by name, but not the stack's; one command."""
+        """Return those images that this machine has, by name, but none that the stack may run."""
         own = {image.reference for image in IMAGES.values()}
-        wanted = sorted({familiar(name) for name in names} - own)
-        return self._docker.inspect_images(wanted) if wanted else {}
+        wanted = {familiar(name) for name in names} - own
+        wanted = {name for name in wanted if not name.startswith(KUBERNETES)}
+        if len(wanted) > MOST_NAMES:
+            wanted &= set(self._docker.image_names())
+        return self._docker.inspect_images(sorted(wanted)) if wanted else {}
+
+    def try_find(self, names: Collection[str]) -> dict[str, Present]:
+        """Return what :meth:`find` returns; nothing if Docker does not work."""
+        try:
+            return self.find(names)
+        except DevstackError:
+            return {}
 
     @contextmanager
     def archive(self, image: UserImage, key: str) -> Iterator[ImageArchive]:
@@ -178,9 +208,27 @@ class LocalImages:
 
 
 def _is_tar(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(512)
-    return start.startswith(_GZIP) or start[257:262] == _TAR
+    """Return True for an archive, False for a text.
+
+    Raises:
+        DevstackError: ``IMAGE_FILE_INVALID`` if it is neither, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if start.startswith(_GZIP) or start[257:262] == _TAR:
+        return True
+    if b"\0" in start or start.startswith(_OTHER_STARTS):
+        raise DevstackError(
+            f"cannot add {path}",
+            cause="it is neither an archive, plain or compressed by gzip, nor a Dockerfile",
+            remedy="decompress it, or use gzip, and add it again",
+            code="IMAGE_FILE_INVALID",
+            exit_status=ExitStatus.USAGE,
+        )
+    return False
 
 
 def _is_path(argument: str) -> bool:
@@ -195,6 +243,16 @@ def _folder_name(dockerfile: Path) -> str:
 
 def _last(name: str) -> str:
     return familiar(name).rpartition("/")[2]
+
+
+def _two_names(argument: str, name: str) -> DevstackError:
+    return DevstackError(
+        f"cannot add the image {argument!r} as {name!r}",
+        cause="--tag names the image of a file or a Dockerfile; an image of Docker has its name",
+        remedy=f"docker tag {argument} {name}, then devstack images add {name}",
+        code="IMAGE_NAME_INVALID",
+        exit_status=ExitStatus.USAGE,
+    )
 
 
 def _no_file(argument: str) -> DevstackError:

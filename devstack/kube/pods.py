@@ -143,6 +143,11 @@ def _image_missing(pod: Object, container: str, image: str, message: str) -> Ima
 
 
 def _remedy(image: str, *, always: bool) -> str:
+    if "@" in image:
+        return (
+            "only a registry provides an image by its digest: name it by a tag, and add that with"
+            " `devstack images add NAME:TAG`"
+        )
     add = f"`devstack images add {image}` puts an image of this machine on the nodes"
     if not always:
         return f"{add}; or correct its name. `devstack images list` shows what they have"
@@ -152,7 +157,10 @@ def _remedy(image: str, *, always: bool) -> str:
     if ":" in image.rpartition("/")[2] and not image.endswith(":latest"):
         return f"{policy}; if the nodes lack it, {add}"
     # Kubernetes' own default for this tag, and devstack's if the image was not added.
-    return f"{add}, and `devstack run` then uses it; if the flow sets it, {policy}"
+    return (
+        f"{add}, and the flow's next run or deployment uses it; if that does not,"
+        ' set image_pull_policy="IfNotPresent" in @kubernetes, or use another tag'
+    )
 
 
 def _pull_policy(pod: Object, container: str) -> str:

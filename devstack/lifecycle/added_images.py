@@ -33,7 +33,7 @@ class AddedImage:
 
     Attributes:
         reference: its name.
-        id: its id on this machine.
+        id: its id on this machine when it was added; that on the nodes if Docker lacked it.
         node_id: its id on the nodes.
         size: bytes of its layers.
         source: :data:`FROM_FILE` or :data:`FROM_MACHINE`.
@@ -100,31 +100,46 @@ def ensure_current_images(stack: Stack, names: Collection[str]) -> list[AddedIma
 
     Returns:
         The images that were added or replaced.
+
+    Raises:
+        DevstackError: an image in ``names`` cannot be added. For others, a warning says so.
     """
     provider = stack.provider
     if not isinstance(provider, AddsImages):
         return []
     record = _read(stack)
     tracked = {name for name, each in record.items() if each.source == FROM_MACHINE}
-    wanted = tracked | {name for name in names if name not in record}
     changed = [
         name
-        for name, local in _local(stack).find(wanted).items()
+        for name, local in _local(stack).find(tracked | set(names)).items()
         if name not in record or record[name].id != local.id
     ]
-    if not changed:
-        return []
     added: list[AddedImage] = []
-    with _locked(stack):
-        for name in changed:
-            record = _read(stack)
-            current = _unchanged(stack, provider, name, record)
-            if current:
-                _write(stack, {**record, name: current})
-                continue
-            with step(stack.progress, f"Add {name} of this machine to the nodes"):
-                added += _add(stack, provider, UserImage(name), record)
+    for name in changed:
+        if name in record and record[name].source == FROM_FILE:
+            stack.progress.warn(
+                f"{name} on the nodes is from a file, and this machine has another one since:"
+                f" devstack images add {name} replaces it"
+            )
+            continue
+        try:
+            added += _ensure_current(stack, provider, name)
+        except DevstackError as error:
+            if name in names:
+                raise
+            stack.progress.warn(f"{name} is not updated on the nodes: {error.cause or error}")
     return added
+
+
+def _ensure_current(stack: Stack, provider: AddsImages, name: str) -> list[AddedImage]:
+    with _locked(stack):
+        record = _read(stack)
+        current = _unchanged(stack, provider, name, record)
+        if current:
+            _write(stack, {**record, name: current})
+            return []
+        with step(stack.progress, f"Add {name} of this machine to the nodes"):
+            return _add(stack, provider, UserImage(name), record)
 
 
 def supply_image(stack: Stack, name: str) -> bool:
@@ -137,9 +152,9 @@ def supply_image(stack: Stack, name: str) -> bool:
     return True
 
 
-def has_latest(stack: Stack) -> bool:
-    """Return True if an image with the tag ``latest`` was added, which no registry may have."""
-    return any(is_latest(name) for name in _read(stack))
+def latest_names(stack: Stack) -> list[str]:
+    """Return the added images with the tag ``latest``, which no registry may have."""
+    return sorted(filter(is_latest, _read(stack)))
 
 
 def list_added(stack: Stack) -> list[ListedImage]:
@@ -163,7 +178,7 @@ def _state(image: AddedImage, on_nodes: Mapping[str, str] | None, local: Mapping
     if on_nodes.get(image.reference) != image.node_id:
         return "lost"
     ours = local.get(image.reference, image.id)
-    return "current" if image.source == FROM_FILE or ours == image.id else "outdated"
+    return "current" if ours == image.id else "outdated"
 
 
 def _add(
@@ -176,7 +191,9 @@ def _add(
     with local.archive(image, key) as archive:
         stack.progress.note(f"importing {', '.join(archive.references)}")
         provider.add_images(stack.cluster, archive)
-        found = {} if image.archive else local.find(archive.references)
+        # A file can be added without Docker.
+        find = local.try_find if image.archive else local.find
+        found = find(archive.references)
         added = [
             AddedImage(
                 name, found[name].id if name in found else each.id, each.id, each.size, source
@@ -197,7 +214,7 @@ def _unchanged(
     if not ours or not theirs:
         return None
     known = record.get(name)
-    if known and (known.id, known.node_id) == (ours.id, theirs):
+    if known and known.source == FROM_MACHINE and (known.id, known.node_id) == (ours.id, theirs):
         return known
     if ours.id != theirs:
         return None

@@ -94,18 +94,6 @@ def test_retries_timeouts_catch_and_the_grace_period_are_patched(
     assert middle["termination_grace_period"] == 1
 
 
-@pytest.mark.parametrize(
-    ("image", "policy"),
-    [("app", "IfNotPresent"), ("a/app:latest", "IfNotPresent"), ("app:1", None)],
-)
-def test_nodes_use_the_tag_latest_that_they_have(
-    write: Any, env: FlowEnvironment, image: str, policy: str | None
-) -> None:
-    options = ["--with", f"kubernetes:image={image}"]
-    tasks = dag_config(compile_source(write(), env, metaflow_options=options))["states"]
-    assert {task["operator_args"].get("image_pull_policy") for task in tasks.values()} == {policy}
-
-
 def test_the_users_options_reach_the_dag(write: Any, env: FlowEnvironment) -> None:
     dag = compile_source(
         write(decorators="@schedule(daily=True)"),

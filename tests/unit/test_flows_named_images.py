@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,11 @@ def names(
     top: str = "",
     arguments: tuple[str, ...] = (),
     environment: dict[str, str] | None = None,
+    known: tuple[str, ...] = (),
 ) -> set[str]:
     path = folder / "flow.py"
     path.write_text(FLOW.format(decorator=decorator, top=top))
-    return find_image_names(read_source(path), arguments, environment or {})
+    return find_image_names(read_source(path), arguments, environment or {}, known)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,11 @@ def test_a_word_counts_only_where_an_image_is_expected(tmp_path: Path) -> None:
     found = names(tmp_path, 'image="app"')
     assert "app:latest" in found
     assert "plain:latest" not in found
+
+
+def test_a_word_counts_anywhere_if_an_image_is_known_by_it(tmp_path: Path) -> None:
+    found = names(tmp_path, "image=BASE", top='BASE = "app"', known=("app:latest",))
+    assert found == {"app:latest"}
 
 
 def test_a_name_on_the_command_line_is_found(tmp_path: Path) -> None:
@@ -100,6 +107,31 @@ def test_a_name_in_the_file_of_a_config_is_found(tmp_path: Path, file: str, text
 def test_a_name_in_a_module_next_to_the_flow_is_found(tmp_path: Path) -> None:
     (tmp_path / "common.py").write_text('IMAGE = "team/app:5"\n')
     assert "team/app:5" in names(tmp_path, "image=IMAGE", top="from common import IMAGE")
+
+
+def test_a_file_that_the_user_may_not_see_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret.json"
+
+    def stat(path: object, *arguments: object, **options: object) -> object:
+        if str(path) == str(secret):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, *arguments, **options)  # type: ignore[call-overload]
+
+    real = os.stat
+    monkeypatch.setattr(os, "stat", stat)
+    found = names(tmp_path, 'image="team/app:7"', top=f'KEY = "{secret}"')
+    assert "team/app:7" in found
+
+
+def test_a_text_in_another_language_is_no_name(tmp_path: Path) -> None:
+    assert names(tmp_path, top="# image:größe image=app:größe") == set()
+
+
+def test_an_argument_may_be_longer_than_a_files_name(tmp_path: Path) -> None:
+    long = f"{'x' * 5000}.json"
+    assert "team/app:8" in names(tmp_path, 'image="team/app:8"', arguments=("--v", long))
 
 
 def test_a_flow_without_images_names_none(tmp_path: Path) -> None:

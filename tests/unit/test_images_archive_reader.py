@@ -212,6 +212,40 @@ def test_a_damaged_compressed_archive_is_rejected(tmp_path: Path) -> None:
     assert refused(path, scratch).code == "IMAGE_FILE_INVALID"
 
 
+@pytest.mark.parametrize("content", [b"\x1f\x8b" + b"x" * 50, b"\x1f\x8b", b"\x1f\x8b\x08"])
+def test_what_only_begins_like_gzip_is_rejected(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(content)
+    assert refused(path, tmp_path).code == "IMAGE_FILE_INVALID"
+
+
+def test_an_archive_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = docker_archive(tmp_path / "a.tar", "app:1")
+
+    def forbidden(*_arguments: object, **_options: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    error = refused(path, tmp_path)
+    assert (error.code, error.cause) == (
+        "IMAGE_FILE_INVALID",
+        "it cannot be read: Permission denied",
+    )
+
+
+@pytest.mark.parametrize(
+    "table", [[], [1], ["x"], [{}], [{"Config": "loop", "Layers": []}], None, 5, "x"]
+)
+@pytest.mark.parametrize("name", ["manifest.json", "index.json"])
+def test_a_table_of_another_shape_is_rejected(tmp_path: Path, name: str, table: Any) -> None:
+    content = table if name == "manifest.json" else {"manifests": table}
+    members = {name: json.dumps(content).encode()}
+    path = write_tar(tmp_path / "a.tar", members, {"loop": "loop"})
+    assert refused(path, tmp_path).code == "IMAGE_FILE_INVALID"
+
+
 def test_an_archive_without_a_layer_that_it_names_is_rejected(tmp_path: Path) -> None:
     entry = {"Config": "c.json", "RepoTags": ["app:1"], "Layers": ["gone/layer.tar"]}
     members = {"c.json": config(LOWER), "manifest.json": json.dumps([entry]).encode()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -65,6 +66,50 @@ def test_a_missing_file_is_not_taken_for_an_image(argument: str) -> None:
     assert refused(argument).code == "IMAGE_FILE_MISSING"
 
 
+@pytest.mark.parametrize("argument", ["~no-such-user/x.tar", f"./{'x' * 300}"])
+def test_a_path_that_no_file_can_have_is_missing(argument: str) -> None:
+    assert refused(argument).code == "IMAGE_FILE_MISSING"
+    assert refused("x" * 300).code == "IMAGE_NAME_INVALID"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.tar.zst", b"\x28\xb5\x2f\xfdabc"),
+        ("model.tar.xz", b"\xfd7zXZ\x00abc"),
+        ("model.tar.bz2", b"BZh91AY&SY"),
+        ("model.bin", b"abc\x00def"),
+    ],
+)
+def test_a_file_of_another_kind_is_not_taken_for_a_dockerfile(
+    folder: Path, name: str, content: bytes
+) -> None:
+    (folder / name).write_bytes(content)
+    error = refused(name)
+    assert error.code == "IMAGE_FILE_INVALID"
+    assert error.remedy.startswith("decompress it, or use gzip")
+
+
+def test_a_file_that_may_not_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_arguments: object, **_options: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    assert refused("./Dockerfile").cause == "it cannot be read: Permission denied"
+
+
+def test_a_second_name_for_an_image_of_docker_is_rejected() -> None:
+    error = refused("team/app:1", "other:2")
+    assert error.remedy == "docker tag team/app:1 other:2, then devstack images add other:2"
+    assert find_user_image("app", "docker.io/library/app:latest") == UserImage("app:latest")
+
+
+def test_a_digest_needs_a_tag() -> None:
+    error = refused("team/app@sha256:12")
+    assert error.code == "IMAGE_NAME_INVALID"
+    assert "docker tag team/app@sha256:12 NAME:TAG" in error.remedy
+
+
 @pytest.mark.parametrize("name", ["My App", "App:1", "app:", "https://host/app", "a b", "$(id)"])
 def test_a_name_that_is_none_is_rejected(name: str) -> None:
     assert refused(name).code == "IMAGE_NAME_INVALID"
@@ -122,5 +167,23 @@ def test_only_images_that_are_not_the_stacks_are_looked_for(
     local: tuple[FakeRunner, LocalImages],
 ) -> None:
     runner, images = local
-    assert images.find([IMAGES["task"].reference]) == {}
+    assert images.find([IMAGES["task"].reference, "registry.k8s.io/pause:3.10"]) == {}
     assert runner.calls == []
+
+
+def test_docker_is_not_asked_for_thousands_of_texts(local: tuple[FakeRunner, LocalImages]) -> None:
+    runner, images = local
+    runner.answer("docker", "image", "ls", stdout="team/app:1\nother:1\n")
+    image = json.dumps({"RepoTags": ["team/app:1"], "Id": "x", "Size": 1})
+    runner.answer("docker", "image", "inspect", stdout=image)
+    texts = [f"folder/file-{n}" for n in range(5000)]
+    assert list(images.find([*texts, "team/app:1"])) == ["team/app:1"]
+    assert runner.argvs[-1][-2:] == ("--", "team/app:1")
+
+
+def test_a_name_that_docker_rejects_is_no_image(local: tuple[FakeRunner, LocalImages]) -> None:
+    runner, images = local
+    image = json.dumps({"RepoTags": ["team/app:1"], "Id": "x", "Size": 1})
+    refused = "Error response from daemon: invalid reference format"
+    runner.answer("docker", "image", "inspect", returncode=1, stdout=image, stderr=refused)
+    assert list(images.find(["team/app:1", "odd/name"])) == ["team/app:1"]

@@ -188,6 +188,17 @@ def test_the_tag_latest_may_not_have_a_policy_of_the_users(image: str) -> None:
     found = pulled(image, "Always")
     assert "imagePullPolicy Always" in found.reason
     assert found.remedy.startswith(f"`devstack images add {image}`")
+    # The flow may set the policy, or compute the name.
+    assert 'set image_pull_policy="IfNotPresent"' in found.remedy
+
+
+@pytest.mark.parametrize("policy", ["Always", "IfNotPresent"])
+@pytest.mark.parametrize("image", ["team/model@sha256:12", "team/model:1@sha256:12"])
+def test_an_image_named_by_its_digest_cannot_be_added(image: str, policy: str) -> None:
+    remedy = pulled(image, policy).remedy
+    assert "name it by a tag" in remedy
+    assert "devstack images add NAME:TAG" in remedy
+    assert image not in remedy
 
 
 @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName"])

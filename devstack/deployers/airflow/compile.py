@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,7 +60,11 @@ class CompiledDag:
 
 
 def compile_flow(
-    options: DeployOptions, env: FlowEnvironment, runner: Runner, locks: Path | None = None
+    options: DeployOptions,
+    env: FlowEnvironment,
+    runner: Runner,
+    locks: Path | None = None,
+    latest: Collection[str] = (),
 ) -> CompiledDag:
     """Compile a flow.
 
@@ -69,6 +73,7 @@ def compile_flow(
         env: the environment of the flow's process; its interpreter has Metaflow.
         runner: runs Metaflow.
         locks: the folder of lock files; concurrent compilations are independent if None.
+        latest: the images with the tag ``latest`` that were added to the nodes, in all spellings.
 
     Raises:
         DevstackError: ``FLOW_UNSUPPORTED`` with every reason, ``PARAMETER_WRONG``,
@@ -80,6 +85,7 @@ def compile_flow(
             options.schedule,
             options.workflow_timeout,
             options.project,
+            latest=list(latest),
             locks=str(locks or ""),
             parameters=options.parameters,
         )

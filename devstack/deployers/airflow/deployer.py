@@ -26,6 +26,8 @@ from devstack.deployers.airflow.trigger import trigger_dag
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
+from devstack.images.references import spellings
+from devstack.lifecycle.added_images import latest_names
 from devstack.services.airflow import service as airflow
 from devstack.stack import Stack, require_up
 
@@ -45,7 +47,9 @@ class AirflowDeployer:
 
     def compile(self, options: DeployOptions, env: FlowEnvironment) -> CompiledDag:
         """Compile a flow to a DAG file."""
-        return compile_flow(options, env, self.stack.runner, lock_folder(self.stack))
+        added = latest_names(self.stack)
+        latest = sorted(text for name in added for text in spellings(name))
+        return compile_flow(options, env, self.stack.runner, lock_folder(self.stack), latest)
 
     def deliver(self, compiled: CompiledDag, note: Note) -> Deployment:
         """Write the DAG file; return when the scheduler has parsed it."""

@@ -68,6 +68,7 @@ class DagOverrides:
         schedule: as for :func:`airflow_schedule`; the flow's @schedule if empty.
         timeout: maximum duration of a run in seconds; unlimited if None.
         project: the @project that the flow must have; any if empty.
+        latest: the images with the tag ``latest`` that were added to the nodes, in all spellings.
         locks: the folder of the file that serializes deployments of one DAG; none if empty.
         parameters: values by name, as typed by the user, that are checked before anything is
             uploaded.
@@ -76,6 +77,7 @@ class DagOverrides:
     schedule: str = ""
     timeout: int | None = None
     project: str = ""
+    latest: Collection[str] = ()
     locks: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
 
@@ -104,7 +106,7 @@ def patch_dag(
         task = state["operator_args"]
         _patch_retries(task, state["name"] in catching)
         _patch_timeout(task)
-        _patch_pull_policy(task)
+        _patch_pull_policy(task, overrides.latest)
         task["termination_grace_period"] = GRACE_SECONDS
         _patch_texts(task)
         _patch_variables(task, parameters, configs)
@@ -129,13 +131,13 @@ def _patch_retries(task: dict[str, Any], catches: bool) -> None:
         task["retries"] += FALLBACK_ATTEMPTS
 
 
-def _patch_pull_policy(task: dict[str, Any]) -> None:
-    """Let nodes use an image with the tag `latest` that they have.
+def _patch_pull_policy(task: dict[str, Any], latest: Collection[str]) -> None:
+    """Let nodes use an image with the tag `latest` that was added to them.
 
-    Kubernetes would pull it for each pod, and Metaflow supports no policy on Airflow.
+    Kubernetes would pull it for each pod, and Metaflow supports no policy on Airflow. One that
+    was not added is pulled, because the registry may have a later version.
     """
-    tag = task.get("image", "").rpartition("/")[2].partition(":")[2]
-    if tag in ("", "latest"):
+    if task.get("image") in latest:
         task["image_pull_policy"] = "IfNotPresent"
 
 
