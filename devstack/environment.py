@@ -16,6 +16,15 @@ from devstack.stack import Stack
 
 _USER_VARIABLES = ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER")
 """Where Metaflow looks for the user's name."""
+_PROXY_VARIABLES = (
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+)
+"""Where programs find a proxy: kubernetes' client and requests read all of them."""
 
 
 def build_environment(stack: Stack) -> dict[str, str]:
@@ -111,8 +120,12 @@ def _user() -> dict[str, str]:
 
 def _no_proxy_variables() -> dict[str, str]:
     """Return the variables that exempt loopback from a proxy, if one is set."""
-    if not {"HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} & set(os.environ):
+    if not any(os.environ.get(name) for name in _PROXY_VARIABLES):
         return {}
-    exempt = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-    names = ",".join([*filter(None, [exempt]), LOOPBACK, "localhost"])
+    # Of two variables that differ, some programs read the first and some the second.
+    lists = (os.environ.get(name, "").split(",") for name in ("NO_PROXY", "no_proxy"))
+    theirs = [name.strip() for names in lists for name in names]
+    exempt = dict.fromkeys(filter(None, [*theirs, LOOPBACK, "localhost"]))
+    # Python knows "*", no proxy at all, only alone.
+    names = "*" if "*" in exempt else ",".join(exempt)
     return {"NO_PROXY": names, "no_proxy": names}

@@ -125,11 +125,21 @@ def test_metaflow_always_finds_a_user(
     assert build_environment(ready.open()).get("METAFLOW_USER") == wanted
 
 
-def test_loopback_is_exempt_from_a_proxy(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
+PROXIES = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_loopback_is_exempt_from_a_proxy(
+    ready: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for each in (*PROXIES, "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(each, raising=False)
     assert "NO_PROXY" not in build_environment(ready.open())
-    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    monkeypatch.setenv(name, "http://proxy:3128")
     assert build_environment(ready.open())["no_proxy"] == "127.0.0.1,localhost"
-    monkeypatch.setenv("NO_PROXY", ".corp")
-    assert build_environment(ready.open())["NO_PROXY"] == ".corp,127.0.0.1,localhost"
+    monkeypatch.setenv("NO_PROXY", ".corp, localhost")
+    assert build_environment(ready.open())["no_proxy"] == ".corp,localhost,127.0.0.1"
+    monkeypatch.setenv("no_proxy", ".other")
+    assert build_environment(ready.open())["NO_PROXY"] == ".corp,localhost,.other,127.0.0.1"
+    monkeypatch.setenv("no_proxy", "*")
+    assert build_environment(ready.open())["NO_PROXY"] == "*"
