@@ -197,6 +197,8 @@ def _run_source(
         if value == "local":
             what = "artifacts are" if option == "--datastore" else "the run's record is"
             output.warn(f"{option} {value}: {what} not in the stack")
+    if parsed.is_spin:
+        output.warn("--mode spin: the run's record and its artifacts are not in the stack")
     placement = place_steps(source, parsed, env.variables(), local=local)
     for warning in find_expansions(source, placement):
         output.warn(warning)

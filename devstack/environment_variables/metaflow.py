@@ -16,6 +16,10 @@ METAFLOW = (
         ("METAFLOW_DATASTORE METAFLOW_DATASTORE_*", "where artifacts and code are stored"),
         ("METAFLOW_DATATOOLS_*", "the root of `metaflow.S3`"),
         ("METAFLOW_METADATA", "which service records runs"),
+        (
+            "METAFLOW_MODE",
+            "`spin`: artifacts and records in the current folder; pass `--mode` for one flow instead",
+        ),
         ("METAFLOW_SERVICE_*", "address and keys of the metadata service"),
         ("METAFLOW_KUBERNETES_*", "cluster, namespace, image and resources of task pods"),
         ("METAFLOW_AIRFLOW_*", "how DAGs start pods"),
@@ -109,7 +113,7 @@ METAFLOW = (
             "options of the command, including the flow's Parameters",
         ),
         (
-            "METAFLOW_PYLINT METAFLOW_FORCE_REBUILD_ENVIRONMENTS METAFLOW_MODE METAFLOW_SPIN_*",
+            "METAFLOW_PYLINT METAFLOW_FORCE_REBUILD_ENVIRONMENTS METAFLOW_SPIN_*",
             "how a flow is checked, built and started",
         ),
         (

@@ -43,6 +43,15 @@ class FlowArguments:
         """``rest`` as groups: each option with its values, and each other argument alone."""
         return list(_groups(self.rest, {**TOP_LEVEL_OPTIONS, **_COMMAND_OPTIONS["run"]}))
 
+    @property
+    def is_spin(self) -> bool:
+        """True if Metaflow keeps artifacts and records in the current folder.
+
+        It then ignores ``@kubernetes`` and the chosen datastore and metadata (``start`` in
+        metaflow/cli.py).
+        """
+        return self.values_of("--mode")[-1:] == [("--mode", "spin")]
+
     def values_of(self, *options: str) -> list[tuple[str, str]]:
         """Return these options with their first values."""
         known = {**TOP_LEVEL_OPTIONS, **_COMMAND_OPTIONS.get(self.command, {})}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from devstack.flows.arguments import FlowArguments
 from devstack.flows.pods import TaskPod
@@ -80,6 +80,9 @@ def place_steps(
         variables: the environment of the flow's process, which may name decorators too.
         local: True to keep steps without a platform's decorator on this machine.
     """
+    if arguments.is_spin:
+        alone = replace(source, steps=dict.fromkeys(source.steps, ""))
+        return Placement(alone, "", (), " (--mode spin)")
     options = [value for _option, value in arguments.values_of("--with")]
     # click ignores this variable if there is an option, so devstack's own would hide it.
     hidden = variables.get(f"METAFLOW_{arguments.command.upper()}_DECOSPECS", "").split()

@@ -91,3 +91,27 @@ def test_the_python_of_the_flow_can_be_chosen_and_is_shown(
     assert "not with 1.2" in envelope["warnings"][0]
     assert "missing_package" in envelope["error"]["remedy"]
     assert "--python" in envelope["error"]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "warning"),
+    [
+        (["--mode", "spin"], "--mode spin: the run's record and its artifacts are"),
+        (["--datastore", "local"], "--datastore local: artifacts are"),
+    ],
+)
+def test_an_option_that_takes_a_run_out_of_the_stack_is_warned_of(
+    call: Call, flow: Path, typed: list[str], warning: str
+) -> None:
+    flow.write_text("import missing_package")
+    _status, envelope = call("run", "--json", "--local", str(flow), "--", *typed)
+    assert f"{warning} not in the stack" in envelope["warnings"]
+
+
+def test_a_variable_does_not_take_a_run_out_of_the_stack(
+    call: Call, flow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METAFLOW_MODE", "spin")
+    flow.write_text("import os; print(os.environ.get('METAFLOW_MODE'))")
+    _status, envelope = call("run", "--json", str(flow), "--", "show")
+    assert envelope["data"]["stdout"] == "None\n"

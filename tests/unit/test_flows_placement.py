@@ -89,6 +89,16 @@ def test_decorators_in_a_variable_that_an_option_would_hide_are_added_to_it() ->
     assert place(local=True, variables=variables).added == ()
 
 
+@pytest.mark.parametrize("arguments", [("--mode", "spin"), ("--mode=spin", "run", "--n", "3")])
+def test_in_spin_mode_metaflow_ignores_decorators_so_all_steps_run_here(
+    arguments: tuple[str, ...],
+) -> None:
+    placement = place(*arguments, "--with", "kubernetes")
+    assert not placement.uses_cluster
+    assert places(placement) == [THIS_MACHINE] * 3
+    assert str(placement) == "Steps: start, train, end on this machine (--mode spin)"
+
+
 def test_a_flow_with_steps_for_aws_batch_gets_no_second_platform() -> None:
     assert place(steps={"start": "batch", "end": ""}).added == ()
 
