@@ -3,10 +3,11 @@
 Metaflow writes the command of a pod as ``bash -c "..."`` and splits it with shlex, with each
 option's value in single quotes. Quotes in a value end those quotes, of two backslashes one is
 lost, and a value that begins with ``$`` is not quoted, so that the shell of the pod expands
-it. The name of the flow's file and the run's id are not quoted at all.
+it. The name of the flow's file and the run's id are not quoted at all. The kubelet replaces
+``$$`` and ``$(NAME)`` in the whole command, as in variables.
 
-Source: ``Kubernetes._command`` in metaflow/plugins/kubernetes/kubernetes.py and
-``dict_to_cli_options`` in metaflow/util.py.
+Source: ``Kubernetes._command`` in metaflow/plugins/kubernetes/kubernetes.py,
+``dict_to_cli_options`` in metaflow/util.py, and ``Container.command`` in the Kubernetes API.
 """
 
 from __future__ import annotations
@@ -79,13 +80,17 @@ def _unsafe_values(
     if not any(option == "--namespace" for option, _value in quoted):
         names = ((name, variables.get(name, "")) for name in USER_VARIABLES)
         quoted += [(name, value) for name, value in names if value not in ("", "root")][:1]
+    decorators = arguments.values_of("--with")
     for what, value in quoted:
         if _UNSAFE_IN_QUOTES.search(value):
             yield what, value, "Metaflow alters quotes, double backslashes, and a leading $"
-    for what, value in arguments.values_of("--with"):
+    for what, value in decorators:
         # Metaflow itself escapes the double quotes of JSON.
         if re.search(r"['\\\ud800-\udfff]", value):
             yield what, value, "Metaflow loses single quotes and backslashes"
+    for what, value in (*quoted, *decorators):
+        if _EXPANDED.search(value):
+            yield what, value, "the kubelet replaces $$ by $, and $(NAME) by a variable of the pod"
     unquoted = [(FILE_NAME, source.path.name), *arguments.values_of("--run-id")]
     for what, value in unquoted:
         if not _SAFE_WITHOUT_QUOTES.fullmatch(value):

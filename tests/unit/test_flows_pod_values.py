@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -46,6 +47,11 @@ VALUES = [
     "",
     "--quiet",
     "=",
+    "price$$",
+    "US$ 5",
+    "by $(METAFLOW_USER)",
+    "a $(",
+    "a $()",
 ]
 
 
@@ -56,6 +62,13 @@ def check(*arguments: str, path: str = "my_flow.py", **variables: str) -> Devsta
     except DevstackError as error:
         return error
     return None
+
+
+def expand(argument: str) -> str:
+    """Replace what the kubelet does (Kubernetes: third_party/forked/golang/expansion)."""
+    names = {"METAFLOW_USER": "ann"}
+    pattern = re.compile(r"\$\$|\$\(([^)]*)\)")
+    return pattern.sub(lambda m: names.get(m[1], m[0]) if m[1] is not None else "$", argument)
 
 
 def in_pod(value: str) -> str | None:
@@ -69,6 +82,7 @@ def in_pod(value: str) -> str | None:
         argv = shlex.split(f'bash -c "{program} {options}"')
     except ValueError:
         return None
+    argv = [expand(each) for each in argv]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     return json.loads(done.stdout) if done.returncode == 0 else None
 
@@ -120,6 +134,8 @@ def test_decorators_keep_their_json_but_no_single_quotes() -> None:
     assert check("--with", 'environment:vars={"A": "b c"}') is None
     assert check("--with", 'environment:vars={"A": "it\'s"}') is not None
     assert check('--with=environment:vars={"A": "it\'s"}', "run") is not None
+    assert check("--with", 'environment:vars={"A": "price$$"}') is not None
+    assert check("--with", 'environment:vars={"A": "$(HOME)"}') is not None
 
 
 def test_the_id_of_a_resumed_run_is_not_quoted() -> None:
