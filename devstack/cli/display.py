@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TextIO
 
 from devstack.progress import Progress, Silent
 
@@ -109,7 +109,7 @@ class PlainDisplay:
     def line(self, text: str) -> None:
         """Print the line to standard output; one of a branch to standard error, if verbose."""
         if not self._branch_title:
-            sys.stdout.write(text + "\n")
+            write_line(sys.stdout, text)
         elif self._verbose:
             _print(f"    {self._branch_title}: {text}")
 
@@ -130,5 +130,23 @@ class PlainDisplay:
 
 
 def _print(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    write_line(sys.stderr, text)
+
+
+def write_line(stream: TextIO, text: str) -> None:
+    """Print a line; if the reader has exited (``| head``), discard it and all that follow.
+
+    So what the command does goes on to its end: a run is not left half done.
+    """
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        discard_output(stream)
+
+
+def discard_output(stream: TextIO) -> None:
+    """Send what a stream has not written yet, and all that follows, to the null device."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

@@ -11,7 +11,7 @@ from rich.progress import ProgressColumn, SpinnerColumn, Task, TaskID
 from rich.table import Column
 from rich.text import Text
 
-from devstack.cli.display import TITLE_WIDTH, StepStack
+from devstack.cli.display import TITLE_WIDTH, StepStack, write_line
 
 STYLES = {"failed": "red", "done": "green"}
 BRANCH_TITLE_WIDTH = 12
@@ -57,7 +57,7 @@ class LiveDisplay:
         if sys.stdout.isatty():
             self._print(text)
         else:
-            sys.stdout.write(text + "\n")
+            write_line(sys.stdout, text)
 
     def done(self, title: str, state: str = "done") -> None:
         """Print the ended step above the rows; draw the step that contains it."""

@@ -103,7 +103,9 @@ def run(argv: Sequence[str], output: Output) -> int:
         return int(ExitStatus.INTERRUPTED)
     except BrokenPipeError:
         # The reader exited (`devstack logs | head`); at exit Python would write again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from devstack.cli.display import discard_output
+
+        discard_output(sys.stdout)
         return int(ExitStatus.FAILED)
     except OSError as error:
         full = disk_full(error)

@@ -75,7 +75,9 @@ class FlowProcess:
         folder: Path | None = None,
     ) -> None:
         self._on_line = on_line
-        self._log = os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
+        opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # Whatever the locale is, because a flow may print any character.
+        self._log = os.fdopen(opened, "w", encoding="utf-8")
         self._process = subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
@@ -125,4 +127,6 @@ class FlowProcess:
                 line = raw.decode(errors="replace").rstrip("\n")
                 self._log.write(line + "\n")
                 self._log.flush()
-                self._on_line(line)
+                # Without a reader, the flow would wait, or fail, when it prints next.
+                with suppress(BrokenPipeError):
+                    self._on_line(line)

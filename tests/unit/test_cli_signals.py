@@ -157,3 +157,44 @@ def test_ctrl_c_in_code_run_by_exec_ends_with_the_same_status(tmp_path: Path) ->
         check=False,
     )
     assert done.returncode == ExitStatus.INTERRUPTED, done.stderr
+
+
+UNREAD = """
+from devstack.cli import main
+from devstack.cli.display import PlainDisplay
+from pathlib import Path
+import sys
+def command(*_arguments, **_options):
+    shown = PlainDisplay()
+    for number in range(3):
+        sys.stdin.readline()
+        shown.line(f"line {number}")
+        shown.warn(f"warning {number}")
+    Path(sys.argv[1]).write_text("went on to the end")
+    return 7
+main.cli.main = command
+main.main()
+"""
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_run_goes_on_if_the_reader_of_its_output_exits(tmp_path: Path, both: bool) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", UNREAD, str(tmp_path / "end")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if both else subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write("\n")
+    assert process.stdout.readline() == "line 0\n"
+    process.stdout.close()
+    process.stdin.write("\n\n")
+    process.stdin.close()
+    errors = process.stderr.read() if process.stderr else ""
+    assert process.wait() == 7
+    assert errors == ("" if both else "  ! warning 0\n  ! warning 1\n  ! warning 2\n")
+    assert (tmp_path / "end").read_text() == "went on to the end"

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -62,6 +64,41 @@ def test_a_flow_that_succeeds_reports_each_line(env: FlowEnvironment, tmp_path: 
     assert sorted(lines) == ["devstack", "warned"]
     assert sorted(result.log.read_text().splitlines()) == ["devstack", "warned"]
     assert result.log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_flow_goes_on_if_nobody_reads_its_output_any_more(
+    env: FlowEnvironment, tmp_path: Path
+) -> None:
+    def no_reader(_line: str) -> None:
+        raise BrokenPipeError
+
+    text = "identify()\nfor number in range(3): print(number)"
+    result = run_flow(call(tmp_path, text, on_line=no_reader), env)
+    assert result.ok
+    assert result.output == ["0", "1", "2"]
+    assert result.log.read_text() == "0\n1\n2\n"
+
+
+def test_a_flow_may_print_any_character_in_any_locale(tmp_path: Path) -> None:
+    log = tmp_path / "flow.log"
+    script = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from devstack.flows.flow_process import FlowProcess, ignore\n"
+        "show = [sys.executable, '-c', 'print(chr(0x65e5)); print(2)']\n"
+        "variables = {**os.environ, 'PYTHONIOENCODING': 'utf-8'}\n"
+        "sys.exit(FlowProcess(show, variables, Path(sys.argv[1]), ignore).finish())\n"
+    )
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(log)],
+        env={**os.environ, **locale},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert log.read_text(encoding="utf-8") == "日\n2\n"
 
 
 def test_a_failure_is_reported_with_the_end_of_the_pods_log(
