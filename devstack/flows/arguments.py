@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from devstack.flows.metaflow_options import (
@@ -54,10 +54,20 @@ class FlowArguments:
 
     def values_of(self, *options: str) -> list[tuple[str, str]]:
         """Return these options with their first values."""
+        return [*self.values_before(*options), *self.values_after(*options)]
+
+    def values_before(self, *options: str) -> list[tuple[str, str]]:
+        """Return those of these options that stand before the command."""
+        return self._values(self.top_level, options)
+
+    def values_after(self, *options: str) -> list[tuple[str, str]]:
+        """Return those of these options that stand after the command."""
+        return self._values(self.rest, options)
+
+    def _values(self, arguments: Sequence[str], options: Collection[str]) -> list[tuple[str, str]]:
         known = {**TOP_LEVEL_OPTIONS, **_COMMAND_OPTIONS.get(self.command, {})}
-        groups = [*_groups(self.top_level, known), *_groups(self.rest, known)]
         found = []
-        for group in groups:
+        for group in _groups(arguments, known):
             option, equals, value = group[0].partition("=")
             if option in options and (equals or group[1:]):
                 found.append((option, value if equals else group[1]))

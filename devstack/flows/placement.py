@@ -19,8 +19,6 @@ CLUSTER = "cluster"
 THIS_MACHINE = "this machine"
 
 _KUBERNETES = "kubernetes"
-_SPECS = ("METAFLOW_DECOSPECS", "METAFLOW_DEFAULT_DECOSPECS")
-"""Variables with decorators for every step, in addition to the options ``--with``."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +81,11 @@ def place_steps(
     if arguments.is_spin:
         alone = replace(source, steps=dict.fromkeys(source.steps, ""))
         return Placement(alone, "", (), " (--mode spin)")
-    options = [value for _option, value in arguments.values_of("--with")]
-    # click ignores this variable if there is an option, so devstack's own would hide it.
-    hidden = variables.get(f"METAFLOW_{arguments.command.upper()}_DECOSPECS", "").split()
-    more = [spec for name in _SPECS for spec in variables.get(name, "").split()]
-    specs = [*options, *(hidden if not options else ()), *more]
+    before = _specs(arguments.values_before("--with"), variables, "METAFLOW_DECOSPECS")
+    variable = f"METAFLOW_{arguments.command.upper()}_DECOSPECS"
+    after = _specs(arguments.values_after("--with"), variables, variable)
+    # In the order in which Metaflow attaches them: of two platforms, the first counts.
+    specs = [*after, *variables.get("METAFLOW_DEFAULT_DECOSPECS", "").split(), *before]
     named = next((spec for spec in specs if spec.partition(":")[0] in PLATFORMS), "")
     if named:
         return Placement(source, named.partition(":")[0], (), f" (--with {named})")
@@ -96,8 +94,19 @@ def place_steps(
     if "batch" in source.steps.values():
         # Metaflow rejects a step with both.
         return Placement(source, "", (), "")
-    kept = () if options else tuple(hidden)
+    # devstack's own option would hide this variable as well.
+    kept = () if arguments.values_after("--with") else after
     return Placement(source, _KUBERNETES, (*kept, _KUBERNETES), "")
+
+
+def _specs(
+    typed: Sequence[tuple[str, str]], variables: Mapping[str, str], variable: str
+) -> list[str]:
+    """Return the decorators of every step on one side of the command.
+
+    click ignores the variable of an option that is typed.
+    """
+    return [value for _option, value in typed] or variables.get(variable, "").split()
 
 
 def observed_places(

@@ -87,6 +87,27 @@ def test_decorators_in_a_variable_that_an_option_would_hide_are_added_to_it() ->
     # The user's own option hides it as well.
     assert place("--with", "card", variables=variables).added == ("kubernetes",)
     assert place(local=True, variables=variables).added == ()
+    # One before the command hides another variable.
+    assert place("--with", "card", "run", variables=variables).added == ("retry", "kubernetes")
+
+
+@pytest.mark.parametrize(
+    ("typed", "variable", "counts"),
+    [
+        (["--with", "retry", "run"], "METAFLOW_DECOSPECS", False),
+        (["--with", "retry", "run"], "METAFLOW_RUN_DECOSPECS", True),
+        (["--with", "retry", "run"], "METAFLOW_DEFAULT_DECOSPECS", True),
+        (["run", "--with", "retry"], "METAFLOW_DECOSPECS", True),
+        (["run", "--with", "retry"], "METAFLOW_RUN_DECOSPECS", False),
+        (["--with", "retry"], "METAFLOW_DECOSPECS", True),
+        (["run"], "METAFLOW_RESUME_DECOSPECS", False),
+    ],
+)
+def test_an_option_hides_the_variable_of_its_side_of_the_command_only(
+    typed: list[str], variable: str, counts: bool
+) -> None:
+    placement = place(*typed, local=True, variables={variable: "kubernetes"})
+    assert (placement.place_of("start") == CLUSTER) == counts
 
 
 @pytest.mark.parametrize("arguments", [("--mode", "spin"), ("--mode=spin", "run", "--n", "3")])
