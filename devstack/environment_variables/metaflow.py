@@ -18,7 +18,8 @@ METAFLOW = (
         ("METAFLOW_METADATA", "which service records runs"),
         (
             "METAFLOW_MODE",
-            "`spin`: artifacts and records in the current folder; pass `--mode` for one flow instead",
+            "`spin`: artifacts and records in the current folder; pass `--mode` for one flow "
+            "instead",
         ),
         ("METAFLOW_SERVICE_*", "address and keys of the metadata service"),
         ("METAFLOW_KUBERNETES_*", "cluster, namespace, image and resources of task pods"),
@@ -26,6 +27,12 @@ METAFLOW = (
         (
             "METAFLOW_ENVIRONMENT",
             "how packages are installed; pass `--environment` for one flow instead",
+        ),
+        (
+            "METAFLOW_BRANCH METAFLOW_FLOW_BRANCH METAFLOW_PRODUCTION METAFLOW_FLOW_PRODUCTION "
+            "METAFLOW_TRIGGER METAFLOW_FLOW_TRIGGER",
+            "the branch of a `@project`, and its events; pass `--branch`, `--production` or "
+            "`--trigger` for one flow instead",
         ),
         (
             "METAFLOW_EVENT_LOGGER METAFLOW_MONITOR",

@@ -13,7 +13,7 @@ Source: ``Kubernetes._command`` in metaflow/plugins/kubernetes/kubernetes.py,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.arguments import FlowArguments
@@ -22,7 +22,7 @@ from devstack.flows.setting_changes import find_environment
 from devstack.flows.source import FlowSource
 
 QUOTED_OPTIONS = ("--tag", "--namespace", "--datastore-root", "--branch", "--package-suffixes")
-"""Options whose value a pod gets in single quotes."""
+"""Options whose value a pod gets in single quotes; click also reads them from variables."""
 
 FILE_NAME = "the file name"
 
@@ -76,11 +76,8 @@ def find_expansions(source: FlowSource, placement: Placement) -> list[str]:
 def _unsafe_values(
     source: FlowSource, arguments: FlowArguments, variables: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str]]:
-    quoted = arguments.values_of(*QUOTED_OPTIONS)
-    if not any(option == "--namespace" for option, _value in quoted):
-        names = ((name, variables.get(name, "")) for name in USER_VARIABLES)
-        quoted += [(name, value) for name, value in names if value not in ("", "root")][:1]
-    decorators = arguments.values_of("--with")
+    quoted = list(_quoted_values(arguments, variables))
+    decorators = list(_decorators(arguments, variables))
     for what, value in quoted:
         if _UNSAFE_IN_QUOTES.search(value):
             yield what, value, "Metaflow alters quotes, double backslashes, and a leading $"
@@ -91,7 +88,46 @@ def _unsafe_values(
     for what, value in (*quoted, *decorators):
         if _EXPANDED.search(value):
             yield what, value, "the kubelet replaces $$ by $, and $(NAME) by a variable of the pod"
-    unquoted = [(FILE_NAME, source.path.name), *arguments.values_of("--run-id")]
+    variable = f"METAFLOW_{arguments.command.upper()}_RUN_ID"
+    run_id = _typed_or_set(arguments.values_of("--run-id"), variables, variable, many=False)
+    unquoted = [(FILE_NAME, source.path.name), *run_id]
     for what, value in unquoted:
         if not _SAFE_WITHOUT_QUOTES.fullmatch(value):
             yield what, value, "Metaflow does not quote it, so it may have no special characters"
+
+
+def _quoted_values(
+    arguments: FlowArguments, variables: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the values that a pod gets in single quotes, with their option or variable."""
+    prefix = f"METAFLOW_{arguments.command.upper()}"
+    others = [each for each in QUOTED_OPTIONS if each not in ("--tag", "--namespace")]
+    yield from arguments.values_of(*others)
+    yield from _typed_or_set(arguments.values_of("--tag"), variables, f"{prefix}_TAGS")
+    typed = arguments.values_of("--namespace")
+    namespace = _typed_or_set(typed, variables, f"{prefix}_USER_NAMESPACE", many=False)
+    users = [(name, variables.get(name, "")) for name in USER_VARIABLES]
+    yield from namespace or [each for each in users if each[1] not in ("", "root")][:1]
+
+
+def _decorators(
+    arguments: FlowArguments, variables: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the decorators of every step, with their option or variable."""
+    after = f"METAFLOW_{arguments.command.upper()}_DECOSPECS"
+    yield from _typed_or_set(arguments.values_before("--with"), variables, "METAFLOW_DECOSPECS")
+    yield from _typed_or_set(arguments.values_after("--with"), variables, after)
+    yield from _typed_or_set([], variables, "METAFLOW_DEFAULT_DECOSPECS")
+
+
+def _typed_or_set(
+    typed: Sequence[tuple[str, str]],
+    variables: Mapping[str, str],
+    variable: str,
+    *,
+    many: bool = True,
+) -> Iterable[tuple[str, str]]:
+    """Return the typed values of an option, or those of its variable, as click splits them."""
+    value = variables.get(variable, "")
+    values = value.split() if many else filter(None, [value])
+    return typed or [(variable, each) for each in values]

@@ -81,6 +81,23 @@ def test_every_variable_in_metaflows_sources_is_classified() -> None:
     assert unclassified(names) == []
 
 
+def decorator_options() -> set[str]:
+    """Return the variables of the options that a flow's decorators add.
+
+    Both names are read: the option's own (``add_decorator_options``), and click's.
+    """
+    from metaflow.plugins import FLOW_DECORATORS
+
+    options = [option.upper() for each in FLOW_DECORATORS for option in each.options]
+    return {f"{prefix}_{option}" for prefix in ("METAFLOW", "METAFLOW_FLOW") for option in options}
+
+
+def test_the_options_of_decorators_do_not_come_from_variables() -> None:
+    names = decorator_options()
+    assert {"METAFLOW_BRANCH", "METAFLOW_FLOW_PRODUCTION", "METAFLOW_TRIGGER"} <= names
+    assert overridden(names, {"Metaflow"}) == sorted(names)
+
+
 def test_every_option_of_metaflows_command_line_is_classified() -> None:
     from metaflow import cli
     from metaflow.cli_components import run_cmds
@@ -88,7 +105,7 @@ def test_every_option_of_metaflows_command_line_is_classified() -> None:
     options = {f"METAFLOW_{each.name}" for each in cli.start.params}
     options |= {f"METAFLOW_RUN_{each.name}" for each in run_cmds.run.params}
     options |= {f"METAFLOW_RESUME_{each.name}" for each in run_cmds.resume.params}
-    names = {name.upper() for name in options}
+    names = {name.upper() for name in options} | decorator_options()
     assert {"METAFLOW_DATASTORE", "METAFLOW_ENVIRONMENT", "METAFLOW_RUN_TAGS"} <= names
     assert unclassified(names) == []
 

@@ -109,6 +109,40 @@ def test_every_tag_is_checked_however_it_is_written(typed: list[str]) -> None:
     assert '--tag "it\'s"' in error.message
 
 
+@pytest.mark.parametrize(
+    ("typed", "variable", "value", "rejected"),
+    [
+        ("", "METAFLOW_RUN_TAGS", "ok it's", True),
+        ("", "METAFLOW_RUN_TAGS", "ok its", False),
+        ("--tag ok", "METAFLOW_RUN_TAGS", "it's", False),
+        ("resume", "METAFLOW_RUN_TAGS", "it's", False),
+        ("resume", "METAFLOW_RESUME_TAGS", "it's", True),
+        ("", "METAFLOW_RUN_USER_NAMESPACE", "it's", True),
+        ("--namespace team", "METAFLOW_RUN_USER_NAMESPACE", "it's", False),
+        ("resume", "METAFLOW_RESUME_RUN_ID", "a;b", True),
+        ("resume --run-id ab", "METAFLOW_RESUME_RUN_ID", "a;b", False),
+        ("", "METAFLOW_DECOSPECS", "environment:vars={'A':'x'}", True),
+        ("--with retry", "METAFLOW_DECOSPECS", "environment:vars={'A':'x'}", True),
+        ("--with retry run", "METAFLOW_DECOSPECS", "environment:vars={'A':'x'}", False),
+        ("", "METAFLOW_DEFAULT_DECOSPECS", "environment:vars={'A':'x'}", True),
+        ("", "METAFLOW_RUN_DECOSPECS", "environment:vars={'A':'x'}", True),
+        ("", "METAFLOW_RUN_DECOSPECS", 'environment:vars={"A":"x"}', False),
+        ("", "METAFLOW_RESUME_DECOSPECS", "environment:vars={'A':'x'}", False),
+    ],
+)
+def test_a_value_from_a_variable_is_checked_if_click_uses_it(
+    typed: str, variable: str, value: str, rejected: bool
+) -> None:
+    error = check(*typed.split(), **{variable: value})
+    assert (error is not None) == rejected
+    if error is not None:
+        assert variable in error.message
+
+
+def test_a_namespace_in_a_variable_replaces_the_users_name() -> None:
+    assert check(USER="o'brien", METAFLOW_RUN_USER_NAMESPACE="team") is None
+
+
 def test_the_users_name_is_checked_unless_a_namespace_replaces_it() -> None:
     error = check(USER="o'brien")
     assert error is not None
