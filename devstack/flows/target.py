@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,4 +94,5 @@ def _unknown(name: str, known: Sequence[Sample]) -> Exception:
 
 
 def _is_path(name: str) -> bool:
-    return name.endswith(".py") or "/" in name or Path(name).is_file()
+    # Path.is_file() raises errors, of a name that is too long for example.
+    return name.endswith(".py") or "/" in name or os.path.isfile(name)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from devstack.flows.log import MAX_LOGS, new_log
 
 
@@ -21,3 +23,10 @@ def test_the_oldest_logs_are_removed(tmp_path: Path) -> None:
     left = sorted(path.name for path in tmp_path.iterdir())
     assert len(left) == MAX_LOGS
     assert left[0] == "004.log"
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "日" * 80, "x" + "é" * 120, "a\udc80" * 100])
+def test_the_log_of_a_flow_with_a_long_name_can_be_created(tmp_path: Path, name: str) -> None:
+    log = new_log(tmp_path, name)
+    log.touch()
+    assert log.name.startswith(name[:1])

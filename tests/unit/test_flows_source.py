@@ -47,6 +47,20 @@ def test_an_unknown_file_suggests_the_closest_match(tmp_path: Path) -> None:
     assert str(near) in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("x" * 300, "FLOW_UNKNOWN"),
+        ("日" * 100, "FLOW_UNKNOWN"),
+        ("x" * 300 + ".py", "FLOW_UNREADABLE"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_an_error_of_usage(name: str, code: str) -> None:
+    with pytest.raises(DevstackError) as caught:
+        find_targets([name])
+    assert (caught.value.code, caught.value.exit_status) == (code, ExitStatus.USAGE)
+
+
 def test_a_folder_cannot_be_run(tmp_path: Path) -> None:
     with pytest.raises(DevstackError) as caught:
         read_source(tmp_path)
