@@ -94,8 +94,9 @@ def describe_overrides() -> list[str]:
         DevstackError: ``PROJECT_CONFIG_INVALID``.
     """
     sentences = []
-    # In `devstack shell`, they are the stack's own.
-    names = [] if "DEVSTACK_NAME" in os.environ else overridden(os.environ, {"Metaflow"})
+    # In `devstack shell`, they are the stack's own. DEVSTACK_NAME may be the user's choice.
+    is_own = os.environ.get("METAFLOW_PROFILE") == PROFILE
+    names = [] if is_own else overridden(os.environ, {"Metaflow"})
     if names:
         sentences.append(f"overridden by the stack, from your environment: {', '.join(names)}")
     project = find_project_config()

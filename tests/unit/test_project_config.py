@@ -132,11 +132,12 @@ def test_settings_of_the_users_environment_are_named_without_their_values(
     project({})
     monkeypatch.setenv("METAFLOW_METADATA", "local")
     monkeypatch.setenv("METAFLOW_SERVICE_AUTH_KEY", "secret")
+    monkeypatch.setenv("DEVSTACK_NAME", "second")  # as for `devstack run --name second`
     assert describe_overrides() == [
         "overridden by the stack, from your environment: METAFLOW_METADATA, "
         "METAFLOW_SERVICE_AUTH_KEY"
     ]
-    monkeypatch.setenv("DEVSTACK_NAME", "devstack")
+    monkeypatch.setenv("METAFLOW_PROFILE", "devstack")  # as in `devstack shell`
     assert describe_overrides() == []
 
 
