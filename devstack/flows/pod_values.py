@@ -50,14 +50,19 @@ def check_pod_values(
         DevstackError: ``FLOW_VALUE_UNSUPPORTED``, which names the value.
     """
     for what, value, problem in _unsafe_values(source, arguments, variables):
-        change = "rename the file" if what == FILE_NAME else "choose another value"
         raise DevstackError(
             f"cannot pass {what} {value!r} to a pod",
             cause=problem,
-            remedy=f"{change}; with --local, steps on this machine get any value",
+            remedy=f"{_change_of(what)}; with --local, steps on this machine get any value",
             code="FLOW_VALUE_UNSUPPORTED",
             exit_status=ExitStatus.USAGE,
         )
+
+
+def _change_of(what: str) -> str:
+    if what == FILE_NAME:
+        return "rename the file"
+    return "set METAFLOW_USER=name" if what in USER_VARIABLES else "choose another value"
 
 
 def find_expansions(source: FlowSource, placement: Placement) -> list[str]:

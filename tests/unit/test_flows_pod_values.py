@@ -147,6 +147,7 @@ def test_the_users_name_is_checked_unless_a_namespace_replaces_it() -> None:
     error = check(USER="o'brien")
     assert error is not None
     assert "USER" in error.message
+    assert error.remedy.startswith("set METAFLOW_USER=name")
     assert check(USER="o'brien", METAFLOW_USER="obrien") is None
     assert check("--namespace", "team", USER="o'brien") is None
 
