@@ -109,8 +109,11 @@ def describe_overrides() -> list[str]:
 def _project_overrides(stack: Stack) -> dict[str, str]:
     """Return the variables that override the project's configuration of Metaflow."""
     project = find_project_config()
-    settings = stack.outputs().metaflow
-    return settings_against(project, settings, stack.runner) if project else {}
+    if project is None:
+        return {}
+    home = str(stack.dir.metaflow_home)
+    settings = {**stack.outputs().metaflow, "METAFLOW_DATASTORE_SYSROOT_LOCAL": home}
+    return settings_against(project, settings, stack.runner)
 
 
 def _user() -> dict[str, str]:

@@ -21,6 +21,19 @@ from devstack.process import Runner
 DECORATORS = "METAFLOW_DEFAULT_DECOSPECS"
 """The setting with decorators of every step."""
 
+_NOT_EMPTY = ("METAFLOW_ENABLED_", "METAFLOW_KUBERNETES_PORT")
+"""How the keys begin whose default is None, and for which an empty variable is another value.
+
+With an empty list of plug-ins there are none, and an empty port is no number.
+"""
+
+_DERIVED = {
+    "METAFLOW_CONDA_PACKAGE_S3ROOT": ("METAFLOW_DATASTORE_SYSROOT_S3", "conda"),
+    "METAFLOW_DATATOOLS_LOCALROOT": ("METAFLOW_DATASTORE_SYSROOT_LOCAL", ".metaflow/data"),
+    "METAFLOW_CARD_LOCALROOT": ("METAFLOW_DATASTORE_SYSROOT_LOCAL", ".metaflow/mf.cards"),
+}
+"""Keys whose default is None, and from what Metaflow then derives their value, where it is used."""
+
 _DEFAULTS = """
 import json, sys
 from metaflow import metaflow_config, metaflow_config_funcs
@@ -71,8 +84,24 @@ def find_project_config(folder: Path | None = None) -> ProjectConfig | None:
             code="PROJECT_CONFIG_INVALID",
             exit_status=ExitStatus.USAGE,
         ) from error
+    _check_keys(path, settings)
     decorators = str(settings.get(DECORATORS) or "")
     return ProjectConfig(path, tuple(overridden(keys, {"Metaflow"})), decorators)
+
+
+def _check_keys(path: Path, settings: Mapping[str, object]) -> None:
+    fixed = [
+        key for key, value in settings.items() if key.startswith(_NOT_EMPTY) and value is not None
+    ]
+    if fixed:
+        keys = ", ".join(sorted(fixed))
+        raise DevstackError(
+            f"cannot override {keys} in {path}, the project's configuration of Metaflow",
+            cause="no environment variable stands for Metaflow's default there",
+            remedy=f"remove {keys} from that file, or move it to a profile of Metaflow",
+            code="PROJECT_CONFIG_INVALID",
+            exit_status=ExitStatus.USAGE,
+        )
 
 
 def settings_against(
@@ -86,17 +115,24 @@ def settings_against(
             Metaflow's default.
         runner: starts Python, if there are such keys.
     """
-    ours = {key: settings[key] for key in config.overridden if key in settings}
-    rest = [key for key in config.overridden if key not in settings]
-    return {**ours, **(_defaults(rest, runner) if rest else {})}
+    derived = {
+        key: f"{settings[root]}/{folder}"
+        for key, (root, folder) in _DERIVED.items()
+        if root in settings
+    }
+    known = {**derived, **settings}
+    ours = {key: known[key] for key in config.overridden if key in known}
+    rest = [key for key in config.overridden if key not in known]
+    return {**ours, **(_defaults(rest, settings, runner) if rest else {})}
 
 
-def _defaults(keys: Sequence[str], runner: Runner) -> dict[str, str]:
+def _defaults(keys: Sequence[str], settings: Mapping[str, str], runner: Runner) -> dict[str, str]:
+    """Return Metaflow's defaults, of which some derive from the stack's settings."""
     # Without the user's settings, and in a folder without a project's configuration.
     unset = {name: None for name in os.environ if name.startswith("METAFLOW_")}
     done = runner.run(
         [sys.executable, "-c", _DEFAULTS, *keys],
-        env={**unset, "METAFLOW_HOME": os.devnull},
+        env={**unset, **settings, "METAFLOW_HOME": os.devnull},
         cwd=Path("/"),
         timeout=60,
     )

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -87,6 +87,74 @@ def test_metaflow_uses_the_stacks_settings_or_its_own_defaults(
         # What belongs to the flow is kept.
         "METAFLOW_DEFAULT_PACKAGE_SUFFIXES": ".py,.sql",
     }
+
+
+def read_settings(variables: Mapping[str, str | None]) -> dict[str, object]:
+    """Return all settings that Metaflow reads in the current folder, by name."""
+    script = (
+        "import json\n"
+        "from metaflow import metaflow_config, metaflow_config_funcs as funcs\n"
+        "print(json.dumps({key: each.value for key, each in funcs._all_configs.items()}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=tool_environment({**variables, "METAFLOW_HOME": os.devnull}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    settings: dict[str, object] = json.loads(done.stdout)
+    return settings
+
+
+def test_every_overridden_key_gets_the_value_that_it_has_without_a_projects_file(
+    project: Callable[[object], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stack = {**STACK, "METAFLOW_DATASTORE_SYSROOT_LOCAL": "/stack"}
+    wanted = read_settings(stack)
+    keys = overridden(wanted, {"Metaflow"})
+    rejected = [each for each in keys if "_ENABLED_" in each or each.endswith("KUBERNETES_PORT")]
+    changed = [each for each in keys if each not in rejected]
+    assert "METAFLOW_CARD_S3ROOT" in changed
+    texts = {key: "1" if isinstance(wanted[key], int) else "theirs" for key in changed}
+    jsons = {key: {"their": "s"} for key in changed if isinstance(wanted[key], dict)}
+    project({**texts, **jsons})
+    config = find_project_config()
+    assert config
+    assert set(config.overridden) == set(changed)
+    found = read_settings({**stack, **settings_against(config, stack, SubprocessRunner())})
+    # No variable stands for None: Metaflow treats the others alike if they are empty.
+    assert {
+        key: found[key] for key in changed if (found[key] or None) != (wanted[key] or None)
+    } == {
+        "METAFLOW_CONDA_PACKAGE_S3ROOT": "s3://metaflow/metaflow/conda",
+        "METAFLOW_DATATOOLS_LOCALROOT": "/stack/.metaflow/data",
+        "METAFLOW_CARD_LOCALROOT": "/stack/.metaflow/mf.cards",
+        "METAFLOW_SERVICE_HEADERS": {"x-api-key": ""},
+    }
+    assert found["METAFLOW_CARD_S3ROOT"] == "s3://metaflow/metaflow/mf.cards"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("METAFLOW_ENABLED_STEP_DECORATOR", ["kubernetes", "retry"]),
+        ("METAFLOW_ENABLED_DATASTORE", []),
+        ("METAFLOW_KUBERNETES_PORT", "8080"),
+    ],
+)
+def test_a_key_that_no_variable_can_override_is_an_error(
+    project: Callable[[object], Path], key: str, value: object
+) -> None:
+    path = project({key: value, "METAFLOW_USER": "ann"})
+    with pytest.raises(DevstackError) as raised:
+        find_project_config()
+    assert raised.value.code == "PROJECT_CONFIG_INVALID"
+    assert key in raised.value.message
+    assert str(path) in raised.value.message
+    project({key: None})
+    assert find_project_config()
 
 
 def test_a_project_without_such_a_file_changes_nothing(
