@@ -86,28 +86,38 @@ def parse_arguments(source: FlowSource, arguments: Sequence[str]) -> FlowArgumen
         arguments: what the user typed.
     """
     top_level = _top_level_options(source)
-    before, command, after = _split(arguments, {**RESUME_OPTIONS, **RUN_OPTIONS, **top_level})
+    parameters = {f"--{name}": 1 for name in source.parameters}
+    known = {**parameters, **RESUME_OPTIONS, **RUN_OPTIONS, **top_level}
+    before, command, after = _split(arguments, known)
     if command and command not in _COMMAND_OPTIONS:
         if all(_option(group) in top_level for group in _groups(before, top_level)):
             return FlowArguments(tuple(before), command, tuple(after), starts_run=False)
         # Not a command, but an argument too many among those of `run`.
         before, command, after = list(arguments), "", []
-    return _run_arguments(top_level, before, command, after)
+    return _run_arguments(top_level, parameters, before, command, after)
 
 
 def _run_arguments(
-    top_level: Mapping[str, int], before: Sequence[str], command: str, after: Sequence[str]
+    top_level: Mapping[str, int],
+    parameters: Mapping[str, int],
+    before: Sequence[str],
+    command: str,
+    after: Sequence[str],
 ) -> FlowArguments:
     own = _COMMAND_OPTIONS[command or "run"]
     known = {**top_level, **own}
     first: list[str] = []
     rest: list[str] = []
-    # An option of both levels, such as `--with`, stays on its side of the command.
-    early = top_level if command else top_level.keys() - own.keys()
     late = top_level.keys() - own.keys()
-    for arguments, movable in ((before, early), (after, late)):
-        for group in _groups(arguments, known):
-            (first if _option(group) in movable else rest).extend(group)
+    for group in _groups(before, known):
+        option = _option(group)
+        # With a command, an option stays before it unless it cannot be one of the top level:
+        # an option of both levels, such as `--with`, and one that a mutator adds to the flow.
+        later = option in own or option in parameters
+        is_first = option in top_level or not later if command else option in late
+        (first if is_first else rest).extend(group)
+    for group in _groups(after, known):
+        (first if _option(group) in late else rest).extend(group)
     helps = any(group[0] == _HELP for group in _groups(rest, known))
     return FlowArguments(tuple(first), command or "run", tuple(rest), starts_run=not helps)
 
@@ -129,6 +139,10 @@ def _split(arguments: Sequence[str], known: Mapping[str, int]) -> tuple[list[str
     before: list[str] = []
     for group in _groups(arguments, known):
         if _is_option(group[0]):
+            if group[0] not in known and group[1:] and group[1] in _COMMAND_OPTIONS:
+                # A flag that is not known, and the command.
+                place = len(before) + 1
+                return [*before, group[0]], group[1], list(arguments[place + 1 :])
             before += group
         else:
             place = len(before)

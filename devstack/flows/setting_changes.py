@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from devstack.flows.source import PARSING, step_of
+from devstack.flows.base_classes import PARSING
+from devstack.flows.source import step_of
 
 SETTINGS = (
     "AWS_",

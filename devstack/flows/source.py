@@ -7,16 +7,14 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.flows.base_classes import PARSING, read_base_classes
 
 PLATFORMS = ("kubernetes", "batch")
 """Decorators that decide where a step runs."""
 
 _PARAMETERS = ("Parameter", "IncludeFile")
-PARSING = Lock()
-"""CPython 3.11 counts the depth of the tree globally, so parsing in two threads fails."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,8 @@ class FlowSource:
     Attributes:
         path: the file, as the user named it.
         steps: each step of the file with its platform's decorator; empty if it has none.
-        decorators: the names of the decorators in the file.
-        parameters: the names of the flow's parameters, as far as the file shows them.
+        decorators: the names of the decorators in the file, and in those of base classes.
+        parameters: the names of the flow's parameters, as far as these files show them.
     """
 
     path: Path
@@ -49,11 +47,12 @@ def read_source(path: Path) -> FlowSource:
     """
     tree = _parse(path, _read(path))
     nodes = list(ast.walk(tree))
+    inherited = [node for module in read_base_classes(path, tree) for node in ast.walk(module)]
     return FlowSource(
         path,
         steps={name: platform for node in nodes for name, platform in step_of(node)},
-        decorators=frozenset(name for node in nodes for name in _decorators(node)),
-        parameters=frozenset(name for node in nodes for name in _parameter(node)),
+        decorators=frozenset(name for node in [*nodes, *inherited] for name in _decorators(node)),
+        parameters=frozenset(name for node in [*nodes, *inherited] for name in _parameter(node)),
     )
 
 

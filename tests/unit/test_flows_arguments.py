@@ -118,6 +118,31 @@ def test_an_option_of_a_decorator_that_the_flow_lacks_is_a_parameter() -> None:
     assert argv("--branch", "b") == ["run", "--branch", "b"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "passed"),
+    [
+        ("--branch b run --n 3", "--branch b run --n 3"),
+        ("--production run --n 3", "--production run --n 3"),
+        ("--quiet --production resume train", "--quiet --production resume train"),
+        ("--production=1 run", "--production=1 run"),
+        ("--branch run run", "--branch run run"),
+        ("--tag a --branch b run", "--branch b run --tag a"),
+        ("--with retry --branch b run", "--with retry --branch b run"),
+    ],
+)
+def test_with_a_command_an_option_that_is_not_known_stays_before_it(
+    typed: str, passed: str
+) -> None:
+    # A decorator of another module, or of an extension, may add options to the flow.
+    assert argv(*typed.split()) == passed.split()
+
+
+def test_a_parameter_that_stands_before_the_command_is_passed_after_it() -> None:
+    source = FlowSource(Path("my_flow.py"), parameters=frozenset({"n", "text"}))
+    assert argv("--n", "3", "run", source=source) == ["run", "--n", "3"]
+    assert argv("--text", "run", source=source) == ["run", "--text", "run"]
+
+
 def _options(command: object) -> dict[str, int]:
     options = {}
     for parameter in command.params:  # type: ignore[attr-defined]
