@@ -17,7 +17,7 @@ def ran(stack: Devstack) -> dict[str, Any]:
     return stack.samples()
 
 
-@pytest.mark.parametrize("name", [sample.name for sample in SAMPLES])
+@pytest.mark.parametrize("name", [each.name for each in SAMPLES if not each.needs_index])
 def test_a_sample_passes_its_checks(ran: dict[str, Any], name: str) -> None:
     sample = ran[name]
     assert sample["ok"], sample["wrong"] or sample["error"]
