@@ -42,7 +42,7 @@ def ensure_flow_images(
 def with_pull_policy(stack: Stack, env: FlowEnvironment, names: Collection[str]) -> FlowEnvironment:
     """Return the environment for a flow, in which added images of the tag `latest` are used.
 
-    Kubernetes pulls `latest` for every pod by default, and no registry has the image. Metaflow
+    By default, Kubernetes pulls `latest` for each pod, and no registry has the image. Metaflow
     compiles no DAG with this setting, so it is only for runs.
 
     Args:

@@ -6,10 +6,8 @@ import ast
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Lock
 
-PARSING = Lock()
-"""CPython 3.11 counts the depth of the tree globally, so parsing in two threads fails."""
+from devstack.flows.syntax_trees import find_module
 
 MOST_MODULES = 20
 """The largest number of modules that are read for one flow."""
@@ -18,7 +16,7 @@ _ALL = "*"
 
 
 def read_base_classes(flow: Path, tree: ast.Module) -> list[ast.Module]:
-    """Return the modules from which a flow's file imports base classes, and they in turn.
+    """Return the modules from which a flow and its base classes import base classes.
 
     Python finds them next to the flow's file; others, such as Metaflow, are not read. A module
     that cannot be read or parsed is left out: Python reports it when the flow starts.
@@ -35,7 +33,7 @@ def read_base_classes(flow: Path, tree: ast.Module) -> list[ast.Module]:
         for path, name in _imports(module, wanted, file, root):
             if path in found or len(found) >= MOST_MODULES:
                 continue
-            parsed = _parse(path)
+            parsed = find_module(path)
             if parsed is not None:
                 found[path] = parsed
                 # A package may import the class from one of its modules.
@@ -82,12 +80,3 @@ def _files(folder: Path, dotted: str) -> Iterator[Path]:
         if os.path.isfile(path):
             yield path
             return
-
-
-def _parse(path: Path) -> ast.Module | None:
-    try:
-        text = path.read_bytes()
-        with PARSING:
-            return ast.parse(text, filename=str(path))
-    except (OSError, SyntaxError, ValueError):
-        return None

@@ -43,7 +43,8 @@ def failure_of(result: FlowResult) -> DevstackError:
         return _stopped(result)
     if not result.run_id and result.returncode == 0:
         return no_flow_error(f"cannot run {result.name}", result.output)
-    packages = find_package_failure(_tail(result))
+    tail = _tail(result)
+    packages = find_package_failure(tail)
     log = f"all of its output is in {result.log}"
     return DevstackError(
         f"flow {result.flow or result.name} failed",
@@ -51,7 +52,7 @@ def failure_of(result: FlowResult) -> DevstackError:
         remedy=f"{packages.remedy} (see {DOCUMENT}); {log}" if packages else _remedy(result),
         code="FLOW_FAILED",
         exit_status=ExitStatus.FLOW_FAILED,
-        output="\n".join(_tail(result)),
+        output="\n".join(tail),
     )
 
 

@@ -88,7 +88,7 @@ _BOOTSTRAP = re.compile(
 
 
 def find_package_failure(lines: Iterable[str]) -> PackageFailure | None:
-    """Return why packages could not be installed, if a run's last output says so."""
+    """Return why packages could not be installed, if that is why a run failed; else None."""
     text = "\n".join(lines)
     if not _BOOTSTRAP.search(text):
         return None

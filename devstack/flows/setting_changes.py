@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from devstack.flows.base_classes import PARSING
 from devstack.flows.source import step_of
+from devstack.flows.syntax_trees import find_module
 
 SETTINGS = (
     "AWS_",
@@ -74,11 +74,7 @@ def find_environment(path: Path) -> list[SettingChange]:
 
 def _parse(path: Path) -> ast.Module:
     """Return the file's syntax tree; an empty one if it cannot be read."""
-    try:
-        with PARSING:
-            return ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return ast.Module([], [])
+    return find_module(path) or ast.Module([], [])
 
 
 def _all_changes(tree: ast.Module) -> Iterator[SettingChange]:

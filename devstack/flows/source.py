@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devstack.errors import DevstackError, ExitStatus
-from devstack.flows.base_classes import PARSING, read_base_classes
+from devstack.flows.base_classes import read_base_classes
+from devstack.flows.syntax_trees import parse_module
 
 PLATFORMS = ("kubernetes", "batch")
 """Decorators that decide where a step runs."""
@@ -95,8 +96,7 @@ def _neighbours(path: Path) -> list[Path]:
 
 def _parse(path: Path, text: bytes) -> ast.Module:
     try:
-        with PARSING:
-            return ast.parse(text, filename=str(path))
+        return parse_module(text, path)
     except (SyntaxError, ValueError) as error:
         raise _syntax_error(path, error) from error
 

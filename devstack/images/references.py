@@ -70,6 +70,6 @@ def spellings(reference: str) -> set[str]:
 def is_latest(reference: str) -> bool:
     """Return True for the tag ``latest``, also if it is only implied.
 
-    Kubernetes then pulls the image for every pod, unless the pod says otherwise.
+    Kubernetes then pulls the image for each pod, unless the pod has another pull policy.
     """
     return familiar(reference).endswith(f":{DEFAULT_TAG}")

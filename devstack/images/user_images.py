@@ -88,32 +88,29 @@ def require_free_name(name: str) -> None:
     Raises:
         DevstackError: ``IMAGE_NAME_INVALID`` or ``IMAGE_RESERVED``.
     """
+    what = f"the image {name!r}"
     if "@" in name:
-        raise DevstackError(
-            f"cannot add the image {name!r}",
+        raise _cannot_add(
+            what,
             cause="only a registry provides an image by its digest",
             remedy=f"name it by a tag: docker tag {name} NAME:TAG, then devstack images add"
             " NAME:TAG; the flow names it by that tag too",
             code="IMAGE_NAME_INVALID",
-            exit_status=ExitStatus.USAGE,
         )
     if not is_reference(name):
-        raise DevstackError(
-            f"cannot add the image {name!r}",
+        raise _cannot_add(
+            what,
             cause="an image is named NAME:TAG, in lower case, such as team/model:1",
             remedy="docker image ls shows the images of this machine",
             code="IMAGE_NAME_INVALID",
-            exit_status=ExitStatus.USAGE,
         )
-    own = {image.reference for image in IMAGES.values()}
-    if familiar(name) in own or name.startswith(KUBERNETES):
-        raise DevstackError(
-            f"cannot add the image {name!r}",
+    if _is_reserved(name):
+        raise _cannot_add(
+            what,
             cause="the stack itself runs an image of this name",
             remedy=f"give yours another name: docker tag {name} local/{_last(name)}, then"
             f" devstack images add local/{_last(name)}",
             code="IMAGE_RESERVED",
-            exit_status=ExitStatus.USAGE,
         )
 
 
@@ -133,9 +130,7 @@ class LocalImages:
 
     def find(self, names: Collection[str]) -> dict[str, Present]:
         """Return those images that this machine has, by name, but none that the stack may run."""
-        own = {image.reference for image in IMAGES.values()}
-        wanted = {familiar(name) for name in names} - own
-        wanted = {name for name in wanted if not name.startswith(KUBERNETES)}
+        wanted = {familiar(name) for name in names if not _is_reserved(name)}
         if len(wanted) > MOST_NAMES:
             wanted &= set(self._docker.image_names())
         return self._docker.inspect_images(sorted(wanted)) if wanted else {}
@@ -197,13 +192,12 @@ class LocalImages:
         names = [name for name in self._docker.image_names() if not name.startswith(BUILT_IN)]
         closest = difflib.get_close_matches(reference, names, n=3)
         suggestion = f"did you mean {' or '.join(closest)}? " if closest else ""
-        raise DevstackError(
-            f"cannot add the image {reference}",
+        raise _cannot_add(
+            f"the image {reference}",
             cause="this machine's Docker has no image of this name",
             remedy=f"{suggestion}Build it (docker build --tag {reference} .) or pull it "
             f"(docker pull {reference}), then add it again",
             code="IMAGE_NOT_FOUND",
-            exit_status=ExitStatus.USAGE,
         )
 
 
@@ -221,14 +215,20 @@ def _is_tar(path: Path) -> bool:
     if start.startswith(_GZIP) or start[257:262] == _TAR:
         return True
     if b"\0" in start or start.startswith(_OTHER_STARTS):
-        raise DevstackError(
-            f"cannot add {path}",
+        raise _cannot_add(
+            str(path),
             cause="it is neither an archive, plain or compressed by gzip, nor a Dockerfile",
             remedy="decompress it, or use gzip, and add it again",
             code="IMAGE_FILE_INVALID",
-            exit_status=ExitStatus.USAGE,
         )
     return False
+
+
+def _is_reserved(name: str) -> bool:
+    """Return True for an image that the stack may run."""
+    familiar_name = familiar(name)
+    own = {image.reference for image in IMAGES.values()}
+    return familiar_name in own or familiar_name.startswith(KUBERNETES)
 
 
 def _is_path(argument: str) -> bool:
@@ -246,21 +246,29 @@ def _last(name: str) -> str:
 
 
 def _two_names(argument: str, name: str) -> DevstackError:
-    return DevstackError(
-        f"cannot add the image {argument!r} as {name!r}",
+    return _cannot_add(
+        f"the image {argument!r} as {name!r}",
         cause="--tag names the image of a file or a Dockerfile; an image of Docker has its name",
         remedy=f"docker tag {argument} {name}, then devstack images add {name}",
         code="IMAGE_NAME_INVALID",
+    )
+
+
+def _cannot_add(what: str, *, cause: str, remedy: str, code: str) -> DevstackError:
+    return DevstackError(
+        f"cannot add {what}",
+        cause=cause,
+        remedy=remedy,
+        code=code,
         exit_status=ExitStatus.USAGE,
     )
 
 
 def _no_file(argument: str) -> DevstackError:
-    return DevstackError(
-        f"cannot add {argument}",
+    return _cannot_add(
+        argument,
         cause="there is no such file",
         remedy="name an archive (docker save NAME:TAG --output FILE.tar), a Dockerfile, or an image"
         " that `docker image ls` shows",
         code="IMAGE_FILE_MISSING",
-        exit_status=ExitStatus.USAGE,
     )

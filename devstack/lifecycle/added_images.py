@@ -102,7 +102,7 @@ def ensure_current_images(stack: Stack, names: Collection[str]) -> list[AddedIma
         The images that were added or replaced.
 
     Raises:
-        DevstackError: an image in ``names`` cannot be added. For others, a warning says so.
+        DevstackError: an image in ``names`` cannot be added. Others only cause a warning.
     """
     provider = stack.provider
     if not isinstance(provider, AddsImages):

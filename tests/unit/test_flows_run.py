@@ -66,7 +66,7 @@ def test_a_flow_that_succeeds_reports_each_line(env: FlowEnvironment, tmp_path: 
     assert result.log.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_flow_goes_on_if_nobody_reads_its_output_any_more(
+def test_a_flow_continues_if_the_reader_of_its_output_exits(
     env: FlowEnvironment, tmp_path: Path
 ) -> None:
     def no_reader(_line: str) -> None:

@@ -191,8 +191,8 @@ def test_each_service_is_tried_once_with_the_settings_of_the_process(
     plain = write(tmp_path, "")
     assert not probe_settings(python, variables, plain, datastore="local", metadata="local").checks
     elsewhere = {**variables, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}
-    (nobody,) = probe_settings(python, elsewhere, plain, metadata="local").checks
-    assert "S3 at http://127.0.0.1:1 does not answer" in str(nobody)
+    (unreachable,) = probe_settings(python, elsewhere, plain, metadata="local").checks
+    assert "S3 at http://127.0.0.1:1 does not answer" in str(unreachable)
 
 
 class Watched:

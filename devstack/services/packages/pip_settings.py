@@ -69,16 +69,8 @@ def find_local(variables: Mapping[str, str], root: Path = Path("/")) -> list[str
 
 def certificates(variables: Mapping[str, str], root: Path = Path("/")) -> str:
     """Return the bundle that pip's configuration files name, if one does."""
-    found = ""
-    for path in _files(variables, root):
-        parser = configparser.RawConfigParser()
-        try:
-            parser.read_string(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, configparser.Error):
-            continue
-        for section in _SECTIONS:
-            found = parser.get(section, "cert", fallback=found)
-    return found
+    found = [section["cert"] for section in _sections(variables, root) if "cert" in section]
+    return found[-1] if found else ""
 
 
 def render(settings: Mapping[str, str]) -> str:
@@ -115,18 +107,23 @@ def _files(variables: Mapping[str, str], root: Path) -> Iterator[Path]:
 def _merge_files(variables: Mapping[str, str], root: Path) -> dict[str, str]:
     """Return what the configuration files say about the way to packages, by key."""
     settings: dict[str, str] = {}
+    for section in _sections(variables, root):
+        for name, value in section.items():
+            key = name.lower().replace("_", "-").removeprefix("--")
+            if key in _KEYS:
+                settings[key] = value
+    return settings
+
+
+def _sections(variables: Mapping[str, str], root: Path) -> Iterator[configparser.SectionProxy]:
+    """Yield the sections for `pip install` of all files, the one with precedence last."""
     for path in _files(variables, root):
         parser = configparser.RawConfigParser()
         try:
             parser.read_string(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, configparser.Error):
             continue  # pip itself reports it
-        for section in filter(parser.has_section, _SECTIONS):
-            for name, value in parser.items(section):
-                key = name.lower().replace("_", "-").removeprefix("--")
-                if key in _KEYS:
-                    settings[key] = value
-    return settings
+        yield from (parser[name] for name in _SECTIONS if parser.has_section(name))
 
 
 def _variable(key: str) -> str:
