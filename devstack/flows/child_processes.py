@@ -43,7 +43,10 @@ def _describe(argv: Sequence[str]) -> str:
     """Return a command in short; that of a task by its step."""
     if "step" in argv and any(each.endswith(".py") for each in argv):
         position = len(argv) - 1 - list(reversed(argv)).index("step")
-        return f"step {' '.join(argv[position + 1 : position + 2])} on this machine"
+        name = " ".join(argv[position + 1 : position + 2])
+        # `kubernetes step NAME` submits the step's pod, and follows it.
+        in_pod = argv[position - 1] == "kubernetes"
+        return f"step {name} in a pod" if in_pod else f"step {name} on this machine"
     arguments = [each if len(each) < 40 else Path(each).name[:40] for each in argv[1:]]
     program = [Path(argv[0]).name, *arguments[:SHOWN_ARGUMENTS]]
     return f"`{' '.join(program)}`"

@@ -281,12 +281,17 @@ def test_a_step_that_computes_in_silence_is_no_problem(watched: Watched) -> None
     assert watched.watch.note == ""
 
 
-def test_the_programs_that_a_silent_flow_runs_are_named() -> None:
-    task = [sys.executable, "-c", "import time; time.sleep(60)", "flow.py", "step", "train", "--x"]
+@pytest.mark.parametrize(
+    ("command", "place"),
+    [(["step"], "on this machine"), (["kubernetes", "step"], "in a pod")],
+)
+def test_the_programs_that_a_silent_flow_runs_are_named(command: list[str], place: str) -> None:
+    wait = "import time; time.sleep(60)"
+    task = [sys.executable, "-c", wait, "flow.py", *command, "train", "--x"]
     program = f"import subprocess; subprocess.run({task}); print()"
     with subprocess.Popen(["sleep", "60"]) as tool:
         with subprocess.Popen([sys.executable, "-c", program]) as flow:
-            expected = {"`sleep 60`", "step train on this machine"}
+            expected = {"`sleep 60`", f"step train {place}"}
             deadline = time.monotonic() + 10
             while not expected <= set(describe_children(os.getpid())):
                 assert time.monotonic() < deadline
