@@ -25,8 +25,8 @@ class Group:
         name: the folder's name.
         lane: the lane it belongs to; by default one of its own.
         by_file: True if its files need nothing in common, so each is a lane of its own.
-        alone: True if no other test may run at the same time, because it measures
-            times or loads the whole machine.
+        alone: True if no test of another group may run at the same time, because it
+            measures times or loads the whole machine.
     """
 
     name: str
@@ -40,7 +40,7 @@ GROUPS = {
     for group in (
         Group("unit", by_file=True),
         Group("golden"),
-        Group("conformance", alone=True),
+        Group("conformance", by_file=True, alone=True),
         Group("airflow"),
         # It uses the stack of `airflow`, once the tests of that group are done with it.
         Group("load", lane="airflow", alone=True),

@@ -1,7 +1,8 @@
-"""Gives tests of groups that must run alone exclusive use of the machine.
+"""Gives groups that must run alone exclusive use of the machine.
 
-Each worker of pytest-xdist holds a shared lock while one of its tests runs, and an exclusive
-one from the first to the last test of such a group.
+Each worker of pytest-xdist holds a shared lock of its test's class while the test runs, or from
+the first to the last test of a lane of such a group. Each such group is a class; all other
+groups together are one. Tests of two classes never run at the same time.
 """
 
 from __future__ import annotations
@@ -13,36 +14,43 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.groups import group_of
+from tests.support.groups import GROUPS, group_of
+
+OTHERS = "others"
+CLASSES = (*(group.name for group in GROUPS.values() if group.alone), OTHERS)
 
 
 class MachineLock:
-    """A lock for readers and writers, between processes.
+    """A lock between processes, which those of one class hold together.
 
     Args:
-        folder: where its two files are.
+        folder: where its files are.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        self._lock = (folder / "lock").open("w")
-        # Held while waiting for the lock, so that readers cannot starve a writer.
+        # Held while waiting for other classes, so that one of them cannot starve this one.
         self._queue = (folder / "queue").open("w")
-        self._held = False
+        self._locks = {name: (folder / name).open("w") for name in CLASSES}
+        self._held = ""
 
-    def acquire(self, alone: bool) -> None:
-        """Wait for the lock, unless this process holds it already."""
+    def acquire(self, name: str) -> None:
+        """Wait until no process holds the lock for another class, unless this one has it."""
         if self._held:
             return
         fcntl.flock(self._queue, fcntl.LOCK_EX)
-        fcntl.flock(self._lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        for other in CLASSES:
+            if other != name:
+                fcntl.flock(self._locks[other], fcntl.LOCK_EX)
+                fcntl.flock(self._locks[other], fcntl.LOCK_UN)
+        fcntl.flock(self._locks[name], fcntl.LOCK_SH)
         fcntl.flock(self._queue, fcntl.LOCK_UN)
-        self._held = True
+        self._held = name
 
     def release(self) -> None:
         """Release the lock."""
-        fcntl.flock(self._lock, fcntl.LOCK_UN)
-        self._held = False
+        fcntl.flock(self._locks[self._held], fcntl.LOCK_UN)
+        self._held = ""
 
 
 class _Plugin:
@@ -57,7 +65,7 @@ class _Plugin:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
         group = group_of(item.nodeid)
-        self._lock.acquire(group.alone)
+        self._lock.acquire(group.name if group.alone else OTHERS)
         try:
             return (yield)
         finally:

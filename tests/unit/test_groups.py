@@ -53,7 +53,7 @@ def test_it():
 
 
 def run_side_by_side(
-    pytester: pytest.Pytester, *groups: str
+    pytester: pytest.Pytester, *groups: str, seconds: float = 0.2
 ) -> dict[str, list[tuple[str, float, float]]]:
     """Run two tests of each group with two workers; return worker, start and end of each."""
     spans: dict[str, list[Path]] = {}
@@ -61,7 +61,7 @@ def run_side_by_side(
         folder = pytester.mkdir(group)
         spans[group] = [folder / name for name in ("one", "two")]
         for path in spans[group]:
-            text = WRITE_SPAN.format(seconds=0.2, path=str(path))
+            text = WRITE_SPAN.format(seconds=seconds, path=str(path))
             (folder / f"test_{group}_{path.name}.py").write_text(text)
     plugins = ("-p", "tests.support.groups", "-p", "tests.support.machine_lock")
     ran = pytester.runpytest(*plugins, "-n2", "--dist=loadscope")
@@ -87,6 +87,12 @@ def test_nothing_runs_in_parallel_to_a_group_that_runs_alone(pytester: pytest.Py
     end = max(end for _, _, end in spans["conformance"])
     for _, start, stop in spans["airflow"] + spans["e2e"]:
         assert stop <= begin or start >= end
+
+
+def test_the_files_of_a_group_that_runs_alone_run_side_by_side(pytester: pytest.Pytester) -> None:
+    (one, two) = run_side_by_side(pytester, "conformance", seconds=2.0)["conformance"]
+    assert one[0] != two[0]
+    assert max(one[1], two[1]) < min(one[2], two[2])
 
 
 def test_the_time_of_a_group_includes_setup_and_teardown() -> None:
