@@ -25,10 +25,11 @@ def command(output: Output, config_file: Path | None, **options: Any) -> int:
         import_errors=[{"file": each.file, "traceback": each.traceback} for each in failures],
     )
     width = max([len(dag.dag_id) for dag in dags] + [3])
-    output.text(f"{'DAG':<{width}}  {'STATE':<7} {'SCHEDULE':<14} NEXT RUN")
+    span = max([len(dag.schedule or "") for dag in dags] + [8])
+    output.text(f"{'DAG':<{width}}  {'STATE':<7} {'SCHEDULE':<{span}} NEXT RUN")
     for dag in dags:
         schedule, next_run = dag.schedule or "-", dag.next_run or "-"
-        output.text(f"{dag.dag_id:<{width}}  {dag.state:<7} {schedule:<14} {next_run}")
+        output.text(f"{dag.dag_id:<{width}}  {dag.state:<7} {schedule:<{span}} {next_run}")
     for failure in failures:
         output.warn(f"{failure.file} cannot be imported: {failure.reason}")
     output.finish()
