@@ -104,6 +104,7 @@ def airflow_schedule(schedule: str) -> str | None:
     words[2], words[4] = (("*" if word == "?" else word) for word in (words[2], words[4]))
     for index, field in enumerate(_FIELDS):
         _check(words[index], field)
+    _check_special_weekdays(words)
     _check_date(words)
     return " ".join(words)
 
@@ -166,10 +167,18 @@ def _check(word: str, field: _Field) -> None:
             )
 
 
+def _check_special_weekdays(words: list[str]) -> None:
+    """Reject a month's first or last weekday beside other days, which Airflow cannot combine."""
+    days, weekdays = words[2], words[4].split(",")
+    special = [item for item in weekdays if _SPECIAL_WEEKDAY.fullmatch(item)]
+    if special and (days != "*" or len(special) < len(weekdays)):
+        raise ScheduleError(f"Airflow cannot combine {special[0]!r} with other days")
+
+
 def _check_date(words: list[str]) -> None:
-    """Reject a date that does not exist, for which Airflow searches in vain."""
-    days, months, weekday = words[2:]
-    if weekday != "*" or re.search(r"[*L]", days, re.IGNORECASE):
+    """Reject a date that does not exist: Airflow would search for it in vain."""
+    days, months = words[2:4]
+    if re.search(r"[*L]", days, re.IGNORECASE):
         return
     lengths = [_MONTH_LENGTHS[number - 1] for number in _numbers(months, _MONTH)]
     if min(_numbers(days, _DAY)) > max(lengths):
@@ -177,10 +186,13 @@ def _check_date(words: list[str]) -> None:
 
 
 def _numbers(word: str, field: _Field) -> list[int]:
-    """Return the numbers of a field's ranges; its steps are ignored."""
+    """Return the numbers that a field stands for."""
     found: list[int] = []
     for item in word.split(","):
-        span = item.partition("/")[0].replace("*", f"{field.low}-{field.high}")
-        ends = [field.number(end) for end in span.split("-")]
-        found += range(ends[0], ends[-1] + 1)
+        span, slash, step = item.partition("/")
+        ends = [
+            field.number(end) for end in span.replace("*", f"{field.low}-{field.high}").split("-")
+        ]
+        last = field.high if slash and len(ends) == 1 else ends[-1]
+        found += range(ends[0], last + 1, int(step or 1))
     return found
