@@ -33,6 +33,7 @@ from devstack.flows.result import FlowResult, PodLog
 from devstack.flows.source import FlowSource
 from devstack.flows.stalls import StallWatch
 from devstack.flows.timing import measure
+from devstack.flows.worker_limit import check_worker_limit
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
 from devstack.kube.pods import ImagePullFailed
@@ -156,6 +157,7 @@ class _Run:
         return self._result(returncode, stop_reason, total)
 
     def _argv(self) -> list[str]:
+        check_worker_limit(self._arguments, self._variables)
         if self._placement.uses_cluster:
             check_pod_values(self._call.source, self._arguments, self._variables)
         return build_command(
