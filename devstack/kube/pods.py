@@ -34,6 +34,8 @@ _START_FAILURES = frozenset({"CreateContainerError", "RunContainerError"})
 
 _BACK_OFF = re.compile(r"back-off (?:(\d+)m)?(\d+)s")
 
+_MISSING_CONFIG = re.compile(r'(secret|configmap) "([^"]+)" not found')
+
 
 _OWN = "devstack/"
 """Begins the names of the stack's own images, which are on every node."""
@@ -100,6 +102,15 @@ def last_lines(client: KubeClient, pod: Object, container: str, *, previous: boo
         return ""
 
 
+def _config_remedy(pod: Object, message: str) -> str:
+    create = "create what it names"
+    if missing := _MISSING_CONFIG.search(message):
+        kind = "configmap" if missing[1] == "configmap" else "secret generic"
+        command = f"create {kind} {missing[2]} -n {pod['metadata']['namespace']}"
+        create = f"`devstack kubectl --admin {command} --from-literal=NAME=VALUE` creates it"
+    return f"{create}; or run `devstack up` if it is part of the stack"
+
+
 def _observe_waiting(client: KubeClient, pod: Object, status: dict[str, Any]) -> Observation | None:
     waiting = status.get("state", {}).get("waiting") or {}
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
@@ -110,7 +121,7 @@ def _observe_waiting(client: KubeClient, pod: Object, status: dict[str, Any]) ->
     if reason == "CreateContainerConfigError":
         return Failed(
             f"{name_of(pod)} cannot start container {status['name']!r}: {message}",
-            remedy="create what it names, or run `devstack up` if it is part of the stack",
+            remedy=_config_remedy(pod, message),
             code="POD_CONFIG_MISSING",
         )
     if reason in _START_FAILURES:

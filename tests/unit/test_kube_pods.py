@@ -250,7 +250,15 @@ def test_a_missing_secret_fails_and_is_named() -> None:
     status = waiting("CreateContainerConfigError", 'secret "minio-root" not found')
     observation = observe_failed(pod("minio-0", containerStatuses=[status]))
     assert observation.code == "POD_CONFIG_MISSING"
+    assert "create secret generic minio-root -n " in observation.remedy
     assert 'secret "minio-root" not found' in observation.reason
+
+
+def test_a_missing_key_of_a_secret_has_no_command_that_creates_the_secret() -> None:
+    message = "couldn't find key password in Secret metaflow/warehouse"
+    status = waiting("CreateContainerConfigError", message)
+    remedy = observe_failed(pod("t-1", containerStatuses=[status])).remedy
+    assert remedy.startswith("create what it names; or")
 
 
 def test_a_failed_pod_shows_how_it_ended() -> None:
