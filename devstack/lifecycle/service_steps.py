@@ -10,7 +10,13 @@ from devstack.lifecycle.logs import SERVICE_LABEL
 from devstack.lifecycle.port_forwards import ensure_port_forwards, port_forwards_running
 from devstack.lifecycle.step import Step, Undo
 from devstack.providers.base import WaitsForServiceNetwork
-from devstack.services.base import DetectsCapabilities, Manifest, Service, ServiceContext
+from devstack.services.base import (
+    DetectsCapabilities,
+    Manifest,
+    Service,
+    ServiceContext,
+    ServiceUnreachableError,
+)
 from devstack.stack import DATA_KINDS, Stack
 from devstack.waits import Failed, Observation, Ready, WaitFailedError, Waiting, wait_until
 
@@ -171,7 +177,13 @@ def _make_ready(stack: Stack, service: Service) -> None:
         _restore_images(stack, service)
         _wait_for(stack, service, ctx)
     ensure_port_forwards(stack, service)
-    service.prepare(ctx)
+    try:
+        service.prepare(ctx)
+    except ServiceUnreachableError:
+        # A node that could not reach the API for a while is NotReady when the API is back,
+        # although its pods were seen ready just before.
+        _wait_for(stack, service, ctx)
+        service.prepare(ctx)
     if service.name not in stack.state.initialized_services:
         stack.state.initialized_services.append(service.name)
     stack.save()

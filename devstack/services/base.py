@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from devstack.errors import DevstackError
 from devstack.kube import manifests as kube_manifests
 
 if TYPE_CHECKING:
@@ -96,6 +97,10 @@ class Outputs:
     secrets: Mapping[str, str] = field(default_factory=dict)
 
 
+class ServiceUnreachableError(DevstackError):
+    """A service that was ready does not answer."""
+
+
 class Service(ABC):
     """One part of the stack.
 
@@ -136,7 +141,11 @@ class Service(ABC):
         """Return whether the service is ready; if not, which object is not."""
 
     def prepare(self, ctx: ServiceContext) -> None:  # noqa: B027 - most services need none
-        """Set up what manifests cannot express (a bucket); idempotent, called when ready."""
+        """Set up what manifests cannot express (a bucket); idempotent, called when ready.
+
+        Raises:
+            ServiceUnreachableError: it does not answer; `up` waits until it is ready again.
+        """
 
     def outputs(self, ctx: ServiceContext) -> Outputs:
         """Return what the service provides to users of the stack."""

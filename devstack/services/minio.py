@@ -9,7 +9,14 @@ from devstack.errors import DevstackError
 from devstack.kube import manifests
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
-from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
+from devstack.services.base import (
+    HostPort,
+    Manifest,
+    Outputs,
+    Service,
+    ServiceContext,
+    ServiceUnreachableError,
+)
 from devstack.services.http_probe import answers
 from devstack.services.init_script import INIT_SCRIPT
 from devstack.waits import Observation, Ready, Waiting
@@ -105,7 +112,8 @@ class MinioService(Service):
         """Create the bucket and the user of flows; idempotent.
 
         Raises:
-            DevstackError: ``MINIO_UNREACHABLE`` or ``MINIO_REFUSED``.
+            ServiceUnreachableError: ``MINIO_UNREACHABLE``.
+            DevstackError: ``MINIO_REFUSED``.
         """
         import urllib3
         from minio.error import MinioException
@@ -216,8 +224,8 @@ def _statement(effect: str, actions: Sequence[str], resource: str) -> dict[str, 
     return {"Effect": effect, "Action": list(actions), "Resource": [resource]}
 
 
-def _unreachable(ctx: ServiceContext, cause: str) -> DevstackError:
-    return DevstackError(
+def _unreachable(ctx: ServiceContext, cause: str) -> ServiceUnreachableError:
+    return ServiceUnreachableError(
         f"cannot reach MinIO at {_url(ctx, 'minio')}",
         cause=cause,
         remedy="devstack logs minio; devstack status shows whether its port is mapped",

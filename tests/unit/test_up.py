@@ -15,6 +15,7 @@ from devstack.lifecycle.up import build_steps, up
 from devstack.owner import Owner
 from devstack.ports import PortTakenError, any_free, require_free
 from devstack.providers.base import ClusterSpec, Problem
+from devstack.services.base import ServiceUnreachableError
 from devstack.waits import Failed, Ready, Waiting
 from tests.fakes.api import namespace
 from tests.fakes.stack import FakeLoadingProvider, FakeProvider, World, fails_with
@@ -97,6 +98,23 @@ def test_an_interrupted_up_is_continued(world: World, fault: BaseException) -> N
     assert stack.state.phase == "up"
     assert stack.state.credentials["minio"] == credential
     assert world.provider.clusters == 1
+
+
+def test_a_service_that_stops_answering_while_it_is_set_up_is_awaited_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minio = world.services[1]
+    observations = iter([Ready(), Waiting("its node is not ready"), Ready()])
+    monkeypatch.setattr(minio, "observe", lambda _ctx: next(observations))
+
+    def be_cut_off_once() -> None:
+        minio.fails = None
+        raise ServiceUnreachableError("MinIO does not answer")
+
+    minio.fails = be_cut_off_once
+    up(world.open())
+    assert minio.prepared == 1
+    assert next(observations, None) is None
 
 
 @pytest.mark.parametrize("name", ALL)
