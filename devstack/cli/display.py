@@ -136,7 +136,7 @@ def _print(text: str) -> None:
 def write_line(stream: TextIO, text: str) -> None:
     """Print a line; if the reader has exited (``| head``), discard it and all that follow.
 
-    So what the command does goes on to its end: a run is not left half done.
+    So the command completes: a run is not left half done.
     """
     try:
         stream.write(text + "\n")

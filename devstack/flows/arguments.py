@@ -74,6 +74,26 @@ class FlowArguments:
         return found
 
 
+def typed_or_set(
+    typed: Sequence[tuple[str, str]],
+    variables: Mapping[str, str],
+    variable: str,
+    *,
+    many: bool = True,
+) -> list[tuple[str, str]]:
+    """Return the typed values of an option, or those of its variable, as click splits them.
+
+    Args:
+        typed: what the user typed, each with the option's name.
+        variables: the environment of the flow's process.
+        variable: the variable from which click reads the option.
+        many: True for an option that may be repeated.
+    """
+    value = variables.get(variable, "")
+    values = value.split() if many else filter(None, [value])
+    return [*typed] or [(variable, each) for each in values]
+
+
 def parse_arguments(source: FlowSource, arguments: Sequence[str]) -> FlowArguments:
     """Sort arguments by where Metaflow expects them.
 

@@ -45,8 +45,8 @@ def _describe(argv: Sequence[str]) -> str:
         position = len(argv) - 1 - list(reversed(argv)).index("step")
         name = " ".join(argv[position + 1 : position + 2])
         # `kubernetes step NAME` submits the step's pod, and follows it.
-        in_pod = argv[position - 1] == "kubernetes"
-        return f"step {name} in a pod" if in_pod else f"step {name} on this machine"
+        place = "in a pod" if argv[position - 1] == "kubernetes" else "on this machine"
+        return f"step {name} {place}"
     arguments = [each if len(each) < 40 else Path(each).name[:40] for each in argv[1:]]
     program = [Path(argv[0]).name, *arguments[:SHOWN_ARGUMENTS]]
     return f"`{' '.join(program)}`"

@@ -13,10 +13,10 @@ Source: ``Kubernetes._command`` in metaflow/plugins/kubernetes/kubernetes.py,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from devstack.errors import DevstackError, ExitStatus
-from devstack.flows.arguments import FlowArguments
+from devstack.flows.arguments import FlowArguments, typed_or_set
 from devstack.flows.placement import CLUSTER, Placement
 from devstack.flows.setting_changes import find_environment
 from devstack.flows.source import FlowSource
@@ -94,7 +94,7 @@ def _unsafe_values(
         if _EXPANDED.search(value):
             yield what, value, "the kubelet replaces $$ by $, and $(NAME) by a variable of the pod"
     variable = f"METAFLOW_{arguments.command.upper()}_RUN_ID"
-    run_id = _typed_or_set(arguments.values_of("--run-id"), variables, variable, many=False)
+    run_id = typed_or_set(arguments.values_of("--run-id"), variables, variable, many=False)
     unquoted = [(FILE_NAME, source.path.name), *run_id]
     for what, value in unquoted:
         if not _SAFE_WITHOUT_QUOTES.fullmatch(value):
@@ -108,9 +108,9 @@ def _quoted_values(
     prefix = f"METAFLOW_{arguments.command.upper()}"
     others = [each for each in QUOTED_OPTIONS if each not in ("--tag", "--namespace")]
     yield from arguments.values_of(*others)
-    yield from _typed_or_set(arguments.values_of("--tag"), variables, f"{prefix}_TAGS")
+    yield from typed_or_set(arguments.values_of("--tag"), variables, f"{prefix}_TAGS")
     typed = arguments.values_of("--namespace")
-    namespace = _typed_or_set(typed, variables, f"{prefix}_USER_NAMESPACE", many=False)
+    namespace = typed_or_set(typed, variables, f"{prefix}_USER_NAMESPACE", many=False)
     users = [(name, variables.get(name, "")) for name in USER_VARIABLES]
     yield from namespace or [each for each in users if each[1] not in ("", "root")][:1]
 
@@ -120,19 +120,6 @@ def _decorators(
 ) -> Iterator[tuple[str, str]]:
     """Yield the decorators of every step, with their option or variable."""
     after = f"METAFLOW_{arguments.command.upper()}_DECOSPECS"
-    yield from _typed_or_set(arguments.values_before("--with"), variables, "METAFLOW_DECOSPECS")
-    yield from _typed_or_set(arguments.values_after("--with"), variables, after)
-    yield from _typed_or_set([], variables, "METAFLOW_DEFAULT_DECOSPECS")
-
-
-def _typed_or_set(
-    typed: Sequence[tuple[str, str]],
-    variables: Mapping[str, str],
-    variable: str,
-    *,
-    many: bool = True,
-) -> Iterable[tuple[str, str]]:
-    """Return the typed values of an option, or those of its variable, as click splits them."""
-    value = variables.get(variable, "")
-    values = value.split() if many else filter(None, [value])
-    return typed or [(variable, each) for each in values]
+    yield from typed_or_set(arguments.values_before("--with"), variables, "METAFLOW_DECOSPECS")
+    yield from typed_or_set(arguments.values_after("--with"), variables, after)
+    yield from typed_or_set([], variables, "METAFLOW_DEFAULT_DECOSPECS")

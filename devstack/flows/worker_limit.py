@@ -1,7 +1,7 @@
-"""The limit of tasks at a time, which Metaflow accepts below one.
+"""The largest number of tasks that run at the same time.
 
-It then starts no task and waits without end (``NativeRuntime._launch_workers`` in
-metaflow/runtime.py).
+Metaflow accepts numbers below one, and then waits forever without starting a task
+(``NativeRuntime._launch_workers`` in metaflow/runtime.py).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from devstack.errors import DevstackError, ExitStatus
-from devstack.flows.arguments import FlowArguments
+from devstack.flows.arguments import FlowArguments, typed_or_set
 
 OPTION = "--max-workers"
 
@@ -25,21 +25,21 @@ def check_worker_limit(arguments: FlowArguments, variables: Mapping[str, str]) -
         DevstackError: ``FLOW_VALUE_UNSUPPORTED``.
     """
     variable = f"METAFLOW_{arguments.command.upper()}_MAX_WORKERS"
-    typed = arguments.values_of(OPTION) or [(variable, variables.get(variable, ""))]
-    what, value = typed[-1]
-    if _is_integer(value) and int(value) < 1:
-        raise DevstackError(
-            f"cannot run with {what} {value!r}: Metaflow would start no task",
-            remedy="choose 1 or more",
-            code="FLOW_VALUE_UNSUPPORTED",
-            exit_status=ExitStatus.USAGE,
-        )
+    given = typed_or_set(arguments.values_of(OPTION), variables, variable, many=False)
+    for what, value in given[-1:]:
+        if _is_below_one(value):
+            raise DevstackError(
+                f"cannot run with {what} {value!r}",
+                cause="Metaflow would start no task",
+                remedy="choose 1 or more",
+                code="FLOW_VALUE_UNSUPPORTED",
+                exit_status=ExitStatus.USAGE,
+            )
 
 
-def _is_integer(value: str) -> bool:
-    """Return True for what click converts; Metaflow itself reports anything else."""
+def _is_below_one(value: str) -> bool:
+    """Return True for a number below one; Metaflow itself reports what is no number."""
     try:
-        int(value)
+        return int(value) < 1
     except ValueError:
         return False
-    return True

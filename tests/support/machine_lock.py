@@ -1,8 +1,9 @@
-"""Gives groups that must run alone exclusive use of the machine.
+"""Keeps tests of other groups from running beside those of a group that must run alone.
 
-Each worker of pytest-xdist holds a shared lock of its test's class while the test runs, or from
-the first to the last test of a lane of such a group. Each such group is a class; all other
-groups together are one. Tests of two classes never run at the same time.
+There is a lock for each such group, and one for all other groups together. A worker of
+pytest-xdist holds the lock of its test while the test runs; in a group that runs alone, from the
+first to the last test of its lane. Several workers can hold the same lock, but no two can hold
+different ones.
 """
 
 from __future__ import annotations
@@ -17,29 +18,29 @@ import pytest
 from tests.support.groups import GROUPS, group_of
 
 OTHERS = "others"
-CLASSES = (*(group.name for group in GROUPS.values() if group.alone), OTHERS)
+LOCKS = (*(group.name for group in GROUPS.values() if group.alone), OTHERS)
 
 
 class MachineLock:
-    """A lock between processes, which those of one class hold together.
+    """Locks between processes, of which only one is held at a time, by one or more processes.
 
     Args:
-        folder: where its files are.
+        folder: where their files are.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        # Held while waiting for other classes, so that one of them cannot starve this one.
+        # Held while waiting for other locks to be released, so that none is taken again first.
         self._queue = (folder / "queue").open("w")
-        self._locks = {name: (folder / name).open("w") for name in CLASSES}
+        self._locks = {name: (folder / name).open("w") for name in LOCKS}
         self._held = ""
 
     def acquire(self, name: str) -> None:
-        """Wait until no process holds the lock for another class, unless this one has it."""
+        """Take a lock once no process holds another one, unless this process has it already."""
         if self._held:
             return
         fcntl.flock(self._queue, fcntl.LOCK_EX)
-        for other in CLASSES:
+        for other in LOCKS:
             if other != name:
                 fcntl.flock(self._locks[other], fcntl.LOCK_EX)
                 fcntl.flock(self._locks[other], fcntl.LOCK_UN)
@@ -48,7 +49,7 @@ class MachineLock:
         self._held = name
 
     def release(self) -> None:
-        """Release the lock."""
+        """Release the lock that this process holds."""
         fcntl.flock(self._locks[self._held], fcntl.LOCK_UN)
         self._held = ""
 

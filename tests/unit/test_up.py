@@ -100,18 +100,18 @@ def test_an_interrupted_up_is_continued(world: World, fault: BaseException) -> N
     assert world.provider.clusters == 1
 
 
-def test_a_service_that_stops_answering_while_it_is_set_up_is_awaited_again(
+def test_up_waits_again_for_a_service_that_stops_answering_while_it_is_set_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     minio = world.services[1]
     observations = iter([Ready(), Waiting("its node is not ready"), Ready()])
     monkeypatch.setattr(minio, "observe", lambda _ctx: next(observations))
 
-    def be_cut_off_once() -> None:
+    def fail_once() -> None:
         minio.fails = None
         raise ServiceUnreachableError("MinIO does not answer")
 
-    minio.fails = be_cut_off_once
+    minio.fails = fail_once
     up(world.open())
     assert minio.prepared == 1
     assert next(observations, None) is None

@@ -176,7 +176,7 @@ def _check_special_weekdays(words: list[str]) -> None:
 
 
 def _check_date(words: list[str]) -> None:
-    """Reject a date that does not exist: Airflow would search for it in vain."""
+    """Reject a date that does not exist: Airflow could not compute the next run."""
     days, months = words[2:4]
     if re.search(r"[*L]", days, re.IGNORECASE):
         return
