@@ -17,6 +17,8 @@ from msgspec import Meta
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.paths import config_home
+from devstack.pools.nodes import pool_mistakes
+from devstack.pools.settings import PoolSettings
 from devstack.validation import table_mistakes
 
 ImageSource = Literal["auto", "pull", "build"]
@@ -73,6 +75,7 @@ class StackSpec:
         context: the kubeconfig context; naming one selects provider ``context``.
         namespace: the namespace of task pods.
         nodes: number of nodes, including the control plane.
+        pool: pools of further nodes, of any size.
         images: where images come from, one of :data:`IMAGE_SOURCES`.
         timeout: the longest that any single wait takes, in seconds.
         ports: host ports by name; the others are chosen.
@@ -89,6 +92,7 @@ class StackSpec:
     context: str = ""
     namespace: Namespace = "metaflow"
     nodes: Nodes = 1
+    pool: tuple[PoolSettings, ...] = ()
     images: ImageSource = "auto"
     timeout: Timeout = 300.0
     ports: dict[str, Port] = field(default_factory=dict)
@@ -159,6 +163,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _require_valid(settings: Mapping[str, Any], fields: Mapping[str, Any], source: str) -> None:
     mistakes = table_mistakes(settings, fields)
+    mistakes += pool_mistakes(settings.get("pool", ())) if not mistakes else []
     if mistakes:
         raise _invalid(source, mistakes)
 

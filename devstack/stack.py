@@ -11,6 +11,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.kube.client import KubeClient
 from devstack.kube.manifests import with_owner
+from devstack.pools.nodes import pool_nodes
 from devstack.process import Runner, SubprocessRunner
 from devstack.progress import Progress, Silent
 from devstack.providers.base import ClusterSpec, MapsPorts, Provider
@@ -90,6 +91,7 @@ class Stack:
         return ClusterSpec(
             name=self.spec.name,
             nodes=self.spec.nodes,
+            pool_nodes=pool_nodes(self.spec.pool),
             host_ports=mapped,
             timeout=self.spec.timeout,
             context=self.state.context or self.spec.context,
@@ -203,7 +205,7 @@ def open_stack(
 
 
 def _with_saved_settings(spec: StackSpec, state: StackState) -> StackSpec:
-    names = ("provider", "context", "namespace", "nodes", "airflow")
+    names = ("provider", "context", "namespace", "nodes", "pool", "airflow")
     saved = {name: getattr(state, name) for name in names if name not in spec.given}
     return replace(spec, **{name: value for name, value in saved.items() if value})
 

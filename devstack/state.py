@@ -41,6 +41,7 @@ class StackState:
         context: the kubeconfig context of provider ``context``.
         namespace: the namespace of task pods.
         nodes: the number of nodes that the cluster was created with.
+        pool: the tables ``[[pool]]`` that the cluster was created with.
         ports: host ports on loopback by name ("minio": 40311), chosen once.
         credentials: random secrets by name, generated once.
         images: image references by catalogue name.
@@ -66,6 +67,7 @@ class StackState:
     context: str = ""
     namespace: str = "metaflow"
     nodes: int = 1
+    pool: list[dict[str, Any]] = field(default_factory=list)
     ports: dict[str, int] = field(default_factory=dict)
     credentials: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)

@@ -109,6 +109,15 @@ def none_if_empty(
     return values or None
 
 
+def parse_pools(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> list[dict[str, Any]] | None:
+    """Parse ``--pool KEY=VALUE,...`` options."""
+    from devstack.pools.settings import parse_pool
+
+    return [parse_pool(value) for value in values] or None
+
+
 def parse_ports(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, int] | None:

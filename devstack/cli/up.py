@@ -15,6 +15,7 @@ from devstack.cli.options import (
     name_flag,
     name_option,
     none_if_empty,
+    parse_pools,
     parse_ports,
     pass_output,
     timeout_option,
@@ -54,6 +55,13 @@ class ProviderChoice(click.Choice[str]):
 @click.option("--context", metavar="CONTEXT", help="Use the cluster of this kubeconfig context.")
 @click.option("--namespace", metavar="NS", help="Namespace of task pods; at most 14 characters.")
 @click.option("--nodes", type=int, metavar="N", help="Number of nodes.  [default: 1]")
+@click.option(
+    "--pool",
+    multiple=True,
+    metavar="KEY=VALUE,...",
+    callback=parse_pools,
+    help="A pool of nodes of any size: name=gpu,count=2,instance_type=p3.8xlarge. Repeatable.",
+)
 @click.option("--images", type=SuggestingChoice(IMAGE_SOURCES), help="The source of images.")
 @click.option(
     "--port",

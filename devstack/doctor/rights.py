@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from devstack import quantity
 from devstack.doctor.check import Check, Finding
-from devstack.kube import quantity
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.pods import observe_pod
 from devstack.kube.resources import CORE, RBAC

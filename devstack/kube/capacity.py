@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from devstack.kube import quantity
+from devstack import quantity
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.node_selection import node_mismatch
 from devstack.kube.pod_requests import Amounts, pod_requests

@@ -116,11 +116,11 @@ class KubeClient:
         query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
         return self._json("POST", path, query=query, body=manifest, write=not dry_run)
 
-    def apply(self, manifest: Object) -> Object:
-        """Apply ``manifest`` (server-side apply)."""
+    def apply(self, manifest: Object, subresource: str = "") -> Object:
+        """Apply ``manifest`` (server-side apply), or one of its subresources."""
         return self._json(
             "PATCH",
-            self._path_of(manifest),
+            self._path_of(manifest, subresource),
             query={"fieldManager": FIELD_MANAGER, "force": "true"},
             body=manifest,
             content_type=_APPLY,
@@ -129,9 +129,7 @@ class KubeClient:
 
     def replace(self, manifest: Object, subresource: str = "") -> Object:
         """Replace an object, or one of its subresources, such as ``status`` or ``approval``."""
-        metadata = manifest["metadata"]
-        resource = self.resource(manifest["apiVersion"], manifest["kind"])
-        path = resource.path(metadata["name"], _namespace(manifest), subresource)
+        path = self._path_of(manifest, subresource)
         query = {"fieldManager": FIELD_MANAGER}
         return self._json("PUT", path, query=query, body=manifest, write=True)
 
@@ -241,9 +239,9 @@ class KubeClient:
                 found = Resource(api_version, entry["name"], entry["namespaced"])
                 self._discovered[api_version, entry["kind"]] = found
 
-    def _path_of(self, manifest: Object) -> str:
+    def _path_of(self, manifest: Object, subresource: str = "") -> str:
         resource = self.resource(manifest["apiVersion"], manifest["kind"])
-        return resource.path(manifest["metadata"]["name"], _namespace(manifest))
+        return resource.path(manifest["metadata"]["name"], _namespace(manifest), subresource)
 
     def _json(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from devstack.kube import quantity
+from devstack import quantity
 
 _QUANTITIES = frozenset({"requests", "limits", "capacity", "hard"})
 """Fields whose values the server may write in another form: 0.5 becomes 500m."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from devstack.kube import quantity
+from devstack import quantity
 from devstack.kube.client import Object
 
 Amounts = dict[str, Decimal]

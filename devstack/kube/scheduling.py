@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from devstack.kube import quantity
+from devstack import quantity
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.node_selection import format_affinity, label_mismatch

@@ -7,6 +7,7 @@ from devstack.lifecycle.backup import restore_step
 from devstack.lifecycle.cluster_steps import ClusterProbe, cluster_step, machine_step
 from devstack.lifecycle.image_steps import images_step, load_images_step
 from devstack.lifecycle.registry_step import registry_steps
+from devstack.lifecycle.pools_step import pools_steps
 from devstack.lifecycle.service_steps import service_steps
 from devstack.lifecycle.settings_step import settings_step
 from devstack.lifecycle.step import Step
@@ -22,6 +23,7 @@ def build_plan(stack: Stack) -> list[Step]:
         settings_step(stack),
         images_step(stack, cluster),
         cluster_step(stack, cluster),
+        *pools_steps(stack),
         load_images_step(stack),
         *restore,
         *service_steps(stack),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
 from devstack.lifecycle.step import Step
@@ -34,6 +36,7 @@ def require_changeable(stack: Stack) -> None:
         "provider": (state.provider, provider),
         "namespace": (state.namespace, spec.namespace),
         "nodes": (state.nodes, spec.nodes),
+        "pools": (_json(state.pool), _json(spec.pool)),
         "context": (state.context, spec.context or state.context),
     }
     for setting, (current, wanted) in fixed.items():
@@ -44,6 +47,10 @@ def require_changeable(stack: Stack) -> None:
     for name, port in spec.ports.items():
         if mapped.get(name, port) != port:
             raise _not_changeable(spec, f"port {name}", state.ports[name], port)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()
 
 
 def _not_changeable(
@@ -78,6 +85,7 @@ def _save_settings(stack: Stack) -> None:
     state.context = spec.context
     state.namespace = spec.namespace
     state.nodes = spec.nodes
+    state.pool = msgspec.json.decode(msgspec.json.encode(spec.pool))
     state.without = list(spec.without)
     state.included = [each.name for each in stack.services if not each.enabled_by_default]
     state.airflow = dict(spec.airflow)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from devstack.owner import Owner
+from devstack.pools.nodes import NodeSpec
 
 if TYPE_CHECKING:
     from devstack.images.archive_reader import ImageArchive
@@ -19,7 +20,8 @@ class ClusterSpec:
 
     Attributes:
         name: the stack's name; providers derive the cluster's name from it.
-        nodes: number of nodes, the control plane's included.
+        nodes: number of nodes of the machine's size, the control plane's included.
+        pool_nodes: the nodes of pools, in addition.
         host_ports: node port by host port on loopback, for services that are
             reached without a port-forward.
         timeout: seconds for the cluster to be ready.
@@ -29,6 +31,7 @@ class ClusterSpec:
 
     name: str
     nodes: int = 1
+    pool_nodes: Sequence[NodeSpec] = ()
     host_ports: Mapping[int, int] = field(default_factory=dict)
     timeout: float = 300.0
     context: str = ""
@@ -151,6 +154,15 @@ class ChecksMachine(Protocol):
 
     def check_machine(self, spec: ClusterSpec) -> list[Problem]:
         """Return the requirements that are not met; empty also if `check` finds a problem."""
+        ...
+
+
+@runtime_checkable
+class HasPools(Protocol):
+    """A provider that creates nodes of any size."""
+
+    def pool_node_names(self, spec: ClusterSpec) -> list[str]:
+        """Return the names of the nodes of pools, in the order of ``spec.pool_nodes``."""
         ...
 
 

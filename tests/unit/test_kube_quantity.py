@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from devstack.kube import quantity
+from devstack import quantity
 
 
 @pytest.mark.parametrize(

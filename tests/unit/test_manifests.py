@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from devstack.images.catalogue import IMAGES
-from devstack.kube import manifests, quantity
+from devstack import quantity
+from devstack.kube import manifests
 from devstack.kube.client import Object
 from devstack.kube.resources import KNOWN
 from devstack.paths import project_file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from devstack.ports import LOOPBACK
 from devstack.providers.base import ClusterSpec
 from devstack.providers.features import FEATURE_GATES, RUNTIME_CONFIG
 from devstack.providers.kind.controller_manager import controller_manager_patch
+from devstack.providers.kind.node_size import size_mounts
 from devstack.providers.kind.ownership import owner_mount
 from devstack.providers.kind.requests import patches_config, patches_mount
 from devstack.providers.kind.scheduler import scheduler_mount, scheduler_patch
@@ -23,6 +25,14 @@ kind: KubeletConfiguration
 apiVersion: kubelet.config.k8s.io/v1beta1
 failCgroupV1: false
 serverTLSBootstrap: true
+"""
+
+# kind taints the control plane if there are other nodes. Those of pools may have taints or
+# selectors of their own, so the stack's services need it.
+SCHEDULABLE_PATCH = """\
+kind: InitConfiguration
+nodeRegistration:
+  taints: []
 """
 
 # kind's own value is 1 s: each new Service, and each pod behind one that becomes ready,
@@ -41,6 +51,7 @@ def build_config(
     scheduler: Path | None = None,
     owner: Path | None = None,
     patches: Path | None = None,
+    sizes: Sequence[Path] = (),
 ) -> str:
     """Return kind's configuration for ``spec``, as YAML.
 
@@ -52,6 +63,7 @@ def build_config(
         owner: the file that names the cluster's owner, mounted into every node.
         patches: the folder of kubeadm's patches on this machine; None for kubeadm's
             defaults.
+        sizes: for each node of a pool, the folder of its size's files.
     """
     control_plane: dict[str, Any] = {
         "role": "control-plane",
@@ -68,7 +80,7 @@ def build_config(
         "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
         "kubeadmConfigPatches": [KUBELET_PATCH, KUBE_PROXY_PATCH],
         "kubeadmConfigPatchesJSON6902": [controller_manager_patch()],
-        "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
+        "nodes": [control_plane, *_workers(spec, sizes)],
     }
     mounts = []
     if scheduler:
@@ -77,12 +89,19 @@ def build_config(
     if patches:
         mounts.append(patches_mount(patches))
         config["kubeadmConfigPatches"].append(patches_config())
+    if spec.nodes == 1 and spec.pool_nodes:
+        config["kubeadmConfigPatches"].append(SCHEDULABLE_PATCH)
     if mounts:
         control_plane["extraMounts"] = mounts
     if owner:
         for node in config["nodes"]:
             node.setdefault("extraMounts", []).append(owner_mount(owner))
     return str(yaml.dump(config, Dumper=_Dumper, sort_keys=False))
+
+
+def _workers(spec: ClusterSpec, sizes: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    yield from ({"role": "worker"} for _ in range(spec.nodes - 1))
+    yield from ({"role": "worker", "extraMounts": size_mounts(size)} for size in sizes)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -23,6 +23,7 @@ from devstack.providers.kind.config import build_config
 from devstack.providers.kind.container_files import delete_container_files
 from devstack.providers.kind.kubelet_certificates import ensure_kubelet_certificates
 from devstack.providers.kind.node_images import image_ids, import_images, redirect_registry
+from devstack.providers.kind.node_size import size_folder, write_size
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
 from devstack.providers.kind.ownership import (
     owner_of_cluster,
@@ -117,7 +118,7 @@ class KindProvider:
         """Return what may keep nodes from working, and a warning if kind has to be built."""
         if self.check(spec):
             return []
-        found = check_docker_host(self._runner, spec.nodes)
+        found = check_docker_host(self._runner, _count(spec))
         if find_tool(KIND, self._runner) is None:
             message = "the kind CLI is neither on PATH nor built yet"
             remedy = "devstack images build (`up` does it too)"
@@ -200,6 +201,12 @@ class KindProvider:
             if late and self._is_own(self._owner_of(late)):
                 self._remove(late)
 
+    def pool_node_names(self, spec: ClusterSpec) -> list[str]:
+        """Return the names of the nodes of pools, in the order of the specification."""
+        # kind numbers workers from 2 on: worker, worker2, worker3 (kind: common.MakeNodeNamer).
+        workers = range(spec.nodes, _count(spec))
+        return [f"{self.cluster}-worker{index if index > 1 else ''}" for index in workers]
+
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
         """Write the output of `kind export logs` below ``into``."""
         self._own_nodes()
@@ -258,6 +265,7 @@ class KindProvider:
             scheduler=self._stack.path / SCHEDULER_FILE,
             owner=self._stack.path / OWNER_FILE,
             patches=self._stack.path / PATCHES_FOLDER,
+            sizes=[self._stack.path / size_folder(node) for node in spec.pool_nodes],
         )
         variables = " ".join(f"{key}={value}" for key, value in self._variables.items())
         command = f"kind create cluster --name {self.cluster} --image {self._node_image()}"
@@ -287,13 +295,15 @@ class KindProvider:
             leftover.unlink()
         scheduler = self._stack.write_file(SCHEDULER_FILE, scheduler_text())
         owner = self._stack.write_file(OWNER_FILE, self._stack.owner.to_json())
-        patches = write_patches(self._stack, spec.nodes)
+        patches = write_patches(self._stack, _count(spec))
+        sizes = [write_size(self._stack, node).resolve() for node in spec.pool_nodes]
         config = build_config(
             spec,
             ports.get(API_PORT, 0),
             scheduler.resolve(),
             owner.resolve(),
             patches.resolve(),
+            sizes,
         )
         argv = ["create", "cluster", "--name", self.cluster, "--image", image]
         argv += ["--config", "-", "--kubeconfig", str(unfinished)]
@@ -399,14 +409,18 @@ class KindProvider:
         self._engine.remove_networks(self._engine.networks(self.cluster))
 
 
+def _count(spec: ClusterSpec) -> int:
+    return spec.nodes + len(spec.pool_nodes)
+
+
 def _names(nodes: list[Any]) -> str:
     return ", ".join(node.name for node in nodes)
 
 
 def _require_same_size(spec: ClusterSpec, nodes: list[Any]) -> None:
-    if len(nodes) != spec.nodes:
+    if len(nodes) != _count(spec):
         raise DevstackError(
-            f"cannot change the stack to {spec.nodes} node(s)",
+            f"cannot change the stack to {_count(spec)} node(s)",
             cause=f"its kind cluster was created with {len(nodes)}",
             remedy=f"devstack down --name {spec.name}, then up with --nodes {spec.nodes}",
             code="NODES_FIXED",

@@ -1,0 +1,1 @@
+"""Node pools: nodes of any size, whatever the machine has."""

@@ -1,0 +1,117 @@
+"""The nodes of pools: what each offers, and its labels and taints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from devstack import quantity
+from devstack.pools.instance_types import AMD, INSTANCE_TYPES, NEURON, NVIDIA, TPU, InstanceType
+from devstack.pools.settings import PoolSettings
+from devstack.validation import closest_match
+
+POOL_LABEL = "devstack.dev/pool"
+INSTANCE_TYPE_LABEL = "node.kubernetes.io/instance-type"
+ZONE_LABEL = "topology.kubernetes.io/zone"
+REGION_LABEL = "topology.kubernetes.io/region"
+SPOT_LABELS = {
+    "node.kubernetes.io/lifecycle": "spot",
+    "eks.amazonaws.com/capacityType": "SPOT",
+    "karpenter.sh/capacity-type": "spot",
+}
+SPOT_TAINT = "node.kubernetes.io/lifecycle=spot:NoSchedule"
+
+DEVICES = {"nvidia": NVIDIA, "amd": AMD, "neuron": NEURON, "tpu": TPU}
+"""The extended resource of each vendor's accelerators."""
+
+_DEFAULT = InstanceType(cpu=4, memory=16 * 1024**3)
+"""The size of a node whose pool names neither a size nor an instance type."""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node of a pool.
+
+    Attributes:
+        pool: the pool's name.
+        cpu: the CPUs that it offers.
+        memory: the bytes of memory that it offers.
+        extended: extended resources, such as GPUs, by name.
+        labels: its labels.
+        taints: its taints, as ``key=value:Effect``.
+    """
+
+    pool: str
+    cpu: int
+    memory: int
+    extended: Mapping[str, int] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[str, ...] = ()
+
+
+def pool_nodes(pools: Iterable[PoolSettings]) -> list[NodeSpec]:
+    """Return the nodes of all pools, in order."""
+    return [_node(pool, index) for pool in pools for index in range(pool.get("count", 1))]
+
+
+def pool_mistakes(pools: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the mistakes that the types of the settings do not find, one sentence each."""
+    found = []
+    names = [pool.get("name") for pool in pools]
+    for index, pool in enumerate(pools):
+        where = f"pool {pool['name']!r}" if pool.get("name") else f"pool number {index + 1}"
+        if not pool.get("name"):
+            found.append(f"{where} has no name")
+        elif names.index(pool["name"]) < index:
+            found.append(f"{where} is defined twice")
+        found += [f"{where}: {mistake}" for mistake in _instance_mistakes(pool)]
+    return found
+
+
+def _instance_mistakes(pool: Mapping[str, Any]) -> list[str]:
+    kind = pool.get("instance_type", "")
+    sized = {"cpu", "memory"} <= pool.keys()
+    if not kind or kind in INSTANCE_TYPES or sized:
+        return []
+    closest = closest_match(kind, INSTANCE_TYPES)
+    hint = f" (did you mean {closest!r}?)" if closest else ""
+    return [f"devstack does not know the size of {kind!r}{hint}: add cpu and memory"]
+
+
+def _node(pool: PoolSettings, index: int) -> NodeSpec:
+    kind = INSTANCE_TYPES.get(pool.get("instance_type", ""), _DEFAULT)
+    memory = quantity.parse(pool["memory"]) if "memory" in pool else None
+    return NodeSpec(
+        pool=pool["name"],
+        cpu=pool.get("cpu", kind.cpu),
+        memory=int(memory or kind.memory),
+        extended=_extended(pool, kind),
+        labels=_labels(pool, index),
+        taints=(*pool.get("taints", ()), *((SPOT_TAINT,) if pool.get("spot") else ())),
+    )
+
+
+def _extended(pool: PoolSettings, kind: InstanceType) -> dict[str, int]:
+    devices = {kind.device: kind.devices} if kind.device else {}
+    if "gpu" in pool:
+        gpu = pool["gpu"]
+        devices = {DEVICES[gpu.get("vendor", "nvidia")]: gpu.get("count", 1)}
+    return {**devices, **pool.get("extended", {})}
+
+
+def _labels(pool: PoolSettings, index: int) -> dict[str, str]:
+    labels = {POOL_LABEL: pool["name"]}
+    if "instance_type" in pool:
+        labels[INSTANCE_TYPE_LABEL] = pool["instance_type"]
+    if zones := pool.get("zones", ()):
+        zone = zones[index % len(zones)]
+        labels |= {ZONE_LABEL: zone, REGION_LABEL: _region(zone)}
+    if pool.get("spot"):
+        labels |= SPOT_LABELS
+    return {**labels, **pool.get("labels", {})}
+
+
+def _region(zone: str) -> str:
+    """Return a zone's region: ``us-east-1`` for ``us-east-1a`` and ``us-east1`` for ``us-east1-b``."""
+    return zone[:-1].removesuffix("-") if zone[-1:].isalpha() and zone[:-1] else zone

@@ -1,0 +1,96 @@
+"""The tables ``[[pool]]`` of devstack.toml, and ``--pool`` of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypedDict, get_args
+
+from msgspec import Meta
+
+Vendor = Literal["nvidia", "amd", "neuron", "tpu"]
+VENDORS: tuple[str, ...] = get_args(Vendor)
+
+POOLS_MAX, NODES_MAX = 20, 20
+"""More nodes than this need more than 2 GiB at rest."""
+
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?\Z",
+        description="is not a name of 1 to 30 lower-case letters, digits and dashes",
+    ),
+]
+Count = Annotated[
+    int, Meta(ge=0, le=NODES_MAX, description=f"is not a number from 0 to {NODES_MAX}")
+]
+Cpus = Annotated[int, Meta(ge=1, le=1024, description="is not a number of CPUs from 1 to 1024")]
+Size = Annotated[
+    str,
+    Meta(
+        pattern=r"^[1-9][0-9]*(Mi|Gi|Ti|M|G|T)\Z",
+        description="is not a quantity of bytes such as '64Gi'",
+    ),
+]
+LabelValue = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?\Z",
+        description="is not the value of a label: at most 63 letters, digits, '.', '_', '-'",
+    ),
+]
+Taint = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*(=[A-Za-z0-9._-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)\Z",
+        description="is not a taint such as 'key=value:NoSchedule'",
+    ),
+]
+Devices = Annotated[int, Meta(ge=0, le=1024, description="is not a number from 0 to 1024")]
+
+
+class GpuSettings(TypedDict, total=False):
+    """The accelerators of each node of a pool."""
+
+    vendor: Vendor
+    count: Devices
+
+
+class PoolSettings(TypedDict, total=False):
+    """One pool; see docs/pools.md for the meaning of each setting."""
+
+    name: Name
+    count: Count
+    instance_type: str
+    zones: tuple[LabelValue, ...]
+    cpu: Cpus
+    memory: Size
+    gpu: GpuSettings
+    labels: dict[str, LabelValue]
+    taints: tuple[Taint, ...]
+    spot: bool
+    extended: dict[str, Devices]
+
+
+def parse_pool(text: str) -> dict[str, Any]:
+    """Return the table of ``--pool``: ``name=gpu,count=2,instance_type=p3.8xlarge``.
+
+    ``zones`` are separated by ``+``, ``gpu`` is a number of NVIDIA devices or ``VENDOR:NUMBER``.
+    Values are checked with those of devstack.toml.
+    """
+    given = dict(part.partition("=")[::2] for part in text.split(",") if part)
+    table: dict[str, Any] = {key.replace("-", "_"): value for key, value in given.items()}
+    for key in ("count", "cpu"):
+        if str(table.get(key, "")).isdigit():
+            table[key] = int(table[key])
+    if "zones" in table:
+        table["zones"] = table["zones"].split("+")
+    if "spot" in table:
+        table["spot"] = {"true": True, "false": False, "": True}.get(table["spot"], table["spot"])
+    if "gpu" in table:
+        table["gpu"] = _gpu(table["gpu"])
+    return table
+
+
+def _gpu(text: str) -> Mapping[str, Any]:
+    vendor, _, count = text.rpartition(":")
+    return {"vendor": vendor or "nvidia", "count": int(count) if count.isdigit() else count}
