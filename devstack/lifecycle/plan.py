@@ -6,8 +6,8 @@ from devstack.client_files import client_files_current, ensure_client_files
 from devstack.lifecycle.backup import restore_step
 from devstack.lifecycle.cluster_steps import ClusterProbe, cluster_step, machine_step
 from devstack.lifecycle.image_steps import images_step, load_images_step
-from devstack.lifecycle.registry_step import registry_steps
 from devstack.lifecycle.pools_step import pools_steps
+from devstack.lifecycle.registry_step import registry_steps
 from devstack.lifecycle.service_steps import service_steps
 from devstack.lifecycle.settings_step import settings_step
 from devstack.lifecycle.step import Step

@@ -113,5 +113,5 @@ def _labels(pool: PoolSettings, index: int) -> dict[str, str]:
 
 
 def _region(zone: str) -> str:
-    """Return a zone's region: ``us-east-1`` for ``us-east-1a`` and ``us-east1`` for ``us-east1-b``."""
+    """Return a zone's region: ``us-east-1`` for ``us-east-1a``, ``us-east1`` for ``us-east1-b``."""
     return zone[:-1].removesuffix("-") if zone[-1:].isalpha() and zone[:-1] else zone

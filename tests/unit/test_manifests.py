@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from devstack.images.catalogue import IMAGES
 from devstack import quantity
+from devstack.images.catalogue import IMAGES
 from devstack.kube import manifests
 from devstack.kube.client import Object
 from devstack.kube.resources import KNOWN

@@ -1,0 +1,106 @@
+"""Node pools: settings, nodes and the files of their sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devstack.kube.pool_nodes import lacks_attributes
+from devstack.pools.instance_types import GIB, INSTANCE_TYPES
+from devstack.pools.nodes import SPOT_TAINT, NodeSpec, pool_mistakes, pool_nodes
+from devstack.pools.settings import PoolSettings, parse_pool
+from devstack.providers.kind.node_size import size_mounts, write_size
+from devstack.state import StackDir
+
+
+def nodes(**pool: Any) -> list[NodeSpec]:
+    return pool_nodes([PoolSettings(name="p", **pool)])
+
+
+def test_an_instance_type_has_the_size_and_the_devices_that_its_vendor_states() -> None:
+    (node,) = nodes(instance_type="p3.8xlarge")
+    assert (node.cpu, node.memory) == (32, 244 * GIB)
+    assert node.extended == {"nvidia.com/gpu": 4}
+    assert node.labels["node.kubernetes.io/instance-type"] == "p3.8xlarge"
+
+
+def test_a_pool_overrides_its_instance_type() -> None:
+    (node,) = nodes(instance_type="p3.8xlarge", cpu=8, memory="10G", gpu={"vendor": "amd"})
+    assert (node.cpu, node.memory) == (8, 10**10)
+    assert node.extended == {"amd.com/gpu": 1}
+
+
+def test_zones_are_shared_out_and_have_their_region() -> None:
+    found = nodes(count=3, zones=("us-east-1a", "europe-west4-b"))
+    zones = [node.labels["topology.kubernetes.io/zone"] for node in found]
+    regions = [node.labels["topology.kubernetes.io/region"] for node in found]
+    assert zones == ["us-east-1a", "europe-west4-b", "us-east-1a"]
+    assert regions == ["us-east-1", "europe-west4", "us-east-1"]
+
+
+def test_a_spot_pool_has_the_taint_and_the_labels_of_spot_nodes() -> None:
+    (node,) = nodes(spot=True, taints=("team=a:NoExecute",), labels={"team": "a"})
+    assert node.taints == ("team=a:NoExecute", SPOT_TAINT)
+    assert node.labels["karpenter.sh/capacity-type"] == "spot"
+    assert node.labels["team"] == "a"
+
+
+def test_the_option_of_the_command_line_means_the_same_as_a_table() -> None:
+    text = "name=gpu,count=2,instance-type=p3.8xlarge,zones=a1+b1,gpu=amd:3,spot"
+    assert parse_pool(text) == {
+        "name": "gpu",
+        "count": 2,
+        "instance_type": "p3.8xlarge",
+        "zones": ["a1", "b1"],
+        "gpu": {"vendor": "amd", "count": 3},
+        "spot": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("pools", "mistake"),
+    [
+        ([{}], "pool number 1 has no name"),
+        ([{"name": "a"}, {"name": "a"}], "pool 'a' is defined twice"),
+        ([{"name": "a", "instance_type": "p3.8xlage"}], "did you mean 'p3.8xlarge'?"),
+    ],
+)
+def test_mistakes_are_named(pools: list[dict[str, Any]], mistake: str) -> None:
+    assert mistake in "; ".join(pool_mistakes(pools))
+
+
+def test_an_unknown_instance_type_with_a_size_is_a_label_only() -> None:
+    pool = {"name": "a", "instance_type": "own.large", "cpu": 2, "memory": "4Gi"}
+    assert pool_mistakes([pool]) == []
+    assert "own.large" not in INSTANCE_TYPES
+
+
+def test_the_files_of_a_size_are_what_cadvisor_reads(tmp_path: Path) -> None:
+    folder = write_size(StackDir("s", tmp_path), NodeSpec("p", cpu=16, memory=64 * GIB))
+    assert "MemTotal:        67108864 kB" in (folder / "meminfo").read_text()
+    assert len(list((folder / "cpu").glob("cpu[0-9]*"))) == 16
+    assert (folder / "cpu" / "online").read_text() == "0-15\n"
+    # With a topology, the kubelet would write a CPU set that the kernel rejects.
+    assert not list((folder / "node").iterdir())
+    assert [mount["containerPath"] for mount in size_mounts(folder)] == [
+        "/proc/meminfo",
+        "/sys/devices/system/node",
+        "/sys/devices/system/cpu",
+    ]
+
+
+def test_a_node_that_is_as_specified_is_not_changed() -> None:
+    (spec,) = nodes(spot=True, gpu={"count": 2})
+    taint = {"key": "node.kubernetes.io/lifecycle", "value": "spot", "effect": "NoSchedule"}
+    node = {
+        "metadata": {"name": "n", "labels": dict(spec.labels)},
+        "spec": {"taints": [taint]},
+        "status": {"allocatable": {"nvidia.com/gpu": "2"}},
+    }
+    assert not lacks_attributes(node, spec)
+    node["status"] = {}
+    assert lacks_attributes(node, spec)
+    node["spec"] = {}
+    assert lacks_attributes(node, spec)
