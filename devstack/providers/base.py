@@ -39,6 +39,24 @@ class ClusterSpec:
 
 
 @dataclass(frozen=True)
+class RealSize:
+    """What the machine that runs the nodes has.
+
+    Attributes:
+        cpus: number of CPUs.
+        memory: bytes of memory.
+        memory_limit: the most that the cluster's nodes may use, in bytes; pods beyond it are
+            OOMKilled.
+        disk: bytes of free disk space.
+    """
+
+    cpus: int
+    memory: int
+    memory_limit: int
+    disk: int
+
+
+@dataclass(frozen=True)
 class ClusterStatus:
     """The state of a cluster.
 
@@ -159,10 +177,39 @@ class ChecksMachine(Protocol):
 
 @runtime_checkable
 class HasPools(Protocol):
-    """A provider that creates nodes of any size."""
+    """A provider that creates nodes of any size, and changes them while the cluster runs."""
 
     def pool_node_names(self, spec: ClusterSpec) -> list[str]:
         """Return the names of the nodes of pools, in the order of ``spec.pool_nodes``."""
+        ...
+
+    def existing_nodes(self) -> dict[str, NodeSpec | None]:
+        """Return the cluster's nodes by name; None for those that are not of a pool."""
+        ...
+
+    def ensure_nodes(self, spec: ClusterSpec, nodes: Mapping[str, NodeSpec]) -> None:
+        """Create nodes, or give existing ones their size; return once they are Ready.
+
+        Args:
+            spec: the cluster.
+            nodes: what the nodes are to be, by name; others are left as they are.
+        """
+        ...
+
+    def remove_node(self, name: str) -> None:
+        """Remove a node's container, and its object in the API; the caller has drained it."""
+        ...
+
+    def kill_node(self, name: str) -> None:
+        """Stop a node without warning, as a machine that loses its power."""
+        ...
+
+    def restore_node(self, name: str) -> None:
+        """Start a node that was stopped; return once it is Ready."""
+        ...
+
+    def real_size(self) -> RealSize:
+        """Return what the machine really has, which all nodes share."""
         ...
 
 
