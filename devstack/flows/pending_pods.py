@@ -12,6 +12,7 @@ from devstack.flows.pods import TASK_LABELS, is_of_run
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.pods import observe_pod
+from devstack.kube.volumes import missing_claim
 from devstack.waits import Clock, Failed, Observation, Waiting
 
 UNSCHEDULABLE_GRACE_PERIOD = 15.0
@@ -56,6 +57,8 @@ class PendingPods:
             Failed, Waiting with a reason, or None if no pod is waiting.
         """
         pending = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
+        if missing := self._missing_claim(pending):
+            return missing
         in_gangs = [pod for pod in pending if waits_as_gang(pod)]
         observations = observe_gangs(self._kube, self._namespace, in_gangs)
         observations += [self._observe_pod(pod) for pod in pending if pod not in in_gangs]
@@ -63,6 +66,13 @@ class PendingPods:
             if isinstance(found, Failed):
                 return found
         return next((found for found in observations if isinstance(found, Waiting)), None)
+
+    def _missing_claim(self, pending: Sequence[Object]) -> Failed | None:
+        """Return the first missing volume claim; the pods of a gang report none."""
+        found = (
+            missing_claim(self._kube, pod) for pod in pending if not pod["spec"].get("nodeName")
+        )
+        return next((failed for failed in found if failed), None)
 
     def _observe_pod(self, pod: Object) -> Observation:
         found = observe_pod(self._kube, pod)

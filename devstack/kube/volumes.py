@@ -1,10 +1,11 @@
-"""Volume claims of a pod that are not bound."""
+"""Volume claims of a pod that are missing, or not bound."""
 
 from __future__ import annotations
 
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.events import last_event
+from devstack.waits import Failed
 
 
 def pending_claim(client: KubeClient, pod: Object) -> str:
@@ -12,7 +13,7 @@ def pending_claim(client: KubeClient, pod: Object) -> str:
 
     A pod whose volume is being created has no event and no condition that shows it.
     """
-    for name in _claim_names(pod):
+    for name in claim_names(pod):
         namespace = pod["metadata"]["namespace"]
         try:
             claim = client.find("v1", "PersistentVolumeClaim", name, namespace)
@@ -28,7 +29,30 @@ def pending_claim(client: KubeClient, pod: Object) -> str:
     return ""
 
 
-def _claim_names(pod: Object) -> list[str]:
+def missing_claim(client: KubeClient, pod: Object) -> Failed | None:
+    """Return which volume claim a pod names that does not exist, or None.
+
+    Nothing creates a claim for a pod of a flow, so that waiting does not help.
+    """
+    metadata = pod["metadata"]
+    namespace = metadata["namespace"]
+    for name in claim_names(pod):
+        try:
+            claim = client.find("v1", "PersistentVolumeClaim", name, namespace)
+        except ApiError:  # the account that submits flows may not read claims
+            continue
+        if claim is None:
+            return Failed(
+                f"pod {namespace}/{metadata['name']} can never be scheduled:"
+                f" volume claim {namespace}/{name} does not exist",
+                remedy=f"`devstack pvc create {name} 10Gi` creates it; choose the size you need",
+                code="POD_UNSCHEDULABLE",
+            )
+    return None
+
+
+def claim_names(pod: Object) -> list[str]:
+    """Return the names of the volume claims that a pod mounts."""
     volumes = pod["spec"].get("volumes", [])
     claims = [volume.get("persistentVolumeClaim") for volume in volumes]
     return [claim["claimName"] for claim in claims if claim]

@@ -17,6 +17,7 @@ from devstack.kube.gangs import (
 )
 from devstack.kube.pods import observe_pod
 from devstack.kube.readiness import observe_deployment
+from devstack.kube.volumes import missing_claim
 from devstack.waits import Failed, Ready, Waiting
 from devstack.why.answer import Answer
 from devstack.why.capacity import SHOWN, CapacityReport, list_holders, report_capacity
@@ -90,6 +91,13 @@ def _not_created(client: KubeClient, subject: Subject) -> Answer | None:
             )
             return Answer(str(subject), "stuck", because, "devstack up")
     return Answer(str(subject), "waiting", "its pods are not created yet", SOON)
+
+
+def _claim_missing(client: KubeClient, subject: Subject) -> Answer | None:
+    """Explain that a pod names a volume claim that nothing creates."""
+    found = (missing_claim(client, pod) for pod in _unscheduled(subject))
+    failed = next((each for each in found if each), None)
+    return Answer(str(subject), "stuck", failed.reason, failed.remedy) if failed else None
 
 
 def _no_pod_group(client: KubeClient, subject: Subject) -> Answer | None:
@@ -209,6 +217,7 @@ _CAUSES: Sequence[Cause] = (
     _suspended,
     _pods_forbidden,
     _not_created,
+    _claim_missing,
     _no_pod_group,
     _pods_missing,
     _gang_waits,

@@ -161,6 +161,7 @@ def test_a_pod_that_can_never_start_fails_the_flow_and_names_the_reason(
     envelope = stack.json("run", str(flow), check=False, timeout=180)
     assert envelope["error"]["code"] == code
     assert named in envelope["error"]["cause"]
+    assert ("devstack pvc create moon" in envelope["error"]["remedy"]) == ("volume" in arguments)
     assert unfinished_pods(stack) == []
 
 

@@ -21,6 +21,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
 from devstack.kube.pods import observe_pod
+from devstack.kube.volumes import missing_claim
 from devstack.stack import Stack
 from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
 
@@ -147,7 +148,7 @@ def find_failed_pod(stack: Stack, run: DagRun) -> Failed | None:
     for pod in task_pods(stack, run):
         if pod.get("status", {}).get("phase") != "Pending":
             continue
-        observation = observe_pod(stack.kube(), pod)
+        observation = missing_claim(stack.kube(), pod) or observe_pod(stack.kube(), pod)
         if isinstance(observation, Failed):
             return observation
     return None

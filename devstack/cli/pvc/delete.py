@@ -1,0 +1,32 @@
+"""``devstack pvc delete``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from devstack.cli.options import pass_output, stack_options
+from devstack.cli.output import Output
+from devstack.config import load
+
+
+@click.command("delete", epilog="Example: devstack pvc delete my-data")
+@click.argument("claims", nargs=-1, required=True, metavar="NAME...")
+@stack_options
+@pass_output
+def command(
+    output: Output, claims: tuple[str, ...], config_file: Path | None, **options: Any
+) -> None:
+    """Delete volume claims with their data; a claim in use is not deleted."""
+    from devstack.kube.claims import delete_claim
+    from devstack.stack import open_stack, require_up
+
+    stack = open_stack(load(config_file, **options))
+    require_up(stack)
+    deleted = {name: delete_claim(stack.kube(), stack.state.namespace, name) for name in claims}
+    output.data(deleted=[name for name, existed in deleted.items() if existed])
+    for name, existed in deleted.items():
+        output.text(f"Volume claim {name} {'is deleted' if existed else 'does not exist'}.")
+    output.finish()

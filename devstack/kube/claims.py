@@ -1,0 +1,177 @@
+"""Persistent volume claims that users create for their flows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from devstack import quantity
+from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.api_errors import ConflictError
+from devstack.kube.client import KubeClient, Object
+from devstack.kube.volumes import claim_names
+
+KIND = "PersistentVolumeClaim"
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+"""A DNS subdomain (RFC 1123), which the name of a claim has to be."""
+
+MAX_NAME = 253
+SMALLEST, LARGEST = 1, 1 << 62
+"""Bytes: Kubernetes rejects a request of 0, and cannot represent more than 2^63 - 1."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim.
+
+    Attributes:
+        name: its name.
+        size: the requested size, such as ``10Gi``.
+        state: ``Bound``; ``Pending`` until the first pod uses it; ``Lost``; ``Terminating``.
+        access: its access modes, separated by commas.
+        pods: the names of the active pods that use it.
+    """
+
+    name: str
+    size: str
+    state: str
+    access: str
+    pods: Sequence[str] = ()
+
+
+def build_claim(namespace: str, name: str, size: str) -> Object:
+    """Return a claim of the cluster's default storage class.
+
+    Args:
+        namespace: the namespace of the pods that mount it.
+        name: its name.
+        size: a quantity in bytes, such as ``10Gi``.
+
+    Raises:
+        DevstackError: ``CLAIM_INVALID`` with everything that is wrong.
+    """
+    _require_valid(name, size)
+    return {
+        "apiVersion": "v1",
+        "kind": KIND,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": size}},
+        },
+    }
+
+
+def ensure_claim(client: KubeClient, namespace: str, name: str, size: str) -> bool:
+    """Create a claim unless it exists with the same size; return True if it was created.
+
+    Args:
+        client: an identity that may create claims.
+        namespace: the namespace of the pods that mount it.
+        name: its name.
+        size: a quantity in bytes.
+
+    Raises:
+        DevstackError: ``CLAIM_INVALID``, or ``CLAIM_EXISTS`` if it has another size or is
+            being deleted.
+    """
+    manifest = build_claim(namespace, name, size)
+    try:
+        client.create(manifest)
+    except ConflictError:
+        existing = client.find("v1", KIND, name, namespace)
+        if existing is None:  # deleted in the meantime
+            client.create(manifest)
+            return True
+        _require_same(existing, size)
+        return False
+    return True
+
+
+def list_claims(client: KubeClient, namespace: str) -> list[Claim]:
+    """Return the claims of a namespace, by name."""
+    pods = _active_pods(client, namespace)
+    found = client.list_objects("v1", KIND, namespace)
+    return sorted((_claim(item, pods) for item in found), key=lambda claim: claim.name)
+
+
+def delete_claim(client: KubeClient, namespace: str, name: str) -> bool:
+    """Delete a claim with its data; return False if it did not exist.
+
+    Raises:
+        DevstackError: ``CLAIM_IN_USE``: Kubernetes would delete it when the last pod ends.
+    """
+    users = _users(_active_pods(client, namespace), name)
+    if users:
+        raise DevstackError(
+            f"cannot delete the volume claim {name!r}",
+            cause=f"it is used by pod {', '.join(users)}",
+            remedy="wait until the pods have ended, or stop the run",
+            code="CLAIM_IN_USE",
+        )
+    return client.delete("v1", KIND, name, namespace)
+
+
+def _require_valid(name: str, size: str) -> None:
+    mistakes = []
+    if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
+        mistakes.append(
+            f"{name!r} is not a name: lower case letters, digits, '-' and '.', at most"
+            f" {MAX_NAME} characters, starting and ending with a letter or digit"
+        )
+    amount = quantity.parse(size)
+    if amount is None or not SMALLEST <= amount <= LARGEST:
+        mistakes.append(f"{size!r} is not a size such as 10Gi, 500Mi or 2Ti")
+    if mistakes:
+        raise DevstackError(
+            "cannot create the volume claim",
+            cause="; ".join(mistakes),
+            remedy="devstack pvc create my-data 10Gi",
+            code="CLAIM_INVALID",
+            exit_status=ExitStatus.USAGE,
+        )
+
+
+def _require_same(existing: Object, size: str) -> None:
+    name, has = existing["metadata"]["name"], _requested(existing)
+    if existing["metadata"].get("deletionTimestamp"):
+        cause, remedy = "it is being deleted, once no pod uses it", "devstack pvc list"
+    elif quantity.parse(has) != quantity.parse(size):
+        cause = f"it exists with a size of {has}, not {size}"
+        remedy = f"devstack pvc delete {name} deletes it and its data; or use another name"
+    else:
+        return
+    raise DevstackError(
+        f"cannot create the volume claim {name!r}",
+        cause=cause,
+        remedy=remedy,
+        code="CLAIM_EXISTS",
+    )
+
+
+def _claim(item: Object, pods: Sequence[Object]) -> Claim:
+    name = item["metadata"]["name"]
+    deleting = bool(item["metadata"].get("deletionTimestamp"))
+    return Claim(
+        name=name,
+        size=_requested(item),
+        state="Terminating" if deleting else item.get("status", {}).get("phase", "Pending"),
+        access=",".join(item["spec"].get("accessModes", [])),
+        pods=_users(pods, name),
+    )
+
+
+def _requested(item: Object) -> str:
+    return str(item["spec"]["resources"]["requests"]["storage"])
+
+
+def _users(pods: Sequence[Object], name: str) -> list[str]:
+    return [pod["metadata"]["name"] for pod in pods if name in claim_names(pod)]
+
+
+def _active_pods(client: KubeClient, namespace: str) -> list[Object]:
+    pods = client.list_objects("v1", "Pod", namespace)
+    ended = ("Succeeded", "Failed")
+    return [pod for pod in pods if pod.get("status", {}).get("phase") not in ended]

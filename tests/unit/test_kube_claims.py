@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from devstack.cli.main import run
+from devstack.cli.output import Output
+from devstack.cli.pvc import COMMANDS
+from devstack.deployers.airflow import follow
+from devstack.errors import DevstackError, ExitStatus
+from devstack.flows.pending_pods import PendingPods
+from devstack.kube.claims import delete_claim, ensure_claim, list_claims
+from devstack.kube.client import Object
+from devstack.kube.volumes import missing_claim
+from devstack.waits import Failed
+from devstack.why.explain import explain
+from devstack.why.subject import find_subject
+from tests.fakes.api import FakeApi
+from tests.fakes.runner import FakeClock
+from tests.support.task_objects import NAMESPACE, RUN, task_pod
+
+ARGUMENTS = {"create": ["data", "1Gi"], "delete": ["data"]}
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    api = FakeApi()
+    api.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    return api
+
+
+def mounting(claim: str, *, phase: str = "Pending", node: str = "", gang: str = "") -> Object:
+    pod = task_pod("t-1", phase=phase, node=node, jobset=gang)
+    pod["spec"]["volumes"] = [
+        {"name": "s", "secret": {"secretName": "s"}},
+        {"name": "v", "persistentVolumeClaim": {"claimName": claim}},
+    ]
+    return pod
+
+
+def test_a_claim_is_created_once(api: FakeApi) -> None:
+    assert ensure_claim(api.client(), NAMESPACE, "data", "1Gi") is True
+    assert ensure_claim(api.client(), NAMESPACE, "data", "1Gi") is False
+    assert ensure_claim(api.client(), NAMESPACE, "data", "1024Mi") is False
+    (claim,) = list_claims(api.client(), NAMESPACE)
+    assert (claim.name, claim.size, claim.state) == ("data", "1Gi", "Pending")
+    assert claim.access == "ReadWriteOnce"
+
+
+def test_another_size_is_an_error_that_names_both(api: FakeApi) -> None:
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    with pytest.raises(DevstackError) as caught:
+        ensure_claim(api.client(), NAMESPACE, "data", "2Gi")
+    assert caught.value.code == "CLAIM_EXISTS"
+    assert "1Gi, not 2Gi" in caught.value.cause
+    assert "devstack pvc delete data" in caught.value.remedy
+
+
+def test_a_claim_that_is_being_deleted_is_not_taken_for_one_that_exists(api: FakeApi) -> None:
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    for item in api.objects.values():
+        item["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    with pytest.raises(DevstackError) as caught:
+        ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    assert "being deleted" in caught.value.cause
+    assert list_claims(api.client(), NAMESPACE)[0].state == "Terminating"
+
+
+@pytest.mark.parametrize("name", ["", "Data", "-data", "a_b", "a..b", "x" * 254, "a/b", "ü", "a\n"])
+def test_an_invalid_name_is_rejected(api: FakeApi, name: str) -> None:
+    with pytest.raises(DevstackError) as caught:
+        ensure_claim(api.client(), NAMESPACE, name, "1Gi")
+    assert (caught.value.code, caught.value.exit_status) == ("CLAIM_INVALID", ExitStatus.USAGE)
+    assert "is not a name" in caught.value.cause
+    assert api.writes == []
+
+
+@pytest.mark.parametrize("size", ["", "10GB", "0", "-1Gi", "many", "1Gi ", "9Ei", "1.2.3", "."])
+def test_an_invalid_size_is_rejected(api: FakeApi, size: str) -> None:
+    with pytest.raises(DevstackError, match="is not a size"):
+        ensure_claim(api.client(), NAMESPACE, "data", size)
+
+
+def test_all_mistakes_are_reported_at_once(api: FakeApi) -> None:
+    with pytest.raises(DevstackError) as caught:
+        ensure_claim(api.client(), NAMESPACE, "A B", "10GB")
+    assert "'A B'" in caught.value.cause
+    assert "'10GB'" in caught.value.cause
+
+
+def test_a_claim_in_use_is_listed_with_its_pods_and_not_deleted(api: FakeApi) -> None:
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    api.add(mounting("data", phase="Running", node="n"))
+    assert list_claims(api.client(), NAMESPACE)[0].pods == ["t-1"]
+    with pytest.raises(DevstackError) as caught:
+        delete_claim(api.client(), NAMESPACE, "data")
+    assert (caught.value.code, "t-1" in caught.value.cause) == ("CLAIM_IN_USE", True)
+
+
+def test_an_unused_claim_is_deleted_once(api: FakeApi) -> None:
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    api.add(mounting("data", phase="Succeeded", node="n"))
+    assert delete_claim(api.client(), NAMESPACE, "data") is True
+    assert delete_claim(api.client(), NAMESPACE, "data") is False
+
+
+def require_command(found: Failed | None) -> None:
+    assert found is not None
+    assert found.code == "POD_UNSCHEDULABLE"
+    assert "volume claim metaflow/moon does not exist" in found.reason
+    assert "`devstack pvc create moon 10Gi`" in found.remedy
+
+
+@pytest.mark.parametrize("gang", ["", "js-1"])
+def test_a_run_with_a_missing_claim_fails_immediately_with_the_command(
+    api: FakeApi, gang: str
+) -> None:
+    watch = PendingPods(api.client(), NAMESPACE, FakeClock())
+    found = watch.observe(RUN, [mounting("moon", gang=gang)])
+    require_command(found if isinstance(found, Failed) else None)
+
+
+def test_why_names_the_command(api: FakeApi) -> None:
+    api.add(mounting("moon"))
+    answer = explain(api.client(), find_subject(api.client(), "t-1", NAMESPACE))
+    assert answer.state == "stuck"
+    assert "`devstack pvc create moon 10Gi`" in answer.remedy
+
+
+def test_a_run_on_airflow_names_the_command(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cluster:
+        def kube(self) -> object:
+            return api.client()
+
+    monkeypatch.setattr(follow, "task_pods", lambda *_: [mounting("moon")])
+    require_command(follow.find_failed_pod(Cluster(), None))  # type: ignore[arg-type]
+
+
+def test_a_claim_that_exists_is_not_missing(api: FakeApi) -> None:
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    assert missing_claim(api.client(), mounting("data")) is None
+
+
+def test_without_permission_to_read_claims_none_is_missing(api: FakeApi) -> None:
+    api.refuse("GET", "/moon", 403)
+    assert missing_claim(api.client(), mounting("moon")) is None
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_reports_a_missing_stack(
+    home: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    status = run(["pvc", name, *ARGUMENTS.get(name, []), "--json"], Output())
+    envelope = json.loads(capsys.readouterr().out)
+    assert status == ExitStatus.ENVIRONMENT
+    assert envelope["error"]["code"] == "STACK_DOWN"
+    assert envelope["command"] == f"pvc {name}"
