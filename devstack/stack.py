@@ -11,7 +11,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.kube.client import KubeClient
 from devstack.kube.manifests import with_owner
-from devstack.pools.nodes import pool_nodes
+from devstack.pools.nodes import base_node, pool_nodes
 from devstack.process import Runner, SubprocessRunner
 from devstack.progress import Progress, Silent
 from devstack.providers.base import ClusterSpec, MapsPorts, Provider
@@ -91,6 +91,7 @@ class Stack:
         return ClusterSpec(
             name=self.spec.name,
             nodes=self.spec.nodes,
+            base_node=base_node(self.spec.pool),
             pool_nodes=pool_nodes(self.spec.pool),
             host_ports=mapped,
             timeout=self.spec.timeout,

@@ -1,4 +1,4 @@
-"""The step of `up` that gives the nodes of pools their labels, taints and devices."""
+"""The step of `up` that gives the nodes their labels, taints and devices."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from devstack.stack import Stack
 
 
 def pools_steps(stack: Stack) -> list[Step]:
-    """Return the step for the nodes of pools; empty if the stack has none."""
-    if not stack.cluster.pool_nodes:
+    """Return the step for the nodes; empty if the provider's nodes are as they are.
+
+    Raises:
+        DevstackError: ``POOLS_UNSUPPORTED`` when the step runs, if there are pools.
+    """
+    if not isinstance(stack.provider, HasPools) and not stack.spec.pool:
         return []
     return [
         Step(
             "pools",
-            "Label the nodes of pools",
+            "Give the nodes their labels, taints and devices",
             is_done=lambda: _is_done(stack),
             ensure=lambda: ensure_attributes(stack.kube(), _nodes(stack)),
             commands=lambda: [f"label {name}" for name in _nodes(stack)],
@@ -27,7 +31,7 @@ def pools_steps(stack: Stack) -> list[Step]:
 
 
 def _nodes(stack: Stack) -> dict[str, NodeSpec]:
-    provider, cluster = stack.provider, stack.cluster
+    provider = stack.provider
     if not isinstance(provider, HasPools):
         raise DevstackError(
             f"provider {provider.name!r} has no node pools",
@@ -36,7 +40,7 @@ def _nodes(stack: Stack) -> dict[str, NodeSpec]:
             code="POOLS_UNSUPPORTED",
             exit_status=ExitStatus.USAGE,
         )
-    return dict(zip(provider.pool_node_names(cluster), cluster.pool_nodes, strict=True))
+    return provider.nodes_by_name(stack.cluster)
 
 
 def _is_done(stack: Stack) -> bool:

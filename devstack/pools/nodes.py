@@ -7,8 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from devstack import quantity
-from devstack.pools.instance_types import AMD, INSTANCE_TYPES, NEURON, NVIDIA, TPU, InstanceType
-from devstack.pools.settings import PoolSettings
+from devstack.pools.instance_types import (
+    AMD,
+    GIB,
+    INSTANCE_TYPES,
+    NEURON,
+    NVIDIA,
+    TPU,
+    InstanceType,
+)
+from devstack.pools.settings import BASE_POOL, PoolSettings
 from devstack.validation import closest_match
 
 POOL_LABEL = "devstack.dev/pool"
@@ -25,8 +33,15 @@ SPOT_TAINT = "node.kubernetes.io/lifecycle=spot:NoSchedule"
 DEVICES = {"nvidia": NVIDIA, "amd": AMD, "neuron": NEURON, "tpu": TPU}
 """The extended resource of each vendor's accelerators."""
 
-_DEFAULT = InstanceType(cpu=4, memory=16 * 1024**3)
+_DEFAULT = InstanceType(cpu=4, memory=16 * GIB)
 """The size of a node whose pool names neither a size nor an instance type."""
+
+_BASE_DEFAULT = InstanceType(cpu=64, memory=256 * GIB, device=NVIDIA, devices=8)
+"""The size of the nodes that every cluster has: large enough for the examples of Metaflow's
+documentation."""
+
+_DISK = 1024 * GIB
+"""Bytes of disk of a node whose pool names none."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,7 @@ class NodeSpec:
         pool: the pool's name.
         cpu: the CPUs that it offers.
         memory: the bytes of memory that it offers.
+        disk: the bytes of disk that it offers, for the containers' files.
         extended: extended resources, such as GPUs, by name.
         labels: its labels.
         taints: its taints, as ``key=value:Effect``.
@@ -45,14 +61,29 @@ class NodeSpec:
     pool: str
     cpu: int
     memory: int
+    disk: int = _DISK
     extended: Mapping[str, int] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[str, ...] = ()
 
 
 def pool_nodes(pools: Iterable[PoolSettings]) -> list[NodeSpec]:
-    """Return the nodes of all pools, in order."""
-    return [_node(pool, index) for pool in pools for index in range(pool.get("count", 1))]
+    """Return the nodes of all pools but that of the base nodes, in order."""
+    return [
+        _node(pool, index, _DEFAULT)
+        for pool in pools
+        if pool["name"] != BASE_POOL
+        for index in range(pool.get("count", 1))
+    ]
+
+
+def base_node(pools: Iterable[PoolSettings] = ()) -> NodeSpec:
+    """Return what each node offers that a cluster has without pools.
+
+    The pool of the name ``control-plane`` changes it.
+    """
+    named = [pool for pool in pools if pool["name"] == BASE_POOL]
+    return _node(named[0] if named else PoolSettings(name=BASE_POOL), 0, _BASE_DEFAULT)
 
 
 def pool_mistakes(pools: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -79,13 +110,15 @@ def _instance_mistakes(pool: Mapping[str, Any]) -> list[str]:
     return [f"devstack does not know the size of {kind!r}{hint}: add cpu and memory"]
 
 
-def _node(pool: PoolSettings, index: int) -> NodeSpec:
-    kind = INSTANCE_TYPES.get(pool.get("instance_type", ""), _DEFAULT)
+def _node(pool: PoolSettings, index: int, default: InstanceType) -> NodeSpec:
+    kind = INSTANCE_TYPES.get(pool.get("instance_type", ""), default)
     memory = quantity.parse(pool["memory"]) if "memory" in pool else None
+    disk = quantity.parse(pool["disk"]) if "disk" in pool else None
     return NodeSpec(
         pool=pool["name"],
         cpu=pool.get("cpu", kind.cpu),
         memory=int(memory or kind.memory),
+        disk=int(disk or _DISK),
         extended=_extended(pool, kind),
         labels=_labels(pool, index),
         taints=(*pool.get("taints", ()), *((SPOT_TAINT,) if pool.get("spot") else ())),

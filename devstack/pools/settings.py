@@ -10,6 +10,9 @@ from msgspec import Meta
 Vendor = Literal["nvidia", "amd", "neuron", "tpu"]
 VENDORS: tuple[str, ...] = get_args(Vendor)
 
+BASE_POOL = "control-plane"
+"""The pool of the nodes that every cluster has: the control plane's, and those of `--nodes`."""
+
 POOLS_MAX, NODES_MAX = 20, 20
 """More nodes than this need more than 2 GiB at rest."""
 
@@ -64,6 +67,7 @@ class PoolSettings(TypedDict, total=False):
     zones: tuple[LabelValue, ...]
     cpu: Cpus
     memory: Size
+    disk: Size
     gpu: GpuSettings
     labels: dict[str, LabelValue]
     taints: tuple[Taint, ...]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from devstack.owner import Owner
-from devstack.pools.nodes import NodeSpec
+from devstack.pools.nodes import NodeSpec, base_node
 
 if TYPE_CHECKING:
     from devstack.images.archive_reader import ImageArchive
@@ -20,7 +20,8 @@ class ClusterSpec:
 
     Attributes:
         name: the stack's name; providers derive the cluster's name from it.
-        nodes: number of nodes of the machine's size, the control plane's included.
+        nodes: number of base nodes, the control plane's included.
+        base_node: what each of them offers, for providers that can choose it.
         pool_nodes: the nodes of pools, in addition.
         host_ports: node port by host port on loopback, for services that are
             reached without a port-forward.
@@ -31,6 +32,7 @@ class ClusterSpec:
 
     name: str
     nodes: int = 1
+    base_node: NodeSpec = field(default_factory=base_node)
     pool_nodes: Sequence[NodeSpec] = ()
     host_ports: Mapping[int, int] = field(default_factory=dict)
     timeout: float = 300.0
@@ -179,8 +181,8 @@ class ChecksMachine(Protocol):
 class HasPools(Protocol):
     """A provider that creates nodes of any size, and changes them while the cluster runs."""
 
-    def pool_node_names(self, spec: ClusterSpec) -> list[str]:
-        """Return the names of the nodes of pools, in the order of ``spec.pool_nodes``."""
+    def nodes_by_name(self, spec: ClusterSpec) -> dict[str, NodeSpec]:
+        """Return what all nodes are to be, the base nodes first, by their names."""
         ...
 
     def existing_nodes(self) -> dict[str, NodeSpec | None]:

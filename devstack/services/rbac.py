@@ -17,14 +17,6 @@ TOKEN_SECRET = "metaflow-submitter-token"  # noqa: S105 - the Secret's name
 _NAMESPACE = "metaflow"
 """The task namespace in the files below k8s/."""
 
-# With Metaflow's own defaults, one CPU and 4 GB per task, three tasks would not
-# fit on a laptop. A step that needs more requests it by @kubernetes.
-_TASK_SIZE = {
-    "METAFLOW_KUBERNETES_CPU": "0.2",
-    "METAFLOW_KUBERNETES_MEMORY": "256",
-    "METAFLOW_KUBERNETES_DISK": "1024",
-}
-
 
 class RbacService(Service):
     """The namespace and permissions of flows."""
@@ -43,13 +35,12 @@ class RbacService(Service):
         return Waiting(f"Secret {ctx.state.namespace}/{TOKEN_SECRET} has no token yet")
 
     def outputs(self, ctx: ServiceContext) -> Outputs:
-        """Return the namespace, account, image and default size of Metaflow's pods."""
+        """Return the namespace, account and image of Metaflow's pods."""
         return Outputs(
             metaflow={
                 "METAFLOW_KUBERNETES_NAMESPACE": ctx.state.namespace,
                 "METAFLOW_KUBERNETES_SERVICE_ACCOUNT": TASK_ACCOUNT,
                 "METAFLOW_KUBERNETES_CONTAINER_IMAGE": ctx.state.images.get("task", ""),
-                **_TASK_SIZE,
             }
         )
 

@@ -9,10 +9,9 @@ import pytest
 
 from devstack.kube.pool_nodes import lacks_attributes
 from devstack.pools.instance_types import GIB, INSTANCE_TYPES
-from devstack.pools.nodes import SPOT_TAINT, NodeSpec, pool_mistakes, pool_nodes
+from devstack.pools.nodes import SPOT_TAINT, NodeSpec, base_node, pool_mistakes, pool_nodes
 from devstack.pools.settings import PoolSettings, parse_pool
-from devstack.providers.kind.node_size import size_mounts, write_size
-from devstack.state import StackDir
+from devstack.providers.kind.node_size import has_size, size_mounts, write_size
 
 
 def nodes(**pool: Any) -> list[NodeSpec]:
@@ -78,8 +77,9 @@ def test_an_unknown_instance_type_with_a_size_is_a_label_only() -> None:
 
 
 def test_the_files_of_a_size_are_what_cadvisor_reads(tmp_path: Path) -> None:
-    folder = write_size(StackDir("s", tmp_path), NodeSpec("p", cpu=16, memory=64 * GIB))
-    assert "MemTotal:        67108864 kB" in (folder / "meminfo").read_text()
+    folder = tmp_path / "node"
+    assert write_size(folder, NodeSpec("p", cpu=16, memory=64 * GIB))
+    assert "MemTotal:           67108864 kB" in (folder / "meminfo").read_text()
     assert len(list((folder / "cpu").glob("cpu[0-9]*"))) == 16
     assert (folder / "cpu" / "online").read_text() == "0-15\n"
     # With a topology, the kubelet would write a CPU set that the kernel rejects.
@@ -89,6 +89,28 @@ def test_the_files_of_a_size_are_what_cadvisor_reads(tmp_path: Path) -> None:
         "/sys/devices/system/node",
         "/sys/devices/system/cpu",
     ]
+
+
+def test_a_size_is_changed_in_the_files_that_the_node_has_mounted(tmp_path: Path) -> None:
+    small, large = NodeSpec("p", cpu=2, memory=GIB), NodeSpec("p", cpu=12, memory=1024 * GIB)
+    folder = tmp_path / "node"
+    write_size(folder, large)
+    before = {file: (folder / file).stat().st_ino for file in ("meminfo", "cpu")}
+    assert not has_size(folder, small)
+    assert write_size(folder, small)
+    assert has_size(folder, small)
+    assert not write_size(folder, small)
+    assert len(list((folder / "cpu").glob("cpu[0-9]*"))) == 2
+    assert {file: (folder / file).stat().st_ino for file in before} == before
+
+
+def test_the_nodes_of_every_cluster_are_large_unless_their_pool_says_otherwise() -> None:
+    default = base_node()
+    assert (default.cpu, default.memory) == (64, 256 * GIB)
+    assert default.extended == {"nvidia.com/gpu": 8}
+    pools = [PoolSettings(name="a"), PoolSettings(name="control-plane", cpu=2, memory="4Gi")]
+    assert (base_node(pools).cpu, base_node(pools).memory) == (2, 4 * GIB)
+    assert [node.pool for node in pool_nodes(pools)] == ["a"]
 
 
 def test_a_node_that_is_as_specified_is_not_changed() -> None:

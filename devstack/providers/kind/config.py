@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def build_config(
         owner: the file that names the cluster's owner, mounted into every node.
         patches: the folder of kubeadm's patches on this machine; None for kubeadm's
             defaults.
-        sizes: for each node of a pool, the folder of its size's files.
+        sizes: for each node, the folder of its size's files; empty for the machine's size.
     """
     control_plane: dict[str, Any] = {
         "role": "control-plane",
@@ -72,6 +72,7 @@ def build_config(
             for host, node in sorted(spec.host_ports.items())
         ],
     }
+    count = spec.nodes + len(spec.pool_nodes)
     config: dict[str, Any] = {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
@@ -80,7 +81,7 @@ def build_config(
         "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
         "kubeadmConfigPatches": [KUBELET_PATCH, KUBE_PROXY_PATCH],
         "kubeadmConfigPatchesJSON6902": [controller_manager_patch()],
-        "nodes": [control_plane, *_workers(spec, sizes)],
+        "nodes": [control_plane, *({"role": "worker"} for _ in range(count - 1))],
     }
     mounts = []
     if scheduler:
@@ -93,15 +94,12 @@ def build_config(
         config["kubeadmConfigPatches"].append(SCHEDULABLE_PATCH)
     if mounts:
         control_plane["extraMounts"] = mounts
+    for node, size in zip(config["nodes"], sizes, strict=False):
+        node.setdefault("extraMounts", []).extend(size_mounts(size))
     if owner:
         for node in config["nodes"]:
             node.setdefault("extraMounts", []).append(owner_mount(owner))
     return str(yaml.dump(config, Dumper=_Dumper, sort_keys=False))
-
-
-def _workers(spec: ClusterSpec, sizes: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    yield from ({"role": "worker"} for _ in range(spec.nodes - 1))
-    yield from ({"role": "worker", "extraMounts": size_mounts(size)} for size in sizes)
 
 
 class _Dumper(yaml.SafeDumper):

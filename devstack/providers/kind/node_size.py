@@ -8,6 +8,10 @@ mounts of their own, so they see the machine.
 
 The CPUs are empty folders: with a topology, the kubelet would write a CPU set that the kernel
 rejects.
+
+Each node has a folder of its own. Its files are rewritten in place, since a mount of a file
+shows the file that was there when the container started: a kubelet that is restarted then
+reads the new size.
 """
 
 from __future__ import annotations
@@ -15,29 +19,47 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from devstack.paths import private_folder
 from devstack.pools.nodes import NodeSpec
 from devstack.state import StackDir
 
 FOLDER = "node-sizes"
 """Its name in the stack's directory."""
 
-
-def size_folder(node: NodeSpec) -> str:
-    """Return the folder of a node's size, relative to the stack's directory."""
-    return f"{FOLDER}/{node.cpu}cpu-{node.memory}"
+_CPU_LISTS = ("online", "possible", "present")
 
 
-def write_size(stack: StackDir, node: NodeSpec) -> Path:
-    """Write the files of a node's size into the stack's directory; return their folder."""
-    name = size_folder(node)
-    folder = stack.path / name
-    for cpu in range(node.cpu):
-        (folder / "cpu" / f"cpu{cpu}").mkdir(parents=True, exist_ok=True)
-    (folder / "node").mkdir(exist_ok=True)
-    for file in ("online", "possible", "present"):
-        stack.write_file(f"{name}/cpu/{file}", f"0-{node.cpu - 1}\n")
-    stack.write_file(f"{name}/meminfo", meminfo(node.memory))
-    return folder
+def size_folder(stack: StackDir, node: str) -> Path:
+    """Return the folder of the size of the node of this name."""
+    return stack.path / FOLDER / node
+
+
+def write_size(folder: Path, node: NodeSpec) -> bool:
+    """Write the files of a node's size; return True if that changed anything.
+
+    Args:
+        folder: of this node alone.
+        node: what it is to offer.
+    """
+    cpus = {f"cpu{index}" for index in range(node.cpu)}
+    existing = {each.name for each in (folder / "cpu").glob("cpu[0-9]*")}
+    for needed in (folder.parent, folder, folder / "node", folder / "cpu"):
+        private_folder(needed)
+    for cpu in cpus - existing:
+        (folder / "cpu" / cpu).mkdir()
+    for cpu in existing - cpus:
+        (folder / "cpu" / cpu).rmdir()
+    online = f"0-{node.cpu - 1}\n"
+    written = [_write_in_place(folder / "cpu" / name, online) for name in _CPU_LISTS]
+    written.append(_write_in_place(folder / "meminfo", meminfo(node.memory)))
+    return cpus != existing or any(written)
+
+
+def has_size(folder: Path, node: NodeSpec) -> bool:
+    """Return True if :func:`write_size` would change nothing."""
+    files = [(folder / "cpu" / name, f"0-{node.cpu - 1}\n") for name in _CPU_LISTS]
+    files.append((folder / "meminfo", meminfo(node.memory)))
+    return all(file.is_file() and file.read_text() == text for file, text in files)
 
 
 def meminfo(memory: int) -> str:
@@ -50,7 +72,7 @@ def meminfo(memory: int) -> str:
         "SwapTotal": 0,
         "SwapFree": 0,
     }
-    return "".join(f"{name + ':':<16}{value:>9} kB\n" for name, value in lines.items())
+    return "".join(f"{name + ':':<16}{value:>12} kB\n" for name, value in lines.items())
 
 
 def size_mounts(folder: Path) -> list[dict[str, Any]]:
@@ -64,3 +86,12 @@ def size_mounts(folder: Path) -> list[dict[str, Any]]:
         {"hostPath": str(folder / file), "containerPath": target, "readOnly": True}
         for file, target in targets.items()
     ]
+
+
+def _write_in_place(file: Path, text: str) -> bool:
+    if file.is_file() and file.read_text() == text:
+        return False
+    with file.open("r+" if file.exists() else "w") as opened:
+        opened.write(text)
+        opened.truncate()
+    return True

@@ -12,6 +12,7 @@ from devstack.images import ImageStore
 from devstack.images.archive_reader import ImageArchive
 from devstack.owner import Owner
 from devstack.pidfile import kill_orphan
+from devstack.pools.nodes import NodeSpec
 from devstack.ports import PortTakenError, require_free
 from devstack.process import Runner
 from devstack.progress import Progress
@@ -201,11 +202,13 @@ class KindProvider:
             if late and self._is_own(self._owner_of(late)):
                 self._remove(late)
 
-    def pool_node_names(self, spec: ClusterSpec) -> list[str]:
-        """Return the names of the nodes of pools, in the order of the specification."""
+    def nodes_by_name(self, spec: ClusterSpec) -> dict[str, NodeSpec]:
+        """Return what all nodes are to be, the base nodes first, by their names."""
         # kind numbers workers from 2 on: worker, worker2, worker3 (kind: common.MakeNodeNamer).
-        workers = range(spec.nodes, _count(spec))
-        return [f"{self.cluster}-worker{index if index > 1 else ''}" for index in workers]
+        workers = (f"worker{number if number > 1 else ''}" for number in range(1, _count(spec)))
+        names = [f"{self.cluster}-{role}" for role in ("control-plane", *workers)]
+        specs = [*[spec.base_node] * spec.nodes, *spec.pool_nodes]
+        return dict(zip(names, specs, strict=True))
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
         """Write the output of `kind export logs` below ``into``."""
@@ -265,7 +268,7 @@ class KindProvider:
             scheduler=self._stack.path / SCHEDULER_FILE,
             owner=self._stack.path / OWNER_FILE,
             patches=self._stack.path / PATCHES_FOLDER,
-            sizes=[self._stack.path / size_folder(node) for node in spec.pool_nodes],
+            sizes=[size_folder(self._stack, name) for name in self.nodes_by_name(spec)],
         )
         variables = " ".join(f"{key}={value}" for key, value in self._variables.items())
         command = f"kind create cluster --name {self.cluster} --image {self._node_image()}"
@@ -296,14 +299,19 @@ class KindProvider:
         scheduler = self._stack.write_file(SCHEDULER_FILE, scheduler_text())
         owner = self._stack.write_file(OWNER_FILE, self._stack.owner.to_json())
         patches = write_patches(self._stack, _count(spec))
-        sizes = [write_size(self._stack, node).resolve() for node in spec.pool_nodes]
+        sizes = {
+            size_folder(self._stack, name).resolve(): node
+            for name, node in self.nodes_by_name(spec).items()
+        }
+        for folder, node in sizes.items():
+            write_size(folder, node)
         config = build_config(
             spec,
             ports.get(API_PORT, 0),
             scheduler.resolve(),
             owner.resolve(),
             patches.resolve(),
-            sizes,
+            list(sizes),
         )
         argv = ["create", "cluster", "--name", self.cluster, "--image", image]
         argv += ["--config", "-", "--kubeconfig", str(unfinished)]
