@@ -14,7 +14,7 @@ from devstack.kube.manifests import with_owner
 from devstack.pools.nodes import base_node, pool_nodes
 from devstack.process import Runner, SubprocessRunner
 from devstack.progress import Progress, Silent
-from devstack.providers.base import ClusterSpec, MapsPorts, Provider
+from devstack.providers.base import ClusterSpec, HasPools, MapsPorts, Provider
 from devstack.providers.choose import ProviderParts, make_provider, require_known
 from devstack.services import SERVICES
 from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
@@ -130,6 +130,7 @@ class Stack:
             restarted,
             databases,
             self.provider.owns_cluster,
+            isinstance(self.provider, HasPools),
         )
 
     def manifests(self, service: Service) -> list[Manifest]:

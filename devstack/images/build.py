@@ -13,7 +13,7 @@ from devstack.images.programs import CLIENTS, PROGRAMS, Program
 from devstack.images.recipes.airflow import AirflowImage
 from devstack.images.recipes.metadata import MetadataImage
 from devstack.images.recipes.minio import MinioImage
-from devstack.images.recipes.node import NodeImage
+from devstack.images.recipes.node import ROOT, NodeImage
 from devstack.images.recipes.postgres import PostgresImage
 from devstack.images.recipes.program import ProgramImage
 from devstack.images.recipes.task import TaskImage
@@ -31,6 +31,7 @@ RECIPES: dict[str, Recipe] = {
     "xcom": XcomImage(),
     "jobset": ProgramImage(IMAGES["jobset"].reference, "jobset"),
     "gang": ProgramImage(IMAGES["gang"].reference, "gang"),
+    "node-agent": ProgramImage(IMAGES["node-agent"].reference, "node-agent", ROOT),
     "metrics-server": ProgramImage(IMAGES["metrics-server"].reference, "metrics-server"),
     "registry": ProgramImage(IMAGES["registry"].reference, "registry"),
     "minio": MinioImage(),

@@ -58,6 +58,12 @@ IMAGES = {
             "devstack's own gang controller",
         ),
         Image(
+            "node-agent",
+            f"devstack/node-agent:{versions.NODE_AGENT}",
+            "",
+            "devstack's own device plugin and instance metadata service",
+        ),
+        Image(
             "metrics-server",
             f"devstack/metrics-server:{versions.METRICS_SERVER}",
             f"registry.k8s.io/metrics-server/metrics-server:{versions.METRICS_SERVER}",
@@ -107,6 +113,7 @@ PRELOADED = (
     "minio",
     "jobset",
     "gang",
+    "node-agent",
     "metrics-server",
     "task",
     "postgres",

@@ -102,6 +102,7 @@ PROGRAMS = {
         Program("jobset", "sigs.k8s.io/jobset"),
         Program("kind", "sigs.k8s.io/kind"),
         _own("gang", "the gang controller"),
+        _own("node-agent", "the node agent"),
         _own("provisioner", "the storage provisioner"),
         _own("runc-wrapper", "the runc wrapper"),
         _own("curl", "the health check"),

@@ -1,15 +1,22 @@
-"""Labels, taints and extended resources of pool nodes, in the cluster's API."""
+"""Labels, taints and devices of pool nodes, in the cluster's API.
+
+The node agent offers the devices that an annotation of its node names.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from devstack.kube.client import KubeClient, Object
 from devstack.pools.nodes import NodeSpec
 
+DEVICES_ANNOTATION = "devstack.dev/devices"
+"""A JSON object with the number of devices of each extended resource; node-agent reads it."""
+
 
 def ensure_attributes(kube: KubeClient, nodes: Mapping[str, NodeSpec]) -> None:
-    """Give each node the labels, taints and extended resources of its pool.
+    """Give each node the labels, taints and devices of its pool.
 
     Args:
         kube: writes the nodes.
@@ -20,49 +27,49 @@ def ensure_attributes(kube: KubeClient, nodes: Mapping[str, NodeSpec]) -> None:
     """
     for name, spec in nodes.items():
         node = kube.get("v1", "Node", name)
-        if _lacks_labels_or_taints(node, spec):
-            kube.apply(_labels_and_taints(node, spec))
-        if _lacks_resources(node, spec):
-            kube.apply(_resources(name, spec), subresource="status")
+        if lacks_attributes(node, spec):
+            kube.apply(_attributes(node, spec))
 
 
 def lacks_attributes(node: Object, spec: NodeSpec) -> bool:
     """Return True if :func:`ensure_attributes` would change the node."""
-    return _lacks_labels_or_taints(node, spec) or _lacks_resources(node, spec)
-
-
-def _lacks_labels_or_taints(node: Object, spec: NodeSpec) -> bool:
     labels = node["metadata"].get("labels", {})
     taints = node["spec"].get("taints", [])
-    return not spec.labels.items() <= labels.items() or any(
-        _taint(text) not in taints for text in spec.taints
+    return (
+        not spec.labels.items() <= labels.items()
+        or any(_taint(text) not in taints for text in spec.taints)
+        or _annotation(node) != _devices(spec)
     )
 
 
-def _lacks_resources(node: Object, spec: NodeSpec) -> bool:
+def missing_devices(node: Object) -> str:
+    """Return the first resource of a node's annotation that it does not offer yet, or ``""``."""
     offered = node.get("status", {}).get("allocatable", {})
-    return any(offered.get(name) != str(count) for name, count in spec.extended.items())
+    wanted: dict[str, int] = json.loads(_annotation(node) or "{}")
+    return next((name for name in wanted if offered.get(name) != str(wanted[name])), "")
 
 
-def _labels_and_taints(node: Object, spec: NodeSpec) -> Object:
+def _annotation(node: Object) -> str:
+    return str(node["metadata"].get("annotations", {}).get(DEVICES_ANNOTATION, ""))
+
+
+def _devices(spec: NodeSpec) -> str:
+    return json.dumps(dict(spec.extended), sort_keys=True)
+
+
+def _attributes(node: Object, spec: NodeSpec) -> Object:
     # The list of taints is replaced as a whole, with those that Kubernetes has set.
     wanted = [_taint(text) for text in spec.taints]
     others = [each for each in node["spec"].get("taints", []) if each not in wanted]
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": node["metadata"]["name"], "labels": dict(spec.labels)},
+        "metadata": {
+            "name": node["metadata"]["name"],
+            "labels": dict(spec.labels),
+            "annotations": {DEVICES_ANNOTATION: _devices(spec)},
+        },
         "spec": {"taints": [*others, *wanted]},
-    }
-
-
-def _resources(name: str, spec: NodeSpec) -> Object:
-    counts = {resource: str(count) for resource, count in spec.extended.items()}
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": name},
-        "status": {"capacity": counts, "allocatable": counts},
     }
 
 

@@ -1,4 +1,4 @@
-"""Whether a Deployment is ready, and if not, which pod is not."""
+"""Whether a Deployment or DaemonSet is ready, and if not, which pod is not."""
 
 from __future__ import annotations
 
@@ -34,6 +34,43 @@ def observe_deployment(client: KubeClient, namespace: str, name: str) -> Observa
     return _first_not_ready(client, live)
 
 
+def observe_daemon_set(
+    client: KubeClient, namespace: str, name: str, nodes: list[Object]
+) -> Observation:
+    """Observe a DaemonSet once.
+
+    Args:
+        client: reads the DaemonSet and, if it is not ready, its pods.
+        namespace: its namespace.
+        name: its name.
+        nodes: the cluster's nodes; pods of those that are not Ready may be so too.
+
+    Returns:
+        Ready if all pods are of the newest revision and ready, else the observation of the
+        first pod that is not ready.
+    """
+    live = client.find(APPS, "DaemonSet", name, namespace)
+    if live is None:
+        return Waiting(f"DaemonSet {namespace}/{name} does not exist yet")
+    status = live.get("status", {})
+    wanted = len(nodes)
+    down = sum(not node_is_ready(node) for node in nodes)
+    counts = (status.get("updatedNumberScheduled", 0), status.get("numberReady", 0) + down)
+    current = status.get("observedGeneration", 0) >= live["metadata"]["generation"]
+    if current and min(counts) >= wanted:
+        return Ready()
+    labels = live["spec"]["selector"]["matchLabels"]
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    pods = client.list_objects("v1", "Pod", namespace, labels=selector)
+    return _first_not_ready_of(client, pods, f"DaemonSet {namespace}/{name}")
+
+
+def node_is_ready(node: Object) -> bool:
+    """Return True if a node's kubelet reports that it can run pods."""
+    conditions = node.get("status", {}).get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
 def _available(live: Object) -> bool:
     status = live.get("status", {})
     wanted = live["spec"].get("replicas", 1)
@@ -43,14 +80,19 @@ def _available(live: Object) -> bool:
 
 
 def _first_not_ready(client: KubeClient, live: Object) -> Observation:
-    observations = [observe_pod(client, pod) for pod in _newest_pods(client, live)]
+    metadata = live["metadata"]
+    what = f"Deployment {metadata['namespace']}/{metadata['name']}"
+    return _first_not_ready_of(client, _newest_pods(client, live), what)
+
+
+def _first_not_ready_of(client: KubeClient, pods: list[Object], what: str) -> Observation:
+    observations = [observe_pod(client, pod) for pod in pods if not _is_terminating_or_failed(pod)]
     for kind in (Failed, Waiting):
         for found in observations:
             if isinstance(found, kind):
                 return found
-    metadata = live["metadata"]
     missing = "is not available yet" if observations else "has no pod yet"
-    return Waiting(f"Deployment {metadata['namespace']}/{metadata['name']} {missing}")
+    return Waiting(f"{what} {missing}")
 
 
 def _newest_pods(client: KubeClient, live: Object) -> list[Object]:
@@ -63,8 +105,7 @@ def _newest_pods(client: KubeClient, live: Object) -> list[Object]:
     if newest is None or newest["spec"].get("replicas", 0) == 0:
         return []
     chosen = f"{selector},{_HASH}={newest['metadata']['labels'][_HASH]}"
-    pods = client.list_objects("v1", "Pod", namespace, labels=chosen)
-    return [pod for pod in pods if not _is_terminating_or_failed(pod)]
+    return client.list_objects("v1", "Pod", namespace, labels=chosen)
 
 
 def _revision(replica_set: Object) -> int:

@@ -65,6 +65,7 @@ _NAMESPACED = {
         "ServiceAccount": "serviceaccounts",
     },
     APPS: {
+        "DaemonSet": "daemonsets",
         "Deployment": "deployments",
         "ReplicaSet": "replicasets",
         "StatefulSet": "statefulsets",

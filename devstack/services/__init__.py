@@ -9,6 +9,7 @@ from devstack.services.jobset import JobSetService
 from devstack.services.metadata import MetadataService
 from devstack.services.metrics_server import MetricsServerService
 from devstack.services.minio import MinioService
+from devstack.services.node_agent import NodeAgentService
 from devstack.services.packages.service import PackagesService
 from devstack.services.postgres import PostgresService
 from devstack.services.rbac import RbacService
@@ -27,6 +28,7 @@ SERVICES: tuple[Service, ...] = tuple(
             JobSetService(),
             GangService(),
             MetricsServerService(),
+            NodeAgentService(),
             PackagesService(),
             RegistryService(),
             SamplesService(),

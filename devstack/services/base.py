@@ -32,6 +32,7 @@ class ServiceContext:
             that the API may still report pods as they were before.
         databases: the databases that the services of the stack declare.
         owns_cluster: False if the cluster, and so its nodes, are not the stack's alone.
+        has_pools: True if the provider creates the nodes, of any size.
     """
 
     state: StackState
@@ -40,6 +41,7 @@ class ServiceContext:
     restarted: bool = False
     databases: tuple[str, ...] = ()
     owns_cluster: bool = True
+    has_pools: bool = False
 
     @property
     def needs_probe(self) -> bool:
@@ -115,6 +117,8 @@ class Service(ABC):
         optional: True if a stack can be brought up without it.
         enabled_by_default: False for an optional service that `up` includes only on
             request.
+        own_nodes_only: True if it changes nodes, so that it runs only on those that the
+            provider creates.
         images: catalogue names of the images that its pods run.
         host_ports: ports reachable from the host.
         database: the Postgres database, and the role of the same name that owns it;
@@ -127,6 +131,7 @@ class Service(ABC):
     needs: tuple[str, ...] = ()
     optional: bool = False
     enabled_by_default: bool = True
+    own_nodes_only: bool = False
     images: tuple[str, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
     database: str = ""

@@ -39,4 +39,4 @@ def test_the_go_tests_pass(go: str, module: Path) -> None:
 
 
 def test_there_are_go_tests_to_run() -> None:
-    assert {"gang", "provisioner"} <= {path.name for path in TESTED}
+    assert {"gang", "node-agent", "provisioner"} <= {path.name for path in TESTED}

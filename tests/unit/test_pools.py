@@ -7,11 +7,18 @@ from typing import Any
 
 import pytest
 
-from devstack.kube.pool_nodes import lacks_attributes
+from devstack.kube.client import Object
+from devstack.kube.pool_nodes import (
+    DEVICES_ANNOTATION,
+    ensure_attributes,
+    lacks_attributes,
+    missing_devices,
+)
 from devstack.pools.instance_types import GIB, INSTANCE_TYPES
 from devstack.pools.nodes import SPOT_TAINT, NodeSpec, base_node, pool_mistakes, pool_nodes
 from devstack.pools.settings import PoolSettings, parse_pool
 from devstack.providers.kind.node_size import has_size, size_mounts, write_size
+from tests.fakes.api import FakeApi
 
 
 def nodes(**pool: Any) -> list[NodeSpec]:
@@ -116,13 +123,36 @@ def test_the_nodes_of_every_cluster_are_large_unless_their_pool_says_otherwise()
 def test_a_node_that_is_as_specified_is_not_changed() -> None:
     (spec,) = nodes(spot=True, gpu={"count": 2})
     taint = {"key": "node.kubernetes.io/lifecycle", "value": "spot", "effect": "NoSchedule"}
-    node = {
-        "metadata": {"name": "n", "labels": dict(spec.labels)},
+    devices = {DEVICES_ANNOTATION: '{"nvidia.com/gpu": 2}'}
+    node: Object = {
+        "metadata": {"name": "n", "labels": dict(spec.labels), "annotations": devices},
         "spec": {"taints": [taint]},
-        "status": {"allocatable": {"nvidia.com/gpu": "2"}},
     }
     assert not lacks_attributes(node, spec)
-    node["status"] = {}
-    assert lacks_attributes(node, spec)
+    assert lacks_attributes({**node, "metadata": {**node["metadata"], "annotations": {}}}, spec)
     node["spec"] = {}
     assert lacks_attributes(node, spec)
+
+
+def test_nodes_get_what_they_lack_and_keep_the_taints_of_others() -> None:
+    (spec,) = nodes(spot=True, gpu={"count": 2})
+    other = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+    api = FakeApi()
+    api.add(
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "n", "annotations": {"kubeadm": "socket"}},
+            "spec": {"taints": [other]},
+        }
+    )
+    client = api.client()
+    ensure_attributes(client, {"n": spec})
+    node = client.get("v1", "Node", "n")
+    assert node["metadata"]["labels"].items() >= spec.labels.items()
+    assert node["metadata"]["annotations"].keys() == {"kubeadm", DEVICES_ANNOTATION}
+    assert other in node["spec"]["taints"]
+    assert missing_devices(node) == "nvidia.com/gpu"
+    writes = client.writes
+    ensure_attributes(client, {"n": spec})
+    assert client.writes == writes

@@ -15,7 +15,9 @@ LOCAL = ["kind-devstack-devstack", "kind-other", "k3d-mine", "minikube", "docker
 REMOTE = ["production", "gke_shop_europe_main", "arn:aws:eks:eu-west-1:1:cluster/x", "minikube-2"]
 
 
-SERVED = [service for service in SERVICES if service.enabled_by_default]
+SERVED = [
+    service for service in SERVICES if service.enabled_by_default and not service.own_nodes_only
+]
 
 
 @functools.cache

@@ -18,6 +18,8 @@ from devstack.providers.kind.requests import patches_config, patches_mount
 from devstack.providers.kind.scheduler import scheduler_mount, scheduler_patch
 
 # By default, Kubernetes 1.35 and later reject a host with cgroup v1.
+# A node's status says within a second which devices it offers, instead of ten; an unchanged
+# status is still reported every five minutes.
 # Kubelets request their serving certificates from the cluster's CA, so that clients
 # such as metrics-server can verify them; see kubelet_certificates.py.
 KUBELET_PATCH = """\
@@ -25,6 +27,8 @@ kind: KubeletConfiguration
 apiVersion: kubelet.config.k8s.io/v1beta1
 failCgroupV1: false
 serverTLSBootstrap: true
+nodeStatusUpdateFrequency: 1s
+nodeStatusReportFrequency: 5m
 """
 
 # kind taints the control plane if there are other nodes. Those of pools may have taints or
