@@ -11,6 +11,7 @@ from devstack.flows.gangs import observe_gangs, waits_as_gang
 from devstack.flows.pods import TASK_LABELS, is_of_run
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.offers import Offers, measure_offers
 from devstack.kube.pods import observe_pod
 from devstack.kube.volumes import missing_claim
 from devstack.waits import Clock, Failed, Observation, Waiting
@@ -60,8 +61,10 @@ class PendingPods:
         if missing := self._missing_claim(pending):
             return missing
         in_gangs = [pod for pod in pending if waits_as_gang(pod)]
-        observations = observe_gangs(self._kube, self._namespace, in_gangs)
-        observations += [self._observe_pod(pod) for pod in pending if pod not in in_gangs]
+        # Once for all pods: a wide foreach has a hundred of them.
+        offers = measure_offers(self._kube) if any(map(_lacks_node, pending)) else None
+        observations = observe_gangs(self._kube, self._namespace, in_gangs, offers)
+        observations += [self._observe_pod(pod, offers) for pod in pending if pod not in in_gangs]
         for found in [self._forbidden(run_id), *observations]:
             if isinstance(found, Failed):
                 return found
@@ -74,8 +77,8 @@ class PendingPods:
         )
         return next((failed for failed in found if failed), None)
 
-    def _observe_pod(self, pod: Object) -> Observation:
-        found = observe_pod(self._kube, pod)
+    def _observe_pod(self, pod: Object, offers: Offers | None) -> Observation:
+        found = observe_pod(self._kube, pod, offers)
         message = _unschedulable_message(pod)
         if isinstance(found, Waiting) and message:
             return self._observe_unscheduled(pod, message, found)
@@ -144,6 +147,10 @@ def _unschedulable_message(pod: Object) -> str:
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
             return str(condition.get("message", ""))
     return ""
+
+
+def _lacks_node(pod: Object) -> bool:
+    return not pod["spec"].get("nodeName")
 
 
 def _lacks_resources(message: str) -> bool:

@@ -40,7 +40,11 @@ class NodeCapacity:
 
     def reserve(self, pod: Object) -> None:
         """Subtract what a pod requests."""
-        for resource, amount in node_requests(pod).items():
+        self.subtract(node_requests(pod))
+
+    def subtract(self, amounts: Amounts) -> None:
+        """Subtract amounts from what is free."""
+        for resource, amount in amounts.items():
             self.free[resource] = self.free.get(resource, Decimal(0)) - amount
 
     def copy(self) -> NodeCapacity:
@@ -57,7 +61,9 @@ def measure_capacity(
         client: reads the nodes, and the pods on them.
         counts: returns True for a pod whose requests count; by default all.
     """
-    nodes = {node["metadata"]["name"]: _empty(node) for node in client.list_objects("v1", "Node")}
+    nodes = {
+        node["metadata"]["name"]: node_capacity(node) for node in client.list_objects("v1", "Node")
+    }
     running = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
     for pod in client.list_objects("v1", "Pod", fields=running):
         node = nodes.get(pod["spec"].get("nodeName", ""))
@@ -65,6 +71,14 @@ def measure_capacity(
             node.pods.append(pod)
             node.reserve(pod)
     return [nodes[name] for name in sorted(nodes)]
+
+
+def node_capacity(node: Object) -> NodeCapacity:
+    """Return the capacity of a node without pods."""
+    allocatable = node.get("status", {}).get("allocatable", {})
+    return NodeCapacity(
+        node, {name: quantity.parse(text) or Decimal(0) for name, text in allocatable.items()}
+    )
 
 
 def fit(pods: Sequence[Object], nodes: Iterable[NodeCapacity]) -> int:
@@ -97,10 +111,3 @@ def node_requests(pod: Object) -> Amounts:
 def _size(pod: Object) -> tuple[Decimal, Decimal]:
     requests = pod_requests(pod)
     return requests.get("cpu", Decimal(0)), requests.get("memory", Decimal(0))
-
-
-def _empty(node: Object) -> NodeCapacity:
-    allocatable = node.get("status", {}).get("allocatable", {})
-    return NodeCapacity(
-        node, {name: quantity.parse(text) or Decimal(0) for name, text in allocatable.items()}
-    )

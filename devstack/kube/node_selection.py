@@ -15,35 +15,44 @@ def node_mismatch(pod: Object, node: Object) -> str:
     """
     if node.get("spec", {}).get("unschedulable"):
         return "is cordoned"
-    if mismatch := label_mismatch(pod, node):
-        return mismatch
-    for taint in node.get("spec", {}).get("taints") or []:
-        if not _tolerates(pod, taint):
-            return f"has the taint {_format_taint(taint)}"
-    return ""
+    if mismatches := label_mismatches(pod, node):
+        return mismatches[0]
+    return next((f"has the taint {each}" for each in untolerated_taints(pod, node)), "")
 
 
-def label_mismatch(pod: Object, node: Object) -> str:
+def label_mismatches(pod: Object, node: Object) -> list[str]:
     """Return what of the pod's node selector or required node affinity a node does not have."""
     labels = node["metadata"].get("labels") or {}
-    for key, value in (pod["spec"].get("nodeSelector") or {}).items():
-        if labels.get(key) != value:
-            return f"has no label {key}={value}"
-    terms = _required_terms(pod)
+    found = [
+        f"has no label {key}={value}"
+        for key, value in (pod["spec"].get("nodeSelector") or {}).items()
+        if labels.get(key) != value
+    ]
+    terms = required_terms(pod)
     if terms is not None and not any(_matches_term(node, term) for term in terms):
-        return f"has other labels than {format_affinity(pod)}"
-    return ""
+        found.append(f"has other labels than {format_affinity(pod)}")
+    return found
+
+
+def untolerated_taints(pod: Object, node: Object) -> list[str]:
+    """Return the taints of a node that keep a pod off it."""
+    return [
+        _format_taint(taint)
+        for taint in node.get("spec", {}).get("taints") or []
+        if not _tolerates(pod, taint)
+    ]
 
 
 def format_affinity(pod: Object) -> str:
     """Return the required node affinity: "zone In (a, b) and gpu Exists, or zone In (c)"."""
-    terms = _required_terms(pod) or []
+    terms = required_terms(pod) or []
     return ", or ".join(
         " and ".join(_format_requirement(each) for each in _requirements(term)) for term in terms
     )
 
 
-def _required_terms(pod: Object) -> list[Object] | None:
+def required_terms(pod: Object) -> list[Object] | None:
+    """Return the terms of the required node affinity, of which a node has to match one."""
     affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     return None if required is None else required.get("nodeSelectorTerms") or []

@@ -11,6 +11,7 @@ from devstack.kube import scheduling
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.events import last_event
+from devstack.kube.offers import Offers
 from devstack.kube.volumes import pending_claim
 from devstack.waits import Failed, Observation, Ready, Waiting
 
@@ -55,12 +56,13 @@ class ImagePullFailed(Failed):
     always: bool = False
 
 
-def observe_pod(client: KubeClient, pod: Object) -> Observation:
+def observe_pod(client: KubeClient, pod: Object, offers: Offers | None = None) -> Observation:
     """Return whether a pod is ready, and if not, why.
 
     Args:
         client: reads the pod's events and logs, and the nodes.
         pod: the pod as the API has it.
+        offers: what the nodes offer, if it is known already.
 
     Returns:
         Ready if it is ready or has succeeded; Failed if no node can run it, its
@@ -75,7 +77,8 @@ def observe_pod(client: KubeClient, pod: Object) -> Observation:
         return _failed(client, pod)
     unscheduled = _condition(pod, "PodScheduled")
     if unscheduled.get("reason") == "Unschedulable":
-        return scheduling.observe_unscheduled(client, pod, unscheduled.get("message", ""))
+        message = unscheduled.get("message", "")
+        return scheduling.observe_unscheduled(client, pod, message, offers)
     for status in _container_statuses(pod):
         if found := _observe_waiting(client, pod, status):
             return found

@@ -2,68 +2,66 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Sequence
 
-from devstack import quantity
-from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.node_selection import format_affinity, label_mismatch
-from devstack.kube.pod_requests import format_amount, pod_requests
+from devstack.kube.offers import Offers, Shortfall, closest_shortfall, measure_offers
+from devstack.kube.pod_requests import pod_requests
+from devstack.kube.pool_lines import lines_for_pod
 from devstack.kube.volumes import pending_claim
 from devstack.waits import Failed, Observation, Waiting
 
 
-def observe_unscheduled(client: KubeClient, pod: Object, message: str) -> Observation:
+def observe_unscheduled(
+    client: KubeClient, pod: Object, message: str, offers: Offers | None = None
+) -> Observation:
     """Return why a pod has no node.
 
     Args:
         client: reads the nodes and the pod's volume claims.
         pod: a pod whose PodScheduled condition is false.
         message: the message of that condition.
+        offers: what the cluster offers, if it is known already.
 
     Returns:
-        Failed if the pod requests more than any node's allocatable resources, or labels that no
-        node has; Waiting if resources or a volume may become available.
+        Failed if no node offers what the pod requests, and no pool adds such a node; Waiting if
+        resources or a volume may become available.
     """
     name = f"pod {pod['metadata']['namespace']}/{pod['metadata']['name']}"
-    nodes = _nodes(client)
-    for resource, requested in pod_requests(pod).items():
-        most = max((_allocatable(node, resource) for node in nodes), default=None)
-        if most is not None and requested > most:
-            return _too_large(name, resource, requested, most, message)
-    if nodes and all(label_mismatch(pod, node) for node in nodes):
-        return _no_such_node(name, pod, message)
+    offers = offers or measure_offers(client)
+    closest = closest_shortfall(pod, offers.nodes) if offers else None
+    if offers and closest and not closest.nothing:
+        return Failed(
+            f"{name} can never be scheduled: {describe_shortfall(pod, closest)} ({message})",
+            remedy=build_remedy(closest, lines_for_pod(pod, closest, offers), offers),
+            code="POD_UNSCHEDULABLE",
+        )
     claim = pending_claim(client, pod)
     return Waiting(f"{name} has no node yet: {message}" + (f"; {claim}" if claim else ""))
 
 
-def _too_large(name: str, resource: str, requested: Decimal, most: Decimal, message: str) -> Failed:
-    return Failed(
-        f"{name} can never be scheduled: it requests {format_amount(resource, requested)} of"
-        f" {resource}, and no node has more than {format_amount(resource, most)} ({message})",
-        remedy=f"request less {resource}, or give the machine more",
-        code="POD_UNSCHEDULABLE",
+def describe_shortfall(pod: Object, closest: Shortfall) -> str:
+    """Return that no node offers what a pod requests, and what the closest one lacks."""
+    pool = f" of pool {closest.pool!r}" if closest.pool else ""
+    return (
+        f"no node offers what it requests. The closest, {closest.node.name}{pool},"
+        f" {closest.sentence(pod_requests(pod))}"
     )
 
 
-def _no_such_node(name: str, pod: Object, message: str) -> Failed:
-    selector = pod["spec"].get("nodeSelector") or {}
-    wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
-    labels = " and ".join(text for text in (wanted, format_affinity(pod)) if text)
-    return Failed(
-        f"{name} can never be scheduled: no node has the labels {labels} ({message})",
-        remedy="change the node selector or affinity, or label a node with `kubectl label node`",
-        code="POD_UNSCHEDULABLE",
+def build_remedy(closest: Shortfall | None, lines: Sequence[str], offers: Offers) -> str:
+    """Return what to do so that pods get a node.
+
+    Args:
+        closest: what a pod lacks on the closest node; None if only the number of nodes is short.
+        lines: what to write into devstack.toml; empty if that cannot help.
+        offers: what the cluster offers.
+    """
+    if offers.shape.has_pools and lines:
+        indented = "\n".join(f"    {line}" for line in lines)
+        return f"request less, or write into devstack.toml and run `devstack up`:\n{indented}"
+    if closest is None or closest.resources:
+        return "request less in @kubernetes or @resources, or add nodes"
+    return (
+        "change the node selector, affinity or tolerations, or label a node: `kubectl label node`"
     )
-
-
-def _nodes(client: KubeClient) -> list[Object]:
-    try:
-        return client.list_objects("v1", "Node")
-    except ApiError:  # the account that submits flows may not read nodes
-        return []
-
-
-def _allocatable(node: Object, resource: str) -> Decimal:
-    allocatable = node.get("status", {}).get("allocatable", {})
-    return quantity.parse(allocatable.get(resource, "0")) or Decimal(0)

@@ -17,7 +17,10 @@ from devstack.kube.capacity import (
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.gangs import JOBSET_NAME
 from devstack.kube.node_selection import node_mismatch
+from devstack.kube.offers import Offers, closest_shortfall, measure_offers
 from devstack.kube.pod_requests import Amounts, format_amount, pod_requests
+from devstack.kube.pool_lines import lines_for_gang
+from devstack.kube.scheduling import build_remedy
 from devstack.why.answer import NodeAnswer
 
 _JOB_NAME = "batch.kubernetes.io/job-name"
@@ -36,7 +39,11 @@ class CapacityReport:
         needs: what the pods request: "4 pods x 0.2 cpu, 128 MiB memory".
         count: the number of pods.
         fit: how many of them fit now.
-        fit_alone: how many would fit without the pods of other Jobs.
+        fit_alone: how many would fit without the pods of other Jobs, and with the nodes that
+            pools add.
+        added: the nodes that pools add for them, if they do not fit on those that exist.
+        real: the machine's real size as a clause; empty if unknown.
+        remedy: what to do if they would not fit alone.
         nodes: the nodes one by one.
         holders: the workloads that hold what the pods lack, the largest first.
     """
@@ -47,6 +54,9 @@ class CapacityReport:
     fit_alone: int
     nodes: Sequence[NodeAnswer]
     holders: Sequence[str]
+    added: bool = False
+    real: str = ""
+    remedy: str = ""
 
     @property
     def all_fit(self) -> bool:
@@ -62,21 +72,37 @@ class CapacityReport:
         """Return the free resources of the first nodes as text."""
         texts = [_node_text(node) for node in self.nodes[:SHOWN]]
         rest = len(self.nodes) - SHOWN
-        return "; ".join(texts) + (f"; and {rest} more nodes" if rest > 0 else "")
+        text = "; ".join(texts) + (f"; and {rest} more nodes" if rest > 0 else "")
+        return f"{text} (of what it offers; {self.real})" if self.real else text
 
 
 def report_capacity(client: KubeClient, pods: Sequence[Object]) -> CapacityReport:
     """Return how pods without a node fit the cluster."""
     nodes = measure_capacity(client)
-    alone = measure_capacity(client, lambda pod: not _is_of_job(pod))
+    offers = measure_offers(client)
+    # Without the right to read nodes, the line above has failed already.
+    assert offers is not None
+    names = {node.name for node in nodes}
+    existing = fit(pods, [node for node in offers.nodes if node.name in names])
+    alone = fit(pods, offers.nodes)
     return CapacityReport(
         needs=describe_needs(pods),
         count=len(pods),
         fit=fit(pods, nodes),
-        fit_alone=fit(pods, alone),
+        fit_alone=alone,
         nodes=[_node_answer(pods, node) for node in nodes],
         holders=_holders(pods, nodes),
+        added=existing < alone == len(pods),
+        real=offers.shape.real,
+        remedy="" if alone == len(pods) else suggest_remedy(pods, offers),
     )
+
+
+def suggest_remedy(pods: Sequence[Object], offers: Offers) -> str:
+    """Return what to do about pods that do not fit even without other Jobs."""
+    closest = closest_shortfall(pods[0], offers.nodes)
+    lacks = closest if closest and not closest.nothing else None
+    return build_remedy(lacks, lines_for_gang(pods, offers), offers)
 
 
 def list_holders(client: KubeClient, pods: Sequence[Object]) -> list[str]:
@@ -157,7 +183,3 @@ def _holder(pod: Object) -> str:
         if label in labels:
             return f"{kind} {metadata['namespace']}/{labels[label]}"
     return f"pod {metadata['namespace']}/{metadata['name']}"
-
-
-def _is_of_job(pod: Object) -> bool:
-    return _JOB_NAME in (pod["metadata"].get("labels") or {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from devstack.kube.capacity import fit
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.gangs import (
     CONDITION,
@@ -15,18 +16,26 @@ from devstack.kube.gangs import (
     pod_group_name,
     size_of,
 )
+from devstack.kube.offers import measure_offers
 from devstack.kube.pods import observe_pod
 from devstack.kube.readiness import observe_deployment
 from devstack.kube.volumes import missing_claim
 from devstack.waits import Failed, Ready, Waiting
 from devstack.why.answer import Answer
-from devstack.why.capacity import SHOWN, CapacityReport, list_holders, report_capacity
+from devstack.why.capacity import (
+    SHOWN,
+    CapacityReport,
+    list_holders,
+    report_capacity,
+    suggest_remedy,
+)
 from devstack.why.subject import Subject
 
 Cause = Callable[[KubeClient, Subject], Answer | None]
 
 AS_A_GANG = "as a gang its pods start together or not at all; "
 SOON = "run this again in a moment"
+NODES_ARE_ADDED = "A pool adds nodes for it, or they are starting"
 
 
 def explain(client: KubeClient, subject: Subject) -> Answer:
@@ -136,7 +145,7 @@ def _gang_waits(client: KubeClient, subject: Subject) -> Answer | None:
     condition = condition_of(subject.jobset or {}, CONDITION)
     reason, because = condition.get("reason"), f"{AS_A_GANG}it {condition.get('message')}"
     if reason == TOO_LARGE:
-        return Answer(str(subject), "stuck", because, "request less, or add nodes")
+        return _too_large(client, subject, because)
     if reason == NO_SCHEDULING_DECISION:
         because = f"{AS_A_GANG}{condition.get('message')}"
         return Answer(str(subject), "waiting", because, "devstack doctor")
@@ -146,6 +155,17 @@ def _gang_waits(client: KubeClient, subject: Subject) -> Answer | None:
     because += f". The resources are held by {_first(holders)}" if holders else ""
     remedy = "wait until one of these ends, delete one, or request less"
     return Answer(str(subject), "waiting", because, remedy, holders=holders)
+
+
+def _too_large(client: KubeClient, subject: Subject, because: str) -> Answer:
+    """Explain that a gang does not fit on the nodes that exist, even without other Jobs."""
+    pods, offers = _unscheduled_gang(client, subject), measure_offers(client)
+    if offers is None:
+        return Answer(str(subject), "stuck", because, "request less, or add nodes")
+    because += f". That is what the nodes offer; {offers.shape.real}" if offers.shape.real else ""
+    if fit(pods, offers.nodes) == len(pods):
+        return Answer(str(subject), "waiting", f"{because}. {NODES_ARE_ADDED}", SOON)
+    return Answer(str(subject), "stuck", because, suggest_remedy(pods, offers))
 
 
 def _no_capacity(client: KubeClient, subject: Subject) -> Answer | None:
@@ -170,15 +190,20 @@ def _no_capacity(client: KubeClient, subject: Subject) -> Answer | None:
 
 def _insufficient(subject: Subject, report: CapacityReport, needs: str) -> Answer:
     because = f"{needs}, of which {report.fit} fit: {report.sentence()}"
+    if report.added:
+        return Answer(str(subject), "waiting", f"{because}. {NODES_ARE_ADDED}", SOON, report.nodes)
     if not report.all_fit_alone:
         return Answer(
             str(subject),
             "stuck",
             f"{because}. Even without other jobs in the cluster only {report.fit_alone} would fit",
-            "request less, add nodes, or change the taints and labels that exclude it",
+            report.remedy,
             report.nodes,
             report.holders,
         )
+    if not report.holders:
+        because += ". They would fit on all nodes, but some are cordoned or not ready"
+        return Answer(str(subject), "waiting", because, "devstack node list", report.nodes)
     return Answer(
         str(subject),
         "waiting",

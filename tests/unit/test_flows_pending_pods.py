@@ -32,7 +32,7 @@ def node(cpu: str) -> Object:
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": "node"},
-        "status": {"allocatable": {"cpu": cpu}},
+        "status": {"allocatable": {"cpu": cpu, "pods": "110"}},
     }
 
 
@@ -51,7 +51,7 @@ def test_a_pod_larger_than_any_node_fails_immediately(watch: PendingPods, api: F
     observation = watch.observe(RUN, [unschedulable_pod("t-1", FULL, cpu="8")])
     assert isinstance(observation, Failed)
     assert observation.code == "POD_UNSCHEDULABLE"
-    assert "8 of cpu" in observation.reason
+    assert "offers 2 cpu (8 requested)" in observation.reason
 
 
 def test_a_pod_waits_for_resources_that_another_task_holds(

@@ -50,7 +50,7 @@ def node(labels: dict[str, str] | None = None, **allocatable: str) -> Object:
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": "node", "labels": labels or {}},
-        "status": {"allocatable": allocatable},
+        "status": {"allocatable": {"pods": "110", **allocatable}},
     }
 
 
@@ -68,22 +68,19 @@ def test_more_memory_than_any_node_has_fails_and_names_both_amounts() -> None:
     observation = observe_failed(item, node(cpu="2", memory="8Gi"))
     assert observation.code == "POD_UNSCHEDULABLE"
     assert "pod devstack/minio-0" in observation.reason
-    assert "65,536 MiB of memory" in observation.reason
-    assert "8,192 MiB" in observation.reason
+    assert "offers 8,192 MiB memory (65,536 MiB requested)" in observation.reason
 
 
 def test_a_device_that_no_node_has_fails() -> None:
     item = unschedulable("Insufficient nvidia.com/gpu", asking(**{"nvidia.com/gpu": "1"}))
-    assert (
-        "1 of nvidia.com/gpu, and no node has more than 0"
-        in observe_failed(item, node(cpu="2")).reason
-    )
+    found = observe_failed(item, node(cpu="2"))
+    assert "offers 0 nvidia.com/gpu (1 requested)" in found.reason
 
 
 def test_the_requests_of_all_containers_count_together() -> None:
     spec = asking(cpu="1500m")
     spec["containers"] *= 2
-    assert "requests 3 of cpu" in observe_failed(unschedulable("", spec), node(cpu="2")).reason
+    assert "(3 requested)" in observe_failed(unschedulable("", spec), node(cpu="2")).reason
 
 
 def test_resources_that_others_hold_are_awaited() -> None:
@@ -94,7 +91,7 @@ def test_resources_that_others_hold_are_awaited() -> None:
 def test_a_label_that_no_node_has_fails() -> None:
     spec = {**asking(cpu="1"), "nodeSelector": {"disk": "ssd"}}
     observation = observe_failed(unschedulable("", spec), node(cpu="2"))
-    assert "no node has the labels disk=ssd" in observation.reason
+    assert "node, has no label disk=ssd" in observation.reason
 
 
 def test_a_node_affinity_that_no_node_matches_fails() -> None:
@@ -102,7 +99,7 @@ def test_a_node_affinity_that_no_node_matches_fails() -> None:
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
     spec = {**asking(cpu="1"), "affinity": {"nodeAffinity": required}}
     observation = observe_failed(unschedulable("", spec), node({"zone": "c"}, cpu="2"))
-    assert "no node has the labels zone In (a, b)" in observation.reason
+    assert "node, has other labels than zone In (a, b)" in observation.reason
     observe_waiting(unschedulable("", spec), node({"zone": "b"}, cpu="2"))
 
 

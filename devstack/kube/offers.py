@@ -1,0 +1,175 @@
+"""What nodes offer to tasks, whether or not other tasks use it now, and what a pod lacks there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from devstack.kube.api_errors import ApiError
+from devstack.kube.capacity import NodeCapacity, measure_capacity, node_capacity, node_requests
+from devstack.kube.client import KubeClient, Object
+from devstack.kube.node_selection import label_mismatches, untolerated_taints
+from devstack.kube.pod_requests import Amounts, format_amount
+from devstack.kube.shape import Shape, read_shape
+from devstack.pools.nodes import POOL_LABEL
+
+_JOB_NAME = "batch.kubernetes.io/job-name"
+
+_TAINTS_OF_STATE = frozenset(
+    f"node.kubernetes.io/{state}"
+    for state in (
+        "not-ready",
+        "unreachable",
+        "unschedulable",
+        "network-unavailable",
+        "memory-pressure",
+        "disk-pressure",
+        "pid-pressure",
+    )
+)
+"""The taints that Kubernetes sets while a node is starting, cordoned or in trouble; devstack's own
+begin with devstack.dev/."""
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What the cluster offers.
+
+    Attributes:
+        nodes: the nodes as if no Job ran and all were ready, then those that pools may add.
+        shape: what the stack says of the cluster's size.
+    """
+
+    nodes: Sequence[NodeCapacity]
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """What a pod lacks on a node, however long it waits.
+
+    Attributes:
+        node: the node.
+        labels: the labels that the node does not have, as phrases.
+        taints: the taints that the pod does not tolerate.
+        resources: how much of each resource the node offers, of those that are too little.
+    """
+
+    node: NodeCapacity
+    labels: Sequence[str]
+    taints: Sequence[str]
+    resources: Amounts
+
+    @property
+    def nothing(self) -> bool:
+        """True if the pod lacks nothing."""
+        return not (self.labels or self.taints or self.resources)
+
+    @property
+    def pool(self) -> str:
+        """The node's pool; empty if it is of none."""
+        return pool_of(self.node.node)
+
+    def sentence(self, requests: Amounts) -> str:
+        """Return what is missing as text: "it offers 4 cpu (16 requested), ..."."""
+        parts = [
+            f"offers {format_amount(name, max(Decimal(0), offered))} {name}"
+            f" ({format_amount(name, requests.get(name, Decimal(1)))} requested)"
+            for name, offered in sorted(self.resources.items())
+        ]
+        parts += self.labels
+        parts += [f"has the taint {each}, which the pod does not tolerate" for each in self.taints]
+        return ", ".join(parts)
+
+
+def measure_offers(client: KubeClient) -> Offers | None:
+    """Return what the cluster offers; None if the account may not read nodes and pods."""
+    try:
+        nodes = measure_capacity(client, lambda pod: not is_of_job(pod))
+    except ApiError:
+        return None
+    nodes = [replace(node, node=_as_ready(node.node)) for node in nodes]
+    shape = read_shape(client)
+    known = {node.name for node in nodes}
+    overhead = _daemon_requests(nodes)
+    for name, item in sorted(shape.addable.items()):
+        if name not in known:
+            added = node_capacity(item)
+            added.subtract(overhead)
+            nodes.append(added)
+    return Offers(nodes, shape)
+
+
+def shortfall(pod: Object, node: NodeCapacity) -> Shortfall:
+    """Return what a pod lacks on a node."""
+    lacking = {
+        name: node.free.get(name, Decimal(0))
+        for name, amount in node_requests(pod).items()
+        if amount > 0 and amount > node.free.get(name, Decimal(0))
+    }
+    return Shortfall(
+        node, label_mismatches(pod, node.node), untolerated_taints(pod, node.node), lacking
+    )
+
+
+def closest_shortfall(pod: Object, nodes: Sequence[NodeCapacity]) -> Shortfall | None:
+    """Return what the pod lacks on the node that is closest to what it needs.
+
+    None if there is no node; :attr:`Shortfall.nothing` is true if the pod fits on one.
+    """
+    requests = node_requests(pod)
+    found = (shortfall(pod, node) for node in nodes)
+    return min(found, key=lambda each: _distance(each, requests), default=None)
+
+
+def _as_ready(node: Object) -> Object:
+    """Return a node as it will be once it is ready, and no longer cordoned."""
+    spec = node.get("spec", {})
+    taints = [each for each in spec.get("taints") or [] if not _is_of_state(each)]
+    return {**node, "spec": {**spec, "unschedulable": False, "taints": taints}}
+
+
+def _is_of_state(taint: Object) -> bool:
+    key = str(taint["key"])
+    return key in _TAINTS_OF_STATE or key.startswith("devstack.dev/")
+
+
+def _distance(found: Shortfall, requests: Amounts) -> tuple[int, Decimal]:
+    """Return how far a node is from what a pod needs: how many things lack, then how much."""
+    lacking = [
+        1 - max(Decimal(0), found.resources[name]) / requests[name] for name in found.resources
+    ]
+    count = len(found.labels) + len(found.taints) + len(found.resources)
+    return count, sum(lacking, Decimal(0))
+
+
+def _daemon_requests(nodes: Sequence[NodeCapacity]) -> Amounts:
+    """Return what the pods of DaemonSets request of a node that will be added."""
+    sums = [_sum(filter(is_of_daemon_set, node.pods)) for node in nodes]
+    names = {name for each in sums for name in each}
+    return {name: max(each.get(name, Decimal(0)) for each in sums) for name in names}
+
+
+def _sum(pods: Iterable[Object]) -> Amounts:
+    total: Amounts = {}
+    for pod in pods:
+        for name, amount in node_requests(pod).items():
+            total[name] = total.get(name, Decimal(0)) + amount
+    return total
+
+
+def pool_of(node: Object) -> str:
+    """Return the name of a node's pool; empty if it is of none."""
+    return str((node["metadata"].get("labels") or {}).get(POOL_LABEL, ""))
+
+
+def is_of_job(pod: Object) -> bool:
+    """Return True for a pod that ends by itself, and then frees what it holds."""
+    return _JOB_NAME in (pod["metadata"].get("labels") or {})
+
+
+def is_of_daemon_set(pod: Object) -> bool:
+    """Return True for a pod that every node of its kind runs."""
+    owners = pod["metadata"].get("ownerReferences") or []
+    return any(owner.get("kind") == "DaemonSet" for owner in owners)
