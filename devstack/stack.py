@@ -12,6 +12,7 @@ from devstack.images import ImageStore
 from devstack.kube.client import KubeClient
 from devstack.kube.manifests import with_owner
 from devstack.pools.nodes import base_node, pool_nodes
+from devstack.pools.scaling import largest, smallest
 from devstack.process import Runner, SubprocessRunner
 from devstack.progress import Progress, Silent
 from devstack.providers.base import ClusterSpec, HasPools, MapsPorts, Provider
@@ -92,12 +93,17 @@ class Stack:
             name=self.spec.name,
             nodes=self.spec.nodes,
             base_node=base_node(self.spec.pool),
-            pool_nodes=pool_nodes(self.spec.pool),
+            pool_nodes=pool_nodes(smallest(self.spec.pool)),
             host_ports=mapped,
             timeout=self.spec.timeout,
             context=self.state.context or self.spec.context,
             offline=self.spec.offline,
         )
+
+    @property
+    def largest_cluster(self) -> ClusterSpec:
+        """The cluster with all nodes that pools may add when pods need them."""
+        return replace(self.cluster, pool_nodes=pool_nodes(largest(self.spec.pool)))
 
     @property
     def port_names(self) -> dict[str, int]:

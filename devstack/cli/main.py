@@ -31,6 +31,7 @@ COMMANDS = {
     "env": "Print the environment variables for Metaflow, kubectl and S3 clients.",
     "shell": "Open a shell with these variables.",
     "kubectl": "Run kubectl with the stack's kubeconfig.",
+    "node": "List the nodes, take them out of use, and back.",
     "images": "List, pull, build, save and load the images.",
     "pvc": "Create, list and delete the volume claims that flows mount.",
     "doctor": "Diagnose problems and recommend what to do.",

@@ -74,8 +74,22 @@ def _show(output: Output, status: Any) -> None:
         output.text()
     for name, url in status.urls.items():
         output.text(f"  {name:<16} {url}")
+    _show_nodes(output, status)
     if not status.healthy:
         output.text(f"\nNext: {_next_command(status)}")
+
+
+def _show_nodes(output: Output, status: Any) -> None:
+    if not status.nodes:
+        return
+    from devstack.cli.node_table import describe_machine, node_lines, pool_lines
+
+    for lines in (pool_lines(status.pools), node_lines(status.nodes)):
+        output.text()
+        for line in lines:
+            output.text(f"  {line}")
+    if status.machine:
+        output.text(f"  {describe_machine(status.machine)}")
 
 
 def _show_all(output: Output, found: list[Any]) -> int:

@@ -100,6 +100,7 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
 
     A second run changes nothing; after an interruption, a run continues from there.
     """
+    from devstack.doctor.machine import memory_findings
     from devstack.lifecycle.step import pending_steps
     from devstack.lifecycle.up import build_steps, up
     from devstack.stack import open_stack
@@ -109,6 +110,8 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
     if dry_run:
         _show_plan(output, pending_steps(build_steps(stack)))
         return
+    for finding in memory_findings(stack):
+        output.warn(f"{finding.cause} [{finding.code}]; {finding.remedy}")
     changed = up(stack)
     seconds = round(time.monotonic() - began, 2)
     output.data(name=stack.spec.name, provider=stack.provider.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from devstack import tools
 from devstack.doctor.check import Check, Finding
 from devstack.paths import cache_home, state_home
-from devstack.providers.base import ChecksMachine, Problem
+from devstack.providers.base import ChecksMachine, HasPools, Problem
 from devstack.providers.ownership import foreign_cluster
 from devstack.stack import Stack
 
@@ -17,6 +17,11 @@ GIB = 1024**3
 DISK_TO_RUN = 2 * GIB
 DISK_TO_BUILD = 15 * GIB
 MEMORY = 4 * GIB
+MEMORY_OF_NODE = 110 * 1024**2
+"""Bytes that a further node takes at rest."""
+
+MEMORY_FOR_TASKS = GIB
+"""Bytes that tasks need beside a stack that is up: a few small ones."""
 
 
 def _provider(stack: Stack) -> list[Finding]:
@@ -76,14 +81,24 @@ def _nearest_existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _memory(stack: Stack) -> list[Finding]:
+def memory_findings(stack: Stack) -> list[Finding]:
+    """Return a warning if little of the machine's real memory is free.
+
+    Nodes of pools offer what their settings say, not what the machine has.
+    """
     import psutil
 
     available = psutil.virtual_memory().available
-    if available >= MEMORY or stack.is_up:
+    nodes = len(stack.cluster.pool_nodes) + stack.cluster.nodes - 1
+    need = MEMORY_FOR_TASKS if stack.is_up else MEMORY + nodes * MEMORY_OF_NODE
+    if available >= need:
         return []
-    cause = f"{available / GIB:.1f} GiB of memory available; a stack needs {MEMORY / GIB:.0f}"
-    return [Finding(cause, "stop other programs", "MEMORY_LOW", "warning")]
+    what = "tasks of the stack" if stack.is_up else f"a stack of {nodes + 1} nodes"
+    cause = f"{available / GIB:.1f} GiB of memory really available; {what} need {need / GIB:.1f}"
+    if isinstance(stack.provider, HasPools):
+        cause += ". What nodes offer is not limited by it: tasks that use more are OOMKilled"
+    remedy = "stop other programs, run fewer tasks at once, or remove nodes from devstack.toml"
+    return [Finding(cause, remedy, "MEMORY_LOW", "warning")]
 
 
 def _certificates(stack: Stack) -> list[Finding]:
@@ -105,6 +120,6 @@ MACHINE_CHECKS = (
     Check("owner", "no other user or state directory has a stack of this name", _owner),
     Check("tools", "kubectl is available", _tools),
     Check("disk", "there is enough free disk space", _disk),
-    Check("memory", "there is enough free memory", _memory),
+    Check("memory", "there is enough free memory", memory_findings),
     Check("certificates", "the private CA bundle can be read", _certificates),
 )

@@ -20,6 +20,7 @@ from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.capacity import measure_capacity
 from devstack.kube.client import Object
 from devstack.kube.gangs import Gang, list_gangs
+from devstack.kube.shape import read_shape
 from devstack.samples.checks.result import CheckResult
 
 RANKS = 4
@@ -51,7 +52,7 @@ class ConcurrentRuns:
         ended = Event()
         with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
             free = self._free_cpu()
-            cpu = cpu_per_rank(free, RANKS)
+            cpu = cpu_per_rank(free, RANKS, read_shape(self.env.kube).real)
             env = self._environment(cpu, Path(folder))
             with ThreadPoolExecutor(3) as pool:
                 reporter = pool.submit(self._report_gangs, ended)
@@ -97,12 +98,13 @@ class ConcurrentRuns:
                 last = text
 
 
-def cpu_per_rank(free: Sequence[Decimal], ranks: int) -> Decimal:
+def cpu_per_rank(free: Sequence[Decimal], ranks: int, real: str = "") -> Decimal:
     """Return the cpu of each rank such that one flow fits, and two do not.
 
     Args:
-        free: the free cpu of each node, in cores.
+        free: the free cpu that each node offers, in cores.
         ranks: the number of pods of a flow.
+        real: the machine's real size as a clause, for the error.
 
     Raises:
         DevstackError: ``CPU_INSUFFICIENT``.
@@ -114,9 +116,10 @@ def cpu_per_rank(free: Sequence[Decimal], ranks: int) -> Decimal:
         if ranks <= slots(free, cpu) < 2 * ranks:
             return cpu
         cpu -= step
+    offered = ", ".join(f"{each:f}" for each in free) or "no"
     raise DevstackError(
         "cannot find a size at which one flow fits and two do not",
-        cause=f"the nodes have {', '.join(f'{each:f}' for each in free) or 'no'} cpu free",
+        cause=f"the nodes offer {offered} cpu that is free" + (f"; {real}" if real else ""),
         remedy="stop other workloads, or use fewer nodes",
         code="CPU_INSUFFICIENT",
         exit_status=ExitStatus.ENVIRONMENT,

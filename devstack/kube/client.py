@@ -23,6 +23,7 @@ FIELD_MANAGER = "devstack"
 """The name under which the API server records the fields that devstack owns."""
 
 _APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
 
 
 class KubeClient:
@@ -132,6 +133,34 @@ class KubeClient:
         path = self._path_of(manifest, subresource)
         query = {"fieldManager": FIELD_MANAGER}
         return self._json("PUT", path, query=query, body=manifest, write=True)
+
+    def patch(
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        changes: Object,
+        namespace: str | None = None,
+    ) -> Object:
+        """Change single fields of an object, whoever owns them; null removes one (RFC 7396)."""
+        path = self.resource(api_version, kind).path(name, namespace)
+        query = {"fieldManager": FIELD_MANAGER}
+        return self._json("PATCH", path, query=query, body=changes, content_type=_MERGE, write=True)
+
+    def evict(self, pod: str, namespace: str) -> None:
+        """Delete a pod if its disruption budget allows it.
+
+        Raises:
+            ServerFaultError: with status 429 if it does not.
+            NotFoundError: there is no such pod.
+        """
+        path = KNOWN["v1", "Pod"].path(pod, namespace, "eviction")
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": namespace},
+        }
+        self._json("POST", path, body=body, write=True)
 
     def delete(
         self,

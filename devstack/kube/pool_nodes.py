@@ -14,6 +14,9 @@ from devstack.pools.nodes import NodeSpec
 DEVICES_ANNOTATION = "devstack.dev/devices"
 """A JSON object with the number of devices of each extended resource; node-agent reads it."""
 
+PODS_MAX = 110
+"""The most pods that a kubelet runs by default."""
+
 
 def ensure_attributes(kube: KubeClient, nodes: Mapping[str, NodeSpec]) -> None:
     """Give each node the labels, taints and devices of its pool.
@@ -29,6 +32,24 @@ def ensure_attributes(kube: KubeClient, nodes: Mapping[str, NodeSpec]) -> None:
         node = kube.get("v1", "Node", name)
         if lacks_attributes(node, spec):
             kube.apply(_attributes(node, spec))
+
+
+def build_node(name: str, spec: NodeSpec) -> Object:
+    """Return a node as the API will have it, before a pod runs on it."""
+    allocatable = {
+        "cpu": str(spec.cpu),
+        "memory": str(spec.memory),
+        "ephemeral-storage": str(spec.disk),
+        "pods": str(PODS_MAX),
+        **{resource: str(count) for resource, count in spec.extended.items()},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **spec.labels}},
+        "spec": {"taints": [_taint(text) for text in spec.taints]},
+        "status": {"allocatable": allocatable},
+    }
 
 
 def lacks_attributes(node: Object, spec: NodeSpec) -> bool:

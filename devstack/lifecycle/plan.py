@@ -10,6 +10,7 @@ from devstack.lifecycle.pools_step import pools_steps
 from devstack.lifecycle.registry_step import registry_steps
 from devstack.lifecycle.service_steps import service_steps
 from devstack.lifecycle.settings_step import settings_step
+from devstack.lifecycle.shape_step import shape_steps
 from devstack.lifecycle.step import Step
 from devstack.stack import Stack
 
@@ -24,6 +25,7 @@ def build_plan(stack: Stack) -> list[Step]:
         images_step(stack, cluster),
         cluster_step(stack, cluster),
         *pools_steps(stack),
+        *shape_steps(stack),
         load_images_step(stack),
         *restore,
         *service_steps(stack),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from devstack.config import load
 from devstack.errors import DevstackError
+from devstack.kube.node_status import NodeStatus, PoolStatus, read_layout
 from devstack.lifecycle.port_forwards import port_forwards_running
 from devstack.providers.base import ClusterStatus
 from devstack.services.base import Describes, Service, ServiceContext
@@ -39,6 +41,9 @@ class StackStatus:
         services: each service's state.
         urls: the services' web interfaces and endpoints.
         directory: the stack's directory.
+        machine: what the machine that runs all nodes really has; empty if unknown.
+        pools: the node pools, with what each node offers.
+        nodes: the nodes, with what runs there.
     """
 
     name: str
@@ -49,6 +54,9 @@ class StackStatus:
     services: list[ServiceStatus] = field(default_factory=list)
     urls: dict[str, str] = field(default_factory=dict)
     directory: str = ""
+    machine: Mapping[str, int] = field(default_factory=dict)
+    pools: Sequence[PoolStatus] = ()
+    nodes: Sequence[NodeStatus] = ()
 
     @property
     def healthy(self) -> bool:
@@ -81,6 +89,8 @@ def stack_status(stack: Stack) -> StackStatus:
     services = [_service_status(stack, service, ctx) for service in stack.services]
     nodes = _node_status(stack)
     ready = nodes.state == "running" and all(service.state == "ready" for service in services)
+    layout = read_layout(kube)
+    real = layout.shape
     return StackStatus(
         name,
         provider,
@@ -90,6 +100,9 @@ def stack_status(stack: Stack) -> StackStatus:
         services,
         dict(stack.outputs().urls),
         str(stack.dir.path),
+        {"cpus": real.cpus, "memory": real.memory} if real.cpus else {},
+        layout.pools,
+        layout.nodes,
     )
 
 

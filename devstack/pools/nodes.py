@@ -16,6 +16,7 @@ from devstack.pools.instance_types import (
     TPU,
     InstanceType,
 )
+from devstack.pools.scaling import scaling_mistakes
 from devstack.pools.settings import BASE_POOL, PoolSettings
 from devstack.validation import closest_match
 
@@ -96,7 +97,8 @@ def pool_mistakes(pools: Sequence[Mapping[str, Any]]) -> list[str]:
             found.append(f"{where} has no name")
         elif names.index(pool["name"]) < index:
             found.append(f"{where} is defined twice")
-        found += [f"{where}: {mistake}" for mistake in _instance_mistakes(pool)]
+        mistakes = [*_instance_mistakes(pool), *scaling_mistakes(pool)]
+        found += [f"{where}: {mistake}" for mistake in mistakes]
     return found
 
 

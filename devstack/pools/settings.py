@@ -48,6 +48,9 @@ Taint = Annotated[
         description="is not a taint such as 'key=value:NoSchedule'",
     ),
 ]
+Seconds = Annotated[
+    int, Meta(ge=0, le=3600, description="is not a number of seconds from 0 to 3600")
+]
 Devices = Annotated[int, Meta(ge=0, le=1024, description="is not a number from 0 to 1024")]
 
 
@@ -63,6 +66,10 @@ class PoolSettings(TypedDict, total=False):
 
     name: Name
     count: Count
+    min: Count
+    max: Count
+    delay: Seconds
+    idle: Seconds
     instance_type: str
     zones: tuple[LabelValue, ...]
     cpu: Cpus
@@ -83,7 +90,7 @@ def parse_pool(text: str) -> dict[str, Any]:
     """
     given = dict(part.partition("=")[::2] for part in text.split(",") if part)
     table: dict[str, Any] = {key.replace("-", "_"): value for key, value in given.items()}
-    for key in ("count", "cpu"):
+    for key in ("count", "min", "max", "delay", "idle", "cpu"):
         if str(table.get(key, "")).isdigit():
             table[key] = int(table[key])
     if "zones" in table:

@@ -86,6 +86,10 @@ class FakeApi:
             if refusal[0] == method and path.endswith(refusal[1]):
                 self._refusals.remove(refusal)
                 return _status(*refusal[2:])
+        if content_type.startswith("application/merge-patch"):
+            return self._merge_patch(path, json.loads(body or b"{}"))
+        if path.endswith("/eviction"):
+            return self._evict(path.removesuffix("/eviction"))
         handlers = {
             "GET": self._get,
             "PATCH": self._patch,
@@ -175,6 +179,18 @@ class FakeApi:
         if self.on_apply:
             self.on_apply(made)
         return _ok(made)
+
+    def _merge_patch(self, path: str, changes: Object) -> Answer:
+        if path not in self.objects:
+            return _status(404, "NotFound", f"{path} not found")
+        self.objects[path] = _merged(self.objects[path], changes)
+        return _ok(self.objects[path])
+
+    def _evict(self, path: str) -> Answer:
+        """Delete a pod at once, or mark one that takes its time, as its finalizers say."""
+        if path not in self.objects:
+            return _status(404, "NotFound", f"{path} not found")
+        return self._delete(path, {}, {})
 
     def _put_subresource(self, path: str, query: Mapping[str, str], body: Object) -> Answer:
         """Replace the status of an object, the only part that its subresources change."""
@@ -285,6 +301,16 @@ class FakeApi:
         metadata.setdefault("uid", f"uid-{version}")
         metadata["resourceVersion"] = str(version)
         return made
+
+
+def _merged(item: Any, changes: Any) -> Any:
+    """Return the result of a JSON merge patch (RFC 7396)."""
+    if not isinstance(changes, dict):
+        return changes
+    kept = dict(item) if isinstance(item, dict) else {}
+    for key, value in changes.items():
+        kept[key] = _merged(kept.get(key), value)
+    return {key: value for key, value in kept.items() if value is not None}
 
 
 def _not_found(path: str) -> RejectionError:

@@ -118,7 +118,7 @@ class Devstack:
 
     def json(self, *argv: str, check: bool = True, timeout: float = 900) -> dict[str, Any]:
         """Run ``devstack ... --json``; return the envelope."""
-        command = 2 if argv[0] in ("images", "pvc") else 1
+        command = 2 if argv[0] in ("images", "node", "pools", "pvc") else 1
         done = self.run(*argv[:command], "--json", *argv[command:], check=check, timeout=timeout)
         envelope: dict[str, Any] = json.loads(done.stdout)
         return envelope

@@ -16,6 +16,7 @@ from devstack.kube.pool_nodes import (
 )
 from devstack.pools.instance_types import GIB, INSTANCE_TYPES
 from devstack.pools.nodes import SPOT_TAINT, NodeSpec, base_node, pool_mistakes, pool_nodes
+from devstack.pools.scaling import Scaling, largest, scaling_of, smallest
 from devstack.pools.settings import PoolSettings, parse_pool
 from devstack.providers.kind.node_size import has_size, size_mounts, write_size
 from tests.fakes.api import FakeApi
@@ -65,12 +66,24 @@ def test_the_option_of_the_command_line_means_the_same_as_a_table() -> None:
     }
 
 
+def test_a_pool_that_scales_has_its_least_and_its_most_nodes() -> None:
+    pools = [PoolSettings(name="a", min=1, max=3, delay=5), PoolSettings(name="b", count=2)]
+    assert [node.pool for node in pool_nodes(smallest(pools))] == ["a", "b", "b"]
+    assert [node.pool for node in pool_nodes(largest(pools))] == ["a", "a", "a", "b", "b"]
+    assert scaling_of(pools[0]) == Scaling(1, 3, 5, 60)
+    assert scaling_of(pools[1]) is None
+
+
 @pytest.mark.parametrize(
     ("pools", "mistake"),
     [
         ([{}], "pool number 1 has no name"),
         ([{"name": "a"}, {"name": "a"}], "pool 'a' is defined twice"),
         ([{"name": "a", "instance_type": "p3.8xlage"}], "did you mean 'p3.8xlarge'?"),
+        ([{"name": "a", "min": 1}], "min has no effect without max"),
+        ([{"name": "a", "max": 2, "count": 1}], "count and max exclude each other"),
+        ([{"name": "a", "max": 2, "min": 3}], "min is 3, which is more than max, 2"),
+        ([{"name": "control-plane", "max": 2}], "neither added nor removed"),
     ],
 )
 def test_mistakes_are_named(pools: list[dict[str, Any]], mistake: str) -> None:

@@ -1,0 +1,129 @@
+"""Cordon nodes, and drain them by the API's evictions.
+
+As `kubectl drain --ignore-daemonsets --delete-emptydir-data --force`: pods of DaemonSets and
+those that the kubelet runs by itself stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.api_errors import ConflictError, NotFoundError, ServerFaultError
+from devstack.kube.client import KubeClient, Object
+from devstack.kube.offers import is_of_daemon_set
+from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
+
+_MIRROR = "kubernetes.io/config.mirror"
+_TOO_MANY_REQUESTS = 429
+
+
+def cordon(client: KubeClient, node: str, *, unschedulable: bool = True) -> bool:
+    """Let the scheduler place no further pods on a node, or place them again.
+
+    Args:
+        client: writes the node.
+        node: the node's name.
+        unschedulable: False to let it place them again.
+
+    Returns:
+        True if that changed the node.
+
+    Raises:
+        NotFoundError: there is no such node.
+    """
+    found = client.get("v1", "Node", node)
+    if bool(found["spec"].get("unschedulable")) == unschedulable:
+        return False
+    client.patch("v1", "Node", node, {"spec": {"unschedulable": unschedulable or None}})
+    return True
+
+
+def drain(
+    client: KubeClient,
+    node: str,
+    *,
+    timeout: float,
+    clock: Clock,
+    note: Callable[[str], None] | None = None,
+) -> list[str]:
+    """Cordon a node and evict its pods; return their names once they have ended.
+
+    Args:
+        client: evicts the pods.
+        node: the node's name.
+        timeout: seconds for the pods to end.
+        clock: measures the timeout.
+        note: called with what is waited for.
+
+    Raises:
+        NotFoundError: there is no such node.
+        DevstackError: ``WAIT_TIMEOUT``, with the pods that are left and what keeps them.
+    """
+    cordon(client, node)
+    evicted: dict[str, None] = {}
+
+    def observe() -> Observation:
+        left = evictable_pods(client, node)
+        kept = [why for pod in left if (why := _evict(client, pod, evicted))]
+        if not left:
+            return Ready()
+        names = ", ".join(_name(pod) for pod in left)
+        return Waiting("; ".join([f"{len(left)} pods have not ended: {names}", *kept]))
+
+    wait_until(
+        observe,
+        what=f"the pods of node {node} to end",
+        timeout=timeout,
+        clock=clock,
+        note=note,
+        remedy="wait longer with --timeout, or delete the pods; the node stays cordoned",
+    )
+    return list(evicted)
+
+
+def evictable_pods(client: KubeClient, node: str) -> list[Object]:
+    """Return the pods of a node that end when it is drained."""
+    on_node = f"spec.nodeName={node},status.phase!=Succeeded,status.phase!=Failed"
+    pods = client.list_objects("v1", "Pod", fields=on_node)
+    return [pod for pod in pods if not _stays(pod)]
+
+
+def _stays(pod: Object) -> bool:
+    return is_of_daemon_set(pod) or _MIRROR in (pod["metadata"].get("annotations") or {})
+
+
+def _evict(client: KubeClient, pod: Object, evicted: dict[str, None]) -> str:
+    """Evict a pod unless that was done; return what keeps it, or an empty string."""
+    name = _name(pod)
+    if pod["metadata"].get("deletionTimestamp"):
+        evicted.setdefault(name)
+        return ""
+    try:
+        client.evict(pod["metadata"]["name"], pod["metadata"]["namespace"])
+    except ServerFaultError as refused:
+        if refused.status != _TOO_MANY_REQUESTS:
+            raise
+        return f"{name} is not evicted: {refused.detail}"
+    except (NotFoundError, ConflictError):
+        return ""
+    evicted.setdefault(name)
+    return ""
+
+
+def _name(pod: Object) -> str:
+    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+
+
+def node_unknown(name: str, known: list[str]) -> DevstackError:
+    """Return the error for a node that does not exist."""
+    from devstack.validation import closest_match
+
+    closest = closest_match(name, known)
+    return DevstackError(
+        f"there is no node {name!r}",
+        cause=f"the nodes are {', '.join(known)}",
+        remedy=f"did you mean {closest!r}?" if closest else "devstack node list",
+        code="NODE_UNKNOWN",
+        exit_status=ExitStatus.USAGE,
+    )

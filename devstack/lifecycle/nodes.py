@@ -1,0 +1,81 @@
+"""Take nodes of a running stack out of use, and back: cordon, drain, kill, restore."""
+
+from __future__ import annotations
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.client import Object
+from devstack.kube.drain import cordon, drain, node_unknown
+from devstack.providers.base import HasPools
+from devstack.stack import Stack, require_up
+
+_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+
+
+def cordon_node(stack: Stack, name: str, *, undo: bool = False) -> bool:
+    """Let no further pods be placed on a node, or let them again; return True if that is new."""
+    _require_node(stack, name)
+    return cordon(stack.kube(), name, unschedulable=not undo)
+
+
+def drain_node(stack: Stack, name: str, timeout: float) -> list[str]:
+    """Cordon a node and evict its pods; return their names.
+
+    Raises:
+        DevstackError: ``WAIT_TIMEOUT`` with the pods that are left.
+    """
+    _require_worker(stack, name, "drain")
+    return drain(stack.kube(), name, timeout=timeout, clock=stack.clock, note=stack.progress.note)
+
+
+def kill_node(stack: Stack, name: str) -> list[str]:
+    """Stop a node without warning; return the names of the pods that were on it."""
+    _require_worker(stack, name, "kill")
+    pods = stack.kube().list_objects("v1", "Pod", fields=f"spec.nodeName={name}")
+    _provider(stack).kill_node(name)
+    active = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
+    return sorted(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in active)
+
+
+def restore_node(stack: Stack, name: str) -> None:
+    """Start a node that was stopped, and let pods be placed on it."""
+    provider = _provider(stack)
+    known = provider.existing_nodes()
+    if name not in known:
+        raise node_unknown(name, sorted(known))
+    provider.restore_node(name)
+    cordon(stack.kube(), name, unschedulable=False)
+
+
+def _require_worker(stack: Stack, name: str, verb: str) -> None:
+    node = _require_node(stack, name)
+    if _CONTROL_PLANE in (node["metadata"].get("labels") or {}):
+        raise DevstackError(
+            f"cannot {verb} node {name!r}",
+            cause="it is the control plane, which also runs the stack's own services",
+            remedy="name a node of a pool: devstack node list; `devstack down` removes all",
+            code="NODE_CONTROL_PLANE",
+            exit_status=ExitStatus.USAGE,
+        )
+
+
+def _require_node(stack: Stack, name: str) -> Object:
+    _provider(stack)
+    found = stack.kube().find("v1", "Node", name) if name else None
+    if found is None:
+        nodes = stack.kube().list_objects("v1", "Node")
+        raise node_unknown(name, sorted(node["metadata"]["name"] for node in nodes))
+    return found
+
+
+def _provider(stack: Stack) -> HasPools:
+    require_up(stack)
+    provider = stack.provider
+    if not isinstance(provider, HasPools):
+        raise DevstackError(
+            f"the nodes of provider {provider.name!r} are not devstack's to change",
+            cause="its cluster exists without this stack, and others may use it",
+            remedy="use kubectl with your own kubeconfig, or a stack of --provider kind",
+            code="POOLS_UNSUPPORTED",
+            exit_status=ExitStatus.USAGE,
+        )
+    return provider

@@ -1,0 +1,48 @@
+"""The step of `up` that publishes the machine's real size, and the nodes that pools may add."""
+
+from __future__ import annotations
+
+from devstack.kube.client import Object
+from devstack.kube.pool_nodes import build_node
+from devstack.kube.shape import NAME, NAMESPACE, Shape, build_shape
+from devstack.lifecycle.step import Step
+from devstack.providers.base import HasPools
+from devstack.stack import Stack
+
+
+def shape_steps(stack: Stack) -> list[Step]:
+    """Return the step; empty if the provider's nodes are of their machine's size."""
+    provider = stack.provider
+    if not isinstance(provider, HasPools):
+        return []
+    return [
+        Step(
+            "shape",
+            "Publish the machine's size",
+            is_done=lambda: _is_done(stack, provider),
+            ensure=lambda: _publish(stack, provider),
+            needs_api=True,
+        )
+    ]
+
+
+def addable_nodes(stack: Stack, provider: HasPools) -> dict[str, Object]:
+    """Return the nodes that pools add when pods need them, by name, as the API will have them."""
+    always = provider.nodes_by_name(stack.cluster)
+    at_most = provider.nodes_by_name(stack.largest_cluster)
+    return {name: build_node(name, spec) for name, spec in at_most.items() if name not in always}
+
+
+def _wanted(stack: Stack, provider: HasPools) -> Object:
+    real = provider.real_size()
+    addable = addable_nodes(stack, provider)
+    return build_shape(Shape(True, real.cpus, real.memory_limit, addable))
+
+
+def _is_done(stack: Stack, provider: HasPools) -> bool:
+    found = stack.kube().find("v1", "ConfigMap", NAME, NAMESPACE)
+    return found is not None and found.get("data") == _wanted(stack, provider)["data"]
+
+
+def _publish(stack: Stack, provider: HasPools) -> None:
+    stack.kube().apply(_wanted(stack, provider))
