@@ -83,6 +83,7 @@ class StackSpec:
         without: optional services to leave out.
         included: optional services to include again; ``with`` in the file.
         airflow: Airflow's executor and additions to airflow.cfg.
+        manifests: files of objects that `up` applies, such as quotas of the tasks' namespace.
         given: the names of the settings that the user specified. The others are
             defaults, which an existing stack's own settings override.
     """
@@ -100,6 +101,7 @@ class StackSpec:
     without: tuple[str, ...] = ()
     included: tuple[str, ...] = ()
     airflow: AirflowSettings = field(default_factory=AirflowSettings)
+    manifests: tuple[str, ...] = ()
     given: frozenset[str] = field(default=frozenset(), compare=False)
 
 
@@ -119,6 +121,11 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
     path = file or _usual_file()
     settings = _read(path) if path else {}
     _require_valid(settings, of_file, str(path))
+    if path and "manifests" in settings:
+        # Relative to the file, so that `--config` works from any folder.
+        settings["manifests"] = [
+            str(path.parent.resolve() / each) for each in settings["manifests"]
+        ]
     given = {key: value for key, value in chosen.items() if value is not None}
     _require_valid(given, fields, "the command line")
     ports = {**settings.get("ports", {}), **given.get("ports", {})}

@@ -32,6 +32,7 @@ COMMANDS = {
     "shell": "Open a shell with these variables.",
     "kubectl": "Run kubectl with the stack's kubeconfig.",
     "node": "List the nodes, take them out of use, and back.",
+    "pools": "Give the stack the nodes of another cluster.",
     "images": "List, pull, build, save and load the images.",
     "pvc": "Create, list and delete the volume claims that flows mount.",
     "doctor": "Diagnose problems and recommend what to do.",

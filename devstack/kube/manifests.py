@@ -46,6 +46,19 @@ def load(service: str) -> list[Object]:
     return [item for name in kustomization["resources"] for item in _read_file(folder / name)]
 
 
+def read_manifests(file: Path) -> list[Object]:
+    """Return the objects of a file of users.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not YAML.
+    """
+    try:
+        return _read_file(file)
+    except yaml.YAMLError as broken:
+        raise ValueError(str(broken)) from broken
+
+
 def with_images(objects: Iterable[Object], images: Mapping[str, str]) -> list[Object]:
     """Return the objects with the images of the stack.
 

@@ -15,6 +15,7 @@ REGISTRATION = "apiregistration.k8s.io/v1"
 CERTIFICATES = "certificates.k8s.io/v1"
 JOBSET = "jobset.x-k8s.io/v1alpha2"
 POD_GROUPS = "scheduling.k8s.io/v1alpha2"
+SCHEDULING = "scheduling.k8s.io/v1"
 COSCHEDULING = "scheduling.x-k8s.io/v1alpha1"
 """The API of the coscheduling plug-in of kube-scheduler."""
 
@@ -57,6 +58,7 @@ _NAMESPACED = {
     CORE: {
         "ConfigMap": "configmaps",
         "Event": "events",
+        "LimitRange": "limitranges",
         "PersistentVolumeClaim": "persistentvolumeclaims",
         "Pod": "pods",
         "ResourceQuota": "resourcequotas",
@@ -82,6 +84,7 @@ _CLUSTER_SCOPED = {
         "Node": "nodes",
         "PersistentVolume": "persistentvolumes",
     },
+    SCHEDULING: {"PriorityClass": "priorityclasses"},
     RBAC: {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"},
     ADMISSION: {
         "MutatingAdmissionPolicy": "mutatingadmissionpolicies",

@@ -141,12 +141,12 @@ def _labels(pool: PoolSettings, index: int) -> dict[str, str]:
         labels[INSTANCE_TYPE_LABEL] = pool["instance_type"]
     if zones := pool.get("zones", ()):
         zone = zones[index % len(zones)]
-        labels |= {ZONE_LABEL: zone, REGION_LABEL: _region(zone)}
+        labels |= {ZONE_LABEL: zone, REGION_LABEL: region_of(zone)}
     if pool.get("spot"):
         labels |= SPOT_LABELS
     return {**labels, **pool.get("labels", {})}
 
 
-def _region(zone: str) -> str:
+def region_of(zone: str) -> str:
     """Return a zone's region: ``us-east-1`` for ``us-east-1a``, ``us-east1`` for ``us-east1-b``."""
     return zone[:-1].removesuffix("-") if zone[-1:].isalpha() and zone[:-1] else zone

@@ -96,7 +96,7 @@ def test_a_misspelt_choice_suggests_the_closest_match() -> None:
 
 def test_a_setting_without_a_close_match_lists_the_known_ones() -> None:
     cause = refused("zzz = 1").cause
-    assert "known: airflow, context, images, name, namespace" in cause
+    assert "known: airflow, context, images, manifests, name, namespace" in cause
 
 
 @pytest.mark.parametrize(
