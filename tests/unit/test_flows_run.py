@@ -216,7 +216,7 @@ def test_a_pod_that_can_never_start_stops_the_flow(
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": "node"},
-            "status": {"allocatable": {"cpu": "2"}},
+            "status": {"allocatable": {"cpu": "2", "pods": "110"}},
         }
     )
     # The pod is deleted with its Job, as by the garbage collector.
@@ -230,7 +230,7 @@ def test_a_pod_that_can_never_start_stops_the_flow(
     result = run_flow(call(tmp_path, waiting, note=note), env)
     error = failure_of(result)
     assert error.code == "POD_UNSCHEDULABLE"
-    assert "64 of cpu" in error.cause
+    assert "offers 2 cpu (64 requested)" in error.cause
     assert "interrupted" in result.log.read_text()
     assert not result.output
     assert path_of(job("t-1")) not in api.objects
