@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from devstack.kube.api_errors import ApiError
@@ -11,6 +11,7 @@ from devstack.kube.capacity import NodeCapacity, measure_capacity, node_capacity
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.node_selection import label_mismatches, untolerated_taints
 from devstack.kube.pod_requests import Amounts, format_amount
+from devstack.kube.pool_nodes import annotated_devices
 from devstack.kube.shape import Shape, read_shape
 from devstack.pools.nodes import POOL_LABEL
 
@@ -89,7 +90,7 @@ def measure_offers(client: KubeClient) -> Offers | None:
         nodes = measure_capacity(client, lambda pod: not is_of_job(pod))
     except ApiError:
         return None
-    nodes = [replace(node, node=_as_ready(node.node)) for node in nodes]
+    nodes = [as_ready(node) for node in nodes]
     shape = read_shape(client)
     known = {node.name for node in nodes}
     overhead = _daemon_requests(nodes)
@@ -123,11 +124,21 @@ def closest_shortfall(pod: Object, nodes: Sequence[NodeCapacity]) -> Shortfall |
     return min(found, key=lambda each: _distance(each, requests), default=None)
 
 
-def _as_ready(node: Object) -> Object:
-    """Return a node as it will be once it is ready, and no longer cordoned."""
-    spec = node.get("spec", {})
+def as_ready(node: NodeCapacity) -> NodeCapacity:
+    """Return a node as it will be once it is ready: not cordoned, and with all its devices.
+
+    While a kubelet restarts, its node offers no devices.
+    """
+    spec = node.node.get("spec", {})
     taints = [each for each in spec.get("taints") or [] if not _is_of_state(each)]
-    return {**node, "spec": {**spec, "unschedulable": False, "taints": taints}}
+    item = {**node.node, "spec": {**spec, "unschedulable": False, "taints": taints}}
+    ready = NodeCapacity(item, dict(node.free), node.pods)
+    offered = node_capacity(node.node).free
+    for name, count in annotated_devices(node.node).items():
+        ready.free[name] = ready.free.get(name, Decimal(0)) + max(
+            Decimal(0), count - offered.get(name, Decimal(0))
+        )
+    return ready
 
 
 def _is_of_state(taint: Object) -> bool:

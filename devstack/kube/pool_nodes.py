@@ -66,8 +66,14 @@ def lacks_attributes(node: Object, spec: NodeSpec) -> bool:
 def missing_devices(node: Object) -> str:
     """Return the first resource of a node's annotation that it does not offer yet, or ``""``."""
     offered = node.get("status", {}).get("allocatable", {})
-    wanted: dict[str, int] = json.loads(_annotation(node) or "{}")
+    wanted = annotated_devices(node)
     return next((name for name in wanted if offered.get(name) != str(wanted[name])), "")
+
+
+def annotated_devices(node: Object) -> dict[str, int]:
+    """Return the number of devices of each resource that a node is to offer."""
+    wanted: dict[str, int] = json.loads(_annotation(node) or "{}")
+    return wanted
 
 
 def _annotation(node: Object) -> str:

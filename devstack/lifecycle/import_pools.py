@@ -18,8 +18,7 @@ from devstack.pools.settings import NODES_MAX
 from devstack.pools.toml_tables import pool_table
 from devstack.process import Runner
 from devstack.progress import Progress
-from devstack.providers.base import ClusterSpec
-from devstack.providers.context import ContextProvider
+from devstack.providers.choose import read_context
 from devstack.waits import Clock
 
 TIMEOUT = 15.0
@@ -62,8 +61,7 @@ def connect(
     Raises:
         DevstackError: ``CONTEXT_MISSING`` or ``WAIT_TIMEOUT``.
     """
-    provider = ContextProvider(runner, clock, progress)
-    text = provider.ensure(ClusterSpec("import", context=context, timeout=TIMEOUT))
+    text = read_context(context, TIMEOUT, runner, clock, progress)
     found = kubeconfig.parse(text)["contexts"][0]["context"]
     return KubeClient.from_kubeconfig(text), found.get("namespace") or "default"
 
@@ -137,10 +135,11 @@ def _policies(client: KubeClient, namespace: str, result: Imported) -> list[Obje
 
 def _manifest(item: Object) -> Object:
     """Return an object without what its cluster adds; `up` applies it to the tasks' namespace."""
-    dropped = ("status", "metadata", "apiVersion", "kind")
-    kept = {key: value for key, value in item.items() if key not in dropped}
-    metadata = {"name": item["metadata"]["name"]}
-    return {"apiVersion": item["apiVersion"], "kind": item["kind"], "metadata": metadata, **kept}
+    kept = dict(item)
+    first = {"apiVersion": kept.pop("apiVersion"), "kind": kept.pop("kind")}
+    metadata = {"name": kept.pop("metadata")["name"]}
+    kept.pop("status", None)
+    return {**first, "metadata": metadata, **kept}
 
 
 def _write_manifests(found: Sequence[Object], text: str, result: Imported) -> str:

@@ -57,9 +57,10 @@ def _read(file: Path) -> list[Object]:
 
 
 def _is_complete(item: object) -> bool:
-    if not isinstance(item, dict) or not {"apiVersion", "kind", "metadata"} <= item.keys():
+    if not isinstance(item, dict) or not item.get("apiVersion") or not item.get("kind"):
         return False
-    return bool(isinstance(item["metadata"], dict) and item["metadata"].get("name"))
+    metadata = item.get("metadata")
+    return isinstance(metadata, dict) and bool(metadata.get("name"))
 
 
 def _invalid(file: Path, cause: str) -> DevstackError:

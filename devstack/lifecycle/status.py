@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from devstack.config import load
@@ -86,10 +87,12 @@ def stack_status(stack: Stack) -> StackStatus:
     except DevstackError as error:
         return _without_api(stack, error)
     ctx = stack.context(kube)
-    services = [_service_status(stack, service, ctx) for service in stack.services]
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read_layout, kube)
+        services = [_service_status(stack, service, ctx) for service in stack.services]
+        layout = reading.result()
     nodes = _node_status(stack)
     ready = nodes.state == "running" and all(service.state == "ready" for service in services)
-    layout = read_layout(kube)
     real = layout.shape
     return StackStatus(
         name,

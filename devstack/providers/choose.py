@@ -102,6 +102,22 @@ def make_provider(name: str, parts: ProviderParts) -> Provider:
     return _PROVIDERS[DEFAULT if name == AUTO else name](parts)
 
 
+def read_context(
+    context: str, timeout: float, runner: Runner, clock: Clock, progress: Progress
+) -> str:
+    """Return the kubeconfig of one context of the user's, as soon as its API responds.
+
+    Raises:
+        DevstackError: ``CONTEXT_MISSING``, ``WAIT_TIMEOUT`` or a problem of the kubeconfig.
+    """
+    from devstack.providers.context import ContextProvider
+
+    provider = ContextProvider(runner, clock, progress)
+    spec = ClusterSpec("read", context=context, timeout=timeout)
+    require_usable(provider, spec)
+    return provider.ensure(spec)
+
+
 def require_usable(provider: Provider, spec: ClusterSpec) -> None:
     """Raise the provider's first problem, if it has one."""
     problems = provider.check(spec)
