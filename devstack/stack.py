@@ -10,7 +10,7 @@ from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.kube.client import KubeClient
-from devstack.kube.manifests import with_owner
+from devstack.kube.manifests import on_base_nodes, with_owner
 from devstack.pools.nodes import base_node, pool_nodes
 from devstack.pools.scaling import largest, smallest
 from devstack.process import Runner, SubprocessRunner
@@ -142,6 +142,8 @@ class Stack:
     def manifests(self, service: Service) -> list[Manifest]:
         """Return the objects of a service, marked as this stack's."""
         manifests = service.manifests(self.context(None))
+        if isinstance(self.provider, HasPools):
+            manifests = on_base_nodes(manifests)
         return with_owner(manifests, self.spec.name, self.state.owner)
 
     def outputs(self) -> Outputs:

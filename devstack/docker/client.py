@@ -18,6 +18,7 @@ from typing import Any
 from devstack.docker.context import connect
 from devstack.docker.errors import command_failed, docker_missing, translate_docker_errors
 from devstack.docker.network import create_network
+from devstack.docker.packing import pack_files
 from devstack.docker.removal import remove_containers, remove_network
 from devstack.errors import DevstackError
 from devstack.process import Completed, ProgramMissingError, Runner
@@ -107,6 +108,51 @@ class DockerClient:
                     node.unpause()
                 elif node.status != "running":
                     node.start()
+
+    def info(self) -> dict[str, Any]:
+        """Return what `docker info` shows."""
+        with translate_docker_errors():
+            return dict(self._connect().info())
+
+    def create(self, name: str, body: Mapping[str, Any]) -> Any:
+        """Create a container by a request of :func:`devstack.docker.similar.build_similar`."""
+        with translate_docker_errors():
+            client = self._connect()
+            made = client.api.create_container_from_config(dict(body), name)
+            return client.containers.get(made["Id"])
+
+    def kill(self, node: Any) -> None:
+        """End a container at once; Docker does not start it again by itself."""
+        with translate_docker_errors():
+            if node.status == "running":
+                node.kill()
+
+    def address(self, node: Any, network: str) -> str:
+        """Return a running container's IPv4 address in a network."""
+        with translate_docker_errors():
+            node.reload()
+        return str(node.attrs["NetworkSettings"]["Networks"][network]["IPAddress"])
+
+    def put_files(self, node: Any, folder: str, files: Mapping[str, str]) -> None:
+        """Write files of mode 0600 into a folder of a container, running or not."""
+        with translate_docker_errors():
+            node.put_archive(folder, pack_files(files))
+
+    def has_file(self, node: Any, path: str) -> bool:
+        """Return True if a container, running or not, has a file."""
+        import docker
+
+        with translate_docker_errors():
+            try:
+                node.get_archive(path)
+            except docker.errors.NotFound:
+                return False
+        return True
+
+    def run(self, node: Any, script: str, timeout: float) -> Completed:
+        """Run a script by bash in a container; return the ended command, successful or not."""
+        argv = ["docker", "exec", node.name, "bash", "-c", script]
+        return self._run(argv, check=False, timeout=timeout)
 
     def execute(self, node: Any, argv: Sequence[str]) -> str:
         """Run a program in a container; return its output, empty if it failed."""

@@ -13,6 +13,8 @@ import yaml
 
 from devstack.kube.client import Object
 from devstack.paths import project_file
+from devstack.pools.nodes import POOL_LABEL
+from devstack.pools.settings import BASE_POOL
 
 try:
     from yaml import CSafeLoader as SafeLoader
@@ -29,6 +31,19 @@ OWNER_LABEL = "devstack/stack"
 
 OWNER_ANNOTATION = "devstack/owner"
 """With user, machine and state directory as value; two homes may have stacks of one name."""
+
+_BASE_AFFINITY = {
+    "requiredDuringSchedulingIgnoredDuringExecution": {
+        # One of the terms has to match.
+        "nodeSelectorTerms": [
+            {"matchExpressions": [{"key": POOL_LABEL, "operator": "DoesNotExist"}]},
+            {"matchExpressions": [{"key": POOL_LABEL, "operator": "In", "values": [BASE_POOL]}]},
+        ]
+    }
+}
+
+_PLACED = ("Deployment", "StatefulSet")
+# A Job's pod is short-lived, and a Job that exists cannot be changed.
 
 _LABELS = {"app.kubernetes.io/managed-by": "devstack", "app.kubernetes.io/part-of": "devstack"}
 
@@ -130,6 +145,25 @@ def _owned(metadata: Object, stack: str, owner: str) -> Object:
     if owner:
         owned["annotations"] = {**metadata.get("annotations", {}), OWNER_ANNOTATION: owner}
     return owned
+
+
+def on_base_nodes(objects: Iterable[Object]) -> list[Object]:
+    """Return the objects, with workloads that keep their place on a cluster of the stack's own.
+
+    Their pods run on the nodes that every cluster has, not on those of pools, which come and go.
+    If the machine's memory is short, they are the last to be killed: the kubelet gives
+    ``oom_score_adj`` -997 to critical pods of a node only (kubelet: pkg/kubelet/qos/policy.go),
+    and up to 999 to others that request little.
+    """
+    return [_on_base_nodes(item) if item["kind"] in _PLACED else item for item in objects]
+
+
+def _on_base_nodes(workload: Object) -> Object:
+    changed = copy.deepcopy(workload)
+    pod = changed["spec"]["template"]["spec"]
+    pod["priorityClassName"] = "system-node-critical"
+    pod["affinity"] = {"nodeAffinity": _BASE_AFFINITY, **pod.get("affinity", {})}
+    return changed
 
 
 def secret(name: str, namespace: str, values: Mapping[str, str]) -> Object:

@@ -47,8 +47,8 @@ def build_node(name: str, spec: NodeSpec) -> Object:
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **spec.labels}},
-        "spec": {"taints": [_taint(text) for text in spec.taints]},
-        "status": {"allocatable": allocatable},
+        "spec": {"taints": [build_taint(text) for text in spec.taints]},
+        "status": {"capacity": allocatable, "allocatable": allocatable},
     }
 
 
@@ -58,7 +58,7 @@ def lacks_attributes(node: Object, spec: NodeSpec) -> bool:
     taints = node["spec"].get("taints", [])
     return (
         not spec.labels.items() <= labels.items()
-        or any(_taint(text) not in taints for text in spec.taints)
+        or any(build_taint(text) not in taints for text in spec.taints)
         or _annotation(node) != _devices(spec)
     )
 
@@ -86,7 +86,7 @@ def _devices(spec: NodeSpec) -> str:
 
 def _attributes(node: Object, spec: NodeSpec) -> Object:
     # The list of taints is replaced as a whole, with those that Kubernetes has set.
-    wanted = [_taint(text) for text in spec.taints]
+    wanted = [build_taint(text) for text in spec.taints]
     others = [each for each in node["spec"].get("taints", []) if each not in wanted]
     return {
         "apiVersion": "v1",
@@ -100,7 +100,7 @@ def _attributes(node: Object, spec: NodeSpec) -> Object:
     }
 
 
-def _taint(text: str) -> dict[str, str]:
+def build_taint(text: str) -> dict[str, str]:
     """Return the taint ``key=value:Effect`` as the API has it."""
     pair, _, effect = text.rpartition(":")
     key, _, value = pair.partition("=")

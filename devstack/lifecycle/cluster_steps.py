@@ -32,9 +32,8 @@ class ClusterProbe:
         try:
             stack.kube().readyz()
             # A worker may have stopped although the control plane responds.
-            return stack.state.nodes == 1 or (
-                stack.provider.status(stack.cluster).state == "running"
-            )
+            only_node = stack.state.nodes == 1 and not stack.cluster.pool_nodes
+            return only_node or (stack.provider.status(stack.cluster).state == "running")
         except DevstackError:
             return False
 

@@ -1,50 +1,137 @@
-"""The step of `up` that gives the nodes their labels, taints and devices."""
+"""The step of `up` that creates, resizes and removes nodes, and labels them."""
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
 from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.client import Object
+from devstack.kube.drain import drain
+from devstack.kube.node_state import node_lacks
 from devstack.kube.pool_nodes import ensure_attributes, lacks_attributes
+from devstack.lifecycle.registry_step import forget_redirection
 from devstack.lifecycle.step import Step
-from devstack.pools.nodes import NodeSpec
+from devstack.pools.nodes import POOL_LABEL, NodeSpec
+from devstack.pools.settings import BASE_POOL
 from devstack.providers.base import HasPools
 from devstack.stack import Stack
 
 
-def pools_steps(stack: Stack) -> list[Step]:
-    """Return the step for the nodes; empty if the provider's nodes are as they are.
+def require_pools_supported(stack: Stack) -> None:
+    """Refuse pools if the provider's nodes are as they are.
 
     Raises:
-        DevstackError: ``POOLS_UNSUPPORTED`` when the step runs, if there are pools.
+        DevstackError: ``POOLS_UNSUPPORTED``.
     """
-    if not isinstance(stack.provider, HasPools) and not stack.spec.pool:
-        return []
-    return [
-        Step(
-            "pools",
-            "Give the nodes their labels, taints and devices",
-            is_done=lambda: _is_done(stack),
-            ensure=lambda: ensure_attributes(stack.kube(), _nodes(stack)),
-            commands=lambda: [f"label {name}" for name in _nodes(stack)],
-            needs_api=True,
-        )
-    ]
-
-
-def _nodes(stack: Stack) -> dict[str, NodeSpec]:
-    provider = stack.provider
-    if not isinstance(provider, HasPools):
+    if stack.spec.pool and not isinstance(stack.provider, HasPools):
         raise DevstackError(
-            f"provider {provider.name!r} has no node pools",
+            f"provider {stack.provider.name!r} has no node pools",
             cause="its nodes are as its cluster has them",
             remedy="leave out [[pool]] and --pool, or use --provider kind",
             code="POOLS_UNSUPPORTED",
             exit_status=ExitStatus.USAGE,
         )
-    return provider.nodes_by_name(stack.cluster)
 
 
-def _is_done(stack: Stack) -> bool:
-    kube = stack.kube()
-    return not any(
-        lacks_attributes(kube.get("v1", "Node", name), spec) for name, spec in _nodes(stack).items()
+def pools_steps(stack: Stack) -> list[Step]:
+    """Return the step for the nodes; empty if the provider's nodes are as they are."""
+    provider = stack.provider
+    if not isinstance(provider, HasPools):
+        return []
+    return [
+        Step(
+            "pools",
+            "Give the nodes their sizes, labels, taints and devices",
+            is_done=lambda: _is_done(stack, provider),
+            ensure=lambda: _ensure(stack, provider),
+            commands=lambda: [f"label {name}" for name in provider.nodes_by_name(stack.cluster)],
+            needs_api=True,
+        )
+    ]
+
+
+def _is_done(stack: Stack, provider: HasPools) -> bool:
+    # A container that an interrupted `up` left behind is not in the API.
+    if stack.state.phase != "up":
+        return False
+    found = _nodes(stack)
+    wanted = _wanted(stack, provider, found)
+    return not _surplus(found, wanted) and not any(
+        node_lacks(found.get(name), spec) or lacks_attributes(found[name], spec)
+        for name, spec in wanted.items()
     )
+
+
+def _ensure(stack: Stack, provider: HasPools) -> None:
+    existing = provider.existing_nodes()
+    wanted = _wanted(stack, provider, existing)
+    replaced = [each for each in wanted if _needs_replacement(existing.get(each), wanted[each])]
+    _remove(stack, provider, replaced)
+    for name in replaced:
+        del existing[name]
+    if not wanted.keys() <= existing.keys():
+        _forget_what_nodes_have(stack)
+    provider.ensure_nodes(stack.cluster, wanted)
+    ensure_attributes(stack.kube(), wanted)
+    _remove(stack, provider, {**_surplus(_nodes(stack), wanted), **_left_behind(existing, wanted)})
+
+
+def _wanted(stack: Stack, provider: HasPools, existing: Container[str]) -> dict[str, NodeSpec]:
+    """Return what the nodes are to be, those included that pools have added because of pods."""
+    always = provider.nodes_by_name(stack.cluster)
+    at_most = provider.nodes_by_name(stack.largest_cluster)
+    return {name: at_most[name] for name in at_most if name in always or name in existing}
+
+
+def _nodes(stack: Stack) -> dict[str, Object]:
+    return {each["metadata"]["name"]: each for each in stack.kube().list_objects("v1", "Node")}
+
+
+def _surplus(found: Mapping[str, Object], wanted: Mapping[str, NodeSpec]) -> dict[str, Object]:
+    """Return the nodes of pools that are not wanted any more."""
+    pools = {
+        name: (node["metadata"].get("labels") or {}).get(POOL_LABEL) for name, node in found.items()
+    }
+    return {
+        name: found[name]
+        for name, pool in pools.items()
+        if pool not in (None, BASE_POOL) and name not in wanted
+    }
+
+
+def _left_behind(
+    existing: Mapping[str, NodeSpec | None], wanted: Mapping[str, NodeSpec]
+) -> dict[str, NodeSpec]:
+    return {
+        name: spec
+        for name, spec in existing.items()
+        if spec and spec.pool != BASE_POOL and name not in wanted
+    }
+
+
+def _needs_replacement(existing: NodeSpec | None, wanted: NodeSpec) -> bool:
+    """Return True if a node cannot become what it is to be: a disk in use keeps its size."""
+    return existing is not None and existing.disk != wanted.disk
+
+
+def _remove(stack: Stack, provider: HasPools, names: Iterable[str]) -> None:
+    """Drain nodes and remove them, all at once."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        for task in [pool.submit(_remove_one, stack, provider, name) for name in names]:
+            task.result()
+
+
+def _remove_one(stack: Stack, provider: HasPools, name: str) -> None:
+    kube = stack.kube()
+    if kube.find("v1", "Node", name):
+        stack.progress.note(f"draining {name}")
+        drain(kube, name, timeout=stack.spec.timeout, clock=stack.clock, note=stack.progress.note)
+    provider.remove_node(name)
+
+
+def _forget_what_nodes_have(stack: Stack) -> None:
+    """Let the next steps load images into new nodes, and tell them of the registry."""
+    stack.state.loaded = {}
+    forget_redirection(stack)
+    stack.save()

@@ -30,6 +30,11 @@ def registry_steps(stack: Stack) -> list[Step]:
     ]
 
 
+def forget_redirection(stack: Stack) -> None:
+    """Let the step run again, for nodes that do not know of the registry."""
+    stack.state.capabilities.pop(_NAME, None)
+
+
 def _redirect(stack: Stack) -> None:
     provider = stack.provider
     if isinstance(provider, RedirectsRegistries):

@@ -7,6 +7,8 @@ import msgspec
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
 from devstack.lifecycle.step import Step
+from devstack.pools.nodes import base_node
+from devstack.pools.settings import PoolSettings
 from devstack.ports import choose
 from devstack.stack import Stack
 
@@ -36,7 +38,7 @@ def require_changeable(stack: Stack) -> None:
         "provider": (state.provider, provider),
         "namespace": (state.namespace, spec.namespace),
         "nodes": (state.nodes, spec.nodes),
-        "pools": (_json(state.pool), _json(spec.pool)),
+        "disk of the control plane": _disks(stack),
         "context": (state.context, spec.context or state.context),
     }
     for setting, (current, wanted) in fixed.items():
@@ -49,8 +51,16 @@ def require_changeable(stack: Stack) -> None:
             raise _not_changeable(spec, f"port {name}", state.ports[name], port)
 
 
-def _json(value: object) -> str:
-    return msgspec.json.encode(value, order="sorted").decode()
+def _disks(stack: Stack) -> tuple[int, int]:
+    """Return the bytes of the base nodes' disks, as they are and as they are to be."""
+    wanted = base_node(stack.spec.pool).disk
+    existing = base_node(_pools(stack.state.pool)).disk
+    return (existing, wanted) if stack.dir.admin_kubeconfig.exists() else (wanted, wanted)
+
+
+def _pools(tables: object) -> tuple[PoolSettings, ...]:
+    # As JSON, since a list of the file is a tuple once it is validated.
+    return msgspec.json.decode(msgspec.json.encode(tables), type=tuple[PoolSettings, ...])
 
 
 def _not_changeable(
@@ -73,6 +83,7 @@ def _settings_match(stack: Stack) -> bool:
         and all(state.ports.get(name) == port for name, port in spec.ports.items())
         and state.without == list(spec.without)
         and state.airflow == spec.airflow
+        and _pools(state.pool) == _pools(spec.pool)
     )
 
 

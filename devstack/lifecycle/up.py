@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from devstack.lifecycle.backup import remove_backup
 from devstack.lifecycle.plan import build_plan
+from devstack.lifecycle.pools_step import require_pools_supported
 from devstack.lifecycle.settings_step import require_changeable
 from devstack.lifecycle.step import Step, run_steps
 from devstack.services.selection import require_dependencies
@@ -19,6 +20,7 @@ def up(stack: Stack) -> list[str]:
     with stack.dir.lock():
         # Another `up` may have written it before this one got the lock.
         stack.state = stack.dir.read() or stack.state
+        require_pools_supported(stack)
         require_changeable(stack)
         if stack.state.phase in ("deleting", "retained"):
             stack.state.phase = "creating"

@@ -10,6 +10,7 @@ import pytest
 
 from devstack.errors import DevstackError
 from devstack.kube.client import KubeClient
+from devstack.pools.instance_types import GIB
 from devstack.ports import any_free
 from devstack.providers.base import ClusterSpec
 from devstack.providers.kind import provider as module
@@ -33,7 +34,14 @@ class Node:
         self.status = status
         self.images = images
         mount = mount or f"{StackDir('ci').path}/owner.json:/etc/devstack/owner.json:ro"
-        self.attrs = {"HostConfig": {"Binds": ["/lib/modules:/lib/modules:ro", mount]}}
+        self.labels: dict[str, str] = {}
+        self.files = {"/etc/kubernetes/kubelet.conf"}
+        self.attrs: dict[str, Any] = {
+            "Image": "sha256:node",
+            "Config": {"Env": ["KUBECONFIG=/etc/kubernetes/admin.conf"], "Labels": {}},
+            "HostConfig": {"Binds": ["/lib/modules:/lib/modules:ro", mount]},
+            "NetworkSettings": {"Networks": {"devstack-ci": {"IPAddress": "172.18.0.2"}}},
+        }
 
 
 class Network:
@@ -65,6 +73,9 @@ class FakeEngine:
 
     def remove(self, nodes: list[Node], labels: Mapping[str, str]) -> None:
         self.found = [node for node in self.found if node not in nodes]
+
+    def info(self) -> dict[str, Any]:
+        return {"MemTotal": 16 * GIB, "NCPU": 2, "DockerRootDir": "/"}
 
     def networks(self, name: str) -> list[Network]:
         return [network for network in self.all_networks if network.name == name]

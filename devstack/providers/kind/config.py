@@ -12,7 +12,7 @@ from devstack.ports import LOOPBACK
 from devstack.providers.base import ClusterSpec
 from devstack.providers.features import FEATURE_GATES, RUNTIME_CONFIG
 from devstack.providers.kind.controller_manager import controller_manager_patch
-from devstack.providers.kind.node_size import size_mounts
+from devstack.providers.kind.node_files import node_mounts
 from devstack.providers.kind.ownership import owner_mount
 from devstack.providers.kind.requests import patches_config, patches_mount
 from devstack.providers.kind.scheduler import scheduler_mount, scheduler_patch
@@ -31,14 +31,6 @@ nodeStatusUpdateFrequency: 1s
 nodeStatusReportFrequency: 5m
 """
 
-# kind taints the control plane if there are other nodes. Those of pools may have taints or
-# selectors of their own, so the stack's services need it.
-SCHEDULABLE_PATCH = """\
-kind: InitConfiguration
-nodeRegistration:
-  taints: []
-"""
-
 # kind's own value is 1 s: each new Service, and each pod behind one that becomes ready,
 # would be reachable up to a second later.  With tens of Services a sync is cheap.
 KUBE_PROXY_PATCH = """\
@@ -55,7 +47,7 @@ def build_config(
     scheduler: Path | None = None,
     owner: Path | None = None,
     patches: Path | None = None,
-    sizes: Sequence[Path] = (),
+    folders: Sequence[Path] = (),
 ) -> str:
     """Return kind's configuration for ``spec``, as YAML.
 
@@ -67,7 +59,7 @@ def build_config(
         owner: the file that names the cluster's owner, mounted into every node.
         patches: the folder of kubeadm's patches on this machine; None for kubeadm's
             defaults.
-        sizes: for each node, the folder of its size's files; empty for the machine's size.
+        folders: for each node, the folder of its files; empty for the machine's size.
     """
     control_plane: dict[str, Any] = {
         "role": "control-plane",
@@ -76,7 +68,6 @@ def build_config(
             for host, node in sorted(spec.host_ports.items())
         ],
     }
-    count = spec.nodes + len(spec.pool_nodes)
     config: dict[str, Any] = {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
@@ -85,7 +76,7 @@ def build_config(
         "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
         "kubeadmConfigPatches": [KUBELET_PATCH, KUBE_PROXY_PATCH],
         "kubeadmConfigPatchesJSON6902": [controller_manager_patch()],
-        "nodes": [control_plane, *({"role": "worker"} for _ in range(count - 1))],
+        "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
     }
     mounts = []
     if scheduler:
@@ -94,12 +85,10 @@ def build_config(
     if patches:
         mounts.append(patches_mount(patches))
         config["kubeadmConfigPatches"].append(patches_config())
-    if spec.nodes == 1 and spec.pool_nodes:
-        config["kubeadmConfigPatches"].append(SCHEDULABLE_PATCH)
     if mounts:
         control_plane["extraMounts"] = mounts
-    for node, size in zip(config["nodes"], sizes, strict=False):
-        node.setdefault("extraMounts", []).extend(size_mounts(size))
+    for node, folder in zip(config["nodes"], folders, strict=False):
+        node.setdefault("extraMounts", []).extend(node_mounts(folder))
     if owner:
         for node in config["nodes"]:
             node.setdefault("extraMounts", []).append(owner_mount(owner))

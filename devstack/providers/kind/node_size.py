@@ -8,10 +8,6 @@ mounts of their own, so they see the machine.
 
 The CPUs are empty folders: with a topology, the kubelet would write a CPU set that the kernel
 rejects.
-
-Each node has a folder of its own. Its files are rewritten in place, since a mount of a file
-shows the file that was there when the container started: a kubelet that is restarted then
-reads the new size.
 """
 
 from __future__ import annotations
@@ -21,17 +17,8 @@ from typing import Any
 
 from devstack.paths import private_folder
 from devstack.pools.nodes import NodeSpec
-from devstack.state import StackDir
-
-FOLDER = "node-sizes"
-"""Its name in the stack's directory."""
 
 _CPU_LISTS = ("online", "possible", "present")
-
-
-def size_folder(stack: StackDir, node: str) -> Path:
-    """Return the folder of the size of the node of this name."""
-    return stack.path / FOLDER / node
 
 
 def write_size(folder: Path, node: NodeSpec) -> bool:
@@ -43,15 +30,15 @@ def write_size(folder: Path, node: NodeSpec) -> bool:
     """
     cpus = {f"cpu{index}" for index in range(node.cpu)}
     existing = {each.name for each in (folder / "cpu").glob("cpu[0-9]*")}
-    for needed in (folder.parent, folder, folder / "node", folder / "cpu"):
+    for needed in (folder, folder / "node", folder / "cpu"):
         private_folder(needed)
     for cpu in cpus - existing:
         (folder / "cpu" / cpu).mkdir()
     for cpu in existing - cpus:
         (folder / "cpu" / cpu).rmdir()
     online = f"0-{node.cpu - 1}\n"
-    written = [_write_in_place(folder / "cpu" / name, online) for name in _CPU_LISTS]
-    written.append(_write_in_place(folder / "meminfo", meminfo(node.memory)))
+    written = [write_in_place(folder / "cpu" / name, online) for name in _CPU_LISTS]
+    written.append(write_in_place(folder / "meminfo", meminfo(node.memory)))
     return cpus != existing or any(written)
 
 
@@ -88,10 +75,12 @@ def size_mounts(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _write_in_place(file: Path, text: str) -> bool:
+def write_in_place(file: Path, text: str) -> bool:
+    """Write a file of mode 0600 that keeps its inode; return True if that changed it."""
     if file.is_file() and file.read_text() == text:
         return False
-    with file.open("r+" if file.exists() else "w") as opened:
+    file.touch(mode=0o600)
+    with file.open("r+") as opened:
         opened.write(text)
         opened.truncate()
     return True

@@ -16,15 +16,17 @@ from devstack.pools.nodes import NodeSpec
 from devstack.ports import PortTakenError, require_free
 from devstack.process import Runner
 from devstack.progress import Progress
-from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
+from devstack.providers.base import ClusterSpec, ClusterStatus, Problem, RealSize
 from devstack.providers.claim import Claim
 from devstack.providers.docker_host import check_docker_host
 from devstack.providers.kind.cli import KIND
+from devstack.providers.kind.cluster_nodes import ClusterNodes, is_of_pool
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.container_files import delete_container_files
 from devstack.providers.kind.kubelet_certificates import ensure_kubelet_certificates
+from devstack.providers.kind.machine import save_real_size, saved_real_size
+from devstack.providers.kind.node_files import node_folder, read_node_spec, write_node_files
 from devstack.providers.kind.node_images import image_ids, import_images, redirect_registry
-from devstack.providers.kind.node_size import size_folder, write_size
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
 from devstack.providers.kind.ownership import (
     owner_of_cluster,
@@ -119,7 +121,7 @@ class KindProvider:
         """Return what may keep nodes from working, and a warning if kind has to be built."""
         if self.check(spec):
             return []
-        found = check_docker_host(self._runner, _count(spec))
+        found = check_docker_host(self._runner, spec.nodes + len(spec.pool_nodes))
         if find_tool(KIND, self._runner) is None:
             message = "the kind CLI is neither on PATH nor built yet"
             remedy = "devstack images build (`up` does it too)"
@@ -136,7 +138,7 @@ class KindProvider:
         self._end_interrupted()
         nodes = self._own_nodes()
         if nodes and self._stack.admin_kubeconfig.exists():
-            _require_same_size(spec, nodes)
+            _require_same_count(spec, nodes)
             if nodes[0].status in _WITHOUT_PORTS:
                 require_free(self._ports())
             self._engine.start(nodes)
@@ -203,12 +205,65 @@ class KindProvider:
                 self._remove(late)
 
     def nodes_by_name(self, spec: ClusterSpec) -> dict[str, NodeSpec]:
-        """Return what all nodes are to be, the base nodes first, by their names."""
+        """Return what all nodes are to be, the base nodes first, by their names.
+
+        Without base nodes of an earlier release, whose size is the machine's.
+        """
+        base = self._base_names(spec)
+        if self._stack.admin_kubeconfig.exists():
+            base = [name for name in base if read_node_spec(self._folder(name))]
+        named = dict.fromkeys(base, spec.base_node)
+        for node in spec.pool_nodes:
+            index = sum(1 for each in named.values() if each.pool == node.pool)
+            named[f"{self.cluster}-{node.pool}-{index}"] = node
+        return named
+
+    def existing_nodes(self) -> dict[str, NodeSpec | None]:
+        """Return what the nodes are, by name; None for those whose size cannot be changed."""
+        return self._nodes().existing()
+
+    def ensure_nodes(self, spec: ClusterSpec, nodes: Mapping[str, NodeSpec]) -> None:
+        """Create nodes, or give existing ones their size; return once they are Ready."""
+        self._own_nodes()
+        self._nodes(spec.timeout).ensure(nodes)
+
+    def remove_node(self, name: str) -> None:
+        """Remove a node's container, and its object in the API; the caller has drained it."""
+        self._own_nodes()
+        self._nodes().remove(name)
+
+    def kill_node(self, name: str) -> None:
+        """Stop a node without warning, as a machine that loses its power."""
+        self._own_nodes()
+        self._engine.kill(self._nodes().container(name))
+
+    def restore_node(self, name: str) -> None:
+        """Start a node that was stopped; return once it is Ready."""
+        self._own_nodes()
+        self._nodes().restore(name)
+
+    def real_size(self) -> RealSize:
+        """Return what the machine really has, which all nodes share."""
+        return saved_real_size(self._stack) or save_real_size(self._stack, self._engine.info())
+
+    def _nodes(self, timeout: float = 300.0) -> ClusterNodes:
+        return ClusterNodes(
+            self.cluster,
+            self._stack,
+            self._engine,
+            self._clock,
+            self._progress.note,
+            self.real_size().memory_limit,
+            timeout,
+        )
+
+    def _folder(self, node: str) -> Path:
+        return node_folder(self._stack, node)
+
+    def _base_names(self, spec: ClusterSpec) -> list[str]:
         # kind numbers workers from 2 on: worker, worker2, worker3 (kind: common.MakeNodeNamer).
-        workers = (f"worker{number if number > 1 else ''}" for number in range(1, _count(spec)))
-        names = [f"{self.cluster}-{role}" for role in ("control-plane", *workers)]
-        specs = [*[spec.base_node] * spec.nodes, *spec.pool_nodes]
-        return dict(zip(names, specs, strict=True))
+        workers = (f"worker{number if number > 1 else ''}" for number in range(1, spec.nodes))
+        return [f"{self.cluster}-{role}" for role in ("control-plane", *workers)]
 
     def collect_logs(self, spec: ClusterSpec, into: Path) -> None:
         """Write the output of `kind export logs` below ``into``."""
@@ -268,11 +323,12 @@ class KindProvider:
             scheduler=self._stack.path / SCHEDULER_FILE,
             owner=self._stack.path / OWNER_FILE,
             patches=self._stack.path / PATCHES_FOLDER,
-            sizes=[size_folder(self._stack, name) for name in self.nodes_by_name(spec)],
+            folders=[self._folder(name) for name in self._base_names(spec)],
         )
+        joins = [f"join {name}" for name in self.nodes_by_name(spec)][spec.nodes :]
         variables = " ".join(f"{key}={value}" for key, value in self._variables.items())
         command = f"kind create cluster --name {self.cluster} --image {self._node_image()}"
-        return [f"{variables} {command} --config - <<EOF", *config.splitlines(), "EOF"]
+        return [f"{variables} {command} --config - <<EOF", *config.splitlines(), "EOF", *joins]
 
     def _references(self, node: Any) -> set[str]:
         listing = self._engine.execute(node, ["ctr", "-n", "k8s.io", "images", "list", "-q"])
@@ -298,20 +354,18 @@ class KindProvider:
             leftover.unlink()
         scheduler = self._stack.write_file(SCHEDULER_FILE, scheduler_text())
         owner = self._stack.write_file(OWNER_FILE, self._stack.owner.to_json())
-        patches = write_patches(self._stack, _count(spec))
-        sizes = {
-            size_folder(self._stack, name).resolve(): node
-            for name, node in self.nodes_by_name(spec).items()
-        }
-        for folder, node in sizes.items():
-            write_size(folder, node)
+        patches = write_patches(self._stack, spec.nodes)
+        limit = save_real_size(self._stack, self._engine.info()).memory_limit
+        folders = [self._folder(name).resolve() for name in self._base_names(spec)]
+        for folder in folders:
+            write_node_files(folder, spec.base_node, limit)
         config = build_config(
             spec,
             ports.get(API_PORT, 0),
             scheduler.resolve(),
             owner.resolve(),
             patches.resolve(),
-            list(sizes),
+            folders,
         )
         argv = ["create", "cluster", "--name", self.cluster, "--image", image]
         argv += ["--config", "-", "--kubeconfig", str(unfinished)]
@@ -417,19 +471,16 @@ class KindProvider:
         self._engine.remove_networks(self._engine.networks(self.cluster))
 
 
-def _count(spec: ClusterSpec) -> int:
-    return spec.nodes + len(spec.pool_nodes)
-
-
 def _names(nodes: list[Any]) -> str:
     return ", ".join(node.name for node in nodes)
 
 
-def _require_same_size(spec: ClusterSpec, nodes: list[Any]) -> None:
-    if len(nodes) != _count(spec):
+def _require_same_count(spec: ClusterSpec, nodes: list[Any]) -> None:
+    base = [node for node in nodes if not is_of_pool(node)]
+    if len(base) != spec.nodes:
         raise DevstackError(
-            f"cannot change the stack to {_count(spec)} node(s)",
-            cause=f"its kind cluster was created with {len(nodes)}",
+            f"cannot change the stack to {spec.nodes} node(s)",
+            cause=f"its kind cluster was created with {len(base)}",
             remedy=f"devstack down --name {spec.name}, then up with --nodes {spec.nodes}",
             code="NODES_FIXED",
             exit_status=ExitStatus.USAGE,

@@ -71,4 +71,6 @@ def _static_pod(name: str, requests: Mapping[str, str]) -> dict[str, Any]:
 
 def _coredns(replicas: int) -> dict[str, Any]:
     container = {"name": "coredns", "resources": {"requests": dict(COREDNS)}}
-    return {"spec": {"replicas": replicas, "template": {"spec": {"containers": [container]}}}}
+    # Of the classes that Kubernetes has, only this one protects pods if memory is short.
+    pod = {"containers": [container], "priorityClassName": "system-node-critical"}
+    return {"spec": {"replicas": replicas, "template": {"spec": pod}}}

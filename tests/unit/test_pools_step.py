@@ -1,0 +1,149 @@
+"""`up` creates, resizes and removes the nodes of pools of a stack that exists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from devstack.config import StackSpec
+from devstack.errors import DevstackError
+from devstack.kube.manifests import on_base_nodes
+from devstack.lifecycle.up import up
+from devstack.pools.settings import PoolSettings
+from tests.fakes.api import namespace
+from tests.fakes.pools import FakePoolProvider
+from tests.fakes.stack import World
+
+A = PoolSettings(name="a", count=2, cpu=4, memory="8Gi")
+B = PoolSettings(name="b", cpu=8, memory="16Gi", spot=True)
+CONTROL_PLANE = "devstack-devstack-control-plane"
+
+
+class Pools:
+    """A stack whose pools change."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.provider = FakePoolProvider(world.api)
+        world.provider = self.provider
+        world.api.add(namespace("kube-system"))
+
+    def up(self, *pools: PoolSettings) -> list[str]:
+        """Bring the stack up with these pools; return what the provider did to nodes."""
+        before = len(self.provider.calls)
+        spec = StackSpec(pool=pools, given=frozenset({"pool"}))
+        self.changed = up(self.world.open(spec))
+        calls = [str(call) for call in self.provider.calls[before:]]
+        return [call for call in calls if call.startswith(("ensure ", "remove "))]
+
+    @property
+    def names(self) -> list[str]:
+        """The nodes that exist, without the cluster's name."""
+        return sorted(name.removeprefix("devstack-devstack-") for name in self.provider.made)
+
+    def size(self, name: str) -> tuple[int, int]:
+        """Return the CPUs and GiB of a node."""
+        spec = self.provider.made[f"devstack-devstack-{name}"]
+        return spec.cpu, spec.memory // 1024**3
+
+
+@pytest.fixture
+def pools(world: World) -> Pools:
+    return Pools(world)
+
+
+def refused(act: Any, *arguments: Any) -> DevstackError:
+    with pytest.raises(DevstackError) as caught:
+        act(*arguments)
+    return caught.value
+
+
+def test_pools_are_added_resized_and_removed_on_a_stack_that_is_up(pools: Pools) -> None:
+    pools.up()
+    assert pools.names == ["control-plane"]
+    pools.up(A, B)
+    assert pools.names == ["a-0", "a-1", "b-0", "control-plane"]
+    pools.up(PoolSettings({**A, "count": 1, "cpu": 6}), B)
+    assert pools.names == ["a-0", "b-0", "control-plane"]
+    assert pools.size("a-0") == (6, 8)
+    pools.up(B)
+    assert pools.names == ["b-0", "control-plane"]
+
+
+def test_a_second_up_changes_nothing_and_writes_nothing(pools: Pools) -> None:
+    pools.up(A, B)
+    writes = len(pools.world.api.writes)
+    assert pools.up(A, B) == []
+    assert pools.changed == []
+    assert len(pools.world.api.writes) == writes
+    # Without --pool, the stack keeps its pools.
+    assert up(pools.world.open(StackSpec())) == []
+
+
+def test_the_size_of_the_control_plane_changes_but_not_its_disk(pools: Pools) -> None:
+    pools.up()
+    pools.up(PoolSettings(name="control-plane", cpu=16, memory="32Gi"))
+    assert pools.size("control-plane") == (16, 32)
+    error = refused(pools.up, PoolSettings(name="control-plane", disk="100Gi"))
+    assert error.code == "STACK_DIFFERS"
+
+
+def test_a_node_with_another_disk_is_replaced(pools: Pools) -> None:
+    pools.up(B)
+    done = pools.up(PoolSettings({**B, "disk": "10Gi"}))
+    assert done[0] == "remove devstack-devstack-b-0"
+    assert "ensure devstack-devstack-b-0" in done
+
+
+def test_a_new_node_gets_the_images_and_the_registry(pools: Pools) -> None:
+    pools.up()
+    stack = pools.world.open(StackSpec())
+    assert stack.state.loaded
+    pools.up(B)
+    assert "node-images" in pools.changed
+
+
+def test_a_container_that_a_killed_up_left_behind_is_removed(pools: Pools) -> None:
+    pools.up(B)
+    name = "devstack-devstack-b-0"
+    # It has no node in the API, since it has not joined.
+    del pools.world.api.objects[f"/api/v1/nodes/{name}"]
+    pools.world.api.add(namespace("x"))
+    stack = pools.world.open(StackSpec(pool=(), given=frozenset({"pool"})))
+    pools.provider.remove_node = pools.provider.made.pop  # type: ignore[assignment, method-assign]
+    up(stack)
+    assert pools.names == ["control-plane"]
+
+
+def test_nodes_that_pools_added_because_of_pods_stay(pools: Pools) -> None:
+    burst = PoolSettings(name="burst", max=2, cpu=8, memory="32Gi")
+    pools.up(burst)
+    stack = pools.world.open(StackSpec())
+    name, spec = next(iter(
+        each for each in pools.provider.nodes_by_name(stack.largest_cluster).items()
+        if "burst" in each[0]
+    ))  # fmt: skip
+    pools.provider.ensure_nodes(stack.cluster, {name: spec})
+    pools.up(burst, B)
+    assert "burst-0" in pools.names
+
+
+def test_a_provider_without_pools_refuses_them_before_anything_starts(world: World) -> None:
+    error = refused(up, world.open(StackSpec(pool=(A,))))
+    assert error.code == "POOLS_UNSUPPORTED"
+    assert not world.provider.calls
+
+
+def test_services_stay_on_the_base_nodes_and_outlive_pods_that_use_too_much_memory() -> None:
+    template = {"spec": {"containers": [{"name": "c", "image": "i"}]}}
+    deployment = {"kind": "Deployment", "spec": {"template": template}}
+    job = {"kind": "Job", "spec": {"template": template}}
+    placed, unchanged = on_base_nodes([deployment, job])
+    spec = placed["spec"]["template"]["spec"]
+    assert spec["priorityClassName"] == "system-node-critical"
+    (affinity,) = spec["affinity"]["nodeAffinity"].values()
+    operators = [term["matchExpressions"][0]["operator"] for term in affinity["nodeSelectorTerms"]]
+    assert operators == ["DoesNotExist", "In"]
+    assert unchanged == job
+    assert "affinity" not in template["spec"]
