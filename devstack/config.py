@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.paths import config_home
-from devstack.pools.nodes import pool_mistakes
+from devstack.pools.mistakes import pool_mistakes
 from devstack.pools.settings import PoolSettings
 from devstack.validation import table_mistakes
 
@@ -169,8 +169,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _require_valid(settings: Mapping[str, Any], fields: Mapping[str, Any], source: str) -> None:
-    mistakes = table_mistakes(settings, fields)
-    mistakes += pool_mistakes(settings.get("pool", ())) if not mistakes else []
+    others = {name: value for name, value in settings.items() if name != "pool"}
+    mistakes = table_mistakes(others, fields) + pool_mistakes(settings.get("pool", ()))
     if mistakes:
         raise _invalid(source, mistakes)
 

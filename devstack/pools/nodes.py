@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from devstack import quantity
 from devstack.pools.instance_types import (
@@ -16,9 +15,7 @@ from devstack.pools.instance_types import (
     TPU,
     InstanceType,
 )
-from devstack.pools.scaling import scaling_mistakes
 from devstack.pools.settings import BASE_POOL, PoolSettings
-from devstack.validation import closest_match
 
 POOL_LABEL = "devstack.dev/pool"
 INSTANCE_TYPE_LABEL = "node.kubernetes.io/instance-type"
@@ -85,31 +82,6 @@ def base_node(pools: Iterable[PoolSettings] = ()) -> NodeSpec:
     """
     named = [pool for pool in pools if pool["name"] == BASE_POOL]
     return _node(named[0] if named else PoolSettings(name=BASE_POOL), 0, _BASE_DEFAULT)
-
-
-def pool_mistakes(pools: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the mistakes that the types of the settings do not find, one sentence each."""
-    found = []
-    names = [pool.get("name") for pool in pools]
-    for index, pool in enumerate(pools):
-        where = f"pool {pool['name']!r}" if pool.get("name") else f"pool number {index + 1}"
-        if not pool.get("name"):
-            found.append(f"{where} has no name")
-        elif names.index(pool["name"]) < index:
-            found.append(f"{where} is defined twice")
-        mistakes = [*_instance_mistakes(pool), *scaling_mistakes(pool)]
-        found += [f"{where}: {mistake}" for mistake in mistakes]
-    return found
-
-
-def _instance_mistakes(pool: Mapping[str, Any]) -> list[str]:
-    kind = pool.get("instance_type", "")
-    sized = {"cpu", "memory"} <= pool.keys()
-    if not kind or kind in INSTANCE_TYPES or sized:
-        return []
-    closest = closest_match(kind, INSTANCE_TYPES)
-    hint = f" (did you mean {closest!r}?)" if closest else ""
-    return [f"devstack does not know the size of {kind!r}{hint}: add cpu and memory"]
 
 
 def _node(pool: PoolSettings, index: int, default: InstanceType) -> NodeSpec:

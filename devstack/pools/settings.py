@@ -19,8 +19,8 @@ POOLS_MAX, NODES_MAX = 20, 20
 Name = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?\Z",
-        description="is not a name of 1 to 30 lower-case letters, digits and dashes",
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?\Z",
+        description="is not a name of 1 to 20 lower-case letters, digits and dashes",
     ),
 ]
 Count = Annotated[
@@ -85,16 +85,20 @@ class PoolSettings(TypedDict, total=False):
 def parse_pool(text: str) -> dict[str, Any]:
     """Return the table of ``--pool``: ``name=gpu,count=2,instance_type=p3.8xlarge``.
 
-    ``zones`` are separated by ``+``, ``gpu`` is a number of NVIDIA devices or ``VENDOR:NUMBER``.
-    Values are checked with those of devstack.toml.
+    Several ``zones``, ``labels``, ``taints`` or ``extended`` resources are separated by ``+``:
+    ``labels=team=a+stage=b``. ``gpu`` is a number of NVIDIA devices or ``VENDOR:NUMBER``. Values
+    are checked with those of devstack.toml.
     """
     given = dict(part.partition("=")[::2] for part in text.split(",") if part)
     table: dict[str, Any] = {key.replace("-", "_"): value for key, value in given.items()}
     for key in ("count", "min", "max", "delay", "idle", "cpu"):
-        if str(table.get(key, "")).isdigit():
-            table[key] = int(table[key])
-    if "zones" in table:
-        table["zones"] = table["zones"].split("+")
+        table |= {key: _number(table[key])} if key in table else {}
+    for key in ("zones", "taints"):
+        table |= {key: table[key].split("+")} if key in table else {}
+    for key in ("labels", "extended"):
+        table |= {key: _pairs(table[key])} if key in table else {}
+    if "extended" in table:
+        table["extended"] = {name: _number(each) for name, each in table["extended"].items()}
     if "spot" in table:
         table["spot"] = {"true": True, "false": False, "": True}.get(table["spot"], table["spot"])
     if "gpu" in table:
@@ -104,4 +108,13 @@ def parse_pool(text: str) -> dict[str, Any]:
 
 def _gpu(text: str) -> Mapping[str, Any]:
     vendor, _, count = text.rpartition(":")
-    return {"vendor": vendor or "nvidia", "count": int(count) if count.isdigit() else count}
+    return {"vendor": vendor or "nvidia", "count": _number(count)}
+
+
+def _number(text: str) -> int | str:
+    """Return the number that a text is, or the text for a message about it."""
+    return int(text) if text.removeprefix("-").isdecimal() else text
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(part.partition("=")[::2] for part in text.split("+") if part)

@@ -15,7 +15,8 @@ from devstack.kube.pool_nodes import (
     missing_devices,
 )
 from devstack.pools.instance_types import GIB, INSTANCE_TYPES
-from devstack.pools.nodes import SPOT_TAINT, NodeSpec, base_node, pool_mistakes, pool_nodes
+from devstack.pools.mistakes import pool_mistakes
+from devstack.pools.nodes import SPOT_TAINT, NodeSpec, base_node, pool_nodes
 from devstack.pools.scaling import Scaling, largest, scaling_of, smallest
 from devstack.pools.settings import PoolSettings, parse_pool
 from devstack.providers.kind.node_size import has_size, size_mounts, write_size
@@ -88,6 +89,52 @@ def test_a_pool_that_scales_has_its_least_and_its_most_nodes() -> None:
 )
 def test_mistakes_are_named(pools: list[dict[str, Any]], mistake: str) -> None:
     assert mistake in "; ".join(pool_mistakes(pools))
+
+
+def test_all_mistakes_of_all_pools_are_reported_at_once() -> None:
+    pools: list[dict[str, Any]] = [
+        {"name": "a", "cpu": 0, "count": 10_000, "memory": "64 Gi", "taints": ["x=y:Never"]},
+        {"name": "b", "labels": {"a b": "c", "kubernetes.io/hostname": "x"}, "disk": "1Mi"},
+        {"name": "control-plane", "count": 2, "cpu": 1, "spot": True, "memory": "1Gi"},
+        {"name": "much-too-long-a-name-of-a-pool", "extended": {"gpu": 1}, "size": 3},
+        {"name": "c", "count": 15},
+        {"name": "d", "count": 6, "instance_type": 5},
+    ]
+    found = pool_mistakes(pools)
+    for mistake in (
+        "pool 'a': cpu: 0 is not a number of CPUs from 1 to 1024",
+        "pool 'a': count: 10000 is not a number from 0 to 20",
+        "pool 'a': memory: '64 Gi' is not a quantity of bytes such as '64Gi'",
+        "pool 'a': taints: 'x=y:Never' is not a taint such as 'key=value:NoSchedule'",
+        "pool 'b': labels: 'a b' is not the name of a label",
+        "pool 'b': labels: 'kubernetes.io/hostname' is set by devstack or Kubernetes itself",
+        "pool 'b': disk: '1Mi' is not between 1024Mi and 8Ti",
+        "pool 'control-plane': count: --nodes is the number of these nodes",
+        "pool 'control-plane': cpu: the stack's own services need 2",
+        "pool 'control-plane': memory: the stack's own services need 3Gi",
+        "pool 'control-plane': spot: the stack's own services run on these nodes",
+        "pool 'd': instance_type: 5 is not text",
+    ):
+        assert mistake in found
+    for part in ("unknown setting 'size'", "'gpu' is not the name of a resource", "is not a name"):
+        assert any(part in each for each in found)
+    assert any(each.startswith("the pools have 2") for each in found)
+
+
+@pytest.mark.parametrize("pools", ["gpu", {"name": "a"}, [1]])
+def test_what_is_no_list_of_tables_is_one_mistake(pools: object) -> None:
+    assert len(pool_mistakes(pools)) == 1
+
+
+def test_the_command_line_is_checked_like_the_file() -> None:
+    table = parse_pool("name=a,cpu=0,count=many,memory=lots,gpu=x,labels=a b=c,taints=k=v:Never")
+    assert len(pool_mistakes([table])) == 6
+    text = "name=a,labels=team=a+stage=b,taints=k=v:NoSchedule+l:NoExecute"
+    table = parse_pool(f"{text},extended=example.com/fpga=2,disk=10Gi")
+    assert table["labels"] == {"team": "a", "stage": "b"}
+    assert table["taints"] == ["k=v:NoSchedule", "l:NoExecute"]
+    assert table["extended"] == {"example.com/fpga": 2}
+    assert pool_mistakes([table]) == []
 
 
 def test_an_unknown_instance_type_with_a_size_is_a_label_only() -> None:
