@@ -60,6 +60,9 @@ def _not_ready(status: Any) -> DevstackError:
 
 
 def _next_command(status: Any) -> str:
+    failed = [service.name for service in status.services if service.state != "ready"]
+    if failed == ["autoscaler"]:
+        return f"devstack up{name_flag(status.name)}"
     return f"devstack {NEXT.get(status.state, 'up')}{name_flag(status.name)}"
 
 

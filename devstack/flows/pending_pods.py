@@ -81,6 +81,8 @@ class PendingPods:
         found = observe_pod(self._kube, pod, offers)
         message = _unschedulable_message(pod)
         if isinstance(found, Waiting) and message:
+            if offers and (node := offers.may_come(pod)):
+                return Waiting(f"{found.reason}; it fits on {node} as soon as that is ready")
             return self._observe_unscheduled(pod, message, found)
         return found
 

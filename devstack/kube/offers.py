@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -40,10 +40,17 @@ class Offers:
     Attributes:
         nodes: the nodes as if no Job ran and all were ready, then those that pools may add.
         shape: what the stack says of the cluster's size.
+        later: the names of the nodes that are not ready, cordoned, or not added yet.
     """
 
     nodes: Sequence[NodeCapacity]
     shape: Shape
+    later: Collection[str] = ()
+
+    def may_come(self, pod: Object) -> str:
+        """Return a node that has room for the pod as soon as it is ready; empty if none."""
+        nodes = (node for node in self.nodes if node.name in self.later)
+        return next((node.name for node in nodes if shortfall(pod, node).nothing), "")
 
 
 @dataclass(frozen=True)
@@ -90,16 +97,27 @@ def measure_offers(client: KubeClient) -> Offers | None:
         nodes = measure_capacity(client, lambda pod: not is_of_job(pod))
     except ApiError:
         return None
-    nodes = [as_ready(node) for node in nodes]
+    ready = [as_ready(node) for node in nodes]
+    later = {old.name for old, new in zip(nodes, ready, strict=True) if _differ(old, new)}
+    nodes = ready
     shape = read_shape(client)
     known = {node.name for node in nodes}
+    items = [item for name, item in sorted(shape.addable.items()) if name not in known]
+    return Offers([*nodes, *as_addable(items, nodes)], shape, {*later, *map(_name, items)})
+
+
+def as_addable(items: Iterable[Object], nodes: Sequence[NodeCapacity]) -> list[NodeCapacity]:
+    """Return what nodes will offer that are added, beside the pods that every node runs.
+
+    Args:
+        items: the nodes as the API will have them.
+        nodes: those that exist.
+    """
     overhead = _daemon_requests(nodes)
-    for name, item in sorted(shape.addable.items()):
-        if name not in known:
-            added = node_capacity(item)
-            added.subtract(overhead)
-            nodes.append(added)
-    return Offers(nodes, shape)
+    added = [node_capacity(item) for item in items]
+    for node in added:
+        node.subtract(overhead)
+    return added
 
 
 def shortfall(pod: Object, node: NodeCapacity) -> Shortfall:
@@ -139,6 +157,18 @@ def as_ready(node: NodeCapacity) -> NodeCapacity:
             Decimal(0), count - offered.get(name, Decimal(0))
         )
     return ready
+
+
+def _differ(node: NodeCapacity, ready: NodeCapacity) -> bool:
+    """Return True for a node that is not ready yet."""
+    spec = node.node.get("spec", {})
+    taints = spec.get("taints") or []
+    cordoned = bool(spec.get("unschedulable"))
+    return cordoned or taints != ready.node["spec"]["taints"] or node.free != ready.free
+
+
+def _name(item: Object) -> str:
+    return str(item["metadata"]["name"])
 
 
 def _is_of_state(taint: Object) -> bool:

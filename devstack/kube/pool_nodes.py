@@ -17,6 +17,17 @@ DEVICES_ANNOTATION = "devstack.dev/devices"
 PODS_MAX = 110
 """The most pods that a kubelet runs by default."""
 
+STARTING_TAINT = "devstack.dev/starting:NoSchedule"
+"""The taint of a node that lacks its labels or images yet."""
+
+
+def remove_taint(kube: KubeClient, name: str, text: str) -> None:
+    """Remove a taint from a node, if it has it."""
+    taints = kube.get("v1", "Node", name)["spec"].get("taints") or []
+    kept = [each for each in taints if each["key"] != _taint(text)["key"]]
+    if kept != taints:
+        kube.patch("v1", "Node", name, {"spec": {"taints": kept}})
+
 
 def ensure_attributes(kube: KubeClient, nodes: Mapping[str, NodeSpec]) -> None:
     """Give each node the labels, taints and devices of its pool.

@@ -152,6 +152,18 @@ def supply_image(stack: Stack, name: str) -> bool:
     return True
 
 
+def supply_added_images(stack: Stack) -> None:
+    """Put the images that users added on nodes that lack them, as far as this machine has them."""
+    provider = stack.provider
+    record = _read(stack)
+    if not record or not isinstance(provider, AddsImages):
+        return
+    present = provider.image_ids(stack.cluster)
+    for name in record:
+        if name not in present:
+            supply_image(stack, name)
+
+
 def latest_names(stack: Stack) -> list[str]:
     """Return the added images with the tag ``latest``, which no registry may have."""
     return sorted(filter(is_latest, _read(stack)))

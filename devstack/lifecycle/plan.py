@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devstack.client_files import client_files_current, ensure_client_files
+from devstack.lifecycle.autoscaler import autoscaler_steps
 from devstack.lifecycle.backup import restore_step
 from devstack.lifecycle.cluster_steps import ClusterProbe, cluster_step, machine_step
 from devstack.lifecycle.image_steps import images_step, load_images_step
@@ -33,6 +34,7 @@ def build_plan(stack: Stack) -> list[Step]:
         *registry_steps(stack),
         *manifests_steps(stack),
         _client_files_step(stack),
+        *autoscaler_steps(stack),
     ]
 
 

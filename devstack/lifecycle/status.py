@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from devstack.config import load
 from devstack.errors import DevstackError
-from devstack.kube.node_status import NodeStatus, PoolStatus, read_layout
+from devstack.kube.node_status import NOT_READY, NodeStatus, PoolStatus, read_layout
+from devstack.lifecycle.autoscaler import autoscaler_runs, is_scaled
 from devstack.lifecycle.port_forwards import port_forwards_running
-from devstack.providers.base import ClusterStatus
+from devstack.providers.base import ClusterStatus, HasPools
 from devstack.services.base import Describes, Service, ServiceContext
 from devstack.stack import Stack, open_stack
 from devstack.waits import Failed, Ready
@@ -91,7 +92,8 @@ def stack_status(stack: Stack) -> StackStatus:
         reading = pool.submit(read_layout, kube)
         services = [_service_status(stack, service, ctx) for service in stack.services]
         layout = reading.result()
-    nodes = _node_status(stack)
+    services += _autoscaler_status(stack)
+    nodes = _node_status(stack, layout.nodes)
     ready = nodes.state == "running" and all(service.state == "ready" for service in services)
     real = layout.shape
     return StackStatus(
@@ -109,14 +111,21 @@ def stack_status(stack: Stack) -> StackStatus:
     )
 
 
-def _node_status(stack: Stack) -> ClusterStatus:
-    if stack.state.nodes == 1:
-        # It has just responded; querying the provider would take longer.
-        return ClusterStatus("running", "1 node")
+def _node_status(stack: Stack, nodes: Sequence[NodeStatus]) -> ClusterStatus:
+    lost = [node.name for node in nodes if node.state == NOT_READY]
+    if lost:
+        return ClusterStatus("degraded", f"{_count(nodes)}; not ready: {', '.join(lost)}")
+    if stack.state.nodes == 1 or isinstance(stack.provider, HasPools):
+        # They have just reported; querying the provider would take longer.
+        return ClusterStatus("running", _count(nodes))
     try:
         return stack.provider.status(stack.cluster)
     except DevstackError as error:
         return ClusterStatus("unreachable", str(error))
+
+
+def _count(nodes: Sequence[NodeStatus]) -> str:
+    return "1 node" if len(nodes) < 2 else f"{len(nodes)} nodes"
 
 
 def _unfinished(stack: Stack) -> str:
@@ -126,6 +135,14 @@ def _unfinished(stack: Stack) -> str:
     if holder is not None:
         return f"process {holder} is working on it"
     return f"interrupted while {stack.state.phase}"
+
+
+def _autoscaler_status(stack: Stack) -> list[ServiceStatus]:
+    if not is_scaled(stack):
+        return []
+    if autoscaler_runs(stack):
+        return [ServiceStatus("autoscaler", "ready")]
+    return [ServiceStatus("autoscaler", "failed", "its process has ended; `devstack up` starts it")]
 
 
 def _service_status(stack: Stack, service: Service, ctx: ServiceContext) -> ServiceStatus:

@@ -144,7 +144,9 @@ def _pool(
 
 
 def _name(labels: Mapping[str, str], names: set[str]) -> str:
-    of_group = next((labels[key] for key in _NAME_LABELS if labels.get(key)), "")
+    groups = (labels.get(key) for key in _NAME_LABELS)
+    # The name of the nodes that every stack has.
+    of_group = next((group for group in groups if group and group != BASE_POOL), "")
     text = of_group or labels.get(INSTANCE_TYPE_LABEL, "") or "nodes"
     base = _NOT_A_NAME.sub("-", text.lower()).strip("-")[:26].strip("-") or "nodes"
     numbers = ("", *(f"-{number}" for number in range(2, 100)))

@@ -72,6 +72,7 @@ class FakePoolProvider(FakeLoadingProvider):
         node = build_node(name, self.made[name])
         if name.endswith("control-plane"):
             node["metadata"]["labels"]["node-role.kubernetes.io/control-plane"] = ""
+        node["status"]["capacity"] = node["status"]["allocatable"]
         node["status"]["conditions"] = [{"type": "Ready", "status": "True" if ready else "False"}]
         self.api.objects.pop(f"/api/v1/nodes/{name}", None)
         self.api.add(node)

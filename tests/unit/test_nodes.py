@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import namedtuple
 from typing import Any
 
+import psutil
 import pytest
 
 from devstack.cli.main import run
@@ -12,7 +14,7 @@ from devstack.cli.output import Output
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
 from devstack.kube.shape import read_shape
-from devstack.lifecycle import nodes
+from devstack.lifecycle import autoscaler, nodes
 from devstack.lifecycle.up import up
 from devstack.pools.settings import PoolSettings
 from devstack.stack import Stack
@@ -30,7 +32,9 @@ CONTROL_PLANE = "devstack-devstack-control-plane"
 
 
 @pytest.fixture
-def pools(world: World) -> World:
+def pools(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(autoscaler, "is_scaled", lambda _stack: False)
+    monkeypatch.setattr("devstack.stack.open_stack", lambda *_a, **_o: world.open(SPEC))
     world.provider = FakePoolProvider(world.api)
     world.api.add(namespace("kube-system"))
     up(world.open(SPEC))
@@ -130,7 +134,10 @@ def test_a_killed_node_is_not_ready_until_it_is_restored(
         CONTROL_PLANE: "Ready",
         GPU: "NotReady",
     }
+    status = command(capsys, "status")["data"]
+    assert (status["state"], status["detail"]) == ("degraded", f"2 nodes; not ready: {GPU}")
     nodes.restore_node(opened(pools), GPU)
+    assert command(capsys, "status")["data"]["state"] == "up"
     found = command(capsys, "node", "list")["data"]["nodes"]
     assert {each["state"] for each in found} == {"Ready"}
 
@@ -153,6 +160,17 @@ def test_the_nodes_of_another_provider_are_not_changed(world: World) -> None:
     up(world.open())
     for act in (nodes.cordon_node, nodes.kill_node, nodes.restore_node):
         assert refused(act, world.open(), "node").code == "POOLS_UNSUPPORTED"
+
+
+def test_up_warns_if_little_real_memory_is_free(
+    pools: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = namedtuple("memory", "available")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory(GIB // 2))
+    (warning,) = command(capsys, "up")["warnings"]
+    assert warning.startswith("0.5 GiB of memory really available; tasks of the stack need 1.0")
+    assert "What nodes offer is not limited by it" in warning
+    assert "MEMORY_LOW" in warning
 
 
 def test_without_a_stack_the_commands_say_so(world: World) -> None:

@@ -167,7 +167,7 @@ def test_nodes_of_a_control_plane_and_states_are_not_imported(tmp_path: Path) ->
     api.add(node("w", "control-plane", "m5.large", "z1", cordoned, **CPU))
     imported(api, tmp_path / "devstack.toml")
     (pool,) = load(tmp_path / "devstack.toml").pool
-    assert pool["name"] == "control-plane-2"
+    assert pool["name"] == "m5-large"
     assert "taints" not in pool
 
 

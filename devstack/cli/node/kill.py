@@ -18,7 +18,11 @@ from devstack.config import load
 @stack_options
 @pass_output
 def command(output: Output, node: str, config_file: Path | None, **options: Any) -> None:
-    """Stop NODE without warning, as a machine that loses its power."""
+    """Stop NODE without warning, as a machine that loses its power.
+
+    Kubernetes notices after 40 s that it does not report any more, and takes its pods for lost
+    five minutes later.
+    """
     from devstack.lifecycle.nodes import kill_node
     from devstack.stack import open_stack
 

@@ -1,0 +1,265 @@
+"""Pools whose nodes appear when pods need them, and disappear when idle."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import psutil
+import pytest
+
+from devstack.config import StackSpec
+from devstack.flows.pending_pods import PendingPods
+from devstack.kube.client import Object
+from devstack.kube.gangs import size_of
+from devstack.kube.scale_up import pending_units
+from devstack.lifecycle import autoscaler
+from devstack.lifecycle.down import build_undo, down
+from devstack.lifecycle.scaling import REMOVING, Scaler
+from devstack.lifecycle.status import stack_status
+from devstack.lifecycle.up import up
+from devstack.pidfile import recorded_process
+from devstack.pools.settings import PoolSettings
+from devstack.stack import Stack
+from devstack.waits import Failed, Waiting
+from tests.fakes.api import namespace
+from tests.fakes.pools import FakePoolProvider
+from tests.fakes.stack import World
+from tests.support.gang_objects import gang, gang_pods
+from tests.support.task_objects import RUN, task_pod, unschedulable_pod
+
+SPEC = StackSpec(
+    pool=(
+        PoolSettings(name="control-plane", cpu=4, memory="8Gi"),
+        PoolSettings(name="burst", max=3, delay=10, idle=60, cpu=8, memory="32Gi"),
+        PoolSettings(name="gpu", min=1, max=2, gpu={"count": 4}, taints=("gpu=a:NoSchedule",)),
+    )
+)
+CREATED = datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc)
+NAMES = ["devstack-devstack-burst-0", "devstack-devstack-burst-1", "devstack-devstack-burst-2"]
+FULL = "0/2 nodes are available: 2 Insufficient cpu. preemption: 1 Preemption is not helpful."
+
+
+@pytest.fixture
+def scaled(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    world.provider = FakePoolProvider(world.api)
+    world.api.add(namespace("kube-system"))
+    # The tests look at pods themselves; no process does it beside them.
+    monkeypatch.setattr(autoscaler, "is_scaled", lambda _stack: False)
+    up(world.open(SPEC))
+    world.provider.calls.clear()
+    return world
+
+
+class Clockwork:
+    """A scaler, and the time as the API's server has it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.stack: Stack = world.open(SPEC)
+        self.after = 60.0
+        self.said: list[str] = []
+        provider: Any = world.provider
+        self.scaler = Scaler(
+            self.stack, provider, self.said.append, lambda: CREATED + timedelta(seconds=self.after)
+        )
+
+    def look(self, *items: Object) -> list[str]:
+        """Look once; return what was done to nodes."""
+        self.world.api.add(*items)
+        self.world.provider.calls.clear()
+        self.scaler.run_once()
+        return [call for call in self.world.provider.calls if call != "load_images"]
+
+
+def pending(name: str, cpu: str) -> Object:
+    pod = unschedulable_pod(name, FULL, cpu=cpu)
+    pod["metadata"]["creationTimestamp"] = "2026-11-21T12:00:00Z"
+    return pod
+
+
+def bind(world: World, name: str, node: str) -> None:
+    pod = world.api.objects[f"/api/v1/namespaces/metaflow/pods/{name}"]
+    pod["spec"]["nodeName"] = node
+    pod["status"] = {"phase": "Running"}
+
+
+def test_without_pending_pods_nothing_is_added(scaled: World) -> None:
+    assert Clockwork(scaled).look() == []
+
+
+def test_a_node_is_added_for_a_pod_after_the_delay(scaled: World) -> None:
+    clockwork = Clockwork(scaled)
+    clockwork.after = 9
+    assert clockwork.look(pending("t-1", "6")) == []
+    clockwork.after = 10
+    assert clockwork.look() == [f"ensure {NAMES[0]}"]
+    node = clockwork.stack.kube().get("v1", "Node", NAMES[0])
+    assert node["spec"]["taints"] == []
+    assert node["metadata"]["labels"]["devstack.dev/pool"] == "burst"
+    (event,) = clockwork.stack.kube().list_objects("v1", "Event", "metaflow")
+    assert (event["reason"], event["involvedObject"]["name"]) == ("TriggeredScaleUp", "t-1")
+    assert clockwork.look() == []
+
+
+def test_as_many_nodes_are_added_as_the_pods_need_and_no_more_than_max(scaled: World) -> None:
+    pods = [pending(f"t-{number}", "5") for number in range(5)]
+    assert Clockwork(scaled).look(*pods) == [f"ensure {name}" for name in NAMES]
+
+
+def test_pods_that_fit_on_one_node_share_it(scaled: World) -> None:
+    pods = [pending(f"t-{number}", "3") for number in range(2)]
+    # One of them fits on the control plane.
+    assert Clockwork(scaled).look(*pods, pending("t-9", "3")) == [f"ensure {NAMES[0]}"]
+
+
+def test_a_pod_that_no_pool_can_hold_adds_nothing(scaled: World) -> None:
+    assert Clockwork(scaled).look(pending("t-1", "9")) == []
+
+
+def test_a_gang_gets_the_nodes_of_all_its_pods_or_none(scaled: World) -> None:
+    clockwork = Clockwork(scaled)
+    fits, too_large = gang("js-1", 3), gang("js-2", 4)
+    for pod in [*gang_pods("js-1", 3, cpu="6"), *gang_pods("js-2", 4, cpu="6")]:
+        pod["metadata"]["creationTimestamp"] = "2026-11-21T12:00:00Z"
+        scaled.api.add(pod)
+    assert clockwork.look(too_large, fits) == [f"ensure {name}" for name in NAMES]
+
+
+def test_a_gang_of_which_pods_are_missing_is_no_unit_yet() -> None:
+    whole = gang("js-1", 3)
+    sizes = {("metaflow", "js-1"): size_of(whole)}
+    assert pending_units(gang_pods("js-1", 2), sizes) == []
+    assert len(pending_units(gang_pods("js-1", 3), sizes)) == 1
+
+
+def test_an_idle_node_is_removed_and_one_with_pods_stays(scaled: World) -> None:
+    clockwork = Clockwork(scaled)
+    clockwork.look(pending("t-1", "6"), pending("t-2", "6"))
+    bind(scaled, "t-1", NAMES[0])
+    bind(scaled, "t-2", NAMES[1])
+    del scaled.api.objects["/api/v1/namespaces/metaflow/pods/t-1"]
+    assert clockwork.look() == []
+    scaled.clock.sleep(60)
+    assert clockwork.look() == [f"remove {NAMES[0]}"]
+    scaled.clock.sleep(60)
+    assert clockwork.look() == []
+
+
+def test_the_least_nodes_of_a_pool_stay(scaled: World) -> None:
+    clockwork = Clockwork(scaled)
+    clockwork.look()
+    scaled.clock.sleep(600)
+    assert clockwork.look() == []
+    assert "/api/v1/nodes/devstack-devstack-gpu-0" in scaled.api.objects
+
+
+def test_a_pod_placed_at_the_last_moment_keeps_its_node(
+    scaled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clockwork = Clockwork(scaled)
+    clockwork.look(pending("t-1", "6"))
+    bind(scaled, "t-1", NAMES[0])
+    scaled.api.objects["/api/v1/namespaces/metaflow/pods/t-1"]["status"] = {"phase": "Succeeded"}
+    clockwork.look()
+    scaled.clock.sleep(60)
+
+    def place(_seconds: float) -> None:
+        scaled.api.add(task_pod("t-2", node=NAMES[0]))
+
+    monkeypatch.setattr(scaled.clock, "sleep", place)
+    assert clockwork.look() == []
+    node = clockwork.stack.kube().get("v1", "Node", NAMES[0])
+    assert "unschedulable" not in node["spec"]
+    assert REMOVING not in node["metadata"].get("annotations", {})
+
+
+def test_a_killed_predecessor_left_a_node_that_is_removed(scaled: World) -> None:
+    clockwork = Clockwork(scaled)
+    clockwork.look(pending("t-1", "6"))
+    del scaled.api.objects["/api/v1/namespaces/metaflow/pods/t-1"]
+    node = scaled.api.objects[f"/api/v1/nodes/{NAMES[0]}"]
+    node["metadata"]["annotations"] = {REMOVING: "true"}
+    node["spec"]["unschedulable"] = True
+    assert clockwork.look() == [f"remove {NAMES[0]}"]
+
+
+def test_a_container_that_has_not_joined_is_removed(scaled: World) -> None:
+    clockwork = Clockwork(scaled)
+    clockwork.look(pending("t-1", "6"))
+    del scaled.api.objects[f"/api/v1/nodes/{NAMES[0]}"]
+    provider: Any = scaled.provider
+    provider.remove_node = scaled.provider.calls.append
+    scaled.provider.calls.clear()
+    clockwork.scaler.continue_predecessor()
+    assert scaled.provider.calls == [NAMES[0]]
+
+
+def test_a_node_that_was_not_ready_for_pods_yet_is_finished(scaled: World) -> None:
+    clockwork = Clockwork(scaled)
+    clockwork.look(pending("t-1", "6"))
+    taint = {"key": "devstack.dev/starting", "effect": "NoSchedule"}
+    scaled.api.objects[f"/api/v1/nodes/{NAMES[0]}"]["spec"]["taints"] = [taint]
+    assert clockwork.look() == []
+    clockwork.scaler.continue_predecessor()
+    assert clockwork.stack.kube().get("v1", "Node", NAMES[0])["spec"]["taints"] == []
+
+
+def test_up_neither_removes_nor_creates_the_nodes_that_come_and_go(scaled: World) -> None:
+    Clockwork(scaled).look(pending("t-1", "6"))
+    up(scaled.open(SPEC))
+    assert f"/api/v1/nodes/{NAMES[0]}" in scaled.api.objects
+    assert f"/api/v1/nodes/{NAMES[1]}" not in scaled.api.objects
+
+
+def test_a_run_waits_for_a_node_that_a_pool_adds(scaled: World) -> None:
+    watch = PendingPods(scaled.api.client(), "metaflow", scaled.clock)
+    pod = pending("t-1", "6")
+    for _ in range(3):
+        found = watch.observe(RUN, [pod])
+        assert isinstance(found, Waiting)
+        assert f"it fits on {NAMES[0]} as soon as that is ready" in found.reason
+        scaled.clock.sleep(60)
+    assert isinstance(watch.observe(RUN, [pending("t-2", "9")]), Failed)
+
+
+def test_the_process_is_started_by_up_and_stopped_by_down(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.provider = FakePoolProvider(world.api)
+    world.api.add(namespace("kube-system"))
+    started: list[psutil.Popen] = []
+
+    def spawn(_stack: Stack) -> psutil.Popen:
+        started.append(psutil.Popen(["sleep", "600"]))
+        return started[-1]
+
+    monkeypatch.setattr(autoscaler, "_spawn", spawn)
+    assert "autoscaler" in up(world.open(SPEC))
+    stack = world.open(SPEC)
+    assert up(stack) == []
+    assert _autoscaler_state(stack) == "ready"
+    os.kill(started[0].pid, signal.SIGKILL)
+    started[0].wait()
+    assert _autoscaler_state(stack) == "failed"
+    assert up(world.open(SPEC)) == ["autoscaler"]
+    assert _autoscaler_state(stack) == "ready"
+    assert build_undo(world.open(SPEC))[0][0] == "Stop the autoscaler"
+    pidfile = stack.dir.path / "autoscaler.json"
+    assert recorded_process(pidfile) is not None
+    down(world.open(SPEC))
+    assert not started[1].is_running()
+
+
+def test_without_a_pool_that_scales_there_is_no_process(world: World) -> None:
+    world.provider = FakePoolProvider(world.api)
+    world.api.add(namespace("kube-system"))
+    assert "autoscaler" not in up(world.open())
+    assert _autoscaler_state(world.open()) is None
+
+
+def _autoscaler_state(stack: Stack) -> str | None:
+    services = {each.name: each.state for each in stack_status(stack).services}
+    return services.get("autoscaler")
