@@ -24,7 +24,7 @@ STARTING_TAINT = "devstack.dev/starting:NoSchedule"
 def remove_taint(kube: KubeClient, name: str, text: str) -> None:
     """Remove a taint from a node, if it has it."""
     taints = kube.get("v1", "Node", name)["spec"].get("taints") or []
-    kept = [each for each in taints if each["key"] != _taint(text)["key"]]
+    kept = [each for each in taints if each["key"] != build_taint(text)["key"]]
     if kept != taints:
         kube.patch("v1", "Node", name, {"spec": {"taints": kept}})
 

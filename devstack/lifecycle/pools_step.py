@@ -10,6 +10,7 @@ from devstack.kube.client import Object
 from devstack.kube.drain import drain
 from devstack.kube.node_state import node_lacks
 from devstack.kube.pool_nodes import ensure_attributes, lacks_attributes
+from devstack.lifecycle.autoscaler import stop_autoscaler
 from devstack.lifecycle.registry_step import forget_redirection
 from devstack.lifecycle.step import Step
 from devstack.pools.nodes import POOL_LABEL, NodeSpec
@@ -64,6 +65,8 @@ def _is_done(stack: Stack, provider: HasPools) -> bool:
 
 
 def _ensure(stack: Stack, provider: HasPools) -> None:
+    # It would add and remove nodes at the same time; a later step starts it again.
+    stop_autoscaler(stack)
     existing = provider.existing_nodes()
     wanted = _wanted(stack, provider, existing)
     replaced = [each for each in wanted if _needs_replacement(existing.get(each), wanted[each])]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from devstack.config import load
 from devstack.errors import DevstackError
 from devstack.kube.node_status import NOT_READY, NodeStatus, PoolStatus, read_layout
-from devstack.lifecycle.autoscaler import autoscaler_runs, is_scaled
+from devstack.lifecycle import autoscaler
 from devstack.lifecycle.port_forwards import port_forwards_running
 from devstack.providers.base import ClusterStatus, HasPools
 from devstack.services.base import Describes, Service, ServiceContext
@@ -138,9 +138,9 @@ def _unfinished(stack: Stack) -> str:
 
 
 def _autoscaler_status(stack: Stack) -> list[ServiceStatus]:
-    if not is_scaled(stack):
+    if not autoscaler.is_scaled(stack):
         return []
-    if autoscaler_runs(stack):
+    if autoscaler.autoscaler_runs(stack):
         return [ServiceStatus("autoscaler", "ready")]
     return [ServiceStatus("autoscaler", "failed", "its process has ended; `devstack up` starts it")]
 

@@ -137,7 +137,8 @@ def test_a_killed_node_is_not_ready_until_it_is_restored(
     status = command(capsys, "status")["data"]
     assert (status["state"], status["detail"]) == ("degraded", f"2 nodes; not ready: {GPU}")
     nodes.restore_node(opened(pools), GPU)
-    assert command(capsys, "status")["data"]["state"] == "up"
+    data = command(capsys, "status")["data"]
+    assert data["state"] == "up", data
     found = command(capsys, "node", "list")["data"]["nodes"]
     assert {each["state"] for each in found} == {"Ready"}
 
