@@ -39,7 +39,7 @@ BUSYBOX = "1.36.1"
 
 TASK_PYTHON = "3.11"
 """Minor version of Python in the task image: Debian bookworm's."""
-TASK = "2"
+TASK = "3"
 """Version of the task image; increase it when its contents change."""
 
 DEBIAN_SUITE = "bookworm"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import Object
 from devstack.kube.drain import cordon, drain, node_unknown
+from devstack.kube.interruption import withdraw_interruption
 from devstack.providers.base import HasPools
 from devstack.stack import Stack, require_up
 
@@ -23,30 +24,36 @@ def drain_node(stack: Stack, name: str, timeout: float) -> list[str]:
     Raises:
         DevstackError: ``WAIT_TIMEOUT`` with the pods that are left.
     """
-    _require_worker(stack, name, "drain")
+    require_worker(stack, name, "drain")
     return drain(stack.kube(), name, timeout=timeout, clock=stack.clock, note=stack.progress.note)
 
 
 def kill_node(stack: Stack, name: str) -> list[str]:
     """Stop a node without warning; return the names of the pods that were on it."""
-    _require_worker(stack, name, "kill")
+    require_worker(stack, name, "kill")
     pods = stack.kube().list_objects("v1", "Pod", fields=f"spec.nodeName={name}")
-    _provider(stack).kill_node(name)
+    require_pools(stack).kill_node(name)
     active = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
     return sorted(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in active)
 
 
 def restore_node(stack: Stack, name: str) -> None:
     """Start a node that was stopped, and let pods be placed on it."""
-    provider = _provider(stack)
+    provider = require_pools(stack)
     known = provider.existing_nodes()
     if name not in known:
         raise node_unknown(name, sorted(known))
     provider.restore_node(name)
-    cordon(stack.kube(), name, unschedulable=False)
+    withdraw_interruption(stack.kube(), name)
 
 
-def _require_worker(stack: Stack, name: str, verb: str) -> None:
+def require_worker(stack: Stack, name: str, verb: str) -> Object:
+    """Return a node that may be taken away: not the control plane.
+
+    Raises:
+        DevstackError: ``NODE_UNKNOWN``, ``NODE_CONTROL_PLANE``, ``POOLS_UNSUPPORTED`` or
+            ``STACK_DOWN``.
+    """
     node = _require_node(stack, name)
     if _CONTROL_PLANE in (node["metadata"].get("labels") or {}):
         raise DevstackError(
@@ -56,10 +63,11 @@ def _require_worker(stack: Stack, name: str, verb: str) -> None:
             code="NODE_CONTROL_PLANE",
             exit_status=ExitStatus.USAGE,
         )
+    return node
 
 
 def _require_node(stack: Stack, name: str) -> Object:
-    _provider(stack)
+    require_pools(stack)
     found = stack.kube().find("v1", "Node", name) if name else None
     if found is None:
         nodes = stack.kube().list_objects("v1", "Node")
@@ -67,7 +75,12 @@ def _require_node(stack: Stack, name: str) -> Object:
     return found
 
 
-def _provider(stack: Stack) -> HasPools:
+def require_pools(stack: Stack) -> HasPools:
+    """Return the provider of a stack that is up and whose nodes may be changed.
+
+    Raises:
+        DevstackError: ``POOLS_UNSUPPORTED`` or ``STACK_DOWN``.
+    """
     require_up(stack)
     provider = stack.provider
     if not isinstance(provider, HasPools):

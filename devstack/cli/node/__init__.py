@@ -10,6 +10,7 @@ COMMANDS = {
     "list": "List the nodes, what each offers, and what runs there.",
     "cordon": "Place no further pods on a node.",
     "drain": "Cordon a node, and evict its pods.",
+    "interrupt": "Take a spot node away, with the notice that spot instances get.",
     "kill": "Stop a node without warning.",
     "restore": "Start or uncordon a node.",
 }

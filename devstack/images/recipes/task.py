@@ -69,6 +69,9 @@ class TaskImage:
             layer.archive(base, without=("EXTERNALLY-MANAGED", "__pycache__", "sitecustomize.py"))
             # Pods may run as any user.
             layer.folder(HOME, 0o1777, USER)
+            # Metaflow's spot monitor starts the flow's file there, as if pods worked in /
+            # (metaflow: plugins/kubernetes/spot_monitor_sidecar.py).
+            layer.link("metaflow", f"/{HOME}/metaflow")
             layer.tree(made / "packages", SITE_PACKAGES)
             # pip puts programs below the folder of the packages.
             layer.link("usr/local/bin/uv", f"/{SITE_PACKAGES}/bin/uv")

@@ -1,0 +1,93 @@
+"""The notice that precedes the end of a spot instance, as an annotation of its node.
+
+The node agent serves it to the node's pods where EC2 does:
+http://169.254.169.254/latest/meta-data/spot/termination-time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from devstack.kube.client import KubeClient, Object
+from devstack.kube.drain import evictable_pods
+from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
+
+TERMINATION_ANNOTATION = "devstack.dev/spot-termination-time"
+"""The time in the form of RFC 3339; node-agent reads it."""
+
+_SPOT_LABEL = "node.kubernetes.io/lifecycle"
+
+_GRACE_SECONDS, _FORCED_AFTER = 2, 6
+"""A reclaimed machine does not wait for its pods: what they get to end, and when those that
+have not ended are no longer waited for."""
+
+
+def is_spot(node: Object) -> bool:
+    """Return True if a node is one of a spot pool."""
+    return bool((node["metadata"].get("labels") or {}).get(_SPOT_LABEL) == "spot")
+
+
+def announce_interruption(client: KubeClient, node: str, when: datetime) -> str:
+    """Cordon a node, and give its pods the notice; return the time as they see it.
+
+    Args:
+        client: writes the node.
+        node: the node's name.
+        when: the time at which it is to end, with a time zone.
+    """
+    text = when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    _write(client, node, text, unschedulable=True)
+    return text
+
+
+def withdraw_interruption(client: KubeClient, node: str) -> None:
+    """Remove the notice, and uncordon the node."""
+    _write(client, node, None, unschedulable=None)
+
+
+def _write(
+    client: KubeClient, node: str, notice: str | None, *, unschedulable: bool | None
+) -> None:
+    annotations = {TERMINATION_ANNOTATION: notice}
+    changes = {"metadata": {"annotations": annotations}, "spec": {"unschedulable": unschedulable}}
+    client.patch("v1", "Node", node, changes)
+
+
+def end_pods(
+    client: KubeClient, node: str, *, clock: Clock, note: Callable[[str], None] | None = None
+) -> list[str]:
+    """Delete a node's pods, but for those of DaemonSets; return their names.
+
+    Disruption budgets do not count, and pods get seconds to end: the machine goes away.
+
+    Args:
+        client: deletes the pods.
+        node: the node's name.
+        clock: measures how long they take.
+        note: called with what is waited for.
+    """
+    pods = evictable_pods(client, node)
+    for pod in pods:
+        _delete(client, pod, _GRACE_SECONDS)
+    deadline = clock.now() + _FORCED_AFTER
+
+    def observe() -> Observation:
+        left = evictable_pods(client, node)
+        if left and clock.now() >= deadline:
+            for pod in left:
+                _delete(client, pod, 0)
+        return Waiting(f"{len(left)} pods have not ended") if left else Ready()
+
+    what = f"the pods of node {node} to end"
+    wait_until(observe, what=what, timeout=5 * _FORCED_AFTER, clock=clock, note=note)
+    return sorted(_name(pod) for pod in pods)
+
+
+def _delete(client: KubeClient, pod: Object, grace: int) -> None:
+    metadata = pod["metadata"]
+    client.delete("v1", "Pod", metadata["name"], metadata["namespace"], grace_seconds=grace)
+
+
+def _name(pod: Object) -> str:
+    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
