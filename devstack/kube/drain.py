@@ -69,7 +69,8 @@ def drain(
         if not left:
             return Ready()
         names = ", ".join(_name(pod) for pod in left)
-        return Waiting("; ".join([f"{len(left)} pods have not ended: {names}", *kept]))
+        count = "1 pod has" if len(left) == 1 else f"{len(left)} pods have"
+        return Waiting("; ".join([f"{count} not ended: {names}", *kept]))
 
     wait_until(
         observe,

@@ -67,9 +67,14 @@ class Scaler:
         """
         specs = self._specs()
         kube = self.stack.kube()
+        pending = kube.list_objects("v1", "Pod", fields="status.phase=Pending")
+        known = {node["metadata"]["name"] for node in kube.list_objects("v1", "Node")}
+        if not pending and not known & specs.keys():
+            return  # nothing to add or to remove: most of the time
         nodes = measure_capacity(kube)
         self._finish_removals(kube, nodes, specs)
-        additions = [each for each in self._additions(kube, nodes, specs) if self._is_due(each)]
+        planned = self._additions(kube, pending, nodes, specs)
+        additions = [each for each in planned if self._is_due(each)]
         if additions:
             self._add(kube, additions, specs)
         else:
@@ -94,9 +99,12 @@ class Scaler:
         return {name: spec for name, spec in most.items() if name not in always}
 
     def _additions(
-        self, kube: KubeClient, nodes: Sequence[NodeCapacity], specs: Mapping[str, NodeSpec]
+        self,
+        kube: KubeClient,
+        pods: Sequence[Object],
+        nodes: Sequence[NodeCapacity],
+        specs: Mapping[str, NodeSpec],
     ) -> list[Addition]:
-        pods = kube.list_objects("v1", "Pod", fields="status.phase=Pending")
         jobsets = kube.list_objects(JOBSET, "JobSet", labels=MARK) if pods else []
         sizes = {(_namespace(each), each["metadata"]["name"]): size_of(each) for each in jobsets}
         known = {node.name for node in nodes}

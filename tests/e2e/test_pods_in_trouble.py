@@ -34,17 +34,17 @@ class BrokenPod:
 BROKEN_PODS = {
     "memory": BrokenPod(
         "POD_UNSCHEDULABLE",
-        "MiB of memory, and no node has more than",
+        "MiB memory (8,388,608 MiB requested)",
         container={"resources": {"requests": {"memory": "8Ti"}}},
     ),
     "device": BrokenPod(
         "POD_UNSCHEDULABLE",
-        "it requests 1 of nvidia.com/gpu, and no node has more than 0",
-        container={"resources": {"limits": {"nvidia.com/gpu": "1"}}},
+        "offers 0 amd.com/gpu (1 requested)",
+        container={"resources": {"limits": {"amd.com/gpu": "1"}}},
     ),
     "label": BrokenPod(
         "POD_UNSCHEDULABLE",
-        "no node has the labels disk=ssd",
+        "has no label disk=ssd",
         pod={"nodeSelector": {"disk": "ssd"}},
     ),
     "image": BrokenPod(

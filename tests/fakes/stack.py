@@ -11,6 +11,7 @@ import pytest
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
 from devstack.kube.client import KubeClient
+from devstack.lifecycle import autoscaler
 from devstack.owner import Owner
 from devstack.ports import any_free
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
@@ -211,6 +212,8 @@ class World:
             }
         )
         monkeypatch.setattr(KubeClient, "from_kubeconfig", self._connect)
+        # No test leaves a process behind that looks for pods.
+        monkeypatch.setattr(autoscaler, "is_scaled", lambda _stack: False)
 
     def open(self, spec: StackSpec | None = None, *, ignore_corrupt_state: bool = False) -> Stack:
         """Return the stack as a new command finds it."""

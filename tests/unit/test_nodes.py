@@ -14,7 +14,7 @@ from devstack.cli.output import Output
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
 from devstack.kube.shape import read_shape
-from devstack.lifecycle import autoscaler, nodes
+from devstack.lifecycle import nodes
 from devstack.lifecycle.up import up
 from devstack.pools.settings import PoolSettings
 from devstack.stack import Stack
@@ -33,7 +33,6 @@ CONTROL_PLANE = "devstack-devstack-control-plane"
 
 @pytest.fixture
 def pools(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(autoscaler, "is_scaled", lambda _stack: False)
     monkeypatch.setattr("devstack.stack.open_stack", lambda *_a, **_o: world.open(SPEC))
     world.provider = FakePoolProvider(world.api)
     world.api.add(namespace("kube-system"))
@@ -112,7 +111,7 @@ def test_a_drain_that_takes_too_long_names_the_pods_that_are_left(pools: World) 
     pools.api.add(task("t-1", GPU, finalizers=["keep"]), task("t-2", GPU))
     error = refused(nodes.drain_node, opened(pools), GPU, 5)
     assert error.code == "WAIT_TIMEOUT"
-    assert "1 pods have not ended: metaflow/t-1" in error.cause
+    assert "1 pod has not ended: metaflow/t-1" in error.cause
     assert "stays cordoned" in error.remedy
 
 

@@ -37,17 +37,16 @@ SPEC = StackSpec(
         PoolSettings(name="gpu", min=1, max=2, gpu={"count": 4}, taints=("gpu=a:NoSchedule",)),
     )
 )
+IS_SCALED = autoscaler.is_scaled
 CREATED = datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc)
 NAMES = ["devstack-devstack-burst-0", "devstack-devstack-burst-1", "devstack-devstack-burst-2"]
 FULL = "0/2 nodes are available: 2 Insufficient cpu. preemption: 1 Preemption is not helpful."
 
 
 @pytest.fixture
-def scaled(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+def scaled(world: World) -> World:
     world.provider = FakePoolProvider(world.api)
     world.api.add(namespace("kube-system"))
-    # The tests look at pods themselves; no process does it beside them.
-    monkeypatch.setattr(autoscaler, "is_scaled", lambda _stack: False)
     up(world.open(SPEC))
     world.provider.calls.clear()
     return world
@@ -237,6 +236,7 @@ def test_the_process_is_started_by_up_and_stopped_by_down(
         return started[-1]
 
     monkeypatch.setattr(autoscaler, "_spawn", spawn)
+    monkeypatch.setattr(autoscaler, "is_scaled", IS_SCALED)
     assert "autoscaler" in up(world.open(SPEC))
     stack = world.open(SPEC)
     assert up(stack) == []
@@ -253,7 +253,10 @@ def test_the_process_is_started_by_up_and_stopped_by_down(
     assert not started[1].is_running()
 
 
-def test_without_a_pool_that_scales_there_is_no_process(world: World) -> None:
+def test_without_a_pool_that_scales_there_is_no_process(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(autoscaler, "is_scaled", IS_SCALED)
     world.provider = FakePoolProvider(world.api)
     world.api.add(namespace("kube-system"))
     assert "autoscaler" not in up(world.open())
