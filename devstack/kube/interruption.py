@@ -6,8 +6,8 @@ http://169.254.169.254/latest/meta-data/spot/termination-time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
 
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.drain import evictable_pods
@@ -16,6 +16,7 @@ from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 TERMINATION_ANNOTATION = "devstack.dev/spot-termination-time"
 """The time in the form of RFC 3339; node-agent reads it."""
 
+_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _SPOT_LABEL = "node.kubernetes.io/lifecycle"
 
 _GRACE_SECONDS, _FORCED_AFTER = 2, 6
@@ -36,7 +37,7 @@ def announce_interruption(client: KubeClient, node: str, when: datetime) -> str:
         node: the node's name.
         when: the time at which it is to end, with a time zone.
     """
-    text = when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = when.astimezone(timezone.utc).strftime(_FORMAT)
     _write(client, node, text, unschedulable=True)
     return text
 
@@ -44,6 +45,20 @@ def announce_interruption(client: KubeClient, node: str, when: datetime) -> str:
 def withdraw_interruption(client: KubeClient, node: str) -> None:
     """Remove the notice, and uncordon the node."""
     _write(client, node, None, unschedulable=None)
+
+
+def was_interrupted(node: Object) -> bool:
+    """Return True if a node has a notice whose time is over."""
+    notice = (node["metadata"].get("annotations") or {}).get(TERMINATION_ANNOTATION, "")
+    # Times in this form are in the order of their texts.
+    return bool(notice) and notice <= datetime.now(timezone.utc).strftime(_FORMAT)
+
+
+def withdraw_past_interruptions(client: KubeClient, nodes: Iterable[str]) -> None:
+    """Take nodes back that were interrupted and run again."""
+    for name in nodes:
+        if was_interrupted(client.get("v1", "Node", name)):
+            withdraw_interruption(client, name)
 
 
 def _write(

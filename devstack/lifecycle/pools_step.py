@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import Object
 from devstack.kube.drain import drain
+from devstack.kube.interruption import was_interrupted, withdraw_past_interruptions
 from devstack.kube.node_state import node_lacks
 from devstack.kube.pool_nodes import ensure_attributes, lacks_attributes
 from devstack.lifecycle.autoscaler import stop_autoscaler
@@ -59,7 +60,9 @@ def _is_done(stack: Stack, provider: HasPools) -> bool:
     found = _nodes(stack)
     wanted = _wanted(stack, provider, found)
     return not _surplus(found, wanted) and not any(
-        node_lacks(found.get(name), spec) or lacks_attributes(found[name], spec)
+        node_lacks(found.get(name), spec)
+        or lacks_attributes(found[name], spec)
+        or was_interrupted(found[name])
         for name, spec in wanted.items()
     )
 
@@ -77,6 +80,7 @@ def _ensure(stack: Stack, provider: HasPools) -> None:
         _forget_what_nodes_have(stack)
     provider.ensure_nodes(stack.cluster, wanted)
     ensure_attributes(stack.kube(), wanted)
+    withdraw_past_interruptions(stack.kube(), wanted)
     _remove(stack, provider, {**_surplus(_nodes(stack), wanted), **_left_behind(existing, wanted)})
 
 

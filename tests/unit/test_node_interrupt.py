@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from devstack.cli.output import Output
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
 from devstack.images.programs import CONTAINERS
-from devstack.kube.interruption import TERMINATION_ANNOTATION
+from devstack.kube.interruption import TERMINATION_ANNOTATION, announce_interruption
 from devstack.lifecycle.interrupt import interrupt_node
 from devstack.lifecycle.nodes import restore_node
 from devstack.lifecycle.up import up
@@ -64,6 +64,20 @@ def test_a_restored_node_has_no_notice_and_takes_pods(pools: World) -> None:
     restore_node(stack, SPOT)
     assert TERMINATION_ANNOTATION not in node(pools)["metadata"].get("annotations", {})
     assert "unschedulable" not in node(pools)["spec"]
+
+
+def test_up_takes_an_interrupted_node_back(pools: World) -> None:
+    interrupt_node(pools.open(SPEC), SPOT, after=0)
+    assert up(pools.open(SPEC))
+    assert "unschedulable" not in node(pools)["spec"]
+    assert up(pools.open(SPEC)) == []
+
+
+def test_up_leaves_the_notice_of_a_node_that_is_still_to_end(pools: World) -> None:
+    when = datetime.now(timezone.utc) + timedelta(minutes=2)
+    announce_interruption(pools.api.client(), SPOT, when)
+    up(pools.open(SPEC))
+    assert node(pools)["spec"]["unschedulable"]
 
 
 def test_a_node_that_is_not_spot_is_not_interrupted(pools: World) -> None:

@@ -18,6 +18,7 @@ from devstack.docker.similar import build_similar
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import KubeClient
 from devstack.kube.node_state import node_lacks
+from devstack.kube.readiness import node_is_ready
 from devstack.pools.nodes import NodeSpec
 from devstack.providers.kind.container_files import delete_container_files
 from devstack.providers.kind.join import FOLDER, JOINED, SCRIPT, join_files, join_token
@@ -120,7 +121,10 @@ class ClusterNodes:
     def _write_files(self, name: str, spec: NodeSpec) -> bool:
         """Write a node's files; return True if its kubelet has to be restarted."""
         folder = node_folder(self.stack, name).resolve()
-        changed = not has_size(folder, spec) or node_lacks(self._find(name), spec) != ""
+        node = self._find(name)
+        # One that has just been started is not Ready, and its systemd takes no requests yet.
+        stale = node is not None and node_is_ready(node) and node_lacks(node, spec) != ""
+        changed = not has_size(folder, spec) or stale
         write_node_files(folder, spec, self.memory_limit)
         return changed
 
