@@ -31,11 +31,13 @@ class Addition:
 
     Attributes:
         unit: the pods.
-        nodes: the names of the nodes.
+        nodes: the names of the nodes to add; empty if those that exist have room.
+        used: the names of all nodes that the unit will use.
     """
 
     unit: Unit
     nodes: Sequence[str]
+    used: Sequence[str] = ()
 
 
 def pending_units(pods: Sequence[Object], sizes: dict[tuple[str, str], int]) -> list[Unit]:
@@ -63,7 +65,7 @@ def pending_units(pods: Sequence[Object], sizes: dict[tuple[str, str], int]) -> 
 def plan_additions(
     units: Sequence[Unit], nodes: Sequence[NodeCapacity], addable: Sequence[NodeCapacity]
 ) -> list[Addition]:
-    """Return the nodes to add, unit by unit; a unit that never fits gets none.
+    """Return the nodes to add, unit by unit; a unit that never fits is left out.
 
     Args:
         units: pods without nodes, the most urgent first.
@@ -76,19 +78,21 @@ def plan_additions(
         placed = _place(unit.pods, free, left)
         if placed is None:
             continue
-        free, names = placed
-        if names:
-            left = [node for node in left if node.name not in names]
-            additions.append(Addition(unit, names))
+        free, names, used = placed
+        left = [node for node in left if node.name not in names]
+        additions.append(Addition(unit, names, used))
     return additions
 
 
 def _place(
     pods: Sequence[Object], nodes: Sequence[NodeCapacity], addable: Sequence[NodeCapacity]
-) -> tuple[list[NodeCapacity], list[str]] | None:
-    """Return the nodes after all pods are placed, and those added; None if not all fit."""
+) -> tuple[list[NodeCapacity], list[str], list[str]] | None:
+    """Return the nodes after all pods are placed, those added, and those used.
+
+    None if not all pods fit.
+    """
     free, left = [node.copy() for node in nodes], [node.copy() for node in addable]
-    names = []
+    names, used = [], []
     for pod in sorted(pods, key=_size, reverse=True):
         node = next((each for each in free if not unfit_reason(pod, each)), None)
         if node is None:
@@ -99,7 +103,8 @@ def _place(
             free.append(node)
             names.append(node.name)
         node.reserve(pod)
-    return free, names
+        used.append(node.name)
+    return free, names, used
 
 
 def _unit(pods: Sequence[Object]) -> Unit:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -74,11 +74,13 @@ class Scaler:
         nodes = measure_capacity(kube)
         self._finish_removals(kube, nodes, specs)
         planned = self._additions(kube, pending, nodes, specs)
-        additions = [each for each in planned if self._is_due(each)]
+        additions = [each for each in planned if each.nodes and self._is_due(each)]
         if additions:
             self._add(kube, additions, specs)
         else:
-            self._remove_idle(kube, nodes, specs)
+            # The scheduler may take seconds to look again at pods for which it found no node.
+            used = {name for each in planned for name in each.used}
+            self._remove_idle(kube, nodes, specs, used)
 
     def continue_predecessor(self) -> None:
         """Finish the nodes that a killed predecessor was creating."""
@@ -150,11 +152,16 @@ class Scaler:
         supply_added_images(stack)
 
     def _remove_idle(
-        self, kube: KubeClient, nodes: Sequence[NodeCapacity], specs: Mapping[str, NodeSpec]
+        self,
+        kube: KubeClient,
+        nodes: Sequence[NodeCapacity],
+        specs: Mapping[str, NodeSpec],
+        used: Collection[str],
     ) -> None:
         now = self.stack.clock.now()
         for node in nodes:
-            if node.name not in specs or evictable_pods(kube, node.name):
+            needed = node.name in used or node.name not in specs
+            if needed or evictable_pods(kube, node.name):
                 self._idle_since.pop(node.name, None)
                 continue
             since = self._idle_since.setdefault(node.name, now)

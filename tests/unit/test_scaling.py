@@ -147,6 +147,15 @@ def test_an_idle_node_is_removed_and_one_with_pods_stays(scaled: World) -> None:
     assert clockwork.look() == []
 
 
+def test_a_node_that_a_pending_pod_will_use_is_not_idle(scaled: World) -> None:
+    clockwork = Clockwork(scaled)
+    clockwork.look(pending("t-1", "6"))
+    # The scheduler has not looked at the pod again yet.
+    for _ in range(3):
+        scaled.clock.sleep(60)
+        assert clockwork.look() == []
+
+
 def test_the_least_nodes_of_a_pool_stay(scaled: World) -> None:
     clockwork = Clockwork(scaled)
     clockwork.look()
