@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +78,9 @@ def unknown_flow(name: str, known: list[str]) -> DevstackError:
 
 def _read(path: Path) -> bytes:
     try:
+        # The flow's own process reads it again, which a pipe or a terminal does not allow.
+        if path.exists() and not path.is_dir() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is not a regular file")
         return path.read_bytes()
     except FileNotFoundError:
         raise unknown_flow(str(path), [str(each) for each in _neighbours(path)]) from None

@@ -95,4 +95,4 @@ def _unknown(name: str, known: Sequence[Sample]) -> Exception:
 
 def _is_path(name: str) -> bool:
     # Path.is_file() raises errors, of a name that is too long for example.
-    return name.endswith(".py") or "/" in name or os.path.isfile(name)
+    return name.endswith(".py") or "/" in name or os.path.isfile(name) or os.path.isdir(name)

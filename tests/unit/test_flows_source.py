@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,22 @@ def test_a_folder_cannot_be_run(tmp_path: Path) -> None:
     with pytest.raises(DevstackError) as caught:
         read_source(tmp_path)
     assert caught.value.code == "FLOW_UNREADABLE"
+
+
+def test_a_folder_is_not_taken_for_the_name_of_a_sample() -> None:
+    with pytest.raises(DevstackError) as caught:
+        find_targets(["."])
+    assert caught.value.code == "FLOW_UNREADABLE"
+    assert "directory" in caught.value.cause
+
+
+def test_a_flow_that_can_be_read_only_once_is_rejected(tmp_path: Path) -> None:
+    pipe = tmp_path / "flow.py"
+    os.mkfifo(pipe)
+    with pytest.raises(DevstackError, match="cannot read the flow") as caught:
+        read_source(pipe)
+    assert caught.value.code == "FLOW_UNREADABLE"
+    assert "not a regular file" in caught.value.cause
 
 
 @pytest.mark.parametrize(
