@@ -97,41 +97,56 @@ def list_claims(client: KubeClient, namespace: str) -> list[Claim]:
     return sorted((_claim(item, pods) for item in found), key=lambda claim: claim.name)
 
 
-def delete_claim(client: KubeClient, namespace: str, name: str) -> bool:
-    """Delete a claim with its data; return False if it did not exist.
+def delete_claims(client: KubeClient, namespace: str, names: Sequence[str]) -> list[str]:
+    """Delete claims with their data, all or none; return the names of those that existed.
 
     Raises:
-        DevstackError: ``CLAIM_IN_USE``: Kubernetes would delete it when the last pod ends.
+        DevstackError: ``CLAIM_INVALID``: one has no valid name; ``CLAIM_IN_USE``: Kubernetes
+            would delete it when the last pod ends.
     """
-    users = _users(_active_pods(client, namespace), name)
-    if users:
+    mistakes = [mistake for name in names for mistake in _name_mistakes(name)]
+    if mistakes:
+        raise _invalid("delete", mistakes, "devstack pvc list")
+    pods = _active_pods(client, namespace)
+    used = {name: users for name in names if (users := _users(pods, name))}
+    if used:
         raise DevstackError(
-            f"cannot delete the volume claim {name!r}",
-            cause=f"it is used by pod {', '.join(users)}",
+            f"cannot delete the volume claim {', '.join(map(repr, used))}",
+            cause="; ".join(
+                f"{name!r} is used by pod {', '.join(users)}" for name, users in used.items()
+            ),
             remedy="wait until the pods have ended, or stop the run",
             code="CLAIM_IN_USE",
         )
-    return client.delete("v1", KIND, name, namespace)
+    return [name for name in dict.fromkeys(names) if client.delete("v1", KIND, name, namespace)]
+
+
+def _name_mistakes(name: str) -> list[str]:
+    if _NAME.fullmatch(name) and len(name) <= MAX_NAME:
+        return []
+    return [
+        f"{name!r} is not a name: lower case letters, digits, '-' and '.', at most"
+        f" {MAX_NAME} characters, starting and ending with a letter or digit"
+    ]
+
+
+def _invalid(verb: str, mistakes: Sequence[str], remedy: str) -> DevstackError:
+    return DevstackError(
+        f"cannot {verb} the volume claim",
+        cause="; ".join(mistakes),
+        remedy=remedy,
+        code="CLAIM_INVALID",
+        exit_status=ExitStatus.USAGE,
+    )
 
 
 def _require_valid(name: str, size: str) -> None:
-    mistakes = []
-    if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
-        mistakes.append(
-            f"{name!r} is not a name: lower case letters, digits, '-' and '.', at most"
-            f" {MAX_NAME} characters, starting and ending with a letter or digit"
-        )
+    mistakes = _name_mistakes(name)
     amount = quantity.parse(size)
     if amount is None or not SMALLEST <= amount <= LARGEST:
         mistakes.append(f"{size!r} is not a size such as 10Gi, 500Mi or 2Ti")
     if mistakes:
-        raise DevstackError(
-            "cannot create the volume claim",
-            cause="; ".join(mistakes),
-            remedy="devstack pvc create my-data 10Gi",
-            code="CLAIM_INVALID",
-            exit_status=ExitStatus.USAGE,
-        )
+        raise _invalid("create", mistakes, "devstack pvc create my-data 10Gi")
 
 
 def _require_same(existing: Object, size: str) -> None:

@@ -182,11 +182,11 @@ class KubeClient:
             propagation: ``Background``, ``Foreground`` or ``Orphan``.
             grace_seconds: how long a pod may take to end; as the pod says if None.
         """
-        path = self.resource(api_version, kind).path(name, namespace)
         query: dict[str, Any] = {"propagationPolicy": propagation}
         if grace_seconds is not None:
             query["gracePeriodSeconds"] = grace_seconds
         try:
+            path = self.resource(api_version, kind).path(name, namespace)
             self._json("DELETE", path, query=query, write=True)
         except api_errors.NotFoundError:
             return False

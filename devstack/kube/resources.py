@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from devstack.kube.api_errors import NotFoundError
+
 CORE = "v1"
 APPS = "apps/v1"
 BATCH = "batch/v1"
@@ -34,15 +36,33 @@ class Resource:
     plural: str
     namespaced: bool = True
 
-    def path(self, name: str = "", namespace: str | None = None, subresource: str = "") -> str:
-        """Return the path of one object, or of the list if ``name`` is empty."""
+    def path(
+        self, name: str | None = None, namespace: str | None = None, subresource: str = ""
+    ) -> str:
+        """Return the path of one object, or of the list if ``name`` is None.
+
+        Raises:
+            NotFoundError: no object can have this name. Without a name the path would be that
+                of the list, and a DELETE would remove all objects; ``.`` and ``..`` are no
+                segments of a path (Kubernetes' validation of path segments).
+        """
         root = "/api/v1" if self.api_version == CORE else f"/apis/{self.api_version}"
         parts = [root]
         if self.namespaced and namespace:
             parts.append(f"namespaces/{quote(namespace, safe='')}")
         parts.append(self.plural)
-        parts += [quote(part, safe="") for part in (name, subresource) if part]
+        if name is not None:
+            parts.append(quote(self._require_name(name), safe=""))
+        if subresource:
+            parts.append(quote(subresource, safe=""))
         return "/".join(parts)
+
+    def _require_name(self, name: str) -> str:
+        if name in ("", ".", ".."):
+            raise NotFoundError(
+                f"{self.plural}/{name}", 404, "NotFound", f"no object has the name {name!r}"
+            )
+        return name
 
 
 def _known(

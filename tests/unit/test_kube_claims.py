@@ -11,7 +11,7 @@ from devstack.cli.pvc import COMMANDS
 from devstack.deployers.airflow import follow
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.pending_pods import PendingPods
-from devstack.kube.claims import delete_claim, ensure_claim, list_claims
+from devstack.kube.claims import delete_claims, ensure_claim, list_claims
 from devstack.kube.client import Object
 from devstack.kube.volumes import missing_claim
 from devstack.waits import Failed
@@ -95,15 +95,34 @@ def test_a_claim_in_use_is_listed_with_its_pods_and_not_deleted(api: FakeApi) ->
     api.add(mounting("data", phase="Running", node="n"))
     assert list_claims(api.client(), NAMESPACE)[0].pods == ["t-1"]
     with pytest.raises(DevstackError) as caught:
-        delete_claim(api.client(), NAMESPACE, "data")
+        delete_claims(api.client(), NAMESPACE, ["data"])
     assert (caught.value.code, "t-1" in caught.value.cause) == ("CLAIM_IN_USE", True)
 
 
 def test_an_unused_claim_is_deleted_once(api: FakeApi) -> None:
     ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
     api.add(mounting("data", phase="Succeeded", node="n"))
-    assert delete_claim(api.client(), NAMESPACE, "data") is True
-    assert delete_claim(api.client(), NAMESPACE, "data") is False
+    assert delete_claims(api.client(), NAMESPACE, ["data", "data"]) == ["data"]
+    assert delete_claims(api.client(), NAMESPACE, ["data"]) == []
+
+
+def test_no_claim_is_deleted_if_one_of_them_is_in_use(api: FakeApi) -> None:
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    ensure_claim(api.client(), NAMESPACE, "other", "1Gi")
+    api.add(mounting("data", phase="Running", node="n"))
+    with pytest.raises(DevstackError):
+        delete_claims(api.client(), NAMESPACE, ["other", "data"])
+    assert [claim.name for claim in list_claims(api.client(), NAMESPACE)] == ["data", "other"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "A", "a/b"])
+def test_nothing_is_deleted_for_what_is_not_a_name(api: FakeApi, name: str) -> None:
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    before = list(api.writes)
+    with pytest.raises(DevstackError) as caught:
+        delete_claims(api.client(), NAMESPACE, ["data", name])
+    assert (caught.value.code, caught.value.exit_status) == ("CLAIM_INVALID", ExitStatus.USAGE)
+    assert api.writes == before
 
 
 def require_command(found: Failed | None) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +14,7 @@ import yaml
 from devstack.errors import ExitStatus
 from devstack.kube import api_errors
 from devstack.kube.client import KubeClient
+from tests.fakes.api import FakeApi
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "ns"}}
 
@@ -225,3 +226,26 @@ def test_a_server_that_does_not_answer_times_out() -> None:
         client = KubeClient.from_kubeconfig(kubeconfig(url), timeout=0.2)
         with pytest.raises(api_errors.UnreachableError, match="no answer in time"):
             client.readyz()
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_request_for_one_object_without_a_name_is_never_sent(name: str) -> None:
+    """Its path would be that of the list: a DELETE would remove all objects."""
+    api = FakeApi()
+    client = api.client()
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "ns"}}
+    assert client.delete("v1", "Pod", name, "ns") is False
+    assert client.find("v1", "Pod", name, "ns") is None
+    requests: list[Callable[[], object]] = [
+        lambda: client.get("v1", "Pod", name, "ns"),
+        lambda: client.patch("v1", "Pod", name, {}, "ns"),
+        lambda: client.evict(name, "ns"),
+        lambda: client.logs(name, "ns"),
+        lambda: client.apply(manifest),
+        lambda: client.replace(manifest),
+        lambda: client.kubelet_healthz(name),
+    ]
+    for request in requests:
+        with pytest.raises(api_errors.NotFoundError, match="no object has the name"):
+            request()
+    assert api.requests == []

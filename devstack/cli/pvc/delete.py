@@ -19,14 +19,15 @@ from devstack.config import load
 def command(
     output: Output, claims: tuple[str, ...], config_file: Path | None, **options: Any
 ) -> None:
-    """Delete volume claims with their data; a claim in use is not deleted."""
-    from devstack.kube.claims import delete_claim
+    """Delete volume claims with their data; if one is in use, none is deleted."""
+    from devstack.kube.claims import delete_claims
     from devstack.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **options))
     require_up(stack)
-    deleted = {name: delete_claim(stack.kube(), stack.state.namespace, name) for name in claims}
-    output.data(deleted=[name for name, existed in deleted.items() if existed])
-    for name, existed in deleted.items():
-        output.text(f"Volume claim {name} {'is deleted' if existed else 'does not exist'}.")
+    deleted = delete_claims(stack.kube(), stack.state.namespace, claims)
+    missing = [name for name in claims if name not in deleted]
+    output.data(deleted=deleted, missing=missing)
+    for name in claims:
+        output.text(f"Volume claim {name} {'is deleted' if name in deleted else 'does not exist'}.")
     output.finish()
