@@ -12,6 +12,9 @@ APP = "devstack"
 """The name of the folder below each XDG base directory."""
 
 
+_KINDS = ("STATE", "CACHE", "CONFIG")
+
+
 def _base(kind: str, variable: str, fallback: str) -> Path:
     home = os.environ.get("DEVSTACK_HOME")
     if home:
@@ -39,6 +42,13 @@ def cache_home() -> Path:
 def config_home() -> Path:
     """Return the folder of the user's settings for all stacks."""
     return _base("config", "XDG_CONFIG_HOME", ".config")
+
+
+def absolute_folders() -> dict[str, str]:
+    """Return the variables above as a process with another current folder needs them."""
+    names = ("DEVSTACK_HOME", "DEVSTACK_CACHE", *(f"XDG_{kind}_HOME" for kind in _KINDS))
+    given = {name: os.environ.get(name) for name in names}
+    return {name: str(Path(path).absolute()) for name, path in given.items() if path}
 
 
 def private_folder(path: Path) -> Path:

@@ -73,6 +73,7 @@ def terminate_recorded(path: Path) -> bool:
             process.wait(timeout=END_TIMEOUT)
         except psutil.TimeoutExpired:
             process.kill()
+            _wait_ended(path)
     path.unlink(missing_ok=True)
     return process is not None
 

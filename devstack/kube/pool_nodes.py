@@ -21,6 +21,12 @@ STARTING_TAINT = "devstack.dev/starting:NoSchedule"
 """The taint of a node that lacks its labels or images yet."""
 
 
+def is_starting(node: Object) -> bool:
+    """Return True for a node that has :data:`STARTING_TAINT`."""
+    key = build_taint(STARTING_TAINT)["key"]
+    return any(each["key"] == key for each in node.get("spec", {}).get("taints") or [])
+
+
 def remove_taint(kube: KubeClient, name: str, text: str) -> None:
     """Remove a taint from a node, if it has it."""
     taints = kube.get("v1", "Node", name)["spec"].get("taints") or []

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+from devstack import __version__
 from devstack.kube.manifests import checksum
 from devstack.lifecycle.step import Step, Undo
-from devstack.paths import private_folder
+from devstack.paths import absolute_folders, private_folder
 from devstack.pidfile import read_pidfile, recorded_process, terminate_recorded, write_pidfile
 from devstack.providers.base import HasPools
 from devstack.stack import Stack
@@ -47,6 +49,14 @@ def ensure_autoscaler(stack: Stack) -> None:
     if is_scaled(stack):
         process = _spawn(stack)
         write_pidfile(_pidfile(stack), process.pid, settings=_settings(stack))
+        _let_begin(process)
+
+
+def _let_begin(process: subprocess.Popen[bytes]) -> None:
+    """Let the process begin, now that it is recorded: if this one is killed before, it ends."""
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin as pipe:
+        pipe.write(b"recorded\n")
 
 
 def stop_autoscaler(stack: Stack) -> None:
@@ -61,7 +71,9 @@ def is_scaled(stack: Stack) -> bool:
 
 
 def _settings(stack: Stack) -> str:
-    return checksum([dict(pool) for pool in stack.spec.pool])
+    state = stack.state
+    pools = [dict(pool) for pool in stack.spec.pool]
+    return checksum([pools, state.images, state.cluster, __version__])
 
 
 def _pidfile(stack: Stack) -> Path:
@@ -74,11 +86,12 @@ def _spawn(stack: Stack) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             [sys.executable, "-m", "devstack.lifecycle.scaling", stack.spec.name],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=descriptor,
             stderr=descriptor,
             # Not the user's folder: its devstack.toml may be another stack's.
             cwd="/",
+            env={**os.environ, **absolute_folders()},
             # Ctrl-C in the terminal must not end it.
             start_new_session=True,
         )

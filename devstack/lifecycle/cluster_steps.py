@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.lifecycle.autoscaler import stop_autoscaler
 from devstack.lifecycle.step import Step, Undo
 from devstack.ports import PortTakenError, choose, is_free
 from devstack.providers.choose import require_usable
@@ -87,6 +88,8 @@ def _require_ownership(stack: Stack) -> None:
 
 def _ensure_cluster(stack: Stack) -> None:
     """Create or start the cluster; if it is a new one, drop what the state says of the old."""
+    # It works on the cluster as it was, and starts kind too; a later step starts it again.
+    stop_autoscaler(stack)
     # Every service is probed again, even if this `up` is interrupted.
     stack.state.initialized_services = []
     stack.save()

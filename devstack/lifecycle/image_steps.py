@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from devstack.lifecycle.autoscaler import stop_autoscaler
 from devstack.lifecycle.cluster_steps import ClusterProbe
+from devstack.lifecycle.new_nodes import load_missing_images
 from devstack.lifecycle.step import Step
 from devstack.providers.base import LoadsImages, NeedsNodeImage
 from devstack.stack import Stack
@@ -27,18 +29,19 @@ def load_images_step(stack: Stack) -> Step:
         "node-images",
         "Load the images into the nodes",
         is_done=lambda: bool(stack.state.images) and stack.state.loaded == stack.state.images,
-        ensure=lambda: load_images(stack),
+        ensure=lambda: _load_images(stack),
     )
+
+
+def _load_images(stack: Stack) -> None:
+    # It may be loading others into a new node; a later step starts it again.
+    stop_autoscaler(stack)
+    load_images(stack)
 
 
 def load_images(stack: Stack) -> None:
     """Load the images that the nodes lack."""
-    provider = stack.provider
-    if isinstance(provider, LoadsImages):
-        present = provider.images_present(stack.cluster)
-        missing = [ref for ref in stack.state.images.values() if ref not in present]
-        if missing:
-            provider.load_images(stack.cluster, missing)
+    load_missing_images(stack)
     stack.state.loaded = dict(stack.state.images)
     stack.save()
 

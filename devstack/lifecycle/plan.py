@@ -8,6 +8,7 @@ from devstack.lifecycle.backup import restore_step
 from devstack.lifecycle.cluster_steps import ClusterProbe, cluster_step, machine_step
 from devstack.lifecycle.image_steps import images_step, load_images_step
 from devstack.lifecycle.manifests_step import manifests_steps
+from devstack.lifecycle.new_nodes import new_nodes_steps
 from devstack.lifecycle.pools_step import pools_steps
 from devstack.lifecycle.registry_step import registry_steps
 from devstack.lifecycle.service_steps import service_steps
@@ -32,6 +33,7 @@ def build_plan(stack: Stack) -> list[Step]:
         *restore,
         *service_steps(stack),
         *registry_steps(stack),
+        *new_nodes_steps(stack),
         *manifests_steps(stack),
         _client_files_step(stack),
         *autoscaler_steps(stack),

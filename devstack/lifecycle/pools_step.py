@@ -11,7 +11,9 @@ from devstack.kube.drain import drain
 from devstack.kube.interruption import was_interrupted, withdraw_past_interruptions
 from devstack.kube.node_state import node_lacks
 from devstack.kube.pool_nodes import ensure_attributes, lacks_attributes
+from devstack.kube.scale_down import cancel_removal, is_being_removed
 from devstack.lifecycle.autoscaler import stop_autoscaler
+from devstack.lifecycle.new_nodes import as_starting
 from devstack.lifecycle.registry_step import forget_redirection
 from devstack.lifecycle.step import Step
 from devstack.pools.nodes import POOL_LABEL, NodeSpec
@@ -63,6 +65,7 @@ def _is_done(stack: Stack, provider: HasPools) -> bool:
         node_lacks(found.get(name), spec)
         or lacks_attributes(found[name], spec)
         or was_interrupted(found[name])
+        or is_being_removed(found[name])
         for name, spec in wanted.items()
     )
 
@@ -78,10 +81,19 @@ def _ensure(stack: Stack, provider: HasPools) -> None:
         del existing[name]
     if not wanted.keys() <= existing.keys():
         _forget_what_nodes_have(stack)
-    provider.ensure_nodes(stack.cluster, wanted)
+    # Pods are placed on new nodes once a later step has given them images.
+    provider.ensure_nodes(stack.cluster, as_starting(wanted))
     ensure_attributes(stack.kube(), wanted)
+    _cancel_removals(stack, wanted)
     withdraw_past_interruptions(stack.kube(), wanted)
     _remove(stack, provider, {**_surplus(_nodes(stack), wanted), **_left_behind(existing, wanted)})
+
+
+def _cancel_removals(stack: Stack, wanted: Container[str]) -> None:
+    """Keep the nodes that the autoscaler, which was stopped, was about to remove."""
+    for name, node in _nodes(stack).items():
+        if name in wanted and is_being_removed(node):
+            cancel_removal(stack.kube(), name)
 
 
 def _wanted(stack: Stack, provider: HasPools, existing: Container[str]) -> dict[str, NodeSpec]:

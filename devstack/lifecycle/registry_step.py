@@ -12,9 +12,7 @@ _NAME = RegistryService.name
 
 def registry_steps(stack: Stack) -> list[Step]:
     """Return the step, if the stack has a registry and the provider's nodes can be told of it."""
-    if not any(service.name == _NAME for service in stack.services):
-        return []
-    if not isinstance(stack.provider, RedirectsRegistries):
+    if not _has_registry(stack):
         return []
     return [
         Step(
@@ -35,11 +33,21 @@ def forget_redirection(stack: Stack) -> None:
     stack.state.capabilities.pop(_NAME, None)
 
 
-def _redirect(stack: Stack) -> None:
+def redirect_nodes(stack: Stack) -> None:
+    """Tell the nodes that run where the stack's registry is, if it has one."""
     provider = stack.provider
-    if isinstance(provider, RedirectsRegistries):
+    if _has_registry(stack) and isinstance(provider, RedirectsRegistries):
         for host in _hosts(stack):
             provider.redirect_registry(stack.cluster, host, f"http://127.0.0.1:{NODE_PORT}")
+
+
+def _has_registry(stack: Stack) -> bool:
+    named = any(service.name == _NAME for service in stack.services)
+    return named and isinstance(stack.provider, RedirectsRegistries)
+
+
+def _redirect(stack: Stack) -> None:
+    redirect_nodes(stack)
     stack.state.capabilities[_NAME] = _hosts(stack)[0]
     stack.save()
 

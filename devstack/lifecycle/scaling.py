@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from types import FrameType
 from typing import Any
@@ -25,21 +25,19 @@ from devstack.kube.drain import cordon, evictable_pods
 from devstack.kube.gangs import MARK, size_of
 from devstack.kube.node_status import NOT_READY, state_of
 from devstack.kube.offers import as_addable, as_ready
-from devstack.kube.pool_nodes import STARTING_TAINT, build_node, ensure_attributes, remove_taint
+from devstack.kube.pool_nodes import build_node, ensure_attributes, is_starting
 from devstack.kube.resources import JOBSET
+from devstack.kube.scale_down import REMOVING, cancel_removal, is_being_removed
 from devstack.kube.scale_up import Addition, pending_units, plan_additions
-from devstack.lifecycle.added_images import supply_added_images
+from devstack.lifecycle.new_nodes import as_starting, finish_nodes
 from devstack.pools.nodes import NodeSpec
 from devstack.pools.scaling import Scaling, scaling_of
-from devstack.providers.base import HasPools, LoadsImages
+from devstack.providers.base import HasPools
 from devstack.stack import Stack, open_stack
 
 POLL_SECONDS = 1.0
 SETTLE_SECONDS = 1.0
 """How long the scheduler may still place pods on a node that was cordoned."""
-
-REMOVING = "devstack.dev/scale-down"
-"""The annotation of a node that this program is removing."""
 
 
 @dataclass
@@ -72,6 +70,11 @@ class Scaler:
         if not pending and not known & specs.keys():
             return  # nothing to add or to remove: most of the time
         nodes = measure_capacity(kube)
+        starting = [each.name for each in nodes if each.name in specs and is_starting(each.node)]
+        if starting:
+            # Whatever kept them from being finished may be over.
+            self._start(kube, starting, specs)
+            return
         self._finish_removals(kube, nodes, specs)
         planned = self._additions(kube, pending, nodes, specs)
         additions = [each for each in planned if each.nodes and self._is_due(each)]
@@ -83,16 +86,13 @@ class Scaler:
             self._remove_idle(kube, nodes, specs, used)
 
     def continue_predecessor(self) -> None:
-        """Finish the nodes that a killed predecessor was creating."""
+        """Remove the containers that a killed predecessor was creating: they never joined."""
         kube, specs = self.stack.kube(), self._specs()
-        found = {node["metadata"]["name"]: node for node in kube.list_objects("v1", "Node")}
+        found = {node["metadata"]["name"] for node in kube.list_objects("v1", "Node")}
         for name in self.provider.existing_nodes():
             if name in specs and name not in found:
                 self.report(f"removes {name}, which has not joined the cluster")
                 self.provider.remove_node(name)
-        starting = [name for name in specs if name in found and _is_starting(found[name])]
-        if starting:
-            self._start(kube, starting, specs)
 
     def _specs(self) -> dict[str, NodeSpec]:
         """Return the nodes that pools add when pods need them, by name."""
@@ -130,26 +130,11 @@ class Scaler:
         self._start(kube, names, specs)
 
     def _start(self, kube: KubeClient, names: Sequence[str], specs: Mapping[str, NodeSpec]) -> None:
-        # No pod may be placed there before its labels and images are in place.
-        starting = {
-            name: replace(specs[name], taints=(*specs[name].taints, STARTING_TAINT))
-            for name in names
-        }
-        self.provider.ensure_nodes(self.stack.cluster, starting)
-        ensure_attributes(kube, {name: specs[name] for name in names})
-        self._load_images()
-        for name in names:
-            remove_taint(kube, name, STARTING_TAINT)
+        chosen = {name: specs[name] for name in names}
+        self.provider.ensure_nodes(self.stack.cluster, as_starting(chosen))
+        ensure_attributes(kube, chosen)
+        finish_nodes(self.stack, names)
         self.report(f"added {', '.join(names)}")
-
-    def _load_images(self) -> None:
-        provider, stack = self.stack.provider, self.stack
-        if isinstance(provider, LoadsImages):
-            present = provider.images_present(stack.cluster)
-            missing = [ref for ref in stack.state.images.values() if ref not in present]
-            if missing:
-                provider.load_images(stack.cluster, missing)
-        supply_added_images(stack)
 
     def _remove_idle(
         self,
@@ -175,8 +160,7 @@ class Scaler:
         cordon(kube, name)
         self.stack.clock.sleep(SETTLE_SECONDS)
         if evictable_pods(kube, name):
-            kube.patch("v1", "Node", name, {"metadata": {"annotations": {REMOVING: None}}})
-            cordon(kube, name, unschedulable=False)
+            cancel_removal(kube, name)
             return
         self.report(f"removes {name}, which is idle")
         self.provider.remove_node(name)
@@ -185,8 +169,7 @@ class Scaler:
         self, kube: KubeClient, nodes: Sequence[NodeCapacity], specs: Mapping[str, NodeSpec]
     ) -> None:
         for node in nodes:
-            annotations = node.node["metadata"].get("annotations") or {}
-            if REMOVING in annotations and node.name in specs:
+            if is_being_removed(node.node) and node.name in specs:
                 self._remove(kube, node.name)
 
     def _scaling(self, spec: NodeSpec) -> Scaling:
@@ -200,12 +183,7 @@ def _is_usable(node: Object) -> bool:
     """Return True for a node on which pods run now, or will run in a moment."""
     if node.get("spec", {}).get("unschedulable"):
         return False
-    return _is_starting(node) or state_of(node) != NOT_READY
-
-
-def _is_starting(node: Object) -> bool:
-    taints = node.get("spec", {}).get("taints") or []
-    return any(taint["key"] == STARTING_TAINT.partition(":")[0] for taint in taints)
+    return is_starting(node) or state_of(node) != NOT_READY
 
 
 def _announce(kube: KubeClient, addition: Addition) -> None:
@@ -244,27 +222,32 @@ def _namespace(item: Object) -> str:
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    # Threads that create a container end first, so that `down` finds it.
+    # Threads that create a container end first, if they do within pidfile.END_TIMEOUT.
     raise SystemExit(0)
 
 
 def main(name: str) -> None:
     """Scale the pools of a stack until it is taken down."""
     signal.signal(signal.SIGTERM, _stop)
+    if not sys.stdin.readline():
+        return  # the `up` that started this process was killed before it had recorded it
     stack = open_stack(StackSpec(name=name))
     provider = stack.provider
     if not isinstance(provider, HasPools):
         return
     scaler = Scaler(stack, provider, _report)
-    continued = False
+    fault = "none yet"
     while stack.dir.admin_kubeconfig.exists():
         try:
-            if not continued:
+            if fault:
+                # It may have kept a node from joining.
                 scaler.continue_predecessor()
-                continued = True
             scaler.run_once()
+            fault = ""
         except (DevstackError, UnreachableError) as error:
-            _report(f"cannot scale: {error}")
+            if str(error) != fault:
+                _report(f"cannot scale: {error}")
+            fault = str(error)
         stack.clock.sleep(POLL_SECONDS)
 
 

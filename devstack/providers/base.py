@@ -220,11 +220,11 @@ class LoadsImages(Protocol):
     """A provider that loads images from this machine into its nodes, without a registry."""
 
     def images_present(self, spec: ClusterSpec) -> set[str]:
-        """Return the references of the images that every node has."""
+        """Return the references of the images that every running node has."""
         ...
 
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
-        """Load images into every node."""
+        """Load images into every running node."""
         ...
 
 
@@ -233,11 +233,11 @@ class AddsImages(Protocol):
     """A provider that puts images of users on its nodes, without a registry."""
 
     def image_ids(self, spec: ClusterSpec) -> dict[str, str]:
-        """Return the id of each image that all nodes have, by its name."""
+        """Return the id of each image that all running nodes have, by its name."""
         ...
 
     def add_images(self, spec: ClusterSpec, archive: ImageArchive) -> None:
-        """Put the images of an archive on every node; they replace those of the same names."""
+        """Put an archive's images on all running nodes; they replace those of the same names."""
         ...
 
 

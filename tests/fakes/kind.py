@@ -95,6 +95,9 @@ class FakeEngine:
     def remove_volume(self, name: str) -> None:
         self.volumes.pop(name)
 
+    def has_file(self, node: Node, path: str) -> bool:
+        return path in node.files
+
     def execute(self, node: Node, argv: list[str]) -> str:
         return node.images
 

@@ -74,5 +74,6 @@ class FakePoolProvider(FakeLoadingProvider):
             node["metadata"]["labels"]["node-role.kubernetes.io/control-plane"] = ""
         node["status"]["capacity"] = node["status"]["allocatable"]
         node["status"]["conditions"] = [{"type": "Ready", "status": "True" if ready else "False"}]
-        self.api.objects.pop(f"/api/v1/nodes/{name}", None)
-        self.api.add(node)
+        existing = self.api.objects.pop(f"/api/v1/nodes/{name}", None)
+        # A kubelet that has registered its node once writes the status only.
+        self.api.add({**existing, "status": node["status"]} if existing else node)

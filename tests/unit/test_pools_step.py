@@ -9,6 +9,7 @@ import pytest
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
 from devstack.kube.manifests import on_base_nodes
+from devstack.kube.scale_down import REMOVING
 from devstack.lifecycle.up import up
 from devstack.pools.settings import PoolSettings
 from tests.fakes.api import namespace
@@ -102,6 +103,37 @@ def test_a_new_node_gets_the_images_and_the_registry(pools: Pools) -> None:
     assert stack.state.loaded
     pools.up(B)
     assert "node-images" in pools.changed
+
+
+def test_pods_are_placed_on_a_new_node_once_it_has_the_images(pools: Pools) -> None:
+    pools.up()
+    pools.provider.fails["load_images"] = DevstackError("the disk is full", code="DISK_FULL")
+    pools.provider.loaded = []
+    refused(pools.up, A)
+    assert _taints(pools, "a-0") == ["devstack.dev/starting"]
+    pools.provider.fails.clear()
+    pools.up(A)
+    assert "new-nodes" in pools.changed
+    assert _taints(pools, "a-0") == []
+    assert _taints(pools, "control-plane") == []
+
+
+def test_a_node_that_the_autoscaler_was_removing_stays_if_it_is_wanted_now(pools: Pools) -> None:
+    burst = PoolSettings(name="burst", count=1, cpu=8, memory="32Gi")
+    pools.up(burst)
+    node = pools.world.api.objects["/api/v1/nodes/devstack-devstack-burst-0"]
+    node["metadata"]["annotations"][REMOVING] = "true"
+    node["spec"]["unschedulable"] = True
+    pools.up(burst)
+    assert pools.changed == ["pools"]
+    node = pools.world.api.objects["/api/v1/nodes/devstack-devstack-burst-0"]
+    assert REMOVING not in node["metadata"]["annotations"]
+    assert "unschedulable" not in node["spec"]
+
+
+def _taints(pools: Pools, name: str) -> list[str]:
+    node = pools.world.api.objects[f"/api/v1/nodes/devstack-devstack-{name}"]
+    return [each["key"] for each in node["spec"].get("taints", [])]
 
 
 def test_a_container_that_a_killed_up_left_behind_is_removed(pools: Pools) -> None:

@@ -14,6 +14,7 @@ from devstack.ports import LOOPBACK
 from devstack.providers import docker_host
 from devstack.providers.base import ClusterSpec
 from devstack.providers.kind import provider as module
+from devstack.providers.kind.cluster_nodes import POOL_LABEL
 from tests.fakes.kind import SPEC, KindSetting, Node, refused
 from tests.fakes.runner import Call
 from tests.fakes.stack import kubeconfig
@@ -187,10 +188,23 @@ def test_only_what_every_node_has_counts_as_loaded(kind: KindSetting) -> None:
 
 
 def test_images_are_loaded_together(kind: KindSetting) -> None:
+    kind.engine.found = [Node("one"), Node("two")]
     kind.provider.load_images(SPEC, ["devstack/minio:1", "devstack/task:1"])
     (argv,) = kind.runner.argvs
     assert argv[:3] == ("kind", "load", "docker-image")
-    assert argv[3:] == ("devstack/minio:1", "devstack/task:1", "--name", "devstack-ci")
+    images = ("devstack/minio:1", "devstack/task:1")
+    assert argv[3:] == (*images, "--name", "devstack-ci", "--nodes", "one,two")
+
+
+def test_nodes_that_are_stopped_or_have_not_joined_get_no_images(kind: KindSetting) -> None:
+    stopped, joining = Node("stopped", "exited"), Node("joining")
+    joining.labels = {POOL_LABEL: "a"}
+    joining.files = set()
+    kind.engine.found = [Node("one", images="docker.io/devstack/minio:1\n"), stopped, joining]
+    assert kind.provider.images_present(SPEC) == {"devstack/minio:1"}
+    kind.provider.load_images(SPEC, ["devstack/task:1"])
+    (argv,) = kind.runner.argvs
+    assert argv[-1] == "one"
 
 
 @pytest.mark.parametrize("offline", [True, False])

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
 from devstack.config import StackSpec
+from devstack.errors import DevstackError
 from devstack.flows.pending_pods import PendingPods
 from devstack.kube.client import Object
 from devstack.kube.gangs import size_of
+from devstack.kube.scale_down import REMOVING
 from devstack.kube.scale_up import pending_units
 from devstack.lifecycle import autoscaler
 from devstack.lifecycle.down import build_undo, down
-from devstack.lifecycle.scaling import REMOVING, Scaler
+from devstack.lifecycle.scaling import Scaler
 from devstack.lifecycle.status import stack_status
 from devstack.lifecycle.up import up
 from devstack.pidfile import recorded_process
@@ -26,7 +31,7 @@ from devstack.stack import Stack
 from devstack.waits import Failed, Waiting
 from tests.fakes.api import namespace
 from tests.fakes.pools import FakePoolProvider
-from tests.fakes.stack import World
+from tests.fakes.stack import FakeService, World
 from tests.support.gang_objects import gang, gang_pods
 from tests.support.task_objects import RUN, task_pod, unschedulable_pod
 
@@ -210,9 +215,45 @@ def test_a_node_that_was_not_ready_for_pods_yet_is_finished(scaled: World) -> No
     clockwork.look(pending("t-1", "6"))
     taint = {"key": "devstack.dev/starting", "effect": "NoSchedule"}
     scaled.api.objects[f"/api/v1/nodes/{NAMES[0]}"]["spec"]["taints"] = [taint]
-    assert clockwork.look() == []
-    clockwork.scaler.continue_predecessor()
+    assert clockwork.look() == [f"ensure {NAMES[0]}"]
     assert clockwork.stack.kube().get("v1", "Node", NAMES[0])["spec"]["taints"] == []
+
+
+def test_a_node_is_finished_as_soon_as_what_kept_it_is_over(scaled: World) -> None:
+    clockwork = Clockwork(scaled)
+    scaled.provider.fails["load_images"] = DevstackError("Docker refused", code="DOCKER_REFUSED")
+    loaded: Any = scaled.provider
+    loaded.loaded = []
+    with pytest.raises(DevstackError):
+        clockwork.look(pending("t-1", "6"))
+    node = clockwork.stack.kube().get("v1", "Node", NAMES[0])
+    assert [each["key"] for each in node["spec"]["taints"]] == ["devstack.dev/starting"]
+    scaled.provider.fails.clear()
+    clockwork.look()
+    assert clockwork.stack.kube().get("v1", "Node", NAMES[0])["spec"]["taints"] == []
+
+
+def test_pods_that_came_before_their_images_are_replaced(scaled: World) -> None:
+    early = task_pod("agent", node=NAMES[0])
+    waiting = {"state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    early["status"] = {"phase": "Pending", "containerStatuses": [waiting]}
+    Clockwork(scaled).look(pending("t-1", "6"), early)
+    assert "/api/v1/namespaces/metaflow/pods/agent" not in scaled.api.objects
+
+
+def test_new_nodes_know_the_registry(scaled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(
+        type(scaled.provider),
+        "redirect_registry",
+        lambda _self, _spec, host, _url: told.append(host),
+        raising=False,
+    )
+    scaled.services = [*scaled.services, FakeService("registry", port=scaled.port)]
+    clockwork = Clockwork(scaled)
+    clockwork.stack.state.ports["registry"] = 40500
+    clockwork.look(pending("t-1", "6"))
+    assert told == ["localhost:40500", "127.0.0.1:40500"]
 
 
 def test_up_neither_removes_nor_creates_the_nodes_that_come_and_go(scaled: World) -> None:
@@ -241,7 +282,7 @@ def test_the_process_is_started_by_up_and_stopped_by_down(
     started: list[psutil.Popen] = []
 
     def spawn(_stack: Stack) -> psutil.Popen:
-        started.append(psutil.Popen(["sleep", "600"]))
+        started.append(psutil.Popen(["sleep", "600"], stdin=subprocess.PIPE))
         return started[-1]
 
     monkeypatch.setattr(autoscaler, "_spawn", spawn)
@@ -260,6 +301,78 @@ def test_the_process_is_started_by_up_and_stopped_by_down(
     assert recorded_process(pidfile) is not None
     down(world.open(SPEC))
     assert not started[1].is_running()
+
+
+def test_a_process_that_was_not_recorded_does_nothing(tmp_path: Path) -> None:
+    # Its `up` was killed before it had recorded it: its end of the pipe is closed.
+    done = subprocess.run(
+        [sys.executable, "-m", "devstack.lifecycle.scaling", "nameless"],
+        env={**os.environ, "DEVSTACK_HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def test_the_process_begins_once_it_is_recorded(
+    scaled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(autoscaler, "is_scaled", IS_SCALED)
+    stack = scaled.open(SPEC)
+    seen: list[bool] = []
+    process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    begin = autoscaler._let_begin
+
+    def let_begin(process: subprocess.Popen[bytes]) -> None:
+        seen.append(recorded_process(stack.dir.path / "autoscaler.json") is not None)
+        begin(process)
+
+    monkeypatch.setattr(autoscaler, "_spawn", lambda _stack: process)
+    monkeypatch.setattr(autoscaler, "_let_begin", let_begin)
+    autoscaler.ensure_autoscaler(stack)
+    assert process.stdout is not None
+    with process.stdout as output:
+        assert output.read() == b"recorded\n"
+    process.wait()
+    assert seen == [True]
+
+
+def test_other_images_need_another_process(scaled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[psutil.Popen] = []
+
+    def spawn(_stack: Stack) -> psutil.Popen:
+        started.append(psutil.Popen(["sleep", "600"], stdin=subprocess.PIPE))
+        return started[-1]
+
+    monkeypatch.setattr(autoscaler, "_spawn", spawn)
+    monkeypatch.setattr(autoscaler, "is_scaled", IS_SCALED)
+    up(scaled.open(SPEC))
+    scaled.images.tag = 2
+    running: list[bool] = []
+    provider: Any = scaled.provider
+    load = provider.load_images
+
+    def load_images(*arguments: Any) -> None:
+        running.append(started[0].is_running())
+        load(*arguments)
+
+    monkeypatch.setattr(provider, "load_images", load_images)
+    assert "autoscaler" in up(scaled.open(SPEC))
+    # It does not load images at the same time.
+    assert running == [False]
+    down(scaled.open(SPEC))
+    assert not started[1].is_running()
+
+
+def test_a_relative_home_is_absolute_for_the_process(
+    scaled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setenv("DEVSTACK_HOME", "ours")
+    monkeypatch.setattr(subprocess, "Popen", lambda _argv, **options: given.update(options))
+    autoscaler._spawn(scaled.open(SPEC))
+    assert given["env"]["DEVSTACK_HOME"] == str(Path("ours").absolute())
 
 
 def test_without_a_pool_that_scales_there_is_no_process(

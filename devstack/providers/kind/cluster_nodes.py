@@ -198,6 +198,15 @@ def is_of_pool(container: Any) -> bool:
     return POOL_LABEL in container.labels
 
 
+def usable_nodes(engine: DockerClient, containers: Iterable[Any]) -> list[Any]:
+    """Return the containers of nodes that run and have joined: others run no programs yet."""
+    return [
+        each
+        for each in containers
+        if each.status == "running" and (not is_of_pool(each) or engine.has_file(each, JOINED))
+    ]
+
+
 def _bind(mount: Mapping[str, Any]) -> str:
     return f"{mount['hostPath']}:{mount['containerPath']}:ro"
 

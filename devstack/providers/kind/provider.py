@@ -20,7 +20,7 @@ from devstack.providers.base import ClusterSpec, ClusterStatus, Problem, RealSiz
 from devstack.providers.claim import Claim
 from devstack.providers.docker_host import check_docker_host
 from devstack.providers.kind.cli import KIND
-from devstack.providers.kind.cluster_nodes import ClusterNodes, is_of_pool
+from devstack.providers.kind.cluster_nodes import ClusterNodes, is_of_pool, usable_nodes
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.container_files import delete_container_files
 from devstack.providers.kind.kubelet_certificates import ensure_kubelet_certificates
@@ -276,28 +276,27 @@ class KindProvider:
                 raise
 
     def images_present(self, spec: ClusterSpec) -> set[str]:
-        """Return the references of the images that containerd of every node has."""
-        nodes = self._own_nodes()
-        found = [self._references(node) for node in nodes]
+        """Return the references of the images that containerd of every running node has."""
+        found = [self._references(node) for node in self._usable_nodes()]
         return set.intersection(*found) if found else set()
 
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
-        """Copy images from Docker into every node."""
-        self._own_nodes()
-        argv = ["load", "docker-image", *references, "--name", self.cluster]
+        """Copy images from Docker into every running node."""
+        names = ",".join(node.name for node in self._usable_nodes())
+        argv = ["load", "docker-image", *references, "--name", self.cluster, "--nodes", names]
         self._kind(spec, argv, pidfile=self._pidfile)
 
     def image_ids(self, spec: ClusterSpec) -> dict[str, str]:
-        """Return the id of each image that all nodes have, by its name."""
-        return image_ids(self._engine, self._own_nodes())
+        """Return the id of each image that all running nodes have, by its name."""
+        return image_ids(self._engine, self._usable_nodes())
 
     def add_images(self, spec: ClusterSpec, archive: ImageArchive) -> None:
-        """Import an archive's images into every node."""
-        import_images(self._engine, self._own_nodes(), archive, spec.timeout, self._clock)
+        """Import an archive's images into every running node."""
+        import_images(self._engine, self._usable_nodes(), archive, spec.timeout, self._clock)
 
     def redirect_registry(self, spec: ClusterSpec, host: str, url: str) -> None:
-        """Configure containerd of every node, which reads the file at each pull."""
-        for node in self._own_nodes():
+        """Configure containerd of every running node, which reads the file at each pull."""
+        for node in self._usable_nodes():
             redirect_registry(self._engine, node, host, url)
 
     def save_volumes(
@@ -393,6 +392,9 @@ class KindProvider:
         if nodes:
             self._require_own(self._owner_of(nodes))
         return nodes
+
+    def _usable_nodes(self) -> list[Any]:
+        return usable_nodes(self._engine, self._own_nodes())
 
     def _require_own(self, owner: Owner) -> None:
         if not self._is_own(owner):
