@@ -49,7 +49,8 @@ def _observe(
     message = condition.get("message", "")
     if condition.get("reason") != TOO_LARGE:
         return Waiting(f"gang {name} waits: it {message}" if message else f"gang {name} waits")
-    if offers and fit(pods, offers.nodes) == len(pods):
+    # Of another cluster the gang controller knows as much.
+    if offers and offers.shape.has_pools and fit(pods, offers.nodes) == len(pods):
         return Waiting(
             f"gang {name} waits for nodes that are added, started or cordoned: it {message}"
         )

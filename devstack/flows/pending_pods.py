@@ -5,7 +5,9 @@ Metaflow polls such a pod without limit; devstack stops the flow.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from devstack.flows.gangs import observe_gangs, waits_as_gang
 from devstack.flows.pods import TASK_LABELS, is_of_run
@@ -13,7 +15,9 @@ from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.offers import Offers, measure_offers
 from devstack.kube.pods import observe_pod
-from devstack.kube.volumes import missing_claim
+from devstack.kube.scheduling import mentions_volume
+from devstack.kube.volumes import missing_claim, reachable_nodes
+from devstack.pools.taints import is_taint_of_state
 from devstack.waits import Clock, Failed, Observation, Waiting
 
 UNSCHEDULABLE_GRACE_PERIOD = 15.0
@@ -25,8 +29,8 @@ _RESOURCES = ("Insufficient", "Too many pods", "free ports")
 _PERMANENT = ("not found", "untolerated taint", "Preemption is not helpful")
 """Messages of the scheduler about what the end of other pods does not change."""
 
-_NODE_TAINT = "node.kubernetes.io/"
-"""The taints of a node that is starting, or temporarily unreachable."""
+_TAINT = re.compile(r"\{([^}:]+)")
+"""The key of an untolerated taint in a message of the scheduler."""
 
 _SCALE_UP_EVENTS = ("TriggeredScaleUp", "Nominated")
 """Events of autoscalers that announce a new node."""
@@ -80,39 +84,62 @@ class PendingPods:
     def _observe_pod(self, pod: Object, offers: Offers | None) -> Observation:
         found = observe_pod(self._kube, pod, offers)
         message = _unschedulable_message(pod)
-        if isinstance(found, Waiting) and message:
-            if offers and (node := offers.may_come(pod)):
-                return Waiting(f"{found.reason}; it fits on {node} as soon as that is ready")
-            return self._observe_unscheduled(pod, message, found)
+        if not message:
+            return found
+        if isinstance(found, Failed) and offers and not offers.shape.has_pools:
+            # An autoscaler that devstack does not know may add a node for it.
+            return self._after_grace(pod, found, may_change=self._is_scaling_up(pod))
+        if isinstance(found, Waiting):
+            if offers and (node := self._awaited_node(pod, message, offers)):
+                return Waiting(f"{found.reason}; {_describe_awaited(node, offers)}")
+            return self._observe_unscheduled(pod, message, found, offers)
         return found
 
-    def _observe_unscheduled(self, pod: Object, message: str, found: Waiting) -> Observation:
+    def _awaited_node(self, pod: Object, message: str, offers: Offers) -> str:
+        """Return the node for which a pod waits; empty if it lacks something else."""
+        if mentions_volume(message):
+            reachable, _ = reachable_nodes(self._kube, pod, offers.nodes)
+            offers = replace(offers, nodes=reachable)
+        if offers.fits_now(pod) and not _lacks_resources(message):
+            return ""
+        return offers.may_come(pod)
+
+    def _observe_unscheduled(
+        self, pod: Object, message: str, found: Waiting, offers: Offers | None
+    ) -> Observation:
         """Return Failed for a pod that will not get a node however long it waits."""
+        if _lacks_resources(message):
+            reason = f"{found.reason}; no other task is running that could free resources"
+            remedy = "request less in @kubernetes or @resources, or add nodes"
+        else:
+            reason, remedy = found.reason, "create what it names, or change what the step requests"
+        failed = Failed(reason, remedy=remedy, code="POD_UNSCHEDULABLE")
+        may_change = self._may_be_scheduled(pod, message, offers)
+        return self._after_grace(pod, failed, may_change=may_change, waiting=found)
+
+    def _after_grace(
+        self, pod: Object, failed: Failed, *, may_change: bool, waiting: Waiting | None = None
+    ) -> Observation:
+        """Return Failed once nothing has changed for a while, and nothing will."""
         name = pod["metadata"]["name"]
-        if self._may_be_scheduled(pod, message):
-            self._waiting_since.pop(name, None)
-            return found
-        since = self._waiting_since.setdefault(name, self._clock.now())
-        if self._clock.now() - since < UNSCHEDULABLE_GRACE_PERIOD:
-            return found
-        if _lacks_resources(message):
-            return Failed(
-                f"{found.reason}; no other task is running that could free resources",
-                remedy="request less in @kubernetes or @resources, or add nodes",
-                code="POD_UNSCHEDULABLE",
-            )
-        return Failed(
-            found.reason,
-            remedy="create what it names, or change what the step requests",
-            code="POD_UNSCHEDULABLE",
+        waiting = waiting or Waiting(
+            failed.reason.replace("can never be scheduled", "has no node yet")
         )
+        if may_change:
+            self._waiting_since.pop(name, None)
+            return waiting
+        since = self._waiting_since.setdefault(name, self._clock.now())
+        return waiting if self._clock.now() - since < UNSCHEDULABLE_GRACE_PERIOD else failed
 
-    def _may_be_scheduled(self, pod: Object, message: str) -> bool:
+    def _may_be_scheduled(self, pod: Object, message: str, offers: Offers | None) -> bool:
         if _lacks_resources(message):
-            return self._others_hold_resources() or self._is_scaling_up(pod)
-        return not any(text in message for text in _PERMANENT) or _NODE_TAINT in message
+            return self._others_hold_resources(offers) or self._is_scaling_up(pod)
+        lasting = any(text in message for text in _PERMANENT)
+        return not lasting or any(map(is_taint_of_state, _TAINT.findall(message)))
 
-    def _others_hold_resources(self) -> bool:
+    def _others_hold_resources(self, offers: Offers | None) -> bool:
+        if offers and offers.tasks:
+            return True
         tasks = self._kube.list_objects("v1", "Pod", self._namespace, labels=TASK_LABELS)
         return any(_holds_resources(other) for other in tasks)
 
@@ -149,6 +176,12 @@ def _unschedulable_message(pod: Object) -> str:
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
             return str(condition.get("message", ""))
     return ""
+
+
+def _describe_awaited(node: str, offers: Offers) -> str:
+    if offers.is_cordoned(node):
+        return f"it fits on {node}, which is cordoned: `devstack node restore {node}`"
+    return f"it fits on {node} as soon as that is ready"
 
 
 def _lacks_node(pod: Object) -> bool:

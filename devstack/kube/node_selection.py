@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from devstack.kube.client import Object
@@ -29,7 +29,7 @@ def label_mismatches(pod: Object, node: Object) -> list[str]:
         if labels.get(key) != value
     ]
     terms = required_terms(pod)
-    if terms is not None and not any(_matches_term(node, term) for term in terms):
+    if terms is not None and not matches_terms(node, terms):
         found.append(f"has other labels than {format_affinity(pod)}")
     return found
 
@@ -37,7 +37,7 @@ def label_mismatches(pod: Object, node: Object) -> list[str]:
 def untolerated_taints(pod: Object, node: Object) -> list[str]:
     """Return the taints of a node that keep a pod off it."""
     return [
-        _format_taint(taint)
+        format_taint(taint)
         for taint in node.get("spec", {}).get("taints") or []
         if not _tolerates(pod, taint)
     ]
@@ -56,6 +56,11 @@ def required_terms(pod: Object) -> list[Object] | None:
     affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     return None if required is None else required.get("nodeSelectorTerms") or []
+
+
+def matches_terms(node: Object, terms: Iterable[Object]) -> bool:
+    """Return True if a node matches one of the terms of a node selector."""
+    return any(_matches_term(node, term) for term in terms)
 
 
 def _requirements(term: Object) -> list[Object]:
@@ -119,6 +124,7 @@ def _tolerated_by(toleration: Object, taint: Object) -> bool:
     return same_key and same_value
 
 
-def _format_taint(taint: Object) -> str:
+def format_taint(taint: Object) -> str:
+    """Return a taint of the API as ``key=value:Effect``."""
     value = f"={taint['value']}" if taint.get("value") else ""
     return f"{taint['key']}{value}:{taint['effect']}"

@@ -9,9 +9,11 @@ from decimal import Decimal
 from devstack import quantity
 from devstack.kube.capacity import NodeCapacity, measure_capacity
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.offers import is_of_job, pool_of
+from devstack.kube.node_selection import format_taint
+from devstack.kube.offers import ends_by_itself, pool_of
 from devstack.kube.shape import Shape, read_shape
 from devstack.pools.nodes import INSTANCE_TYPE_LABEL, ZONE_LABEL
+from devstack.pools.taints import is_taint_of_state
 
 READY, NOT_READY, CORDONED = "Ready", "NotReady", "Ready,cordoned"
 
@@ -50,7 +52,7 @@ class NodeStatus:
         free_cpu: the CPUs that no pod requests.
         free_memory: the bytes that no pod requests.
         pods: the number of its pods that have not ended.
-        tasks: the names of those that belong to Jobs.
+        tasks: the names of those that end by themselves.
     """
 
     name: str
@@ -117,14 +119,14 @@ def describe_node(capacity: NodeCapacity) -> NodeStatus:
     """Return the description of a node and its pods."""
     node = capacity.node
     labels = node["metadata"].get("labels") or {}
-    jobs = [pod["metadata"]["name"] for pod in capacity.pods if is_of_job(pod)]
+    jobs = [pod["metadata"]["name"] for pod in capacity.pods if ends_by_itself(pod)]
     return NodeStatus(
         name=capacity.name,
         pool=pool_of(node),
         state=state_of(node),
         instance_type=labels.get(INSTANCE_TYPE_LABEL, ""),
         zone=labels.get(ZONE_LABEL, ""),
-        taints=[_format(taint) for taint in node.get("spec", {}).get("taints") or []],
+        taints=[format_taint(taint) for taint in node.get("spec", {}).get("taints") or []],
         offers=_size(node),
         free_cpu=float(capacity.free.get("cpu", Decimal(0))),
         free_memory=int(capacity.free.get("memory", Decimal(0))),
@@ -166,7 +168,7 @@ def _pool(name: str, nodes: Sequence[NodeStatus], addable: Sequence[NodeStatus])
         addable=len(more),
         instance_type=every[0].instance_type,
         zones=_distinct(node.zone for node in every),
-        taints=[text for text in every[0].taints if not _is_of_state(text)],
+        taints=[text for text in every[0].taints if not is_taint_of_state(_key(text))],
         offers=every[0].offers,
     )
 
@@ -175,10 +177,5 @@ def _distinct(texts: Iterable[str]) -> list[str]:
     return [text for text in dict.fromkeys(texts) if text]
 
 
-def _is_of_state(taint: str) -> bool:
-    return taint.startswith(("node.kubernetes.io/un", "node.kubernetes.io/not-ready"))
-
-
-def _format(taint: Object) -> str:
-    value = f"={taint['value']}" if taint.get("value") else ""
-    return f"{taint['key']}{value}:{taint['effect']}"
+def _key(taint: str) -> str:
+    return taint.rpartition(":")[0].partition("=")[0]

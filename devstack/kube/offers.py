@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from devstack.kube.api_errors import ApiError
@@ -11,26 +11,15 @@ from devstack.kube.capacity import NodeCapacity, measure_capacity, node_capacity
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.node_selection import label_mismatches, untolerated_taints
 from devstack.kube.pod_requests import Amounts, format_amount
-from devstack.kube.pool_nodes import annotated_devices
+from devstack.kube.pool_nodes import STARTING_TAINT, annotated_devices
 from devstack.kube.shape import Shape, read_shape
 from devstack.pools.nodes import POOL_LABEL
+from devstack.pools.taints import is_taint_of_state
 
 _JOB_NAME = "batch.kubernetes.io/job-name"
 
-_TAINTS_OF_STATE = frozenset(
-    f"node.kubernetes.io/{state}"
-    for state in (
-        "not-ready",
-        "unreachable",
-        "unschedulable",
-        "network-unavailable",
-        "memory-pressure",
-        "disk-pressure",
-        "pid-pressure",
-    )
-)
-"""The taints that Kubernetes sets while a node is starting, cordoned or in trouble; devstack's own
-begin with devstack.dev/."""
+_CORDONED, _STARTING, _NOT_READY = "cordoned", "starting", "not ready"
+_ADDABLE = "not added yet"
 
 
 @dataclass(frozen=True)
@@ -38,19 +27,38 @@ class Offers:
     """What the cluster offers.
 
     Attributes:
-        nodes: the nodes as if no Job ran and all were ready, then those that pools may add.
+        nodes: the nodes as if no task ran and all were ready, then those that pools may add.
         shape: what the stack says of the cluster's size.
-        later: the names of the nodes that are not ready, cordoned, or not added yet.
+        later: why a node takes no pods now, by name: it is "cordoned", "starting", "not ready",
+            or "not added yet".
+        tasks: the pods that hold resources of a node until they end by themselves.
     """
 
     nodes: Sequence[NodeCapacity]
     shape: Shape
-    later: Collection[str] = ()
+    later: Mapping[str, str] = field(default_factory=dict)
+    tasks: Sequence[Object] = ()
 
     def may_come(self, pod: Object) -> str:
-        """Return a node that has room for the pod as soon as it is ready; empty if none."""
-        nodes = (node for node in self.nodes if node.name in self.later)
-        return next((node.name for node in nodes if shortfall(pod, node).nothing), "")
+        """Return a node that has room for the pod as soon as it is ready; empty if none.
+
+        A node that becomes ready by itself is preferred to one that is cordoned.
+        """
+        names = [
+            node.name
+            for node in self.nodes
+            if node.name in self.later and shortfall(pod, node).nothing
+        ]
+        return min(names, key=self.is_cordoned, default="")
+
+    def is_cordoned(self, name: str) -> bool:
+        """Return True for a node that takes no pods until someone uncordons it."""
+        return self.later.get(name) == _CORDONED
+
+    def fits_now(self, pod: Object) -> bool:
+        """Return True if a node that is ready has room for the pod, but for other tasks."""
+        ready = (node for node in self.nodes if node.name not in self.later)
+        return any(shortfall(pod, node).nothing for node in ready)
 
 
 @dataclass(frozen=True)
@@ -93,17 +101,28 @@ class Shortfall:
 
 def measure_offers(client: KubeClient) -> Offers | None:
     """Return what the cluster offers; None if the account may not read nodes and pods."""
+    tasks: list[Object] = []
+
+    def stays(pod: Object) -> bool:
+        if ends_by_itself(pod):
+            tasks.append(pod)
+        return not ends_by_itself(pod)
+
     try:
-        nodes = measure_capacity(client, lambda pod: not is_of_job(pod))
+        measured = measure_capacity(client, stays)
     except ApiError:
         return None
-    ready = [as_ready(node) for node in nodes]
-    later = {old.name for old, new in zip(nodes, ready, strict=True) if _differ(old, new)}
-    nodes = ready
     shape = read_shape(client)
-    known = {node.name for node in nodes}
+    # A node that a pool adds has neither its labels nor its devices when it registers.
+    nodes = [node for node in measured if not (_is_starting(node) and node.name in shape.addable)]
+    known = {node.name: node for node in nodes}
+    later = {node.name: why for node in nodes if (why := _why_later(node))}
     items = [item for name, item in sorted(shape.addable.items()) if name not in known]
-    return Offers([*nodes, *as_addable(items, nodes)], shape, {*later, *map(_name, items)})
+    registered = {node.name for node in measured}
+    for item in items:
+        later[_name(item)] = _STARTING if _name(item) in registered else _ADDABLE
+    ready = [as_ready(node) for node in nodes]
+    return Offers([*ready, *as_addable(items, measured)], shape, later, tasks)
 
 
 def as_addable(items: Iterable[Object], nodes: Sequence[NodeCapacity]) -> list[NodeCapacity]:
@@ -148,32 +167,38 @@ def as_ready(node: NodeCapacity) -> NodeCapacity:
     While a kubelet restarts, its node offers no devices.
     """
     spec = node.node.get("spec", {})
-    taints = [each for each in spec.get("taints") or [] if not _is_of_state(each)]
+    taints = [each for each in spec.get("taints") or [] if not is_taint_of_state(each["key"])]
     item = {**node.node, "spec": {**spec, "unschedulable": False, "taints": taints}}
     ready = NodeCapacity(item, dict(node.free), node.pods)
     offered = node_capacity(node.node).free
     for name, count in annotated_devices(node.node).items():
+        if not count:  # which the kubelet need not list
+            continue
         ready.free[name] = ready.free.get(name, Decimal(0)) + max(
             Decimal(0), count - offered.get(name, Decimal(0))
         )
     return ready
 
 
-def _differ(node: NodeCapacity, ready: NodeCapacity) -> bool:
-    """Return True for a node that is not ready yet."""
+def _why_later(node: NodeCapacity) -> str:
+    """Return why a node takes no pods yet; empty if it is ready."""
     spec = node.node.get("spec", {})
-    taints = spec.get("taints") or []
-    cordoned = bool(spec.get("unschedulable"))
-    return cordoned or taints != ready.node["spec"]["taints"] or node.free != ready.free
+    if spec.get("unschedulable"):
+        return _CORDONED
+    if _is_starting(node):
+        return _STARTING
+    ready = as_ready(node)
+    same = (spec.get("taints") or []) == ready.node["spec"]["taints"] and node.free == ready.free
+    return "" if same else _NOT_READY
+
+
+def _is_starting(node: NodeCapacity) -> bool:
+    taints = node.node.get("spec", {}).get("taints") or []
+    return any(taint["key"] == STARTING_TAINT.partition(":")[0] for taint in taints)
 
 
 def _name(item: Object) -> str:
     return str(item["metadata"]["name"])
-
-
-def _is_of_state(taint: Object) -> bool:
-    key = str(taint["key"])
-    return key in _TAINTS_OF_STATE or key.startswith("devstack.dev/")
 
 
 def _distance(found: Shortfall, requests: Amounts) -> tuple[int, Decimal]:
@@ -205,9 +230,14 @@ def pool_of(node: Object) -> str:
     return str((node["metadata"].get("labels") or {}).get(POOL_LABEL, ""))
 
 
-def is_of_job(pod: Object) -> bool:
-    """Return True for a pod that ends by itself, and then frees what it holds."""
-    return _JOB_NAME in (pod["metadata"].get("labels") or {})
+def ends_by_itself(pod: Object) -> bool:
+    """Return True for a pod that ends by itself, and then frees what it holds.
+
+    That is one of a Job, or one that is not started again: Airflow's tasks belong to no Job.
+    """
+    of_job = _JOB_NAME in (pod["metadata"].get("labels") or {})
+    # The API writes the default, Always, into every pod.
+    return of_job or pod["spec"].get("restartPolicy", "Always") != "Always"
 
 
 def is_of_daemon_set(pod: Object) -> bool:

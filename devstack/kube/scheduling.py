@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from devstack.kube.capacity import NodeCapacity, node_capacity
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.offers import Offers, Shortfall, closest_shortfall, measure_offers
 from devstack.kube.pod_requests import pod_requests
 from devstack.kube.pool_lines import lines_for_pod
-from devstack.kube.volumes import pending_claim
+from devstack.kube.volumes import pending_claim, reachable_nodes
 from devstack.waits import Failed, Observation, Waiting
 
 
@@ -29,7 +30,12 @@ def observe_unscheduled(
     """
     name = f"pod {pod['metadata']['namespace']}/{pod['metadata']['name']}"
     offers = offers or measure_offers(client)
-    closest = closest_shortfall(pod, offers.nodes) if offers else None
+    nodes = judging_nodes(offers) if offers else []
+    if offers and nodes and mentions_volume(message):
+        nodes, claim = reachable_nodes(client, pod, nodes)
+        if claim:
+            return _volume_is_gone(name, claim, message)
+    closest = closest_shortfall(pod, nodes)
     if offers and closest and not closest.nothing:
         return Failed(
             f"{name} can never be scheduled: {describe_shortfall(pod, closest)} ({message})",
@@ -38,6 +44,38 @@ def observe_unscheduled(
         )
     claim = pending_claim(client, pod)
     return Waiting(f"{name} has no node yet: {message}" + (f"; {claim}" if claim else ""))
+
+
+def judging_nodes(offers: Offers) -> Sequence[NodeCapacity]:
+    """Return the nodes by which a pod is judged that has none.
+
+    Only of a cluster with pools does devstack know all nodes there will be. Elsewhere another
+    program may add nodes, or remove taints and other workloads: what a node has without them
+    counts.
+    """
+    if offers.shape.has_pools:
+        return offers.nodes
+    return [node_capacity(_without_taints(node.node)) for node in offers.nodes]
+
+
+def mentions_volume(message: str) -> bool:
+    """Return True if the scheduler reports that a volume cannot be used from a node."""
+    # Kubernetes' volumebinding plug-in: ErrReasonNodeConflict, by the older and the newer text.
+    return "volume node affinity" in message or "PersistentVolume's node affinity" in message
+
+
+def _without_taints(node: Object) -> Object:
+    return {**node, "spec": {**node.get("spec", {}), "taints": []}}
+
+
+def _volume_is_gone(name: str, claim: str, message: str) -> Failed:
+    return Failed(
+        f"{name} can never be scheduled: the volume of its claim {claim!r} is on a node that does"
+        f" not exist any more ({message})",
+        remedy=f"`devstack pvc delete {claim}`, then `devstack pvc create {claim} SIZE`: its data"
+        " was on that node",
+        code="POD_UNSCHEDULABLE",
+    )
 
 
 def describe_shortfall(pod: Object, closest: Shortfall) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from devstack.kube.api_errors import ApiError
+from devstack.kube.capacity import NodeCapacity
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.events import last_event
+from devstack.kube.node_selection import matches_terms
 from devstack.waits import Failed
 
 
@@ -49,6 +53,44 @@ def missing_claim(client: KubeClient, pod: Object) -> Failed | None:
                 code="POD_UNSCHEDULABLE",
             )
     return None
+
+
+def reachable_nodes(
+    client: KubeClient, pod: Object, nodes: Sequence[NodeCapacity]
+) -> tuple[list[NodeCapacity], str]:
+    """Return the nodes from which a pod's volumes can be used.
+
+    Args:
+        client: reads the claims and their volumes.
+        pod: a pod.
+        nodes: the nodes to choose from.
+
+    Returns:
+        The nodes, and the name of the first claim whose volume none of them can use; it is empty
+        if there is no such claim, or the account may not read volumes.
+    """
+    left = list(nodes)
+    for name in claim_names(pod):
+        terms = _volume_terms(client, pod["metadata"]["namespace"], name)
+        if terms is None:
+            continue
+        if not any(matches_terms(node.node, terms) for node in nodes):
+            return [], name
+        left = [node for node in left if matches_terms(node.node, terms)]
+    return left, ""
+
+
+def _volume_terms(client: KubeClient, namespace: str, name: str) -> list[Object] | None:
+    """Return which nodes may use the volume of a claim; None if all, or it is not bound."""
+    try:
+        claim = client.find("v1", "PersistentVolumeClaim", name, namespace) or {}
+        volume = (claim.get("spec") or {}).get("volumeName")
+        found = client.find("v1", "PersistentVolume", volume) if volume else None
+    except ApiError:
+        return None
+    affinity = ((found or {}).get("spec") or {}).get("nodeAffinity") or {}
+    terms: list[Object] | None = (affinity.get("required") or {}).get("nodeSelectorTerms")
+    return terms
 
 
 def claim_names(pod: Object) -> list[str]:

@@ -20,6 +20,7 @@ from devstack.pools.nodes import (
     region_of,
 )
 from devstack.pools.settings import BASE_POOL, POOLS_MAX, PoolSettings
+from devstack.pools.taints import is_taint_of_state
 
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
@@ -41,12 +42,6 @@ _DROPPED_LABELS = re.compile(
     r"|alpha\.eksctl\.io/instance-id|k8s\.io/cloud-provider|node\.kubernetes\.io/instance-type)"
 )
 """Labels that each node has for itself, or that a local node has of its own."""
-
-_STATE_TAINTS = re.compile(
-    r"^(node\.kubernetes\.io/(not-ready|unreachable|unschedulable|network|memory|disk|pid)"
-    r"|node\.cloudprovider\.kubernetes\.io/|devstack\.dev/|DeletionCandidate|ToBeDeleted)"
-)
-"""Taints of a node's present state."""
 
 _NOT_DEVICES = ("kubernetes.io/", "attachable-volumes-", "hugepages-")
 _DEVICES_MAX = 1024
@@ -193,7 +188,7 @@ def _taints(node: Mapping[str, Any]) -> list[str]:
     return [
         f"{taint['key']}{'=' + taint['value'] if taint.get('value') else ''}:{taint['effect']}"
         for taint in node.get("spec", {}).get("taints") or []
-        if not _STATE_TAINTS.search(taint["key"])
+        if not is_taint_of_state(taint["key"])
     ]
 
 

@@ -22,6 +22,7 @@ from devstack.kube.pod_requests import Amounts, format_amount, pod_requests
 from devstack.kube.pool_lines import lines_for_gang
 from devstack.kube.scheduling import build_remedy
 from devstack.why.answer import NodeAnswer
+from devstack.why.awaited import Awaited, find_awaited
 
 _JOB_NAME = "batch.kubernetes.io/job-name"
 _NOT_SHOWN = ("ephemeral-storage", "pods")
@@ -41,7 +42,7 @@ class CapacityReport:
         fit: how many of them fit now.
         fit_alone: how many would fit without the pods of other Jobs, and with the nodes that
             pools add.
-        added: the nodes that pools add for them, if they do not fit on those that exist.
+        awaited: which nodes they wait for, if those that are ready are not enough.
         real: the machine's real size as a clause; empty if unknown.
         remedy: what to do if they would not fit alone.
         nodes: the nodes one by one.
@@ -54,7 +55,7 @@ class CapacityReport:
     fit_alone: int
     nodes: Sequence[NodeAnswer]
     holders: Sequence[str]
-    added: bool = False
+    awaited: Awaited | None = None
     real: str = ""
     remedy: str = ""
 
@@ -82,8 +83,6 @@ def report_capacity(client: KubeClient, pods: Sequence[Object]) -> CapacityRepor
     offers = measure_offers(client)
     # Without the right to read nodes, the line above has failed already.
     assert offers is not None
-    names = {node.name for node in nodes}
-    existing = fit(pods, [node for node in offers.nodes if node.name in names])
     alone = fit(pods, offers.nodes)
     return CapacityReport(
         needs=describe_needs(pods),
@@ -92,7 +91,7 @@ def report_capacity(client: KubeClient, pods: Sequence[Object]) -> CapacityRepor
         fit_alone=alone,
         nodes=[_node_answer(pods, node) for node in nodes],
         holders=_holders(pods, nodes),
-        added=existing < alone == len(pods),
+        awaited=find_awaited(pods, offers),
         real=offers.shape.real,
         remedy="" if alone == len(pods) else suggest_remedy(pods, offers),
     )

@@ -22,6 +22,7 @@ from devstack.kube.readiness import observe_deployment
 from devstack.kube.volumes import missing_claim
 from devstack.waits import Failed, Ready, Waiting
 from devstack.why.answer import Answer
+from devstack.why.awaited import SOON, find_awaited
 from devstack.why.capacity import (
     SHOWN,
     CapacityReport,
@@ -34,8 +35,6 @@ from devstack.why.subject import Subject
 Cause = Callable[[KubeClient, Subject], Answer | None]
 
 AS_A_GANG = "as a gang its pods start together or not at all; "
-SOON = "run this again in a moment"
-NODES_ARE_ADDED = "A pool adds nodes for it, or they are starting"
 
 
 def explain(client: KubeClient, subject: Subject) -> Answer:
@@ -164,7 +163,9 @@ def _too_large(client: KubeClient, subject: Subject, because: str) -> Answer:
         return Answer(str(subject), "stuck", because, "request less, or add nodes")
     because += f". That is what the nodes offer; {offers.shape.real}" if offers.shape.real else ""
     if fit(pods, offers.nodes) == len(pods):
-        return Answer(str(subject), "waiting", f"{because}. {NODES_ARE_ADDED}", SOON)
+        awaited = find_awaited(pods, offers)
+        sentence, remedy = (awaited.sentence, awaited.remedy) if awaited else ("It fits now", SOON)
+        return Answer(str(subject), "waiting", f"{because}. {sentence}", remedy)
     return Answer(str(subject), "stuck", because, suggest_remedy(pods, offers))
 
 
@@ -190,8 +191,9 @@ def _no_capacity(client: KubeClient, subject: Subject) -> Answer | None:
 
 def _insufficient(subject: Subject, report: CapacityReport, needs: str) -> Answer:
     because = f"{needs}, of which {report.fit} fit: {report.sentence()}"
-    if report.added:
-        return Answer(str(subject), "waiting", f"{because}. {NODES_ARE_ADDED}", SOON, report.nodes)
+    if awaited := report.awaited:
+        because += f". {awaited.sentence}"
+        return Answer(str(subject), "waiting", because, awaited.remedy, report.nodes)
     if not report.all_fit_alone:
         return Answer(
             str(subject),
@@ -202,7 +204,6 @@ def _insufficient(subject: Subject, report: CapacityReport, needs: str) -> Answe
             report.holders,
         )
     if not report.holders:
-        because += ". They would fit on all nodes, but some are cordoned or not ready"
         return Answer(str(subject), "waiting", because, "devstack node list", report.nodes)
     return Answer(
         str(subject),

@@ -211,3 +211,11 @@ def test_a_gang_of_which_no_pod_fits_gets_a_pool_for_all_of_them() -> None:
 def test_more_pods_than_nodes_are_allowed_share_them() -> None:
     lines = gang_lines(stack(node("base", cpu="1", memory="1Gi")), *[task(cpu="2")] * 50)
     assert lines[2:4] == ["count = 17", "cpu = 7"]
+
+
+def test_a_node_that_lists_no_devices_of_count_0_is_ready() -> None:
+    item = node("gpu-0", "gpu", cpu="4")
+    item["metadata"]["annotations"] = {"devstack.dev/devices": '{"nvidia.com/gpu": 0}'}
+    offers = measure_offers(stack(item).client())
+    assert offers is not None
+    assert offers.later == {}

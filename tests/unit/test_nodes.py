@@ -75,7 +75,9 @@ def test_up_publishes_the_real_size_and_the_nodes_that_pools_may_add(pools: Worl
 def test_status_shows_pools_nodes_and_the_machine(
     pools: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pools.api.add(task("t-1", GPU), task("t-0", GPU, labels={}))
+    service, of_airflow = task("web", GPU, labels={}), task("t-2", GPU, labels={})
+    of_airflow["spec"]["restartPolicy"] = "Never"
+    pools.api.add(task("t-1", GPU), service, of_airflow)
     data = command(capsys, "status")["data"]
     assert data["machine"] == {"cpus": 2, "memory": 22 * GIB}
     gpu = next(each for each in data["pools"] if each["name"] == "gpu")
@@ -85,8 +87,8 @@ def test_status_shows_pools_nodes_and_the_machine(
     burst = next(each for each in data["pools"] if each["name"] == "burst")
     assert (burst["nodes"], burst["addable"]) == (0, 2)
     node = next(each for each in data["nodes"] if each["name"] == GPU)
-    assert (node["state"], node["pods"], node["tasks"]) == ("Ready", 2, ["t-1"])
-    assert node["free_cpu"] == 24
+    assert (node["state"], node["pods"], node["tasks"]) == ("Ready", 3, ["t-1", "t-2"])
+    assert node["free_cpu"] == 20
 
 
 def test_a_cordoned_node_takes_no_pods_until_it_is_restored(pools: World) -> None:

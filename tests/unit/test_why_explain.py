@@ -241,3 +241,13 @@ def test_an_invalid_name_is_not_found(api: FakeApi, reference: str) -> None:
         why(api, reference)
     assert caught.value.code == "WORKLOAD_NOT_FOUND"
     assert repr(reference) in caught.value.message
+
+
+def test_a_cordoned_node_is_named_with_the_command(api: FakeApi) -> None:
+    cordoned = node("big", "8")
+    cordoned["spec"] = {**cordoned.get("spec", {}), "unschedulable": True}
+    api.add(node("one", "1"), cordoned, single("t-1", cpu="4"))
+    answer = why(api, "t-1")
+    assert answer.state == "waiting"
+    assert "It fits with big (cordoned)" in answer.because
+    assert answer.remedy == "devstack node restore big"
