@@ -15,6 +15,7 @@ from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.offers import Offers, measure_offers
 from devstack.kube.pods import observe_pod
+from devstack.kube.quotas import may_fit_quota
 from devstack.kube.scheduling import mentions_volume
 from devstack.kube.volumes import missing_claim, reachable_nodes
 from devstack.pools.taints import is_taint_of_state
@@ -69,7 +70,8 @@ class PendingPods:
         offers = measure_offers(self._kube) if any(map(_lacks_node, pending)) else None
         observations = observe_gangs(self._kube, self._namespace, in_gangs, offers)
         observations += [self._observe_pod(pod, offers) for pod in pending if pod not in in_gangs]
-        for found in [self._forbidden(run_id), *observations]:
+        observations += [found for found in [self._forbidden(run_id)] if found]
+        for found in observations:
             if isinstance(found, Failed):
                 return found
         return next((found for found in observations if isinstance(found, Waiting)), None)
@@ -148,26 +150,39 @@ class PendingPods:
         events = self._kube.list_objects("v1", "Event", self._namespace, fields=of_pod)
         return any(event.get("reason") in _SCALE_UP_EVENTS for event in events)
 
-    def _forbidden(self, run_id: str) -> Failed | None:
+    def _forbidden(self, run_id: str) -> Observation | None:
         """Return why the API server rejects a pod of the run: a quota, most often."""
         events = self._kube.list_objects(
             "v1", "Event", self._namespace, fields="reason=FailedCreate,involvedObject.kind=Job"
         )
+        waiting: Waiting | None = None
         for event in events:
             job = self._job(event["involvedObject"]["name"])
-            if job is not None and is_of_run(job["spec"]["template"], run_id):
-                return Failed(
-                    f"no pod can be created for job {job['metadata']['name']}: {event['message']}",
-                    remedy="request less, or change the quota or policy that forbids it",
-                    code="POD_FORBIDDEN",
-                )
-        return None
+            if job is None or not is_of_run(job["spec"]["template"], run_id) or _has_pod(job):
+                continue
+            reason = f"no pod can be created for job {job['metadata']['name']}: {event['message']}"
+            if may_fit_quota(event["message"]):
+                # The Job controller tries again; an event stays for an hour.
+                waiting = waiting or Waiting(f"{reason}; it is tried again as other pods end")
+                continue
+            return Failed(
+                reason,
+                remedy="request less, or change the quota or policy that forbids it",
+                code="POD_FORBIDDEN",
+            )
+        return waiting
 
     def _job(self, name: str) -> Object | None:
         try:
             return self._kube.find("batch/v1", "Job", name, self._namespace)
         except ApiError:
             return None
+
+
+def _has_pod(job: Object) -> bool:
+    """Return True for a Job whose pod was created after all."""
+    status = job.get("status") or {}
+    return any(status.get(name) for name in ("active", "succeeded", "failed"))
 
 
 def _unschedulable_message(pod: Object) -> str:
@@ -180,7 +195,7 @@ def _unschedulable_message(pod: Object) -> str:
 
 def _describe_awaited(node: str, offers: Offers) -> str:
     if offers.is_cordoned(node):
-        return f"it fits on {node}, which is cordoned: `devstack node restore {node}`"
+        return f"it fits on {node}, which is cordoned: `{offers.uncordon_command(node)}`"
     return f"it fits on {node} as soon as that is ready"
 
 

@@ -55,6 +55,11 @@ class Offers:
         """Return True for a node that takes no pods until someone uncordons it."""
         return self.later.get(name) == _CORDONED
 
+    def uncordon_command(self, name: str) -> str:
+        """Return the command that lets a node take pods again."""
+        command = "devstack node restore" if self.shape.has_pools else "kubectl uncordon"
+        return f"{command} {name}"
+
     def fits_now(self, pod: Object) -> bool:
         """Return True if a node that is ready has room for the pod, but for other tasks."""
         ready = (node for node in self.nodes if node.name not in self.later)

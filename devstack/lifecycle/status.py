@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from devstack.config import load
 from devstack.errors import DevstackError
-from devstack.kube.node_status import NOT_READY, NodeStatus, PoolStatus, read_layout
+from devstack.kube.client import KubeClient
+from devstack.kube.node_status import NOT_READY, Layout, NodeStatus, PoolStatus, read_layout
+from devstack.kube.shape import Shape
 from devstack.lifecycle import autoscaler
 from devstack.lifecycle.port_forwards import port_forwards_running
 from devstack.providers.base import ClusterStatus, HasPools
@@ -89,11 +91,11 @@ def stack_status(stack: Stack) -> StackStatus:
         return _without_api(stack, error)
     ctx = stack.context(kube)
     with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(read_layout, kube)
+        reading = pool.submit(_read_layout, stack, kube)
         services = [_service_status(stack, service, ctx) for service in stack.services]
-        layout = reading.result()
+        layout, failure = reading.result()
     services += _autoscaler_status(stack)
-    nodes = _node_status(stack, layout.nodes)
+    nodes = failure or _node_status(stack, layout.nodes)
     ready = nodes.state == "running" and all(service.state == "ready" for service in services)
     real = layout.shape
     return StackStatus(
@@ -109,6 +111,20 @@ def stack_status(stack: Stack) -> StackStatus:
         layout.pools,
         layout.nodes,
     )
+
+
+def _read_layout(stack: Stack, kube: KubeClient) -> tuple[Layout, ClusterStatus | None]:
+    """Return the nodes and pools, and what keeps them from being read.
+
+    On a cluster that others use too, its nodes and pods are not the stack's.
+    """
+    nothing = Layout((), (), Shape())
+    if not isinstance(stack.provider, HasPools):
+        return nothing, None
+    try:
+        return read_layout(kube), None
+    except DevstackError as error:
+        return nothing, ClusterStatus("unreachable", f"its nodes cannot be read: {error}")
 
 
 def _node_status(stack: Stack, nodes: Sequence[NodeStatus]) -> ClusterStatus:

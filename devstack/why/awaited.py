@@ -41,7 +41,7 @@ def find_awaited(pods: Sequence[Object], offers: Offers) -> Awaited | None:
     if fit(pods, by_itself) == len(pods):
         names, remedy = [name for name in names if name not in cordoned], SOON
     else:
-        remedy = f"devstack node restore {cordoned[0]}"
+        remedy = offers.uncordon_command(cordoned[0])
         names = cordoned
     shown = ", ".join(f"{name} ({offers.later[name]})" for name in names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

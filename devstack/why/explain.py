@@ -18,6 +18,7 @@ from devstack.kube.gangs import (
 )
 from devstack.kube.offers import measure_offers
 from devstack.kube.pods import observe_pod
+from devstack.kube.quotas import may_fit_quota
 from devstack.kube.readiness import observe_deployment
 from devstack.kube.volumes import missing_claim
 from devstack.waits import Failed, Ready, Waiting
@@ -82,6 +83,9 @@ def _pods_forbidden(client: KubeClient, subject: Subject) -> Answer | None:
         return None
     message = ours[-1]["message"]
     existing = f"{len(_active(subject))} of its {_wanted(subject)} pods exist"
+    if may_fit_quota(message):
+        because = f"{existing}; the others exceed the quota as long as others run: {message}"
+        return Answer(str(subject), "waiting", because, "wait until other pods end")
     quota = "quota" in message
     remedy = "request less, or raise the quota" if quota else "change the policy that forbids it"
     because = f"{existing}; the others are forbidden: {message}"

@@ -265,8 +265,8 @@ def test_an_image_that_cannot_be_pulled_fails_immediately(watch: PendingPods) ->
     assert "nowhere/x:1" in observation.reason
 
 
-def refused(job_name: str) -> Object:
-    refusal = event(job_name, "FailedCreate", "exceeded quota: pods=4", "2026-11-21T12:00:00Z")
+def refused(job_name: str, message: str = "exceeded quota: pods=4") -> Object:
+    refusal = event(job_name, "FailedCreate", message, "2026-11-21T12:00:00Z")
     refusal["metadata"]["namespace"] = NAMESPACE
     refusal["involvedObject"]["kind"] = "Job"
     return refusal
@@ -282,4 +282,31 @@ def test_a_pod_that_may_not_be_created_fails(watch: PendingPods, api: FakeApi) -
 
 def test_forbidden_pods_of_other_runs_are_ignored(watch: PendingPods, api: FakeApi) -> None:
     api.add(job("t-1", run_id="17"), refused("t-1"), refused("t-2"))
+    assert watch.observe(RUN, []) is None
+
+
+def exceeded(requested: str, limited: str) -> str:
+    parts = f"requested: {requested}, used: {limited}, limited: {limited}"
+    return f'Error creating: pods "t-1-x" is forbidden: exceeded quota: team, {parts}'
+
+
+def test_a_quota_that_others_use_up_for_now_is_awaited(watch: PendingPods, api: FakeApi) -> None:
+    message = exceeded("pods=1,requests.cpu=500m", "pods=10,requests.cpu=4")
+    api.add(job("t-1"), refused("t-1", message))
+    found = watch.observe(RUN, [])
+    assert isinstance(found, Waiting)
+    assert "exceeded quota: team" in found.reason
+
+
+def test_a_pod_larger_than_its_quota_fails(watch: PendingPods, api: FakeApi) -> None:
+    api.add(job("t-1"), refused("t-1", exceeded("requests.cpu=4", "requests.cpu=2")))
+    assert isinstance(watch.observe(RUN, []), Failed)
+
+
+def test_a_job_whose_pod_was_created_after_all_is_not_forbidden(
+    watch: PendingPods, api: FakeApi
+) -> None:
+    created = job("t-1")
+    created["status"] = {"active": 1}
+    api.add(created, refused("t-1"))
     assert watch.observe(RUN, []) is None

@@ -13,6 +13,8 @@ from devstack.lifecycle.up import up
 from devstack.stack import not_up, require_up
 from devstack.state import STATE_FILE
 from devstack.waits import Failed, Waiting
+from tests.fakes.api import namespace
+from tests.fakes.pools import FakePoolProvider
 from tests.fakes.stack import World
 
 
@@ -136,3 +138,30 @@ def test_an_incomplete_stack_is_rejected(world: World) -> None:
         require_up(world.open())
     up(world.open())
     require_up(world.open())
+
+
+def test_nodes_that_others_use_too_are_neither_shown_nor_judged(world: World) -> None:
+    """A cluster of --context may have hundreds of them, of which one is not ready."""
+    up(world.open())
+    condition = {"type": "Ready", "status": "False"}
+    world.api.add(
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "other"},
+            "status": {"conditions": [condition]},
+        }
+    )
+    status = stack_status(world.open())
+    assert (status.state, status.nodes, status.pools) == ("up", (), ())
+
+
+def test_nodes_that_cannot_be_read_do_not_hide_the_services(world: World) -> None:
+    world.provider = FakePoolProvider(world.api)
+    world.api.add(namespace("kube-system"))
+    up(world.open())
+    world.api.refuse("GET", "/nodes", 403, "Forbidden", "ann cannot list nodes")
+    status = stack_status(world.open())
+    assert status.state == "degraded"
+    assert "ann cannot list nodes" in status.detail
+    assert [each.state for each in status.services] == ["ready", "ready"]

@@ -250,4 +250,4 @@ def test_a_cordoned_node_is_named_with_the_command(api: FakeApi) -> None:
     answer = why(api, "t-1")
     assert answer.state == "waiting"
     assert "It fits with big (cordoned)" in answer.because
-    assert answer.remedy == "devstack node restore big"
+    assert answer.remedy == "kubectl uncordon big"
