@@ -12,6 +12,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ConflictError, NotFoundError, ServerFaultError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.offers import is_of_daemon_set
+from devstack.kube.readiness import node_is_ready
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
 _MIRROR = "kubernetes.io/config.mirror"
@@ -46,6 +47,7 @@ def drain(
     timeout: float,
     clock: Clock,
     note: Callable[[str], None] | None = None,
+    for_ever: bool = False,
 ) -> list[str]:
     """Cordon a node and evict its pods; return their names once they have ended.
 
@@ -55,6 +57,8 @@ def drain(
         timeout: seconds for the pods to end.
         clock: measures the timeout.
         note: called with what is waited for.
+        for_ever: True if the node will not come back: if its kubelet, which ends pods, does not
+            report any more, they are deleted.
 
     Raises:
         NotFoundError: there is no such node.
@@ -65,6 +69,11 @@ def drain(
 
     def observe() -> Observation:
         left = evictable_pods(client, node)
+        if left and for_ever and not node_is_ready(client.get("v1", "Node", node)):
+            for pod in left:
+                _delete(client, pod)
+                evicted.setdefault(_name(pod))
+            return Waiting(f"the pods of {node}, which is not Ready, are deleted")
         kept = [why for pod in left if (why := _evict(client, pod, evicted))]
         if not left:
             return Ready()
@@ -110,6 +119,11 @@ def _evict(client: KubeClient, pod: Object, evicted: dict[str, None]) -> str:
         return ""
     evicted.setdefault(name)
     return ""
+
+
+def _delete(client: KubeClient, pod: Object) -> None:
+    metadata = pod["metadata"]
+    client.delete("v1", "Pod", metadata["name"], metadata["namespace"], grace_seconds=0)
 
 
 def _name(pod: Object) -> str:

@@ -14,6 +14,9 @@ from devstack.pools.nodes import NodeSpec
 DEVICES_ANNOTATION = "devstack.dev/devices"
 """A JSON object with the number of devices of each extended resource; node-agent reads it."""
 
+_SET_ANNOTATION = "devstack.dev/attributes"
+"""A JSON object with the labels and taints that devstack has set, to be able to remove them."""
+
 PODS_MAX = 110
 """The most pods that a kubelet runs by default."""
 
@@ -77,6 +80,7 @@ def lacks_attributes(node: Object, spec: NodeSpec) -> bool:
         not spec.labels.items() <= labels.items()
         or any(build_taint(text) not in taints for text in spec.taints)
         or _annotation(node) != _devices(spec)
+        or _annotation(node, _SET_ANNOTATION) != _record(spec)
     )
 
 
@@ -93,28 +97,43 @@ def annotated_devices(node: Object) -> dict[str, int]:
     return wanted
 
 
-def _annotation(node: Object) -> str:
-    return str(node["metadata"].get("annotations", {}).get(DEVICES_ANNOTATION, ""))
+def _annotation(node: Object, name: str = DEVICES_ANNOTATION) -> str:
+    return str((node["metadata"].get("annotations") or {}).get(name, ""))
 
 
 def _devices(spec: NodeSpec) -> str:
     return json.dumps(dict(spec.extended), sort_keys=True)
 
 
+def _record(spec: NodeSpec) -> str:
+    return json.dumps({"labels": dict(spec.labels), "taints": list(spec.taints)}, sort_keys=True)
+
+
 def _attributes(node: Object, spec: NodeSpec) -> Object:
-    # The list of taints is replaced as a whole, with those that Kubernetes has set.
+    # Server-side apply removes the labels that it set before and that are not among these. The
+    # list of taints is replaced as a whole, with those that Kubernetes has set.
     wanted = [build_taint(text) for text in spec.taints]
-    others = [each for each in node["spec"].get("taints", []) if each not in wanted]
+    before = json.loads(_annotation(node, _SET_ANNOTATION) or "{}").get("taints", [])
+    replaced = {_taint_id(each) for each in (*wanted, *map(build_taint, before))}
+    others = [each for each in node["spec"].get("taints", []) if _taint_id(each) not in replaced]
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {
             "name": node["metadata"]["name"],
             "labels": dict(spec.labels),
-            "annotations": {DEVICES_ANNOTATION: _devices(spec)},
+            "annotations": {
+                DEVICES_ANNOTATION: _devices(spec),
+                _SET_ANNOTATION: _record(spec),
+            },
         },
         "spec": {"taints": [*others, *wanted]},
     }
+
+
+def _taint_id(taint: Object) -> tuple[str, str]:
+    """Return what no two taints of a node have in common."""
+    return taint["key"], taint["effect"]
 
 
 def build_taint(text: str) -> dict[str, str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections import defaultdict
+from collections.abc import Mapping
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.apply import delete_all
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.volumes_on_nodes import node_of
 from devstack.lifecycle.step import Step
 from devstack.progress import step
 from devstack.providers.base import KeepsVolumes
@@ -18,7 +20,7 @@ from devstack.waits import Observation, Ready, Waiting, wait_until
 LISTING = "volumes.json"
 _VOLUME = "PersistentVolume"
 _CLAIM = "PersistentVolumeClaim"
-_HOSTNAME = "kubernetes.io/hostname"
+_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 def require_volume_backup(stack: Stack) -> None:
@@ -48,7 +50,7 @@ def save_volumes(stack: Stack) -> None:
     volumes = _bound_volumes(kube)
     folders = defaultdict(list)
     for volume in volumes:
-        folders[_node(volume)].append(_folder(volume))
+        folders[node_of(volume)].append(_folder(volume))
     unfinished = stack.dir.path / "volumes.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
@@ -79,9 +81,25 @@ def _restore(stack: Stack) -> None:
     provider, kube = stack.provider, stack.kube()
     if isinstance(provider, KeepsVolumes):
         provider.restore_volumes(stack.cluster, stack.dir.volumes)
+    nodes = {node["metadata"]["name"]: node for node in kube.list_objects("v1", "Node")}
     for volume in _saved(stack):
         if kube.find("v1", _VOLUME, volume["metadata"]["name"]) is None:
-            kube.create(volume)
+            kube.create(_on_existing_node(volume, nodes))
+
+
+def _on_existing_node(volume: Object, nodes: Mapping[str, Object]) -> Object:
+    """Return the volume where it was restored: on the control plane if its node is no more."""
+    control_plane = next((name for name in nodes if _is_control_plane(nodes[name])), "")
+    lost = node_of(volume)
+    if lost in nodes or not control_plane:
+        return volume
+    text = json.dumps(volume).replace(json.dumps(lost), json.dumps(control_plane))
+    moved: Object = json.loads(text)
+    return moved
+
+
+def _is_control_plane(node: Object) -> bool:
+    return _CONTROL_PLANE in (node["metadata"].get("labels") or {})
 
 
 def _saved(stack: Stack) -> list[Object]:
@@ -164,12 +182,3 @@ def _claim(volume: Object) -> str:
 def _folder(volume: Object) -> str:
     source = volume["spec"].get("hostPath") or volume["spec"]["local"]
     return str(source["path"])
-
-
-def _node(volume: Object) -> str:
-    """Return the node that a volume is on."""
-    terms = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
-    for expression in terms[0]["matchExpressions"]:
-        if expression["key"] == _HOSTNAME:
-            return str(expression["values"][0])
-    return ""

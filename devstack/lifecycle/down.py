@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from devstack.errors import DevstackError
+from devstack.lifecycle.autoscaler import stop_autoscaler
 from devstack.lifecycle.backup import require_volume_backup, save_volumes
 from devstack.lifecycle.plan import build_plan
 from devstack.lifecycle.port_forwards import stop_port_forwards
@@ -35,6 +36,8 @@ def down(stack: Stack, *, keep_data: bool = False) -> list[str]:
             return []
         if keep_data:
             require_volume_backup(stack)
+            # It could remove a node whose volumes are being copied.
+            stop_autoscaler(stack)
             save_volumes(stack)
         if stack.dir.exists():
             stack.state.phase = "deleting"

@@ -16,6 +16,7 @@ from devstack.lifecycle.autoscaler import stop_autoscaler
 from devstack.lifecycle.new_nodes import as_starting
 from devstack.lifecycle.registry_step import forget_redirection
 from devstack.lifecycle.step import Step
+from devstack.lifecycle.volume_loss import require_without_volumes
 from devstack.pools.nodes import POOL_LABEL, NodeSpec
 from devstack.pools.settings import BASE_POOL
 from devstack.providers.base import HasPools
@@ -136,6 +137,8 @@ def _needs_replacement(existing: NodeSpec | None, wanted: NodeSpec) -> bool:
 
 def _remove(stack: Stack, provider: HasPools, names: Iterable[str]) -> None:
     """Drain nodes and remove them, all at once."""
+    names = list(names)
+    require_without_volumes(stack, names)
     with ThreadPoolExecutor(max_workers=8) as pool:
         for task in [pool.submit(_remove_one, stack, provider, name) for name in names]:
             task.result()
@@ -145,7 +148,14 @@ def _remove_one(stack: Stack, provider: HasPools, name: str) -> None:
     kube = stack.kube()
     if kube.find("v1", "Node", name):
         stack.progress.note(f"draining {name}")
-        drain(kube, name, timeout=stack.spec.timeout, clock=stack.clock, note=stack.progress.note)
+        drain(
+            kube,
+            name,
+            timeout=stack.spec.timeout,
+            clock=stack.clock,
+            note=stack.progress.note,
+            for_ever=True,
+        )
     provider.remove_node(name)
 
 

@@ -29,6 +29,7 @@ from devstack.kube.pool_nodes import build_node, ensure_attributes, is_starting
 from devstack.kube.resources import JOBSET
 from devstack.kube.scale_down import REMOVING, cancel_removal, is_being_removed
 from devstack.kube.scale_up import Addition, pending_units, plan_additions
+from devstack.kube.volumes_on_nodes import claims_by_node
 from devstack.lifecycle.new_nodes import as_starting, finish_nodes
 from devstack.pools.nodes import NodeSpec
 from devstack.pools.scaling import Scaling, scaling_of
@@ -56,6 +57,7 @@ class Scaler:
     report: Callable[[str], None]
     today: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     _idle_since: dict[str, float] = field(default_factory=dict)
+    _kept: dict[str, list[str]] = field(default_factory=dict)
 
     def run_once(self) -> None:
         """Look once at pods and nodes, and change what has to be changed.
@@ -145,21 +147,31 @@ class Scaler:
     ) -> None:
         now = self.stack.clock.now()
         for node in nodes:
-            needed = node.name in used or node.name not in specs
+            needed = node.name in used or node.name not in specs or _is_out_of_use(node.node)
             if needed or evictable_pods(kube, node.name):
                 self._idle_since.pop(node.name, None)
                 continue
             since = self._idle_since.setdefault(node.name, now)
             if now - since >= self._scaling(specs[node.name]).idle:
-                self._idle_since.pop(node.name)
-                self._remove(kube, node.name)
+                self._idle_since[node.name] = now
+                if not self._has_volumes(kube, node.name):
+                    self._idle_since.pop(node.name)
+                    self._remove(kube, node.name)
+
+    def _has_volumes(self, kube: KubeClient, name: str) -> bool:
+        """Return True if data of claims would be lost with a node."""
+        claims = claims_by_node(kube).get(name, [])
+        if claims and self._kept.get(name) != claims:
+            self.report(f"keeps {name}, which has the data of {', '.join(claims)}")
+        self._kept[name] = claims
+        return bool(claims)
 
     def _remove(self, kube: KubeClient, name: str) -> None:
         """Remove a node, unless a pod is placed on it at the last moment."""
         kube.patch("v1", "Node", name, {"metadata": {"annotations": {REMOVING: "true"}}})
         cordon(kube, name)
         self.stack.clock.sleep(SETTLE_SECONDS)
-        if evictable_pods(kube, name):
+        if evictable_pods(kube, name) or self._has_volumes(kube, name):
             cancel_removal(kube, name)
             return
         self.report(f"removes {name}, which is idle")
@@ -184,6 +196,11 @@ def _is_usable(node: Object) -> bool:
     if node.get("spec", {}).get("unschedulable"):
         return False
     return is_starting(node) or state_of(node) != NOT_READY
+
+
+def _is_out_of_use(node: Object) -> bool:
+    """Return True for a node that a user took away, and may restore."""
+    return bool(node.get("spec", {}).get("unschedulable")) or state_of(node) == NOT_READY
 
 
 def _announce(kube: KubeClient, addition: Addition) -> None:

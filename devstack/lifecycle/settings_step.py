@@ -83,8 +83,13 @@ def _settings_match(stack: Stack) -> bool:
         and all(state.ports.get(name) == port for name, port in spec.ports.items())
         and state.without == list(spec.without)
         and state.airflow == spec.airflow
-        and _pools(state.pool) == _pools(spec.pool)
+        and same_pools(stack)
     )
+
+
+def same_pools(stack: Stack) -> bool:
+    """Return True if the stack has the pools that it is to have."""
+    return _pools(stack.state.pool) == _pools(stack.spec.pool)
 
 
 def _save_settings(stack: Stack) -> None:

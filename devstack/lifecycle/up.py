@@ -7,6 +7,7 @@ from devstack.lifecycle.plan import build_plan
 from devstack.lifecycle.pools_step import require_pools_supported
 from devstack.lifecycle.settings_step import require_changeable
 from devstack.lifecycle.step import Step, run_steps
+from devstack.lifecycle.volume_loss import require_volumes_kept
 from devstack.services.selection import require_dependencies
 from devstack.stack import Stack
 
@@ -22,6 +23,7 @@ def up(stack: Stack) -> list[str]:
         stack.state = stack.dir.read() or stack.state
         require_pools_supported(stack)
         require_changeable(stack)
+        require_volumes_kept(stack)
         if stack.state.phase in ("deleting", "retained"):
             stack.state.phase = "creating"
             stack.save()

@@ -273,5 +273,8 @@ class KeepsVolumes(Protocol):
         ...
 
     def restore_volumes(self, spec: ClusterSpec, saved: Path) -> None:
-        """Extract the archives below ``saved`` on the nodes of the same names."""
+        """Extract the archives below ``saved`` on the nodes of the same names.
+
+        Those of nodes that do not exist go to the control plane.
+        """
         ...

@@ -96,3 +96,19 @@ def _containers(step: str, started: str, ended: str, reason: str) -> Object:
     else:
         return {}
     return {"containerStatuses": [{"name": step, "image": "task:1", "state": state}]}
+
+
+def local_volume(node: str) -> Object:
+    """Return a volume on one node, bound to the claim ``data``."""
+    host = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": "pvc-1"},
+        "spec": {
+            "claimRef": {"namespace": "metaflow", "name": "data"},
+            "hostPath": {"path": "/var/volumes/pvc-1"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [host]}]}},
+        },
+        "status": {"phase": "Bound"},
+    }

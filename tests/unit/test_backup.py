@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from devstack.errors import DevstackError
+from devstack.kube.volumes_on_nodes import node_of
+from devstack.lifecycle import down as module
 from devstack.lifecycle.down import down
 from devstack.lifecycle.status import stack_status
 from devstack.lifecycle.up import up
@@ -133,3 +135,29 @@ def test_a_provider_that_cannot_keep_data_is_rejected(world: World) -> None:
         down(world.open(), keep_data=True)
     assert caught.value.code == "DATA_NOT_KEPT"
     assert world.provider.state == "running"
+
+
+def test_volumes_of_nodes_that_are_no_more_move_to_the_control_plane(
+    world: World, provider: VolumeProvider
+) -> None:
+    world.api.objects[f"{VOLUMES}/pvc-1"] = volume()
+    down(world.open(), keep_data=True)
+    del world.api.objects[f"{VOLUMES}/pvc-1"]
+    labels = {"node-role.kubernetes.io/control-plane": ""}
+    metadata = {"name": "main", "labels": labels}
+    world.api.add({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+    up(world.open())
+    assert node_of(world.api.objects[f"{VOLUMES}/pvc-1"]) == "main"
+
+
+def test_the_autoscaler_removes_no_node_while_volumes_are_copied(
+    world: World, provider: VolumeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_stack: object) -> None:
+        assert "save_volumes" not in provider.calls
+        provider.calls.append("stop")
+
+    monkeypatch.setattr(module, "stop_autoscaler", stop)
+    world.api.objects[f"{VOLUMES}/pvc-1"] = volume()
+    down(world.open(), keep_data=True)
+    assert "stop" in provider.calls

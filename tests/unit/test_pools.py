@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -184,8 +185,10 @@ def test_a_node_that_is_as_specified_is_not_changed() -> None:
     (spec,) = nodes(spot=True, gpu={"count": 2})
     taint = {"key": "node.kubernetes.io/lifecycle", "value": "spot", "effect": "NoSchedule"}
     devices = {DEVICES_ANNOTATION: '{"nvidia.com/gpu": 2}'}
+    record = json.dumps({"labels": spec.labels, "taints": spec.taints}, sort_keys=True)
+    annotations = {**devices, "devstack.dev/attributes": record}
     node: Object = {
-        "metadata": {"name": "n", "labels": dict(spec.labels), "annotations": devices},
+        "metadata": {"name": "n", "labels": dict(spec.labels), "annotations": annotations},
         "spec": {"taints": [taint]},
     }
     assert not lacks_attributes(node, spec)
@@ -210,9 +213,32 @@ def test_nodes_get_what_they_lack_and_keep_the_taints_of_others() -> None:
     ensure_attributes(client, {"n": spec})
     node = client.get("v1", "Node", "n")
     assert node["metadata"]["labels"].items() >= spec.labels.items()
-    assert node["metadata"]["annotations"].keys() == {"kubeadm", DEVICES_ANNOTATION}
+    assert node["metadata"]["annotations"].keys() >= {"kubeadm", DEVICES_ANNOTATION}
     assert other in node["spec"]["taints"]
     assert missing_devices(node) == "nvidia.com/gpu"
     writes = client.writes
     ensure_attributes(client, {"n": spec})
     assert client.writes == writes
+
+
+def test_nodes_lose_what_their_pool_no_longer_has() -> None:
+    other = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}
+    starting = {"key": "devstack.dev/starting", "effect": "NoSchedule"}
+    api = FakeApi()
+    metadata = {"name": "n", "labels": {"kubernetes.io/hostname": "n"}}
+    spec = {"taints": [other, starting]}
+    api.add({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec})
+    client = api.client()
+    (before,) = nodes(spot=True, labels={"team": "a"}, taints=("team=a:NoSchedule",))
+    ensure_attributes(client, {"n": before})
+    # The value of a taint changes; there may be only one of a key and an effect.
+    (after,) = nodes(taints=("team=b:NoSchedule",))
+    ensure_attributes(client, {"n": after})
+    node = client.get("v1", "Node", "n")
+    assert node["metadata"]["labels"] == {
+        "kubernetes.io/hostname": "n",
+        "devstack.dev/pool": after.pool,
+    }
+    changed = {"key": "team", "value": "b", "effect": "NoSchedule"}
+    assert node["spec"]["taints"] == [other, starting, changed]
+    assert not lacks_attributes(node, after)

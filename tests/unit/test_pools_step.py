@@ -15,6 +15,7 @@ from devstack.pools.settings import PoolSettings
 from tests.fakes.api import namespace
 from tests.fakes.pools import FakePoolProvider
 from tests.fakes.stack import World
+from tests.support.task_objects import local_volume, task_pod
 
 A = PoolSettings(name="a", count=2, cpu=4, memory="8Gi")
 B = PoolSettings(name="b", cpu=8, memory="16Gi", spot=True)
@@ -134,6 +135,30 @@ def test_a_node_that_the_autoscaler_was_removing_stays_if_it_is_wanted_now(pools
 def _taints(pools: Pools, name: str) -> list[str]:
     node = pools.world.api.objects[f"/api/v1/nodes/devstack-devstack-{name}"]
     return [each["key"] for each in node["spec"].get("taints", [])]
+
+
+def test_a_node_with_the_data_of_a_claim_is_not_removed(pools: Pools) -> None:
+    pools.up(A, B)
+    pools.world.api.add(local_volume("devstack-devstack-b-0"))
+    for changed in ((A,), (A, PoolSettings({**B, "disk": "10Gi"}))):
+        error = refused(pools.up, *changed)
+        assert error.code == "NODE_HAS_VOLUMES"
+        assert "metaflow/data" in error.cause
+        assert "devstack pvc delete data" in error.remedy
+        # Nothing has begun.
+        assert pools.world.open().state.phase == "up"
+    assert "b-0" in pools.names
+    pools.up(B)
+
+
+def test_the_pods_of_a_node_that_is_dead_do_not_keep_it(pools: Pools) -> None:
+    pools.up(B)
+    node = "devstack-devstack-b-0"
+    pools.world.api.add(task_pod("t-1", node=node))
+    pools.provider.kill_node(node)
+    pools.up()
+    assert pools.names == ["control-plane"]
+    assert "/api/v1/namespaces/metaflow/pods/t-1" not in pools.world.api.objects
 
 
 def test_a_container_that_a_killed_up_left_behind_is_removed(pools: Pools) -> None:

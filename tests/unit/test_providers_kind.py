@@ -196,6 +196,34 @@ def test_images_are_loaded_together(kind: KindSetting) -> None:
     assert argv[3:] == (*images, "--name", "devstack-ci", "--nodes", "one,two")
 
 
+def test_volumes_of_a_stopped_node_are_saved_and_those_of_a_lost_one_go_to_the_first(
+    kind: KindSetting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[str] = []
+    unpacked: dict[str, str] = {}
+
+    def pack(node: Node, _folders: object, archive: Path) -> None:
+        assert node.status == "running"
+        packed.append(node.name)
+        archive.touch()
+
+    monkeypatch.setattr(kind.engine, "pack", pack, raising=False)
+    monkeypatch.setattr(
+        kind.engine,
+        "unpack",
+        lambda node, archive: unpacked.update({archive.name: node.name}),
+        raising=False,
+    )
+    base = Node("devstack-ci-control-plane")
+    kind.engine.found = [base, Node("devstack-ci-a-0", "exited")]
+    folders = {node.name: ["/var"] for node in kind.engine.found}
+    kind.provider.save_volumes(SPEC, folders, tmp_path)
+    assert packed == list(folders)
+    kind.engine.found = [base]
+    kind.provider.restore_volumes(SPEC, tmp_path)
+    assert unpacked == {f"{name}.tar": base.name for name in folders}
+
+
 def test_nodes_that_are_stopped_or_have_not_joined_get_no_images(kind: KindSetting) -> None:
     stopped, joining = Node("stopped", "exited"), Node("joining")
     joining.labels = {POOL_LABEL: "a"}

@@ -33,7 +33,7 @@ from tests.fakes.api import namespace
 from tests.fakes.pools import FakePoolProvider
 from tests.fakes.stack import FakeService, World
 from tests.support.gang_objects import gang, gang_pods
-from tests.support.task_objects import RUN, task_pod, unschedulable_pod
+from tests.support.task_objects import RUN, local_volume, task_pod, unschedulable_pod
 
 SPEC = StackSpec(
     pool=(
@@ -150,6 +150,45 @@ def test_an_idle_node_is_removed_and_one_with_pods_stays(scaled: World) -> None:
     assert clockwork.look() == [f"remove {NAMES[0]}"]
     scaled.clock.sleep(60)
     assert clockwork.look() == []
+
+
+def idle_node(clockwork: Clockwork) -> Object:
+    """Add a node whose pod has ended; return it."""
+    clockwork.look(pending("t-1", "6"))
+    del clockwork.world.api.objects["/api/v1/namespaces/metaflow/pods/t-1"]
+    clockwork.look()
+    node: Object = clockwork.world.api.objects[f"/api/v1/nodes/{NAMES[0]}"]
+    return node
+
+
+def test_a_node_with_the_data_of_a_claim_is_not_removed(scaled: World) -> None:
+    clockwork = Clockwork(scaled)
+    idle_node(clockwork)
+    scaled.api.add(local_volume(NAMES[0]))
+    for _ in range(3):
+        scaled.clock.sleep(61)
+        assert clockwork.look() == []
+    assert clockwork.said[-1] == f"keeps {NAMES[0]}, which has the data of metaflow/data"
+    del scaled.api.objects["/api/v1/persistentvolumes/pvc-1"]
+    scaled.clock.sleep(61)
+    assert [*clockwork.look(), *clockwork.look()] == [f"remove {NAMES[0]}"]
+
+
+def test_a_node_that_a_user_took_away_is_not_removed(scaled: World) -> None:
+    clockwork = Clockwork(scaled)
+    idle_node(clockwork)["spec"]["unschedulable"] = True
+    scaled.clock.sleep(61)
+    assert clockwork.look() == []
+    # `devstack node kill`, then `restore`.
+    provider: Any = scaled.provider
+    clockwork.stack.kube().patch("v1", "Node", NAMES[0], {"spec": {"unschedulable": None}})
+    provider.kill_node(NAMES[0])
+    scaled.clock.sleep(61)
+    assert clockwork.look() == []
+    provider.restore_node(NAMES[0])
+    clockwork.look()
+    scaled.clock.sleep(61)
+    assert clockwork.look() == [f"remove {NAMES[0]}"]
 
 
 def test_a_node_that_a_pending_pod_will_use_is_not_idle(scaled: World) -> None:

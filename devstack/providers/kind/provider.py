@@ -305,14 +305,16 @@ class KindProvider:
         """Write the folders of each node into an archive below ``into``."""
         for node in self._own_nodes():
             if folders.get(node.name):
+                # It may have been killed: nothing can be read from it then.
+                self._engine.start([node])
                 self._engine.pack(node, folders[node.name], into / f"{node.name}.tar")
 
     def restore_volumes(self, spec: ClusterSpec, saved: Path) -> None:
-        """Extract the archives of `save_volumes`."""
-        for node in self._own_nodes():
-            archive = saved / f"{node.name}.tar"
-            if archive.exists():
-                self._engine.unpack(node, archive)
+        """Extract the archives of `save_volumes`; those of nodes that are no more, on the first."""
+        nodes = {node.name: node for node in self._own_nodes()}
+        for archive in sorted(saved.glob("*.tar")):
+            node = nodes.get(archive.stem, nodes[f"{self.cluster}-control-plane"])
+            self._engine.unpack(node, archive)
 
     def plan(self, spec: ClusterSpec) -> list[str]:
         """Return the kind command and its configuration."""
