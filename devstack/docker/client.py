@@ -186,6 +186,17 @@ class DockerClient:
         self._require(node, ["tar", "-C", "/", "--numeric-owner", "-xpf", _PACKED])
         self._require(node, ["rm", _PACKED])
 
+    def cluster_of(self, name: str) -> str:
+        """Return the kind cluster that a container of this name belongs to; empty if to none."""
+        import docker
+
+        with translate_docker_errors():
+            try:
+                found = self._connect().containers.get(name)
+            except docker.errors.NotFound:
+                return ""
+        return str(found.labels.get(CLUSTER_LABEL, ""))
+
     def require(
         self, node: Any, argv: Sequence[str], message: str, code: str = "NODE_UNWRITABLE"
     ) -> None:

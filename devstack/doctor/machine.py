@@ -86,6 +86,8 @@ def memory_findings(stack: Stack) -> list[Finding]:
 
     Nodes of pools offer what their settings say, not what the machine has.
     """
+    if not stack.provider.owns_cluster:
+        return []  # its nodes are other machines
     import psutil
 
     available = psutil.virtual_memory().available
@@ -93,8 +95,9 @@ def memory_findings(stack: Stack) -> list[Finding]:
     need = MEMORY_FOR_TASKS if stack.is_up else MEMORY + nodes * MEMORY_OF_NODE
     if available >= need:
         return []
-    what = "tasks of the stack" if stack.is_up else f"a stack of {nodes + 1} nodes"
-    cause = f"{available / GIB:.1f} GiB of memory really available; {what} need {need / GIB:.1f}"
+    size = f"a stack of {nodes + 1} nodes needs" if nodes else "a stack needs"
+    what = "tasks of the stack need" if stack.is_up else size
+    cause = f"{available / GIB:.1f} GiB of memory really available; {what} {need / GIB:.1f}"
     if isinstance(stack.provider, HasPools):
         cause += ". What nodes offer is not limited by it: tasks that use more are OOMKilled"
     remedy = "stop other programs, run fewer tasks at once, or remove nodes from devstack.toml"

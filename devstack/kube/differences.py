@@ -12,7 +12,8 @@ from typing import Any
 
 from devstack import quantity
 
-_QUANTITIES = frozenset({"requests", "limits", "capacity", "hard"})
+_OF_LIMIT_RANGES = frozenset({"default", "defaultRequest", "max", "min", "maxLimitRequestRatio"})
+_QUANTITIES = frozenset({"requests", "limits", "capacity", "hard"}) | _OF_LIMIT_RANGES
 """Fields whose values the server may write in another form: 0.5 becomes 500m."""
 
 
@@ -55,8 +56,14 @@ def _in_value(wanted: Any, has: Any, path: str, *, in_quantities: bool = False) 
 
 def _in_quantities(wanted: Mapping[str, Any], has: Mapping[str, Any], path: str) -> str:
     for key, value in wanted.items():
-        if key not in has or quantity.parse(value) != quantity.parse(has[key]):
+        amount = quantity.parse(value)
+        if key not in has:
             return f"{path}.{key}"
+        if amount is not None and amount == quantity.parse(has[key]):
+            continue
+        # Not a quantity: other kinds have fields of the same names.
+        if found := _in_value(value, has[key], f"{path}.{key}"):
+            return found
     return ""
 
 

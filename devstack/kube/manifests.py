@@ -74,6 +74,16 @@ def read_manifests(file: Path) -> list[Object]:
         raise ValueError(str(broken)) from broken
 
 
+def as_stored(item: Object) -> Object:
+    """Return an object as the API stores it: the texts of a Secret's ``stringData`` encoded."""
+    texts = item.get("stringData") if item["kind"] == "Secret" else None
+    if not isinstance(texts, dict):
+        return item
+    data = {key: base64.b64encode(str(text).encode()).decode() for key, text in texts.items()}
+    kept = {key: value for key, value in item.items() if key != "stringData"}
+    return {**kept, "data": {**(item.get("data") or {}), **data}}
+
+
 def with_images(objects: Iterable[Object], images: Mapping[str, str]) -> list[Object]:
     """Return the objects with the images of the stack.
 

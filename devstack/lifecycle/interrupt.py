@@ -7,7 +7,9 @@ from datetime import datetime, timedelta, timezone
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.interruption import announce_interruption, end_pods, is_spot
+from devstack.kube.offers import pool_of
 from devstack.lifecycle.nodes import require_pools, require_worker
+from devstack.pools.settings import BASE_POOL
 from devstack.stack import Stack
 
 _NOTE_INTERVAL = 1.0
@@ -41,8 +43,9 @@ def interrupt_node(stack: Stack, name: str, after: float) -> Interruption:
             ``POOLS_UNSUPPORTED`` or ``STACK_DOWN``.
     """
     provider = require_pools(stack)
-    if not is_spot(require_worker(stack, name, "interrupt")):
-        raise _not_spot(name)
+    node = require_worker(stack, name, "interrupt")
+    if not is_spot(node):
+        raise _not_spot(name, pool_of(node))
     kube, clock = stack.kube(), stack.clock
     end = clock.now() + after
     when = datetime.now(timezone.utc) + timedelta(seconds=after)
@@ -55,11 +58,14 @@ def interrupt_node(stack: Stack, name: str, after: float) -> Interruption:
     return Interruption(name, notice, pods)
 
 
-def _not_spot(name: str) -> DevstackError:
+def _not_spot(name: str, pool: str) -> DevstackError:
+    of_pool = f"add `spot = true` to its pool {pool!r}"
+    of_base = "add a pool with `spot = true`: the stack's own services run on this one"
     return DevstackError(
         f"cannot interrupt node {name!r}",
         cause="only spot instances get the notice of an interruption, and it is not one",
-        remedy="add `spot = true` to its pool, then devstack up; or stop it without notice: "
+        remedy=(of_base if pool in ("", BASE_POOL) else of_pool)
+        + ", then devstack up; or stop it without notice: "
         f"devstack node kill {name}",
         code="NODE_NOT_SPOT",
         exit_status=ExitStatus.USAGE,

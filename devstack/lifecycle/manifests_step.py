@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.apply import apply_all, differing
 from devstack.kube.client import Object
-from devstack.kube.manifests import read_manifests, with_owner
+from devstack.kube.manifests import as_stored, read_manifests, with_owner
 from devstack.lifecycle.step import Step
 from devstack.stack import Stack
 
@@ -28,8 +29,14 @@ def manifests_steps(stack: Stack) -> list[Step]:
     ]
 
 
-def _objects(stack: Stack) -> list[Object]:
-    """Return the objects of all files; those without a namespace get that of task pods."""
+def require_manifests(stack: Stack) -> None:
+    """Refuse ``manifests`` that cannot be applied, before anything is changed.
+
+    Raises:
+        DevstackError: ``MANIFESTS_UNSUPPORTED``, or ``MANIFESTS_INVALID`` with every mistake.
+    """
+    if not stack.spec.manifests:
+        return
     if not stack.provider.owns_cluster:
         raise DevstackError(
             "cannot apply your manifests",
@@ -38,22 +45,38 @@ def _objects(stack: Stack) -> list[Object]:
             code="MANIFESTS_UNSUPPORTED",
             exit_status=ExitStatus.USAGE,
         )
-    found = [item for file in stack.spec.manifests for item in _read(Path(file))]
+    _read_all(stack.spec.manifests)
+
+
+def _objects(stack: Stack) -> list[Object]:
+    """Return the objects of all files; those without a namespace get that of task pods."""
+    found = _read_all(stack.spec.manifests)
     for item in found:
         if stack.kube().resource(item["apiVersion"], item["kind"]).namespaced:
             item["metadata"].setdefault("namespace", stack.state.namespace)
     return with_owner(found, stack.spec.name, stack.state.owner)
 
 
-def _read(file: Path) -> list[Object]:
-    try:
-        objects = read_manifests(file)
-        incomplete = [item for item in objects if not _is_complete(item)]
-    except (OSError, ValueError) as error:
-        raise _invalid(file, str(error)) from error
-    if incomplete:
-        raise _invalid(file, "an object lacks apiVersion, kind or metadata.name")
-    return objects
+def _read_all(files: Iterable[str]) -> list[Object]:
+    """Return the objects of all files.
+
+    Raises:
+        DevstackError: ``MANIFESTS_INVALID`` with every mistake.
+    """
+    objects: list[Object] = []
+    mistakes: dict[str, str] = {}
+    for file in files:
+        try:
+            found = read_manifests(Path(file))
+        except (OSError, ValueError) as error:
+            mistakes[file] = str(error)
+            continue
+        if not all(map(_is_complete, found)):
+            mistakes[file] = "an object lacks apiVersion, kind or metadata.name"
+        objects += found
+    if mistakes:
+        raise _invalid(mistakes)
+    return [as_stored(item) for item in objects]
 
 
 def _is_complete(item: object) -> bool:
@@ -63,10 +86,10 @@ def _is_complete(item: object) -> bool:
     return isinstance(metadata, dict) and bool(metadata.get("name"))
 
 
-def _invalid(file: Path, cause: str) -> DevstackError:
+def _invalid(mistakes: Mapping[str, str]) -> DevstackError:
     return DevstackError(
-        f"cannot read the manifests of {file}",
-        cause=cause,
+        f"cannot read the manifests of {', '.join(mistakes)}",
+        cause="; ".join(mistakes.values()),
         remedy="correct it, or remove it from `manifests` in devstack.toml",
         code="MANIFESTS_INVALID",
         exit_status=ExitStatus.USAGE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devstack.lifecycle.backup import remove_backup
+from devstack.lifecycle.manifests_step import require_manifests
 from devstack.lifecycle.plan import build_plan
 from devstack.lifecycle.pools_step import require_pools_supported
 from devstack.lifecycle.settings_step import require_changeable
@@ -22,6 +23,7 @@ def up(stack: Stack) -> list[str]:
         # Another `up` may have written it before this one got the lock.
         stack.state = stack.dir.read() or stack.state
         require_pools_supported(stack)
+        require_manifests(stack)
         require_changeable(stack)
         require_volumes_kept(stack)
         if stack.state.phase in ("deleting", "retained"):

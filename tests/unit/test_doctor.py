@@ -127,6 +127,9 @@ def test_little_memory_is_a_warning_only_before_up(
     assert codes(healthy, "memory") == []
     healthy.open().dir.remove()
     assert codes(healthy, "memory") == [("MEMORY_LOW", "warning")]
+    # The nodes of another cluster are other machines.
+    healthy.provider.owns_cluster = False
+    assert codes(healthy, "memory") == []
 
 
 def test_a_missing_ca_bundle(healthy: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,3 +86,25 @@ def test_a_field_of_another_type_is_a_difference() -> None:
 
 def test_a_field_set_to_null_is_ignored() -> None:
     assert differs({"spec": {"a": None}}, {"spec": {}}) == ""
+
+
+def test_limit_ranges_are_compared_by_amount() -> None:
+    limit: dict[str, Any] = {
+        "type": "Container",
+        "default": {"cpu": 0.5, "memory": "1024Mi"},
+        "max": {"cpu": 1},
+        "maxLimitRequestRatio": {"cpu": 2},
+    }
+    has = {
+        "type": "Container",
+        "default": {"cpu": "500m", "memory": "1Gi"},
+        "max": {"cpu": "1"},
+        "maxLimitRequestRatio": {"cpu": "2"},
+    }
+    assert differs({"spec": {"limits": [limit]}}, {"spec": {"limits": [has]}}) == ""
+    other = {**has, "max": {"cpu": "2"}}
+    found = differs({"spec": {"limits": [limit]}}, {"spec": {"limits": [other]}})
+    assert found == "spec.limits[0].max.cpu"
+    # A schema's default is no quantity.
+    assert differs({"default": {"a": "b"}}, {"default": {"a": "c"}}) == "default.a"
+    assert differs({"default": {"a": {"b": 1}}}, {"default": {"a": {"b": 1}}}) == ""

@@ -84,6 +84,13 @@ def test_a_node_that_is_not_spot_is_not_interrupted(pools: World) -> None:
     with pytest.raises(DevstackError) as caught:
         interrupt_node(pools.open(SPEC), CPU, after=0)
     assert caught.value.code == "NODE_NOT_SPOT"
+    assert "to its pool 'cpu'" in caught.value.remedy
+    # A worker of --nodes runs services of the stack.
+    label = {"metadata": {"labels": {"devstack.dev/pool": "control-plane"}}}
+    pools.api.client().patch("v1", "Node", CPU, label)
+    with pytest.raises(DevstackError) as caught:
+        interrupt_node(pools.open(SPEC), CPU, after=0)
+    assert "add a pool with `spot = true`" in caught.value.remedy
     assert "spot = true" in caught.value.remedy
     assert f"devstack node kill {CPU}" in caught.value.remedy
 

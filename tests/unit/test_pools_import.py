@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from devstack.config import load
+from devstack.config import StackSpec, load
 from devstack.errors import DevstackError
 from devstack.kube.client import Object
 from devstack.lifecycle.import_pools import Imported, import_pools
@@ -182,7 +182,27 @@ def test_up_applies_manifests_to_the_tasks_namespace(world: World, tmp_path: Pat
     assert "/api/v1/namespaces/metaflow/resourcequotas/team" in world.api.objects
     assert "/apis/scheduling.k8s.io/v1/priorityclasses/important" in world.api.objects
     assert up(world.open(spec)) == []
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token"}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({**secret, "stringData": {"a": "b"}}))
+    assert up(world.open(spec)) == ["manifests"]
+    assert world.api.objects["/api/v1/namespaces/metaflow/secrets/token"]["data"] == {"a": "Yg=="}
+    assert up(world.open(spec)) == []
+
+
+def test_mistakes_in_manifests_are_found_before_anything_is_changed(
+    world: World, tmp_path: Path
+) -> None:
     (tmp_path / "own.yaml").write_text("kind: [")
+    (tmp_path / "incomplete.yaml").write_text("kind: Secret\n")
+    files = tuple(str(tmp_path / name) for name in ("own.yaml", "incomplete.yaml", "no.yaml"))
+    spec = StackSpec(manifests=files)
     with pytest.raises(DevstackError) as refused:
         up(world.open(spec))
     assert refused.value.code == "MANIFESTS_INVALID"
+    assert all(file in str(refused.value) for file in files)
+    assert world.provider.calls == []
+    world.provider.owns_cluster = False
+    with pytest.raises(DevstackError) as refused:
+        up(world.open(spec))
+    assert refused.value.code == "MANIFESTS_UNSUPPORTED"
+    assert world.provider.calls == []

@@ -21,7 +21,7 @@ from devstack.kube.node_state import node_lacks
 from devstack.kube.readiness import node_is_ready
 from devstack.pools.nodes import NodeSpec
 from devstack.providers.kind.container_files import delete_container_files
-from devstack.providers.kind.join import FOLDER, JOINED, SCRIPT, join_files, join_token
+from devstack.providers.kind.join import BOOTED, FOLDER, JOINED, SCRIPT, join_files, join_token
 from devstack.providers.kind.kubelet_certificates import ensure_kubelet_certificates
 from devstack.providers.kind.node_files import (
     node_folder,
@@ -143,6 +143,9 @@ class ClusterNodes:
     def _create(self, name: str, spec: NodeSpec, model: Any, token: str) -> None:
         folder = node_folder(self.stack, name).resolve()
         write_node_files(folder, spec, self.memory_limit)
+        if not (self.stack.path / OWNER_FILE).exists():
+            # A stack of an earlier release; Docker would make the mount's source a folder.
+            self.stack.write_file(OWNER_FILE, self.stack.owner.to_json())
         owner = owner_mount((self.stack.path / OWNER_FILE).resolve())
         body = build_similar(
             model.attrs,
@@ -152,7 +155,7 @@ class ClusterNodes:
             left_out=str(self.stack.path.resolve()),
             without_variables=_ONLY_CONTROL_PLANE,
         )
-        container = self.engine.create(name, body)
+        container = self._create_container(name, body)
         self.engine.start([container])
         address = self.engine.address(container, self.cluster)
         admin = self.stack.admin_kubeconfig.read_text()
@@ -162,12 +165,23 @@ class ClusterNodes:
         if not done.ok:
             raise _not_joined(name, done.stdout + done.stderr)
 
+    def _create_container(self, name: str, body: Mapping[str, Any]) -> Any:
+        try:
+            return self.engine.create(name, body)
+        except DevstackError as error:
+            other = self.engine.cluster_of(name) if "already in use" in error.cause else ""
+            if other in ("", self.cluster):
+                raise
+            raise _name_taken(name, other) from error
+
     def _restart_kubelets(self, containers: Iterable[Any]) -> None:
+        _in_parallel(self._restart_kubelet, containers)
+
+    def _restart_kubelet(self, container: Any) -> None:
+        # It may have been started a moment ago.
+        self.engine.run(container, BOOTED, self.timeout)
         restart = ["systemctl", "restart", "kubelet"]
-        _in_parallel(
-            lambda node: self.engine.require(node, restart, f"cannot resize {node.name}"),
-            containers,
-        )
+        self.engine.require(container, restart, f"cannot resize {container.name}")
 
     def _wait(self, nodes: Mapping[str, NodeSpec], changed: Iterable[str]) -> None:
         admin = self.stack.admin_kubeconfig.read_text()
@@ -216,6 +230,16 @@ def _in_parallel(act: Callable[[_Item], None], items: Iterable[_Item]) -> None:
     with ThreadPoolExecutor(max_workers=8) as pool:
         for task in [pool.submit(act, item) for item in items]:
             task.result()
+
+
+def _name_taken(name: str, cluster: str) -> DevstackError:
+    return DevstackError(
+        f"cannot create node {name!r}",
+        cause=f"the kind cluster {cluster!r} has a node of this name",
+        remedy="give the pool another name: nodes are called devstack-STACK-POOL-INDEX",
+        code="NODE_NAME_TAKEN",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )
 
 
 def _not_joined(name: str, output: str) -> DevstackError:

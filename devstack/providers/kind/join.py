@@ -29,9 +29,11 @@ CONFIG, DISCOVERY = "kubeadm.conf", "devstack-discovery.conf"
 JOINED = "/etc/kubernetes/kubelet.conf"
 """Every kubelet has its credentials here once its node has joined."""
 
-# systemd accepts no request until its entrypoint has handed over to it.
+BOOTED = "until systemctl is-active --quiet multi-user.target; do sleep 0.1; done"
+"""A script that ends once systemd accepts requests: its entrypoint has handed over to it."""
+
 SCRIPT = f"""\
-until systemctl is-active --quiet multi-user.target; do sleep 0.1; done
+{BOOTED}
 kubeadm join --config {FOLDER}/{CONFIG} --skip-phases=preflight 2>&1
 status=$?
 rm -f {FOLDER}/{CONFIG} {FOLDER}/{DISCOVERY}

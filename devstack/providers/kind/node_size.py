@@ -81,6 +81,8 @@ def write_in_place(file: Path, text: str) -> bool:
         return False
     file.touch(mode=0o600)
     with file.open("r+") as opened:
-        opened.write(text)
-        opened.truncate()
+        # If this process is killed before the end, spaces are left, and no part of the old text.
+        opened.write(text.ljust(file.stat().st_size))
+        opened.flush()
+        opened.truncate(len(text))
     return True

@@ -326,7 +326,8 @@ class KindProvider:
             patches=self._stack.path / PATCHES_FOLDER,
             folders=[self._folder(name) for name in self._base_names(spec)],
         )
-        joins = [f"join {name}" for name in self.nodes_by_name(spec)][spec.nodes :]
+        base = self._base_names(spec)
+        joins = [f"join {name}" for name in self.nodes_by_name(spec) if name not in base]
         variables = " ".join(f"{key}={value}" for key, value in self._variables.items())
         command = f"kind create cluster --name {self.cluster} --image {self._node_image()}"
         return [f"{variables} {command} --config - <<EOF", *config.splitlines(), "EOF", *joins]
