@@ -29,7 +29,8 @@ def lines_for_pod(pod: Object, closest: Shortfall, offers: Offers) -> list[str]:
         used = _used(closest.node)
         requests = node_requests(pod)
         needed = {name: requests[name] + used.get(name, Decimal(0)) for name in closest.resources}
-        sizes = suggest_sizes(needed)
+        offered = {name for name, amount in closest.node.free.items() if amount > 0}
+        sizes = suggest_sizes(needed, offered)
         return [_table(closest.pool), *sizes] if sizes else []
     return _new_pool([pod], offers)
 
@@ -55,10 +56,12 @@ def _nodes_needed(pods: Sequence[Object], node: NodeCapacity, offers: Offers) ->
         return 0
     nodes = list(offers.nodes)
     count = sum(pool_of(each.node) == pool for each in nodes)
+    total = _count_nodes(offers)
     while fit(pods, nodes) < len(pods):
         nodes.append(node.copy())
         count += 1
-        if count > NODES_MAX:
+        total += 1
+        if total > NODES_MAX:
             return 0
     return count
 
@@ -66,7 +69,10 @@ def _nodes_needed(pods: Sequence[Object], node: NodeCapacity, offers: Offers) ->
 def _new_pool(pods: Sequence[Object], offers: Offers) -> list[str]:
     names = {pool_of(node.node) for node in offers.nodes}
     count = max(1, len(pods) - fit(pods, offers.nodes))
-    per_node = -(-count // NODES_MAX)
+    room = NODES_MAX - _count_nodes(offers)
+    if room < 1:
+        return []
+    per_node = -(-count // room)
     most: Amounts = {}
     for pod in pods:
         for name, amount in node_requests(pod).items():
@@ -75,7 +81,13 @@ def _new_pool(pods: Sequence[Object], offers: Offers) -> list[str]:
     if labels is None:
         return []
     requests = {name: amount * per_node for name, amount in most.items()}
-    return suggest_pool(Wanted(requests, labels, -(-count // per_node)), names)
+    wanted = Wanted(requests, labels, -(-count // per_node))
+    return suggest_pool(wanted, names, _count_nodes(offers))
+
+
+def _count_nodes(offers: Offers) -> int:
+    """Return how many nodes the pools may have, those that they may add included."""
+    return sum(pool_of(node.node) not in ("", BASE_POOL) for node in offers.nodes)
 
 
 def _labels(pod: Object) -> dict[str, str] | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from devstack import quantity
 from devstack.pools.instance_types import GIB, INSTANCE_TYPES
 from devstack.pools.scaling import scaling_mistakes
-from devstack.pools.settings import BASE_POOL, NODES_MAX, PoolSettings
+from devstack.pools.settings import BASE_POOL, NODES_MAX, SPOT_TAINT, PoolSettings
+from devstack.pools.taints import is_taint_of_state
 from devstack.validation import closest_match, table_mistakes
 
 _TIB = 1024 * GIB
@@ -24,7 +25,8 @@ BASE_CPUS, BASE_MEMORY = 2, 3 * GIB
 _KEY = re.compile(
     r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 )
-_OWN_LABELS = ("devstack.dev/", "kubernetes.io/hostname")
+_OWN_LABELS = ("devstack.dev/", "kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch")
+"""Labels that devstack sets, or that the kubelet sets back."""
 _KUBERNETES = ("kubernetes.io/", "requests.")
 
 
@@ -34,7 +36,6 @@ def pool_mistakes(pools: object) -> list[str]:
         return ["pool: write each pool as a table [[pool]]"]
     fields = get_type_hints(PoolSettings, include_extras=True)
     found = list(_naming_mistakes(pools))
-    total = 0
     for index, pool in enumerate(pools):
         wrong = table_mistakes(pool, fields)
         # Settings of the wrong type would only confuse the other checks.
@@ -42,10 +43,18 @@ def pool_mistakes(pools: object) -> list[str]:
         wrong += [*_size_mistakes(usable), *_key_mistakes(usable), *_base_mistakes(usable)]
         wrong += [*_instance_mistakes(usable), *scaling_mistakes(usable)]
         found += [f"{_where(pool, index)}: {each}" for each in wrong]
-        total += usable.get("max", usable.get("count", 1))
+    total = count_nodes(pools)
     if total > NODES_MAX:
         found.append(f"the pools have {total} nodes; more than {NODES_MAX} are not supported")
     return found
+
+
+def count_nodes(pools: Iterable[Mapping[str, Any]]) -> int:
+    """Return the most nodes that pools may have together, without the cluster's base nodes."""
+    counts = (
+        pool.get("max", pool.get("count", 1)) for pool in pools if pool.get("name") != BASE_POOL
+    )
+    return sum(count for count in counts if isinstance(count, int) and 0 < count <= NODES_MAX)
 
 
 def _where(pool: Mapping[str, Any], index: int) -> str:
@@ -80,12 +89,29 @@ def _key_mistakes(pool: Mapping[str, Any]) -> Iterator[str]:
             yield f"labels: {key!r} is not the name of a label"
         elif key.startswith(_OWN_LABELS):
             yield f"labels: {key!r} is set by devstack or Kubernetes itself"
-    for taint in pool.get("taints", ()):
-        if not _KEY.fullmatch(taint.partition(":")[0].partition("=")[0]):
-            yield f"taints: {taint!r} has no valid key"
+    yield from _taint_mistakes(pool)
     for name in pool.get("extended", {}):
         if not _KEY.fullmatch(name) or "/" not in name or name.startswith(_KUBERNETES):
             yield f"extended: {name!r} is not the name of a resource such as 'example.com/fpga'"
+
+
+def _taint_mistakes(pool: Mapping[str, Any]) -> Iterator[str]:
+    # Kubernetes: the taints of a node are unique by key and effect.
+    seen = {_key_and_effect(SPOT_TAINT): "spot = true"} if pool.get("spot") else {}
+    for taint in pool.get("taints", ()):
+        key, effect = _key_and_effect(taint)
+        if not _KEY.fullmatch(key):
+            yield f"taints: {taint!r} has no valid key"
+        elif is_taint_of_state(key):
+            yield f"taints: {key!r} is set by devstack or Kubernetes itself"
+        elif (key, effect) in seen:
+            yield f"taints: {taint!r} has the same key and effect as {seen[key, effect]}"
+        seen.setdefault((key, effect), repr(taint))
+
+
+def _key_and_effect(taint: str) -> tuple[str, str]:
+    pair, _, effect = taint.rpartition(":")
+    return pair.partition("=")[0], effect
 
 
 def _base_mistakes(pool: Mapping[str, Any]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from devstack.pools.instance_types import (
     TPU,
     InstanceType,
 )
-from devstack.pools.settings import BASE_POOL, PoolSettings
+from devstack.pools.settings import BASE_POOL, SPOT_TAINT, PoolSettings
 
 POOL_LABEL = "devstack.dev/pool"
 INSTANCE_TYPE_LABEL = "node.kubernetes.io/instance-type"
@@ -26,7 +26,6 @@ SPOT_LABELS = {
     "eks.amazonaws.com/capacityType": "SPOT",
     "karpenter.sh/capacity-type": "spot",
 }
-SPOT_TAINT = "node.kubernetes.io/lifecycle=spot:NoSchedule"
 
 DEVICES = {"nvidia": NVIDIA, "amd": AMD, "neuron": NEURON, "tpu": TPU}
 """The extended resource of each vendor's accelerators."""

@@ -13,20 +13,29 @@ VENDORS: tuple[str, ...] = get_args(Vendor)
 BASE_POOL = "control-plane"
 """The pool of the nodes that every cluster has: the control plane's, and those of `--nodes`."""
 
+SPOT_TAINT = "node.kubernetes.io/lifecycle=spot:NoSchedule"
+"""The taint of a pool with `spot = true`."""
+
 POOLS_MAX, NODES_MAX = 20, 20
 """More nodes than this need more than 2 GiB at rest."""
+
+NAME_MAX = 20
+"""The most characters of a pool's name, which is a part of its nodes' host names."""
 
 Name = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?\Z",
-        description="is not a name of 1 to 20 lower-case letters, digits and dashes",
+        pattern=rf"^[a-z0-9]([a-z0-9-]{{0,{NAME_MAX - 2}}}[a-z0-9])?\Z",
+        description=f"is not a name of 1 to {NAME_MAX} lower-case letters, digits and dashes",
     ),
 ]
 Count = Annotated[
     int, Meta(ge=0, le=NODES_MAX, description=f"is not a number from 0 to {NODES_MAX}")
 ]
-Cpus = Annotated[int, Meta(ge=1, le=1024, description="is not a number of CPUs from 1 to 1024")]
+CPUS_MAX, DEVICES_MAX = 1024, 1024
+Cpus = Annotated[
+    int, Meta(ge=1, le=CPUS_MAX, description=f"is not a number of CPUs from 1 to {CPUS_MAX}")
+]
 Size = Annotated[
     str,
     Meta(
@@ -44,14 +53,16 @@ LabelValue = Annotated[
 Taint = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*(=[A-Za-z0-9._-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)\Z",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*(=([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?)?:(NoSchedule|PreferNoSchedule|NoExecute)\Z",
         description="is not a taint such as 'key=value:NoSchedule'",
     ),
 ]
 Seconds = Annotated[
     int, Meta(ge=0, le=3600, description="is not a number of seconds from 0 to 3600")
 ]
-Devices = Annotated[int, Meta(ge=0, le=1024, description="is not a number from 0 to 1024")]
+Devices = Annotated[
+    int, Meta(ge=0, le=DEVICES_MAX, description=f"is not a number from 0 to {DEVICES_MAX}")
+]
 
 
 class GpuSettings(TypedDict, total=False):
@@ -70,7 +81,7 @@ class PoolSettings(TypedDict, total=False):
     max: Count
     delay: Seconds
     idle: Seconds
-    instance_type: str
+    instance_type: LabelValue
     zones: tuple[LabelValue, ...]
     cpu: Cpus
     memory: Size

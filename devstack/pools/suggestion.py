@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+import sys
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from devstack.pools.instance_types import INSTANCE_TYPES
-from devstack.pools.nodes import DEVICES, INSTANCE_TYPE_LABEL, ZONE_LABEL, NodeSpec
-from devstack.pools.settings import NODES_MAX
-
-GIB = 1024**3
-_CPUS_MAX = 1024
+from devstack.pools.instance_types import GIB, INSTANCE_TYPES
+from devstack.pools.mistakes import pool_mistakes
+from devstack.pools.naming import make_pool_name
+from devstack.pools.nodes import DEVICES, INSTANCE_TYPE_LABEL, POOL_LABEL, ZONE_LABEL, NodeSpec
+from devstack.pools.settings import BASE_POOL, NODES_MAX
 
 OVERHEAD = {"cpu": Decimal("0.5"), "memory": Decimal(GIB), "ephemeral-storage": Decimal(GIB)}
 """What the pods that run on every node may take of a new one."""
@@ -21,8 +20,6 @@ _FIXED_LABELS = frozenset(
     {"kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch", "beta.kubernetes.io/arch"}
 )
 """Labels whose values the kubelet decides."""
-
-_NOT_A_NAME = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True)
@@ -40,22 +37,24 @@ class Wanted:
     count: int = 1
 
 
-def suggest_pool(wanted: Wanted, names: Collection[str] = ()) -> list[str]:
+def suggest_pool(wanted: Wanted, names: Collection[str] = (), nodes: int = 0) -> list[str]:
     """Return the table of a new pool whose nodes offer what is wanted.
 
     Args:
         wanted: what the nodes need to offer.
         names: the names of the pools that exist.
+        nodes: the number of their nodes.
 
     Returns:
         The lines of the table, of TOML; empty if no pool can offer it.
     """
     sizes = suggest_sizes(wanted.requests)
-    if sizes is None or wanted.count > NODES_MAX or _FIXED_LABELS & wanted.labels.keys():
-        return []
     labels = dict(wanted.labels)
+    if sizes is None or _FIXED_LABELS & labels.keys():
+        return []
     kind, zone = labels.pop(INSTANCE_TYPE_LABEL, ""), labels.pop(ZONE_LABEL, "")
-    lines = ["[[pool]]", f'name = "{_name(kind, sizes, names)}"']
+    name = labels.pop(POOL_LABEL, "") or _name(kind, sizes, names)
+    lines = ["[[pool]]", f'name = "{name}"']
     if wanted.count > 1:
         lines.append(f"count = {wanted.count}")
     if kind:
@@ -66,16 +65,24 @@ def suggest_pool(wanted: Wanted, names: Collection[str] = ()) -> list[str]:
     if labels:
         pairs = ", ".join(f'"{key}" = "{value}"' for key, value in sorted(labels.items()))
         lines.append(f"labels = {{ {pairs} }}")
-    return lines
+    fits = name not in {*names, BASE_POOL} and wanted.count <= NODES_MAX - nodes
+    return lines if fits and _is_valid(lines[1:]) else []
 
 
-def suggest_sizes(requests: Mapping[str, Decimal]) -> list[str] | None:
-    """Return the lines of a pool whose nodes offer at least ``requests``; None if none can."""
+def suggest_sizes(
+    requests: Mapping[str, Decimal], offered: Collection[str] = ()
+) -> list[str] | None:
+    """Return the lines of a pool whose nodes offer at least ``requests``; None if none can.
+
+    Args:
+        requests: the amount of each resource.
+        offered: the resources that the pool's nodes offer already, which they are to keep.
+    """
     lines: list[str] = []
     extended: dict[str, int] = {}
     for name, amount in sorted(requests.items()):
         needed = amount + OVERHEAD.get(name, Decimal(0))
-        if name == "cpu" and needed <= _CPUS_MAX:
+        if name == "cpu":
             lines.append(f"cpu = {_ceil(needed)}")
         elif name == "memory":
             lines.append(f'memory = "{_ceil(needed / GIB)}Gi"')
@@ -85,13 +92,28 @@ def suggest_sizes(requests: Mapping[str, Decimal]) -> list[str] | None:
             extended[name] = _ceil(needed)
         elif name != "pods":
             return None
-    return lines + _device_lines(extended)
+    lines += _device_lines(extended, offered)
+    return lines if _is_valid(['name = "x"', *lines]) else None
 
 
-def _device_lines(extended: Mapping[str, int]) -> list[str]:
+def _is_valid(lines: Iterable[str]) -> bool:
+    """Return True if devstack.toml accepts a table of these lines."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return not pool_mistakes([tomllib.loads("\n".join(lines))])
+    except tomllib.TOMLDecodeError:
+        return False
+
+
+def _device_lines(extended: Mapping[str, int], offered: Collection[str]) -> list[str]:
     vendors = {resource: vendor for vendor, resource in DEVICES.items()}
     gpus = {vendors[name]: count for name, count in extended.items() if name in vendors and count}
-    if len(gpus) == 1:
+    # `gpu` replaces the devices of another vendor.
+    others = {vendors[name] for name in offered if name in vendors} - gpus.keys()
+    if len(gpus) == 1 and not others:
         ((vendor, count),) = gpus.items()
         rest = {name: n for name, n in extended.items() if vendors.get(name) != vendor and n}
         shown = f'vendor = "{vendor}", count' if vendor != "nvidia" else "count"
@@ -123,9 +145,7 @@ def _has(kind: str, line: str, requests: Mapping[str, Decimal]) -> bool:
 def _name(kind: str, sizes: list[str], names: Collection[str]) -> str:
     """Return a name that no pool has: by the instance type, or what is special about the nodes."""
     devices = any(line.startswith(("gpu", "extended")) for line in sizes)
-    base = _NOT_A_NAME.sub("-", kind.lower()).strip("-")[:26] or ("gpu" if devices else "large")
-    numbers = ("", *(f"-{number}" for number in range(2, NODES_MAX + 2)))
-    return next((base + number for number in numbers if base + number not in names), base)
+    return make_pool_name(kind or ("gpu" if devices else "large"), {*names, BASE_POOL})
 
 
 def _ceil(amount: Decimal) -> int:

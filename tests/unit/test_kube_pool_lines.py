@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from devstack import quantity
 from devstack.config import load
 from devstack.kube.client import Object
 from devstack.kube.offers import closest_shortfall, measure_offers
 from devstack.kube.pool_lines import lines_for_gang, lines_for_pod
 from devstack.kube.scheduling import observe_unscheduled
 from devstack.kube.shape import Shape, build_shape, read_shape
+from devstack.pools.instance_types import INSTANCE_TYPES
 from devstack.pools.nodes import pool_nodes
 from devstack.pools.suggestion import Wanted, suggest_pool
 from devstack.waits import Failed, Waiting
@@ -134,8 +136,6 @@ def test_without_a_pool_to_change_a_table_is_suggested() -> None:
 def test_the_suggested_table_is_valid_and_offers_what_is_requested(
     tmp_path: Any, requests: dict[str, str], labels: dict[str, str]
 ) -> None:
-    from devstack import quantity
-
     amounts = {name: quantity.parse(text) or Decimal(0) for name, text in requests.items()}
     text = "\n".join(suggest_pool(Wanted(amounts, labels, 2)))
     file = tmp_path / "devstack.toml"
@@ -219,3 +219,51 @@ def test_a_node_that_lists_no_devices_of_count_0_is_ready() -> None:
     offers = measure_offers(stack(item).client())
     assert offers is not None
     assert offers.later == {}
+
+
+def suggested(labels: dict[str, str] | None = None, nodes: int = 0, **requests: str) -> list[str]:
+    names = {"memory": "memory", "disk": "ephemeral-storage"}
+    amounts = {
+        names.get(name, name): quantity.parse(text) or Decimal(0)
+        for name, text in {"cpu": "1", "memory": "1Gi", **requests}.items()
+    }
+    return suggest_pool(Wanted(amounts, labels or {}), {"taken"}, nodes)
+
+
+@pytest.mark.parametrize("kind", INSTANCE_TYPES)
+def test_the_name_of_a_suggested_pool_is_valid_for_all_instance_types(kind: str) -> None:
+    lines = suggested({"node.kubernetes.io/instance-type": kind})
+    assert lines[0] == "[[pool]]"
+    name = lines[1].removeprefix('name = "').removesuffix('"')
+    assert 1 <= len(name) <= 20
+    assert name == name.strip("-")
+
+
+def test_the_label_of_a_pool_is_its_name() -> None:
+    assert suggested({"devstack.dev/pool": "gpu2"})[1] == 'name = "gpu2"'
+    assert suggested({"devstack.dev/pool": "taken"}) == []
+    assert suggested({"devstack.dev/pool": "control-plane"}) == []
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [{"disk": "10Ti"}, {"memory": "30Ti"}, {"nvidia.com/gpu": "2000"}, {"cpu": "1024"}],
+)
+def test_what_devstack_toml_would_reject_is_not_suggested(requests: dict[str, str]) -> None:
+    assert suggested(**requests) == []
+
+
+def test_the_nodes_of_other_pools_count() -> None:
+    assert suggested(nodes=19)
+    assert suggested(nodes=20) == []
+    others = [node(f"o-{index}", f"o{index}", cpu="1") for index in range(18)]
+    api = stack(node("base", cpu="1"), *others, node("gpu-0", "gpu", cpu="16"))
+    assert gang_lines(api, *[task(cpu="9")] * 2)[1] == "count = 2"
+    more = gang_lines(api, *[task(cpu="9")] * 3)
+    assert more[:1] != ['# in the table [[pool]] with name = "gpu":']
+
+
+def test_devices_of_another_vendor_do_not_replace_those_of_a_pool() -> None:
+    api = stack(node("gpu-0", "gpu", cpu="8", memory="64Gi", gpu="1"))
+    lines = pod_lines(api, task(cpu="1", **{"amd.com/gpu": "2"}))
+    assert lines[1:] == ['extended = { "amd.com/gpu" = 2 }']

@@ -17,9 +17,9 @@ from devstack.kube.pool_nodes import (
 )
 from devstack.pools.instance_types import GIB, INSTANCE_TYPES
 from devstack.pools.mistakes import pool_mistakes
-from devstack.pools.nodes import SPOT_TAINT, NodeSpec, base_node, pool_nodes
+from devstack.pools.nodes import NodeSpec, base_node, pool_nodes
 from devstack.pools.scaling import Scaling, largest, scaling_of, smallest
-from devstack.pools.settings import PoolSettings, parse_pool
+from devstack.pools.settings import SPOT_TAINT, PoolSettings, parse_pool
 from devstack.providers.kind.node_size import has_size, size_mounts, write_size
 from tests.fakes.api import FakeApi
 
@@ -86,10 +86,24 @@ def test_a_pool_that_scales_has_its_least_and_its_most_nodes() -> None:
         ([{"name": "a", "max": 2, "count": 1}], "count and max exclude each other"),
         ([{"name": "a", "max": 2, "min": 3}], "min is 3, which is more than max, 2"),
         ([{"name": "control-plane", "max": 2}], "neither added nor removed"),
+        ([{"name": "a", "instance_type": "bad value!", "cpu": 1, "memory": "1Gi"}], "of a label"),
+        ([{"name": "a", "taints": ["k=-x:NoSchedule"]}], "is not a taint"),
+        ([{"name": "a", "taints": [f"k={'x' * 64}:NoSchedule"]}], "is not a taint"),
+        (
+            [{"name": "a", "taints": ["k=a:NoSchedule", "k=b:NoSchedule"]}],
+            "the same key and effect",
+        ),
+        ([{"name": "a", "spot": True, "taints": [SPOT_TAINT]}], "as spot = true"),
+        ([{"name": "a", "taints": ["devstack.dev/starting:NoSchedule"]}], "by devstack or Kube"),
+        ([{"name": "a", "labels": {"kubernetes.io/arch": "arm64"}}], "by devstack or Kubernetes"),
     ],
 )
 def test_mistakes_are_named(pools: list[dict[str, Any]], mistake: str) -> None:
     assert mistake in "; ".join(pool_mistakes(pools))
+
+
+def test_the_base_nodes_do_not_count_as_nodes_of_pools() -> None:
+    assert pool_mistakes([{"name": "a", "count": 20}, {"name": "control-plane", "cpu": 8}]) == []
 
 
 def test_all_mistakes_of_all_pools_are_reported_at_once() -> None:
@@ -114,7 +128,8 @@ def test_all_mistakes_of_all_pools_are_reported_at_once() -> None:
         "pool 'control-plane': cpu: the stack's own services need 2",
         "pool 'control-plane': memory: the stack's own services need 3Gi",
         "pool 'control-plane': spot: the stack's own services run on these nodes",
-        "pool 'd': instance_type: 5 is not text",
+        "pool 'd': instance_type: 5 is not the value of a label: at most 63 letters, digits, '.',"
+        " '_', '-'",
     ):
         assert mistake in found
     for part in ("unknown setting 'size'", "'gpu' is not the name of a resource", "is not a name"):

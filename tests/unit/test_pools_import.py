@@ -11,6 +11,7 @@ import yaml
 from devstack.config import StackSpec, load
 from devstack.errors import DevstackError
 from devstack.kube.client import Object
+from devstack.kube.interruption import is_spot
 from devstack.lifecycle.import_pools import Imported, import_pools
 from devstack.lifecycle.up import up
 from devstack.pools.nodes import pool_nodes
@@ -169,6 +170,184 @@ def test_nodes_of_a_control_plane_and_states_are_not_imported(tmp_path: Path) ->
     (pool,) = load(tmp_path / "devstack.toml").pool
     assert pool["name"] == "m5-large"
     assert "taints" not in pool
+
+
+def plain(name: str, kind: str = "", taints: tuple[Object, ...] = (), **labels: str) -> Object:
+    made = node(name, "", kind, "", *taints, **CPU)
+    given = {key.replace("__", "/").replace("_", "-"): value for key, value in labels.items()}
+    made["metadata"]["labels"] = {"kubernetes.io/os": "linux", **given}
+    if kind:
+        made["metadata"]["labels"]["node.kubernetes.io/instance-type"] = kind
+    return made
+
+
+def of_nodes(tmp_path: Path, *nodes: Object, text: str = "", at_most: int = 2) -> Imported:
+    api = FakeApi()
+    api.add(*nodes)
+    if text:
+        (tmp_path / "devstack.toml").write_text(text)
+    return imported(api, tmp_path / "devstack.toml", at_most)
+
+
+def grouped(group: str, count: int = 1, zones: str = "a") -> list[Object]:
+    names = [f"{group}-{index}" for index in range(count)]
+    return [
+        node(name, group, "m5.large", f"z-1{zones[index % len(zones)]}", **CPU)
+        for index, name in enumerate(names)
+    ]
+
+
+def test_long_names_of_node_groups_become_different_valid_names(tmp_path: Path) -> None:
+    groups = ("ml-training-gpu-large-us-east-1", "ml-training-gpu-large-us-west-1")
+    done = of_nodes(tmp_path, *grouped(groups[0]), *grouped(groups[1]))
+    assert done.pools == ["ml-training-gpu-larg", "ml-training-gpu-la-2"]
+    assert [pool["name"] for pool in load(tmp_path / "devstack.toml").pool] == done.pools
+
+
+def test_sizes_that_a_pool_cannot_have_are_limited_with_a_note(tmp_path: Path) -> None:
+    large = plain("a")
+    large["status"] = {
+        "capacity": {"cpu": "2000"},
+        "allocatable": {"memory": "300Mi", "ephemeral-storage": "28Ti"},
+    }
+    done = of_nodes(tmp_path, large)
+    (pool,) = load(tmp_path / "devstack.toml").pool
+    assert (pool["cpu"], pool["memory"], pool["disk"]) == (1024, "512Mi", "8192Gi")
+    assert done.notes == [
+        "pool 'nodes': cpu is 1024, the most, instead of 2000",
+        "pool 'nodes': memory is 512Mi, the least, instead of 300Mi",
+        "pool 'nodes': disk is 8192Gi, the most, instead of 28672Gi",
+    ]
+
+
+def test_the_nodes_that_the_file_has_count(tmp_path: Path) -> None:
+    text = '[[pool]]\nname = "mine"\ncount = 19\n\n[[pool]]\nname = "control-plane"\ncpu = 8\n'
+    done = of_nodes(tmp_path, *grouped("x", 2), text=text)
+    assert (done.pools, done.nodes) == (["x"], 1)
+    assert "a stack has at most 20 nodes in pools: 1 of 2 are left out" in done.notes[0]
+
+
+def test_each_pool_gets_a_node_before_one_gets_a_second(tmp_path: Path) -> None:
+    nodes = [each for index in range(12) for each in grouped(f"g{index}", 2, zones="ab")]
+    done = of_nodes(tmp_path, *nodes)
+    assert len(done.pools) == 12
+    assert done.nodes == 20
+    assert "pool 'g11' has no node in zone z-1b" in done.notes
+
+
+def test_labels_of_single_nodes_do_not_split_a_pool(tmp_path: Path) -> None:
+    nodes = [
+        plain(f"n{index}", "p3.8xlarge", nvidia_com__stamp=str(index), team="a")
+        for index in range(3)
+    ]
+    done = of_nodes(tmp_path, *nodes, plain("other", "p3.8xlarge", team="b"))
+    assert done.nodes == 3
+    first, other = load(tmp_path / "devstack.toml").pool
+    assert (first["labels"], other["labels"]) == ({"team": "a"}, {"team": "b"})
+    assert done.notes == ["labels with another value on each node are left out: nvidia-com/stamp"]
+
+
+def test_two_nodes_of_different_teams_are_not_one_pool(tmp_path: Path) -> None:
+    of_nodes(tmp_path, plain("n1", team="a"), plain("n2", team="b"))
+    assert len(load(tmp_path / "devstack.toml").pool) == 2
+
+
+def test_a_taint_that_gpu_pods_tolerate_by_themselves_is_left_out(tmp_path: Path) -> None:
+    taint = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+    done = of_nodes(tmp_path, node("g", "gpu", "p3.8xlarge", "z-1a", taint, **GPU))
+    (pool,) = load(tmp_path / "devstack.toml").pool
+    assert "taints" not in pool
+    assert "the taint nvidia.com/gpu=present:NoSchedule is left out" in done.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("eks.amazonaws.com/capacityType", "SPOT"),
+        ("karpenter.sh/capacity-type", "spot"),
+        ("cloud.google.com/gke-spot", "true"),
+        ("kubernetes.azure.com/scalesetpriority", "spot"),
+    ],
+)
+def test_spot_nodes_of_each_vendor_can_be_interrupted(tmp_path: Path, key: str, value: str) -> None:
+    spot = plain("s")
+    spot["metadata"]["labels"][key] = value
+    of_nodes(tmp_path, spot)
+    (made,) = pool_nodes(load(tmp_path / "devstack.toml").pool)
+    assert is_spot({"metadata": {"labels": made.labels}})
+    assert made.taints == ()
+
+
+def test_passing_taints_and_nodes_of_other_systems_are_not_imported(tmp_path: Path) -> None:
+    passing = [
+        {"key": key, "effect": "NoSchedule"}
+        for key in ("karpenter.sh/disrupted", "node.cilium.io/agent-not-ready")
+    ]
+    master = {"key": "node-role.kubernetes.io/master", "effect": "NoSchedule"}
+    windows = plain("w", kubernetes_io__os="windows")
+    windows["metadata"]["labels"]["kubernetes.io/os"] = "windows"
+    arm = plain("a", taints=tuple(passing))
+    arm["metadata"]["labels"]["kubernetes.io/arch"] = "arm64"
+    done = of_nodes(tmp_path, windows, arm, plain("m", taints=(master,)))
+    (pool,) = load(tmp_path / "devstack.toml").pool
+    assert "taints" not in pool
+    assert done.notes == [
+        "nodes without Linux are left out: 1",
+        "nodes of arm64 become nodes of this machine's architecture",
+    ]
+
+
+def test_policies_that_were_edited_are_not_overwritten(prod: FakeApi, tmp_path: Path) -> None:
+    imported(prod, tmp_path / "devstack.toml")
+    policies = tmp_path / "devstack-policies.yaml"
+    policies.write_text("# ours\n")
+    done = imported(prod, tmp_path / "devstack.toml")
+    assert policies.read_text() == "# ours\n"
+    assert (done.policies, done.manifests) == ([], None)
+    assert any("has other content and stays as it is" in note for note in done.notes)
+
+
+def test_policies_are_not_written_if_the_settings_cannot_be(prod: FakeApi, tmp_path: Path) -> None:
+    with pytest.raises(DevstackError) as refused:
+        imported(prod, tmp_path / "missing" / "devstack.toml")
+    assert refused.value.code == "CONFIG_INVALID"
+    assert "a folder that exists" in refused.value.remedy
+    file = tmp_path / "devstack.toml"
+    file.write_text("[[pool]]\n")
+    with pytest.raises(DevstackError):
+        imported(prod, file)
+    assert [each.name for each in tmp_path.iterdir()] == ["devstack.toml"]
+
+
+@pytest.mark.parametrize("text", ["pool = []\n", 'pool = [{name = "a"}]\n', '[pool]\nname = "a"\n'])
+def test_pools_that_tables_cannot_follow_are_an_error_of_the_file(
+    prod: FakeApi, tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "devstack.toml"
+    file.write_text(text)
+    with pytest.raises(DevstackError) as refused:
+        imported(prod, file)
+    assert refused.value.code == "CONFIG_INVALID"
+    assert f"{file}" in refused.value.message
+    assert "[[pool]]" in refused.value.cause
+    assert file.read_text() == text
+
+
+def test_the_file_keeps_its_link_and_its_line_ends(prod: FakeApi, tmp_path: Path) -> None:
+    real, link = tmp_path / "real.toml", tmp_path / "devstack.toml"
+    real.write_bytes(b"nodes = 2\r\n")
+    link.symlink_to(real)
+    imported(prod, link)
+    assert link.is_symlink()
+    assert real.read_bytes().count(b"\n") == real.read_bytes().count(b"\r\n") > 5
+    assert len(load(link).pool) == 2
+
+
+def test_the_error_of_another_cluster_names_its_context(prod: FakeApi, tmp_path: Path) -> None:
+    prod.refuse("GET", "/nodes", 401, "Unauthorized", "the token has expired")
+    with pytest.raises(DevstackError) as refused:
+        imported(prod, tmp_path / "devstack.toml")
+    assert refused.value.remedy == "log in to that cluster: kubectl --context fake get nodes"
 
 
 def test_up_applies_manifests_to_the_tasks_namespace(world: World, tmp_path: Path) -> None:
