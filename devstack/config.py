@@ -86,6 +86,8 @@ class StackSpec:
         manifests: files of objects that `up` applies, such as quotas of the tasks' namespace.
         given: the names of the settings that the user specified. The others are
             defaults, which an existing stack's own settings override.
+        pool_file: the file that was read for the pools, whether it has any; empty if there is
+            none, or if the command line names pools.
     """
 
     name: Name = "devstack"
@@ -103,6 +105,7 @@ class StackSpec:
     airflow: AirflowSettings = field(default_factory=AirflowSettings)
     manifests: tuple[str, ...] = ()
     given: frozenset[str] = field(default=frozenset(), compare=False)
+    pool_file: str = field(default="", compare=False)
 
 
 def load(file: Path | None = None, **chosen: Any) -> StackSpec:
@@ -116,7 +119,7 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
         DevstackError: ``CONFIG_INVALID``, with every mistake found.
     """
     fields = get_type_hints(StackSpec, include_extras=True)
-    del fields["given"]
+    del fields["given"], fields["pool_file"]
     of_file = {"with" if name == "included" else name: kind for name, kind in fields.items()}
     path = file or _usual_file()
     settings = _read(path) if path else {}
@@ -134,6 +137,8 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
     if named.get("context") and named.get("provider", "auto") == "auto":
         named["provider"] = "context"
     values = {**named, **_services(settings, given), "ports": ports, "given": list(named)}
+    if path and "pool" not in given:
+        values["pool_file"] = str(path.resolve())
     return msgspec.convert(values, StackSpec)
 
 

@@ -216,7 +216,10 @@ def open_stack(
 
 def _with_saved_settings(spec: StackSpec, state: StackState) -> StackSpec:
     names = ("provider", "context", "namespace", "nodes", "pool", "airflow")
-    saved = {name: getattr(state, name) for name in names if name not in spec.given}
+    given = set(spec.given)
+    if spec.pool_file and spec.pool_file == state.pool_file:
+        given.add("pool")  # the file that named them names none any more
+    saved = {name: getattr(state, name) for name in names if name not in given}
     return replace(spec, **{name: value for name, value in saved.items() if value})
 
 

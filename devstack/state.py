@@ -42,6 +42,7 @@ class StackState:
         namespace: the namespace of task pods.
         nodes: the number of nodes that the cluster was created with.
         pool: the tables ``[[pool]]`` that the cluster was created with.
+        pool_file: the file that they are from; empty if they are from the command line.
         ports: host ports on loopback by name ("minio": 40311), chosen once.
         credentials: random secrets by name, generated once.
         images: image references by catalogue name.
@@ -68,6 +69,7 @@ class StackState:
     namespace: str = "metaflow"
     nodes: int = 1
     pool: list[dict[str, Any]] = field(default_factory=list)
+    pool_file: str = ""
     ports: dict[str, int] = field(default_factory=dict)
     credentials: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)

@@ -7,9 +7,11 @@ import msgspec
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
 from devstack.lifecycle.step import Step
+from devstack.pools.instance_types import GIB
 from devstack.pools.nodes import base_node
-from devstack.pools.settings import PoolSettings
+from devstack.pools.settings import BASE_POOL, PoolSettings
 from devstack.ports import choose
+from devstack.providers.base import HasPools
 from devstack.stack import Stack
 
 
@@ -39,6 +41,7 @@ def require_changeable(stack: Stack) -> None:
         "namespace": (state.namespace, spec.namespace),
         "nodes": (state.nodes, spec.nodes),
         "disk of the control plane": _disks(stack),
+        "size of the nodes": _sizes(stack),
         "context": (state.context, spec.context or state.context),
     }
     for setting, (current, wanted) in fixed.items():
@@ -51,11 +54,42 @@ def require_changeable(stack: Stack) -> None:
             raise _not_changeable(spec, f"port {name}", state.ports[name], port)
 
 
-def _disks(stack: Stack) -> tuple[int, int]:
-    """Return the bytes of the base nodes' disks, as they are and as they are to be."""
+def _disks(stack: Stack) -> tuple[str, str]:
+    """Return the size of the base nodes' disks, as they are and as they are to be."""
     wanted = base_node(stack.spec.pool).disk
-    existing = base_node(_pools(stack.state.pool)).disk
-    return (existing, wanted) if stack.dir.admin_kubeconfig.exists() else (wanted, wanted)
+    exists = stack.dir.admin_kubeconfig.exists() and not has_old_nodes(stack)
+    existing = base_node(_pools(stack.state.pool)).disk if exists else wanted
+    return _gibibytes(existing), _gibibytes(wanted)
+
+
+def _gibibytes(size: int) -> str:
+    return f"{size / GIB:g} GiB"
+
+
+def _sizes(stack: Stack) -> tuple[str, str]:
+    """Return the size of the base nodes, if it cannot be changed."""
+    named = any(pool["name"] == BASE_POOL for pool in stack.spec.pool)
+    old = "the machine's"
+    return old, "that of the pool 'control-plane'" if named and has_old_nodes(stack) else old
+
+
+def has_old_nodes(stack: Stack) -> bool:
+    """Return True if an earlier release made the nodes: their size is the machine's."""
+    provider = stack.provider
+    if not isinstance(provider, HasPools) or not stack.dir.admin_kubeconfig.exists():
+        return False
+    pools = {spec.pool for spec in provider.nodes_by_name(stack.cluster).values()}
+    return BASE_POOL not in pools
+
+
+def warn_of_old_nodes(stack: Stack) -> None:
+    """Say that tasks may not fit that fitted before: Metaflow's defaults are lowered no more."""
+    if has_old_nodes(stack):
+        stack.progress.warn(
+            "the nodes have this machine's size, since an earlier devstack made them; a task "
+            "requests 1 CPU and 4 GB unless its step says otherwise. For nodes of any size: "
+            f"devstack down --name {stack.spec.name}, then up"
+        )
 
 
 def _pools(tables: object) -> tuple[PoolSettings, ...]:
@@ -67,8 +101,8 @@ def _not_changeable(
     spec: StackSpec, setting: str, current: object, wanted: object
 ) -> DevstackError:
     return DevstackError(
-        f"cannot change the {setting} of stack {spec.name!r} to {wanted!r}",
-        cause=f"it was brought up with {current!r}",
+        f"cannot change the {setting} of stack {spec.name!r} to {wanted}",
+        cause=f"it was brought up with {current}",
         remedy=f"devstack down --name {spec.name}, then up again, or another --name",
         code="STACK_DIFFERS",
         exit_status=ExitStatus.USAGE,
@@ -84,7 +118,13 @@ def _settings_match(stack: Stack) -> bool:
         and state.without == list(spec.without)
         and state.airflow == spec.airflow
         and same_pools(stack)
+        and state.pool_file == _pool_file(stack)
     )
+
+
+def _pool_file(stack: Stack) -> str:
+    """Return the file that the stack's pools are from."""
+    return stack.spec.pool_file if "pool" in stack.spec.given else stack.state.pool_file
 
 
 def same_pools(stack: Stack) -> bool:
@@ -101,6 +141,7 @@ def _save_settings(stack: Stack) -> None:
     state.context = spec.context
     state.namespace = spec.namespace
     state.nodes = spec.nodes
+    state.pool_file = _pool_file(stack)
     state.pool = msgspec.json.decode(msgspec.json.encode(spec.pool))
     state.without = list(spec.without)
     state.included = [each.name for each in stack.services if not each.enabled_by_default]

@@ -6,7 +6,7 @@ from devstack.lifecycle.backup import remove_backup
 from devstack.lifecycle.manifests_step import require_manifests
 from devstack.lifecycle.plan import build_plan
 from devstack.lifecycle.pools_step import require_pools_supported
-from devstack.lifecycle.settings_step import require_changeable
+from devstack.lifecycle.settings_step import require_changeable, warn_of_old_nodes
 from devstack.lifecycle.step import Step, run_steps
 from devstack.lifecycle.volume_loss import require_volumes_kept
 from devstack.services.selection import require_dependencies
@@ -26,6 +26,7 @@ def up(stack: Stack) -> list[str]:
         require_manifests(stack)
         require_changeable(stack)
         require_volumes_kept(stack)
+        warn_of_old_nodes(stack)
         if stack.state.phase in ("deleting", "retained"):
             stack.state.phase = "creating"
             stack.save()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devstack.config import StackSpec
+from devstack.config import StackSpec, load
 from devstack.errors import DevstackError
 from devstack.kube.manifests import on_base_nodes
 from devstack.kube.scale_down import REMOVING
@@ -83,12 +84,47 @@ def test_a_second_up_changes_nothing_and_writes_nothing(pools: Pools) -> None:
     assert up(pools.world.open(StackSpec())) == []
 
 
+def test_pools_that_are_deleted_from_their_file_are_removed(pools: Pools, tmp_path: Path) -> None:
+    file, other = tmp_path / "devstack.toml", tmp_path / "other.toml"
+    file.write_text('[[pool]]\nname = "a"\n')
+    other.write_text("timeout = 60\n")
+    up(pools.world.open(load(file)))
+    # Another file, or none, says nothing of them.
+    assert up(pools.world.open(load(other))) == []
+    assert up(pools.world.open(StackSpec())) == []
+    assert pools.names == ["a-0", "control-plane"]
+    file.write_text("timeout = 60\n")
+    up(pools.world.open(load(file)))
+    assert pools.names == ["control-plane"]
+    # Those of the command line are not the file's to remove.
+    up(pools.world.open(load(file, pool=[dict(A)])))
+    assert up(pools.world.open(load(file))) == []
+    assert pools.names == ["a-0", "a-1", "control-plane"]
+
+
+def test_nodes_of_an_earlier_release_keep_their_size_and_up_says_so(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools.up()
+    monkeypatch.setattr(pools.provider, "nodes_by_name", lambda _spec: {})
+    up(pools.world.open())
+    said = [text for kind, text in pools.world.progress.events if kind == "warn"]
+    assert any("this machine's size" in text for text in said)
+    disk = refused(pools.up, PoolSettings(name="control-plane", disk="100Gi"))
+    assert disk.code == "STACK_DIFFERS"
+    assert "1024 GiB" not in disk.cause
+    cpu = refused(pools.up, PoolSettings(name="control-plane", cpu=8))
+    assert cpu.cause == "it was brought up with the machine's"
+    assert "devstack down" in cpu.remedy
+
+
 def test_the_size_of_the_control_plane_changes_but_not_its_disk(pools: Pools) -> None:
     pools.up()
     pools.up(PoolSettings(name="control-plane", cpu=16, memory="32Gi"))
     assert pools.size("control-plane") == (16, 32)
     error = refused(pools.up, PoolSettings(name="control-plane", disk="100Gi"))
     assert error.code == "STACK_DIFFERS"
+    assert "to 100 GiB" in str(error)
 
 
 def test_a_node_with_another_disk_is_replaced(pools: Pools) -> None:
