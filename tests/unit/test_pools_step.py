@@ -108,7 +108,7 @@ def test_nodes_of_an_earlier_release_keep_their_size_and_up_says_so(
     pools.up()
     monkeypatch.setattr(pools.provider, "nodes_by_name", lambda _spec: {})
     up(pools.world.open())
-    said = [text for kind, text in pools.world.progress.events if kind == "warn"]
+    said = [str(each[1]) for each in pools.world.progress.events if each[0] == "warn"]
     assert any("this machine's size" in text for text in said)
     disk = refused(pools.up, PoolSettings(name="control-plane", disk="100Gi"))
     assert disk.code == "STACK_DIFFERS"
