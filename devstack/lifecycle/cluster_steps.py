@@ -92,6 +92,9 @@ def _ensure_cluster(stack: Stack) -> None:
     stop_autoscaler(stack)
     # Every service is probed again, even if this `up` is interrupted.
     stack.state.initialized_services = []
+    if stack.cluster.nodes > 1 or stack.largest_cluster.pool_nodes:
+        # A node that was stopped was passed over when images were loaded.
+        stack.state.loaded = {}
     stack.save()
     try:
         kubeconfig = stack.provider.ensure(stack.cluster)

@@ -6,6 +6,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import Object
 from devstack.kube.drain import cordon, drain, node_unknown
 from devstack.kube.interruption import withdraw_interruption
+from devstack.lifecycle.added_images import supply_added_images
 from devstack.providers.base import HasPools
 from devstack.stack import Stack, require_up
 
@@ -44,6 +45,8 @@ def restore_node(stack: Stack, name: str) -> None:
     if name not in known:
         raise node_unknown(name, sorted(known))
     provider.restore_node(name)
+    # It was passed over when images were added meanwhile.
+    supply_added_images(stack)
     withdraw_interruption(stack.kube(), name)
 
 

@@ -158,6 +158,16 @@ def test_the_control_plane_is_neither_drained_nor_killed(pools: World) -> None:
     assert drained.code == "NODE_CONTROL_PLANE"
 
 
+def test_a_node_that_is_restored_gets_the_images_that_were_added_meanwhile(
+    pools: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(pools.provider, "restore_node", lambda _name: done.append("restore"))
+    monkeypatch.setattr(nodes, "supply_added_images", lambda _stack: done.append("images"))
+    nodes.restore_node(opened(pools), GPU)
+    assert done == ["restore", "images"]
+
+
 def test_the_nodes_of_another_provider_are_not_changed(world: World) -> None:
     up(world.open())
     for act in (nodes.cordon_node, nodes.kill_node, nodes.restore_node):

@@ -155,6 +155,14 @@ def test_pods_are_placed_on_a_new_node_once_it_has_the_images(pools: Pools) -> N
     assert _taints(pools, "control-plane") == []
 
 
+def test_nodes_that_were_stopped_get_the_images_that_they_lack(pools: Pools) -> None:
+    pools.up(A)
+    pools.provider.loaded = []
+    pools.provider.state = "stopped"
+    pools.up(A)
+    assert pools.provider.loaded
+
+
 def test_a_node_that_the_autoscaler_was_removing_stays_if_it_is_wanted_now(pools: Pools) -> None:
     burst = PoolSettings(name="burst", count=1, cpu=8, memory="32Gi")
     pools.up(burst)
