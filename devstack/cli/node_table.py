@@ -62,8 +62,11 @@ def describe_size(size: Size) -> str:
 
 def describe_machine(machine: Mapping[str, int]) -> str:
     """Return what the machine has, which all nodes share."""
-    memory = _gib(machine["memory"])
-    return f"The machine really has {machine['cpus']} CPUs and {memory}, which all nodes share"
+    memory, limit = _gib(machine["memory"]), _gib(machine["memory_limit"])
+    return (
+        f"The machine really has {machine['cpus']} CPUs and {memory}, which all nodes share;"
+        f" the pods of a node may use {limit}"
+    )
 
 
 def _gib(size: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from devstack import quantity
 from devstack.doctor.check import Check, Finding
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.offers import measure_offers
 from devstack.kube.pods import observe_pod
 from devstack.kube.resources import CORE, RBAC
 from devstack.services.base import Manifest
@@ -80,12 +81,13 @@ def _lost_subjects(kube: KubeClient, binding: Manifest) -> str:
 
 
 def _quota(stack: Stack) -> list[Finding]:
+    """Return the quotas that are used up; one of 0 forbids a kind of object on purpose."""
     kube, namespace = stack.kube(), stack.state.namespace
     causes = [
         f"ResourceQuota {_name(quota)} is used up: {used} of {hard} {resource}"
         for quota in kube.list_objects(CORE, "ResourceQuota", namespace)
         for resource, hard, used in _limits(quota)
-        if (quantity.parse(used) or 0) >= (quantity.parse(hard) or 0)
+        if (quantity.parse(used) or 0) >= (quantity.parse(hard) or 0) > 0
     ]
     events = kube.list_objects(CORE, "Event", namespace, fields="type=Warning")
     causes += [
@@ -107,7 +109,10 @@ def _task_pods(stack: Stack) -> list[Finding]:
     kube = stack.kube()
     pods = kube.list_objects(CORE, "Pod", stack.state.namespace)
     waiting = [pod for pod in pods if pod.get("status", {}).get("phase") not in ENDED]
-    observations = [observe_pod(kube, pod) for pod in waiting]
+    # Once for all pods: it lists all nodes and pods of the cluster.
+    unplaced = any(not pod["spec"].get("nodeName") for pod in waiting)
+    offers = measure_offers(kube) if unplaced else None
+    observations = [observe_pod(kube, pod, offers) for pod in waiting]
     return [
         Finding(each.reason, each.remedy, each.code)
         for each in observations

@@ -17,7 +17,7 @@ from devstack.kube.offers import Offers, measure_offers
 from devstack.kube.pods import observe_pod
 from devstack.kube.quotas import may_fit_quota
 from devstack.kube.scheduling import mentions_volume
-from devstack.kube.volumes import missing_claim, reachable_nodes
+from devstack.kube.volumes import first_missing_claim, reachable_nodes
 from devstack.pools.taints import is_taint_of_state
 from devstack.waits import Clock, Failed, Observation, Waiting
 
@@ -63,7 +63,7 @@ class PendingPods:
             Failed, Waiting with a reason, or None if no pod is waiting.
         """
         pending = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
-        if missing := self._missing_claim(pending):
+        if missing := first_missing_claim(self._kube, filter(_lacks_node, pending)):
             return missing
         in_gangs = [pod for pod in pending if waits_as_gang(pod)]
         # Once for all pods: a wide foreach has a hundred of them.
@@ -75,13 +75,6 @@ class PendingPods:
             if isinstance(found, Failed):
                 return found
         return next((found for found in observations if isinstance(found, Waiting)), None)
-
-    def _missing_claim(self, pending: Sequence[Object]) -> Failed | None:
-        """Return the first missing volume claim; the pods of a gang report none."""
-        found = (
-            missing_claim(self._kube, pod) for pod in pending if not pod["spec"].get("nodeName")
-        )
-        return next((failed for failed in found if failed), None)
 
     def _observe_pod(self, pod: Object, offers: Offers | None) -> Observation:
         found = observe_pod(self._kube, pod, offers)

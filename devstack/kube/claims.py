@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from devstack import quantity
 from devstack.errors import DevstackError, ExitStatus
-from devstack.kube.api_errors import ConflictError
+from devstack.kube.api_errors import ApiError, ConflictError, ForbiddenError, InvalidError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.volumes import claim_names
 
@@ -74,12 +74,14 @@ def ensure_claim(client: KubeClient, namespace: str, name: str, size: str) -> bo
         size: a quantity in bytes.
 
     Raises:
-        DevstackError: ``CLAIM_INVALID``, or ``CLAIM_EXISTS`` if it has another size or is
-            being deleted.
+        DevstackError: ``CLAIM_INVALID``; ``CLAIM_EXISTS`` if it has another size or is being
+            deleted; ``CLAIM_FORBIDDEN`` if a quota or a limit range does not allow it.
     """
     manifest = build_claim(namespace, name, size)
     try:
         client.create(manifest)
+    except (ForbiddenError, InvalidError) as refused:
+        raise _forbidden(name, refused) from refused
     except ConflictError:
         existing = client.find("v1", KIND, name, namespace)
         if existing is None:  # deleted in the meantime
@@ -88,6 +90,20 @@ def ensure_claim(client: KubeClient, namespace: str, name: str, size: str) -> bo
         _require_same(existing, size)
         return False
     return True
+
+
+def _forbidden(name: str, refused: ApiError) -> DevstackError:
+    """Return the error for a claim that a quota or a limit range does not allow."""
+    # The messages of Kubernetes' admission plug-ins ResourceQuota and LimitRanger.
+    if "exceeded quota" not in refused.detail and "per PersistentVolumeClaim" not in refused.detail:
+        return refused
+    return DevstackError(
+        f"cannot create the volume claim {name!r}",
+        cause=refused.detail,
+        remedy="create a smaller one, delete one (`devstack pvc list`), or change the limit:"
+        " devstack kubectl --admin get resourcequota,limitrange",
+        code="CLAIM_FORBIDDEN",
+    )
 
 
 def list_claims(client: KubeClient, namespace: str) -> list[Claim]:

@@ -92,7 +92,8 @@ def end_pods(
         if left and clock.now() >= deadline:
             for pod in left:
                 _delete(client, pod, 0)
-        return Waiting(f"{len(left)} pods have not ended") if left else Ready()
+        count = "1 pod has" if len(left) == 1 else f"{len(left)} pods have"
+        return Waiting(f"{count} not ended") if left else Ready()
 
     what = f"the pods of node {node} to end"
     wait_until(observe, what=what, timeout=5 * _FORCED_AFTER, clock=clock, note=note)

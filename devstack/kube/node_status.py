@@ -70,7 +70,7 @@ class NodeStatus:
 
 @dataclass(frozen=True)
 class PoolStatus:
-    """A pool: nodes that offer the same.
+    """A pool: nodes that offer the same. Nodes of no pool are one for each size.
 
     Attributes:
         name: its name; empty for nodes of no pool.
@@ -110,9 +110,25 @@ def read_layout(client: KubeClient) -> Layout:
         for name, item in sorted(shape.addable.items())
         if name not in known
     ]
-    names = dict.fromkeys(node.pool for node in [*nodes, *addable])
-    pools = [_pool(name, nodes, addable) for name in names]
+    groups = dict.fromkeys(map(_pool_key, [*nodes, *addable]))
+    pools = [
+        _pool(
+            key[0],
+            [node for node in nodes if _pool_key(node) == key],
+            [node for node in addable if _pool_key(node) == key],
+        )
+        for key in groups
+    ]
     return Layout(nodes, pools, shape)
+
+
+def _pool_key(node: NodeStatus) -> tuple[str, ...]:
+    if node.pool:
+        return (node.pool,)
+    offers = node.offers
+    # Nodes of one type differ by a few pages.
+    memory = round(offers.memory / 2**28)
+    return ("", node.instance_type, f"{offers.cpu:g} {memory} {sorted(offers.devices.items())}")
 
 
 def describe_node(capacity: NodeCapacity) -> NodeStatus:
@@ -159,13 +175,11 @@ def _size(node: Object) -> Size:
 
 
 def _pool(name: str, nodes: Sequence[NodeStatus], addable: Sequence[NodeStatus]) -> PoolStatus:
-    own = [node for node in nodes if node.pool == name]
-    more = [node for node in addable if node.pool == name]
-    every = [*own, *more]
+    every = [*nodes, *addable]
     return PoolStatus(
         name=name,
-        nodes=len(own),
-        addable=len(more),
+        nodes=len(nodes),
+        addable=len(addable),
         instance_type=every[0].instance_type,
         zones=_distinct(node.zone for node in every),
         taints=[text for text in every[0].taints if not is_taint_of_state(_key(text))],

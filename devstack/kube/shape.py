@@ -28,14 +28,16 @@ class Shape:
     Attributes:
         has_pools: True if devstack.toml can give the cluster further nodes.
         cpus: CPUs of the machine that runs all nodes; 0 if unknown.
-        memory: bytes of memory that all nodes together may really use; 0 if unknown.
+        memory: bytes of memory that the machine has; 0 if unknown.
         addable: nodes that pools add when pods need them, by name, as the API will have them.
+        memory_limit: bytes of that memory that the pods of one node may use; 0 if unknown.
     """
 
     has_pools: bool = False
     cpus: int = 0
     memory: int = 0
     addable: Mapping[str, Object] = field(default_factory=dict)
+    memory_limit: int = 0
 
     @property
     def real(self) -> str:
@@ -43,7 +45,9 @@ class Shape:
         if not self.cpus:
             return ""
         memory = format_amount("memory", Decimal(self.memory))
-        return f"the machine that runs all nodes really has {self.cpus} CPUs and {memory}"
+        text = f"the machine that runs all nodes really has {self.cpus} CPUs and {memory}"
+        limit = format_amount("memory", Decimal(self.memory_limit))
+        return f"{text}, of which pods may use {limit}" if self.memory_limit else text
 
 
 def read_shape(client: KubeClient) -> Shape:
@@ -66,6 +70,7 @@ def build_shape(shape: Shape) -> Object:
         "cpus": shape.cpus,
         "memory": shape.memory,
         "addable": dict(shape.addable),
+        "memory_limit": shape.memory_limit,
     }
     return {
         "apiVersion": "v1",

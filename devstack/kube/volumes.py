@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from devstack.kube.api_errors import ApiError
 from devstack.kube.capacity import NodeCapacity
@@ -91,6 +91,22 @@ def _volume_terms(client: KubeClient, namespace: str, name: str) -> list[Object]
     affinity = ((found or {}).get("spec") or {}).get("nodeAffinity") or {}
     terms: list[Object] | None = (affinity.get("required") or {}).get("nodeSelectorTerms")
     return terms
+
+
+def first_missing_claim(client: KubeClient, pods: Iterable[Object]) -> Failed | None:
+    """Return the first volume claim that pods name and that does not exist.
+
+    Each claim is looked up once, however many pods name it.
+    """
+    seen: set[tuple[str, str]] = set()
+    for pod in pods:
+        names = {(pod["metadata"]["namespace"], name) for name in claim_names(pod)}
+        if names <= seen:
+            continue
+        seen |= names
+        if failed := missing_claim(client, pod):
+            return failed
+    return None
 
 
 def claim_names(pod: Object) -> list[str]:

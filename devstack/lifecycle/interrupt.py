@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from devstack.errors import DevstackError, ExitStatus
-from devstack.kube.interruption import announce_interruption, end_pods, is_spot
+from devstack.kube.client import Object
+from devstack.kube.drain import cordon
+from devstack.kube.interruption import (
+    announce_interruption,
+    end_pods,
+    is_spot,
+    withdraw_interruption,
+)
 from devstack.kube.offers import pool_of
 from devstack.lifecycle.nodes import require_pools, require_worker
-from devstack.pools.settings import BASE_POOL
 from devstack.stack import Stack
 
 _NOTE_INTERVAL = 1.0
@@ -50,23 +56,32 @@ def interrupt_node(stack: Stack, name: str, after: float) -> Interruption:
     end = clock.now() + after
     when = datetime.now(timezone.utc) + timedelta(seconds=after)
     notice = announce_interruption(kube, name, when)
-    while (left := end - clock.now()) > 0:
-        stack.progress.note(f"{name} ends in {left:.0f} s, its pods have the notice")
-        clock.sleep(min(_NOTE_INTERVAL, left))
+    _wait_with_notice(stack, node, end)
     pods = end_pods(kube, name, clock=clock, note=stack.progress.note)
     provider.kill_node(name)
     return Interruption(name, notice, pods)
 
 
 def _not_spot(name: str, pool: str) -> DevstackError:
-    of_pool = f"add `spot = true` to its pool {pool!r}"
-    of_base = "add a pool with `spot = true`: the stack's own services run on this one"
     return DevstackError(
         f"cannot interrupt node {name!r}",
         cause="only spot instances get the notice of an interruption, and it is not one",
-        remedy=(of_base if pool in ("", BASE_POOL) else of_pool)
-        + ", then devstack up; or stop it without notice: "
-        f"devstack node kill {name}",
+        remedy=f"add `spot = true` to its pool {pool!r}, then devstack up; or stop it without"
+        f" notice: devstack node kill {name}",
         code="NODE_NOT_SPOT",
         exit_status=ExitStatus.USAGE,
     )
+
+
+def _wait_with_notice(stack: Stack, node: Object, end: float) -> None:
+    """Wait until the node is to end; if that is interrupted itself, take the notice back."""
+    name, clock = node["metadata"]["name"], stack.clock
+    try:
+        while (left := end - clock.now()) > 0:
+            stack.progress.note(f"{name} ends in {left:.0f} s, its pods have the notice")
+            clock.sleep(min(_NOTE_INTERVAL, left))
+    except BaseException:
+        withdraw_interruption(stack.kube(), name)
+        if node["spec"].get("unschedulable"):
+            cordon(stack.kube(), name)
+        raise

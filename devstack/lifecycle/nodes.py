@@ -6,7 +6,9 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import Object
 from devstack.kube.drain import cordon, drain, node_unknown
 from devstack.kube.interruption import withdraw_interruption
+from devstack.kube.offers import pool_of
 from devstack.lifecycle.added_images import supply_added_images
+from devstack.pools.settings import BASE_POOL
 from devstack.providers.base import HasPools
 from devstack.stack import Stack, require_up
 
@@ -51,17 +53,19 @@ def restore_node(stack: Stack, name: str) -> None:
 
 
 def require_worker(stack: Stack, name: str, verb: str) -> Object:
-    """Return a node that may be taken away: not the control plane.
+    """Return a node that may be taken away: neither the control plane nor a worker of `--nodes`.
 
     Raises:
         DevstackError: ``NODE_UNKNOWN``, ``NODE_CONTROL_PLANE``, ``POOLS_UNSUPPORTED`` or
             ``STACK_DOWN``.
     """
     node = _require_node(stack, name)
-    if _CONTROL_PLANE in (node["metadata"].get("labels") or {}):
+    is_control_plane = _CONTROL_PLANE in (node["metadata"].get("labels") or {})
+    if is_control_plane or pool_of(node) == BASE_POOL:
+        what = "the control plane" if is_control_plane else "one of the nodes of --nodes"
         raise DevstackError(
             f"cannot {verb} node {name!r}",
-            cause="it is the control plane, which also runs the stack's own services",
+            cause=f"it is {what}, where the stack's own services run, some with volumes",
             remedy="name a node of a pool: devstack node list; `devstack down` removes all",
             code="NODE_CONTROL_PLANE",
             exit_status=ExitStatus.USAGE,

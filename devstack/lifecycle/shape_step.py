@@ -36,7 +36,7 @@ def addable_nodes(stack: Stack, provider: HasPools) -> dict[str, Object]:
 def _wanted(stack: Stack, provider: HasPools) -> Object:
     real = provider.real_size()
     addable = addable_nodes(stack, provider)
-    return build_shape(Shape(True, real.cpus, real.memory_limit, addable))
+    return build_shape(Shape(True, real.cpus, real.memory, addable, real.memory_limit))
 
 
 def _is_done(stack: Stack, provider: HasPools) -> bool:

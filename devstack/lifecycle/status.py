@@ -97,7 +97,6 @@ def stack_status(stack: Stack) -> StackStatus:
     services += _autoscaler_status(stack)
     nodes = failure or _node_status(stack, layout.nodes)
     ready = nodes.state == "running" and all(service.state == "ready" for service in services)
-    real = layout.shape
     return StackStatus(
         name,
         provider,
@@ -107,10 +106,16 @@ def stack_status(stack: Stack) -> StackStatus:
         services,
         dict(stack.outputs().urls),
         str(stack.dir.path),
-        {"cpus": real.cpus, "memory": real.memory} if real.cpus else {},
+        _machine(layout.shape),
         layout.pools,
         layout.nodes,
     )
+
+
+def _machine(real: Shape) -> Mapping[str, int]:
+    if not real.cpus:
+        return {}
+    return {"cpus": real.cpus, "memory": real.memory, "memory_limit": real.memory_limit}
 
 
 def _read_layout(stack: Stack, kube: KubeClient) -> tuple[Layout, ClusterStatus | None]:

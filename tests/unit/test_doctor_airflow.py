@@ -132,7 +132,9 @@ def test_a_role_binding_that_is_missing(api: FakeApi, stack: Stack) -> None:
 
 
 def test_a_quota_that_is_used_up(api: FakeApi, stack: Stack) -> None:
-    status = {"hard": {"pods": "2", "requests.memory": "1Gi"}, "used": {"pods": "2"}}
+    # Many teams forbid load balancers by a quota of 0.
+    hard = {"pods": "2", "requests.memory": "1Gi", "services.loadbalancers": "0"}
+    status = {"hard": hard, "used": {"pods": "2", "services.loadbalancers": "0"}}
     metadata = {"name": "small", "namespace": TASKS}
     api.add({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "status": status})
     finding = found(stack, "quota")

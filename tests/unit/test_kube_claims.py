@@ -58,6 +58,30 @@ def test_another_size_is_an_error_that_names_both(api: FakeApi) -> None:
     assert "devstack pvc delete data" in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        'persistentvolumeclaims "data" is forbidden: exceeded quota: team, requested:'
+        " requests.storage=1Gi, used: requests.storage=9Gi, limited: requests.storage=9Gi",
+        'persistentvolumeclaims "data" is forbidden: maximum storage usage per'
+        " PersistentVolumeClaim is 500Mi, but limit is 1Gi",
+    ],
+)
+def test_a_quota_or_a_limit_range_is_named_as_the_cause(api: FakeApi, message: str) -> None:
+    api.refuse("POST", "/persistentvolumeclaims", 403, "Forbidden", message)
+    with pytest.raises(DevstackError) as caught:
+        ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    assert (caught.value.code, caught.value.cause) == ("CLAIM_FORBIDDEN", message)
+    assert "create a smaller one" in caught.value.remedy
+
+
+def test_a_missing_right_to_create_claims_stays_what_it_is(api: FakeApi) -> None:
+    api.refuse("POST", "/persistentvolumeclaims", 403, "Forbidden", "ann cannot create claims")
+    with pytest.raises(DevstackError) as caught:
+        ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    assert caught.value.code == "API_FORBIDDEN"
+
+
 def test_a_claim_that_is_being_deleted_is_not_taken_for_one_that_exists(api: FakeApi) -> None:
     ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
     for item in api.objects.values():
@@ -176,3 +200,27 @@ def test_each_command_reports_a_missing_stack(
     assert status == ExitStatus.ENVIRONMENT
     assert envelope["error"]["code"] == "STACK_DOWN"
     assert envelope["command"] == f"pvc {name}"
+
+
+def test_a_wide_foreach_looks_up_its_claim_and_the_nodes_once(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cluster:
+        def kube(self) -> object:
+            return api.client()
+
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    pods = []
+    for index in range(20):
+        pod = mounting("data")
+        pod["metadata"]["name"] = f"t-{index}"
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+        pod["status"]["conditions"] = [{**condition, "message": "1 Insufficient cpu"}]
+        pods.append(pod)
+    monkeypatch.setattr(follow, "task_pods", lambda *_: pods)
+    api.requests.clear()
+    assert follow.find_failed_pod(Cluster(), None) is None  # type: ignore[arg-type]
+    assert api.requests.count(("GET", "/api/v1/nodes")) == 1
+    api.requests.clear()
+    PendingPods(api.client(), NAMESPACE, FakeClock()).observe(RUN, pods)
+    assert api.requests.count(("GET", "/api/v1/nodes")) == 1

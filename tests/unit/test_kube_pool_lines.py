@@ -78,6 +78,8 @@ def test_the_shape_is_read_as_it_was_written() -> None:
     assert list(shape.addable) == ["n"]
     assert shape.real == "the machine that runs all nodes really has 2 CPUs and 24,576 MiB"
     assert read_shape(FakeApi().client()) == Shape()
+    limited = Shape(True, 2, 24 * GIB, {}, 21 * GIB)
+    assert limited.real.endswith("2 CPUs and 24,576 MiB, of which pods may use 21,504 MiB")
 
 
 def test_the_closest_node_is_named_with_all_that_it_lacks() -> None:

@@ -84,15 +84,29 @@ def test_a_node_that_is_not_spot_is_not_interrupted(pools: World) -> None:
     with pytest.raises(DevstackError) as caught:
         interrupt_node(pools.open(SPEC), CPU, after=0)
     assert caught.value.code == "NODE_NOT_SPOT"
-    assert "to its pool 'cpu'" in caught.value.remedy
+    assert "add `spot = true` to its pool 'cpu'" in caught.value.remedy
+    assert f"devstack node kill {CPU}" in caught.value.remedy
     # A worker of --nodes runs services of the stack.
     label = {"metadata": {"labels": {"devstack.dev/pool": "control-plane"}}}
     pools.api.client().patch("v1", "Node", CPU, label)
     with pytest.raises(DevstackError) as caught:
         interrupt_node(pools.open(SPEC), CPU, after=0)
-    assert "add a pool with `spot = true`" in caught.value.remedy
-    assert "spot = true" in caught.value.remedy
-    assert f"devstack node kill {CPU}" in caught.value.remedy
+    assert caught.value.code == "NODE_CONTROL_PLANE"
+
+
+def test_an_interruption_that_is_stopped_takes_the_notice_back(
+    pools: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_seconds: float) -> None:
+        assert node(pools)["spec"]["unschedulable"]
+        raise KeyboardInterrupt
+
+    stack = pools.open(SPEC)
+    monkeypatch.setattr(stack.clock, "sleep", stop)
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_node(stack, SPOT, after=30)
+    assert TERMINATION_ANNOTATION not in node(pools)["metadata"].get("annotations", {})
+    assert "unschedulable" not in node(pools)["spec"]
 
 
 @pytest.mark.parametrize("text", ["-1", "2m", "3601", "soon", ""])

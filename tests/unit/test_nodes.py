@@ -13,12 +13,13 @@ from devstack.cli.main import run
 from devstack.cli.output import Output
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
+from devstack.kube.node_status import read_layout
 from devstack.kube.shape import read_shape
 from devstack.lifecycle import nodes
 from devstack.lifecycle.up import up
 from devstack.pools.settings import PoolSettings
 from devstack.stack import Stack
-from tests.fakes.api import namespace, pod
+from tests.fakes.api import FakeApi, namespace, pod
 from tests.fakes.pools import GIB, FakePoolProvider
 from tests.fakes.stack import World
 
@@ -67,7 +68,8 @@ def command(capsys: pytest.CaptureFixture[str], *argv: str) -> Any:
 
 def test_up_publishes_the_real_size_and_the_nodes_that_pools_may_add(pools: World) -> None:
     shape = read_shape(pools.api.client())
-    assert (shape.has_pools, shape.cpus, shape.memory) == (True, 2, 22 * GIB)
+    assert (shape.has_pools, shape.cpus) == (True, 2)
+    assert (shape.memory, shape.memory_limit) == (24 * GIB, 22 * GIB)
     assert list(shape.addable) == ["devstack-devstack-burst-0", "devstack-devstack-burst-1"]
     assert up(opened(pools)) == []
 
@@ -79,7 +81,7 @@ def test_status_shows_pools_nodes_and_the_machine(
     of_airflow["spec"]["restartPolicy"] = "Never"
     pools.api.add(task("t-1", GPU), service, of_airflow)
     data = command(capsys, "status")["data"]
-    assert data["machine"] == {"cpus": 2, "memory": 22 * GIB}
+    assert data["machine"] == {"cpus": 2, "memory": 24 * GIB, "memory_limit": 22 * GIB}
     gpu = next(each for each in data["pools"] if each["name"] == "gpu")
     assert (gpu["nodes"], gpu["addable"], gpu["instance_type"]) == (1, 0, "p3.8xlarge")
     assert gpu["offers"]["devices"] == {"nvidia.com/gpu": 4}
@@ -187,3 +189,32 @@ def test_up_warns_if_little_real_memory_is_free(
 
 def test_without_a_stack_the_commands_say_so(world: World) -> None:
     assert refused(nodes.kill_node, world.open(), "node").code == "STACK_DOWN"
+
+
+def test_nodes_of_no_pool_are_shown_by_their_size() -> None:
+    api = FakeApi()
+    for name, cpu in (("a", "4"), ("b", "4"), ("c", "64")):
+        allocatable = {"cpu": cpu, "memory": "8Gi", "pods": "110"}
+        node = {"metadata": {"name": name}, "status": {"allocatable": allocatable}}
+        api.add({"apiVersion": "v1", "kind": "Node", **node})
+    pools = read_layout(api.client()).pools
+    assert [(pool.name, pool.nodes, pool.offers.cpu) for pool in pools] == [
+        ("", 2, 4),
+        ("", 1, 64),
+    ]
+
+
+def test_a_base_worker_on_which_services_run_is_not_stopped(pools: World) -> None:
+    pools.api.add(
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "worker", "labels": {"devstack.dev/pool": "control-plane"}},
+            "spec": {},
+        }
+    )
+    error = refused(nodes.kill_node, opened(pools), "worker")
+    assert error.code == "NODE_CONTROL_PLANE"
+    assert "the stack's own services run" in error.cause
+    assert refused(nodes.drain_node, opened(pools), "worker", 60).code == "NODE_CONTROL_PLANE"
+    assert nodes.cordon_node(opened(pools), "worker")

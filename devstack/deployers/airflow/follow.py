@@ -20,8 +20,9 @@ from devstack.deployers.base import Note, RunResult
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
+from devstack.kube.offers import measure_offers
 from devstack.kube.pods import observe_pod
-from devstack.kube.volumes import missing_claim
+from devstack.kube.volumes import first_missing_claim
 from devstack.stack import Stack
 from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
 
@@ -145,10 +146,15 @@ def progress_of(run: DagRun, tasks: Sequence[Task]) -> str:
 
 def find_failed_pod(stack: Stack, run: DagRun) -> Failed | None:
     """Return why a pod of the run cannot start, or None if all can."""
-    for pod in task_pods(stack, run):
-        if pod.get("status", {}).get("phase") != "Pending":
-            continue
-        observation = missing_claim(stack.kube(), pod) or observe_pod(stack.kube(), pod)
+    pods = task_pods(stack, run)
+    pending = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
+    unplaced = [pod for pod in pending if not pod["spec"].get("nodeName")]
+    if missing := first_missing_claim(stack.kube(), unplaced):
+        return missing
+    # Once for all pods: it lists all nodes and pods of the cluster.
+    offers = measure_offers(stack.kube()) if unplaced else None
+    for pod in pending:
+        observation = observe_pod(stack.kube(), pod, offers)
         if isinstance(observation, Failed):
             return observation
     return None
