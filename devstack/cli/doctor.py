@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +41,21 @@ def command(output: Output, config_file: Path | None, **chosen: Any) -> int:
                 "name": each.check.name,
                 "description": each.check.description,
                 "state": each.state,
-                "findings": each.findings,
+                "findings": _with_stack(output, each.findings),
             }
             for each in diagnoses
         ]
     )
     for each in diagnoses:
         output.text(f"  {MARKS[each.state]} {each.check.description}")
-        for finding in each.findings:
+        for finding in _with_stack(output, each.findings):
             output.text(f"      {finding.cause}  [{finding.code}]")
             output.text(f"      next: {finding.remedy}")
     output.finish()
     failed = any(each.state == "error" for each in diagnoses)
     return int(ExitStatus.FAILED if failed else ExitStatus.OK)
+
+
+def _with_stack(output: Output, findings: Sequence[Any]) -> list[Any]:
+    """Return findings whose remedies name the stack of this command."""
+    return [replace(each, remedy=output.with_stack(each.remedy)) for each in findings]

@@ -45,9 +45,18 @@ json_option = click.option(
     help="Print one JSON envelope instead of text.",
 )
 
+
+def _set_stack(
+    context: click.Context, _parameter: click.Parameter, value: str | None
+) -> str | None:
+    context.ensure_object(Output).stack = "" if value in (None, StackSpec.name) else str(value)
+    return value
+
+
 name_option = click.option(
     "--name",
     metavar="NAME",
+    callback=_set_stack,
     envvar="DEVSTACK_NAME",
     shell_complete=_complete_names,
     help="The stack's name.  [default: devstack]",

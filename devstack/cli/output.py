@@ -31,12 +31,14 @@ class Output:
     Attributes:
         command: the command's name, as the envelope shows it.
         as_json: True with ``--json``.
+        stack: the stack that ``--name`` selects; empty for the default.
         verbose: True to show every line of the tools that run.
     """
 
     def __init__(self) -> None:
         self.command = ""
         self.as_json = False
+        self.stack = ""
         self.verbose = False
         self._data: dict[str, Any] = {}
         self._warnings: list[str] = []
@@ -82,6 +84,12 @@ class Output:
             self.close_progress()
             sys.stderr.write(f"warning: {text}\n")
 
+    def with_stack(self, text: str) -> str:
+        """Return a remedy whose commands name the stack of this command."""
+        from devstack.cli.stack_name import add_stack_name
+
+        return add_stack_name(text, self.stack)
+
     def finish(self) -> None:
         """Print the envelope of a command that succeeded."""
         if self.as_json:
@@ -90,6 +98,7 @@ class Output:
     def fail(self, error: DevstackError) -> None:
         """Print an error: the message, its cause, the end of the output, the next step."""
         self.close_progress()
+        error.remedy = self.with_stack(error.remedy)
         if self.as_json:
             from devstack.schema import Error, dump
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def command(
     require_up(stack)
     kube = stack.kube()
     answer = explain(kube, find_subject(kube, subject, namespace or stack.state.namespace))
+    answer = replace(answer, remedy=output.with_stack(answer.remedy))
     output.record(answer)
     output.text(f"{answer.paragraph}.")
     if answer.remedy:
