@@ -9,6 +9,7 @@ from devstack.kube.client import KubeClient, Object
 from devstack.kube.offers import Offers, Shortfall, closest_shortfall, measure_offers
 from devstack.kube.pod_requests import pod_requests
 from devstack.kube.pool_lines import lines_for_pod
+from devstack.kube.shape import Shape
 from devstack.kube.volumes import pending_claim, reachable_nodes
 from devstack.waits import Failed, Observation, Waiting
 
@@ -96,10 +97,24 @@ def build_remedy(closest: Shortfall | None, lines: Sequence[str], offers: Offers
         offers: what the cluster offers.
     """
     if offers.shape.has_pools and lines:
-        indented = "\n".join(f"    {line}" for line in lines)
-        return f"request less, or write into devstack.toml and run `devstack up`:\n{indented}"
+        return _to_write(lines, offers.shape)
     if closest is None or closest.resources:
         return "request less in @kubernetes or @resources, or add nodes"
     return (
         "change the node selector, affinity or tolerations, or label a node: `kubectl label node`"
     )
+
+
+def _to_write(lines: Sequence[str], shape: Shape) -> str:
+    """Return what to write into the settings file, without losing the pools of --pool."""
+    file, up = shape.pool_file or "devstack.toml", "devstack up"
+    if shape.pool_file:
+        up += f" --config {shape.pool_file}"
+    also = ""
+    if shape.unwritten:
+        # `up` takes its pools from the command line or from the file, not from both.
+        also = " (with the pools of --pool, which it replaces)"
+        tables = [line for table in shape.unwritten for line in table.splitlines()]
+        lines = [*tables, *lines]
+    indented = "\n".join(f"    {line}" for line in lines)
+    return f"request less, or write into {file}{also} and run `{up}`:\n{indented}"

@@ -8,7 +8,7 @@ here; as Kubernetes' cluster autoscaler, which publishes its status in the same 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -31,6 +31,8 @@ class Shape:
         memory: bytes of memory that the machine has; 0 if unknown.
         addable: nodes that pools add when pods need them, by name, as the API will have them.
         memory_limit: bytes of that memory that the pods of one node may use; 0 if unknown.
+        pool_file: the settings file that names the pools; empty if it is devstack.toml.
+        unwritten: the pools that no file names but --pool, as tables of a file.
     """
 
     has_pools: bool = False
@@ -38,6 +40,8 @@ class Shape:
     memory: int = 0
     addable: Mapping[str, Object] = field(default_factory=dict)
     memory_limit: int = 0
+    pool_file: str = ""
+    unwritten: Sequence[str] = ()
 
     @property
     def real(self) -> str:
@@ -71,6 +75,8 @@ def build_shape(shape: Shape) -> Object:
         "memory": shape.memory,
         "addable": dict(shape.addable),
         "memory_limit": shape.memory_limit,
+        "pool_file": shape.pool_file,
+        "unwritten": list(shape.unwritten),
     }
     return {
         "apiVersion": "v1",

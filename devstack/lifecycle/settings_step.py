@@ -118,11 +118,11 @@ def _settings_match(stack: Stack) -> bool:
         and state.without == list(spec.without)
         and state.airflow == spec.airflow
         and same_pools(stack)
-        and state.pool_file == _pool_file(stack)
+        and state.pool_file == pool_file(stack)
     )
 
 
-def _pool_file(stack: Stack) -> str:
+def pool_file(stack: Stack) -> str:
     """Return the file that the stack's pools are from."""
     return stack.spec.pool_file if "pool" in stack.spec.given else stack.state.pool_file
 
@@ -141,7 +141,7 @@ def _save_settings(stack: Stack) -> None:
     state.context = spec.context
     state.namespace = spec.namespace
     state.nodes = spec.nodes
-    state.pool_file = _pool_file(stack)
+    state.pool_file = pool_file(stack)
     state.pool = msgspec.json.decode(msgspec.json.encode(spec.pool))
     state.without = list(spec.without)
     state.included = [each.name for each in stack.services if not each.enabled_by_default]

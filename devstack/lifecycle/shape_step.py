@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, cast
+
 from devstack.kube.client import Object
 from devstack.kube.pool_nodes import build_node
 from devstack.kube.shape import NAME, NAMESPACE, Shape, build_shape
+from devstack.lifecycle.settings_step import pool_file
 from devstack.lifecycle.step import Step
+from devstack.pools.settings import PoolSettings
+from devstack.pools.toml_tables import pool_table
 from devstack.providers.base import HasPools
 from devstack.stack import Stack
 
@@ -36,7 +42,28 @@ def addable_nodes(stack: Stack, provider: HasPools) -> dict[str, Object]:
 def _wanted(stack: Stack, provider: HasPools) -> Object:
     real = provider.real_size()
     addable = addable_nodes(stack, provider)
-    return build_shape(Shape(True, real.cpus, real.memory, addable, real.memory_limit))
+    file, spec = Path(pool_file(stack)), stack.spec
+    return build_shape(
+        Shape(
+            True,
+            real.cpus,
+            real.memory,
+            addable,
+            real.memory_limit,
+            "" if file.name in ("", "devstack.toml") else str(file),
+            () if file.name else [pool_table(_ordered(pool)) for pool in spec.pool],
+        )
+    )
+
+
+def _ordered(pool: PoolSettings) -> PoolSettings:
+    """Return a pool as its settings are documented: a file, and the state, have another order."""
+    order = list(PoolSettings.__annotations__)
+    ordered: Any = {name: pool[name] for name in sorted(pool, key=order.index)}  # type: ignore[literal-required]
+    for name in ("gpu", "labels", "extended"):
+        if name in ordered:
+            ordered[name] = dict(sorted(ordered[name].items()))
+    return cast("PoolSettings", ordered)
 
 
 def _is_done(stack: Stack, provider: HasPools) -> bool:

@@ -16,7 +16,9 @@ from devstack.kube.scheduling import observe_unscheduled
 from devstack.kube.shape import Shape, build_shape, read_shape
 from devstack.pools.instance_types import INSTANCE_TYPES
 from devstack.pools.nodes import pool_nodes
+from devstack.pools.settings import PoolSettings
 from devstack.pools.suggestion import Wanted, suggest_pool
+from devstack.pools.toml_tables import pool_table
 from devstack.waits import Failed, Waiting
 from tests.fakes.api import FakeApi, pod
 
@@ -269,3 +271,26 @@ def test_devices_of_another_vendor_do_not_replace_those_of_a_pool() -> None:
     api = stack(node("gpu-0", "gpu", cpu="8", memory="64Gi", gpu="1"))
     lines = pod_lines(api, task(cpu="1", **{"amd.com/gpu": "2"}))
     assert lines[1:] == ['extended = { "amd.com/gpu" = 2 }']
+
+
+def test_the_file_that_names_the_pools_is_the_one_to_write(tmp_path: Any) -> None:
+    api = stack(node("base", cpu="1"))
+    api.add(build_shape(Shape(True, pool_file="/home/ann/large.toml")))
+    remedy = refused(api, task(cpu="4")).remedy
+    assert (
+        "write into /home/ann/large.toml and run `devstack up --config /home/ann/large.toml`"
+        in (remedy)
+    )
+
+
+def test_pools_of_the_command_line_are_among_the_lines_that_replace_them(tmp_path: Any) -> None:
+    api = stack(node("gpu-0", "gpu", cpu="8"))
+    table = pool_table(PoolSettings(name="gpu", cpu=8, spot=True))
+    api.add(build_shape(Shape(True, unwritten=[table])))
+    remedy = refused(api, task(cpu="16")).remedy
+    assert "devstack.toml (with the pools of --pool, which it replaces)" in remedy
+    lines = [line.strip() for line in remedy.splitlines()[1:]]
+    file = tmp_path / "devstack.toml"
+    file.write_text("\n".join(line for line in lines if line != "cpu = 17"))
+    assert [pool["name"] for pool in load(file).pool] == ["gpu"]
+    assert lines[-2:] == ['# in the table [[pool]] with name = "gpu":', "cpu = 17"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import namedtuple
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -72,6 +73,14 @@ def test_up_publishes_the_real_size_and_the_nodes_that_pools_may_add(pools: Worl
     assert (shape.memory, shape.memory_limit) == (24 * GIB, 22 * GIB)
     assert list(shape.addable) == ["devstack-devstack-burst-0", "devstack-devstack-burst-1"]
     assert up(opened(pools)) == []
+    assert [table.splitlines()[1] for table in shape.unwritten] == [
+        'name = "gpu"',
+        'name = "burst"',
+    ]
+    written = replace(SPEC, given=frozenset({"pool"}), pool_file="/x/large.toml")
+    assert "shape" in up(pools.open(written))
+    shape = read_shape(pools.api.client())
+    assert (shape.pool_file, shape.unwritten) == ("/x/large.toml", [])
 
 
 def test_status_shows_pools_nodes_and_the_machine(
