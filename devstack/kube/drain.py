@@ -47,7 +47,7 @@ def drain(
     timeout: float,
     clock: Clock,
     note: Callable[[str], None] | None = None,
-    for_ever: bool = False,
+    permanently: bool = False,
 ) -> list[str]:
     """Cordon a node and evict its pods; return their names once they have ended.
 
@@ -57,7 +57,7 @@ def drain(
         timeout: seconds for the pods to end.
         clock: measures the timeout.
         note: called with what is waited for.
-        for_ever: True if the node will not come back: if its kubelet, which ends pods, does not
+        permanently: True if the node will not come back: if its kubelet, which ends pods, does not
             report any more, they are deleted.
 
     Raises:
@@ -69,7 +69,7 @@ def drain(
 
     def observe() -> Observation:
         left = evictable_pods(client, node)
-        if left and for_ever and not node_is_ready(client.get("v1", "Node", node)):
+        if left and permanently and not node_is_ready(client.get("v1", "Node", node)):
             for pod in left:
                 _delete(client, pod)
                 evicted.setdefault(_name(pod))

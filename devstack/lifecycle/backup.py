@@ -91,7 +91,7 @@ def _on_existing_node(volume: Object, nodes: Mapping[str, Object]) -> Object:
     """Return the volume where it was restored: on the control plane if its node is no more."""
     control_plane = next((name for name in nodes if _is_control_plane(nodes[name])), "")
     lost = node_of(volume)
-    if lost in nodes or not control_plane:
+    if not lost or lost in nodes or not control_plane:
         return volume
     text = json.dumps(volume).replace(json.dumps(lost), json.dumps(control_plane))
     moved: Object = json.loads(text)

@@ -154,7 +154,7 @@ def _remove_one(stack: Stack, provider: HasPools, name: str) -> None:
             timeout=stack.spec.timeout,
             clock=stack.clock,
             note=stack.progress.note,
-            for_ever=True,
+            permanently=True,
         )
     provider.remove_node(name)
 

@@ -141,13 +141,23 @@ def test_volumes_of_nodes_that_are_no_more_move_to_the_control_plane(
     world: World, provider: VolumeProvider
 ) -> None:
     world.api.objects[f"{VOLUMES}/pvc-1"] = volume()
+    shared = volume()
+    shared["metadata"]["name"] = "pvc-2"
+    shared["spec"]["storageClassName"] = ""
+    term = shared["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"][0]
+    term["matchExpressions"][0]["values"] = ["node", "other"]
+    world.api.objects[f"{VOLUMES}/pvc-2"] = shared
     down(world.open(), keep_data=True)
-    del world.api.objects[f"{VOLUMES}/pvc-1"]
+    del world.api.objects[f"{VOLUMES}/pvc-1"], world.api.objects[f"{VOLUMES}/pvc-2"]
     labels = {"node-role.kubernetes.io/control-plane": ""}
     metadata = {"name": "main", "labels": labels}
     world.api.add({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
     up(world.open())
     assert node_of(world.api.objects[f"{VOLUMES}/pvc-1"]) == "main"
+    assert world.api.objects[f"{VOLUMES}/pvc-2"]["spec"] == {
+        **shared["spec"],
+        "claimRef": world.api.objects[f"{VOLUMES}/pvc-2"]["spec"]["claimRef"],
+    }
 
 
 def test_the_autoscaler_removes_no_node_while_volumes_are_copied(
