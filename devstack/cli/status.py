@@ -63,6 +63,9 @@ def _next_command(status: Any) -> str:
     failed = [service.name for service in status.services if service.state != "ready"]
     if failed == ["autoscaler"]:
         return f"devstack up{name_flag(status.name)}"
+    lost = [node.name for node in status.nodes if node.state == "NotReady"]
+    if status.state == "degraded" and lost and not failed:
+        return f"devstack node restore {lost[0]}{name_flag(status.name)}"
     return f"devstack {NEXT.get(status.state, 'up')}{name_flag(status.name)}"
 
 

@@ -36,6 +36,7 @@ from devstack.why.subject import Subject
 Cause = Callable[[KubeClient, Subject], Answer | None]
 
 AS_A_GANG = "as a gang its pods start together or not at all; "
+AFTER_TASKS = "All of them fit once the tasks that run now have ended"
 
 
 def explain(client: KubeClient, subject: Subject) -> Answer:
@@ -168,7 +169,7 @@ def _too_large(client: KubeClient, subject: Subject, because: str) -> Answer:
     because += f". That is what the nodes offer; {offers.shape.real}" if offers.shape.real else ""
     if fit(pods, offers.nodes) == len(pods):
         awaited = find_awaited(pods, offers)
-        sentence, remedy = (awaited.sentence, awaited.remedy) if awaited else ("It fits now", SOON)
+        sentence, remedy = (awaited.sentence, awaited.remedy) if awaited else (AFTER_TASKS, SOON)
         return Answer(str(subject), "waiting", f"{because}. {sentence}", remedy)
     return Answer(str(subject), "stuck", because, suggest_remedy(pods, offers))
 

@@ -146,7 +146,9 @@ def test_a_killed_node_is_not_ready_until_it_is_restored(
         CONTROL_PLANE: "Ready",
         GPU: "NotReady",
     }
-    status = command(capsys, "status")["data"]
+    answer = command(capsys, "status")
+    assert answer["error"]["remedy"] == f"devstack node restore {GPU}"
+    status = answer["data"]
     assert (status["state"], status["detail"]) == ("degraded", f"2 nodes; not ready: {GPU}")
     nodes.restore_node(opened(pools), GPU)
     data = command(capsys, "status")["data"]

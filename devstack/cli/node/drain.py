@@ -29,7 +29,7 @@ def command(output: Output, node: str, config_file: Path | None, **options: Any)
 
     stack = open_stack(load(config_file, **options), output.progress())
     evicted = drain_node(stack, node, stack.spec.timeout)
-    output.data(node=node, evicted=evicted)
+    output.data(node=node, evicted=evicted, pods=evicted)
     output.text(f"Node {node} is drained: {', '.join(evicted) or 'no pod was on it'}")
     output.text(f"Next: devstack node restore {node}{name_flag(stack.spec.name)}")
     output.finish()
