@@ -15,7 +15,7 @@ from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.offers import Offers, measure_offers
 from devstack.kube.pods import observe_pod
-from devstack.kube.quotas import may_fit_quota
+from devstack.kube.quotas import may_fit_quota, quota_has_room
 from devstack.kube.scheduling import mentions_volume
 from devstack.kube.volumes import first_missing_claim, reachable_nodes
 from devstack.pools.taints import is_taint_of_state
@@ -86,6 +86,8 @@ class PendingPods:
             return self._after_grace(pod, found, may_change=self._is_scaling_up(pod))
         if isinstance(found, Waiting):
             if offers and (node := self._awaited_node(pod, message, offers)):
+                # Once the node is there, the scheduler gets as long as for any other.
+                self._waiting_since.pop(pod["metadata"]["name"], None)
                 return Waiting(f"{found.reason}; {_describe_awaited(node, offers)}")
             return self._observe_unscheduled(pod, message, found, offers)
         return found
@@ -113,10 +115,10 @@ class PendingPods:
         return self._after_grace(pod, failed, may_change=may_change, waiting=found)
 
     def _after_grace(
-        self, pod: Object, failed: Failed, *, may_change: bool, waiting: Waiting | None = None
-    ) -> Observation:
+        self, item: Object, failed: Failed, *, may_change: bool, waiting: Waiting | None = None
+    ) -> Waiting | Failed:
         """Return Failed once nothing has changed for a while, and nothing will."""
-        name = pod["metadata"]["name"]
+        name = item["metadata"]["name"]
         waiting = waiting or Waiting(
             failed.reason.replace("can never be scheduled", "has no node yet")
         )
@@ -135,6 +137,9 @@ class PendingPods:
     def _others_hold_resources(self, offers: Offers | None) -> bool:
         if offers and offers.tasks:
             return True
+        return self._tasks_hold_resources()
+
+    def _tasks_hold_resources(self) -> bool:
         tasks = self._kube.list_objects("v1", "Pod", self._namespace, labels=TASK_LABELS)
         return any(_holds_resources(other) for other in tasks)
 
@@ -154,16 +159,28 @@ class PendingPods:
             if job is None or not is_of_run(job["spec"]["template"], run_id) or _has_pod(job):
                 continue
             reason = f"no pod can be created for job {job['metadata']['name']}: {event['message']}"
-            if may_fit_quota(event["message"]):
-                # The Job controller tries again; an event stays for an hour.
-                waiting = waiting or Waiting(f"{reason}; it is tried again as other pods end")
-                continue
-            return Failed(
+            failed = Failed(
                 reason,
                 remedy="request less, or change the quota or policy that forbids it",
                 code="POD_FORBIDDEN",
             )
+            if not may_fit_quota(event["message"]):
+                return failed
+            # The Job controller tries again; an event stays for an hour.
+            found = self._after_grace(
+                job,
+                failed,
+                may_change=self._quota_may_change(event["message"]),
+                waiting=Waiting(f"{reason}; it is tried again as other pods end"),
+            )
+            if isinstance(found, Failed):
+                return found
+            waiting = waiting or found
         return waiting
+
+    def _quota_may_change(self, message: str) -> bool:
+        """Return True if tasks use a quota that is used up, or it has room again."""
+        return self._tasks_hold_resources() or quota_has_room(self._kube, self._namespace, message)
 
     def _job(self, name: str) -> Object | None:
         try:

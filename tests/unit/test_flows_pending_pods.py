@@ -292,7 +292,7 @@ def exceeded(requested: str, limited: str) -> str:
 
 def test_a_quota_that_others_use_up_for_now_is_awaited(watch: PendingPods, api: FakeApi) -> None:
     message = exceeded("pods=1,requests.cpu=500m", "pods=10,requests.cpu=4")
-    api.add(job("t-1"), refused("t-1", message))
+    api.add(job("t-1"), refused("t-1", message), task_pod("t-0", node="node"))
     found = watch.observe(RUN, [])
     assert isinstance(found, Waiting)
     assert "exceeded quota: team" in found.reason
@@ -310,3 +310,33 @@ def test_a_job_whose_pod_was_created_after_all_is_not_forbidden(
     created["status"] = {"active": 1}
     api.add(created, refused("t-1"))
     assert watch.observe(RUN, []) is None
+
+
+@pytest.mark.parametrize(("used", "kind"), [("9", Waiting), ("10", Failed)])
+def test_a_quota_that_no_task_uses_has_room_again_or_fails(
+    watch: PendingPods, api: FakeApi, clock: FakeClock, used: str, kind: type[Observation]
+) -> None:
+    api.add(job("t-1"), refused("t-1", exceeded("pods=1", "pods=10")))
+    metadata = {"name": "team", "namespace": NAMESPACE}
+    status = {"hard": {"pods": "10"}, "used": {"pods": used}}
+    api.add({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "status": status})
+    assert isinstance(watch.observe(RUN, []), Waiting)
+    assert isinstance(observe_twice(watch, clock), kind)
+
+
+def test_after_a_node_has_come_the_scheduler_gets_its_time(
+    watch: PendingPods, api: FakeApi, clock: FakeClock
+) -> None:
+    message = (
+        "0/1 nodes are available: 1 node(s) had untolerated taint(s). Preemption is not helpful"
+    )
+    pod = unschedulable_pod("t-1", message)
+    api.add(node("2"), with_pools())
+    assert isinstance(watch.observe(RUN, [pod]), Waiting)
+    starting = node("2")
+    starting["spec"] = {"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}]}
+    api.add(starting)
+    clock.sleep(60)
+    assert isinstance(watch.observe(RUN, [pod]), Waiting)
+    api.add(node("2"))
+    assert isinstance(watch.observe(RUN, [pod]), Waiting)
