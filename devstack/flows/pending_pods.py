@@ -13,6 +13,7 @@ from devstack.flows.gangs import observe_gangs, waits_as_gang
 from devstack.flows.pods import TASK_LABELS, is_of_run
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.gangs import condition_of
 from devstack.kube.offers import Offers, measure_offers
 from devstack.kube.pods import observe_pod
 from devstack.kube.quotas import may_fit_quota, quota_has_room
@@ -197,10 +198,9 @@ def _has_pod(job: Object) -> bool:
 
 def _unschedulable_message(pod: Object) -> str:
     """Return why the scheduler found no node; empty if it has not tried, or found one."""
-    for condition in pod.get("status", {}).get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            return str(condition.get("message", ""))
-    return ""
+    condition = condition_of(pod, "PodScheduled")
+    unschedulable = condition.get("reason") == "Unschedulable"
+    return str(condition.get("message", "")) if unschedulable else ""
 
 
 def _describe_awaited(node: str, offers: Offers) -> str:

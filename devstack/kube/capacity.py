@@ -85,7 +85,7 @@ def fit(pods: Sequence[Object], nodes: Iterable[NodeCapacity]) -> int:
     """Return how many of the pods fit on the nodes together, the large ones first."""
     left = [node.copy() for node in nodes]
     fitting = 0
-    for pod in sorted(pods, key=_size, reverse=True):
+    for pod in sorted(pods, key=pod_size, reverse=True):
         node = next((node for node in left if not unfit_reason(pod, node)), None)
         if node is not None:
             node.reserve(pod)
@@ -108,6 +108,7 @@ def node_requests(pod: Object) -> Amounts:
     return {**pod_requests(pod), _PODS: Decimal(1)}
 
 
-def _size(pod: Object) -> tuple[Decimal, Decimal]:
+def pod_size(pod: Object) -> tuple[Decimal, Decimal]:
+    """Return by what pods are compared: CPUs first, then memory."""
     requests = pod_requests(pod)
     return requests.get("cpu", Decimal(0)), requests.get("memory", Decimal(0))

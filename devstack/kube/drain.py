@@ -72,12 +72,12 @@ def drain(
         if left and permanently and not node_is_ready(client.get("v1", "Node", node)):
             for pod in left:
                 _delete(client, pod)
-                evicted.setdefault(_name(pod))
+                evicted.setdefault(full_name(pod))
             return Waiting(f"the pods of {node}, which is not Ready, are deleted")
         kept = [why for pod in left if (why := _evict(client, pod, evicted))]
         if not left:
             return Ready()
-        names = ", ".join(_name(pod) for pod in left)
+        names = ", ".join(full_name(pod) for pod in left)
         count = "1 pod has" if len(left) == 1 else f"{len(left)} pods have"
         return Waiting("; ".join([f"{count} not ended: {names}", *kept]))
 
@@ -105,7 +105,7 @@ def _stays(pod: Object) -> bool:
 
 def _evict(client: KubeClient, pod: Object, evicted: dict[str, None]) -> str:
     """Evict a pod unless that was done; return what keeps it, or an empty string."""
-    name = _name(pod)
+    name = full_name(pod)
     if pod["metadata"].get("deletionTimestamp"):
         evicted.setdefault(name)
         return ""
@@ -126,7 +126,8 @@ def _delete(client: KubeClient, pod: Object) -> None:
     client.delete("v1", "Pod", metadata["name"], metadata["namespace"], grace_seconds=0)
 
 
-def _name(pod: Object) -> str:
+def full_name(pod: Object) -> str:
+    """Return a pod's namespace and name."""
     return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
 
 

@@ -13,6 +13,9 @@ MARK = "devstack.dev/gang=true"
 """The label of JobSets that are gangs, and of their pods."""
 
 JOBSET_NAME = "jobset.sigs.k8s.io/jobset-name"
+JOB_NAME = "batch.kubernetes.io/job-name"
+"""The label by which a pod names its Job."""
+
 PLUGIN_LABEL = "scheduling.x-k8s.io/pod-group"
 """The label by which a pod names its PodGroup to the coscheduling plug-in."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.drain import evictable_pods
+from devstack.kube.drain import evictable_pods, full_name
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
 TERMINATION_ANNOTATION = "devstack.dev/spot-termination-time"
@@ -97,13 +97,9 @@ def end_pods(
 
     what = f"the pods of node {node} to end"
     wait_until(observe, what=what, timeout=5 * _FORCED_AFTER, clock=clock, note=note)
-    return sorted(_name(pod) for pod in pods)
+    return sorted(full_name(pod) for pod in pods)
 
 
 def _delete(client: KubeClient, pod: Object, grace: int) -> None:
     metadata = pod["metadata"]
     client.delete("v1", "Pod", metadata["name"], metadata["namespace"], grace_seconds=grace)
-
-
-def _name(pod: Object) -> str:
-    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"

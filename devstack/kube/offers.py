@@ -9,14 +9,13 @@ from decimal import Decimal
 from devstack.kube.api_errors import ApiError
 from devstack.kube.capacity import NodeCapacity, measure_capacity, node_capacity, node_requests
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.gangs import JOB_NAME
 from devstack.kube.node_selection import label_mismatches, untolerated_taints
 from devstack.kube.pod_requests import Amounts, format_amount
 from devstack.kube.pool_nodes import STARTING_TAINT, annotated_devices
 from devstack.kube.shape import Shape, read_shape
 from devstack.pools.nodes import POOL_LABEL
 from devstack.pools.taints import is_taint_of_state
-
-_JOB_NAME = "batch.kubernetes.io/job-name"
 
 _CORDONED, _STARTING, _NOT_READY = "cordoned", "starting", "not ready"
 _ADDABLE = "not added yet"
@@ -240,7 +239,7 @@ def ends_by_itself(pod: Object) -> bool:
 
     That is one of a Job, or one that is not started again: Airflow's tasks belong to no Job.
     """
-    of_job = _JOB_NAME in (pod["metadata"].get("labels") or {})
+    of_job = JOB_NAME in (pod["metadata"].get("labels") or {})
     # The API writes the default, Always, into every pod.
     return of_job or pod["spec"].get("restartPolicy", "Always") != "Always"
 

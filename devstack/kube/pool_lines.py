@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from devstack import quantity
-from devstack.kube.capacity import NodeCapacity, fit, node_requests
+from devstack.kube.capacity import NodeCapacity, fit, node_requests, pod_size
 from devstack.kube.client import Object
 from devstack.kube.node_selection import required_terms
 from devstack.kube.offers import Offers, Shortfall, closest_shortfall, pool_of, shortfall
@@ -37,7 +37,7 @@ def lines_for_pod(pod: Object, closest: Shortfall, offers: Offers) -> list[str]:
 
 def lines_for_gang(pods: Sequence[Object], offers: Offers) -> list[str]:
     """Return what to write into devstack.toml so that all pods run at once; empty if impossible."""
-    largest = max(pods, key=_size)
+    largest = max(pods, key=pod_size)
     closest = closest_shortfall(largest, offers.nodes)
     if closest is not None and not closest.nothing:
         return _new_pool(pods, offers)
@@ -132,8 +132,3 @@ def _table(pool: str) -> str:
 
 def _is_addable(pool: str, offers: Offers) -> bool:
     return any(pool_of(item) == pool for item in offers.shape.addable.values())
-
-
-def _size(pod: Object) -> tuple[Decimal, Decimal]:
-    requests = node_requests(pod)
-    return requests.get("cpu", Decimal(0)), requests.get("memory", Decimal(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import Object
-from devstack.kube.drain import cordon, drain, node_unknown
+from devstack.kube.drain import cordon, drain, full_name, node_unknown
 from devstack.kube.interruption import withdraw_interruption
 from devstack.kube.offers import pool_of
 from devstack.lifecycle.added_images import supply_added_images
@@ -37,7 +37,7 @@ def kill_node(stack: Stack, name: str) -> list[str]:
     pods = stack.kube().list_objects("v1", "Pod", fields=f"spec.nodeName={name}")
     require_pools(stack).kill_node(name)
     active = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
-    return sorted(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in active)
+    return sorted(map(full_name, active))
 
 
 def restore_node(stack: Stack, name: str) -> None:

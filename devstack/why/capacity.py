@@ -15,7 +15,7 @@ from devstack.kube.capacity import (
     unfit_reason,
 )
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.gangs import JOBSET_NAME
+from devstack.kube.gangs import JOB_NAME, JOBSET_NAME
 from devstack.kube.node_selection import node_mismatch
 from devstack.kube.offers import Offers, closest_shortfall, measure_offers
 from devstack.kube.pod_requests import Amounts, format_amount, pod_requests
@@ -24,7 +24,6 @@ from devstack.kube.scheduling import build_remedy
 from devstack.why.answer import NodeAnswer
 from devstack.why.awaited import Awaited, find_awaited
 
-_JOB_NAME = "batch.kubernetes.io/job-name"
 _NOT_SHOWN = ("ephemeral-storage", "pods")
 """Every pod requests some; to report that explains nothing."""
 
@@ -178,7 +177,7 @@ def _free(name: str, nodes: Sequence[NodeCapacity]) -> Decimal:
 def _holder(pod: Object) -> str:
     metadata = pod["metadata"]
     labels = metadata.get("labels") or {}
-    for label, kind in ((JOBSET_NAME, "JobSet"), (_JOB_NAME, "Job")):
+    for label, kind in ((JOBSET_NAME, "JobSet"), (JOB_NAME, "Job")):
         if label in labels:
             return f"{kind} {metadata['namespace']}/{labels[label]}"
     return f"pod {metadata['namespace']}/{metadata['name']}"

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.gangs import JOBSET_NAME, is_over
+from devstack.kube.gangs import JOB_NAME, JOBSET_NAME, is_over
 from devstack.kube.resources import BATCH, JOBSET
 
-_JOB_NAME = "batch.kubernetes.io/job-name"
 _KINDS = {"jobset": (JOBSET, "JobSet"), "job": (BATCH, "Job"), "pod": ("v1", "Pod")}
 """In the order in which a bare name is looked up: owners before their pods."""
 
@@ -86,7 +85,7 @@ def _subject(client: KubeClient, kind: str, item: Object) -> Subject:
     if kind == "Pod":
         pods = [item]
     else:
-        label = JOBSET_NAME if kind == "JobSet" else _JOB_NAME
+        label = JOBSET_NAME if kind == "JobSet" else JOB_NAME
         pods = client.list_objects("v1", "Pod", namespace, labels=f"{label}={name}")
     jobset = item if kind == "JobSet" else _owner(client, item)
     return Subject(kind, item, [pod for pod in pods if not _is_terminating(pod)], jobset)
