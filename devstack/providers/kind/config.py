@@ -61,23 +61,8 @@ def build_config(
             defaults.
         folders: for each node, the folder of its files; empty for the machine's size.
     """
-    control_plane: dict[str, Any] = {
-        "role": "control-plane",
-        "extraPortMappings": [
-            {"listenAddress": LOOPBACK, "hostPort": host, "containerPort": node}
-            for host, node in sorted(spec.host_ports.items())
-        ],
-    }
-    config: dict[str, Any] = {
-        "kind": "Cluster",
-        "apiVersion": "kind.x-k8s.io/v1alpha4",
-        "featureGates": FEATURE_GATES,
-        "runtimeConfig": RUNTIME_CONFIG,
-        "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
-        "kubeadmConfigPatches": [KUBELET_PATCH, KUBE_PROXY_PATCH],
-        "kubeadmConfigPatchesJSON6902": [controller_manager_patch()],
-        "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
-    }
+    config = _plain_config(spec, api_port)
+    control_plane = config["nodes"][0]
     mounts = []
     if scheduler:
         mounts.append(scheduler_mount(scheduler))
@@ -93,6 +78,27 @@ def build_config(
         for node in config["nodes"]:
             node.setdefault("extraMounts", []).append(owner_mount(owner))
     return str(yaml.dump(config, Dumper=_Dumper, sort_keys=False))
+
+
+def _plain_config(spec: ClusterSpec, api_port: int) -> dict[str, Any]:
+    """Return the configuration without files of this machine."""
+    control_plane: dict[str, Any] = {
+        "role": "control-plane",
+        "extraPortMappings": [
+            {"listenAddress": LOOPBACK, "hostPort": host, "containerPort": node}
+            for host, node in sorted(spec.host_ports.items())
+        ],
+    }
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "featureGates": FEATURE_GATES,
+        "runtimeConfig": RUNTIME_CONFIG,
+        "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
+        "kubeadmConfigPatches": [KUBELET_PATCH, KUBE_PROXY_PATCH],
+        "kubeadmConfigPatchesJSON6902": [controller_manager_patch()],
+        "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
+    }
 
 
 class _Dumper(yaml.SafeDumper):
