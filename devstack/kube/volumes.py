@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from devstack.config import StackSpec
 from devstack.kube.api_errors import ApiError
 from devstack.kube.capacity import NodeCapacity
 from devstack.kube.client import KubeClient, Object
@@ -49,7 +50,8 @@ def missing_claim(client: KubeClient, pod: Object) -> Failed | None:
             return Failed(
                 f"pod {namespace}/{metadata['name']} can never be scheduled:"
                 f" volume claim {namespace}/{name} does not exist",
-                remedy=f"`devstack pvc create {name} 10Gi` creates it; choose the size you need",
+                remedy=f"`devstack pvc create {name} 10Gi{_flag(namespace)}` creates it; choose the"
+                " size you need",
                 code="POD_UNSCHEDULABLE",
             )
     return None
@@ -91,6 +93,11 @@ def _volume_terms(client: KubeClient, namespace: str, name: str) -> list[Object]
     affinity = ((found or {}).get("spec") or {}).get("nodeAffinity") or {}
     terms: list[Object] | None = (affinity.get("required") or {}).get("nodeSelectorTerms")
     return terms
+
+
+def _flag(namespace: str) -> str:
+    """Return the option for a namespace that may not be the stack's."""
+    return "" if namespace == StackSpec.namespace else f" --namespace {namespace}"
 
 
 def first_missing_claim(client: KubeClient, pods: Iterable[Object]) -> Failed | None:

@@ -224,3 +224,11 @@ def test_a_wide_foreach_looks_up_its_claim_and_the_nodes_once(
     api.requests.clear()
     PendingPods(api.client(), NAMESPACE, FakeClock()).observe(RUN, pods)
     assert api.requests.count(("GET", "/api/v1/nodes")) == 1
+
+
+def test_a_claim_of_another_namespace_is_created_there(api: FakeApi) -> None:
+    pod = mounting("moon")
+    pod["metadata"]["namespace"] = "team"
+    failed = missing_claim(api.client(), pod)
+    assert failed is not None
+    assert "`devstack pvc create moon 10Gi --namespace team`" in failed.remedy

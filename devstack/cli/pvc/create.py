@@ -15,10 +15,16 @@ from devstack.config import load
 @click.command("create", epilog="Example: devstack pvc create my-data 10Gi")
 @click.argument("claim", metavar="NAME")
 @click.argument("size")
+@click.option("--namespace", "-n", help="The pods' namespace.  [default: the stack's]")
 @stack_options
 @pass_output
 def command(
-    output: Output, claim: str, size: str, config_file: Path | None, **options: Any
+    output: Output,
+    claim: str,
+    size: str,
+    namespace: str | None,
+    config_file: Path | None,
+    **options: Any,
 ) -> None:
     """Create the volume claim NAME of SIZE, such as 10Gi, where flows run.
 
@@ -30,7 +36,7 @@ def command(
 
     stack = open_stack(load(config_file, **options))
     require_up(stack)
-    namespace = stack.state.namespace
+    namespace = namespace or stack.state.namespace
     created = ensure_claim(stack.kube(), namespace, claim, size)
     output.data(name=claim, size=size, namespace=namespace, created=created)
     output.text(
