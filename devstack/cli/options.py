@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from devstack.cli.output import Output
 from devstack.config import StackSpec
@@ -49,7 +50,10 @@ json_option = click.option(
 def _set_stack(
     context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> str | None:
-    context.ensure_object(Output).stack = "" if value in (None, StackSpec.name) else str(value)
+    # A name of the environment counts for the commands that the user types next, too.
+    typed = context.get_parameter_source("name") is ParameterSource.COMMANDLINE
+    named = value if typed and value != StackSpec.name else None
+    context.ensure_object(Output).stack = named or ""
     return value
 
 

@@ -45,3 +45,14 @@ def test_an_error_of_a_named_stack_has_commands_for_it(
     remedy = json.loads(capsys.readouterr().out)["error"]["remedy"]
     assert "--name ci" in remedy
     assert remedy.count("--name") == 1
+
+
+def test_a_name_of_the_environment_is_not_repeated(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = Output()
+    monkeypatch.setenv("DEVSTACK_NAME", "ci")
+    run(["node", "list", "--json"], output)
+    assert output.with_stack("devstack up") == "devstack up"
+    run(["node", "list", "--json", "--name", "ci"], output)
+    assert output.with_stack("devstack up") == "devstack up --name ci"
