@@ -78,7 +78,8 @@ def _new_pool(pods: Sequence[Object], offers: Offers) -> list[str]:
         for name, amount in node_requests(pod).items():
             most[name] = max(most.get(name, Decimal(0)), amount)
     labels = _labels(pods[0])
-    if labels is None:
+    # One pool has one set of labels.
+    if labels is None or any(_labels(pod) != labels for pod in pods[1:]):
         return []
     requests = {name: amount * per_node for name, amount in most.items()}
     wanted = Wanted(requests, labels, -(-count // per_node))

@@ -294,3 +294,9 @@ def test_pools_of_the_command_line_are_among_the_lines_that_replace_them(tmp_pat
     file.write_text("\n".join(line for line in lines if line != "cpu = 17"))
     assert [pool["name"] for pool in load(file).pool] == ["gpu"]
     assert lines[-2:] == ['# in the table [[pool]] with name = "gpu":', "cpu = 17"]
+
+
+def test_a_gang_whose_pods_need_different_labels_has_no_single_pool() -> None:
+    api = stack(node("base", cpu="1"))
+    assert gang_lines(api, task({"team": "a"}, cpu="2"), task({"team": "a"}, cpu="2"))
+    assert gang_lines(api, task({"team": "a"}, cpu="2"), task({"team": "b"}, cpu="2")) == []
