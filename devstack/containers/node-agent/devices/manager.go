@@ -3,6 +3,7 @@ package devices
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -110,7 +111,8 @@ func (m *Manager) Registered() bool {
 	return len(m.registered) == len(m.plugins)
 }
 
-// Register registers the plugins that this kubelet does not know yet.
+// Register registers the plugins that this kubelet does not know yet. One that cannot be
+// registered does not keep others from it.
 func (m *Manager) Register() error {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -121,19 +123,20 @@ func (m *Manager) Register() error {
 	if m.kubelet == nil || !sameSocket(m.kubelet, socket) {
 		m.kubelet, m.registered = socket, map[string]bool{}
 	}
+	var faults []error
 	for resource, each := range m.plugins {
 		if m.registered[resource] {
 			continue
 		}
 		if err := each.start(m.folder); err != nil {
-			return fmt.Errorf("serve %s: %w", resource, err)
+			faults = append(faults, fmt.Errorf("serve %s: %w", resource, err))
+		} else if err := m.register(each); err != nil {
+			faults = append(faults, fmt.Errorf("register %s: %w", resource, err))
+		} else {
+			m.registered[resource] = true
 		}
-		if err := m.register(each); err != nil {
-			return fmt.Errorf("register %s: %w", resource, err)
-		}
-		m.registered[resource] = true
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 // sameSocket returns false if the kubelet has replaced its socket; the number of the inode

@@ -150,6 +150,46 @@ func TestAResourceIsRegisteredOnceTheKubeletRuns(t *testing.T) {
 	}
 }
 
+func TestResourcesHaveNamesOfAnyLength(t *testing.T) {
+	folder := t.TempDir()
+	kubelet := startKubelet(t, folder)
+	manager := NewManager(folder, "node", folder)
+	long := "accelerators.platform.infrastructure.example-company.com/fpga-large"
+	offer(t, manager, map[string]int{long: 1})
+	resource, client := kubelet.plugin(t)
+	if resource != long {
+		t.Fatalf("registered %q", resource)
+	}
+	if ids := receive(t, watch(t, client)); len(ids) != 1 {
+		t.Fatalf("offered %v", ids)
+	}
+}
+
+func TestAResourceThatCannotBeServedDoesNotKeepOthersFromIt(t *testing.T) {
+	folder := t.TempDir()
+	kubelet := startKubelet(t, folder)
+	manager := NewManager(folder, "node", folder)
+	// A folder with a file in it is not replaced by a socket.
+	blocked := newPlugin("example.com/blocked", "node", none).socket()
+	if err := os.MkdirAll(filepath.Join(folder, blocked, "file"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int{"example.com/blocked": 1}
+	names := []string{"example.com/a", "example.com/b", "example.com/c", "example.com/d"}
+	for _, name := range names {
+		counts[name] = 1
+	}
+	if err := manager.Offer(counts); err == nil {
+		t.Fatal("no error")
+	}
+	for range names {
+		kubelet.plugin(t)
+	}
+	if manager.Registered() {
+		t.Fatal("the blocked resource is registered")
+	}
+}
+
 func TestAnnotationsAreChecked(t *testing.T) {
 	if counts, err := Parse(`{"nvidia.com/gpu": 8}`); err != nil || counts["nvidia.com/gpu"] != 8 {
 		t.Errorf("%v, %v", counts, err)

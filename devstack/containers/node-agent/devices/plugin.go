@@ -2,6 +2,8 @@ package devices
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"os"
@@ -13,6 +15,9 @@ import (
 	"google.golang.org/grpc"
 	api "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
 )
+
+// longestName is the most characters of a resource's name in the name of its socket.
+const longestName = 40
 
 // plugin offers one resource. The API does not say which resource a call is for, so each
 // has a socket of its own.
@@ -34,9 +39,15 @@ func newPlugin(resource, node string, exists func(string) bool) *plugin {
 	return &plugin{resource: resource, node: node, exists: exists, changed: make(chan struct{})}
 }
 
-// socket returns the name of the plugin's socket.
+// socket returns the name of the plugin's socket. The path of a socket has at most 107 bytes
+// (unix(7)), a resource's name more than 300.
 func (p *plugin) socket() string {
-	return "devstack-" + strings.ReplaceAll(p.resource, "/", "-") + ".sock"
+	name := strings.ReplaceAll(p.resource, "/", "-")
+	if len(name) > longestName {
+		sum := sha256.Sum256([]byte(p.resource))
+		name = hex.EncodeToString(sum[:8])
+	}
+	return "devstack-" + name + ".sock"
 }
 
 // offer sets the number of devices; the kubelet learns of a change at once.
