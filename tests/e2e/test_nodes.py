@@ -23,6 +23,7 @@ memory = "8Gi"
 name = "burst"
 max = 2
 idle = 3
+instance_type = "p3.8xlarge"
 cpu = 41
 memory = "8Gi"
 """

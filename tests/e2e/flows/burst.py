@@ -2,11 +2,12 @@
 
 from metaflow import FlowSpec, Parameter, current, kubernetes, parallel, retry, step
 
-POOL = {"devstack.dev/pool": "burst"}
+# The label and the devices come seconds after the node itself.
+POOL = {"node.kubernetes.io/instance-type": "p3.8xlarge"}
 
 
 class BurstFlow(FlowSpec):
-    """Runs two ranks that need 40 CPUs each."""
+    """Runs two ranks that need 40 CPUs and a GPU each."""
 
     ranks = Parameter("ranks", default=2)
 
@@ -15,7 +16,7 @@ class BurstFlow(FlowSpec):
         self.next(self.work, num_parallel=self.ranks)
 
     @retry(times=2, minutes_between_retries=0)
-    @kubernetes(cpu=40, memory=256, disk=256, node_selector=POOL)
+    @kubernetes(cpu=40, memory=256, disk=256, gpu=1, node_selector=POOL)
     @parallel
     @step
     def work(self):
