@@ -71,9 +71,9 @@ def is_scaled(stack: Stack) -> bool:
 
 
 def _settings(stack: Stack) -> str:
+    # Those that `up` has saved; the user may be editing devstack.toml.
     state = stack.state
-    pools = [dict(pool) for pool in stack.spec.pool]
-    return checksum([pools, state.images, state.cluster, __version__])
+    return checksum([state.pool, state.images, state.cluster, __version__])
 
 
 def _pidfile(stack: Stack) -> Path:

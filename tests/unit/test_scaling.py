@@ -330,6 +330,10 @@ def test_the_process_is_started_by_up_and_stopped_by_down(
     stack = world.open(SPEC)
     assert up(stack) == []
     assert _autoscaler_state(stack) == "ready"
+    # The user is about to change a pool.
+    edited = (*SPEC.pool[:-1], PoolSettings({**SPEC.pool[-1], "max": 3}))
+    edit = StackSpec(pool=edited, given=frozenset({"pool"}))
+    assert _autoscaler_state(world.open(edit)) == "ready"
     os.kill(started[0].pid, signal.SIGKILL)
     started[0].wait()
     assert _autoscaler_state(stack) == "failed"
