@@ -186,7 +186,11 @@ func countReasons(why map[string]int, nodes int) string {
 	return strings.Join(reasons, ", ")
 }
 
-// belongsToJob returns true if the pod ends by itself and frees its resources.
-func belongsToJob(pod *corev1.Pod) bool {
-	return labels.Set(pod.Labels).Has("batch.kubernetes.io/job-name")
+// endsByItself returns true if the pod ends by itself and frees its resources: it belongs to a
+// Job, or is not started again, as the pods of Airflow's tasks. The API writes the default,
+// Always, into every pod.
+func endsByItself(pod *corev1.Pod) bool {
+	policy := pod.Spec.RestartPolicy
+	return labels.Set(pod.Labels).Has("batch.kubernetes.io/job-name") ||
+		(policy != "" && policy != corev1.RestartPolicyAlways)
 }

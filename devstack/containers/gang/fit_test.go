@@ -78,3 +78,23 @@ func TestNeedsAreGroupedBySize(t *testing.T) {
 		t.Errorf("the needs read %q", text)
 	}
 }
+
+func TestPodsThatAreNotStartedAgainEndByThemselves(t *testing.T) {
+	for _, each := range []struct {
+		policy corev1.RestartPolicy
+		labels map[string]string
+		want   bool
+	}{
+		{corev1.RestartPolicyAlways, nil, false},
+		{"", nil, false},
+		{corev1.RestartPolicyNever, nil, true},
+		{corev1.RestartPolicyOnFailure, nil, true},
+		{corev1.RestartPolicyAlways, map[string]string{"batch.kubernetes.io/job-name": "t"}, true},
+	} {
+		pod := &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: each.policy}}
+		pod.Labels = each.labels
+		if stripped, err := stripFields(pod); err != nil || endsByItself(stripped.(*corev1.Pod)) != each.want {
+			t.Errorf("%q with labels %v: not %v (%v)", each.policy, each.labels, each.want, err)
+		}
+	}
+}

@@ -103,7 +103,7 @@ func (c *controller) whyUnfit(pods []*corev1.Pod) (reason, message string, err e
 	others := asPods(c.pods.GetIndexer().List())
 	var lasting []*corev1.Pod
 	for _, pod := range others {
-		if !belongsToJob(pod) {
+		if !endsByItself(pod) {
 			lasting = append(lasting, pod)
 		}
 	}
