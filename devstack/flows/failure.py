@@ -22,7 +22,8 @@ _SIGNALLED = 126
 """Exit statuses from here on are those of shells and signals, not of the flow."""
 
 _ADVICE = {
-    "OOMKilled": "request more memory for the step",
+    "OOMKilled": "request more memory for the step; if it used less than it requests, the machine's"
+    " own memory was used up: run fewer tasks at the same time (--max-workers)",
     "DeadlineExceeded": "give the step a longer @timeout",
     "Evicted": "request more memory or disk for the step",
     "StartError": "check that the step's image has bash and Python, for this machine's processor",
@@ -95,7 +96,7 @@ def _cause(result: FlowResult) -> str:
     if last is None:
         return f"run {result.run_id} ended with status {result.returncode}"
     pod = next((each for each in result.pods if each.name == last.pod), None)
-    message = _image_fault(last) or (pod.message if pod else "")
+    message = _image_fault(result, last) or (pod.message if pod else "")
     why = f": {' '.join(message.split())}" if message else ""
     return f"step {last.step} of run {result.run_id} failed in pod {last.pod}{_ending(pod)}{why}"
 
@@ -110,8 +111,11 @@ def _ending(pod: TaskPod | None) -> str:
     return f" ({ending})" if ending else ""
 
 
-def _image_fault(pod: PodLog) -> str:
+def _image_fault(result: FlowResult, pod: PodLog) -> str:
     """Return what the pod's image lacks to run a task of Metaflow; empty if nothing."""
+    if _reason(result, pod) == "OOMKilled":
+        # What was killed may be the process that looked for the modules.
+        return ""
     if pod.lines and pod.lines[-1].startswith(_START):
         return pod.lines[-1].removeprefix(_START)
     if any('exec: "bash"' in line and "not found" in line for line in pod.lines):
@@ -119,10 +123,15 @@ def _image_fault(pod: PodLog) -> str:
     return ""
 
 
+def _reason(result: FlowResult, log: PodLog) -> str:
+    """Return why the kubelet says a pod ended; empty if it does not say."""
+    return next((pod.reason for pod in result.pods if pod.name == log.pod), "")
+
+
 def _remedy(result: FlowResult) -> str:
     log = f"all of its output is in {result.log}"
     last = _failed_pod(result)
-    if last and _image_fault(last):
+    if last and _image_fault(result, last):
         return (
             "build the image with bash, python, boto3 and requests, such as FROM the stack's own"
             f" (`devstack images list`: task), or let pods reach a package index; {log}"
@@ -131,8 +140,7 @@ def _remedy(result: FlowResult) -> str:
     if not result.run_id and imported:
         flow_python = f"install {imported[-1]} in the flow's Python"
         return f"{flow_python}, or choose another with --python; {log}"
-    reasons = {pod.name: pod.reason for pod in result.pods}
-    advice = _ADVICE.get(reasons.get(last.pod, ""), "") if last else ""
+    advice = _ADVICE.get(_reason(result, last), "") if last else ""
     return f"{advice}; {log}" if advice else log
 
 

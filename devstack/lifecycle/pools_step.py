@@ -14,6 +14,7 @@ from devstack.kube.pool_nodes import ensure_attributes, lacks_attributes
 from devstack.kube.scale_down import cancel_removal, is_being_removed
 from devstack.lifecycle.autoscaler import stop_autoscaler
 from devstack.lifecycle.new_nodes import as_starting
+from devstack.lifecycle.node_changes import nodes_to_replace
 from devstack.lifecycle.registry_step import forget_redirection
 from devstack.lifecycle.step import Step
 from devstack.lifecycle.volume_loss import require_without_volumes
@@ -76,7 +77,7 @@ def _ensure(stack: Stack, provider: HasPools) -> None:
     stop_autoscaler(stack)
     existing = provider.existing_nodes()
     wanted = _wanted(stack, provider, existing)
-    replaced = [each for each in wanted if _needs_replacement(existing.get(each), wanted[each])]
+    replaced = nodes_to_replace(stack.kube(), existing, wanted)
     _remove(stack, provider, replaced)
     for name in replaced:
         del existing[name]
@@ -128,11 +129,6 @@ def _left_behind(
         for name, spec in existing.items()
         if spec and spec.pool != BASE_POOL and name not in wanted
     }
-
-
-def _needs_replacement(existing: NodeSpec | None, wanted: NodeSpec) -> bool:
-    """Return True if a node cannot become what it is to be: a disk in use keeps its size."""
-    return existing is not None and existing.disk != wanted.disk
 
 
 def _remove(stack: Stack, provider: HasPools, names: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from devstack.lifecycle.backup import remove_backup
 from devstack.lifecycle.manifests_step import require_manifests
+from devstack.lifecycle.node_changes import require_large_enough
 from devstack.lifecycle.plan import build_plan
 from devstack.lifecycle.pools_step import require_pools_supported
 from devstack.lifecycle.settings_step import require_changeable, warn_of_old_nodes
@@ -26,6 +27,7 @@ def up(stack: Stack) -> list[str]:
         require_manifests(stack)
         require_changeable(stack)
         require_volumes_kept(stack)
+        require_large_enough(stack)
         warn_of_old_nodes(stack)
         if stack.state.phase in ("deleting", "retained"):
             stack.state.phase = "creating"

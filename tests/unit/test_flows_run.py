@@ -180,6 +180,19 @@ def test_the_report_has_the_reason_of_the_kubelet(
     assert remedy in error.remedy
 
 
+def test_a_pod_that_was_killed_while_it_started_does_not_blame_its_image(
+    env: FlowEnvironment, api: FakeApi, tmp_path: Path
+) -> None:
+    pod = task_pod("t-1", "train", phase="Failed")
+    ended = {"terminated": {"reason": "OOMKilled", "exitCode": 1}}
+    pod["status"]["containerStatuses"] = [{"name": "train", "state": ended}]
+    api.add(pod)
+    api.logs[f"/api/v1/namespaces/{NAMESPACE}/pods/t-1/log"] = "devstack: the image lacks boto3\n"
+    error = failure_of(run_flow(call(tmp_path, "identify(); sys.exit(1)"), env))
+    assert error.cause.endswith("(OOMKilled)")
+    assert "more memory" in error.remedy
+
+
 def test_a_pod_past_its_deadline_is_reported_as_such(
     env: FlowEnvironment, api: FakeApi, tmp_path: Path
 ) -> None:

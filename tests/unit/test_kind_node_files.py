@@ -4,41 +4,73 @@ from __future__ import annotations
 
 import base64
 import io
+import shlex
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+import devstack
 from devstack.docker.packing import pack_files
 from devstack.docker.similar import build_similar
+from devstack.kube.namespaces import SERVICE_NAMESPACES
 from devstack.kube.node_state import node_lacks
 from devstack.pools.instance_types import GIB
 from devstack.pools.nodes import NodeSpec, base_node
+from devstack.providers.base import RealSize
 from devstack.providers.kind.join import join_files, join_token
 from devstack.providers.kind.machine import build_real_size, save_real_size, saved_real_size
-from devstack.providers.kind.node_files import node_mounts, read_node_spec, write_node_files
+from devstack.providers.kind.node_files import (
+    limit_real_memory,
+    node_folder,
+    node_mounts,
+    read_node_spec,
+    write_node_files,
+)
 from devstack.state import StackDir
 from tests.fakes.api import FakeApi
 from tests.fakes.stack import kubeconfig
 
+MACHINE = RealSize(cpus=2, memory=8 * GIB, memory_limit=6 * GIB, disk=100 * GIB)
 SPEC = NodeSpec("gpu", cpu=4, memory=8 * GIB, disk=100 * GIB, taints=("a=b:NoSchedule",))
 
 
 def test_a_node_has_its_settings_and_what_it_is_to_be(tmp_path: Path) -> None:
     folder = tmp_path / "nodes" / "n"
-    write_node_files(folder, SPEC, 6 * GIB)
+    write_node_files(folder, SPEC, MACHINE)
     settings = (folder / "settings").read_text()
-    assert settings == f"MEMORY_LIMIT={6 * GIB}\nDISK={100 * GIB}\n"
+    namespaces = shlex.quote(" ".join(SERVICE_NAMESPACES))
+    assert settings == (
+        f"MEMORY_LIMIT={6 * GIB}\nMEMORY_RESERVE={2 * GIB}\nDISK={100 * GIB}\n"
+        f"SERVICE_NAMESPACES={namespaces}\n"
+    )
     assert read_node_spec(folder) == SPEC
     for mount in node_mounts(folder):
         assert Path(mount["hostPath"]).exists()
         assert mount["readOnly"]
 
 
+def test_nodes_that_are_started_may_use_what_the_machine_has_now(tmp_path: Path) -> None:
+    stack = StackDir("s", tmp_path)
+    folder = node_folder(stack, "n")
+    write_node_files(folder, SPEC, MACHINE)
+    limit_real_memory(stack, ["n", "of-an-earlier-release"], replace(MACHINE, memory_limit=GIB))
+    assert f"MEMORY_LIMIT={GIB}\nMEMORY_RESERVE={7 * GIB}\n" in (folder / "settings").read_text()
+    assert not node_folder(stack, "of-an-earlier-release").exists()
+
+
+def test_the_namespaces_of_all_services_come_before_those_of_flows() -> None:
+    files = (Path(devstack.__file__).parent.parent / "k8s").glob("*/namespace.yaml")
+    found = {yaml.safe_load(each.read_text())["metadata"]["name"] for each in files}
+    assert len(found) > 5
+    assert found - set(SERVICE_NAMESPACES) == {"metaflow"}
+
+
 def test_the_drop_in_runs_the_script_before_the_kubelet_and_may_fail(tmp_path: Path) -> None:
-    write_node_files(tmp_path / "n", SPEC, GIB)
+    write_node_files(tmp_path / "n", SPEC, MACHINE)
     mounts = {each["containerPath"]: Path(each["hostPath"]) for each in node_mounts(tmp_path / "n")}
     (drop_in,) = [path for path in mounts if path.endswith(".conf")]
     command = mounts[drop_in].read_text().splitlines()[-1]

@@ -13,7 +13,7 @@ from devstack.kube.manifests import on_base_nodes
 from devstack.kube.scale_down import REMOVING
 from devstack.lifecycle.up import up
 from devstack.pools.settings import PoolSettings
-from tests.fakes.api import namespace
+from tests.fakes.api import namespace, pod
 from tests.fakes.pools import FakePoolProvider
 from tests.fakes.stack import World
 from tests.support.task_objects import local_volume, task_pod
@@ -132,6 +132,35 @@ def test_a_node_with_another_disk_is_replaced(pools: Pools) -> None:
     done = pools.up(PoolSettings({**B, "disk": "10Gi"}))
     assert done[0] == "remove devstack-devstack-b-0"
     assert "ensure devstack-devstack-b-0" in done
+
+
+def busy(name: str) -> Any:
+    requests = {"resources": {"requests": {"cpu": "6", "memory": "8Gi"}}}
+    spec = {"containers": [{"name": "c", "image": "i", **requests}], "nodeName": name}
+    return pod("busy", "metaflow", {}, spec, phase="Running")
+
+
+def test_a_base_node_does_not_become_smaller_than_what_runs_there(pools: Pools) -> None:
+    pools.up()
+    pools.world.api.add(busy(CONTROL_PLANE))
+    error = refused(pools.up, PoolSettings(name="control-plane", cpu=4))
+    assert error.code == "NODE_TOO_SMALL"
+    assert "6" in error.cause
+    # Nothing of it is saved: the stack is as it was.
+    kept = pools.world.open(StackSpec())
+    assert kept.state.phase == "up"
+    assert not kept.state.pool
+    assert up(kept) == []
+    pools.up(PoolSettings(name="control-plane", cpu=7))
+    assert pools.size("control-plane")[0] == 7
+
+
+def test_a_node_of_a_pool_is_drained_before_it_becomes_too_small(pools: Pools) -> None:
+    pools.up(B)
+    pools.world.api.add(busy("devstack-devstack-b-0"))
+    done = pools.up(PoolSettings({**B, "cpu": 2}))
+    assert done[0] == "remove devstack-devstack-b-0"
+    assert pools.size("b-0")[0] == 2
 
 
 def test_a_new_node_gets_the_images_and_the_registry(pools: Pools) -> None:

@@ -20,6 +20,7 @@ from devstack.kube.client import KubeClient
 from devstack.kube.node_state import node_lacks
 from devstack.kube.readiness import node_is_ready
 from devstack.pools.nodes import NodeSpec
+from devstack.providers.base import RealSize
 from devstack.providers.kind.container_files import delete_container_files
 from devstack.providers.kind.join import BOOTED, FOLDER, JOINED, SCRIPT, join_files, join_token
 from devstack.providers.kind.kubelet_certificates import ensure_kubelet_certificates
@@ -44,6 +45,9 @@ _ONLY_CONTROL_PLANE = ("KUBECONFIG",)
 
 _Item = TypeVar("_Item")
 
+_CPU_SHARES = 256
+"""The control plane and the services are on nodes with Docker's 1024, and come before tasks."""
+
 
 @dataclass(frozen=True)
 class ClusterNodes:
@@ -55,7 +59,7 @@ class ClusterNodes:
         engine: runs the containers.
         clock: measures timeouts.
         note: called with the reason for waiting.
-        memory_limit: the bytes of real memory that the pods of a node may use.
+        machine: the size of the machine that runs the nodes.
         timeout: seconds for any single wait.
     """
 
@@ -64,7 +68,7 @@ class ClusterNodes:
     engine: DockerClient
     clock: Clock
     note: Callable[[str], None]
-    memory_limit: int
+    machine: RealSize
     timeout: float
 
     def ensure(self, nodes: Mapping[str, NodeSpec]) -> None:
@@ -125,7 +129,7 @@ class ClusterNodes:
         # One that has just been started is not Ready, and its systemd takes no requests yet.
         stale = node is not None and node_is_ready(node) and node_lacks(node, spec) != ""
         changed = not has_size(folder, spec) or stale
-        write_node_files(folder, spec, self.memory_limit)
+        write_node_files(folder, spec, self.machine)
         return changed
 
     def _find(self, name: str) -> dict[str, Any] | None:
@@ -142,7 +146,7 @@ class ClusterNodes:
 
     def _create(self, name: str, spec: NodeSpec, model: Any, token: str) -> None:
         folder = node_folder(self.stack, name).resolve()
-        write_node_files(folder, spec, self.memory_limit)
+        write_node_files(folder, spec, self.machine)
         if not (self.stack.path / OWNER_FILE).exists():
             # A stack of an earlier release; Docker would make the mount's source a folder.
             self.stack.write_file(OWNER_FILE, self.stack.owner.to_json())
@@ -155,6 +159,7 @@ class ClusterNodes:
             left_out=str(self.stack.path.resolve()),
             without_variables=_ONLY_CONTROL_PLANE,
         )
+        body["HostConfig"]["CpuShares"] = _CPU_SHARES
         container = self._create_container(name, body)
         self.engine.start([container])
         address = self.engine.address(container, self.cluster)

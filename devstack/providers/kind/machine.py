@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from typing import Any
 
 from devstack.providers.base import RealSize
+from devstack.providers.kind.node_files import limit_real_memory
 from devstack.state import StackDir
 
 FILE = "machine.json"
@@ -40,6 +42,11 @@ def saved_real_size(stack: StackDir) -> RealSize | None:
         return build_real_size(json.loads((stack.path / FILE).read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def adapt_to_machine(stack: StackDir, nodes: Iterable[str], info: Any) -> None:
+    """Let nodes that are about to start use what the machine has now, which may have changed."""
+    limit_real_memory(stack, nodes, save_real_size(stack, info))
 
 
 def _free(folder: str) -> int:

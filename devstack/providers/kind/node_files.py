@@ -7,14 +7,18 @@ reads the new values.
 
 from __future__ import annotations
 
+import shlex
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from devstack.kube.namespaces import SERVICE_NAMESPACES
 from devstack.paths import private_folder
 from devstack.pools.nodes import NodeSpec
+from devstack.providers.base import RealSize
 from devstack.providers.kind.node_size import size_mounts, write_in_place, write_size
 from devstack.state import StackDir
 
@@ -24,6 +28,7 @@ FOLDER = "nodes"
 _SPEC = "node.json"
 _DROP_IN = "kubelet.conf"
 _SCRIPT = "prepare-kubelet"
+_SCRIPTS = (_SCRIPT, "limit-pods")
 _MOUNTED = "/etc/devstack/node"
 """Where a node has its folder."""
 
@@ -41,21 +46,40 @@ def node_folder(stack: StackDir, node: str) -> Path:
     return stack.path / FOLDER / node
 
 
-def write_node_files(folder: Path, node: NodeSpec, memory_limit: int) -> None:
+def write_node_files(folder: Path, node: NodeSpec, machine: RealSize) -> None:
     """Write the files of a node.
 
     Args:
         folder: of this node alone.
         node: what it is to offer.
-        memory_limit: the bytes of real memory that its pods may use.
+        machine: the size of the machine that runs it.
     """
     private_folder(folder.parent)
     write_size(folder, node)
-    settings = f"MEMORY_LIMIT={memory_limit}\nDISK={node.disk}\n"
-    write_in_place(folder / "settings", settings)
+    _write_settings(folder, node, machine)
     write_in_place(folder / _DROP_IN, _DROP_IN_TEXT)
-    write_in_place(folder / _SCRIPT, (Path(__file__).parent / _SCRIPT).read_text())
+    for script in _SCRIPTS:
+        write_in_place(folder / script, (Path(__file__).parent / script).read_text())
     write_in_place(folder / _SPEC, msgspec.json.encode(node).decode())
+
+
+def limit_real_memory(stack: StackDir, nodes: Iterable[str], machine: RealSize) -> None:
+    """Let the pods of nodes use what the machine has now; older nodes have no limit."""
+    for name in nodes:
+        folder = node_folder(stack, name)
+        if spec := read_node_spec(folder):
+            _write_settings(folder, spec, machine)
+
+
+def _write_settings(folder: Path, node: NodeSpec, machine: RealSize) -> None:
+    values = {
+        "MEMORY_LIMIT": machine.memory_limit,
+        "MEMORY_RESERVE": machine.memory - machine.memory_limit,
+        "DISK": node.disk,
+        "SERVICE_NAMESPACES": " ".join(SERVICE_NAMESPACES),
+    }
+    settings = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
+    write_in_place(folder / "settings", settings)
 
 
 def read_node_spec(folder: Path) -> NodeSpec | None:

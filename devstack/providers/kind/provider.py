@@ -24,7 +24,7 @@ from devstack.providers.kind.cluster_nodes import ClusterNodes, is_of_pool, usab
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.container_files import delete_container_files
 from devstack.providers.kind.kubelet_certificates import ensure_kubelet_certificates
-from devstack.providers.kind.machine import save_real_size, saved_real_size
+from devstack.providers.kind.machine import adapt_to_machine, save_real_size, saved_real_size
 from devstack.providers.kind.node_files import node_folder, read_node_spec, write_node_files
 from devstack.providers.kind.node_images import image_ids, import_images, redirect_registry
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
@@ -141,6 +141,8 @@ class KindProvider:
             _require_same_count(spec, nodes)
             if nodes[0].status in _WITHOUT_PORTS:
                 require_free(self._ports())
+            if any(node.status != "running" for node in nodes):
+                adapt_to_machine(self._stack, [node.name for node in nodes], self._engine.info())
             self._engine.start(nodes)
             created = []
         else:
@@ -253,7 +255,7 @@ class KindProvider:
             self._engine,
             self._clock,
             self._progress.note,
-            self.real_size().memory_limit,
+            self.real_size(),
             timeout,
         )
 
@@ -357,10 +359,10 @@ class KindProvider:
         scheduler = self._stack.write_file(SCHEDULER_FILE, scheduler_text())
         owner = self._stack.write_file(OWNER_FILE, self._stack.owner.to_json())
         patches = write_patches(self._stack, spec.nodes)
-        limit = save_real_size(self._stack, self._engine.info()).memory_limit
+        machine = save_real_size(self._stack, self._engine.info())
         folders = [self._folder(name).resolve() for name in self._base_names(spec)]
         for folder in folders:
-            write_node_files(folder, spec.base_node, limit)
+            write_node_files(folder, spec.base_node, machine)
         config = build_config(
             spec,
             ports.get(API_PORT, 0),

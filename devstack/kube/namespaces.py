@@ -1,0 +1,18 @@
+"""The namespaces of the cluster's own pods and of the stack's services."""
+
+from __future__ import annotations
+
+SERVICE_NAMESPACES = (
+    "kube-system",
+    "local-path-storage",
+    "airflow",
+    "devstack",
+    "gang-system",
+    "jobset-system",
+    "metadata",
+    "metrics-server",
+    "node-agent",
+    "postgres",
+    "registry",
+)
+"""Pods of all other namespaces are those of flows, and come after these for memory and CPUs."""
