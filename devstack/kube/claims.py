@@ -10,12 +10,16 @@ from devstack import quantity
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, ConflictError, ForbiddenError, InvalidError
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.volumes import claim_names
+from devstack.kube.volumes import claim_names, namespace_flag
+from devstack.waits import Clock, Observation, Ready, SystemClock, Waiting, wait_until
 
 KIND = "PersistentVolumeClaim"
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 """A DNS subdomain (RFC 1123), which the name of a claim has to be."""
+
+DELETE_TIMEOUT = 30.0
+"""Seconds until a claim that no pod mounts is deleted; the controller takes a moment."""
 
 MAX_NAME = 253
 SMALLEST, LARGEST = 1, 1 << 62
@@ -113,18 +117,24 @@ def list_claims(client: KubeClient, namespace: str) -> list[Claim]:
     return sorted((_claim(item, pods) for item in found), key=lambda claim: claim.name)
 
 
-def delete_claims(client: KubeClient, namespace: str, names: Sequence[str]) -> list[str]:
+def delete_claims(
+    client: KubeClient, namespace: str, names: Sequence[str], clock: Clock | None = None
+) -> list[str]:
     """Delete claims with their data, all or none; return the names of those that existed.
+
+    Kubernetes keeps a claim as long as a pod exists that mounts it, also one that has ended
+    ("Storage Object in Use Protection"), so the ended pods of tasks are deleted with it.
 
     Raises:
         DevstackError: ``CLAIM_INVALID``: one has no valid name; ``CLAIM_IN_USE``: Kubernetes
-            would delete it when the last pod ends.
+            would delete it when the last pod ends; ``WAIT_TIMEOUT``: it is not deleted in time.
     """
     mistakes = [mistake for name in names for mistake in _name_mistakes(name)]
     if mistakes:
         raise _invalid("delete", mistakes, "devstack pvc list")
-    pods = _active_pods(client, namespace)
-    used = {name: users for name in names if (users := _users(pods, name))}
+    pods = client.list_objects("v1", "Pod", namespace)
+    active = [pod for pod in pods if not _has_ended(pod)]
+    used = {name: users for name in names if (users := _users(active, name))}
     if used:
         raise DevstackError(
             f"cannot delete the volume claim {', '.join(map(repr, used))}",
@@ -134,7 +144,29 @@ def delete_claims(client: KubeClient, namespace: str, names: Sequence[str]) -> l
             remedy="wait until the pods have ended, or stop the run",
             code="CLAIM_IN_USE",
         )
-    return [name for name in dict.fromkeys(names) if client.delete("v1", KIND, name, namespace)]
+    deleted = [name for name in dict.fromkeys(names) if client.delete("v1", KIND, name, namespace)]
+    for pod in {user for name in deleted for user in _users(pods, name)}:
+        client.delete("v1", "Pod", pod, namespace)
+    wait_until(
+        lambda: _observe_deleted(client, namespace, deleted),
+        what=f"the volume claim {', '.join(deleted)} to be deleted",
+        timeout=DELETE_TIMEOUT,
+        clock=clock or SystemClock(),
+    )
+    return deleted
+
+
+def _observe_deleted(client: KubeClient, namespace: str, names: Sequence[str]) -> Observation:
+    """Return Ready once claims do not exist, and no volume is bound to one."""
+    kept = [name for name in names if client.find("v1", KIND, name, namespace)]
+    if kept:
+        return Waiting(f"{', '.join(kept)} still exists; Kubernetes waits for pods that mount it")
+    for volume in client.list_objects("v1", "PersistentVolume") if names else []:
+        claim = volume["spec"].get("claimRef") or {}
+        bound = volume.get("status", {}).get("phase") == "Bound"
+        if bound and claim.get("namespace") == namespace and claim.get("name") in names:
+            return Waiting(f"its volume {volume['metadata']['name']} is not released yet")
+    return Ready()
 
 
 def _name_mistakes(name: str) -> list[str]:
@@ -167,11 +199,12 @@ def _require_valid(name: str, size: str) -> None:
 
 def _require_same(existing: Object, size: str) -> None:
     name, has = existing["metadata"]["name"], _requested(existing)
+    flag = namespace_flag(existing["metadata"]["namespace"])
     if existing["metadata"].get("deletionTimestamp"):
-        cause, remedy = "it is being deleted, once no pod uses it", "devstack pvc list"
+        cause, remedy = "it is being deleted, once no pod uses it", f"devstack pvc list{flag}"
     elif quantity.parse(has) != quantity.parse(size):
         cause = f"it exists with a size of {has}, not {size}"
-        remedy = f"devstack pvc delete {name} deletes it and its data; or use another name"
+        remedy = f"devstack pvc delete {name}{flag} deletes it and its data; or use another name"
     else:
         return
     raise DevstackError(
@@ -204,5 +237,8 @@ def _users(pods: Sequence[Object], name: str) -> list[str]:
 
 def _active_pods(client: KubeClient, namespace: str) -> list[Object]:
     pods = client.list_objects("v1", "Pod", namespace)
-    ended = ("Succeeded", "Failed")
-    return [pod for pod in pods if pod.get("status", {}).get("phase") not in ended]
+    return [pod for pod in pods if not _has_ended(pod)]
+
+
+def _has_ended(pod: Object) -> bool:
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")

@@ -10,7 +10,7 @@ from devstack.kube.offers import Offers, Shortfall, closest_shortfall, measure_o
 from devstack.kube.pod_requests import pod_requests
 from devstack.kube.pool_lines import lines_for_pod
 from devstack.kube.shape import Shape
-from devstack.kube.volumes import pending_claim, reachable_nodes
+from devstack.kube.volumes import namespace_flag, pending_claim, reachable_nodes
 from devstack.waits import Failed, Observation, Waiting
 
 
@@ -35,7 +35,7 @@ def observe_unscheduled(
     if offers and nodes and mentions_volume(message):
         nodes, claim = reachable_nodes(client, pod, nodes)
         if claim:
-            return _volume_is_gone(name, claim, message)
+            return _volume_is_gone(pod, claim, message)
     closest = closest_shortfall(pod, nodes)
     if offers and closest and not closest.nothing:
         return Failed(
@@ -69,12 +69,14 @@ def _without_taints(node: Object) -> Object:
     return {**node, "spec": {**node.get("spec", {}), "taints": []}}
 
 
-def _volume_is_gone(name: str, claim: str, message: str) -> Failed:
+def _volume_is_gone(pod: Object, claim: str, message: str) -> Failed:
+    namespace = pod["metadata"]["namespace"]
+    flag = namespace_flag(namespace)
     return Failed(
-        f"{name} can never be scheduled: the volume of its claim {claim!r} is on a node that does"
-        f" not exist any more ({message})",
-        remedy=f"`devstack pvc delete {claim}`, then `devstack pvc create {claim} SIZE`: its data"
-        " was on that node",
+        f"pod {namespace}/{pod['metadata']['name']} can never be scheduled: the volume of its claim"
+        f" {claim!r} is on a node that does not exist any more ({message})",
+        remedy=f"`devstack pvc delete {claim}{flag}`, then `devstack pvc create {claim} SIZE"
+        f"{flag}`: its data was on that node",
         code="POD_UNSCHEDULABLE",
     )
 

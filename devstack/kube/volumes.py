@@ -50,8 +50,8 @@ def missing_claim(client: KubeClient, pod: Object) -> Failed | None:
             return Failed(
                 f"pod {namespace}/{metadata['name']} can never be scheduled:"
                 f" volume claim {namespace}/{name} does not exist",
-                remedy=f"`devstack pvc create {name} 10Gi{_flag(namespace)}` creates it; choose the"
-                " size you need",
+                remedy=f"`devstack pvc create {name} 10Gi{namespace_flag(namespace)}` creates it;"
+                " choose the size you need",
                 code="POD_UNSCHEDULABLE",
             )
     return None
@@ -95,7 +95,7 @@ def _volume_terms(client: KubeClient, namespace: str, name: str) -> list[Object]
     return terms
 
 
-def _flag(namespace: str) -> str:
+def namespace_flag(namespace: str) -> str:
     """Return the option for a namespace that may not be the stack's."""
     return "" if namespace == StackSpec.namespace else f" --namespace {namespace}"
 

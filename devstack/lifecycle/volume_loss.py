@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from devstack.errors import DevstackError, ExitStatus
@@ -53,16 +53,27 @@ def require_without_volumes(stack: Stack, nodes: Iterable[str]) -> None:
     claims = claims_by_node(stack.kube()) if nodes else {}
     for node in nodes:
         if claims.get(node):
-            raise _has_volumes(stack.spec.name, node, claims[node])
+            raise _has_volumes(stack, node, claims[node])
 
 
-def _has_volumes(stack: str, node: str, claims: list[str]) -> DevstackError:
-    names = " ".join(claim.partition("/")[2] for claim in claims)
+def _has_volumes(stack: Stack, node: str, claims: list[str]) -> DevstackError:
     return DevstackError(
         f"cannot remove node {node!r}",
         cause=f"the data of {', '.join(claims)} is there, and would be lost",
         remedy="keep its pool as it is, or delete the claims with their data: "
-        f"devstack pvc delete {names} --name {stack}",
+        + "; ".join(_delete_commands(stack, claims)),
         code="NODE_HAS_VOLUMES",
         exit_status=ExitStatus.USAGE,
     )
+
+
+def _delete_commands(stack: Stack, claims: list[str]) -> Iterator[str]:
+    """Yield the command for the claims, given as ``namespace/name``, of each namespace."""
+    by_namespace: dict[str, list[str]] = {}
+    for claim in claims:
+        namespace, _, name = claim.partition("/")
+        by_namespace.setdefault(namespace, []).append(name)
+    for namespace, names in by_namespace.items():
+        own = namespace == stack.state.namespace
+        option = "" if own else f" --namespace {namespace}"
+        yield f"devstack pvc delete {' '.join(names)}{option} --name {stack.spec.name}"

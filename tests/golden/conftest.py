@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from devstack.config import StackSpec
@@ -41,6 +42,13 @@ def golden(request: pytest.FixtureRequest, home: Path) -> Golden:
         assert text == file.read_text(), f"{name} differs; --update-golden rewrites it"
 
     return compare
+
+
+@pytest.fixture(autouse=True)
+def enough_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No warning about the memory that other programs leave on this machine."""
+    found = psutil.virtual_memory()._replace(available=64 << 30)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: found)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from devstack.why.explain import explain
 from devstack.why.subject import find_subject
 from tests.fakes.api import FakeApi
 from tests.fakes.runner import FakeClock
-from tests.support.task_objects import NAMESPACE, RUN, task_pod
+from tests.support.task_objects import NAMESPACE, RUN, local_volume, task_pod
 
 ARGUMENTS = {"create": ["data", "1Gi"], "delete": ["data"]}
 
@@ -125,9 +125,29 @@ def test_a_claim_in_use_is_listed_with_its_pods_and_not_deleted(api: FakeApi) ->
 
 def test_an_unused_claim_is_deleted_once(api: FakeApi) -> None:
     ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
-    api.add(mounting("data", phase="Succeeded", node="n"))
     assert delete_claims(api.client(), NAMESPACE, ["data", "data"]) == ["data"]
     assert delete_claims(api.client(), NAMESPACE, ["data"]) == []
+
+
+def test_the_ended_pods_that_keep_a_claim_are_deleted_with_it(api: FakeApi) -> None:
+    """Kubernetes keeps a claim as long as a pod exists that mounts it."""
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    ensure_claim(api.client(), NAMESPACE, "other", "1Gi")
+    ended, kept = (mounting(name, phase="Succeeded", node="n") for name in ("data", "other"))
+    kept["metadata"]["name"] = "t-2"
+    api.add(ended, kept)
+    assert delete_claims(api.client(), NAMESPACE, ["data"]) == ["data"]
+    pods = api.client().list_objects("v1", "Pod", NAMESPACE)
+    assert [pod["metadata"]["name"] for pod in pods] == ["t-2"]
+
+
+def test_the_deletion_of_a_claim_is_awaited_until_its_volume_is_released(api: FakeApi) -> None:
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    api.add(local_volume("n"))
+    with pytest.raises(DevstackError) as caught:
+        delete_claims(api.client(), NAMESPACE, ["data"], FakeClock())
+    assert caught.value.code == "WAIT_TIMEOUT"
+    assert "its volume pvc-1 is not released yet" in caught.value.cause
 
 
 def test_no_claim_is_deleted_if_one_of_them_is_in_use(api: FakeApi) -> None:

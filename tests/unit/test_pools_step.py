@@ -217,11 +217,22 @@ def test_a_node_with_the_data_of_a_claim_is_not_removed(pools: Pools) -> None:
         error = refused(pools.up, *changed)
         assert error.code == "NODE_HAS_VOLUMES"
         assert "metaflow/data" in error.cause
-        assert "devstack pvc delete data" in error.remedy
+        assert error.remedy.endswith("devstack pvc delete data --name devstack")
         # Nothing has begun.
         assert pools.world.open().state.phase == "up"
     assert "b-0" in pools.names
     pools.up(B)
+
+
+def test_claims_of_other_namespaces_are_deleted_there(pools: Pools) -> None:
+    pools.up(A, B)
+    other = local_volume("devstack-devstack-b-0")
+    other["metadata"]["name"] = "pvc-2"
+    other["spec"]["claimRef"] = {"namespace": "team", "name": "moon"}
+    pools.world.api.add(local_volume("devstack-devstack-b-0"), other)
+    remedy = refused(pools.up, A).remedy
+    assert "devstack pvc delete data --name devstack; " in remedy
+    assert remedy.endswith("devstack pvc delete moon --namespace team --name devstack")
 
 
 def test_the_pods_of_a_node_that_is_dead_do_not_keep_it(pools: Pools) -> None:

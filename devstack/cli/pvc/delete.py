@@ -14,18 +14,27 @@ from devstack.config import load
 
 @click.command("delete", epilog="Example: devstack pvc delete my-data")
 @click.argument("claims", nargs=-1, required=True, metavar="NAME...")
+@click.option("--namespace", "-n", help="The pods' namespace.  [default: the stack's]")
 @stack_options
 @pass_output
 def command(
-    output: Output, claims: tuple[str, ...], config_file: Path | None, **options: Any
+    output: Output,
+    claims: tuple[str, ...],
+    namespace: str | None,
+    config_file: Path | None,
+    **options: Any,
 ) -> None:
-    """Delete volume claims with their data; if one is in use, none is deleted."""
+    """Delete volume claims with their data; if one is in use, none is deleted.
+
+    Kubernetes keeps a claim as long as a pod exists that mounts it, so pods of tasks that have
+    ended are deleted with it. Their logs are in the datastore.
+    """
     from devstack.kube.claims import delete_claims
     from devstack.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **options))
     require_up(stack)
-    deleted = delete_claims(stack.kube(), stack.state.namespace, claims)
+    deleted = delete_claims(stack.kube(), namespace or stack.state.namespace, claims)
     missing = [name for name in claims if name not in deleted]
     output.data(deleted=deleted, missing=missing)
     for name in claims:

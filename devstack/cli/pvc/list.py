@@ -13,9 +13,12 @@ from devstack.config import load
 
 
 @click.command("list", epilog="Example: devstack pvc list --json")
+@click.option("--namespace", "-n", help="The pods' namespace.  [default: the stack's]")
 @stack_options
 @pass_output
-def command(output: Output, config_file: Path | None, **options: Any) -> None:
+def command(
+    output: Output, namespace: str | None, config_file: Path | None, **options: Any
+) -> None:
     """List the volume claims of flows, and the pods that use them.
 
     A claim is Pending until a pod mounts it.
@@ -25,7 +28,7 @@ def command(output: Output, config_file: Path | None, **options: Any) -> None:
 
     stack = open_stack(load(config_file, **options))
     require_up(stack)
-    claims = list_claims(stack.kube(), stack.state.namespace)
+    claims = list_claims(stack.kube(), namespace or stack.state.namespace)
     output.data(claims=claims)
     width = max([len(claim.name) for claim in claims] + [4])
     output.text(f"{'NAME':<{width}}  {'SIZE':>8}  {'STATE':<11}  USED BY")
