@@ -1,7 +1,10 @@
-"""A DEVSTACK_HOME for each test."""
+"""A DEVSTACK_HOME for each test, and a HOME in which none leaves anything."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +20,22 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     here.mkdir()
     monkeypatch.chdir(here)
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for all tests of this process."""
+    return tmp_path_factory.mktemp("empty")
+
+
+@pytest.fixture
+def empty_home(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Set HOME to an empty folder; fail a test that writes there, as it lacks ``home``."""
+    monkeypatch.setenv("HOME", str(empty_folder))
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "DEVSTACK_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    left = os.listdir(empty_folder)
+    for name in left:
+        shutil.rmtree(empty_folder / name, ignore_errors=True)
+    assert not left, f"the test has written into HOME: {left}"

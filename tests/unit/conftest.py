@@ -16,6 +16,11 @@ def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
+@pytest.fixture(autouse=True)
+def own_home(empty_home: None) -> None:
+    """Keep the user's stacks and settings out of the tests, and the tests out of them."""
+
+
 @pytest.fixture
 def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A machine with fakes of cluster, services and programs."""
