@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ class PoolEngine(FakeEngine):
 
 
 @pytest.fixture
-def kind(monkeypatch: pytest.MonkeyPatch) -> KindSetting:
+def kind(home: Path, monkeypatch: pytest.MonkeyPatch) -> KindSetting:
     setting = KindSetting(monkeypatch)
     engine = PoolEngine(setting)
     setting.engine = engine
