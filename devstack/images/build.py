@@ -33,6 +33,9 @@ RECIPES: dict[str, Recipe] = {
     "gang": ProgramImage(IMAGES["gang"].reference, "gang"),
     "node-agent": ProgramImage(IMAGES["node-agent"].reference, "node-agent", ROOT),
     "metrics-server": ProgramImage(IMAGES["metrics-server"].reference, "metrics-server"),
+    "network-policies": ProgramImage(
+        IMAGES["network-policies"].reference, "network-policies", ROOT
+    ),
     "registry": ProgramImage(IMAGES["registry"].reference, "registry"),
     "minio": MinioImage(),
 }

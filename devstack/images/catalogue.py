@@ -70,6 +70,12 @@ IMAGES = {
             "the metrics API",
         ),
         Image(
+            "network-policies",
+            f"devstack/network-policies:{versions.NETWORK_POLICIES}",
+            "",
+            "devstack's own enforcement of network policies",
+        ),
+        Image(
             "task",
             f"devstack/task:{versions.TASK_PYTHON}-{versions.TASK}",
             f"docker.io/library/python:{versions.TASK_PYTHON}-slim-{versions.DEBIAN_SUITE}",
@@ -115,6 +121,7 @@ PRELOADED = (
     "gang",
     "node-agent",
     "metrics-server",
+    "network-policies",
     "task",
     "postgres",
     "metadata",

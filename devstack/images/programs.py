@@ -107,6 +107,7 @@ PROGRAMS = {
         _own("runc-wrapper", "the runc wrapper"),
         _own("curl", "the health check"),
         _own("registry", "the registry"),
+        _own("network-policies", "the enforcement of network policies"),
         Program(
             "metrics-server",
             "sigs.k8s.io/metrics-server/cmd/metrics-server",

@@ -13,6 +13,8 @@ NODE_AGENT = "v1"
 PROVISIONER = "v1"
 """devstack's own volume provisioner; increase it when its effect on a cluster changes."""
 METRICS_SERVER = "v0.9.0"
+NETWORK_POLICIES = "v1"
+"""devstack's own enforcement of network policies; increase it when its effect changes."""
 MINIO = "RELEASE.2025-09-07T16-13-09Z"
 """The last release with an upstream image; a built image is compiled from the same commit."""
 

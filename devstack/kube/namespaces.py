@@ -11,6 +11,7 @@ SERVICE_NAMESPACES = (
     "jobset-system",
     "metadata",
     "metrics-server",
+    "network-policies",
     "node-agent",
     "postgres",
     "registry",

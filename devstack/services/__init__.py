@@ -9,6 +9,7 @@ from devstack.services.jobset import JobSetService
 from devstack.services.metadata import MetadataService
 from devstack.services.metrics_server import MetricsServerService
 from devstack.services.minio import MinioService
+from devstack.services.network_policies import NetworkPoliciesService
 from devstack.services.node_agent import NodeAgentService
 from devstack.services.packages.service import PackagesService
 from devstack.services.postgres import PostgresService
@@ -29,6 +30,7 @@ SERVICES: tuple[Service, ...] = tuple(
             GangService(),
             MetricsServerService(),
             NodeAgentService(),
+            NetworkPoliciesService(),
             PackagesService(),
             RegistryService(),
             SamplesService(),

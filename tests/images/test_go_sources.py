@@ -41,4 +41,6 @@ def test_the_go_tests_pass(go: str, module: Path) -> None:
 
 
 def test_there_are_go_tests_to_run() -> None:
-    assert {"gang", "node-agent", "provisioner"} <= {path.name for path in TESTED}
+    assert {"gang", "network-policies", "node-agent", "provisioner"} <= {
+        path.name for path in TESTED
+    }

@@ -16,7 +16,6 @@ from devstack.doctor.rights import RIGHTS_CHECKS
 from devstack.kube.client import Object
 from devstack.ports import any_free
 from devstack.services import SERVICES
-from devstack.services.base import ServiceContext
 from devstack.stack import Stack
 from tests.fakes.airflow import FakeAirflow, airflow_stack, fake_airflow
 from tests.fakes.api import FakeApi, available, pod, waiting
@@ -36,7 +35,7 @@ def api(airflow: FakeAirflow, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> 
     """The API of a healthy cluster."""
     made = FakeApi()
     monkeypatch.setattr(stack, "kube", lambda *_a, **_o: made.client())
-    ctx = ServiceContext(stack.state, made.client())
+    ctx = stack.context(made.client())
     for service in stack.services:
         made.add(*(item for item in service.manifests(ctx) if item["kind"] in KEPT))
     made.add(available("postgres", "postgres"), available("airflow-scheduler", "airflow"))
