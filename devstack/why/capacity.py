@@ -139,9 +139,10 @@ def _node_answer(pods: Sequence[Object], node: NodeCapacity) -> NodeAnswer:
 
 
 def _node_text(node: NodeAnswer) -> str:
-    reason = f" and {node.unfit_reason}" if node.unfit_reason else ""
-    more = " for more" if node.fits and reason else ""
-    return f"node {node.name} has {node.free or 'nothing to count'} free{reason}{more}"
+    free = f"has {node.free} free" if node.free else ""
+    more = " for more" if node.fits and node.unfit_reason else ""
+    found = " and ".join(part for part in (free, node.unfit_reason) if part)
+    return f"node {node.name} {found or 'has room'}{more}"
 
 
 def _holders(pods: Sequence[Object], nodes: Sequence[NodeCapacity]) -> list[str]:
