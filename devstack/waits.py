@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from devstack import parallel
 from devstack.errors import DevstackError, ExitStatus
 
 
@@ -31,7 +32,7 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         """Sleep for ``seconds``."""
-        time.sleep(seconds)
+        parallel.sleep(seconds)
 
 
 @dataclass(frozen=True)

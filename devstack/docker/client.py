@@ -127,6 +127,11 @@ class DockerClient:
             if node.status == "running":
                 node.kill()
 
+    def set_cpu_shares(self, node: Any, shares: int) -> None:
+        """Set a container's weight where CPUs are short; by default it is 1024."""
+        with translate_docker_errors():
+            node.update(cpu_shares=shares)
+
     def address(self, node: Any, network: str) -> str:
         """Return a running container's IPv4 address in a network."""
         with translate_docker_errors():

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 
 from devstack.kube.client import KubeClient, Object
+from devstack.parallel import in_parallel
 from devstack.pools.nodes import NodeSpec
 
 DEVICES_ANNOTATION = "devstack.dev/devices"
@@ -48,10 +49,13 @@ def ensure_attributes(kube: KubeClient, nodes: Mapping[str, NodeSpec]) -> None:
     Raises:
         NotFoundError: a node does not exist.
     """
-    for name, spec in nodes.items():
+
+    def ensure(name: str) -> None:
         node = kube.get("v1", "Node", name)
-        if lacks_attributes(node, spec):
-            kube.apply(_attributes(node, spec))
+        if lacks_attributes(node, nodes[name]):
+            kube.apply(_attributes(node, nodes[name]))
+
+    in_parallel(ensure, nodes)
 
 
 def build_node(name: str, spec: NodeSpec) -> Object:
@@ -106,7 +110,9 @@ def _devices(spec: NodeSpec) -> str:
 
 
 def _record(spec: NodeSpec) -> str:
-    return json.dumps({"labels": dict(spec.labels), "taints": list(spec.taints)}, sort_keys=True)
+    # That a node is starting is removed later, by whoever has finished it.
+    taints = [each for each in spec.taints if each != STARTING_TAINT]
+    return json.dumps({"labels": dict(spec.labels), "taints": taints}, sort_keys=True)
 
 
 def _attributes(node: Object, spec: NodeSpec) -> Object:

@@ -1,4 +1,4 @@
-"""The mark of a node that the autoscaler is removing."""
+"""The mark of a node that the autoscaler, or `up`, is removing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ REMOVING = "devstack.dev/scale-down"
 def is_being_removed(node: Object) -> bool:
     """Return True for a node with the mark."""
     return REMOVING in (node["metadata"].get("annotations") or {})
+
+
+def begin_removal(kube: KubeClient, name: str) -> None:
+    """Mark a node, and let no further pods be placed on it.
+
+    Raises:
+        NotFoundError: there is no such node.
+    """
+    changes = {"metadata": {"annotations": {REMOVING: "true"}}, "spec": {"unschedulable": True}}
+    kube.patch("v1", "Node", name, changes)
 
 
 def cancel_removal(kube: KubeClient, name: str) -> None:

@@ -14,6 +14,7 @@ from devstack.kube.pool_nodes import STARTING_TAINT, is_starting, remove_taint
 from devstack.lifecycle.added_images import supply_added_images
 from devstack.lifecycle.registry_step import redirect_nodes
 from devstack.lifecycle.step import Step
+from devstack.parallel import in_parallel
 from devstack.pools.nodes import NodeSpec
 from devstack.pools.settings import BASE_POOL
 from devstack.providers.base import HasPools, LoadsImages
@@ -52,10 +53,15 @@ def finish_nodes(stack: Stack, names: Sequence[str]) -> None:
     load_missing_images(stack)
     supply_added_images(stack)
     redirect_nodes(stack)
+    if isinstance(stack.provider, HasPools):
+        stack.provider.limit_nodes(names)
     kube = stack.kube()
-    for name in names:
+
+    def finish(name: str) -> None:
         _restart_unpulled(kube, name)
         remove_taint(kube, name, STARTING_TAINT)
+
+    in_parallel(finish, names)
 
 
 def load_missing_images(stack: Stack) -> None:

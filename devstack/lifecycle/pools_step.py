@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.api_errors import NotFoundError
 from devstack.kube.client import Object
-from devstack.kube.drain import drain
+from devstack.kube.drain import drain, evictable_pods
 from devstack.kube.interruption import was_interrupted, withdraw_past_interruptions
 from devstack.kube.node_state import node_lacks
 from devstack.kube.pool_nodes import ensure_attributes, lacks_attributes
-from devstack.kube.scale_down import cancel_removal, is_being_removed
+from devstack.kube.scale_down import begin_removal, cancel_removal, is_being_removed
 from devstack.lifecycle.autoscaler import stop_autoscaler
 from devstack.lifecycle.new_nodes import as_starting
 from devstack.lifecycle.node_changes import nodes_to_replace
 from devstack.lifecycle.registry_step import forget_redirection
 from devstack.lifecycle.step import Step
 from devstack.lifecycle.volume_loss import require_without_volumes
+from devstack.parallel import in_parallel
 from devstack.pools.nodes import POOL_LABEL, NodeSpec
 from devstack.pools.settings import BASE_POOL
 from devstack.providers.base import HasPools
@@ -78,21 +81,55 @@ def _ensure(stack: Stack, provider: HasPools) -> None:
     existing = provider.existing_nodes()
     wanted = _wanted(stack, provider, existing)
     replaced = nodes_to_replace(stack.kube(), existing, wanted)
-    _remove(stack, provider, replaced)
-    for name in replaced:
-        del existing[name]
-    if not wanted.keys() <= existing.keys():
+    surplus = [*{**_surplus(_nodes(stack), wanted), **_left_behind(existing, wanted)}]
+    require_without_volumes(stack, [*replaced, *surplus])
+    if replaced or not wanted.keys() <= existing.keys():
         _forget_what_nodes_have(stack)
+    used = _take_out_of_use(stack, [*surplus, *replaced])
+    kept = {name: spec for name, spec in wanted.items() if name not in replaced}
+    _at_once(
+        partial(_make, stack, provider, kept),
+        *(partial(_replace, stack, provider, name, wanted[name]) for name in replaced),
+        *(partial(_remove, stack, provider, name) for name in surplus if name not in used),
+    )
+    # Only now, when pods that are evicted find the new nodes.
+    late = [name for name in surplus if name in used]
+    _at_once(*(partial(_remove, stack, provider, name) for name in late))
+
+
+def _at_once(*acts: Callable[[], None]) -> None:
+    in_parallel(lambda act: act(), acts)
+
+
+def _make(stack: Stack, provider: HasPools, specs: Mapping[str, NodeSpec]) -> None:
+    """Create nodes, or make existing ones what they are to be."""
     # Pods are placed on new nodes once a later step has given them images.
-    provider.ensure_nodes(stack.cluster, as_starting(wanted))
-    ensure_attributes(stack.kube(), wanted)
-    _cancel_removals(stack, wanted)
-    withdraw_past_interruptions(stack.kube(), wanted)
-    _remove(stack, provider, {**_surplus(_nodes(stack), wanted), **_left_behind(existing, wanted)})
+    provider.ensure_nodes(stack.cluster, as_starting(specs))
+    ensure_attributes(stack.kube(), specs)
+    _cancel_removals(stack, specs)
+    withdraw_past_interruptions(stack.kube(), specs)
+
+
+def _replace(stack: Stack, provider: HasPools, name: str, spec: NodeSpec) -> None:
+    _remove(stack, provider, name)
+    _make(stack, provider, {name: spec})
+
+
+def _take_out_of_use(stack: Stack, names: Iterable[str]) -> list[str]:
+    """Let no further pods be placed on nodes; return those that have pods to be evicted."""
+    kube = stack.kube()
+    used = []
+    for name in names:
+        # One that was created and has not joined is not in the API.
+        with suppress(NotFoundError):
+            begin_removal(kube, name)
+            if evictable_pods(kube, name):
+                used.append(name)
+    return used
 
 
 def _cancel_removals(stack: Stack, wanted: Container[str]) -> None:
-    """Keep the nodes that the autoscaler, which was stopped, was about to remove."""
+    """Keep the nodes that the autoscaler, or an `up` that was stopped, was about to remove."""
     for name, node in _nodes(stack).items():
         if name in wanted and is_being_removed(node):
             cancel_removal(stack.kube(), name)
@@ -131,16 +168,8 @@ def _left_behind(
     }
 
 
-def _remove(stack: Stack, provider: HasPools, names: Iterable[str]) -> None:
-    """Drain nodes and remove them, all at once."""
-    names = list(names)
-    require_without_volumes(stack, names)
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        for task in [pool.submit(_remove_one, stack, provider, name) for name in names]:
-            task.result()
-
-
-def _remove_one(stack: Stack, provider: HasPools, name: str) -> None:
+def _remove(stack: Stack, provider: HasPools, name: str) -> None:
+    """Drain a node and remove it."""
     kube = stack.kube()
     if kube.find("v1", "Node", name):
         stack.progress.note(f"draining {name}")
@@ -152,6 +181,8 @@ def _remove_one(stack: Stack, provider: HasPools, name: str) -> None:
             note=stack.progress.note,
             permanently=True,
         )
+        # A pod may have got a volume just before its node was taken out of use.
+        require_without_volumes(stack, [name])
     provider.remove_node(name)
 
 

@@ -21,13 +21,13 @@ from devstack.errors import DevstackError
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.capacity import NodeCapacity, measure_capacity
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.drain import cordon, evictable_pods
+from devstack.kube.drain import evictable_pods
 from devstack.kube.gangs import MARK, size_of
 from devstack.kube.node_status import NOT_READY, state_of
 from devstack.kube.offers import as_addable, as_ready
 from devstack.kube.pool_nodes import build_node, ensure_attributes, is_starting
 from devstack.kube.resources import JOBSET
-from devstack.kube.scale_down import REMOVING, cancel_removal, is_being_removed
+from devstack.kube.scale_down import begin_removal, cancel_removal, is_being_removed
 from devstack.kube.scale_up import Addition, pending_units, plan_additions
 from devstack.kube.volumes_on_nodes import claims_by_node
 from devstack.lifecycle.new_nodes import as_starting, finish_nodes
@@ -168,8 +168,7 @@ class Scaler:
 
     def _remove(self, kube: KubeClient, name: str) -> None:
         """Remove a node, unless a pod is placed on it at the last moment."""
-        kube.patch("v1", "Node", name, {"metadata": {"annotations": {REMOVING: "true"}}})
-        cordon(kube, name)
+        begin_removal(kube, name)
         self.stack.clock.sleep(SETTLE_SECONDS)
         if evictable_pods(kube, name) or self._has_volumes(kube, name):
             cancel_removal(kube, name)

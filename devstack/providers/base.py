@@ -198,6 +198,14 @@ class HasPools(Protocol):
         """
         ...
 
+    def limit_nodes(self, names: Sequence[str]) -> None:
+        """Let the stack's services come before the pods of nodes where CPUs are short.
+
+        Args:
+            names: nodes that are finished; until then they need the CPUs themselves.
+        """
+        ...
+
     def remove_node(self, name: str) -> None:
         """Remove a node's container, and its object in the API; the caller has drained it."""
         ...

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from devstack.kube.pool_nodes import build_node
+from devstack.kube.pool_nodes import build_node, is_starting
 from devstack.pools.nodes import NodeSpec
 from devstack.providers.base import ClusterSpec, RealSize
 from tests.fakes.api import FakeApi
@@ -47,6 +47,12 @@ class FakePoolProvider(FakeLoadingProvider):
             self._record(f"ensure {name}")
             self.made[name] = node
             self._put(name, ready=True)
+
+    def limit_nodes(self, names: Sequence[str]) -> None:
+        """Record the nodes, which do not take pods yet."""
+        for name in names:
+            self._record(f"limit {name}")
+            assert is_starting(self.api.objects[f"/api/v1/nodes/{name}"])
 
     def remove_node(self, name: str) -> None:
         """Remove a node."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devstack.errors import DevstackError
-from devstack.kube.pool_nodes import build_node
+from devstack.kube.pool_nodes import (
+    STARTING_TAINT,
+    build_node,
+    is_starting,
+    lacks_attributes,
+)
 from devstack.pools.instance_types import GIB
 from devstack.pools.nodes import NodeSpec
 from devstack.process import Completed
@@ -36,6 +43,7 @@ class Engine(FakeEngine):
         self.found = [Node("devstack-ci-control-plane")]
         self.clusters: dict[str, str] = {}
         self.programs: list[object] = []
+        self.shares: dict[str, int] = {}
 
     def create(self, name: str, body: Mapping[str, Any]) -> Node:
         if name in self.clusters:
@@ -61,6 +69,9 @@ class Engine(FakeEngine):
 
     def require(self, node: Node, argv: list[str], message: str) -> None:
         self.programs.append(argv)
+
+    def set_cpu_shares(self, node: Node, shares: int) -> None:
+        self.shares[node.name] = shares
 
     def _register(self, name: str) -> None:
         spec = read_node_spec(node_folder(self.setting.dir, name))
@@ -112,6 +123,46 @@ def test_the_kubelet_is_restarted_once_systemd_runs(kind: KindSetting, engine: E
     engine.programs.clear()
     kind.provider.ensure_nodes(SPEC, {NAME: NodeSpec("gpu", cpu=8, memory=8 * GIB)})
     assert engine.programs == [BOOTED, ["systemctl", "restart", "kubelet"]]
+
+
+def test_nodes_join_while_others_are_resized(
+    kind: KindSetting, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind.provider.ensure_nodes(SPEC, {NAME: SIZE})
+    together, run = threading.Barrier(3, timeout=10), engine.run
+
+    def run_together(node: Node, script: str, timeout: float) -> Completed:
+        together.wait()
+        return run(node, script, timeout)
+
+    monkeypatch.setattr(engine, "run", run_together)
+    larger = NodeSpec("gpu", cpu=8, memory=8 * GIB)
+    kind.provider.ensure_nodes(SPEC, {NAME: larger, f"{NAME}1": SIZE, f"{NAME}2": SIZE})
+    assert ["systemctl", "restart", "kubelet"] in engine.programs
+
+
+def test_a_new_node_has_its_labels_and_devices_before_others_are_ready(
+    kind: KindSetting, engine: Engine
+) -> None:
+    spec = NodeSpec("gpu", 4, 8 * GIB, labels={"a": "b"}, taints=(STARTING_TAINT,))
+    kind.provider.ensure_nodes(SPEC, {NAME: spec})
+    node = kind.api.objects[f"/api/v1/nodes/{NAME}"]
+    assert node["metadata"]["labels"]["a"] == "b"
+    assert is_starting(node)
+    # It is removed by whoever has finished the node, not because it is not wanted.
+    assert not lacks_attributes(node, replace(spec, taints=()))
+
+
+def test_nodes_of_pools_give_way_once_they_are_finished(kind: KindSetting, engine: Engine) -> None:
+    kind.provider.ensure_nodes(SPEC, {NAME: SIZE})
+    assert engine.shares == {}
+    names = [NAME, "devstack-ci-control-plane"]
+    kind.provider.limit_nodes(names)
+    assert engine.shares == {NAME: 256}
+    engine.found[-1].attrs["HostConfig"]["CpuShares"] = 256
+    engine.shares.clear()
+    kind.provider.limit_nodes(names)
+    assert engine.shares == {}
 
 
 def test_a_plan_has_the_nodes_of_pools_although_base_nodes_are_of_an_earlier_release(

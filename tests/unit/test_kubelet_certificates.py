@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from devstack.errors import DevstackError
+from devstack.kube.api_errors import UnreachableError
 from devstack.kube.client import KubeClient
 from devstack.providers.kind.kubelet_certificates import (
     approve_kubelet_certificates,
@@ -62,7 +63,7 @@ def test_a_new_node_is_awaited_until_its_kubelet_serves(monkeypatch: pytest.Monk
     for _ in range(3):
         api.refuse("GET", healthz, 503, "ServiceUnavailable", "remote error: tls: internal error")
     clock = FakeClock()
-    monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda _text: api.client())
+    monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda _text, **_options: api.client())
     late = {**certificate_request("a"), "metadata": {"name": "csr-late"}}
     monkeypatch.setattr(clock, "sleep", lambda _seconds: api.add(late))
     ensure_kubelet_certificates("", ["a"], 5, clock)
@@ -71,9 +72,34 @@ def test_a_new_node_is_awaited_until_its_kubelet_serves(monkeypatch: pytest.Monk
 
 def test_a_kubelet_that_does_not_serve_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     api = FakeApi()
-    monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda _text: api.client())
+    monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda _text, **_options: api.client())
     error = "remote error: tls: internal error"
     for _ in range(1000):
         api.refuse("GET", "/proxy/healthz", 503, "ServiceUnavailable", error)
     with pytest.raises(DevstackError, match=f"kubelet of b does not serve yet: .*{error}"):
         ensure_kubelet_certificates("", ["b"], 5, FakeClock())
+
+
+def test_a_kubelet_that_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API server may use a connection to the node as it was before it was stopped."""
+    api = FakeApi()
+    client = api.client()
+    monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda _text, **_options: client)
+    answers: list[Exception | None] = [UnreachableError("https://a", "no answer in time"), None]
+
+    def healthz(_node: str) -> None:
+        if answer := answers.pop(0):
+            raise answer
+
+    monkeypatch.setattr(client, "kubelet_healthz", healthz)
+    notes: list[str] = []
+    ensure_kubelet_certificates("", ["a"], 5, FakeClock(), notes.append)
+    assert answers == []
+    assert notes == ["the kubelet of a does not serve yet: no answer in time"]
+
+
+def test_a_request_that_another_thread_has_approved_is_no_error() -> None:
+    api = FakeApi()
+    api.add(certificate_request("a"))
+    api.refuse("PUT", "/approval", 409, "Conflict", "the object has been modified")
+    approve_kubelet_certificates(api.client())

@@ -11,6 +11,7 @@ from devstack.config import StackSpec, load
 from devstack.errors import DevstackError
 from devstack.kube.manifests import on_base_nodes
 from devstack.kube.scale_down import REMOVING
+from devstack.lifecycle import pools_step
 from devstack.lifecycle.up import up
 from devstack.pools.settings import PoolSettings
 from tests.fakes.api import namespace, pod
@@ -130,8 +131,70 @@ def test_the_size_of_the_control_plane_changes_but_not_its_disk(pools: Pools) ->
 def test_a_node_with_another_disk_is_replaced(pools: Pools) -> None:
     pools.up(B)
     done = pools.up(PoolSettings({**B, "disk": "10Gi"}))
-    assert done[0] == "remove devstack-devstack-b-0"
-    assert "ensure devstack-devstack-b-0" in done
+    own = [call for call in done if call.endswith("b-0")]
+    assert own == ["remove devstack-devstack-b-0", "ensure devstack-devstack-b-0"]
+
+
+def test_pods_are_evicted_once_new_nodes_have_joined(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools.up(A, B)
+    used, idle = (f"devstack-devstack-{name}" for name in ("b-0", "a-1"))
+    objects, make = pools.world.api.objects, pools.provider.ensure_nodes
+    pools.world.api.add(task_pod("t-1", node=used))
+    seen: list[bool] = []
+
+    def ensure_nodes(spec: Any, specs: Any) -> None:
+        if "devstack-devstack-c-0" in specs:
+            # The scheduler places nothing on them any more.
+            seen.extend(
+                objects[f"/api/v1/nodes/{name}"]["spec"].get("unschedulable", False)
+                for name in (used, idle)
+                if f"/api/v1/nodes/{name}" in objects
+            )
+            seen.append("/api/v1/namespaces/metaflow/pods/t-1" in objects)
+        make(spec, specs)
+
+    monkeypatch.setattr(pools.provider, "ensure_nodes", ensure_nodes)
+    c = PoolSettings(name="c", cpu=8, memory="16Gi")
+    done = pools.up(PoolSettings({**A, "count": 1}), c)
+    assert seen
+    assert all(seen)
+    assert done[-1] == f"remove {used}"
+    assert f"remove {idle}" in done
+    assert pools.names == ["a-0", "c-0", "control-plane"]
+    assert "/api/v1/namespaces/metaflow/pods/t-1" not in objects
+
+
+def test_a_node_whose_removal_failed_takes_pods_again_if_it_is_wanted_after_all(
+    pools: Pools,
+) -> None:
+    pools.up(A, B)
+    name = "devstack-devstack-b-0"
+    pools.provider.fails[f"remove {name}"] = DevstackError("Docker is gone", code="DOCKER_STOPPED")
+    refused(pools.up, A)
+    node = pools.world.api.objects[f"/api/v1/nodes/{name}"]
+    assert node["spec"]["unschedulable"]
+    pools.provider.fails.clear()
+    pools.up(A, B)
+    node = pools.world.api.objects[f"/api/v1/nodes/{name}"]
+    assert "unschedulable" not in node["spec"]
+    assert REMOVING not in node["metadata"]["annotations"]
+
+
+def test_a_claim_that_appears_while_a_node_is_drained_keeps_it(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools.up(A, B)
+    drain = pools_step.drain
+
+    def drain_late(*arguments: Any, **options: Any) -> None:
+        drain(*arguments, **options)
+        pools.world.api.add(local_volume("devstack-devstack-b-0"))
+
+    monkeypatch.setattr(pools_step, "drain", drain_late)
+    assert refused(pools.up, A).code == "NODE_HAS_VOLUMES"
+    assert "b-0" in pools.names
 
 
 def busy(name: str) -> Any:
@@ -159,7 +222,8 @@ def test_a_node_of_a_pool_is_drained_before_it_becomes_too_small(pools: Pools) -
     pools.up(B)
     pools.world.api.add(busy("devstack-devstack-b-0"))
     done = pools.up(PoolSettings({**B, "cpu": 2}))
-    assert done[0] == "remove devstack-devstack-b-0"
+    own = [call for call in done if call.endswith("b-0")]
+    assert own == ["remove devstack-devstack-b-0", "ensure devstack-devstack-b-0"]
     assert pools.size("b-0")[0] == 2
 
 
@@ -178,9 +242,12 @@ def test_pods_are_placed_on_a_new_node_once_it_has_the_images(pools: Pools) -> N
     refused(pools.up, A)
     assert _taints(pools, "a-0") == ["devstack.dev/starting"]
     pools.provider.fails.clear()
+    before = len(pools.provider.calls)
     pools.up(A)
     assert "new-nodes" in pools.changed
     assert _taints(pools, "a-0") == []
+    # From now on, services come before what runs there.
+    assert "limit devstack-devstack-a-0" in pools.provider.calls[before:]
     assert _taints(pools, "control-plane") == []
 
 

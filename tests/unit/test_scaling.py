@@ -71,11 +71,12 @@ class Clockwork:
         )
 
     def look(self, *items: Object) -> list[str]:
-        """Look once; return what was done to nodes."""
+        """Look once; return which nodes were created and removed."""
         self.world.api.add(*items)
         self.world.provider.calls.clear()
         self.scaler.run_once()
-        return [call for call in self.world.provider.calls if call != "load_images"]
+        calls = self.world.provider.calls
+        return [call for call in calls if call.startswith(("ensure ", "remove "))]
 
 
 def pending(name: str, cpu: str) -> Object:

@@ -7,18 +7,20 @@ wherever a killed `up` stopped: a container that has not joined is created again
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from devstack.docker.client import ROLE_LABEL, DockerClient
 from devstack.docker.similar import build_similar
 from devstack.errors import DevstackError, ExitStatus
-from devstack.kube.client import KubeClient
+from devstack.kube.client import KubeClient, Object
 from devstack.kube.node_state import node_lacks
+from devstack.kube.pool_nodes import ensure_attributes
 from devstack.kube.readiness import node_is_ready
+from devstack.parallel import in_parallel
 from devstack.pools.nodes import NodeSpec
 from devstack.providers.base import RealSize
 from devstack.providers.kind.container_files import delete_container_files
@@ -42,8 +44,6 @@ POOL_LABEL = "devstack.pool"
 
 _ONLY_CONTROL_PLANE = ("KUBECONFIG",)
 """Variables that kind gives to the control plane only."""
-
-_Item = TypeVar("_Item")
 
 _CPU_SHARES = 256
 """The control plane and the services are on nodes with Docker's 1024, and come before tasks."""
@@ -74,17 +74,26 @@ class ClusterNodes:
     def ensure(self, nodes: Mapping[str, NodeSpec]) -> None:
         """Create nodes, or give existing ones their size; return once they are Ready."""
         containers = {each.name: each for each in self.engine.nodes(self.cluster)}
-        found = {name: containers[name] for name in nodes if name in containers}
-        joined = {name for name, each in found.items() if self.engine.has_file(each, JOINED)}
-        unfinished = [each for name, each in found.items() if name not in joined]
+        found = [containers[name] for name in nodes if name in containers]
+        joined = self._joined(found)
+        unfinished = [each for each in found if each.name not in joined]
         self.engine.remove(unfinished, self.stack.owner.labels())
-        self.engine.start(containers[name] for name in joined)
-        resized = [name for name in joined if self._write_files(name, nodes[name])]
+        self.engine.start(joined.values())
+        registered = self._registered()
+        resized = [name for name in joined if self._write_files(nodes[name], registered, name)]
         missing = {name: spec for name, spec in nodes.items() if name not in joined}
-        if missing:
-            self._add(missing, containers[f"{self.cluster}-control-plane"])
-        self._restart_kubelets([containers[name] for name in resized])
-        self._wait(nodes, [*missing, *resized])
+        self._add_and_resize(missing, containers, resized)
+        self._wait(nodes)
+
+    def _joined(self, found: Iterable[Any]) -> dict[str, Any]:
+        """Return the containers of nodes that have joined the cluster, by name."""
+        found = list(found)
+        marks = in_parallel(lambda each: self.engine.has_file(each, JOINED), found)
+        return {each.name: each for each, joined in zip(found, marks, strict=True) if joined}
+
+    def _registered(self) -> dict[str, Object]:
+        """Return the nodes that the API has, by name."""
+        return {each["metadata"]["name"]: each for each in self._kube().list_objects("v1", "Node")}
 
     def remove(self, name: str) -> None:
         """Remove a node's container, and its object in the API."""
@@ -97,8 +106,19 @@ class ClusterNodes:
     def restore(self, name: str) -> None:
         """Start a node that was stopped; return once it is Ready."""
         self.engine.start([self.container(name)])
+        self._wait_for_kubelet(name)
         spec = read_node_spec(node_folder(self.stack, name))
-        self._wait({name: spec} if spec else {}, [name])
+        self._wait({name: spec} if spec else {})
+
+    def limit_cpus(self, names: Container[str]) -> None:
+        """Let the services come before the pods of nodes of pools where CPUs are short.
+
+        Not before a node is finished: it would be created several times more slowly.
+        """
+        nodes = [each for each in self.engine.nodes(self.cluster) if is_of_pool(each)]
+        for node in nodes:
+            if node.name in names and node.attrs["HostConfig"].get("CpuShares") != _CPU_SHARES:
+                self.engine.set_cpu_shares(node, _CPU_SHARES)
 
     def container(self, name: str) -> Any:
         """Return a node's container.
@@ -122,27 +142,50 @@ class ClusterNodes:
         names = [each.name for each in self.engine.nodes(self.cluster)]
         return {name: read_node_spec(node_folder(self.stack, name)) for name in names}
 
-    def _write_files(self, name: str, spec: NodeSpec) -> bool:
+    def _write_files(self, spec: NodeSpec, registered: Mapping[str, Object], name: str) -> bool:
         """Write a node's files; return True if its kubelet has to be restarted."""
         folder = node_folder(self.stack, name).resolve()
-        node = self._find(name)
+        node = registered.get(name)
         # One that has just been started is not Ready, and its systemd takes no requests yet.
         stale = node is not None and node_is_ready(node) and node_lacks(node, spec) != ""
         changed = not has_size(folder, spec) or stale
         write_node_files(folder, spec, self.machine)
         return changed
 
-    def _find(self, name: str) -> dict[str, Any] | None:
-        return self._kube().find("v1", "Node", name)
+    def _add_and_resize(
+        self, missing: Mapping[str, NodeSpec], containers: Mapping[str, Any], resized: Iterable[str]
+    ) -> None:
+        """Let nodes join, and restart the kubelets of others, all at once."""
+        restarts = [partial(self._resize, containers[name]) for name in resized]
+        with ExitStack() as joining:
+            joins = []
+            if missing:
+                token = joining.enter_context(self._prepare_joins(missing))
+                model = containers[f"{self.cluster}-control-plane"]
+                joins = [partial(self._add, *each, model, token) for each in missing.items()]
+            in_parallel(lambda act: act(), [*joins, *restarts])
 
-    def _add(self, nodes: Mapping[str, NodeSpec], model: Any) -> None:
-        self.note(f"creating {', '.join(nodes)}")
+    @contextmanager
+    def _prepare_joins(self, names: Iterable[str]) -> Iterator[str]:
+        """Return a token with which nodes of these names may join, until the context ends."""
+        self.note(f"creating {', '.join(names)}")
         kube = self._kube()
-        for name in nodes:
+        for name in names:
             # kubeadm refuses a name that a Ready node has.
             kube.delete("v1", "Node", name)
         with join_token(kube) as token:
-            _in_parallel(lambda item: self._create(*item, model, token), nodes.items())
+            yield token
+
+    def _add(self, name: str, spec: NodeSpec, model: Any, token: str) -> None:
+        """Let one node join, give it its labels and devices, and wait until its kubelet serves."""
+        self._create(name, spec, model, token)
+        kube = self._kube()
+        self._wait_until(
+            lambda: Ready() if kube.find("v1", "Node", name) else Waiting(f"{name} is joining"),
+            f"node {name} to register",
+        )
+        ensure_attributes(kube, {name: spec})
+        self._wait_for_kubelet(name)
 
     def _create(self, name: str, spec: NodeSpec, model: Any, token: str) -> None:
         folder = node_folder(self.stack, name).resolve()
@@ -159,7 +202,6 @@ class ClusterNodes:
             left_out=str(self.stack.path.resolve()),
             without_variables=_ONLY_CONTROL_PLANE,
         )
-        body["HostConfig"]["CpuShares"] = _CPU_SHARES
         container = self._create_container(name, body)
         self.engine.start([container])
         address = self.engine.address(container, self.cluster)
@@ -179,21 +221,25 @@ class ClusterNodes:
                 raise
             raise _name_taken(name, other) from error
 
-    def _restart_kubelets(self, containers: Iterable[Any]) -> None:
-        _in_parallel(self._restart_kubelet, containers)
-
-    def _restart_kubelet(self, container: Any) -> None:
+    def _resize(self, container: Any) -> None:
+        """Restart a kubelet, which then offers what the node's files say."""
         # It may have been started a moment ago.
         self.engine.run(container, BOOTED, self.timeout)
         restart = ["systemctl", "restart", "kubelet"]
         self.engine.require(container, restart, f"cannot resize {container.name}")
+        self._wait_for_kubelet(container.name)
 
-    def _wait(self, nodes: Mapping[str, NodeSpec], changed: Iterable[str]) -> None:
+    def _wait_for_kubelet(self, name: str) -> None:
         admin = self.stack.admin_kubeconfig.read_text()
-        ensure_kubelet_certificates(admin, list(changed), self.timeout, self.clock, self.note)
+        ensure_kubelet_certificates(admin, [name], self.timeout, self.clock, self.note)
+
+    def _wait(self, nodes: Mapping[str, NodeSpec]) -> None:
+        self._wait_until(partial(self._observe, nodes), "the nodes to be Ready")
+
+    def _wait_until(self, observe: Callable[[], Observation], what: str) -> None:
         wait_until(
-            partial(self._observe, nodes),
-            what="the nodes to be Ready",
+            observe,
+            what=what,
             timeout=self.timeout,
             clock=self.clock,
             interval=0.1,
@@ -202,7 +248,7 @@ class ClusterNodes:
         )
 
     def _observe(self, nodes: Mapping[str, NodeSpec]) -> Observation:
-        found = {each["metadata"]["name"]: each for each in self._kube().list_objects("v1", "Node")}
+        found = self._registered()
         for name, spec in nodes.items():
             if lacks := node_lacks(found.get(name), spec):
                 return Waiting(f"node {name} {lacks}")
@@ -219,22 +265,15 @@ def is_of_pool(container: Any) -> bool:
 
 def usable_nodes(engine: DockerClient, containers: Iterable[Any]) -> list[Any]:
     """Return the containers of nodes that run and have joined: others run no programs yet."""
-    return [
-        each
-        for each in containers
-        if each.status == "running" and (not is_of_pool(each) or engine.has_file(each, JOINED))
-    ]
+    running = [each for each in containers if each.status == "running"]
+    joined = in_parallel(
+        lambda each: not is_of_pool(each) or engine.has_file(each, JOINED), running
+    )
+    return [each for each, usable in zip(running, joined, strict=True) if usable]
 
 
 def _bind(mount: Mapping[str, Any]) -> str:
     return f"{mount['hostPath']}:{mount['containerPath']}:ro"
-
-
-def _in_parallel(act: Callable[[_Item], None], items: Iterable[_Item]) -> None:
-    """Act on all items at once; raise the first error once all have ended."""
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        for task in [pool.submit(act, item) for item in items]:
-            task.result()
 
 
 def _name_taken(name: str, cluster: str) -> DevstackError:

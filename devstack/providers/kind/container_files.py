@@ -7,13 +7,13 @@ which unpacked Metaflow and a flow's code, that is most of `down`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError
+from devstack.parallel import in_parallel
 
 # An idle stack has some 60 snapshots, which Docker removes sooner than a shell starts.
 # Those of images are links to files outside the volume; `rm` removes the links.
@@ -35,8 +35,7 @@ def delete_container_files(engine: DockerClient, nodes: Iterable[Any]) -> None:
         nodes: node containers that are about to be removed.
     """
     running = [node for node in nodes if node.status == "running"]
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        list(pool.map(partial(_delete, engine), running))
+    in_parallel(partial(_delete, engine), running)
 
 
 def _delete(engine: DockerClient, node: Any) -> None:

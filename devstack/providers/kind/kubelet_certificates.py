@@ -9,8 +9,14 @@ is approved, the kubelet serves no logs and no exec. The signer
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
-from devstack.kube.api_errors import NotFoundError, ServerFaultError
+from devstack.kube.api_errors import (
+    ConflictError,
+    NotFoundError,
+    ServerFaultError,
+    UnreachableError,
+)
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.resources import CERTIFICATES
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
@@ -19,6 +25,9 @@ SIGNER = "kubernetes.io/kubelet-serving"
 USAGES = {"digital signature", "key encipherment", "server auth"}
 NODE_USER = "system:node:"
 NODE_GROUP = "system:nodes"
+
+REQUEST_TIMEOUT = 3.0
+"""Seconds for one request: the API server may hold a connection to a kubelet that is gone."""
 
 
 def ensure_kubelet_certificates(
@@ -43,15 +52,17 @@ def ensure_kubelet_certificates(
     Raises:
         DevstackError: ``WAIT_TIMEOUT``.
     """
-    kube = KubeClient.from_kubeconfig(kubeconfig)
+    kube = KubeClient.from_kubeconfig(kubeconfig, timeout=REQUEST_TIMEOUT)
 
     def observe() -> Observation:
-        approve_kubelet_certificates(kube)
+        node = ""
         try:
+            approve_kubelet_certificates(kube)
             for node in new_nodes:
                 kube.kubelet_healthz(node)
-        except (NotFoundError, ServerFaultError) as error:
-            return Waiting(f"the kubelet of {node} does not serve yet: {error.detail}")
+        except (NotFoundError, ServerFaultError, UnreachableError) as error:
+            why = error.cause or str(error)
+            return Waiting(f"the kubelet of {node} does not serve yet: {why}" if node else why)
         return Ready()
 
     wait_until(
@@ -70,7 +81,8 @@ def approve_kubelet_certificates(kube: KubeClient) -> None:
     ):
         conditions = request.get("status", {}).get("conditions", [])
         if not conditions and _is_from_kubelet(request):
-            kube.replace(_approved(request), "approval")
+            with suppress(ConflictError):  # another thread has approved it
+                kube.replace(_approved(request), "approval")
 
 
 def _is_from_kubelet(request: Object) -> bool:

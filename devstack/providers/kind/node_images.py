@@ -7,13 +7,14 @@ already; `kind load` would copy the whole image to a file first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.archive_reader import ImageArchive
 from devstack.images.references import familiar
+from devstack.parallel import in_parallel
 from devstack.process import Completed
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
@@ -29,7 +30,7 @@ _ID = "sha256:"
 
 def image_ids(engine: DockerClient, nodes: Iterable[Any]) -> dict[str, str]:
     """Return the id of each named image that all nodes have, in the same version."""
-    found = [_image_ids(engine, node) for node in nodes]
+    found = in_parallel(partial(_image_ids, engine), nodes)
     if not found:
         return {}
     first, *others = found
@@ -52,10 +53,9 @@ def import_images(
     Raises:
         DevstackError: ``IMAGE_ADD_FAILED`` or ``WAIT_TIMEOUT``.
     """
-    before = {node.name: _image_ids(engine, node) for node in nodes}
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        for task in [pool.submit(_import, engine, node, archive, timeout) for node in nodes]:
-            task.result()
+    ids = in_parallel(partial(_image_ids, engine), nodes)
+    before = {node.name: each for node, each in zip(nodes, ids, strict=True)}
+    in_parallel(lambda node: _import(engine, node, archive, timeout), nodes)
     wanted = {name: image.id for image in archive.images for name in image.references}
 
     def observe() -> Observation:
@@ -65,8 +65,12 @@ def import_images(
 
     what = f"{', '.join(wanted)} to be on the nodes"
     wait_until(observe, what=what, timeout=VISIBLE_TIMEOUT, clock=clock)
-    for node in nodes:
-        _remove_replaced(engine, node, [before[node.name].get(name, "") for name in wanted])
+    in_parallel(
+        lambda node: _remove_replaced(
+            engine, node, [before[node.name].get(name, "") for name in wanted]
+        ),
+        nodes,
+    )
 
 
 def redirect_registry(engine: DockerClient, node: Any, host: str, url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,16 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.images.archive_reader import ImageArchive
 from devstack.owner import Owner
+from devstack.parallel import in_parallel
 from devstack.pidfile import kill_orphan
 from devstack.pools.nodes import NodeSpec
-from devstack.ports import PortTakenError, require_free
+from devstack.ports import require_free
 from devstack.process import Runner
 from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem, RealSize
 from devstack.providers.claim import Claim
 from devstack.providers.docker_host import check_docker_host
-from devstack.providers.kind.cli import KIND
+from devstack.providers.kind.cli import KIND, kind_failed
 from devstack.providers.kind.cluster_nodes import ClusterNodes, is_of_pool, usable_nodes
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.container_files import delete_container_files
@@ -48,9 +50,6 @@ API_PORT = "api"
 
 _WITHOUT_PORTS = ("created", "exited", "dead")
 """States of a container in which Docker does not hold its host ports."""
-
-_PORT_TAKEN = ("port is already allocated", "address already in use")
-"""Parts of Docker's messages for a host port in use, from its proxy and from the kernel."""
 
 LATE_NODE_SECONDS = 1.5
 """How long Docker may continue to create a node after kind was killed."""
@@ -229,6 +228,11 @@ class KindProvider:
         self._own_nodes()
         self._nodes(spec.timeout).ensure(nodes)
 
+    def limit_nodes(self, names: Sequence[str]) -> None:
+        """Let the stack's services come before the pods of nodes where CPUs are short."""
+        self._own_nodes()
+        self._nodes().limit_cpus(names)
+
     def remove_node(self, name: str) -> None:
         """Remove a node's container, and its object in the API; the caller has drained it."""
         self._own_nodes()
@@ -279,7 +283,7 @@ class KindProvider:
 
     def images_present(self, spec: ClusterSpec) -> set[str]:
         """Return the references of the images that containerd of every running node has."""
-        found = [self._references(node) for node in self._usable_nodes()]
+        found = in_parallel(self._references, self._usable_nodes())
         return set.intersection(*found) if found else set()
 
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
@@ -298,8 +302,8 @@ class KindProvider:
 
     def redirect_registry(self, spec: ClusterSpec, host: str, url: str) -> None:
         """Configure containerd of every running node, which reads the file at each pull."""
-        for node in self._usable_nodes():
-            redirect_registry(self._engine, node, host, url)
+        redirect = partial(redirect_registry, self._engine, host=host, url=url)
+        in_parallel(redirect, self._usable_nodes())
 
     def save_volumes(
         self, spec: ClusterSpec, folders: Mapping[str, Sequence[str]], into: Path
@@ -449,23 +453,7 @@ class KindProvider:
             env=self._variables,
         )
         if not done.ok:
-            raise self._failed(argv[0], done.stderr)
-
-    def _failed(self, verb: str, output: str) -> DevstackError:
-        message = f"cannot {verb} the kind cluster {self.cluster!r}"
-        cause = _kind_error(output)
-        remedy = "see `devstack doctor`; `devstack down` removes what was created"
-        # It was free before, but another program was faster than Docker.
-        if any(text in output for text in _PORT_TAKEN):
-            return PortTakenError(message, cause=cause, remedy=remedy, output=output)
-        return DevstackError(
-            message,
-            cause=cause,
-            remedy=remedy,
-            code="KIND_FAILED",
-            exit_status=ExitStatus.ENVIRONMENT,
-            output=output,
-        )
+            raise kind_failed(argv[0], self.cluster, done.stderr)
 
     def _end_interrupted(self) -> None:
         # kind outlives a killed devstack, and would continue to create what is removed here.
@@ -492,8 +480,3 @@ def _require_same_count(spec: ClusterSpec, nodes: list[Any]) -> None:
             code="NODES_FIXED",
             exit_status=ExitStatus.USAGE,
         )
-
-
-def _kind_error(stderr: str) -> str:
-    errors = [line for line in stderr.splitlines() if line.startswith("ERROR")]
-    return errors[-1].removeprefix("ERROR: ") if errors else "kind ended with an error"

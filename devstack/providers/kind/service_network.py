@@ -13,6 +13,7 @@ from typing import Any
 
 from devstack.docker.client import DockerClient
 from devstack.kube.client import KubeClient
+from devstack.parallel import in_parallel
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
 
@@ -30,7 +31,7 @@ def wait_for_service_network(
         engine: runs the request inside the nodes.
         nodes: the node containers.
         kubeconfig: the administrator's, YAML.
-        timeout: seconds for each node.
+        timeout: seconds.
         clock: measures the timeout.
         note: called with the reason for waiting.
 
@@ -38,8 +39,8 @@ def wait_for_service_network(
         DevstackError: ``WAIT_TIMEOUT``.
     """
     client = KubeClient.from_kubeconfig(kubeconfig)
-    for node in nodes:
-        wait_until(
+    in_parallel(
+        lambda node: wait_until(
             partial(_observe, engine, node, client),
             what=f"kube-proxy on {node.name}",
             timeout=timeout,
@@ -47,7 +48,9 @@ def wait_for_service_network(
             interval=0.1,
             note=note,
             remedy="see `devstack logs --cluster`",
-        )
+        ),
+        nodes,
+    )
 
 
 def _observe(engine: DockerClient, node: Any, client: KubeClient) -> Observation:

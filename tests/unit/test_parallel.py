@@ -1,0 +1,59 @@
+"""Several things at once: their results, their errors, and what ends when interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from devstack.parallel import in_parallel
+from devstack.waits import SystemClock
+
+
+def test_all_are_done_at_once_and_results_are_in_order() -> None:
+    together = threading.Barrier(3, timeout=10)
+
+    def act(item: int) -> int:
+        together.wait()
+        return item * 2
+
+    assert in_parallel(act, [1, 2, 3]) == [2, 4, 6]
+    assert in_parallel(act, []) == []
+
+
+def test_one_thing_needs_no_thread() -> None:
+    assert in_parallel(lambda _: threading.current_thread(), "a") == [threading.current_thread()]
+
+
+def test_the_first_error_is_raised_once_all_have_ended() -> None:
+    ended = []
+
+    def act(item: str) -> None:
+        if item != "works":
+            raise ValueError(item)
+        ended.append(item)
+
+    with pytest.raises(ValueError, match="first"):
+        in_parallel(act, ["first", "works", "second"])
+    assert ended == ["works"]
+
+
+def test_an_interrupt_ends_what_waits_also_in_threads_of_threads() -> None:
+    clock, waiting = SystemClock(), threading.Barrier(3, timeout=10)
+
+    def wait_long(_item: int) -> None:
+        if waiting.wait() == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        clock.sleep(300)
+
+    def act(item: int) -> None:
+        in_parallel(wait_long, [1, 2] if item else [1])
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel(act, [0, 1])
+    assert time.monotonic() - began < 30
+    assert in_parallel(lambda _: clock.sleep(0), [1, 2]) == [None, None]
