@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from devstack import quantity
 from devstack.doctor.check import Check, Finding
@@ -19,6 +20,9 @@ Right = tuple[str, str, str]
 
 OVER_QUOTA = "exceeded quota"
 """Part of the API's message if a quota is exceeded."""
+
+_OF_EVERY_TASK = ("pods", "count/pods", "count/jobs.batch", "cpu", "memory")
+"""Resources of quotas without which no task runs."""
 
 ENDED = ("Succeeded", "Failed")
 
@@ -81,13 +85,16 @@ def _lost_subjects(kube: KubeClient, binding: Manifest) -> str:
 
 
 def _quota(stack: Stack) -> list[Finding]:
-    """Return the quotas that are used up; one of 0 forbids a kind of object on purpose."""
+    """Return the quotas that are used up.
+
+    One of 0 forbids a kind of object on purpose, unless all tasks need it.
+    """
     kube, namespace = stack.kube(), stack.state.namespace
     causes = [
         f"ResourceQuota {_name(quota)} is used up: {used} of {hard} {resource}"
         for quota in kube.list_objects(CORE, "ResourceQuota", namespace)
         for resource, hard, used in _limits(quota)
-        if (quantity.parse(used) or 0) >= (quantity.parse(hard) or 0) > 0
+        if _is_used_up(resource, quantity.parse(used) or 0, quantity.parse(hard) or 0)
     ]
     events = kube.list_objects(CORE, "Event", namespace, fields="type=Warning")
     causes += [
@@ -97,6 +104,10 @@ def _quota(stack: Stack) -> list[Finding]:
     ]
     remedy = f"wait for flows to end, request less, or raise it: kubectl -n {namespace} get quota"
     return [Finding(cause, remedy, "QUOTA_EXCEEDED") for cause in dict.fromkeys(causes)]
+
+
+def _is_used_up(resource: str, used: Decimal | int, hard: Decimal | int) -> bool:
+    return used >= hard and (hard > 0 or resource.removeprefix("requests.") in _OF_EVERY_TASK)
 
 
 def _limits(quota: Object) -> Iterator[tuple[str, str, str]]:

@@ -130,15 +130,16 @@ def test_a_role_binding_that_is_missing(api: FakeApi, stack: Stack) -> None:
     )
 
 
-def test_a_quota_that_is_used_up(api: FakeApi, stack: Stack) -> None:
+@pytest.mark.parametrize("pods", ["2", "0"])
+def test_a_quota_that_is_used_up(api: FakeApi, stack: Stack, pods: str) -> None:
     # Many teams forbid load balancers by a quota of 0.
-    hard = {"pods": "2", "requests.memory": "1Gi", "services.loadbalancers": "0"}
-    status = {"hard": hard, "used": {"pods": "2", "services.loadbalancers": "0"}}
+    hard = {"pods": pods, "requests.memory": "1Gi", "services.loadbalancers": "0"}
+    status = {"hard": hard, "used": {"pods": pods, "services.loadbalancers": "0"}}
     metadata = {"name": "small", "namespace": TASKS}
     api.add({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "status": status})
     finding = found(stack, "quota")
     assert finding.code == "QUOTA_EXCEEDED"
-    assert finding.cause == "ResourceQuota metaflow/small is used up: 2 of 2 pods"
+    assert finding.cause == f"ResourceQuota metaflow/small is used up: {pods} of {pods} pods"
 
 
 def test_a_job_that_was_rejected_for_lack_of_quota(api: FakeApi, stack: Stack) -> None:

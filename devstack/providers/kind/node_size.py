@@ -33,7 +33,7 @@ def write_size(folder: Path, node: NodeSpec) -> bool:
     for needed in (folder, folder / "node", folder / "cpu"):
         private_folder(needed)
     for cpu in cpus - existing:
-        (folder / "cpu" / cpu).mkdir()
+        (folder / "cpu" / cpu).mkdir(mode=0o700)
     for cpu in existing - cpus:
         (folder / "cpu" / cpu).rmdir()
     online = f"0-{node.cpu - 1}\n"
