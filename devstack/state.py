@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -193,7 +194,8 @@ class StackDir:
     def write_file(self, name: str, text: str) -> Path:
         """Write a file of mode 0600 below the directory, by rename, and return its path."""
         target = self.path / name
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        # Unique to this thread, too: nodes are created in parallel.
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             private_folder(self.path)
             private_folder(target.parent)

@@ -16,6 +16,7 @@ import pytest
 
 from devstack.errors import DevstackError
 from devstack.migrations import STATE_VERSION
+from devstack.parallel import in_parallel
 from devstack.state import STATE_FILE, StackDir, StackState, stack_names
 
 RELEASE_0_1 = Path(__file__).parent / "data" / "state-0.1"
@@ -301,3 +302,9 @@ def test_stacks_are_listed_by_name(tmp_path: Path) -> None:
         StackDir(name, tmp_path).write(StackState(name=name))
     (tmp_path / "leftover").mkdir()
     assert stack_names(tmp_path) == ["ci", "work"]
+
+
+def test_a_file_may_be_written_by_several_threads_at_once(tmp_path: Path) -> None:
+    stack = StackDir("demo", tmp_path)
+    in_parallel(lambda _: [stack.write_file("file", "text") for _ in range(20)], range(8))
+    assert [file.name for file in stack.path.iterdir()] == ["file"]

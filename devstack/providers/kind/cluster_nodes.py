@@ -169,6 +169,9 @@ class ClusterNodes:
     def _prepare_joins(self, names: Iterable[str]) -> Iterator[str]:
         """Return a token with which nodes of these names may join, until the context ends."""
         self.note(f"creating {', '.join(names)}")
+        if not (self.stack.path / OWNER_FILE).exists():
+            # A stack of an earlier release; Docker would make the mount's source a folder.
+            self.stack.write_file(OWNER_FILE, self.stack.owner.to_json())
         kube = self._kube()
         for name in names:
             # kubeadm refuses a name that a Ready node has.
@@ -190,9 +193,6 @@ class ClusterNodes:
     def _create(self, name: str, spec: NodeSpec, model: Any, token: str) -> None:
         folder = node_folder(self.stack, name).resolve()
         write_node_files(folder, spec, self.machine)
-        if not (self.stack.path / OWNER_FILE).exists():
-            # A stack of an earlier release; Docker would make the mount's source a folder.
-            self.stack.write_file(OWNER_FILE, self.stack.owner.to_json())
         owner = owner_mount((self.stack.path / OWNER_FILE).resolve())
         body = build_similar(
             model.attrs,
