@@ -1,0 +1,67 @@
+"""test/ux: the local backend in runner mode, each step in a pod."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.external_suites.programs import TIMED_OUT, Programs
+from scripts.external_suites.results import FAILED, PASSED, SKIPPED, Result, first_lines, last_lines
+
+NOTHING_SELECTED = 5
+"""pytest's exit status if no test was selected (``pytest.ExitCode.NO_TESTS_COLLECTED``)."""
+
+_OPTIONS = ("--only-backend", "local", "--exec-mode", "runner", "--decospecs", "kubernetes")
+_FILE_SECONDS = 3600.0
+"""The limit for one file of tests; each test has the timeout of all programs."""
+
+
+def run_ux(programs: Programs) -> Iterator[Result]:
+    """Run one file of tests after the other; those that need conda are skipped."""
+    folder = programs.copy("test/ux")
+    for file in sorted((folder / "core").glob("test_*.py")):
+        if file.name == "test_utils.py" or programs.is_over():
+            continue
+        if not any(each.startswith(f"ux {file.stem}::") for each in programs.done):
+            yield from _run_file(programs, folder, file)
+
+
+def _run_file(programs: Programs, folder: Path, file: Path) -> Iterator[Result]:
+    report = programs.folder / f"{file.stem}.xml"
+    argv = [programs.python, "-m", "pytest", "-v", "-p", "no:cacheprovider", *_OPTIONS]
+    argv += [f"--rootdir={folder}", f"--junitxml={report}", f"--timeout={programs.timeout:.0f}"]
+    argv += ["-k", " or ".join(programs.only)] if programs.only else []
+    target = str(file.relative_to(folder))
+    selected = ["-m", "not conda", target]
+    done = programs.run(f"ux-{file.stem}", *argv, *selected, cwd=folder, timeout=_FILE_SECONDS)
+    if report.exists():
+        yield from read_report(report.read_text())
+    elif done.status != NOTHING_SELECTED:
+        yield Result("ux", file.stem, FAILED, last_lines(done.output), done.seconds)
+    if done.status == TIMED_OUT:
+        yield Result("ux", f"rest of {file.stem}", FAILED, last_lines(done.output))
+    yield from _left_out(programs, folder, argv, target)
+
+
+def _left_out(programs: Programs, folder: Path, argv: list[str], target: str) -> Iterator[Result]:
+    """Yield the tests that need conda: pytest's report does not contain what is deselected."""
+    selected = ["-m", "conda", "--collect-only", "-q", target]
+    done = programs.run("ux-conda", *argv, *selected, cwd=folder)
+    for line in done.output.splitlines():
+        path, _, test = line.partition("::")
+        if test and path.endswith(".py"):
+            yield Result("ux", f"{Path(path).stem}::{test}", SKIPPED, "needs a conda channel")
+
+
+def read_report(text: str) -> Iterator[Result]:
+    """Yield what pytest's report (JUnit's XML) says of each test."""
+    for case in ET.fromstring(text).iter("testcase"):  # noqa: S314
+        test = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
+        seconds = float(case.get("time", 0))
+        wrong = next((each for each in case if each.tag in ("failure", "error", "skipped")), None)
+        if wrong is None:
+            yield Result("ux", test, PASSED, seconds=seconds)
+        else:
+            outcome = SKIPPED if wrong.tag == "skipped" else FAILED
+            yield Result("ux", test, outcome, first_lines(wrong.get("message", "")), seconds)
