@@ -73,7 +73,7 @@ def main() -> int:
             logs=logs.resolve(),
             python=given.python,
             only=given.only,
-            done=frozenset(name for name, each in results.items() if each.outcome != FAILED),
+            known=[(name, each.outcome) for name, each in results.items()],
             deadline=deadline,
             timeout=given.timeout,
         )

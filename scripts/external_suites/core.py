@@ -27,7 +27,9 @@ for test in sorted(run_tests.iter_tests(), key=lambda test: test.PRIORITY):
 """
 """Prints each test and the graphs that it accepts. The context leaves out those with gangs."""
 
-_LINE = r"### (\S+) in context \S+: {} \[using (\w+) executor\] ###"
+_LINE = r"### test '(\S+)' graph '(\S+)' in context '\S+': {} \[using (\w+) executor\] ###"
+_OWN_ERROR = re.compile(r'^  File ".*/run_tests[.]py", line .*\n(?: .*\n)*(\w+: .*)\n*\Z', re.M)
+"""A traceback of run_tests.py at the end of its output: no flow ran."""
 
 
 def run_core(programs: Programs) -> Iterator[Result]:
@@ -58,10 +60,14 @@ def read_output(test: str, status: int, output: str, seconds: float) -> Iterator
     """Yield what run_tests.py reports of each graph and executor."""
     started = re.findall(_LINE.format("running"), output)
     passed = re.findall(_LINE.format("success"), output)
-    for flow, executor in started:
-        name, took = f"{flow} ({executor})", seconds / len(started)
-        if (flow, executor) in passed:
+    failed = re.findall(_LINE.format("failed"), output)
+    own_error = _OWN_ERROR.search(output)
+    for each in started:
+        name, took = "{} {} ({})".format(*each), seconds / len(started)
+        if each in passed:
             yield Result("core", name, PASSED, seconds=took)
+        elif each not in failed and own_error:
+            yield Result("core", name, SKIPPED, f"run_tests.py itself fails: {own_error[1]}")
         else:
             yield Result("core", name, FAILED, _reason(output), took)
     if not started:
@@ -87,6 +93,7 @@ def use_the_stack(file: Path) -> set[str]:
 
 def _reason(output: str) -> str:
     """Return the last complaint of the suite, and the errors of the flow that it is about."""
-    said = re.findall(r"### .*: ((?:flow|checker .* failed|The flow) .*) ###", output)
+    output = _OWN_ERROR.sub("", output)
+    said = re.findall(r"### .*: (flow failed|checker .* failed|The flow .*) ###", output)
     errors = re.findall(r"^.*(?:Error|Exception|error)\b.*$", output, re.M)
     return first_lines(" / ".join([*said[-1:], *errors[-2:]])) or last_lines(output)

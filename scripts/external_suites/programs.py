@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.external_suites.results import FAILED
+
 INTERRUPTED_SECONDS = 30.0
 """What an interrupted flow has to delete its pods, before it is killed."""
 TIMED_OUT = 124
@@ -46,7 +48,7 @@ class Programs:
         logs: a folder for the output of each program.
         python: the Python that runs them.
         only: parts of the names of the tests to run; all if empty.
-        done: suites and names of tests that are not run again.
+        known: suite and name of tests that have a result, and the outcome.
         deadline: on the monotonic clock; no test is started after it.
         timeout: seconds for one program.
         label: the value of the label of all pods.
@@ -57,16 +59,21 @@ class Programs:
     logs: Path
     python: str
     only: Sequence[str] = ()
-    done: frozenset[str] = frozenset()
+    known: Sequence[tuple[str, str]] = ()
     deadline: float = math.inf
     timeout: float = 600
     label: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
     def wants(self, suite: str, test: str) -> bool:
-        """Return True if a test, or one with this beginning of its name, is to run."""
-        if self.is_over() or any(each.startswith(f"{suite} {test}") for each in self.done):
+        """Return True if a test is to run."""
+        if self.is_over() or self.is_done(suite, test):
             return False
         return not self.only or any(each in test for each in self.only)
+
+    def is_done(self, suite: str, test: str) -> bool:
+        """Return True if tests whose name begins so have results, and none failed."""
+        ours = [name.startswith(f"{suite} {test}") and outcome for name, outcome in self.known]
+        return any(ours) and FAILED not in ours
 
     def is_over(self) -> bool:
         """Return True if no other test is to start."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+MOST_NAMES = 8
+"""How many tests a row names."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def _rows(results: Sequence[Result]) -> Iterator[str]:
             if each.outcome == outcome:
                 groups.setdefault((each.suite, outcome, each.reason), []).append(each.test)
     for (suite, outcome, reason), tests in groups.items():
-        names = ", ".join(f"`{test}`" for test in tests)
+        names = ", ".join(f"`{test}`" for test in tests[:MOST_NAMES])
+        names += ", ..." if len(tests) > MOST_NAMES else ""
         count = f"{len(tests)}: " if len(tests) > 1 else ""
         text = reason.replace("|", "\\|")
         yield f"| {suite} | {outcome} | {count}{names} | {text} |"

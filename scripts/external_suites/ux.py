@@ -23,13 +23,13 @@ def run_ux(programs: Programs) -> Iterator[Result]:
     for file in sorted((folder / "core").glob("test_*.py")):
         if file.name == "test_utils.py" or programs.is_over():
             continue
-        if not any(each.startswith(f"ux {file.stem}::") for each in programs.done):
+        if not programs.is_done("ux", f"{file.stem}::"):
             yield from _run_file(programs, folder, file)
 
 
 def _run_file(programs: Programs, folder: Path, file: Path) -> Iterator[Result]:
     report = programs.folder / f"{file.stem}.xml"
-    argv = [programs.python, "-m", "pytest", "-v", "-p", "no:cacheprovider", *_OPTIONS]
+    argv = [programs.python, "-m", "pytest", "-p", "no:cacheprovider", *_OPTIONS]
     argv += [f"--rootdir={folder}", f"--junitxml={report}", f"--timeout={programs.timeout:.0f}"]
     argv += ["-k", " or ".join(programs.only)] if programs.only else []
     target = str(file.relative_to(folder))
