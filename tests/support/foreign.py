@@ -39,6 +39,11 @@ class ForeignCluster:
         return f"{self.name}-control-plane"
 
     @property
+    def network(self) -> str:
+        """Docker's network of it, named as that of another stack: tests run at the same time."""
+        return f"devstack-{self.name}"
+
+    @property
     def container(self) -> Any:
         """Its node's container."""
         return docker.from_env().containers.get(self.node)
@@ -59,7 +64,7 @@ class ForeignCluster:
         SubprocessRunner().run(
             [str(kind), *argv, "--image", image, "--config", "-", "--wait", "5m"],
             input=config,
-            env={"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.name},
+            env={"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.network},
             timeout=600,
         )
 
@@ -67,7 +72,7 @@ class ForeignCluster:
         """Delete it if it exists; kind itself fails if a process in it is frozen."""
         engine = DockerClient(SubprocessRunner())
         engine.remove(engine.nodes(self.name), {})
-        engine.remove_networks(engine.networks(self.name))
+        engine.remove_networks(engine.networks(self.network))
 
     def execute(self, *argv: str) -> None:
         """Run a program on its node."""
