@@ -8,7 +8,7 @@ from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
 
 
 def eventually(
-    what: str, condition: Callable[[], bool], timeout: float = 60.0, interval: float = 0.3
+    what: str, condition: Callable[[], object], timeout: float = 60.0, interval: float = 0.3
 ) -> None:
     """Wait until ``condition`` holds.
 

@@ -1,0 +1,1 @@
+"""The attributes, variables and examples of @kubernetes, on running pods."""
