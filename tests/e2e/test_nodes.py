@@ -78,4 +78,5 @@ def test_a_node_that_was_drained_and_killed_is_restored(pools: Devstack) -> None
     pools.json("node", "kill", node)
     pools.json("node", "restore", node)
     assert set(states(pools).values()) == {"Ready"}
-    assert status(pools)["state"] == "up"
+    # The agents of the node start once it is Ready.
+    eventually("the services to be ready", lambda: status(pools)["state"] == "up")
