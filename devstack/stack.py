@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -112,13 +113,19 @@ class Stack:
         own = self.provider.own_ports if isinstance(self.provider, MapsPorts) else ()
         return {**preferred, **dict.fromkeys(own, 0)}
 
+    def not_up(self) -> DevstackError:
+        """Return the error of a command that needs the stack to be up."""
+        holder = self.dir.holder()
+        other = holder if holder != os.getpid() else None
+        return not_up(self.spec.name, self.state.phase if self.dir.exists() else "", other)
+
     def kube(self, timeout: float = 10.0) -> KubeClient:
         """Return the administrator's API client, with ``timeout`` seconds per request.
 
         A command uses one client: it keeps connections open and counts writes.
         """
         if not self.dir.admin_kubeconfig.exists():
-            raise not_up(self.spec.name, self.state.phase if self.dir.exists() else "")
+            raise self.not_up()
         text = self.dir.admin_kubeconfig.read_text()
         key = (text, timeout)
         if key not in self._clients:
@@ -226,20 +233,29 @@ def _with_saved_settings(spec: StackSpec, state: StackState) -> StackSpec:
 def require_up(stack: Stack) -> None:
     """Raise ``STACK_DOWN`` unless the stack is up."""
     if not stack.is_up:
-        raise not_up(stack.spec.name, stack.state.phase if stack.dir.exists() else "")
+        raise stack.not_up()
 
 
-def not_up(name: str, phase: str = "") -> DevstackError:
-    """Return the error of a command that needs the stack to be up."""
+def not_up(name: str, phase: str = "", holder: int | None = None) -> DevstackError:
+    """Return the error of a command that needs the stack to be up.
+
+    Args:
+        name: the stack's name.
+        phase: the phase in its state; empty if there is no such stack.
+        holder: the process that works on it, if there is one.
+    """
+    state = f"is running (process {holder})" if holder else "was interrupted"
     cause = {
         "": f"there is no stack {name!r}",
-        "creating": f"`devstack up` of {name!r} was interrupted",
-        "deleting": f"`devstack down` of {name!r} was interrupted",
+        "creating": f"`devstack up` of {name!r} {state}",
+        "deleting": f"`devstack down` of {name!r} {state}",
         "retained": f"{name!r} is down; its data is kept",
     }.get(phase, f"stack {name!r} has no cluster")
     remedy = "devstack down" if phase == "deleting" else "devstack up"
     if name != StackSpec.name:
         remedy += f" --name {name}"
+    if holder and phase in ("creating", "deleting"):
+        remedy = f"wait for process {holder} to end, then run the command again"
     return DevstackError(
         "the stack is not up",
         cause=cause,
