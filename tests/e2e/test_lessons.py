@@ -1,0 +1,60 @@
+"""The lessons of docs/lessons, as a reader does them: each command prints what the lesson says."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.commandline import Devstack
+from tests.support.lessons import FOLDER, LESSONS, run_lesson
+
+Lessons = Callable[[Path], None]
+
+TIMEOUTS = FOLDER / "timeouts.md"
+"""Waits for a minute."""
+
+ALONE = [FOLDER / "quotas.md", FOLDER / "spot-and-retries.md"]
+"""Change what all pods of the stack may have."""
+
+BESIDE = [path for path in LESSONS if path not in (TIMEOUTS, *ALONE)]
+
+
+@pytest.fixture(scope="module")
+def do_lesson(stack: Devstack, tmp_path_factory: pytest.TempPathFactory) -> Lessons:
+    """A function that does what a lesson says, in a folder of its own."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    def run(lesson: Path) -> None:
+        folder = tmp_path_factory.mktemp(lesson.stem)
+        run_lesson(lesson.read_text(), folder, {**stack.environment, "PATH": path})
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def timeouts(do_lesson: Lessons) -> Iterator[Future[None]]:
+    """The lesson on timeouts, running beside others."""
+    with ThreadPoolExecutor() as pool:
+        yield pool.submit(do_lesson, TIMEOUTS)
+
+
+@pytest.mark.usefixtures("timeouts")
+@pytest.mark.parametrize("lesson", BESIDE, ids=lambda path: path.stem)
+def test_a_lesson_does_what_it_says(do_lesson: Lessons, lesson: Path) -> None:
+    do_lesson(lesson)
+
+
+def test_the_lesson_on_timeouts_does_what_it_says(timeouts: Future[None]) -> None:
+    timeouts.result()
+
+
+@pytest.mark.parametrize("lesson", ALONE, ids=lambda path: path.stem)
+def test_a_lesson_that_changes_the_stack_does_what_it_says(
+    do_lesson: Lessons, lesson: Path
+) -> None:
+    do_lesson(lesson)
