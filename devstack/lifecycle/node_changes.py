@@ -10,10 +10,9 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.capacity import measure_capacity
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.pod_requests import format_amount, pod_requests
-from devstack.lifecycle.settings_step import same_pools
+from devstack.lifecycle.settings_step import provider_of_changed_pools
 from devstack.pools.nodes import NodeSpec
 from devstack.pools.settings import BASE_POOL
-from devstack.providers.base import HasPools
 from devstack.stack import Stack
 
 _Amounts = tuple[Decimal, Decimal]
@@ -51,9 +50,8 @@ def require_large_enough(stack: Stack) -> None:
     Raises:
         DevstackError: ``NODE_TOO_SMALL``.
     """
-    provider = stack.provider
-    unchanged = stack.state.phase != "up" or same_pools(stack)
-    if unchanged or not isinstance(provider, HasPools):
+    provider = provider_of_changed_pools(stack)
+    if provider is None:
         return
     full: dict[str, _Amounts] = {}
     # Of a cluster that does not run, the step that changes nodes finds out.

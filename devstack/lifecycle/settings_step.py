@@ -127,6 +127,14 @@ def pool_file(stack: Stack) -> str:
     return stack.spec.pool_file if "pool" in stack.spec.given else stack.state.pool_file
 
 
+def provider_of_changed_pools(stack: Stack) -> HasPools | None:
+    """Return the provider of a stack that is up and gets other pools; None if it does not."""
+    provider = stack.provider
+    if stack.state.phase != "up" or same_pools(stack) or not isinstance(provider, HasPools):
+        return None
+    return provider
+
+
 def same_pools(stack: Stack) -> bool:
     """Return True if the stack has the pools that it is to have."""
     return _pools(stack.state.pool) == _pools(stack.spec.pool)

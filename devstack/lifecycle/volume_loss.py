@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.volumes_on_nodes import claims_by_node
-from devstack.lifecycle.settings_step import same_pools
+from devstack.lifecycle.settings_step import provider_of_changed_pools
 from devstack.pools.settings import BASE_POOL
 from devstack.providers.base import HasPools
 from devstack.stack import Stack
@@ -19,9 +19,8 @@ def require_volumes_kept(stack: Stack) -> None:
     Raises:
         DevstackError: ``NODE_HAS_VOLUMES``.
     """
-    provider = stack.provider
-    unchanged = stack.state.phase != "up" or same_pools(stack)
-    if unchanged or not isinstance(provider, HasPools):
+    provider = provider_of_changed_pools(stack)
+    if provider is None:
         return
     removed: list[str] = []
     # Of a cluster that does not run, the step that removes nodes finds out.

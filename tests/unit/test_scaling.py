@@ -314,11 +314,8 @@ def test_a_run_waits_for_a_node_that_a_pool_adds(scaled: World) -> None:
     assert isinstance(watch.observe(RUN, [pending("t-2", "9")]), Failed)
 
 
-def test_the_process_is_started_by_up_and_stopped_by_down(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world.provider = FakePoolProvider(world.api)
-    world.api.add(namespace("kube-system"))
+def record_spawned(monkeypatch: pytest.MonkeyPatch) -> list[psutil.Popen]:
+    """Start other processes as autoscalers; return the list of those that are started."""
     started: list[psutil.Popen] = []
 
     def spawn(_stack: Stack) -> psutil.Popen:
@@ -327,6 +324,15 @@ def test_the_process_is_started_by_up_and_stopped_by_down(
 
     monkeypatch.setattr(autoscaler, "_spawn", spawn)
     monkeypatch.setattr(autoscaler, "is_scaled", IS_SCALED)
+    return started
+
+
+def test_the_process_is_started_by_up_and_stopped_by_down(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.provider = FakePoolProvider(world.api)
+    world.api.add(namespace("kube-system"))
+    started = record_spawned(monkeypatch)
     assert "autoscaler" in up(world.open(SPEC))
     stack = world.open(SPEC)
     assert up(stack) == []
@@ -383,14 +389,7 @@ def test_the_process_begins_once_it_is_recorded(
 
 
 def test_other_images_need_another_process(scaled: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[psutil.Popen] = []
-
-    def spawn(_stack: Stack) -> psutil.Popen:
-        started.append(psutil.Popen(["sleep", "600"], stdin=subprocess.PIPE))
-        return started[-1]
-
-    monkeypatch.setattr(autoscaler, "_spawn", spawn)
-    monkeypatch.setattr(autoscaler, "is_scaled", IS_SCALED)
+    started = record_spawned(monkeypatch)
     up(scaled.open(SPEC))
     scaled.images.tag = 2
     running: list[bool] = []
