@@ -23,7 +23,8 @@ _SIGNALLED = 126
 
 _ADVICE = {
     "OOMKilled": "request more memory for the step; if it used less than it requests, the machine's"
-    " own memory was used up: run fewer tasks at the same time (--max-workers)",
+    " own memory was used up: run fewer tasks at the same time (--max-workers), or end other"
+    " programs",
     "DeadlineExceeded": "give the step a longer @timeout",
     "Evicted": "request more memory or disk for the step",
     "StartError": "check that the step's image has bash and Python, for this machine's processor",

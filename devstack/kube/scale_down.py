@@ -7,6 +7,9 @@ from devstack.kube.client import KubeClient, Object
 REMOVING = "devstack.dev/scale-down"
 """The annotation of such a node."""
 
+SETTLE_SECONDS = 1.0
+"""How long the scheduler may still place pods on a node that was cordoned."""
+
 
 def is_being_removed(node: Object) -> bool:
     """Return True for a node with the mark."""

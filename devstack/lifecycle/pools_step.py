@@ -13,7 +13,12 @@ from devstack.kube.drain import drain, evictable_pods
 from devstack.kube.interruption import was_interrupted, withdraw_past_interruptions
 from devstack.kube.node_state import node_lacks
 from devstack.kube.pool_nodes import ensure_attributes, lacks_attributes
-from devstack.kube.scale_down import begin_removal, cancel_removal, is_being_removed
+from devstack.kube.scale_down import (
+    SETTLE_SECONDS,
+    begin_removal,
+    cancel_removal,
+    is_being_removed,
+)
 from devstack.lifecycle.autoscaler import stop_autoscaler
 from devstack.lifecycle.new_nodes import as_starting
 from devstack.lifecycle.node_changes import nodes_to_replace
@@ -118,14 +123,16 @@ def _replace(stack: Stack, provider: HasPools, name: str, spec: NodeSpec) -> Non
 def _take_out_of_use(stack: Stack, names: Iterable[str]) -> list[str]:
     """Let no further pods be placed on nodes; return those that have pods to be evicted."""
     kube = stack.kube()
-    used = []
+    marked = []
     for name in names:
         # One that was created and has not joined is not in the API.
         with suppress(NotFoundError):
             begin_removal(kube, name)
-            if evictable_pods(kube, name):
-                used.append(name)
-    return used
+            marked.append(name)
+    if marked:
+        # The scheduler may be placing a pod at this moment.
+        stack.clock.sleep(SETTLE_SECONDS)
+    return [name for name in marked if evictable_pods(kube, name)]
 
 
 def _cancel_removals(stack: Stack, wanted: Container[str]) -> None:

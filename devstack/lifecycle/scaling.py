@@ -27,7 +27,12 @@ from devstack.kube.node_status import NOT_READY, state_of
 from devstack.kube.offers import as_addable, as_ready
 from devstack.kube.pool_nodes import build_node, ensure_attributes, is_starting
 from devstack.kube.resources import JOBSET
-from devstack.kube.scale_down import begin_removal, cancel_removal, is_being_removed
+from devstack.kube.scale_down import (
+    SETTLE_SECONDS,
+    begin_removal,
+    cancel_removal,
+    is_being_removed,
+)
 from devstack.kube.scale_up import Addition, pending_units, plan_additions
 from devstack.kube.volumes_on_nodes import claims_by_node
 from devstack.lifecycle.new_nodes import as_starting, finish_nodes
@@ -37,8 +42,6 @@ from devstack.providers.base import HasPools
 from devstack.stack import Stack, open_stack
 
 POLL_SECONDS = 1.0
-SETTLE_SECONDS = 1.0
-"""How long the scheduler may still place pods on a node that was cordoned."""
 
 
 @dataclass

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.volumes_on_nodes import claims_by_node
+from devstack.lifecycle.node_changes import nodes_to_replace
 from devstack.lifecycle.settings_step import provider_of_changed_pools
 from devstack.pools.settings import BASE_POOL
 from devstack.providers.base import HasPools
@@ -35,11 +36,8 @@ def _removed(stack: Stack, provider: HasPools) -> list[str]:
     wanted = provider.nodes_by_name(stack.largest_cluster)
     existing = provider.existing_nodes()
     pooled = {name: spec for name, spec in existing.items() if spec and spec.pool != BASE_POOL}
-    return [
-        name
-        for name, spec in pooled.items()
-        if name not in wanted or wanted[name].disk != spec.disk
-    ]
+    surplus = [name for name in pooled if name not in wanted]
+    return [*surplus, *nodes_to_replace(stack.kube(), pooled, wanted)]
 
 
 def require_without_volumes(stack: Stack, nodes: Iterable[str]) -> None:

@@ -126,7 +126,7 @@ def test_services_come_before_tasks_for_the_cpus(stack: Devstack) -> None:
     files = [f"/sys/fs/cgroup/{pod}/cpu.weight", f"/sys/fs/cgroup/cpu/{pod}/cpu.shares"]
     read = ["sh", "-c", f"cat {' '.join(files)} 2>/dev/null"]
     # A task that requests one CPU has 39 or 100 of 10,000 in cgroup v2, 1024 in v1.
-    eventually("the weight", lambda: int(node(stack).exec_run(read).output) in (800, 20480))
+    eventually("the weight", lambda: int(node(stack).exec_run(read).output) in (1134, 20480))
 
 
 def test_a_pool_is_added_and_resized_while_the_services_continue(pools: Devstack) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devstack.kube.pool_nodes import build_node
+from devstack.kube.pool_nodes import STARTING_TAINT, build_node
 from devstack.pools.instance_types import GIB
 from devstack.pools.nodes import NodeSpec
 from devstack.process import Completed
@@ -20,6 +21,7 @@ from tests.support.certificates import certificate_request
 
 NAME = "devstack-ci-gpu-0"
 SIZE = NodeSpec("gpu", cpu=4, memory=8 * GIB)
+CERTIFICATE_REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 JOINED = "/etc/kubernetes/kubelet.conf"
 
 
@@ -119,6 +121,17 @@ def test_a_node_that_is_as_it_is_to_be_is_not_touched(kind: KindSetting) -> None
     kind.provider.ensure_nodes(SPEC, {NAME: SIZE})
     assert len(kind.api.writes) == writes
     assert engine_of(kind).restarted == []
+
+
+def test_a_node_that_joined_before_up_was_killed_gets_its_certificate(kind: KindSetting) -> None:
+    starting = replace(SIZE, taints=(STARTING_TAINT,))
+    kind.provider.ensure_nodes(SPEC, {NAME: starting})
+    request = certificate_request(NAME)
+    path = f"{CERTIFICATE_REQUESTS}/{request['metadata']['name']}"
+    kind.api.objects.pop(path)
+    kind.api.add(request)
+    kind.provider.ensure_nodes(SPEC, {NAME: starting})
+    assert kind.api.objects[path]["status"]["conditions"][0]["type"] == "Approved"
 
 
 def test_another_size_restarts_the_kubelet_of_that_node_only(kind: KindSetting) -> None:

@@ -280,7 +280,9 @@ def _taints(pools: Pools, name: str) -> list[str]:
 def test_a_node_with_the_data_of_a_claim_is_not_removed(pools: Pools) -> None:
     pools.up(A, B)
     pools.world.api.add(local_volume("devstack-devstack-b-0"))
-    for changed in ((A,), (A, PoolSettings({**B, "disk": "10Gi"}))):
+    pools.world.api.add(busy("devstack-devstack-b-0"))
+    other_disk, too_small = PoolSettings({**B, "disk": "10Gi"}), PoolSettings({**B, "cpu": 2})
+    for changed in ((A,), (A, other_disk), (A, too_small)):
         error = refused(pools.up, *changed)
         assert error.code == "NODE_HAS_VOLUMES"
         assert "metaflow/data" in error.cause

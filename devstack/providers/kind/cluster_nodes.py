@@ -18,7 +18,7 @@ from devstack.docker.similar import build_similar
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.node_state import node_lacks
-from devstack.kube.pool_nodes import ensure_attributes
+from devstack.kube.pool_nodes import ensure_attributes, is_starting
 from devstack.kube.readiness import node_is_ready
 from devstack.parallel import in_parallel
 from devstack.pools.nodes import NodeSpec
@@ -83,6 +83,8 @@ class ClusterNodes:
         resized = [name for name in joined if self._write_files(nodes[name], registered, name)]
         missing = {name: spec for name, spec in nodes.items() if name not in joined}
         self._add_and_resize(missing, containers, resized)
+        # An `up` that was killed may have left one that has joined and serves nothing.
+        in_parallel(self._wait_for_kubelet, _unfinished(registered, joined))
         self._wait(nodes)
 
     def _joined(self, found: Iterable[Any]) -> dict[str, Any]:
@@ -256,6 +258,11 @@ class ClusterNodes:
 
     def _kube(self) -> KubeClient:
         return KubeClient.from_kubeconfig(self.stack.admin_kubeconfig.read_text())
+
+
+def _unfinished(registered: Mapping[str, Object], names: Iterable[str]) -> list[str]:
+    """Return the nodes on which no pods are placed yet."""
+    return [name for name in names if name in registered and is_starting(registered[name])]
 
 
 def is_of_pool(container: Any) -> bool:
