@@ -18,6 +18,7 @@ from devstack.providers.kind.node_files import node_folder, read_node_spec
 from tests.fakes.kind import SPEC, FakeEngine, KindSetting, Node, refused
 from tests.fakes.stack import kubeconfig
 from tests.support.certificates import certificate_request
+from tests.support.task_objects import task_pod
 
 NAME = "devstack-ci-gpu-0"
 SIZE = NodeSpec("gpu", cpu=4, memory=8 * GIB)
@@ -157,8 +158,10 @@ def test_a_container_that_has_not_joined_is_created_again(kind: KindSetting) -> 
 
 def test_a_removed_node_leaves_no_container_no_object_and_no_files(kind: KindSetting) -> None:
     kind.provider.ensure_nodes(SPEC, {NAME: SIZE})
+    kind.api.add(task_pod("agent", node=NAME), task_pod("other", node="devstack-ci-control-plane"))
     kind.provider.remove_node(NAME)
     assert names(kind) == ["devstack-ci-control-plane"]
+    assert [path.rsplit("/", 1)[1] for path in kind.api.objects if "/pods/" in path] == ["other"]
     assert f"/api/v1/nodes/{NAME}" not in kind.api.objects
     assert not node_folder(kind.dir, NAME).exists()
 

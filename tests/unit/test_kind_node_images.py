@@ -9,7 +9,7 @@ import pytest
 from devstack.errors import DevstackError
 from devstack.images.archive_reader import ImageArchive, read_archive
 from devstack.process import Completed
-from devstack.providers.kind.node_images import LABEL, image_ids, import_images
+from devstack.providers.kind.node_images import LABEL, image_ids, import_images, list_images
 from tests.fakes.runner import FakeClock
 from tests.unit.test_images_archive_reader import docker_archive
 
@@ -138,3 +138,14 @@ def test_an_image_that_the_kubelet_never_sees_is_an_error(archive: ImageArchive)
         add(archive, Containerd())
     assert caught.value.code == "WAIT_TIMEOUT"
     assert "app:1" in caught.value.message
+
+
+def test_a_list_of_images_that_docker_lost_is_asked_for_again() -> None:
+    answers = ["", "docker.io/devstack/gang:v2\n"]
+
+    class Losing(Engine):
+        def execute(self, node: Containerd, argv: list[str]) -> str:
+            return answers.pop(0)
+
+    assert list_images(Losing(), None) == "docker.io/devstack/gang:v2\n"  # type: ignore[arg-type]
+    assert answers == []

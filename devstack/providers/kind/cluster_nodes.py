@@ -102,7 +102,12 @@ class ClusterNodes:
         found = [each for each in self.engine.nodes(self.cluster) if each.name == name]
         delete_container_files(self.engine, found)
         self.engine.remove(found, self.stack.owner.labels())
-        self._kube().delete("v1", "Node", name)
+        kube = self._kube()
+        kube.delete("v1", "Node", name)
+        # Those of DaemonSets would be listed as running for a minute more.
+        for pod in kube.list_objects("v1", "Pod", fields=f"spec.nodeName={name}"):
+            metadata = pod["metadata"]
+            kube.delete("v1", "Pod", metadata["name"], metadata["namespace"], grace_seconds=0)
         remove_node_files(self.stack, name)
 
     def restore(self, name: str) -> None:

@@ -24,6 +24,8 @@ LABEL = "devstack.added=true"
 VISIBLE_TIMEOUT = 20.0
 """Seconds that the CRI plug-in, which serves the kubelet, has to notice an import."""
 
+_ATTEMPTS = 3
+
 _ID = "sha256:"
 """containerd's CRI plug-in names each image by its id as well."""
 
@@ -119,6 +121,18 @@ def _image_ids(engine: DockerClient, node: Any) -> dict[str, str]:
 def _snapshots(engine: DockerClient, node: Any) -> set[str]:
     """Return the chains of layers that the node has unpacked."""
     return {row[0] for row in _table(engine, node, "snapshots") if row[-1] == "Committed"}
+
+
+def list_images(engine: DockerClient, node: Any) -> str:
+    """Return the names of a node's images, a line each.
+
+    Docker loses the output of a program now and then if several run at once. A node always has
+    images, so an empty list is asked for again.
+    """
+    for _ in range(_ATTEMPTS):
+        if listing := engine.execute(node, ["ctr", "-n", "k8s.io", "images", "list", "-q"]):
+            return listing
+    return ""
 
 
 def _table(engine: DockerClient, node: Any, what: str) -> list[list[str]]:

@@ -28,7 +28,12 @@ from devstack.providers.kind.container_files import delete_container_files
 from devstack.providers.kind.kubelet_certificates import ensure_kubelet_certificates
 from devstack.providers.kind.machine import adapt_to_machine, save_real_size, saved_real_size
 from devstack.providers.kind.node_files import node_folder, read_node_spec, write_node_files
-from devstack.providers.kind.node_images import image_ids, import_images, redirect_registry
+from devstack.providers.kind.node_images import (
+    image_ids,
+    import_images,
+    list_images,
+    redirect_registry,
+)
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
 from devstack.providers.kind.ownership import (
     owner_of_cluster,
@@ -339,7 +344,7 @@ class KindProvider:
         return [f"{variables} {command} --config - <<EOF", *config.splitlines(), "EOF", *joins]
 
     def _references(self, node: Any) -> set[str]:
-        listing = self._engine.execute(node, ["ctr", "-n", "k8s.io", "images", "list", "-q"])
+        listing = list_images(self._engine, node)
         # containerd includes the default registry in names; manifests omit it.
         return {line.removeprefix("docker.io/") for line in listing.split()}
 
