@@ -130,7 +130,9 @@ class Stack:
         key = (text, timeout)
         if key not in self._clients:
             self._clients[key] = KubeClient.from_kubeconfig(text, timeout=timeout)
-        return self._clients[key]
+        client = self._clients[key]
+        client.namespace = self.state.namespace
+        return client
 
     def context(self, kube: KubeClient | None, *, restarted: bool = False) -> ServiceContext:
         """Return what services need; ``restarted`` if the cluster was just restarted."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from devstack import quantity
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, ConflictError, ForbiddenError, InvalidError
+from devstack.kube.claim_users import find_users, has_ended, pods_that_mount
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.volumes import claim_names, namespace_flag
+from devstack.kube.volumes import namespace_flag
 from devstack.waits import Clock, Observation, Ready, SystemClock, Waiting, wait_until
 
 KIND = "PersistentVolumeClaim"
@@ -91,7 +92,7 @@ def ensure_claim(client: KubeClient, namespace: str, name: str, size: str) -> bo
         if existing is None:  # deleted in the meantime
             client.create(manifest)
             return True
-        _require_same(existing, size)
+        _require_same(existing, size, namespace_flag(client, namespace))
         return False
     return True
 
@@ -120,32 +121,28 @@ def list_claims(client: KubeClient, namespace: str) -> list[Claim]:
 def delete_claims(
     client: KubeClient, namespace: str, names: Sequence[str], clock: Clock | None = None
 ) -> list[str]:
-    """Delete claims with their data, all or none; return the names of those that existed.
+    """Delete claims, after checking all of them; return the names of those that existed.
 
     Kubernetes keeps a claim as long as a pod exists that mounts it, also one that has ended
-    ("Storage Object in Use Protection"), so the ended pods of tasks are deleted with it.
+    ("Storage Object in Use Protection"), so ended pods that mount it are deleted with it.
 
     Raises:
-        DevstackError: ``CLAIM_INVALID``: one has no valid name; ``CLAIM_IN_USE``: Kubernetes
-            would delete it when the last pod ends; ``WAIT_TIMEOUT``: it is not deleted in time.
+        DevstackError: ``CLAIM_INVALID``: one has no valid name; ``CLAIM_IN_USE``: a pod,
+            Job or JobSet that has not ended names one; ``WAIT_TIMEOUT``: it is not deleted in time.
     """
     mistakes = [mistake for name in names for mistake in _name_mistakes(name)]
     if mistakes:
         raise _invalid("delete", mistakes, "devstack pvc list")
     pods = client.list_objects("v1", "Pod", namespace)
-    active = [pod for pod in pods if not _has_ended(pod)]
-    used = {name: users for name in names if (users := _users(active, name))}
-    if used:
+    if used := find_users(client, namespace, pods, names):
         raise DevstackError(
             f"cannot delete the volume claim {', '.join(map(repr, used))}",
-            cause="; ".join(
-                f"{name!r} is used by pod {', '.join(users)}" for name, users in used.items()
-            ),
-            remedy="wait until the pods have ended, or stop the run",
+            cause="; ".join(f"{name!r} is used by {users}" for name, users in used.items()),
+            remedy="wait until they have ended, or stop the run",
             code="CLAIM_IN_USE",
         )
     deleted = [name for name in dict.fromkeys(names) if client.delete("v1", KIND, name, namespace)]
-    for pod in {user for name in deleted for user in _users(pods, name)}:
+    for pod in {user for name in deleted for user in pods_that_mount(pods, name)}:
         client.delete("v1", "Pod", pod, namespace)
     wait_until(
         lambda: _observe_deleted(client, namespace, deleted),
@@ -197,14 +194,13 @@ def _require_valid(name: str, size: str) -> None:
         raise _invalid("create", mistakes, "devstack pvc create my-data 10Gi")
 
 
-def _require_same(existing: Object, size: str) -> None:
+def _require_same(existing: Object, size: str, flags: str) -> None:
     name, has = existing["metadata"]["name"], _requested(existing)
-    flag = namespace_flag(existing["metadata"]["namespace"])
     if existing["metadata"].get("deletionTimestamp"):
-        cause, remedy = "it is being deleted, once no pod uses it", f"devstack pvc list{flag}"
+        cause, remedy = "it is being deleted, once no pod uses it", f"devstack pvc list{flags}"
     elif quantity.parse(has) != quantity.parse(size):
         cause = f"it exists with a size of {has}, not {size}"
-        remedy = f"devstack pvc delete {name}{flag} deletes it and its data; or use another name"
+        remedy = f"devstack pvc delete {name}{flags} deletes it and its data; or use another name"
     else:
         return
     raise DevstackError(
@@ -223,7 +219,7 @@ def _claim(item: Object, pods: Sequence[Object]) -> Claim:
         size=_requested(item),
         state="Terminating" if deleting else item.get("status", {}).get("phase", "Pending"),
         access=",".join(item["spec"].get("accessModes", [])),
-        pods=_users(pods, name),
+        pods=pods_that_mount(pods, name),
     )
 
 
@@ -231,14 +227,6 @@ def _requested(item: Object) -> str:
     return str(item["spec"]["resources"]["requests"]["storage"])
 
 
-def _users(pods: Sequence[Object], name: str) -> list[str]:
-    return [pod["metadata"]["name"] for pod in pods if name in claim_names(pod)]
-
-
 def _active_pods(client: KubeClient, namespace: str) -> list[Object]:
     pods = client.list_objects("v1", "Pod", namespace)
-    return [pod for pod in pods if not _has_ended(pod)]
-
-
-def _has_ended(pod: Object) -> bool:
-    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    return [pod for pod in pods if not has_ended(pod)]

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from devstack.config import StackSpec
 from devstack.kube import api_errors, kubeconfig
 from devstack.kube.login import log_in
 from devstack.kube.resources import KNOWN, Resource
@@ -35,11 +36,13 @@ class KubeClient:
 
     Attributes:
         writes: the number of requests that change something.
+        namespace: the namespace of the stack's tasks, for messages with commands.
     """
 
     def __init__(self, transport: Transport, context: str = "") -> None:
         self.context = context
         self.writes = 0
+        self.namespace = StackSpec.namespace
         self._transport = transport
         self._discovered: dict[tuple[str, str], Resource] = {}
 

@@ -10,7 +10,7 @@ from devstack.kube.offers import Offers, Shortfall, closest_shortfall, measure_o
 from devstack.kube.pod_requests import pod_requests
 from devstack.kube.pool_lines import lines_for_pod
 from devstack.kube.shape import Shape
-from devstack.kube.volumes import namespace_flag, pending_claim, reachable_nodes
+from devstack.kube.volumes import pending_claim, reachable_nodes, namespace_flag
 from devstack.waits import Failed, Observation, Waiting
 
 
@@ -35,7 +35,8 @@ def observe_unscheduled(
     if offers and nodes and mentions_volume(message):
         nodes, claim = reachable_nodes(client, pod, nodes)
         if claim:
-            return _volume_is_gone(pod, claim, message)
+            flags = namespace_flag(client, pod["metadata"]["namespace"])
+            return _volume_is_gone(pod, claim, flags, message)
     closest = closest_shortfall(pod, nodes)
     if offers and closest and not closest.nothing:
         return Failed(
@@ -69,14 +70,13 @@ def _without_taints(node: Object) -> Object:
     return {**node, "spec": {**node.get("spec", {}), "taints": []}}
 
 
-def _volume_is_gone(pod: Object, claim: str, message: str) -> Failed:
+def _volume_is_gone(pod: Object, claim: str, flags: str, message: str) -> Failed:
     namespace = pod["metadata"]["namespace"]
-    flag = namespace_flag(namespace)
     return Failed(
         f"pod {namespace}/{pod['metadata']['name']} can never be scheduled: the volume of its claim"
         f" {claim!r} is on a node that does not exist any more ({message})",
-        remedy=f"`devstack pvc delete {claim}{flag}`, then `devstack pvc create {claim} SIZE"
-        f"{flag}`: its data was on that node",
+        remedy=f"`devstack pvc delete {claim}{flags}`, then `devstack pvc create {claim} SIZE"
+        f"{flags}`: its data was on that node",
         code="POD_UNSCHEDULABLE",
     )
 
@@ -99,7 +99,7 @@ def build_remedy(closest: Shortfall | None, lines: Sequence[str], offers: Offers
         offers: what the cluster offers.
     """
     if offers.shape.has_pools and lines:
-        return _to_write(lines, offers.shape)
+        return _to_write(_smaller_demand(closest), lines, offers.shape)
     if closest is None or closest.resources:
         return "request less in @kubernetes or @resources, or add nodes"
     return (
@@ -107,7 +107,13 @@ def build_remedy(closest: Shortfall | None, lines: Sequence[str], offers: Offers
     )
 
 
-def _to_write(lines: Sequence[str], shape: Shape) -> str:
+def _smaller_demand(closest: Shortfall | None) -> str:
+    if closest is None or closest.resources:
+        return "request less"
+    return "change its node selector" if closest.labels else "tolerate the taint"
+
+
+def _to_write(instead: str, lines: Sequence[str], shape: Shape) -> str:
     """Return what to write into the settings file, without losing the pools of --pool."""
     file, up = shape.pool_file or "devstack.toml", "devstack up"
     if shape.pool_file:
@@ -119,4 +125,4 @@ def _to_write(lines: Sequence[str], shape: Shape) -> str:
         tables = [line for table in shape.unwritten for line in table.splitlines()]
         lines = [*tables, *lines]
     indented = "\n".join(f"    {line}" for line in lines)
-    return f"request less, or write into {file}{also} and run `{up}`:\n{indented}"
+    return f"{instead}, or write into {file}{also} and run `{up}`:\n{indented}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from devstack.config import StackSpec
 from devstack.kube.api_errors import ApiError
 from devstack.kube.capacity import NodeCapacity
 from devstack.kube.client import KubeClient, Object
@@ -47,10 +46,11 @@ def missing_claim(client: KubeClient, pod: Object) -> Failed | None:
         except ApiError:  # the account that submits flows may not read claims
             continue
         if claim is None:
+            flags = namespace_flag(client, namespace)
             return Failed(
                 f"pod {namespace}/{metadata['name']} can never be scheduled:"
                 f" volume claim {namespace}/{name} does not exist",
-                remedy=f"`devstack pvc create {name} 10Gi{namespace_flag(namespace)}` creates it;"
+                remedy=f"`devstack pvc create {name} 10Gi{flags}` creates it;"
                 " choose the size you need",
                 code="POD_UNSCHEDULABLE",
             )
@@ -95,9 +95,9 @@ def _volume_terms(client: KubeClient, namespace: str, name: str) -> list[Object]
     return terms
 
 
-def namespace_flag(namespace: str) -> str:
-    """Return the option for a namespace that may not be the stack's."""
-    return "" if namespace == StackSpec.namespace else f" --namespace {namespace}"
+def namespace_flag(client: KubeClient, namespace: str) -> str:
+    """Return the option for a namespace; empty if it is the one of the stack's tasks."""
+    return "" if namespace == client.namespace else f" --namespace {namespace}"
 
 
 def first_missing_claim(client: KubeClient, pods: Iterable[Object]) -> Failed | None:

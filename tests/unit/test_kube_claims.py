@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from devstack.why.explain import explain
 from devstack.why.subject import find_subject
 from tests.fakes.api import FakeApi
 from tests.fakes.runner import FakeClock
-from tests.support.task_objects import NAMESPACE, RUN, local_volume, task_pod
+from tests.support.task_objects import NAMESPACE, RUN, job, jobset, local_volume, task_pod
 
 ARGUMENTS = {"create": ["data", "1Gi"], "delete": ["data"]}
 
@@ -121,6 +122,46 @@ def test_a_claim_in_use_is_listed_with_its_pods_and_not_deleted(api: FakeApi) ->
     with pytest.raises(DevstackError) as caught:
         delete_claims(api.client(), NAMESPACE, ["data"])
     assert (caught.value.code, "t-1" in caught.value.cause) == ("CLAIM_IN_USE", True)
+
+
+def with_template(owner: Object, claim: str, **spec: object) -> Object:
+    """Return a Job, or the one of a JobSet, whose pods mount a claim."""
+    template = {"spec": mounting(claim)["spec"]}
+    job_spec = {"template": template, **spec}
+    inner = {"replicatedJobs": [{"template": {"spec": job_spec}}]}
+    owner["spec"] = inner if owner["kind"] == "JobSet" else job_spec
+    return owner
+
+
+@pytest.mark.parametrize("build", [job, jobset])
+def test_a_claim_of_a_job_without_a_pod_is_in_use(
+    api: FakeApi, build: Callable[[str], Object]
+) -> None:
+    """A quota that is used up, or `suspend`, keeps a Job from having one."""
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    owner = with_template(build("t-9"), "data")
+    api.add(owner)
+    with pytest.raises(DevstackError) as caught:
+        delete_claims(api.client(), NAMESPACE, ["data"])
+    assert caught.value.code == "CLAIM_IN_USE"
+    assert f"'data' is used by {owner['kind'].lower()} t-9" in caught.value.cause
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        with_template(job("t-9", ended="Complete"), "data"),
+        with_template(job("t-9", ended="Failed"), "data"),
+        with_template(job("t-9"), "data", parallelism=0),
+        with_template(job("t-9"), "other"),
+        with_template(jobset("t-9", ended="Completed"), "data"),
+    ],
+    ids=["complete", "failed", "stopped by Metaflow", "another claim", "completed"],
+)
+def test_a_job_that_needs_a_claim_no_more_does_not_keep_it(api: FakeApi, owner: Object) -> None:
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    api.add(owner)
+    assert delete_claims(api.client(), NAMESPACE, ["data"]) == ["data"]
 
 
 def test_an_unused_claim_is_deleted_once(api: FakeApi) -> None:
@@ -252,3 +293,20 @@ def test_a_claim_of_another_namespace_is_created_there(api: FakeApi) -> None:
     failed = missing_claim(api.client(), pod)
     assert failed is not None
     assert "`devstack pvc create moon 10Gi --namespace team`" in failed.remedy
+
+
+def test_commands_name_a_namespace_that_is_not_the_stacks(api: FakeApi) -> None:
+    client = api.client()
+    client.namespace = "team"
+    pod = mounting("moon")
+    failed = missing_claim(client, pod)
+    assert failed is not None
+    assert "`devstack pvc create moon 10Gi --namespace metaflow`" in failed.remedy
+    pod["metadata"]["namespace"] = "team"
+    failed = missing_claim(client, pod)
+    assert failed is not None
+    assert "`devstack pvc create moon 10Gi`" in failed.remedy
+    ensure_claim(client, NAMESPACE, "data", "1Gi")
+    with pytest.raises(DevstackError) as caught:
+        ensure_claim(client, NAMESPACE, "data", "2Gi")
+    assert "devstack pvc delete data --namespace metaflow deletes" in caught.value.remedy

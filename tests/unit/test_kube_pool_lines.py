@@ -300,3 +300,10 @@ def test_a_gang_whose_pods_need_different_labels_has_no_single_pool() -> None:
     api = stack(node("base", cpu="1"))
     assert gang_lines(api, task({"team": "a"}, cpu="2"), task({"team": "a"}, cpu="2"))
     assert gang_lines(api, task({"team": "a"}, cpu="2"), task({"team": "b"}, cpu="2")) == []
+
+
+def test_a_pod_that_only_lacks_a_label_is_not_told_to_request_less() -> None:
+    item = task(cpu="1")
+    item["spec"]["nodeSelector"] = {"disk": "ssd"}
+    remedy = refused(stack(node("base", cpu="4")), item).remedy
+    assert remedy.startswith("change its node selector, or write into devstack.toml")

@@ -26,8 +26,10 @@ def command(
 ) -> None:
     """Delete volume claims with their data; if one is in use, none is deleted.
 
-    Kubernetes keeps a claim as long as a pod exists that mounts it, so pods of tasks that have
-    ended are deleted with it. Their logs are in the datastore.
+    Kubernetes keeps a claim until no pod mounts it, so all pods that have ended and mount it are
+    deleted, with their logs; those of Metaflow's tasks are also in the datastore. A run between
+    two steps or two attempts has no pod: stop it before. A storage class whose reclaim policy is
+    Retain keeps the data.
     """
     from devstack.kube.claims import delete_claims
     from devstack.stack import open_stack, require_up
