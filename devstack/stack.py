@@ -246,17 +246,18 @@ def not_up(name: str, phase: str = "", holder: int | None = None) -> DevstackErr
         phase: the phase in its state; empty if there is no such stack.
         holder: the process that works on it, if there is one.
     """
-    state = f"is running (process {holder})" if holder else "was interrupted"
     cause = {
         "": f"there is no stack {name!r}",
-        "creating": f"`devstack up` of {name!r} {state}",
-        "deleting": f"`devstack down` of {name!r} {state}",
+        "creating": f"`devstack up` of {name!r} was interrupted",
+        "deleting": f"`devstack down` of {name!r} was interrupted",
         "retained": f"{name!r} is down; its data is kept",
     }.get(phase, f"stack {name!r} has no cluster")
     remedy = "devstack down" if phase == "deleting" else "devstack up"
     if name != StackSpec.name:
         remedy += f" --name {name}"
     if holder and phase in ("creating", "deleting"):
+        # An `up` that was interrupted leaves the phase that `down` finds, and the reverse.
+        cause = f"another devstack (process {holder}) is working on {name!r}"
         remedy = f"wait for process {holder} to end, then run the command again"
     return DevstackError(
         "the stack is not up",

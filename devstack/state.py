@@ -280,14 +280,23 @@ class StackDir:
             os.close(descriptor)
 
     def holder(self) -> int | None:
-        """Return the PID that the lock file names, without taking the lock; None if not alive."""
-        import psutil
-
+        """Return the PID of the process that holds the lock, without waiting; None if free."""
         try:
-            pid = int(self._lock_path.read_text())
+            descriptor = os.open(self._lock_path, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            # A PID is there while the lock is held, or after `kill -9`. Without one the lock is
+            # not tried, so that a command that takes it at the same moment is not refused.
+            pid = int(os.pread(descriptor, 20, 0))
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return pid
         except (OSError, ValueError):
             return None
-        return pid if psutil.pid_exists(pid) else None
+        finally:
+            os.close(descriptor)
+        return None
 
     def _acquire(self) -> int:
         while True:

@@ -10,7 +10,7 @@ from devstack.kube.offers import Offers, Shortfall, closest_shortfall, measure_o
 from devstack.kube.pod_requests import pod_requests
 from devstack.kube.pool_lines import lines_for_pod
 from devstack.kube.shape import Shape
-from devstack.kube.volumes import pending_claim, reachable_nodes, namespace_flag
+from devstack.kube.volumes import namespace_flag, pending_claim, reachable_nodes
 from devstack.waits import Failed, Observation, Waiting
 
 

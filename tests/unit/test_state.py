@@ -236,6 +236,17 @@ def test_kill_9_of_the_holder_frees_the_lock(
     assert locked(stack) is None
 
 
+def test_a_pid_that_another_process_got_after_kill_9_is_no_holder(stack: StackDir) -> None:
+    """Only the lock tells whether a devstack is running; the PID may be any process's by now."""
+    stack.write(StackState(name="demo"))
+    with stack.lock():
+        (lock,) = stack.path.parent.glob(".demo.lock")
+        text = lock.read_text()
+    lock.write_text(text)
+    assert text == str(os.getpid())
+    assert stack.holder() is None
+
+
 def test_two_stacks_do_not_lock_each_other(stack: StackDir, holder: subprocess.Popen[str]) -> None:
     assert locked(StackDir("other", stack.path.parent)) is None
 

@@ -126,12 +126,10 @@ def test_commands_that_need_a_stack_name_the_remedy(phase: str, cause: str, reme
     assert (error.code, error.cause, error.remedy) == ("STACK_DOWN", cause, remedy)
 
 
-@pytest.mark.parametrize(("phase", "command"), [("creating", "up"), ("deleting", "down")])
-def test_a_command_beside_one_that_changes_the_stack_is_told_to_wait(
-    phase: str, command: str
-) -> None:
+@pytest.mark.parametrize("phase", ["creating", "deleting"])
+def test_a_command_beside_one_that_changes_the_stack_is_told_to_wait(phase: str) -> None:
     error = not_up("ci", phase, holder=17)
-    assert error.cause == f"`devstack {command}` of 'ci' is running (process 17)"
+    assert error.cause == "another devstack (process 17) is working on 'ci'"
     assert error.remedy == "wait for process 17 to end, then run the command again"
 
 
