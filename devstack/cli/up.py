@@ -101,6 +101,7 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
     A second run changes nothing; after an interruption, a run continues from there.
     """
     from devstack.doctor.machine import memory_findings
+    from devstack.doctor.stack import policies_findings
     from devstack.lifecycle.step import pending_steps
     from devstack.lifecycle.up import build_steps, up
     from devstack.stack import open_stack
@@ -113,6 +114,8 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
     for finding in memory_findings(stack):
         output.warn(f"{finding.cause} [{finding.code}]; {finding.remedy}")
     changed = up(stack)
+    for finding in policies_findings(stack):
+        output.warn(f"{finding.cause} [{finding.code}]; {finding.remedy}")
     seconds = round(time.monotonic() - began, 2)
     output.data(name=stack.spec.name, provider=stack.provider.name)
     output.data(changed=changed, seconds=seconds)

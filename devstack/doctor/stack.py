@@ -7,6 +7,8 @@ import stat
 from devstack.doctor.check import Check, Finding
 from devstack.errors import DevstackError
 from devstack.ports import is_free
+from devstack.providers.base import HasPools
+from devstack.services.network_policies import nodes_that_cannot
 from devstack.stack import Stack
 from devstack.waits import Failed, Waiting
 
@@ -87,6 +89,16 @@ def _services(stack: Stack) -> list[Finding]:
     return found
 
 
+def policies_findings(stack: Stack) -> list[Finding]:
+    """Return a warning if network policies have no effect on a node."""
+    nodes = nodes_that_cannot(stack.kube()) if isinstance(stack.provider, HasPools) else []
+    if not nodes:
+        return []
+    cause = f"the kernel of {', '.join(nodes)} cannot enforce network policies"
+    remedy = "NetworkPolicy objects have no effect there: docs/network-policies.md"
+    return [Finding(cause, remedy, "NETWORK_POLICIES_UNSUPPORTED", "warning")]
+
+
 STACK_CHECKS = (
     Check("state", "the stack's state can be read", _state),
     Check("phase", "the last command finished", _phase),
@@ -95,4 +107,10 @@ STACK_CHECKS = (
     Check("files", "the stack's files exist and are private", _files, needs_stack=True),
     Check("ports", "the host ports accept connections", _ports, needs_stack=True),
     Check("services", "the services are ready", _services, needs_stack=True),
+    Check(
+        "network-policies",
+        "the nodes' kernel can enforce network policies",
+        policies_findings,
+        needs_stack=True,
+    ),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from devstack.errors import DevstackError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.pool_nodes import STARTING_TAINT, is_starting, remove_taint
 from devstack.lifecycle.added_images import supply_added_images
@@ -18,7 +19,12 @@ from devstack.parallel import in_parallel
 from devstack.pools.nodes import NodeSpec
 from devstack.pools.settings import BASE_POOL
 from devstack.providers.base import HasPools, LoadsImages
+from devstack.services.network_policies import observe_enforced
 from devstack.stack import Stack
+from devstack.waits import wait_until
+
+POLICIES_TIMEOUT = 10.0
+"""Seconds that a new node waits at most for its pod of `network-policies`."""
 
 _NOT_PULLED = ("ErrImagePull", "ImagePullBackOff")
 
@@ -57,11 +63,27 @@ def finish_nodes(stack: Stack, names: Sequence[str]) -> None:
         stack.provider.limit_nodes(names)
     kube = stack.kube()
 
-    def finish(name: str) -> None:
-        _restart_unpulled(kube, name)
-        remove_taint(kube, name, STARTING_TAINT)
+    in_parallel(lambda name: _restart_unpulled(kube, name), names)
+    _wait_for_network_policies(stack, kube, names)
+    in_parallel(lambda name: remove_taint(kube, name, STARTING_TAINT), names)
 
-    in_parallel(finish, names)
+
+def _wait_for_network_policies(stack: Stack, kube: KubeClient, names: Sequence[str]) -> None:
+    """Wait until nodes enforce network policies, but not for long.
+
+    What a pod connects to before, it stays connected to. A node that enforces none for another
+    reason still takes pods, as one does whose program ends later.
+    """
+    try:
+        wait_until(
+            lambda: observe_enforced(kube, names),
+            what="new nodes to enforce network policies",
+            timeout=POLICIES_TIMEOUT,
+            clock=stack.clock,
+        )
+    except DevstackError as error:
+        if error.code != "WAIT_TIMEOUT":
+            raise
 
 
 def load_missing_images(stack: Stack) -> None:

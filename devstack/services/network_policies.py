@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum
 
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.readiness import observe_daemon_set
 from devstack.kube.resources import APPS
 from devstack.services.base import Manifest, Service, ServiceContext
-from devstack.waits import Observation, Ready
+from devstack.waits import Observation, Ready, Waiting
 
 NAMESPACE = "network-policies"
 
@@ -52,7 +53,7 @@ class NetworkPoliciesService(Service):
         return super().manifests(ctx) if _enforcer(ctx) is Enforcer.DEVSTACK else []
 
     def observe(self, ctx: ServiceContext) -> Observation:
-        """Return whether each node enforces policies, or has said that its kernel cannot."""
+        """Return whether each node enforces policies, or has recorded that its kernel cannot."""
         if _enforcer(ctx) is not Enforcer.DEVSTACK:
             return Ready()
         nodes = ctx.api.list_objects("v1", "Node")
@@ -61,13 +62,34 @@ class NetworkPoliciesService(Service):
     def describe(self, ctx: ServiceContext) -> str:
         """Return what enforces policies instead, or why nothing does."""
         enforcer = _enforcer(ctx)
-        if enforcer is Enforcer.DEVSTACK and (nodes := _nodes_that_cannot(ctx.api)):
+        if enforcer is Enforcer.DEVSTACK and (nodes := nodes_that_cannot(ctx.api)):
             return f"the kernel of {', '.join(nodes)} cannot enforce network policies"
         return {
             Enforcer.DEVSTACK: "",
             Enforcer.KINDNET: "off: kindnet enforces network policies",
-            Enforcer.CLUSTER: "off: the cluster's network plug-in has to enforce them",
+            Enforcer.CLUSTER: "off: only the cluster's own network plug-in can enforce them",
         }[enforcer]
+
+
+def observe_enforced(kube: KubeClient, names: Collection[str]) -> Observation:
+    """Return Ready if nodes enforce policies, cannot, or are not meant to.
+
+    Args:
+        kube: reads the pods of the service.
+        names: the nodes.
+    """
+    if kube.find(APPS, "DaemonSet", NetworkPoliciesService.name, NAMESPACE) is None:
+        return Ready()
+    pods = kube.list_objects("v1", "Pod", NAMESPACE)
+    done = {pod["spec"].get("nodeName") for pod in pods if _is_decided(pod)}
+    missing = sorted(set(names) - done)
+    return Waiting(f"{', '.join(missing)} enforces none yet") if missing else Ready()
+
+
+def _is_decided(pod: Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or []
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return ready or _is_unsupported(pod)
 
 
 def _enforcer(ctx: ServiceContext) -> Enforcer:
@@ -77,7 +99,8 @@ def _enforcer(ctx: ServiceContext) -> Enforcer:
     return Enforcer(known)
 
 
-def _nodes_that_cannot(api: KubeClient) -> list[str]:
+def nodes_that_cannot(api: KubeClient) -> list[str]:
+    """Return the names of the nodes whose kernel cannot enforce network policies."""
     pods = api.list_objects("v1", "Pod", NAMESPACE)
     return sorted(pod["spec"]["nodeName"] for pod in pods if _is_unsupported(pod))
 

@@ -21,6 +21,7 @@ from devstack.ports import LOOPBACK
 from devstack.providers.base import ClusterSpec, Problem
 from devstack.state import STATE_FILE
 from devstack.waits import Failed, Waiting
+from tests.fakes.pools import FakePoolProvider
 from tests.fakes.stack import FakeProvider, World
 
 Usage = namedtuple("Usage", "total used free")
@@ -223,3 +224,16 @@ def test_an_exception_in_a_check_does_not_stop_the_others(
     assert bad.state == "error"
     assert [(each.code, each.remedy) for each in bad.findings] == [(code, remedy)]
     assert good.state == "ok"
+
+
+def test_a_kernel_that_cannot_enforce_network_policies_is_a_warning(healthy: World) -> None:
+    metadata = {
+        "name": "network-policies-abcde",
+        "namespace": "network-policies",
+        "annotations": {"devstack.dev/network-policies-unsupported": "no such file or directory"},
+    }
+    spec = {"nodeName": "mine-control-plane"}
+    healthy.provider = FakePoolProvider(healthy.api)
+    healthy.api.add({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    found = codes(healthy, "network-policies")
+    assert found == [("NETWORK_POLICIES_UNSUPPORTED", "warning")]

@@ -22,6 +22,7 @@ from devstack.kube.scale_down import REMOVING
 from devstack.kube.scale_up import pending_units
 from devstack.lifecycle import autoscaler
 from devstack.lifecycle.down import build_undo, down
+from devstack.lifecycle.new_nodes import POLICIES_TIMEOUT
 from devstack.lifecycle.scaling import Scaler
 from devstack.lifecycle.status import stack_status
 from devstack.lifecycle.up import up
@@ -107,6 +108,19 @@ def test_a_node_is_added_for_a_pod_after_the_delay(scaled: World) -> None:
     (event,) = clockwork.stack.kube().list_objects("v1", "Event", "metaflow")
     assert (event["reason"], event["involvedObject"]["name"]) == ("TriggeredScaleUp", "t-1")
     assert clockwork.look() == []
+
+
+def test_a_new_node_waits_for_its_pod_of_network_policies_but_not_for_long(
+    scaled: World,
+) -> None:
+    name = "network-policies"
+    metadata = {"name": name, "namespace": name}
+    scaled.api.add({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata})
+    before = scaled.clock.now()
+    clockwork = Clockwork(scaled)
+    assert clockwork.look(pending("t-1", "6")) == [f"ensure {NAMES[0]}"]
+    assert scaled.clock.now() - before == pytest.approx(POLICIES_TIMEOUT)
+    assert clockwork.stack.kube().get("v1", "Node", NAMES[0])["spec"]["taints"] == []
 
 
 def test_as_many_nodes_are_added_as_the_pods_need_and_no_more_than_max(scaled: World) -> None:

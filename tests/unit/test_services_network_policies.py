@@ -9,6 +9,7 @@ from devstack.services.network_policies import (
     NAMESPACE,
     UNSUPPORTED_ANNOTATION,
     NetworkPoliciesService,
+    observe_enforced,
 )
 from devstack.state import StackState
 from devstack.waits import Ready, Waiting
@@ -118,6 +119,19 @@ def test_a_kernel_that_cannot_enforce_policies_fails_no_up_and_is_named() -> Non
     assert SERVICE.describe(ctx) == (
         "the kernel of mine-control-plane cannot enforce network policies"
     )
+
+
+def test_a_new_node_is_done_when_its_pod_enforces_policies_or_cannot() -> None:
+    name = "mine-control-plane"
+    assert observe_enforced(FakeApi().client(), [name]) == Ready()
+    api = cluster(ready=0)
+    assert observe_enforced(api.client(), [name]) == Waiting(f"{name} enforces none yet")
+    assert observe_enforced(api.client(), []) == Ready()
+    assert observe_enforced(cluster(ready=0, unsupported="none").client(), [name]) == Ready()
+    ready = pod("")
+    ready["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    api.add(ready)
+    assert observe_enforced(api.client(), [name]) == Ready()
 
 
 def test_the_program_writes_the_annotation_that_is_read() -> None:
