@@ -41,8 +41,8 @@ def command(
 ) -> None:
     """Take the spot node NODE away, with the notice that spot instances get.
 
-    Its pods see the notice at once, and the scheduler places no more there. When the time is
-    over they end, and the node stops. Metaflow looks for the notice every 5 seconds and records
+    Its pods see the notice at once, and the scheduler places no further pods there. When the
+    time is over they end, and the node stops. Metaflow looks for the notice every 5 seconds and records
     it in the task's metadata; a step with @retry continues on another node.
     """
     from devstack.lifecycle.interrupt import interrupt_node

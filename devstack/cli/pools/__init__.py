@@ -19,4 +19,4 @@ COMMANDS = {
     epilog="Example: devstack pools import --context prod --at-most 2",
 )
 def command() -> None:
-    """Give the stack the nodes of another cluster; see docs/pools.md."""
+    """Give the stack the nodes of another cluster; see docs/nodes.md."""

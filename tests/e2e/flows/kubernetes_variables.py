@@ -1,4 +1,4 @@
-"""A pod that METAFLOW_KUBERNETES_* variables alone describe, and one whose attributes differ."""
+"""A pod that only METAFLOW_KUBERNETES_* variables describe, and one whose attributes differ."""
 
 from metaflow import FlowSpec, kubernetes, step
 from observed_pod import observe

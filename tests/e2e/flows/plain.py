@@ -1,4 +1,4 @@
-"""One step, described by --with alone."""
+"""One step, described only by --with."""
 
 import time
 
