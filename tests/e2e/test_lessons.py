@@ -18,10 +18,10 @@ Lessons = Callable[[Path], None]
 TIMEOUTS = FOLDER / "timeouts.md"
 """Waits for a minute."""
 
-ALONE = [FOLDER / "quotas.md", FOLDER / "spot-and-retries.md"]
+EXCLUSIVE = [FOLDER / "quotas.md", FOLDER / "spot-and-retries.md"]
 """Change what all pods of the stack may have."""
 
-BESIDE = [path for path in LESSONS if path not in (TIMEOUTS, *ALONE)]
+SHARED = [path for path in LESSONS if path not in (TIMEOUTS, *EXCLUSIVE)]
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,29 @@ def do_lesson(stack: Devstack, tmp_path_factory: pytest.TempPathFactory) -> Less
 
     def run(lesson: Path) -> None:
         folder = tmp_path_factory.mktemp(lesson.stem)
-        run_lesson(lesson.read_text(), folder, {**stack.environment, "PATH": path})
+        try:
+            run_lesson(lesson.read_text(), folder, {**stack.environment, "PATH": path})
+        except BaseException:
+            remove_what_it_made(stack, folder)
+            raise
 
     return run
+
+
+def remove_what_it_made(stack: Devstack, folder: Path) -> None:
+    """Remove what a lesson that failed leaves on the stack, which later tests use.
+
+    A quota, a network policy or a pool of a lesson would make them fail, too.
+    """
+    ignored = ["--ignore-not-found", "--wait=false"]
+    for file in sorted(folder.glob("*.yaml")):
+        stack.admin_kubectl("delete", "-f", str(file), *ignored, check=False)
+    # The label that `kubectl run` gives.
+    stack.admin_kubectl("delete", "pods", "-n", "metaflow", "-l", "run", *ignored, check=False)
+    settings = folder / "devstack.toml"
+    if settings.exists():
+        settings.write_text("")
+        stack.run("up", cwd=folder, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +64,7 @@ def timeouts(do_lesson: Lessons) -> Iterator[Future[None]]:
 
 
 @pytest.mark.usefixtures("timeouts")
-@pytest.mark.parametrize("lesson", BESIDE, ids=lambda path: path.stem)
+@pytest.mark.parametrize("lesson", SHARED, ids=lambda path: path.stem)
 def test_a_lesson_does_what_it_says(do_lesson: Lessons, lesson: Path) -> None:
     do_lesson(lesson)
 
@@ -53,7 +73,7 @@ def test_the_lesson_on_timeouts_does_what_it_says(timeouts: Future[None]) -> Non
     timeouts.result()
 
 
-@pytest.mark.parametrize("lesson", ALONE, ids=lambda path: path.stem)
+@pytest.mark.parametrize("lesson", EXCLUSIVE, ids=lambda path: path.stem)
 def test_a_lesson_that_changes_the_stack_does_what_it_says(
     do_lesson: Lessons, lesson: Path
 ) -> None:
