@@ -73,7 +73,7 @@ def main() -> int:
             logs=logs.resolve(),
             python=given.python,
             only=given.only,
-            known=[(name, each.outcome) for name, each in results.items()],
+            results=results,
             deadline=deadline,
             timeout=given.timeout,
         )

@@ -38,6 +38,7 @@ def run_core(programs: Programs) -> Iterator[Result]:
     left_out = use_the_stack(folder / "contexts.json")
     listed = programs.run("core-list", programs.python, "-c", _LIST, cwd=folder)
     found = [json.loads(each) for each in re.findall(r"^TEST (.*)$", listed.output, re.M)]
+    programs.forget("core", "all")
     if not found:
         yield Result("core", "all", FAILED, last_lines(listed.output))
     for test, graphs in found:
@@ -46,6 +47,7 @@ def run_core(programs: Programs) -> Iterator[Result]:
 
 
 def _run_test(programs: Programs, folder: Path, test: str, graphs: list[str]) -> Iterator[Result]:
+    programs.forget("core", test)
     if not graphs:
         yield Result("core", test, SKIPPED, f"the context {CONTEXT} leaves it out")
         return

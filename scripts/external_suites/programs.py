@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.external_suites.results import FAILED
+from scripts.external_suites.results import FAILED, Result
 
 INTERRUPTED_SECONDS = 30.0
 """What an interrupted flow has to delete its pods, before it is killed."""
@@ -48,7 +48,7 @@ class Programs:
         logs: a folder for the output of each program.
         python: the Python that runs them.
         only: parts of the names of the tests to run; all if empty.
-        known: suite and name of tests that have a result, and the outcome.
+        results: the results so far, by suite and name of the test.
         deadline: on the monotonic clock; no test is started after it.
         timeout: seconds for one program.
         label: the value of the label of all pods.
@@ -59,7 +59,7 @@ class Programs:
     logs: Path
     python: str
     only: Sequence[str] = ()
-    known: Sequence[tuple[str, str]] = ()
+    results: dict[str, Result] = field(default_factory=dict)
     deadline: float = math.inf
     timeout: float = 600
     label: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
@@ -71,9 +71,27 @@ class Programs:
         return not self.only or any(each in test for each in self.only)
 
     def is_done(self, suite: str, test: str) -> bool:
-        """Return True if tests whose name begins so have results, and none failed."""
-        ours = [name.startswith(f"{suite} {test}") and outcome for name, outcome in self.known]
-        return any(ours) and FAILED not in ours
+        """Return True if a test, or the parts of it, have results, and none failed."""
+        outcomes = [self.results[name].outcome for name in self._rows(suite, test)]
+        return bool(outcomes) and FAILED not in outcomes
+
+    def forget(self, suite: str, test: str) -> None:
+        """Drop the results of a test that is about to run again: it may report under other names.
+
+        With ``only``, those of parts that do not run stay.
+        """
+        for name in self._rows(suite, test):
+            part = self.results[name].test
+            if "::" not in part or not self.only or any(each in part for each in self.only):
+                del self.results[name]
+
+    def _rows(self, suite: str, test: str) -> list[str]:
+        whole = f"{suite} {test}"
+        return [
+            name
+            for name in self.results
+            if name == whole or name.startswith((f"{whole} ", f"{whole}::"))
+        ]
 
     def is_over(self) -> bool:
         """Return True if no other test is to start."""
@@ -143,9 +161,10 @@ class Programs:
             os.killpg(program.pid, signal.SIGKILL)
         program.wait()
         kinds = "jobs.batch,jobsets.jobset.x-k8s.io"
-        selector = ["--selector", f"{_LABEL}={self.label}", "--wait=false"]
+        # In all namespaces: the stack's need not be the default one.
+        selector = ["-A", "--selector", f"{_LABEL}={self.label}", "--wait=false"]
         subprocess.run(
-            [_devstack(), "kubectl", "--admin", "delete", kinds, "-n", "metaflow", *selector],
+            [_devstack(), "kubectl", "--admin", "delete", kinds, *selector],
             capture_output=True,
             check=False,
         )

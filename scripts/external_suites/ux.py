@@ -23,35 +23,45 @@ def run_ux(programs: Programs) -> Iterator[Result]:
     for file in sorted((folder / "core").glob("test_*.py")):
         if file.name == "test_utils.py" or programs.is_over():
             continue
-        if not programs.is_done("ux", f"{file.stem}::"):
-            yield from _run_file(programs, folder, file)
+        argv = [programs.python, "-m", "pytest", "-p", "no:cacheprovider", *_OPTIONS]
+        argv += [f"--rootdir={folder}", f"--timeout={programs.timeout:.0f}"]
+        argv += ["-k", " or ".join(programs.only)] if programs.only else []
+        if not _is_done(programs, folder, file, argv):
+            yield from _run_file(programs, folder, file, argv)
 
 
-def _run_file(programs: Programs, folder: Path, file: Path) -> Iterator[Result]:
+def _is_done(programs: Programs, folder: Path, file: Path, argv: list[str]) -> bool:
+    """Return True if all tests of a file have results; an earlier call may have run a part."""
+    if not programs.is_done("ux", file.stem):
+        return False
+    tests = _collect(programs, folder, argv, "not conda", file)
+    return bool(tests) and all(f"ux {test}" in programs.results for test in tests)
+
+
+def _run_file(programs: Programs, folder: Path, file: Path, argv: list[str]) -> Iterator[Result]:
+    programs.forget("ux", file.stem)
     report = programs.folder / f"{file.stem}.xml"
-    argv = [programs.python, "-m", "pytest", "-p", "no:cacheprovider", *_OPTIONS]
-    argv += [f"--rootdir={folder}", f"--junitxml={report}", f"--timeout={programs.timeout:.0f}"]
-    argv += ["-k", " or ".join(programs.only)] if programs.only else []
-    target = str(file.relative_to(folder))
-    selected = ["-m", "not conda", target]
+    selected = [f"--junitxml={report}", "-m", "not conda", str(file.relative_to(folder))]
     done = programs.run(f"ux-{file.stem}", *argv, *selected, cwd=folder, timeout=_FILE_SECONDS)
     if report.exists():
         yield from read_report(report.read_text())
     elif done.status != NOTHING_SELECTED:
         yield Result("ux", file.stem, FAILED, last_lines(done.output), done.seconds)
     if done.status == TIMED_OUT:
-        yield Result("ux", f"rest of {file.stem}", FAILED, last_lines(done.output))
-    yield from _left_out(programs, folder, argv, target)
+        yield Result("ux", f"{file.stem} (rest)", FAILED, last_lines(done.output))
+    # pytest's report does not contain what is deselected.
+    for test in _collect(programs, folder, argv, "conda", file):
+        yield Result("ux", test, SKIPPED, "needs a conda channel")
 
 
-def _left_out(programs: Programs, folder: Path, argv: list[str], target: str) -> Iterator[Result]:
-    """Yield the tests that need conda: pytest's report does not contain what is deselected."""
-    selected = ["-m", "conda", "--collect-only", "-q", target]
-    done = programs.run("ux-conda", *argv, *selected, cwd=folder)
-    for line in done.output.splitlines():
-        path, _, test = line.partition("::")
-        if test and path.endswith(".py"):
-            yield Result("ux", f"{Path(path).stem}::{test}", SKIPPED, "needs a conda channel")
+def _collect(programs: Programs, folder: Path, argv: list[str], mark: str, file: Path) -> list[str]:
+    """Return the names of the tests of a file that a mark, or its negation, selects."""
+    selected = ["-m", mark, "--collect-only", "-q", str(file.relative_to(folder))]
+    done = programs.run("ux-collect", *argv, *selected, cwd=folder)
+    pairs = (line.partition("::") for line in done.output.splitlines())
+    return [
+        f"{Path(path).stem}::{test}" for path, _, test in pairs if test and path.endswith(".py")
+    ]
 
 
 def read_report(text: str) -> Iterator[Result]:

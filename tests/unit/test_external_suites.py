@@ -104,12 +104,50 @@ def test_a_notebooks_cells_are_one_program() -> None:
 
 def test_tests_that_are_done_or_not_wanted_do_not_run(tmp_path: Path) -> None:
     names = {"BasicLogTest linear (cli)": PASSED, "BasicTagTest linear (cli)": FAILED}
-    known = [(f"core {name}", outcome) for name, outcome in names.items()]
-    ours = build_programs(tmp_path, known=known, only=["Basic"])
+    known = {f"core {name}": Result("core", name, outcome) for name, outcome in names.items()}
+    ours = build_programs(tmp_path, results=known, only=["Basic"])
     assert not ours.wants("core", "BasicLogTest")
+    assert ours.wants("core", "BasicLog")  # another test, whose name begins like this
     assert ours.wants("core", "BasicTagTest")
     assert not ours.wants("core", "LineageTest")
     assert not build_programs(tmp_path, deadline=time.monotonic() - 1).wants("core", "LineageTest")
+
+
+def results_of(*rows: tuple[str, str, str]) -> dict[str, Result]:
+    return {f"{suite} {test}": Result(suite, test, outcome) for suite, test, outcome in rows}
+
+
+def test_the_results_of_a_test_that_runs_again_are_dropped_under_all_their_names(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        ("core", "BasicTest", FAILED),
+        ("core", "BasicTest linear (cli)", PASSED),
+        ("core", "BasicTestX linear (cli)", PASSED),
+        ("ux", "test_a", FAILED),
+        ("ux", "test_a (rest)", FAILED),
+        ("ux", "test_a::test_b", PASSED),
+        ("ux", "test_a::test_c", PASSED),
+    ]
+    ours = build_programs(tmp_path, results=results_of(*rows), only=["test_b"])
+    ours.forget("core", "BasicTest")
+    ours.forget("ux", "test_a")
+    assert list(ours.results) == ["core BasicTestX linear (cli)", "ux test_a::test_c"]
+
+
+def test_a_file_of_which_an_earlier_call_ran_a_part_runs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = programs.Done(0, "core/test_a.py::test_b\ncore/test_a.py::test_c\n\n2 tests", 1)
+    monkeypatch.setattr(programs.Programs, "run", lambda *_, **__: listed)
+    monkeypatch.setattr(ux, "_run_file", lambda *_: iter([Result("ux", "ran", PASSED)]))
+    tests = tmp_path / "checkout" / "test" / "ux" / "core"
+    tests.mkdir(parents=True)
+    (tests / "test_a.py").touch()
+    part = [("ux", "test_a::test_b", PASSED)]
+    assert list(ux.run_ux(build_programs(tmp_path, results=results_of(*part))))
+    complete = [*part, ("ux", "test_a::test_c", PASSED)]
+    assert not list(ux.run_ux(build_programs(tmp_path, results=results_of(*complete))))
 
 
 def test_what_a_program_leaves_behind_ends_with_it_and_its_pods_are_deleted(
