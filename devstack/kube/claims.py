@@ -22,6 +22,9 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9]
 DELETE_TIMEOUT = 30.0
 """Seconds until a claim that no pod mounts is deleted; the controller takes a moment."""
 
+JOB_TIMEOUT = 5.0
+"""Seconds until a Job without a pod uses its claim: it is complete a moment after its last pod."""
+
 MAX_NAME = 253
 SMALLEST, LARGEST = 1, 1 << 62
 """Bytes: Kubernetes rejects a request of 0, and cannot represent more than 2^63 - 1."""
@@ -133,14 +136,8 @@ def delete_claims(
     mistakes = [mistake for name in names for mistake in _name_mistakes(name)]
     if mistakes:
         raise _invalid("delete", mistakes, "devstack pvc list")
-    pods = client.list_objects("v1", "Pod", namespace)
-    if used := find_users(client, namespace, pods, names):
-        raise DevstackError(
-            f"cannot delete the volume claim {', '.join(map(repr, used))}",
-            cause="; ".join(f"{name!r} is used by {users}" for name, users in used.items()),
-            remedy="wait until they have ended, or stop the run",
-            code="CLAIM_IN_USE",
-        )
+    clock = clock or SystemClock()
+    pods = _require_unused(client, namespace, names, clock)
     deleted = [name for name in dict.fromkeys(names) if client.delete("v1", KIND, name, namespace)]
     for pod in {user for name in deleted for user in pods_that_mount(pods, name)}:
         client.delete("v1", "Pod", pod, namespace)
@@ -148,9 +145,29 @@ def delete_claims(
         lambda: _observe_deleted(client, namespace, deleted),
         what=f"the volume claim {', '.join(deleted)} to be deleted",
         timeout=DELETE_TIMEOUT,
-        clock=clock or SystemClock(),
+        clock=clock,
     )
     return deleted
+
+
+def _require_unused(
+    client: KubeClient, namespace: str, names: Sequence[str], clock: Clock
+) -> list[Object]:
+    """Return the pods of a namespace, none of which uses these claims any more."""
+    deadline = clock.now() + JOB_TIMEOUT
+    while True:
+        pods = client.list_objects("v1", "Pod", namespace)
+        used = find_users(client, namespace, pods, names)
+        if not used:
+            return pods
+        if any(user.startswith("pod ") for user in used.values()) or clock.now() >= deadline:
+            raise DevstackError(
+                f"cannot delete the volume claim {', '.join(map(repr, used))}",
+                cause="; ".join(f"{name!r} is used by {users}" for name, users in used.items()),
+                remedy="wait until they have ended, or stop the run",
+                code="CLAIM_IN_USE",
+            )
+        clock.sleep(0.2)
 
 
 def _observe_deleted(client: KubeClient, namespace: str, names: Sequence[str]) -> Observation:

@@ -142,9 +142,20 @@ def test_a_claim_of_a_job_without_a_pod_is_in_use(
     owner = with_template(build("t-9"), "data")
     api.add(owner)
     with pytest.raises(DevstackError) as caught:
-        delete_claims(api.client(), NAMESPACE, ["data"])
+        delete_claims(api.client(), NAMESPACE, ["data"], FakeClock())
     assert caught.value.code == "CLAIM_IN_USE"
     assert f"'data' is used by {owner['kind'].lower()} t-9" in caught.value.cause
+
+
+def test_a_job_that_is_complete_a_moment_after_its_pod_is_awaited(api: FakeApi) -> None:
+    class Controller(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            api.add(with_template(job("t-9", ended="Complete"), "data"))
+
+    ensure_claim(api.client(), NAMESPACE, "data", "1Gi")
+    api.add(with_template(job("t-9"), "data"), mounting("data", phase="Succeeded", node="n"))
+    assert delete_claims(api.client(), NAMESPACE, ["data"], Controller()) == ["data"]
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ def command(
     """Take the spot node NODE away, with the notice that spot instances get.
 
     Its pods see the notice at once, and the scheduler places no further pods there. When the
-    time is over they end, and the node stops. Metaflow looks for the notice every 5 seconds and records
-    it in the task's metadata; a step with @retry continues on another node.
+    time is over they end, and the node stops. Metaflow looks for the notice every 5 seconds and
+    records it in the task's metadata; a step with @retry continues on another node.
     """
     from devstack.lifecycle.interrupt import interrupt_node
     from devstack.stack import open_stack
