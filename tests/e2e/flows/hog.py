@@ -1,4 +1,4 @@
-"""Steps that take memory without end; 30 of them request more than machines have."""
+"""Steps that take memory until they are killed; 30 of them request more than machines have."""
 
 from metaflow import FlowSpec, Parameter, kubernetes, step
 
