@@ -21,7 +21,7 @@ def in_parallel(act: Callable[[_Item], _Result], items: Iterable[_Item]) -> list
 
     Args:
         act: is called with each item, in threads. If the command is interrupted, it ends at the
-            next :func:`sleep`.
+            next :func:`sleep`, and a program that it runs is ended.
         items: the items.
 
     Raises:
@@ -34,8 +34,8 @@ def in_parallel(act: Callable[[_Item], _Result], items: Iterable[_Item]) -> list
 
     stop: threading.Event = getattr(_thread, "stop", None) or threading.Event()
     with ThreadPoolExecutor(AT_ONCE, initializer=_belong, initargs=(stop,)) as pool:
-        tasks = [pool.submit(act, item) for item in items]
         try:
+            tasks = [pool.submit(act, item) for item in items]
             wait(tasks)
         except BaseException:
             stop.set()
@@ -58,4 +58,15 @@ def sleep(seconds: float) -> None:
     if stop is None:
         time.sleep(seconds)
     elif stop.wait(seconds):
+        raise KeyboardInterrupt
+
+
+def end_if_interrupted() -> None:
+    """End what this thread does if the command that it works for was interrupted.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
+    stop: threading.Event | None = getattr(_thread, "stop", None)
+    if stop is not None and stop.is_set():
         raise KeyboardInterrupt

@@ -6,6 +6,7 @@ programs. Pass secrets in ``input`` or ``env``, never in ``argv``.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -20,7 +21,11 @@ from typing import IO, Protocol
 
 from devstack.environment_variables import tool_environment
 from devstack.errors import DevstackError, ExitStatus
+from devstack.parallel import end_if_interrupted
 from devstack.pidfile import write_pidfile
+
+_LOOK_SECONDS = 1.0
+"""How often a thread that waits for a program looks whether it is to end."""
 
 
 @dataclass(frozen=True)
@@ -241,10 +246,27 @@ def _communicate(
 ) -> tuple[str, str]:
     data = input.encode() if isinstance(input, str) else input
     if on_line is None and (data is None or isinstance(data, bytes)):
-        out, err = process.communicate(data, timeout=timeout)
+        out, err = _wait_for_output(process, data, timeout)
         return out.decode(errors="replace"), err.decode(errors="replace")
     blocks = [data] if isinstance(data, bytes) else data
     return _stream(process, blocks, timeout, on_line or _ignore)
+
+
+def _wait_for_output(
+    process: subprocess.Popen[bytes], data: bytes | None, timeout: float | None
+) -> tuple[bytes, bytes]:
+    """Return the output of a program that ends, unless its thread is to end before."""
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return process.communicate(data, timeout=min(left, _LOOK_SECONDS))
+        except subprocess.TimeoutExpired:
+            if left <= _LOOK_SECONDS:
+                raise
+        # It has been handed over by now.
+        data = None
+        end_if_interrupted()
 
 
 def _ignore(_line: str) -> None:

@@ -9,7 +9,9 @@ import time
 
 import pytest
 
+from devstack.errors import DevstackError
 from devstack.parallel import in_parallel
+from devstack.process import SubprocessRunner
 from devstack.waits import SystemClock
 
 
@@ -57,3 +59,27 @@ def test_an_interrupt_ends_what_waits_also_in_threads_of_threads() -> None:
         in_parallel(act, [0, 1])
     assert time.monotonic() - began < 30
     assert in_parallel(lambda _: clock.sleep(0), [1, 2]) == [None, None]
+
+
+def test_an_interrupt_ends_programs_that_threads_run() -> None:
+    waiting = threading.Barrier(2, timeout=10)
+
+    def run(item: int) -> None:
+        if waiting.wait() == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        SubprocessRunner().run(["sleep", "300"], timeout=600)
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel(run, [0, 1])
+    assert time.monotonic() - began < 30
+
+
+def test_a_program_that_takes_longer_than_its_timeout_is_ended() -> None:
+    with pytest.raises(DevstackError, match="3 s"):
+        SubprocessRunner().run(["sleep", "300"], timeout=3)
+
+
+def test_a_program_that_takes_its_time_gets_its_input_once() -> None:
+    done = SubprocessRunner().run(["sh", "-c", "sleep 2; cat"], input="text", timeout=30)
+    assert done.stdout == "text"
