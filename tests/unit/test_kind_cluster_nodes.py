@@ -158,10 +158,13 @@ def test_a_container_that_has_not_joined_is_created_again(kind: KindSetting) -> 
 
 def test_a_removed_node_leaves_no_container_no_object_and_no_files(kind: KindSetting) -> None:
     kind.provider.ensure_nodes(SPEC, {NAME: SIZE})
-    kind.api.add(task_pod("agent", node=NAME), task_pod("other", node="devstack-ci-control-plane"))
+    agent = task_pod("agent", node=NAME)
+    agent["metadata"]["ownerReferences"] = [{"kind": "DaemonSet", "name": "agent"}]
+    # What has ended is still a part of its run.
+    kind.api.add(agent, task_pod("ended", node=NAME))
     kind.provider.remove_node(NAME)
     assert names(kind) == ["devstack-ci-control-plane"]
-    assert [path.rsplit("/", 1)[1] for path in kind.api.objects if "/pods/" in path] == ["other"]
+    assert [path.rsplit("/", 1)[1] for path in kind.api.objects if "/pods/" in path] == ["ended"]
     assert f"/api/v1/nodes/{NAME}" not in kind.api.objects
     assert not node_folder(kind.dir, NAME).exists()
 

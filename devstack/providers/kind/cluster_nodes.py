@@ -18,6 +18,7 @@ from devstack.docker.similar import build_similar
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.node_state import node_lacks
+from devstack.kube.offers import is_of_daemon_set
 from devstack.kube.pool_nodes import ensure_attributes, is_starting
 from devstack.kube.readiness import node_is_ready
 from devstack.parallel import in_parallel
@@ -105,8 +106,8 @@ class ClusterNodes:
         kube = self._kube()
         kube.delete("v1", "Node", name)
         # Those of DaemonSets would be listed as running for a minute more.
-        for pod in kube.list_objects("v1", "Pod", fields=f"spec.nodeName={name}"):
-            metadata = pod["metadata"]
+        pods = kube.list_objects("v1", "Pod", fields=f"spec.nodeName={name}")
+        for metadata in [pod["metadata"] for pod in pods if is_of_daemon_set(pod)]:
             kube.delete("v1", "Pod", metadata["name"], metadata["namespace"], grace_seconds=0)
         remove_node_files(self.stack, name)
 
