@@ -59,14 +59,3 @@ def sleep(seconds: float) -> None:
         time.sleep(seconds)
     elif stop.wait(seconds):
         raise KeyboardInterrupt
-
-
-def end_if_interrupted() -> None:
-    """End what this thread does if the command that it works for was interrupted.
-
-    Raises:
-        KeyboardInterrupt: it was interrupted.
-    """
-    stop: threading.Event | None = getattr(_thread, "stop", None)
-    if stop is not None and stop.is_set():
-        raise KeyboardInterrupt

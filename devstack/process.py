@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from devstack import parallel
 from devstack.environment_variables import tool_environment
 from devstack.errors import DevstackError, ExitStatus
-from devstack.parallel import end_if_interrupted
 from devstack.pidfile import write_pidfile
 
 _LOOK_SECONDS = 1.0
@@ -266,7 +266,7 @@ def _wait_for_output(
                 raise
         # It has been handed over by now.
         data = None
-        end_if_interrupted()
+        parallel.sleep(0)
 
 
 def _ignore(_line: str) -> None:
