@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from decimal import Decimal
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.capacity import measure_capacity
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.pod_requests import format_amount, pod_requests
-from devstack.lifecycle.settings_step import provider_of_changed_pools
 from devstack.pools.nodes import NodeSpec
 from devstack.pools.settings import BASE_POOL
-from devstack.stack import Stack
 
 _Amounts = tuple[Decimal, Decimal]
 """CPUs and bytes."""
@@ -42,26 +39,6 @@ def nodes_to_replace(
         if wanted[name].pool == BASE_POOL:
             raise _too_small(name, used)
     return list(dict.fromkeys([*other_disk, *full]))
-
-
-def require_large_enough(stack: Stack) -> None:
-    """Refuse a size of the base nodes that is less than their pods request, before it is saved.
-
-    Raises:
-        DevstackError: ``NODE_TOO_SMALL``.
-    """
-    provider = provider_of_changed_pools(stack)
-    if provider is None:
-        return
-    full: dict[str, _Amounts] = {}
-    # Of a cluster that does not run, the step that changes nodes finds out.
-    with suppress(DevstackError):
-        stack.kube().readyz()
-        wanted = provider.nodes_by_name(stack.cluster)
-        base = {name: spec for name, spec in wanted.items() if spec.pool == BASE_POOL}
-        full = _full_nodes(stack.kube(), provider.existing_nodes(), base)
-    for name, used in full.items():
-        raise _too_small(name, used)
 
 
 def _full_nodes(

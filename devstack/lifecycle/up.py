@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from devstack.lifecycle.backup import remove_backup
 from devstack.lifecycle.manifests_step import require_manifests
-from devstack.lifecycle.node_changes import require_large_enough
 from devstack.lifecycle.plan import build_plan
 from devstack.lifecycle.pools_step import require_pools_supported
 from devstack.lifecycle.settings_step import require_changeable, warn_of_old_nodes
 from devstack.lifecycle.step import Step, run_steps
-from devstack.lifecycle.volume_loss import require_volumes_kept
+from devstack.lifecycle.volume_loss import require_pools_changeable
 from devstack.services.selection import require_dependencies
 from devstack.stack import Stack
 
@@ -26,8 +25,7 @@ def up(stack: Stack) -> list[str]:
         require_pools_supported(stack)
         require_manifests(stack)
         require_changeable(stack)
-        require_volumes_kept(stack)
-        require_large_enough(stack)
+        require_pools_changeable(stack)
         warn_of_old_nodes(stack)
         if stack.state.phase in ("deleting", "retained"):
             stack.state.phase = "creating"

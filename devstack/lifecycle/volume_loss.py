@@ -1,9 +1,8 @@
-"""No node is removed by `up` as long as it has the data of a claim."""
+"""What `up` does not do to nodes: remove one with the data of a claim, or end its services."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.volumes_on_nodes import claims_by_node
@@ -14,30 +13,32 @@ from devstack.providers.base import HasPools
 from devstack.stack import Stack
 
 
-def require_volumes_kept(stack: Stack) -> None:
-    """Refuse pools without the nodes on which volumes are, or with another disk, beforehand.
+def require_pools_changeable(stack: Stack) -> None:
+    """Refuse pools that would end services, or lose the data of claims, before they are saved.
 
     Raises:
-        DevstackError: ``NODE_HAS_VOLUMES``.
+        DevstackError: ``NODE_TOO_SMALL`` or ``NODE_HAS_VOLUMES``.
     """
     provider = provider_of_changed_pools(stack)
     if provider is None:
         return
-    removed: list[str] = []
-    # Of a cluster that does not run, the step that removes nodes finds out.
-    with suppress(DevstackError):
+    try:
         stack.kube().readyz()
-        removed = _removed(stack, provider)
-    require_without_volumes(stack, removed)
+    except DevstackError:
+        return  # of a cluster that does not run, the step that changes nodes finds out
+    require_without_volumes(stack, _removed(stack, provider))
 
 
 def _removed(stack: Stack, provider: HasPools) -> list[str]:
     """Return the nodes of pools that `up` will remove, or remove and create again."""
     wanted = provider.nodes_by_name(stack.largest_cluster)
     existing = provider.existing_nodes()
-    pooled = {name: spec for name, spec in existing.items() if spec and spec.pool != BASE_POOL}
-    surplus = [name for name in pooled if name not in wanted]
-    return [*surplus, *nodes_to_replace(stack.kube(), pooled, wanted)]
+    surplus = [
+        name
+        for name, spec in existing.items()
+        if spec and spec.pool != BASE_POOL and name not in wanted
+    ]
+    return [*surplus, *nodes_to_replace(stack.kube(), existing, wanted)]
 
 
 def require_without_volumes(stack: Stack, nodes: Iterable[str]) -> None:
