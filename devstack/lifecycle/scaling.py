@@ -18,7 +18,7 @@ from typing import Any
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
-from devstack.kube.api_errors import ApiError, UnreachableError
+from devstack.kube.api_errors import ApiError
 from devstack.kube.capacity import NodeCapacity, measure_capacity
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.drain import evictable_pods
@@ -36,6 +36,7 @@ from devstack.kube.scale_down import (
 from devstack.kube.scale_up import Addition, pending_units, plan_additions
 from devstack.kube.volumes_on_nodes import claims_by_node
 from devstack.lifecycle.new_nodes import as_starting, finish_nodes
+from devstack.lifecycle.shape_step import addable_specs
 from devstack.pools.nodes import NodeSpec
 from devstack.pools.scaling import Scaling, scaling_of
 from devstack.providers.base import HasPools
@@ -68,7 +69,7 @@ class Scaler:
         Raises:
             DevstackError: the API does not answer, or a node cannot be created or removed.
         """
-        specs = self._specs()
+        specs = addable_specs(self.stack, self.provider)
         kube = self.stack.kube()
         pending = kube.list_objects("v1", "Pod", fields="status.phase=Pending")
         known = {node["metadata"]["name"] for node in kube.list_objects("v1", "Node")}
@@ -82,7 +83,7 @@ class Scaler:
             return
         self._finish_removals(kube, nodes, specs)
         planned = self._additions(kube, pending, nodes, specs)
-        additions = [each for each in planned if each.nodes and self._is_due(each)]
+        additions = [each for each in planned if each.nodes and self._is_due(each, specs)]
         if additions:
             self._add(kube, additions, specs)
         else:
@@ -92,18 +93,12 @@ class Scaler:
 
     def continue_predecessor(self) -> None:
         """Remove the containers that a killed predecessor was creating: they never joined."""
-        kube, specs = self.stack.kube(), self._specs()
+        kube, specs = self.stack.kube(), addable_specs(self.stack, self.provider)
         found = {node["metadata"]["name"] for node in kube.list_objects("v1", "Node")}
         for name in self.provider.existing_nodes():
             if name in specs and name not in found:
                 self.report(f"removes {name}, which has not joined the cluster")
                 self.provider.remove_node(name)
-
-    def _specs(self) -> dict[str, NodeSpec]:
-        """Return the nodes that pools add when pods need them, by name."""
-        always = self.provider.nodes_by_name(self.stack.cluster)
-        most = self.provider.nodes_by_name(self.stack.largest_cluster)
-        return {name: spec for name, spec in most.items() if name not in always}
 
     def _additions(
         self,
@@ -119,10 +114,9 @@ class Scaler:
         usable = [as_ready(node) for node in nodes if _is_usable(node.node)]
         return plan_additions(pending_units(pods, sizes), usable, as_addable(items, nodes))
 
-    def _is_due(self, addition: Addition) -> bool:
+    def _is_due(self, addition: Addition, specs: Mapping[str, NodeSpec]) -> bool:
         created = addition.unit.created.replace("Z", "+00:00")
         age = (self.today() - datetime.fromisoformat(created)).total_seconds()
-        specs = self._specs()
         return age >= max(self._scaling(specs[name]).delay for name in addition.nodes)
 
     def _add(
@@ -263,7 +257,7 @@ def main(name: str) -> None:
                 scaler.continue_predecessor()
             scaler.run_once()
             fault = ""
-        except (DevstackError, UnreachableError) as error:
+        except DevstackError as error:
             if str(error) != fault:
                 _report(f"cannot scale: {error}")
             fault = str(error)

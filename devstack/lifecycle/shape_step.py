@@ -10,6 +10,7 @@ from devstack.kube.pool_nodes import build_node
 from devstack.kube.shape import NAME, NAMESPACE, Shape, build_shape
 from devstack.lifecycle.settings_step import pool_file
 from devstack.lifecycle.step import Step
+from devstack.pools.nodes import NodeSpec
 from devstack.pools.settings import PoolSettings
 from devstack.pools.toml_tables import pool_table
 from devstack.providers.base import HasPools
@@ -32,11 +33,16 @@ def shape_steps(stack: Stack) -> list[Step]:
     ]
 
 
-def addable_nodes(stack: Stack, provider: HasPools) -> dict[str, Object]:
-    """Return the nodes that pools add when pods need them, by name, as the API will have them."""
+def addable_specs(stack: Stack, provider: HasPools) -> dict[str, NodeSpec]:
+    """Return the nodes that pools add when pods need them, by name."""
     always = provider.nodes_by_name(stack.cluster)
     at_most = provider.nodes_by_name(stack.largest_cluster)
-    return {name: build_node(name, spec) for name, spec in at_most.items() if name not in always}
+    return {name: spec for name, spec in at_most.items() if name not in always}
+
+
+def addable_nodes(stack: Stack, provider: HasPools) -> dict[str, Object]:
+    """Return the nodes that pools add when pods need them, as the API will have them."""
+    return {name: build_node(name, spec) for name, spec in addable_specs(stack, provider).items()}
 
 
 def _wanted(stack: Stack, provider: HasPools) -> Object:
