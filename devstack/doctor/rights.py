@@ -8,6 +8,7 @@ from decimal import Decimal
 from devstack import quantity
 from devstack.doctor.check import Check, Finding
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import has_ended
 from devstack.kube.offers import measure_offers
 from devstack.kube.pods import observe_pod
 from devstack.kube.resources import CORE, RBAC
@@ -23,8 +24,6 @@ OVER_QUOTA = "exceeded quota"
 
 _OF_EVERY_TASK = ("pods", "count/pods", "count/jobs.batch", "cpu", "memory")
 """Resources of quotas without which no task runs."""
-
-ENDED = ("Succeeded", "Failed")
 
 
 def _secrets(stack: Stack) -> list[Finding]:
@@ -119,7 +118,7 @@ def _limits(quota: Object) -> Iterator[tuple[str, str, str]]:
 def _task_pods(stack: Stack) -> list[Finding]:
     kube = stack.kube()
     pods = kube.list_objects(CORE, "Pod", stack.state.namespace)
-    waiting = [pod for pod in pods if pod.get("status", {}).get("phase") not in ENDED]
+    waiting = [pod for pod in pods if not has_ended(pod)]
     # Once for all pods: it lists all nodes and pods of the cluster.
     unplaced = any(not pod["spec"].get("nodeName") for pod in waiting)
     offers = measure_offers(kube) if unplaced else None

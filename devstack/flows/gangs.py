@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from devstack.kube.capacity import fit
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.gangs import JOBSET_NAME, TOO_LARGE, condition_of, pod_group_name
+from devstack.kube.conditions import condition_of
+from devstack.kube.gangs import CONDITION, JOBSET_NAME, TOO_LARGE, pod_group_name
 from devstack.kube.offers import Offers, closest_shortfall
 from devstack.kube.pool_lines import lines_for_gang
 from devstack.kube.resources import JOBSET
@@ -45,7 +46,7 @@ def observe_gangs(
 def _observe(
     kube: KubeClient, namespace: str, name: str, pods: Sequence[Object], offers: Offers | None
 ) -> Observation:
-    condition = condition_of(kube.find(JOBSET, "JobSet", name, namespace) or {})
+    condition = condition_of(kube.find(JOBSET, "JobSet", name, namespace) or {}, CONDITION)
     message = condition.get("message", "")
     if condition.get("reason") != TOO_LARGE:
         return Waiting(f"gang {name} waits: it {message}" if message else f"gang {name} waits")

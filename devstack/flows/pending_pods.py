@@ -13,7 +13,7 @@ from devstack.flows.gangs import observe_gangs, waits_as_gang
 from devstack.flows.pods import TASK_LABELS, is_of_run
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.gangs import condition_of
+from devstack.kube.conditions import condition_of, has_ended
 from devstack.kube.offers import Offers, measure_offers
 from devstack.kube.pods import observe_pod
 from devstack.kube.quotas import may_fit_quota, quota_has_room
@@ -218,5 +218,4 @@ def _lacks_resources(message: str) -> bool:
 
 
 def _holds_resources(pod: Object) -> bool:
-    ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-    return bool(pod["spec"].get("nodeName")) and not ended
+    return bool(pod["spec"].get("nodeName")) and not has_ended(pod)

@@ -6,16 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from devstack.kube.api_errors import NotFoundError
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import condition_of, has_ended
 from devstack.kube.resources import BATCH, JOBSET
 from devstack.kube.volumes import claim_names
 
 _FINISHED = ("Complete", "Completed", "Failed")
 """The conditions of a Job, and of a JobSet, that has finished."""
-
-
-def has_ended(pod: Object) -> bool:
-    """Return True if no container of a pod will run again."""
-    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
 def pods_that_mount(pods: Sequence[Object], claim: str) -> list[str]:
@@ -77,5 +73,4 @@ def _pod_templates(spec: Object) -> Iterator[Object]:
 
 
 def _is_finished(item: Object) -> bool:
-    conditions = item.get("status", {}).get("conditions") or []
-    return any(each["type"] in _FINISHED and each["status"] == "True" for each in conditions)
+    return any(condition_of(item, kind).get("status") == "True" for kind in _FINISHED)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from devstack import quantity
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, ConflictError, ForbiddenError, InvalidError
-from devstack.kube.claim_users import find_users, has_ended, pods_that_mount
+from devstack.kube.claim_users import find_users, pods_that_mount
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import has_ended
 from devstack.kube.volumes import namespace_flag
 from devstack.waits import Clock, Observation, Ready, SystemClock, Waiting, wait_until
 

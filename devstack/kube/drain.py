@@ -6,13 +6,13 @@ those that the kubelet runs by itself stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ConflictError, NotFoundError, ServerFaultError
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import is_ready
 from devstack.kube.offers import is_of_daemon_set
-from devstack.kube.readiness import node_is_ready
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
 _MIRROR = "kubernetes.io/config.mirror"
@@ -69,17 +69,16 @@ def drain(
 
     def observe() -> Observation:
         left = evictable_pods(client, node)
-        if left and permanently and not node_is_ready(client.get("v1", "Node", node)):
+        if left and permanently and not is_ready(client.get("v1", "Node", node)):
             for pod in left:
-                _delete(client, pod)
+                delete_pod(client, pod, 0)
                 evicted.setdefault(full_name(pod))
             return Waiting(f"the pods of {node}, which is not Ready, are deleted")
         kept = [why for pod in left if (why := _evict(client, pod, evicted))]
         if not left:
             return Ready()
         names = ", ".join(full_name(pod) for pod in left)
-        count = "1 pod has" if len(left) == 1 else f"{len(left)} pods have"
-        return Waiting("; ".join([f"{count} not ended: {names}", *kept]))
+        return Waiting("; ".join([f"{not_ended(left)}: {names}", *kept]))
 
     wait_until(
         observe,
@@ -121,9 +120,15 @@ def _evict(client: KubeClient, pod: Object, evicted: dict[str, None]) -> str:
     return ""
 
 
-def _delete(client: KubeClient, pod: Object) -> None:
+def delete_pod(client: KubeClient, pod: Object, grace_seconds: int) -> None:
+    """Delete a pod, whatever disruption budgets allow; with 0 seconds, without its kubelet."""
     metadata = pod["metadata"]
-    client.delete("v1", "Pod", metadata["name"], metadata["namespace"], grace_seconds=0)
+    client.delete("v1", "Pod", metadata["name"], metadata["namespace"], grace_seconds=grace_seconds)
+
+
+def not_ended(pods: Sequence[Object]) -> str:
+    """Return how many pods are awaited: ``2 pods have not ended``."""
+    return f"{'1 pod has' if len(pods) == 1 else f'{len(pods)} pods have'} not ended"
 
 
 def full_name(pod: Object) -> str:

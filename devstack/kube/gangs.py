@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import condition_of
 from devstack.kube.resources import COSCHEDULING, JOBSET, POD_GROUPS
 
 MARK = "devstack.dev/gang=true"
@@ -85,12 +85,6 @@ def size_of(jobset: Object) -> int:
     return total
 
 
-def condition_of(jobset: Object, kind: str = CONDITION) -> Object:
-    """Return a condition of an object; empty if it has none of that type."""
-    conditions: Sequence[Object] = (jobset.get("status") or {}).get("conditions") or []
-    return next((each for each in conditions if each["type"] == kind), {})
-
-
 def pod_group_name(pod: Object) -> str:
     """Return the name of a pod's PodGroup, native or of the plug-in; empty if it has none."""
     native = (pod["spec"].get("schedulingGroup") or {}).get("podGroupName")
@@ -111,7 +105,7 @@ def is_over(jobset: Object) -> bool:
 
 
 def _gang(jobset: Object, bound: int) -> Gang:
-    condition = condition_of(jobset)
+    condition = condition_of(jobset, CONDITION)
     return Gang(
         namespace=jobset["metadata"]["namespace"],
         jobset=jobset["metadata"]["name"],

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.drain import evictable_pods, full_name
+from devstack.kube.drain import delete_pod, evictable_pods, full_name, not_ended
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
 TERMINATION_ANNOTATION = "devstack.dev/spot-termination-time"
@@ -84,22 +84,16 @@ def end_pods(
     """
     pods = evictable_pods(client, node)
     for pod in pods:
-        _delete(client, pod, _GRACE_SECONDS)
+        delete_pod(client, pod, _GRACE_SECONDS)
     deadline = clock.now() + _FORCED_AFTER
 
     def observe() -> Observation:
         left = evictable_pods(client, node)
         if left and clock.now() >= deadline:
             for pod in left:
-                _delete(client, pod, 0)
-        count = "1 pod has" if len(left) == 1 else f"{len(left)} pods have"
-        return Waiting(f"{count} not ended") if left else Ready()
+                delete_pod(client, pod, 0)
+        return Waiting(not_ended(left)) if left else Ready()
 
     what = f"the pods of node {node} to end"
     wait_until(observe, what=what, timeout=5 * _FORCED_AFTER, clock=clock, note=note)
     return sorted(full_name(pod) for pod in pods)
-
-
-def _delete(client: KubeClient, pod: Object, grace: int) -> None:
-    metadata = pod["metadata"]
-    client.delete("v1", "Pod", metadata["name"], metadata["namespace"], grace_seconds=grace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devstack import quantity
 from devstack.kube.client import Object
-from devstack.kube.readiness import node_is_ready
+from devstack.kube.conditions import is_ready
 from devstack.pools.nodes import NodeSpec
 
 
@@ -12,7 +12,7 @@ def node_lacks(node: Object | None, spec: NodeSpec) -> str:
     """Return what is missing until a node is Ready and of its size, after "node NAME"."""
     if node is None:
         return "has not registered"
-    if not node_is_ready(node):
+    if not is_ready(node):
         return "is not Ready"
     capacity = node.get("status", {}).get("capacity", {})
     cpu, memory = (quantity.parse(capacity.get(name, "0")) for name in ("cpu", "memory"))

@@ -9,6 +9,7 @@ from decimal import Decimal
 from devstack import quantity
 from devstack.kube.capacity import NodeCapacity, measure_capacity
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import is_ready
 from devstack.kube.node_selection import format_taint
 from devstack.kube.offers import ends_by_itself, pool_of
 from devstack.kube.shape import Shape, read_shape
@@ -153,9 +154,7 @@ def describe_node(capacity: NodeCapacity) -> NodeStatus:
 
 def state_of(node: Object) -> str:
     """Return whether a node is ready, and whether it is cordoned."""
-    conditions = node.get("status", {}).get("conditions") or []
-    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-    if not ready:
+    if not is_ready(node):
         return NOT_READY
     return CORDONED if node.get("spec", {}).get("unschedulable") else READY
 

@@ -12,7 +12,7 @@ from devstack.kube.client import KubeClient, Object
 from devstack.kube.gangs import JOB_NAME
 from devstack.kube.node_selection import label_mismatches, untolerated_taints
 from devstack.kube.pod_requests import Amounts, format_amount
-from devstack.kube.pool_nodes import STARTING_TAINT, annotated_devices
+from devstack.kube.pool_nodes import annotated_devices, is_starting
 from devstack.kube.shape import Shape, read_shape
 from devstack.pools.nodes import POOL_LABEL
 from devstack.pools.taints import is_taint_of_state
@@ -118,7 +118,9 @@ def measure_offers(client: KubeClient) -> Offers | None:
         return None
     shape = read_shape(client)
     # A node that a pool adds has neither its labels nor its devices when it registers.
-    nodes = [node for node in measured if not (_is_starting(node) and node.name in shape.addable)]
+    nodes = [
+        node for node in measured if not (is_starting(node.node) and node.name in shape.addable)
+    ]
     known = {node.name: node for node in nodes}
     later = {node.name: why for node in nodes if (why := _why_later(node))}
     items = [item for name, item in sorted(shape.addable.items()) if name not in known]
@@ -189,16 +191,11 @@ def _why_later(node: NodeCapacity) -> str:
     spec = node.node.get("spec", {})
     if spec.get("unschedulable"):
         return _CORDONED
-    if _is_starting(node):
+    if is_starting(node.node):
         return _STARTING
     ready = as_ready(node)
     same = (spec.get("taints") or []) == ready.node["spec"]["taints"] and node.free == ready.free
     return "" if same else _NOT_READY
-
-
-def _is_starting(node: NodeCapacity) -> bool:
-    taints = node.node.get("spec", {}).get("taints") or []
-    return any(taint["key"] == STARTING_TAINT.partition(":")[0] for taint in taints)
 
 
 def _name(item: Object) -> str:

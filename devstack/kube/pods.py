@@ -10,6 +10,7 @@ from typing import Any
 from devstack.kube import scheduling
 from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import condition_of, is_ready
 from devstack.kube.events import last_event
 from devstack.kube.offers import Offers
 from devstack.kube.volumes import pending_claim
@@ -71,11 +72,11 @@ def observe_pod(client: KubeClient, pod: Object, offers: Offers | None = None) -
         last lines of its log.
     """
     phase = pod.get("status", {}).get("phase", "Pending")
-    if phase == "Succeeded" or _condition(pod, "Ready").get("status") == "True":
+    if phase == "Succeeded" or is_ready(pod):
         return Ready()
     if phase == "Failed":
         return _failed(client, pod)
-    unscheduled = _condition(pod, "PodScheduled")
+    unscheduled = condition_of(pod, "PodScheduled")
     if unscheduled.get("reason") == "Unschedulable":
         message = unscheduled.get("message", "")
         return scheduling.observe_unscheduled(client, pod, message, offers)
@@ -225,14 +226,6 @@ def _container_statuses(pod: Object) -> Iterator[dict[str, Any]]:
     status = pod.get("status", {})
     yield from status.get("initContainerStatuses", [])
     yield from status.get("containerStatuses", [])
-
-
-def _condition(pod: Object, kind: str) -> dict[str, Any]:
-    for condition in (pod.get("status") or {}).get("conditions") or []:
-        if condition["type"] == kind:
-            found: dict[str, Any] = condition
-            return found
-    return {}
 
 
 def _ending(ended: dict[str, Any]) -> str:

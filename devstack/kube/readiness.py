@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import is_ready
 from devstack.kube.pods import observe_pod
 from devstack.kube.resources import APPS
 from devstack.waits import Failed, Observation, Ready, Waiting
@@ -54,7 +55,7 @@ def observe_daemon_set(
         return Waiting(f"DaemonSet {namespace}/{name} does not exist yet")
     status = live.get("status", {})
     wanted = len(nodes)
-    down = sum(not node_is_ready(node) for node in nodes)
+    down = sum(not is_ready(node) for node in nodes)
     counts = (status.get("updatedNumberScheduled", 0), status.get("numberReady", 0) + down)
     current = status.get("observedGeneration", 0) >= live["metadata"]["generation"]
     if current and min(counts) >= wanted:
@@ -63,12 +64,6 @@ def observe_daemon_set(
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
     pods = client.list_objects("v1", "Pod", namespace, labels=selector)
     return _first_not_ready_of(client, pods, f"DaemonSet {namespace}/{name}")
-
-
-def node_is_ready(node: Object) -> bool:
-    """Return True if a node's kubelet reports that it can run pods."""
-    conditions = node.get("status", {}).get("conditions") or []
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def _available(live: Object) -> bool:

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from devstack.kube.capacity import NodeCapacity, unfit_reason
+from devstack.kube.capacity import NodeCapacity, pod_size, unfit_reason
 from devstack.kube.client import Object
-from devstack.kube.gangs import JOBSET_NAME, condition_of, pod_group_name
-from devstack.kube.pod_requests import pod_requests
+from devstack.kube.conditions import condition_of
+from devstack.kube.gangs import JOBSET_NAME, pod_group_name
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _place(
     """
     free, left = [node.copy() for node in nodes], [node.copy() for node in addable]
     names, used = [], []
-    for pod in sorted(pods, key=_size, reverse=True):
+    for pod in sorted(pods, key=pod_size, reverse=True):
         node = next((each for each in free if not unfit_reason(pod, each)), None)
         if node is None:
             node = next((each for each in left if not unfit_reason(pod, each)), None)
@@ -115,8 +115,3 @@ def _has_no_node(pod: Object) -> bool:
     ended = pod.get("status", {}).get("phase") != "Pending"
     deleted = pod["metadata"].get("deletionTimestamp")
     return not (ended or deleted or pod["spec"].get("nodeName"))
-
-
-def _size(pod: Object) -> tuple[object, object]:
-    requests = pod_requests(pod)
-    return requests.get("cpu", 0), requests.get("memory", 0)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.apply import delete_all
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import has_ended
+from devstack.kube.volumes import claim_names
 from devstack.kube.volumes_on_nodes import node_of
 from devstack.lifecycle.step import Step
 from devstack.progress import step
@@ -134,11 +136,7 @@ def _scale_down(stack: Stack, kube: KubeClient) -> None:
 def _observe_scale_down(kube: KubeClient, namespaces: set[str]) -> Observation:
     for pod in kube.list_objects("v1", "Pod"):
         metadata = pod["metadata"]
-        ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-        claims = [
-            each for each in pod["spec"].get("volumes", []) if "persistentVolumeClaim" in each
-        ]
-        if metadata["namespace"] in namespaces and claims and not ended:
+        if metadata["namespace"] in namespaces and claim_names(pod) and not has_ended(pod):
             return Waiting(f"pod {metadata['namespace']}/{metadata['name']} is still running")
     return Ready()
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from devstack.errors import DevstackError
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.drain import delete_pod
 from devstack.kube.pool_nodes import STARTING_TAINT, is_starting, remove_taint
 from devstack.lifecycle.added_images import supply_added_images
 from devstack.lifecycle.registry_step import redirect_nodes
@@ -105,8 +106,7 @@ def _restart_unpulled(kube: KubeClient, node: str) -> None:
     """Replace the pods of DaemonSets that came before their images: the kubelet backs off."""
     for pod in kube.list_objects("v1", "Pod", fields=f"spec.nodeName={node}"):
         if _is_unpulled(pod):
-            metadata = pod["metadata"]
-            kube.delete("v1", "Pod", metadata["name"], metadata["namespace"], grace_seconds=0)
+            delete_pod(kube, pod, 0)
 
 
 def _is_unpulled(pod: Object) -> bool:

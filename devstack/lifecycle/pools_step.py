@@ -12,6 +12,7 @@ from devstack.kube.client import Object
 from devstack.kube.drain import drain, evictable_pods
 from devstack.kube.interruption import was_interrupted, withdraw_past_interruptions
 from devstack.kube.node_state import node_lacks
+from devstack.kube.offers import pool_of
 from devstack.kube.pool_nodes import ensure_attributes, lacks_attributes
 from devstack.kube.scale_down import (
     SETTLE_SECONDS,
@@ -26,7 +27,7 @@ from devstack.lifecycle.registry_step import forget_redirection
 from devstack.lifecycle.step import Step
 from devstack.lifecycle.volume_loss import require_without_volumes
 from devstack.parallel import in_parallel
-from devstack.pools.nodes import POOL_LABEL, NodeSpec
+from devstack.pools.nodes import NodeSpec
 from devstack.pools.settings import BASE_POOL
 from devstack.providers.base import HasPools
 from devstack.stack import Stack
@@ -155,13 +156,10 @@ def _nodes(stack: Stack) -> dict[str, Object]:
 
 def _surplus(found: Mapping[str, Object], wanted: Mapping[str, NodeSpec]) -> dict[str, Object]:
     """Return the nodes of pools that are not wanted any more."""
-    pools = {
-        name: (node["metadata"].get("labels") or {}).get(POOL_LABEL) for name, node in found.items()
-    }
     return {
-        name: found[name]
-        for name, pool in pools.items()
-        if pool not in (None, BASE_POOL) and name not in wanted
+        name: node
+        for name, node in found.items()
+        if pool_of(node) not in ("", BASE_POOL) and name not in wanted
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from enum import Enum
 
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import is_ready
 from devstack.kube.readiness import observe_daemon_set
 from devstack.kube.resources import APPS
 from devstack.services.base import Manifest, Service, ServiceContext
@@ -81,15 +82,9 @@ def observe_enforced(kube: KubeClient, names: Collection[str]) -> Observation:
     if kube.find(APPS, "DaemonSet", NetworkPoliciesService.name, NAMESPACE) is None:
         return Ready()
     pods = kube.list_objects("v1", "Pod", NAMESPACE)
-    done = {pod["spec"].get("nodeName") for pod in pods if _is_decided(pod)}
+    done = {pod["spec"].get("nodeName") for pod in pods if is_ready(pod) or _is_unsupported(pod)}
     missing = sorted(set(names) - done)
     return Waiting(f"{', '.join(missing)} enforces none yet") if missing else Ready()
-
-
-def _is_decided(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or []
-    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-    return ready or _is_unsupported(pod)
 
 
 def _enforcer(ctx: ServiceContext) -> Enforcer:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 from devstack.kube.capacity import fit
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import condition_of, has_ended
 from devstack.kube.gangs import (
     CONDITION,
     INSUFFICIENT_RESOURCES,
     NO_SCHEDULING_DECISION,
     TOO_LARGE,
-    condition_of,
     find_pod_group,
     pod_group_name,
     size_of,
@@ -258,8 +258,7 @@ _CAUSES: Sequence[Cause] = (
 
 
 def _active(subject: Subject) -> list[Object]:
-    ended = ("Succeeded", "Failed")
-    return [pod for pod in subject.pods if pod.get("status", {}).get("phase") not in ended]
+    return [pod for pod in subject.pods if not has_ended(pod)]
 
 
 def _unscheduled(subject: Subject) -> list[Object]:

@@ -16,8 +16,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import condition_of
 from devstack.kube.gang_support import GangSupport
-from devstack.kube.gangs import JOBSET_NAME, condition_of
+from devstack.kube.gangs import CONDITION, JOBSET_NAME
 from devstack.kube.resources import COSCHEDULING, JOBSET, POD_GROUPS
 from tests.support.eventually import eventually
 
@@ -156,11 +157,11 @@ class GangCluster:
 
     def reason(self, jobset: str) -> str:
         """Return the reason of the gang's condition."""
-        return str(condition_of(self.jobset(jobset)).get("reason", ""))
+        return str(condition_of(self.jobset(jobset), CONDITION).get("reason", ""))
 
     def message(self, jobset: str) -> str:
         """Return the message of the gang's condition."""
-        return str(condition_of(self.jobset(jobset)).get("message", ""))
+        return str(condition_of(self.jobset(jobset), CONDITION).get("message", ""))
 
     def events(self, jobset: str) -> set[str]:
         """Return the reasons of all events of a JobSet."""

@@ -17,10 +17,11 @@ from devstack.docker.client import ROLE_LABEL, DockerClient
 from devstack.docker.similar import build_similar
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.conditions import is_ready
+from devstack.kube.drain import delete_pod
 from devstack.kube.node_state import node_lacks
 from devstack.kube.offers import is_of_daemon_set
 from devstack.kube.pool_nodes import ensure_attributes, is_starting
-from devstack.kube.readiness import node_is_ready
 from devstack.parallel import in_parallel
 from devstack.pools.nodes import NodeSpec
 from devstack.providers.base import RealSize
@@ -106,9 +107,9 @@ class ClusterNodes:
         kube = self._kube()
         kube.delete("v1", "Node", name)
         # Those of DaemonSets would be listed as running for a minute more.
-        pods = kube.list_objects("v1", "Pod", fields=f"spec.nodeName={name}")
-        for metadata in [pod["metadata"] for pod in pods if is_of_daemon_set(pod)]:
-            kube.delete("v1", "Pod", metadata["name"], metadata["namespace"], grace_seconds=0)
+        for pod in kube.list_objects("v1", "Pod", fields=f"spec.nodeName={name}"):
+            if is_of_daemon_set(pod):
+                delete_pod(kube, pod, 0)
         remove_node_files(self.stack, name)
 
     def restore(self, name: str) -> None:
@@ -155,7 +156,7 @@ class ClusterNodes:
         folder = node_folder(self.stack, name).resolve()
         node = registered.get(name)
         # One that has just been started is not Ready, and its systemd takes no requests yet.
-        stale = node is not None and node_is_ready(node) and node_lacks(node, spec) != ""
+        stale = node is not None and is_ready(node) and node_lacks(node, spec) != ""
         changed = not has_size(folder, spec) or stale
         write_node_files(folder, spec, self.machine)
         return changed
