@@ -6,7 +6,6 @@ names, or the user's own ``config.toml``. All its mistakes are reported at once.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,10 +160,8 @@ def _usual_file() -> Path | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    from devstack.toml import tomllib
+
     try:
         return dict(tomllib.loads(path.read_text()))
     except FileNotFoundError as missing:

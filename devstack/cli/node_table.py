@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from devstack.pools.instance_types import GIB
+
 if TYPE_CHECKING:
     from devstack.kube.node_status import NodeStatus, PoolStatus, Size
 
-_GIB = 1024**3
 _TASKS = 3
 """The number of task pods that a line names."""
 
@@ -24,7 +25,7 @@ def node_lines(nodes: Sequence[NodeStatus]) -> Iterator[str]:
                 node.state,
                 str(node.pods),
                 f"{max(0.0, node.free_cpu):.4g} of {node.offers.cpu:.4g}",
-                f"{max(0, node.free_memory) / _GIB:.4g} of {_gib(node.offers.memory)}",
+                f"{max(0, node.free_memory) / GIB:.4g} of {_gib(node.offers.memory)}",
                 _tasks(node.tasks),
             )
         )
@@ -70,7 +71,7 @@ def describe_machine(machine: Mapping[str, int]) -> str:
 
 
 def _gib(size: int) -> str:
-    return f"{size / _GIB:.4g} GiB"
+    return f"{size / GIB:.4g} GiB"
 
 
 def _tasks(names: Sequence[str]) -> str:

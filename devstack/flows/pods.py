@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from devstack.kube.client import KubeClient, Object
+from devstack.kube.times import parse_time
 
 TASK_LABELS = "app.kubernetes.io/part-of=metaflow"
 """Metaflow's own label on its Jobs, JobSets and pods."""
@@ -138,4 +138,4 @@ def _state(status: dict[str, Any]) -> dict[str, Any]:
 
 
 def _seconds(stamp: str | None) -> float | None:
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() if stamp else None
+    return parse_time(stamp).timestamp() if stamp else None

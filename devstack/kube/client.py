@@ -145,7 +145,7 @@ class KubeClient:
         changes: Object,
         namespace: str | None = None,
     ) -> Object:
-        """Change single fields of an object, whoever owns them; null removes one (RFC 7396)."""
+        """Change single fields, also of other field managers; null removes one (RFC 7396)."""
         path = self.resource(api_version, kind).path(name, namespace)
         query = {"fieldManager": FIELD_MANAGER}
         return self._json("PATCH", path, query=query, body=changes, content_type=_MERGE, write=True)

@@ -11,13 +11,12 @@ from datetime import datetime, timezone
 
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.drain import delete_pod, evictable_pods, full_name, not_ended
+from devstack.kube.times import format_time
+from devstack.pools.settings import SPOT_LABEL
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
 TERMINATION_ANNOTATION = "devstack.dev/spot-termination-time"
 """The time in the form of RFC 3339; node-agent reads it."""
-
-_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-_SPOT_LABEL = "node.kubernetes.io/lifecycle"
 
 _GRACE_SECONDS, _FORCED_AFTER = 2, 6
 """A reclaimed machine does not wait for its pods: what they get to end, and when those that
@@ -26,7 +25,7 @@ have not ended are no longer waited for."""
 
 def is_spot(node: Object) -> bool:
     """Return True if a node is one of a spot pool."""
-    return bool((node["metadata"].get("labels") or {}).get(_SPOT_LABEL) == "spot")
+    return bool((node["metadata"].get("labels") or {}).get(SPOT_LABEL) == "spot")
 
 
 def announce_interruption(client: KubeClient, node: str, when: datetime) -> str:
@@ -37,7 +36,7 @@ def announce_interruption(client: KubeClient, node: str, when: datetime) -> str:
         node: the node's name.
         when: the time at which it is to end, with a time zone.
     """
-    text = when.astimezone(timezone.utc).strftime(_FORMAT)
+    text = format_time(when)
     _write(client, node, text, unschedulable=True)
     return text
 
@@ -51,7 +50,7 @@ def was_interrupted(node: Object) -> bool:
     """Return True if a node has a notice whose time is over."""
     notice = (node["metadata"].get("annotations") or {}).get(TERMINATION_ANNOTATION, "")
     # Times in this form are in the order of their texts.
-    return bool(notice) and notice <= datetime.now(timezone.utc).strftime(_FORMAT)
+    return bool(notice) and notice <= format_time(datetime.now(timezone.utc))
 
 
 def withdraw_past_interruptions(client: KubeClient, nodes: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from devstack.kube.client import Object
+from devstack.pools.taints import format_taint
 
 
 def node_mismatch(pod: Object, node: Object) -> str:
@@ -122,9 +123,3 @@ def _tolerated_by(toleration: Object, taint: Object) -> bool:
     same_value: bool = exists or toleration.get("value", "") == taint.get("value", "")
     same_key: bool = toleration["key"] == taint["key"]
     return same_key and same_value
-
-
-def format_taint(taint: Object) -> str:
-    """Return a taint of the API as ``key=value:Effect``."""
-    value = f"={taint['value']}" if taint.get("value") else ""
-    return f"{taint['key']}{value}:{taint['effect']}"

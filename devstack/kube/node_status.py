@@ -10,11 +10,10 @@ from devstack import quantity
 from devstack.kube.capacity import NodeCapacity, measure_capacity
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.conditions import is_ready
-from devstack.kube.node_selection import format_taint
 from devstack.kube.offers import ends_by_itself, pool_of
 from devstack.kube.shape import Shape, read_shape
 from devstack.pools.nodes import INSTANCE_TYPE_LABEL, ZONE_LABEL
-from devstack.pools.taints import is_taint_of_state
+from devstack.pools.taints import format_taint, is_taint_of_state
 
 READY, NOT_READY, CORDONED = "Ready", "NotReady", "Ready,cordoned"
 

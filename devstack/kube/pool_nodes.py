@@ -110,7 +110,7 @@ def _devices(spec: NodeSpec) -> str:
 
 
 def _record(spec: NodeSpec) -> str:
-    # That a node is starting is removed later, by whoever has finished it.
+    # This taint is removed when the node has its images.
     taints = [each for each in spec.taints if each != STARTING_TAINT]
     return json.dumps({"labels": dict(spec.labels), "taints": taints}, sort_keys=True)
 

@@ -1,8 +1,8 @@
 """What a stack says of its cluster's size, in a ConfigMap beside the nodes.
 
 The nodes of the API show what the cluster offers now. They do not show what the machine really
-has, nor the nodes that a pool adds when pods need them. Whoever reads the cluster finds both
-here; as Kubernetes' cluster autoscaler, which publishes its status in the same namespace.
+has, nor the nodes that a pool adds when pods need them. Both are here, as the status of
+Kubernetes' cluster autoscaler, which is a ConfigMap of the same namespace.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -247,10 +246,8 @@ def _read(file: Path) -> str:
 
 
 def _parse(text: str, file: Path) -> Mapping[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    from devstack.toml import tomllib
+
     try:
         return dict(tomllib.loads(text))
     except tomllib.TOMLDecodeError as broken:

@@ -192,7 +192,7 @@ def _remove(stack: Stack, provider: HasPools, name: str) -> None:
 
 
 def _forget_what_nodes_have(stack: Stack) -> None:
-    """Let the next steps load images into new nodes, and tell them of the registry."""
+    """Let the next steps load images into new nodes, and configure the registry there."""
     stack.state.loaded = {}
     forget_redirection(stack)
     stack.save()

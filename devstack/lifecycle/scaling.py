@@ -34,6 +34,7 @@ from devstack.kube.scale_down import (
     is_being_removed,
 )
 from devstack.kube.scale_up import Addition, pending_units, plan_additions
+from devstack.kube.times import format_time, parse_time
 from devstack.kube.volumes_on_nodes import claims_by_node
 from devstack.lifecycle.new_nodes import as_starting, finish_nodes
 from devstack.lifecycle.shape_step import addable_specs
@@ -115,8 +116,7 @@ class Scaler:
         return plan_additions(pending_units(pods, sizes), usable, as_addable(items, nodes))
 
     def _is_due(self, addition: Addition, specs: Mapping[str, NodeSpec]) -> bool:
-        created = addition.unit.created.replace("Z", "+00:00")
-        age = (self.today() - datetime.fromisoformat(created)).total_seconds()
+        age = (self.today() - parse_time(addition.unit.created)).total_seconds()
         return age >= max(self._scaling(specs[name]).delay for name in addition.nodes)
 
     def _add(
@@ -203,7 +203,7 @@ def _announce(kube: KubeClient, addition: Addition) -> None:
     """Record an event on each pod, as Kubernetes' cluster autoscaler does."""
     for pod in addition.unit.pods:
         metadata = pod["metadata"]
-        stamp = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        stamp = format_time(datetime.now(timezone.utc))
         event: Any = {
             "apiVersion": "v1",
             "kind": "Event",

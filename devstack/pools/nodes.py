@@ -15,14 +15,14 @@ from devstack.pools.instance_types import (
     TPU,
     InstanceType,
 )
-from devstack.pools.settings import BASE_POOL, SPOT_TAINT, PoolSettings
+from devstack.pools.settings import BASE_POOL, SPOT_LABEL, SPOT_TAINT, PoolSettings
 
 POOL_LABEL = "devstack.dev/pool"
 INSTANCE_TYPE_LABEL = "node.kubernetes.io/instance-type"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 REGION_LABEL = "topology.kubernetes.io/region"
 SPOT_LABELS = {
-    "node.kubernetes.io/lifecycle": "spot",
+    SPOT_LABEL: "spot",
     "eks.amazonaws.com/capacityType": "SPOT",
     "karpenter.sh/capacity-type": "spot",
 }

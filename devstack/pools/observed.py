@@ -17,6 +17,7 @@ from devstack.pools.nodes import (
     INSTANCE_TYPE_LABEL,
     POOL_LABEL,
     REGION_LABEL,
+    SPOT_LABELS,
     ZONE_LABEL,
     region_of,
 )
@@ -25,10 +26,11 @@ from devstack.pools.settings import (
     CPUS_MAX,
     DEVICES_MAX,
     POOLS_MAX,
+    SPOT_LABEL,
     SPOT_TAINT,
     PoolSettings,
 )
-from devstack.pools.taints import is_taint_of_state
+from devstack.pools.taints import format_taint, is_taint_of_state
 
 _CONTROL_PLANES = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
@@ -54,17 +56,12 @@ _DROPPED_LABELS = re.compile(
 _NOT_DEVICES = ("kubernetes.io/", "attachable-volumes-", "hugepages-")
 
 _SPOT = {
-    "node.kubernetes.io/lifecycle": "spot",
-    "eks.amazonaws.com/capacityType": "SPOT",
-    "karpenter.sh/capacity-type": "spot",
+    **SPOT_LABELS,
     "cloud.google.com/gke-spot": "true",
     "cloud.google.com/gke-preemptible": "true",
     "kubernetes.azure.com/scalesetpriority": "spot",
 }
 """Labels of the vendors' spot nodes; only some vendors also give them a taint."""
-
-_SPOT_LABEL = "node.kubernetes.io/lifecycle"
-"""The label by which this stack's nodes are spot nodes."""
 
 
 @dataclass
@@ -208,7 +205,7 @@ def _pool(
         taints.remove(SPOT_TAINT)
     elif any(labels.get(key) == value for key, value in _SPOT.items()):
         # `spot = true` would add a taint that those nodes do not have.
-        pool["labels"] = {**pool.get("labels", {}), _SPOT_LABEL: "spot"}
+        pool["labels"] = {**pool.get("labels", {}), SPOT_LABEL: "spot"}
     if taints:
         pool["taints"] = tuple(dict.fromkeys(taints))
     return pool
@@ -287,7 +284,7 @@ def _kept_labels(node: Mapping[str, Any]) -> dict[str, str]:
 
 def _taints(node: Mapping[str, Any]) -> list[str]:
     return [
-        f"{taint['key']}{'=' + taint['value'] if taint.get('value') else ''}:{taint['effect']}"
+        format_taint(taint)
         for taint in node.get("spec", {}).get("taints") or []
         if not is_taint_of_state(taint["key"])
     ]

@@ -13,7 +13,10 @@ VENDORS: tuple[str, ...] = get_args(Vendor)
 BASE_POOL = "control-plane"
 """The pool of the nodes that every cluster has: the control plane's, and those of `--nodes`."""
 
-SPOT_TAINT = "node.kubernetes.io/lifecycle=spot:NoSchedule"
+SPOT_LABEL = "node.kubernetes.io/lifecycle"
+"""The label, of the value ``spot``, of the nodes of a pool with `spot = true`."""
+
+SPOT_TAINT = f"{SPOT_LABEL}=spot:NoSchedule"
 """The taint of a pool with `spot = true`."""
 
 POOLS_MAX, NODES_MAX = 20, 20

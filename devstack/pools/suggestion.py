@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -98,10 +97,8 @@ def suggest_sizes(
 
 def _is_valid(lines: Iterable[str]) -> bool:
     """Return True if devstack.toml accepts a table of these lines."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    from devstack.toml import tomllib
+
     try:
         return not pool_mistakes([tomllib.loads("\n".join(lines))])
     except tomllib.TOMLDecodeError:

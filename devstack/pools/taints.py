@@ -1,8 +1,10 @@
-"""Taints that come and go with the state of a node; no pool has them."""
+"""Taints as text, and those that come and go with the state of a node, which no pool has."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 _OF_STATE = re.compile(
     # Kubernetes: "Taint based Evictions", well-known taints, and the cloud providers' controllers.
@@ -23,3 +25,9 @@ _OF_STATE = re.compile(
 def is_taint_of_state(key: str) -> bool:
     """Return True for the key of a taint that a node has only while it is in some state."""
     return bool(_OF_STATE.search(key))
+
+
+def format_taint(taint: Mapping[str, Any]) -> str:
+    """Return a taint of the API as ``key=value:Effect``."""
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return f"{taint['key']}{value}:{taint['effect']}"

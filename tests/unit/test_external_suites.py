@@ -168,7 +168,7 @@ def test_what_a_program_leaves_behind_ends_with_it_and_its_pods_are_deleted(
     done = ours.run("stubborn", "sh", "-c", script, cwd=tmp_path)
     assert done.status == programs.TIMED_OUT
     assert done.output == "begun\n\ndid not end within 1 s"
-    # The end of the pipe: nobody holds it any longer.
+    # The end of the pipe: no process has it open any more.
     select.select([alive], [], [], 30)
     assert os.read(alive, 1) == b""
     os.close(alive)

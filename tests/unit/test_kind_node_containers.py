@@ -149,7 +149,7 @@ def test_a_new_node_has_its_labels_and_devices_before_others_are_ready(
     node = kind.api.objects[f"/api/v1/nodes/{NAME}"]
     assert node["metadata"]["labels"]["a"] == "b"
     assert is_starting(node)
-    # It is removed by whoever has finished the node, not because it is not wanted.
+    # It is removed when the node has its images, not because it is not wanted.
     assert not lacks_attributes(node, replace(spec, taints=()))
 
 

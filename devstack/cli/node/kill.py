@@ -20,8 +20,8 @@ from devstack.config import load
 def command(output: Output, node: str, config_file: Path | None, **options: Any) -> None:
     """Stop NODE without warning, as a machine that loses its power.
 
-    Kubernetes notices after 40 s that it does not report any more, and takes its pods for lost
-    five minutes later.
+    Kubernetes notices after 50 s that it no longer reports, and treats its pods as lost five
+    minutes later.
     """
     from devstack.lifecycle.nodes import kill_node
     from devstack.stack import open_stack

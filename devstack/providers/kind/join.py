@@ -19,6 +19,7 @@ import yaml
 from devstack.kube import kubeconfig
 from devstack.kube.client import KubeClient
 from devstack.kube.pool_nodes import build_taint
+from devstack.kube.times import format_time
 from devstack.pools.nodes import POOL_LABEL, NodeSpec
 
 FOLDER = "/kind"
@@ -111,7 +112,7 @@ def _discovery(admin: Mapping[str, Any], server: str) -> dict[str, Any]:
 
 
 def _token_secret(name: str, token_id: str, token: str) -> dict[str, Any]:
-    expiration = (datetime.now(timezone.utc) + _LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ")
+    expiration = format_time(datetime.now(timezone.utc) + _LIFETIME)
     values = {
         "token-id": token_id,
         "token-secret": token,

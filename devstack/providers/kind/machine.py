@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable
 from typing import Any
 
+from devstack.pools.instance_types import GIB
 from devstack.providers.base import RealSize
 from devstack.providers.kind.node_files import limit_real_memory
 from devstack.state import StackDir
@@ -14,7 +15,6 @@ from devstack.state import StackDir
 FILE = "machine.json"
 """Its name in the stack's directory: to ask Docker takes longer than `status` may take."""
 
-GIB = 1024**3
 
 RESERVE = GIB
 RESERVED_SHARE = 8

@@ -124,20 +124,24 @@ def _snapshots(engine: DockerClient, node: Any) -> set[str]:
 
 
 def list_images(engine: DockerClient, node: Any) -> str:
-    """Return the names of a node's images, a line each.
-
-    Docker loses the output of a program now and then if several run at once. A node always has
-    images, so an empty list is asked for again.
-    """
-    for _ in range(_ATTEMPTS):
-        if listing := engine.execute(node, ["ctr", "-n", "k8s.io", "images", "list", "-q"]):
-            return listing
-    return ""
+    """Return the names of a node's images, a line each."""
+    return _list(engine, node, "images", "-q")
 
 
 def _table(engine: DockerClient, node: Any, what: str) -> list[list[str]]:
-    listing = engine.execute(node, ["ctr", "-n", "k8s.io", what, "list"])
-    return [line.split() for line in listing.splitlines()[1:] if line.strip()]
+    return [line.split() for line in _list(engine, node, what).splitlines()[1:] if line.strip()]
+
+
+def _list(engine: DockerClient, node: Any, what: str, *options: str) -> str:
+    """Return what containerd lists.
+
+    Docker loses the output of a program now and then if several run at once. A table has a header
+    and a node always has images, so an empty list is asked for again.
+    """
+    for _ in range(_ATTEMPTS):
+        if listing := engine.execute(node, ["ctr", "-n", "k8s.io", what, "list", *options]):
+            return listing
+    return ""
 
 
 def _failed(node: Any, archive: ImageArchive, done: Completed) -> DevstackError:

@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import date, time
 from pathlib import Path
 from typing import Any
 
 from devstack.services.packages.addresses import is_remote, keep_remote
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from devstack.toml import tomllib
 
 FILE = "uv.toml"
 
