@@ -48,6 +48,7 @@ GROUPS = {
         Group("providers"),
         Group("metadata"),
         Group("images"),
+        Group("pull"),
     )
 }
 """All groups, in the order in which they start."""
