@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.mirror_settings import mirror_mistakes
 from devstack.paths import config_home
 from devstack.pools.mistakes import pool_mistakes
 from devstack.pools.settings import PoolSettings
@@ -64,6 +65,13 @@ class AirflowSettings(TypedDict, total=False):
     config: dict[str, dict[str, AirflowOption]]
 
 
+class ImageSettings(TypedDict, total=False):
+    """The table ``[images]``: where images come from, and mirrors of registries."""
+
+    source: ImageSource
+    mirror: Any
+
+
 @dataclass(frozen=True)
 class StackSpec:
     """The desired stack.
@@ -76,6 +84,8 @@ class StackSpec:
         nodes: number of nodes, including the control plane.
         pool: pools of further nodes, of any size.
         images: where images come from, one of :data:`IMAGE_SOURCES`.
+        mirror: the mirror of each registry, ``mirror`` of the table ``[images]`` in the file;
+            an empty one is none.
         timeout: the longest that any single wait takes, in seconds.
         ports: host ports by name; the others are chosen.
         offline: True if nothing may be downloaded.
@@ -84,7 +94,8 @@ class StackSpec:
         airflow: Airflow's executor and additions to airflow.cfg.
         manifests: files of objects that `up` applies, such as quotas of the tasks' namespace.
         given: the names of the settings that the user specified. The others are
-            defaults, which an existing stack's own settings override.
+            defaults, which an existing stack's own settings override. ``mirror`` is among them
+            if the file has it; mirrors of the command line are added to an existing stack's.
         pool_file: the file that was read for the pools, whether it has any; empty if there is
             none, or if the command line names pools.
     """
@@ -96,6 +107,7 @@ class StackSpec:
     nodes: Nodes = 1
     pool: tuple[PoolSettings, ...] = ()
     images: ImageSource = "auto"
+    mirror: dict[str, str] = field(default_factory=dict)
     timeout: Timeout = 300.0
     ports: dict[str, Port] = field(default_factory=dict)
     offline: bool = False
@@ -120,9 +132,13 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
     fields = get_type_hints(StackSpec, include_extras=True)
     del fields["given"], fields["pool_file"]
     of_file = {"with" if name == "included" else name: kind for name, kind in fields.items()}
+    del of_file["mirror"]
     path = file or _usual_file()
     settings = _read(path) if path else {}
+    if isinstance(settings.get("images"), Mapping):
+        of_file["images"] = ImageSettings
     _require_valid(settings, of_file, str(path))
+    settings = _without_tables(settings)
     if path and "manifests" in settings:
         # Relative to the file, so that `--config` works from any folder.
         settings["manifests"] = [
@@ -130,15 +146,31 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
         ]
     given = {key: value for key, value in chosen.items() if value is not None}
     _require_valid(given, fields, "the command line")
-    ports = {**settings.get("ports", {}), **given.get("ports", {})}
+    merged = {
+        name: {**settings.get(name, {}), **given.get(name, {})} for name in ("ports", "mirror")
+    }
     named = {**settings, **given}
     named.pop("with", None)
     if named.get("context") and named.get("provider", "auto") == "auto":
         named["provider"] = "context"
-    values = {**named, **_services(settings, given), "ports": ports, "given": list(named)}
+    values = {**named, **_services(settings, given), **merged, "given": _given(settings, named)}
     if path and "pool" not in given:
         values["pool_file"] = str(path.resolve())
     return msgspec.convert(values, StackSpec)
+
+
+def _without_tables(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a file with those of the table ``[images]`` beside the others."""
+    table = settings.get("images")
+    if not isinstance(table, Mapping):
+        return settings
+    rest = {name: value for name, value in settings.items() if name != "images"}
+    renamed = {"images" if name == "source" else name: value for name, value in table.items()}
+    return {**rest, **renamed}
+
+
+def _given(settings: Mapping[str, Any], named: Mapping[str, Any]) -> list[str]:
+    return [name for name in named if name != "mirror" or name in settings]
 
 
 def _services(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,10 +203,19 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _require_valid(settings: Mapping[str, Any], fields: Mapping[str, Any], source: str) -> None:
-    others = {name: value for name, value in settings.items() if name != "pool"}
+    apart = {"pool", "mirror"} & set(fields)
+    others = {name: value for name, value in settings.items() if name not in apart}
     mistakes = table_mistakes(others, fields) + pool_mistakes(settings.get("pool", ()))
+    mistakes += _mirror_mistakes(settings)
     if mistakes:
         raise _invalid(source, mistakes)
+
+
+def _mirror_mistakes(settings: Mapping[str, Any]) -> list[str]:
+    images = settings.get("images")
+    if isinstance(images, Mapping):
+        return mirror_mistakes(images.get("mirror", {}), "images.mirror")
+    return mirror_mistakes(settings.get("mirror", {}), "--mirror")
 
 
 def _invalid(source: str, mistakes: list[str]) -> DevstackError:

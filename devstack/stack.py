@@ -10,6 +10,7 @@ from functools import cached_property
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
+from devstack.images.mirrors import Mirrors
 from devstack.kube.client import KubeClient
 from devstack.kube.manifests import on_base_nodes, with_owner
 from devstack.pools.nodes import base_node, pool_nodes
@@ -56,7 +57,13 @@ class Stack:
     @cached_property
     def images(self) -> ImageStore:
         """The store of images."""
-        return ImageStore(self.runner, self.progress, self.spec.images, self.spec.offline)
+        spec = self.spec
+        return ImageStore(self.runner, self.progress, spec.images, spec.offline, self.mirrors)
+
+    @property
+    def mirrors(self) -> Mirrors:
+        """The mirrors of registries."""
+        return Mirrors.from_settings(self.spec.mirror)
 
     @cached_property
     def provider(self) -> Provider:
@@ -229,7 +236,10 @@ def _with_saved_settings(spec: StackSpec, state: StackState) -> StackSpec:
     if spec.pool_file and spec.pool_file == state.pool_file:
         given.add("pool")  # the file that named them names none any more
     saved = {name: getattr(state, name) for name in names if name not in given}
-    return replace(spec, **{name: value for name, value in saved.items() if value})
+    mirror = spec.mirror if "mirror" in given else {**state.mirror, **spec.mirror}
+    mirror = {registry: place for registry, place in mirror.items() if place}
+    found = {name: value for name, value in saved.items() if value}
+    return replace(spec, **found, mirror=mirror)
 
 
 def require_up(stack: Stack) -> None:

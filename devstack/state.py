@@ -51,6 +51,7 @@ class StackState:
         without: optional services that are left out.
         included: optional services, off by default, that the stack has.
         airflow: the table ``[airflow]`` of devstack.toml.
+        mirror: the mirrors of registries.
         gangs: the cluster's gang scheduling: "native", "coscheduling" or
             "off"; empty if not yet detected.
         capabilities: what services detected of the cluster, by the service's name.
@@ -78,6 +79,7 @@ class StackState:
     without: list[str] = field(default_factory=list)
     included: list[str] = field(default_factory=list)
     airflow: dict[str, Any] = field(default_factory=dict)
+    mirror: dict[str, str] = field(default_factory=dict)
     gangs: str = ""
     capabilities: dict[str, str] = field(default_factory=dict)
     initialized_services: list[str] = field(default_factory=list)

@@ -9,7 +9,9 @@ import click
 
 from devstack.cli.images_add import MEBIBYTE, add, show_added
 from devstack.cli.options import (
+    config_option,
     json_option,
+    mirror_option,
     pass_output,
     stack_options,
     verbose_option,
@@ -18,6 +20,7 @@ from devstack.cli.output import Output
 
 if TYPE_CHECKING:
     from devstack.images import ImageStore
+    from devstack.images.mirrors import Mirrors
     from devstack.images.store import Row
 
 
@@ -48,12 +51,19 @@ def list_images(output: Output, config_file: Path | None, **chosen: Any) -> None
 
 @command.command("pull", epilog="Example: devstack images pull minio jobset")
 @click.argument("names", nargs=-1)
+@mirror_option
+@config_option
 @verbose_option
 @json_option
 @pass_output
-def pull(output: Output, names: tuple[str, ...]) -> None:
+def pull(
+    output: Output,
+    names: tuple[str, ...],
+    mirror: dict[str, str] | None,
+    config_file: Path | None,
+) -> None:
     """Pull the missing images among NAMES (by default, all)."""
-    _get(output, names, "pull")
+    _get(output, names, "pull", _mirrors(config_file, mirror))
 
 
 @command.command("build", epilog="Example: devstack images build")
@@ -69,10 +79,18 @@ def build(output: Output, names: tuple[str, ...]) -> None:
 @command.command("save", epilog="Example: devstack images save devstack.bundle")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--image", "names", multiple=True, help="Save only this image; repeatable.")
+@mirror_option
+@config_option
 @verbose_option
 @json_option
 @pass_output
-def save(output: Output, file: Path, names: tuple[str, ...]) -> None:
+def save(
+    output: Output,
+    file: Path,
+    names: tuple[str, ...],
+    mirror: dict[str, str] | None,
+    config_file: Path | None,
+) -> None:
     """Write images and client programs to FILE, for a machine without network access."""
     from devstack.process import SubprocessRunner
     from devstack.providers.choose import client_tools
@@ -80,7 +98,7 @@ def save(output: Output, file: Path, names: tuple[str, ...]) -> None:
 
     runner, progress = SubprocessRunner(), output.progress()
     clients = {tool.name: ensure_tool(tool, runner, progress) for tool in client_tools()}
-    _store(output).save(file, names, clients)
+    _store(output, mirrors=_mirrors(config_file, mirror)).save(file, names, clients)
     size = file.stat().st_size
     output.data(file=str(file), size=size)
     output.text(
@@ -107,10 +125,12 @@ def load(output: Output, file: Path) -> None:
     output.finish()
 
 
-def _get(output: Output, names: tuple[str, ...], source: str) -> None:
+def _get(
+    output: Output, names: tuple[str, ...], source: str, mirrors: Mirrors | None = None
+) -> None:
     from devstack.images.catalogue import find_images
 
-    store = _store(output, source)
+    store = _store(output, source, mirrors)
     wanted = [image.name for image in find_images(names)]
     store.ensure(wanted)
     rows = store.rows(wanted)
@@ -125,11 +145,18 @@ def _get(output: Output, names: tuple[str, ...], source: str) -> None:
     output.finish()
 
 
-def _store(output: Output, source: str = "auto") -> ImageStore:
+def _mirrors(config_file: Path | None, mirror: dict[str, str] | None) -> Mirrors:
+    from devstack.config import load
+    from devstack.images.mirrors import Mirrors
+
+    return Mirrors.from_settings(load(config_file, mirror=mirror).mirror)
+
+
+def _store(output: Output, source: str = "auto", mirrors: Mirrors | None = None) -> ImageStore:
     from devstack.images import ImageStore
     from devstack.process import SubprocessRunner
 
-    return ImageStore(SubprocessRunner(), output.progress(), source)
+    return ImageStore(SubprocessRunner(), output.progress(), source, mirrors=mirrors)
 
 
 def _line(row: Row) -> str:

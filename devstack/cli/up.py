@@ -12,6 +12,7 @@ from devstack.cli.options import (
     SuggestingChoice,
     config_option,
     json_option,
+    mirror_option,
     name_flag,
     name_option,
     none_if_empty,
@@ -63,6 +64,7 @@ class ProviderChoice(click.Choice[str]):
     help="A pool of nodes of any size: name=gpu,count=2,instance_type=p3.8xlarge. Repeatable.",
 )
 @click.option("--images", type=SuggestingChoice(IMAGE_SOURCES), help="The source of images.")
+@mirror_option
 @click.option(
     "--port",
     "ports",

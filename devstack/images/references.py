@@ -56,6 +56,21 @@ def complete(reference: str) -> str:
     return f"{_DOMAIN}/{path}"
 
 
+def split_registry(reference: str) -> tuple[str, str]:
+    """Return the registry of an image's name, and the rest: ``("docker.io", "library/python:3")``.
+
+    Args:
+        reference: an image, with or without registry, tag and digest.
+    """
+    first, slash, rest = reference.partition("/")
+    # The grammar of a domain: a name without dot or port is a folder of Docker Hub.
+    if not slash or not ("." in first or ":" in first or first == "localhost"):
+        return _DOMAIN, reference if slash else f"{_OFFICIAL}/{reference}"
+    if first not in (_DOMAIN, f"index.{_DOMAIN}"):
+        return first, rest
+    return _DOMAIN, rest if "/" in rest else f"{_OFFICIAL}/{rest}"
+
+
 def spellings(reference: str) -> set[str]:
     """Return all texts that :func:`familiar` turns into the familiar form of a name."""
     name = familiar(reference)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from devstack.docker.client import DockerClient, Present
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import Image, find_image, find_images
+from devstack.images.mirrors import Mirrors
 from devstack.process import Runner
 from devstack.progress import Progress
 
@@ -45,18 +46,25 @@ class ImageStore:
         progress: reports the steps.
         source: "auto", "pull" or "build".
         offline: True if nothing may be fetched.
+        mirrors: where to pull images from.
 
     Attributes:
         build_times: the duration of each step of the last build.
     """
 
     def __init__(
-        self, runner: Runner, progress: Progress, source: str = "auto", offline: bool = False
+        self,
+        runner: Runner,
+        progress: Progress,
+        source: str = "auto",
+        offline: bool = False,
+        mirrors: Mirrors | None = None,
     ) -> None:
         self._runner = runner
         self._progress = progress
         self._source = source
         self._offline = offline
+        self._mirrors = mirrors or Mirrors()
         self._docker = DockerClient(runner)
         self._cache = ArtifactCache()
         self.build_times: list[StepTime] = []
@@ -125,7 +133,10 @@ class ImageStore:
         from devstack.images.build import image_key
         from devstack.images.registries import is_reachable, pull, unavailable
 
-        images = find_images(names)
+        images = [
+            replace(image, upstream=self._mirrors.resolve(image.upstream) if image.upstream else "")
+            for image in find_images(names)
+        ]
         rest = [image.name for image in images if not image.upstream]
         for image in images:
             if not image.upstream:

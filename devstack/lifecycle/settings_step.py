@@ -117,6 +117,7 @@ def _settings_match(stack: Stack) -> bool:
         and all(state.ports.get(name) == port for name, port in spec.ports.items())
         and state.without == list(spec.without)
         and state.airflow == spec.airflow
+        and state.mirror == spec.mirror
         and same_pools(stack)
         and state.pool_file == pool_file(stack)
     )
@@ -154,5 +155,6 @@ def _save_settings(stack: Stack) -> None:
     state.without = list(spec.without)
     state.included = [each.name for each in stack.services if not each.enabled_by_default]
     state.airflow = dict(spec.airflow)
+    state.mirror = dict(spec.mirror)
     state.phase = "creating"
     stack.save()

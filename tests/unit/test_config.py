@@ -60,6 +60,80 @@ def test_the_command_line_overrides_the_file() -> None:
     assert spec.ports == {"minio": 9200, "console": 9101}
 
 
+def test_mirrors_of_the_file_are_completed_and_removed_by_the_command_line() -> None:
+    write(
+        '[images]\nsource = "pull"\n[images.mirror]\n'
+        '"docker.io" = "registry.corp:5000/hub"\n"quay.io" = "registry.corp:5000/quay"\n'
+    )
+    spec = load(mirror={"quay.io": "", "*": "harbor.corp/all"})
+    assert spec.images == "pull"
+    assert spec.mirror == {
+        "docker.io": "registry.corp:5000/hub",
+        "quay.io": "",
+        "*": "harbor.corp/all",
+    }
+    assert "mirror" in spec.given
+
+
+def test_mirrors_of_the_command_line_only_are_additions_to_those_of_a_stack() -> None:
+    spec = load(mirror={"docker.io": "registry.corp:5000"})
+    assert "mirror" not in spec.given
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "registry.corp:5000",
+        "registry.corp:5000/hub",
+        "localhost:5000",
+        "10.0.0.5:5000/hub",
+        "mirror:5000",
+        "corp.jfrog.io/docker-virtual",
+        "artifactory.corp/artifactory/api/docker/docker-remote",
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com/docker-hub",
+        "europe-docker.pkg.dev/project/docker_hub",
+        "gitlab.corp/group/dependency_proxy/containers",
+        "harbor.corp/docker.io",
+    ],
+)
+def test_every_form_of_mirror_is_accepted(place: str) -> None:
+    assert load(mirror={"docker.io": place}).mirror == {"docker.io": place}
+
+
+def test_every_mistake_in_mirrors_is_reported() -> None:
+    error = refused(
+        "[images]\nsorce = 'pull'\n[images.mirror]\n"
+        '"docker" = "registry.corp"\n'
+        '"quay.io" = "https://registry.corp"\n'
+        '"ghcr.io" = "registry.corp/"\n'
+        '"index.docker.io" = "registry.corp/hub"\n'
+        '"docker.io/team" = "hub"\n'
+        '"registry.k8s.io" = "registry.corp/Kubernetes"\n'
+        '"nvcr.io" = 5\n'
+    )
+    whole = 'a mirror is for a whole registry, or "*" for every other one'
+    form = "is not HOST[:PORT][/PATH], such as registry.corp:5000/hub"
+    assert error.cause.partition(": ")[2].split("; images.mirror: ") == [
+        "unknown setting 'images.sorce' (did you mean 'source'?)",
+        f"'docker' is not HOST[:PORT], such as docker.io; {whole}",
+        "the mirror 'https://registry.corp' of 'quay.io' has a scheme: write HOST[:PORT][/PATH]",
+        "the mirror 'registry.corp/' of 'ghcr.io' ends with a slash",
+        "'index.docker.io' is Docker Hub, which images call docker.io",
+        f"'docker.io/team' is not HOST[:PORT], such as docker.io; {whole}",
+        f"the mirror 'hub' of 'docker.io/team' {form}",
+        "the mirror 'registry.corp/Kubernetes' of 'registry.k8s.io' has upper-case letters in its "
+        "path, which names of images cannot have",
+        f"the mirror 5 of 'nvcr.io' {form}",
+    ]
+    assert error.cause.startswith("9 mistakes: ")
+
+
+def test_mistakes_in_mirrors_of_the_command_line_are_reported() -> None:
+    assert "--mirror: '' is not HOST[:PORT]" in refused(mirror={"": "registry.corp"}).cause
+    assert "is not a table" in refused("[images]\nmirror = 'registry.corp'").cause
+    assert "unknown setting 'mirror'" in refused("[mirror]\n'docker.io' = 'registry.corp'").cause
+
+
 @pytest.mark.parametrize(("provider", "used"), [(None, "context"), ("minikube", "minikube")])
 def test_naming_a_context_selects_its_provider(provider: str | None, used: str) -> None:
     assert load(context="staging", provider=provider).provider == used
