@@ -14,10 +14,11 @@ from typing import cast
 
 import click
 
-from devstack import __version__
 from devstack.cli.lazy import LazyGroup
+from devstack.cli.options import json_option
 from devstack.cli.output import Output
 from devstack.cli.signals import install_signal_handlers
+from devstack.cli.version import print_version
 from devstack.errors import DevstackError, ExitStatus, disk_full
 
 COMMANDS = {
@@ -59,7 +60,14 @@ class RootGroup(LazyGroup):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: devstack up && devstack run hello",
 )
-@click.version_option(__version__, prog_name="devstack")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    callback=print_version,
+    help="Show the versions of devstack and of what it runs, and exit.",
+)
+@json_option
 def cli() -> None:
     """A local Kubernetes stack on which Metaflow flows run end to end."""
 

@@ -10,8 +10,6 @@ import click
 from click.core import ParameterSource
 
 from devstack.cli.output import Output
-from devstack.config import StackSpec
-from devstack.validation import closest_match
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -50,6 +48,8 @@ json_option = click.option(
 def _set_stack(
     context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> str | None:
+    from devstack.config import StackSpec
+
     # A name of the environment counts for the commands that the user types next, too.
     typed = context.get_parameter_source("name") is ParameterSource.COMMANDLINE
     named = value if typed and value != StackSpec.name else None
@@ -69,6 +69,8 @@ name_option = click.option(
 
 def name_flag(name: str) -> str:
     """Return the option that selects the stack ``name``; empty for the default."""
+    from devstack.config import StackSpec
+
     return "" if name == StackSpec.name else f" --name {name}"
 
 
@@ -103,6 +105,8 @@ class SuggestingChoice(click.Choice[str]):
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """Return click's message, and "did you mean ...?"."""
+        from devstack.validation import closest_match
+
         message = super().get_invalid_choice_message(value, ctx)
         closest = closest_match(str(value), self.choices)
         return f"{message} Did you mean {closest!r}?" if closest else message

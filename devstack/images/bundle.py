@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from devstack import __version__
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.artifact_cache import ArtifactCache
@@ -23,6 +22,7 @@ from devstack.images.machine import architecture
 from devstack.images.programs import CLIENTS, PROGRAMS
 from devstack.process import Runner
 from devstack.progress import Progress, step
+from devstack.version import devstack_version
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -107,7 +107,7 @@ def load(path: Path, runner: Runner, progress: Progress, cache: ArtifactCache) -
 def _write(path: Path, names: Sequence[str], members: dict[str, Path]) -> None:
     manifest = {
         "format": FORMAT,
-        "devstack": __version__,
+        "devstack": devstack_version(),
         "architecture": architecture(),
         "images": {name: IMAGES[name].reference for name in names},
         "files": {name: _sha256(file) for name, file in members.items()},

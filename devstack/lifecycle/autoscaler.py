@@ -8,13 +8,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from devstack import __version__
 from devstack.kube.manifests import checksum
 from devstack.lifecycle.step import Step, Undo
 from devstack.paths import absolute_folders, private_folder
 from devstack.pidfile import read_pidfile, recorded_process, terminate_recorded, write_pidfile
 from devstack.providers.base import HasPools
 from devstack.stack import Stack
+from devstack.version import devstack_version
 
 _PIDFILE, LOG = "autoscaler.json", "autoscaler.log"
 
@@ -73,7 +73,7 @@ def is_scaled(stack: Stack) -> bool:
 def _settings(stack: Stack) -> str:
     # Those that `up` has saved; the user may be editing devstack.toml.
     state = stack.state
-    return checksum([state.pool, state.images, state.cluster, __version__])
+    return checksum([state.pool, state.images, state.cluster, devstack_version()])
 
 
 def _pidfile(stack: Stack) -> Path:
