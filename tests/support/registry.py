@@ -28,6 +28,7 @@ from types import TracebackType
 import yaml
 
 from tests.support.eventually import eventually
+from tests.support.network_namespace import run_in_network
 from tests.support.private_authority import PrivateAuthority
 from tests.support.registry_faults import Fault, FaultyRegistry
 
@@ -35,7 +36,6 @@ PACKAGES = {
     "docker-registry": "docker-registry",
     "skopeo": "skopeo",
     "htpasswd": "apache2-utils",
-    "setpriv": "util-linux",
 }
 """The programs that are used, and Debian's packages of them."""
 UPSTREAM_HOSTS = ("registry-1.docker.io", "auth.docker.io", "quay.io", "registry.k8s.io")
@@ -70,6 +70,8 @@ class Registry:
         names: DNS names of its certificate, besides localhost and UPSTREAM_HOSTS.
         faults: what goes wrong, in front of the registry; see :attr:`faults`.
         tls: False to serve plain HTTP.
+        network: a process in whose network namespace it listens, by default this one's.
+        authority: what signs its certificate, by default one of its own.
 
     Attributes:
         authority: the PEM file of the authority that signed its certificate.
@@ -87,20 +89,23 @@ class Registry:
         names: Sequence[str] = (),
         faults: list[Fault] | None = None,
         tls: bool = True,
+        network: int | None = None,
+        authority: PrivateAuthority | None = None,
     ) -> None:
+        self._network = network
         self._folder = folder
         self._data = data or folder / "data"
         self._users = dict(users or {})
         self._address = address
-        self._port = port or _free_port(address)
+        self._port = port or self._free_port()
         self._tls = tls
         # Behind the faults, the registry itself has a port of its own.
-        self._own_port = self._port if faults is None else _free_port(address)
+        self._own_port = self._port if faults is None else self._free_port()
         self.faults = faults
         self._front: FaultyRegistry | None = None
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        authority = PrivateAuthority(folder / "tls")
+        authority = authority or PrivateAuthority(folder / "tls")
         self._files = authority.issue(["localhost", "127.0.0.1", address, *UPSTREAM_HOSTS, *names])
         self.authority = authority.certificate
 
@@ -121,7 +126,7 @@ class Registry:
         # Without this process, nobody would stop it.
         argv = ["setpriv", "--pdeathsig", "KILL", "docker-registry", "serve", str(settings)]
         with (self._folder / "registry.log").open("ab") as log:
-            self._process = subprocess.Popen(argv, stdout=log, stderr=log)
+            self._process = subprocess.Popen([*self._enter(), *argv], stdout=log, stderr=log)
         try:
             eventually("the registry to respond", self._responds, 20, interval=0.05)
         except BaseException:
@@ -130,7 +135,12 @@ class Registry:
         if self.faults is not None:
             backend = (self._address, self._own_port)
             self._front = FaultyRegistry(
-                (self._address, self._port), backend, self._files, self.authority, self.faults
+                (self._address, self._port),
+                backend,
+                self._files,
+                self.authority,
+                self.faults,
+                self._network,
             )
             self._front.start()
         return self
@@ -159,7 +169,8 @@ class Registry:
         argv += ["--dest-cert-dir", str(self._trust_folder()), "--dest-authfile", self._login()]
         if not self._tls:
             argv.append("--dest-tls-verify=false")
-        subprocess.run([*argv, source, own], check=True, stdout=subprocess.DEVNULL)
+        argv = [*self._enter(), *argv, source, own]
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
         repository, _, tag = target.rpartition(":")
         manifest = self.request(f"{repository}/manifests/{tag}", accept=MANIFEST)
         if not index:
@@ -194,8 +205,23 @@ class Registry:
         for user, password in list(self._users.items())[:1]:
             request.add_header("Authorization", f"Basic {_basic(user, password)}")
         context = ssl.create_default_context(cafile=self.authority) if self._tls else None
-        with urllib.request.urlopen(request, timeout=30, context=context) as response:
-            return bytes(response.read())
+
+        def send() -> bytes:
+            with urllib.request.urlopen(request, timeout=30, context=context) as response:
+                return bytes(response.read())
+
+        return run_in_network(self._network, send)
+
+    def _enter(self) -> list[str]:
+        return ["nsenter", "--net", "--target", str(self._network), "--"] if self._network else []
+
+    def _free_port(self) -> int:
+        def ask() -> int:
+            with socket.socket() as probe:
+                probe.bind((self._address, 0))
+                return int(probe.getsockname()[1])
+
+        return run_in_network(self._network, ask)
 
     def _index(self, repository: str, manifest: bytes) -> dict[str, object]:
         config = json.loads(
@@ -274,12 +300,6 @@ class Registry:
 
 def _which(program: str) -> str | None:
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-
-
-def _free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
 
 
 def _digest(content: bytes) -> str:

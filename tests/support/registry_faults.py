@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
+from tests.support.network_namespace import enter_network, run_in_network
 from tests.support.private_authority import ServingFiles
 
 BLOCK = 1 << 18
@@ -56,6 +57,7 @@ class FaultyRegistry:
         files: the certificate and key to serve with.
         authority: the authority of the registry's own certificate.
         faults: read at each request.
+        network: a process in whose network namespace both are; by default this process's own.
     """
 
     def __init__(
@@ -65,7 +67,9 @@ class FaultyRegistry:
         files: ServingFiles,
         authority: Path,
         faults: list[Fault],
+        network: int | None = None,
     ) -> None:
+        self.network = network
         self.backend = backend
         self.faults = faults
         self.trust = ssl.create_default_context(cafile=authority)
@@ -73,7 +77,7 @@ class FaultyRegistry:
         self.stopped = threading.Event()
         server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         server.load_cert_chain(files.certificate, files.key)
-        self._server = _Server(address, _Handler, server, self)
+        self._server = run_in_network(network, lambda: _Server(address, _Handler, server, self))
 
     def start(self) -> None:
         """Serve, in threads."""
@@ -121,6 +125,8 @@ class _Server(ThreadingHTTPServer):
 
     def finish_request(self, request: object, client_address: object) -> None:
         assert isinstance(request, socket.socket)
+        if self.front.network:
+            enter_network(self.front.network)
         # Here, in the connection's thread: a slow handshake holds up no other connection.
         with self._context.wrap_socket(request, server_side=True) as wrapped:
             super().finish_request(wrapped, client_address)
