@@ -53,9 +53,19 @@ Namespace = Annotated[
 Nodes = Annotated[int, Meta(ge=1, le=10, description="is not a number from 1 to 10")]
 Timeout = Annotated[float, Meta(ge=1, le=86400, description="is not a number from 1 to 86400")]
 Port = Annotated[int, Meta(ge=1, le=65535, description="is not a port from 1 to 65535")]
+Kubernetes = Annotated[
+    str,
+    Meta(description='is not a minor version of Kubernetes in quotes, such as "1.36"'),
+]
 AirflowOption = Annotated[
     str | int | float | bool, Meta(description="is neither text, a number, true nor false")
 ]
+
+
+class ClusterSettings(TypedDict, total=False):
+    """The table ``[cluster]``; its settings are attributes of :class:`StackSpec`."""
+
+    kubernetes: Kubernetes
 
 
 class AirflowSettings(TypedDict, total=False):
@@ -92,6 +102,8 @@ class StackSpec:
         without: optional services to leave out.
         included: optional services to include again; ``with`` in the file.
         airflow: Airflow's executor and additions to airflow.cfg.
+        kubernetes: the minor version of Kubernetes; ``cluster.kubernetes`` in the file. Empty for
+            the default; the stack's own has the version that it gets.
         manifests: files of objects that `up` applies, such as quotas of the tasks' namespace.
         given: the names of the settings that the user specified. The others are
             defaults, which an existing stack's own settings override. ``mirror`` is among them
@@ -114,6 +126,7 @@ class StackSpec:
     without: tuple[str, ...] = ()
     included: tuple[str, ...] = ()
     airflow: AirflowSettings = field(default_factory=AirflowSettings)
+    kubernetes: Kubernetes = ""
     manifests: tuple[str, ...] = ()
     given: frozenset[str] = field(default=frozenset(), compare=False)
     pool_file: str = field(default="", compare=False)
@@ -131,13 +144,9 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
     """
     fields = get_type_hints(StackSpec, include_extras=True)
     del fields["given"], fields["pool_file"]
-    of_file = {"with" if name == "included" else name: kind for name, kind in fields.items()}
-    del of_file["mirror"]
     path = file or _usual_file()
     settings = _read(path) if path else {}
-    if isinstance(settings.get("images"), Mapping):
-        of_file["images"] = ImageSettings
-    _require_valid(settings, of_file, str(path))
+    _require_valid(settings, _fields_of_file(fields, settings), str(path))
     settings = _without_tables(settings)
     if path and "manifests" in settings:
         # Relative to the file, so that `--config` works from any folder.
@@ -159,14 +168,24 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
     return msgspec.convert(values, StackSpec)
 
 
-def _without_tables(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a file with those of the table ``[images]`` beside the others."""
-    table = settings.get("images")
-    if not isinstance(table, Mapping):
-        return settings
-    rest = {name: value for name, value in settings.items() if name != "images"}
-    renamed = {"images" if name == "source" else name: value for name, value in table.items()}
-    return {**rest, **renamed}
+def _fields_of_file(fields: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the type of each setting of a file, from those of :class:`StackSpec`."""
+    inside = {"mirror", *ClusterSettings.__annotations__}
+    named = {"with" if name == "included" else name: kind for name, kind in fields.items()}
+    others = {name: kind for name, kind in named.items() if name not in inside}
+    if isinstance(settings.get("images"), Mapping):
+        others["images"] = ImageSettings
+    return {**others, "cluster": ClusterSettings}
+
+
+def _without_tables(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a file with those of [images] and [cluster] beside the others."""
+    tables = {name: settings[name] for name in ("images", "cluster") if name in settings}
+    rest = {name: value for name, value in settings.items() if name not in tables}
+    for name, table in tables.items():
+        rest.update(table if isinstance(table, Mapping) else {name: table})
+    source = rest.pop("source", None)
+    return {**rest, "images": source} if source is not None else rest
 
 
 def _given(settings: Mapping[str, Any], named: Mapping[str, Any]) -> list[str]:

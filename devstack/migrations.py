@@ -30,7 +30,16 @@ def _set_up_minio_again(state: State) -> State:
     return {**state, "initialized_services": [name for name in known if name != "minio"]}
 
 
-_MIGRATIONS: tuple[Callable[[State], State], ...] = (_rename_prepared, _set_up_minio_again)
+def _add_kubernetes(state: State) -> State:
+    """Version 2 knew one version of Kubernetes."""
+    return {"kubernetes": "1.36", **state}
+
+
+_MIGRATIONS: tuple[Callable[[State], State], ...] = (
+    _rename_prepared,
+    _set_up_minio_again,
+    _add_kubernetes,
+)
 """The function at index N turns version N into N + 1."""
 
 STATE_VERSION = len(_MIGRATIONS)

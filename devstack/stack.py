@@ -10,6 +10,7 @@ from functools import cached_property
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
+from devstack.images.kubernetes_versions import DEFAULT, require_supported
 from devstack.images.mirrors import Mirrors
 from devstack.kube.client import KubeClient
 from devstack.kube.manifests import on_base_nodes, with_owner
@@ -106,6 +107,7 @@ class Stack:
             timeout=self.spec.timeout,
             context=self.state.context or self.spec.context,
             offline=self.spec.offline,
+            kubernetes=self.spec.kubernetes,
         )
 
     @property
@@ -202,9 +204,12 @@ def open_stack(
         ignore_corrupt_state: continue without state, as `down` must.
 
     Raises:
-        DevstackError: ``PROVIDER_UNKNOWN``, ``STATE_BROKEN`` or ``STATE_NEWER``.
+        DevstackError: ``PROVIDER_UNKNOWN``, ``KUBERNETES_UNSUPPORTED``, ``STATE_BROKEN`` or
+            ``STATE_NEWER``.
     """
     require_known(spec.provider)
+    if spec.kubernetes:
+        require_supported(spec.kubernetes)
     directory = StackDir(spec.name)
     known = directory.read_or_none() if ignore_corrupt_state else directory.read()
     state = known or StackState(name=spec.name, namespace=spec.namespace)
@@ -216,7 +221,7 @@ def open_stack(
         saved_without=state.without,
         saved_included=state.included,
     )
-    spec = replace(spec, without=without)
+    spec = replace(spec, without=without, kubernetes=spec.kubernetes or DEFAULT)
     services = enabled_services(SERVICES, without)
     return Stack(
         spec=spec,
@@ -231,7 +236,7 @@ def open_stack(
 
 
 def _with_saved_settings(spec: StackSpec, state: StackState) -> StackSpec:
-    names = ("provider", "context", "namespace", "nodes", "pool", "airflow")
+    names = ("provider", "context", "namespace", "nodes", "pool", "airflow", "kubernetes")
     given = set(spec.given)
     if spec.pool_file and spec.pool_file == state.pool_file:
         given.add("pool")  # the file that named them names none any more

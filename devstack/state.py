@@ -42,6 +42,7 @@ class StackState:
         context: the kubeconfig context of provider ``context``.
         namespace: the namespace of task pods.
         nodes: the number of nodes that the cluster was created with.
+        kubernetes: the minor version of Kubernetes that the cluster was created with.
         pool: the tables ``[[pool]]`` that the cluster was created with.
         pool_file: the file that they are from; empty if they are from the command line.
         ports: host ports on loopback by name ("minio": 40311), chosen once.
@@ -70,6 +71,7 @@ class StackState:
     context: str = ""
     namespace: str = "metaflow"
     nodes: int = 1
+    kubernetes: str = ""
     pool: list[dict[str, Any]] = field(default_factory=list)
     pool_file: str = ""
     ports: dict[str, int] = field(default_factory=dict)

@@ -24,6 +24,8 @@ from devstack.cli.options import (
 )
 from devstack.cli.output import Output
 from devstack.config import IMAGE_SOURCES, load
+from devstack.images.kubernetes_versions import DEFAULT as DEFAULT_KUBERNETES
+from devstack.images.kubernetes_versions import SUPPORTED
 from devstack.providers.choose import CHOICES, DEFAULT, require_known
 from devstack.services import SERVICES
 from devstack.services.selection import optional_names
@@ -55,6 +57,14 @@ class ProviderChoice(click.Choice[str]):
 )
 @click.option("--context", metavar="CONTEXT", help="Use the cluster of this kubeconfig context.")
 @click.option("--namespace", metavar="NS", help="Namespace of task pods; at most 14 characters.")
+@click.option(
+    "--kubernetes",
+    metavar="MINOR",
+    shell_complete=lambda _context, _parameter, text: [
+        minor for minor in SUPPORTED if minor.startswith(text)
+    ],
+    help=f"Version of Kubernetes: {', '.join(SUPPORTED)}.  [default: {DEFAULT_KUBERNETES}]",
+)
 @click.option("--nodes", type=int, metavar="N", help="Number of nodes.  [default: 1]")
 @click.option(
     "--pool",

@@ -41,13 +41,15 @@ def component_versions() -> dict[str, str]:
     from importlib import metadata
 
     from devstack.images import versions
+    from devstack.images.kubernetes_versions import DEFAULT, SUPPORTED
 
     try:
         metaflow = metadata.version("metaflow")
     except metadata.PackageNotFoundError:
         metaflow = ""
+    others = ", ".join(minor for minor in SUPPORTED if minor != DEFAULT)
     found = {
-        "Kubernetes": versions.KUBERNETES,
+        "Kubernetes": f"{DEFAULT} (also {others})",
         "kind": versions.KIND,
         "containerd": versions.CONTAINERD,
         "JobSet": versions.JOBSET,

@@ -9,11 +9,12 @@ from devstack.images.background_compiler import BackgroundCompiler
 from devstack.images.build_context import BuildContext, Recipe
 from devstack.images.catalogue import IMAGES, PRELOADED
 from devstack.images.golang import Compiler
+from devstack.images.kubernetes_versions import SUPPORTED, node_image
 from devstack.images.programs import CLIENTS, PROGRAMS, Program
 from devstack.images.recipes.airflow import AirflowImage
 from devstack.images.recipes.metadata import MetadataImage
 from devstack.images.recipes.minio import MinioImage
-from devstack.images.recipes.node import ROOT, NodeImage
+from devstack.images.recipes.node import ROOT, NodeImage, PartialImage
 from devstack.images.recipes.postgres import PostgresImage
 from devstack.images.recipes.program import ProgramImage
 from devstack.images.recipes.task import TaskImage
@@ -42,12 +43,16 @@ RECIPES: dict[str, Recipe] = {
 """The recipe of each image except the node's, in the order in which they are built."""
 FIRST_COMPILED, LAST_COMPILED = "jobset", "minio"
 """The first image that waits for Go, and the last one."""
-NODE = NodeImage([RECIPES[name] for name in PRELOADED])
+NODES = {
+    node_image(minor): NodeImage(version, [RECIPES[name] for name in PRELOADED])
+    for minor, version in SUPPORTED.items()
+}
+"""The recipe of each node image."""
 
 
 def image_key(name: str) -> str:
     """Return the digest of everything that the image called ``name`` is made from."""
-    return NODE.key if name == "node" else RECIPES[name].key
+    return NODES[name].key if name in NODES else RECIPES[name].key
 
 
 def build_images(
@@ -76,16 +81,17 @@ def build_images(
 
 
 def _build_all(names: Sequence[str], context: BuildContext) -> None:
-    partial = None
+    nodes = [NODES[name] for name in NODES if name in names]
+    partial: dict[NodeImage, PartialImage] = {}
     for name in RECIPES:
-        if "node" in names and name == FIRST_COMPILED:
-            NODE.install_debian(context)
-        if "node" in names and name == LAST_COMPILED:
-            partial = NODE.build_compiled(context)
+        if nodes and name == FIRST_COMPILED:
+            nodes[0].install_debian(context)
+        if name == LAST_COMPILED:
+            partial = {node: node.build_compiled(context) for node in nodes}
         if name in names:
             _load(context, name)
-    if "node" in names:
-        NODE.build(context, partial)
+    for node in nodes:
+        node.build(context, partial.get(node))
 
 
 def _start_compiler(
@@ -97,11 +103,14 @@ def _start_compiler(
 
 
 def _programs(names: Sequence[str]) -> list[str]:
-    wanted = [program for name in names if name != "node" for program in RECIPES[name].programs]
-    if "node" in names:
-        preloaded = [program for name in PRELOADED for program in RECIPES[name].programs]
+    images = [name for name in names if name in RECIPES]
+    nodes = [NODES[name] for name in NODES if name in names]
+    wanted = [program for node in nodes for program in node.programs]
+    if nodes:
         # The clients share most packages with the node's programs.
-        wanted += [*NODE.programs, *preloaded, *CLIENTS]
+        wanted += CLIENTS
+        images += PRELOADED
+    wanted += [program for name in images for program in RECIPES[name].programs]
     return list(dict.fromkeys(wanted))
 
 

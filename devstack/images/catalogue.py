@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import versions
+from devstack.images.kubernetes_versions import DEFAULT, SUPPORTED, KubernetesVersion, node_image
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Image:
         upstream: the reference that is pulled, or that the image is built upon; empty for
             devstack's own images, which are always built.
         about: one line of description.
-        on_request: True if only an optional service that is off by default needs it, so that
-            it is not among "all images".
+        on_request: True if only an optional service that is off by default, or another version
+            of Kubernetes than the default needs it, so that it is not among "all images".
     """
 
     name: str
@@ -30,15 +31,20 @@ class Image:
     on_request: bool = False
 
 
+def _node(version: KubernetesVersion) -> Image:
+    return Image(
+        node_image(version.minor),
+        f"devstack/node:v{version.minor}",
+        f"docker.io/kindest/node:{version.pulled}",
+        f"a kind node with Kubernetes {version.minor} and the stack's own images inside",
+        on_request=version.minor != DEFAULT,
+    )
+
+
 IMAGES = {
     image.name: image
     for image in (
-        Image(
-            "node",
-            f"devstack/node:{versions.KUBERNETES}",
-            f"docker.io/kindest/node:{versions.KUBERNETES}",
-            "a kind node with Kubernetes and the stack's own images inside",
-        ),
+        *(_node(version) for version in SUPPORTED.values()),
         Image(
             "minio",
             f"devstack/minio:{versions.MINIO}",

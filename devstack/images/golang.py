@@ -11,7 +11,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.images import certificates, versions
 from devstack.images.artifact_cache import ArtifactCache, digest
 from devstack.images.machine import architecture
-from devstack.images.programs import FLAGS, PROGRAMS, Program
+from devstack.images.programs import PROGRAMS, Program
 from devstack.images.python_packages import install_packages
 from devstack.process import Runner
 from devstack.progress import Progress, step
@@ -61,7 +61,7 @@ class Compiler:
             step(self._progress, f"Compile {first.title}"),
             self._cache.scratch(f"go-{first.module.name}") as folder,
         ):
-            argv = [go, "build", "-v", *FLAGS, "-o", f"{folder}/"]
+            argv = [go, "build", "-v", *first.flags, "-o", f"{folder}/"]
             try:
                 self._runner.run(
                     [*argv, *(each.package for each in programs)],

@@ -8,36 +8,59 @@ from pathlib import Path
 
 from devstack.images import versions
 from devstack.images.artifact_cache import digest
+from devstack.images.kubernetes_versions import DEFAULT, SUPPORTED
 from devstack.images.machine import architecture
 
 CONTAINERS = Path(__file__).parent.parent / "containers"
 """The contents of the images, one folder per image; README.md there describes the convention."""
 
-_KUBERNETES_MAJOR, _KUBERNETES_MINOR, _ = versions.KUBERNETES.removeprefix("v").split(".")
-VERSION_VARIABLES = {
-    "k8s.io/component-base/version.gitVersion": versions.KUBERNETES,
-    "k8s.io/component-base/version.gitMajor": _KUBERNETES_MAJOR,
-    "k8s.io/component-base/version.gitMinor": _KUBERNETES_MINOR,
-    "k8s.io/component-base/version.gitTreeState": "clean",
-    "k8s.io/client-go/pkg/version.gitVersion": versions.KUBERNETES,
-    "github.com/containerd/containerd/v2/version.Version": versions.CONTAINERD,
-    "github.com/minio/minio/cmd.ReleaseTag": versions.MINIO,
-    "github.com/minio/minio/cmd.Version": "{}T{}:{}:{}".format(
-        *re.match(r"RELEASE\.(.+)T(\d+)-(\d+)-(\d+Z)", versions.MINIO).groups()  # type: ignore[union-attr]
-    ),
-}
-"""Versions that the programs report, by Go variable."""
 CLIENTS = ("kind", "kubectl")
 """The programs that run on the user's machine; a bundle contains them."""
 
-FLAGS = (
+_FLAGS = (
     "-trimpath",
     "-pgo=off",
     # No debugging information: a tenth of the compile time, and a smaller image.
     "-gcflags=all=-dwarf=false",
     "-tags=no_btrfs,no_devmapper,no_zfs",
-    "-ldflags=-s -w " + " ".join(f"-X {name}={value}" for name, value in VERSION_VARIABLES.items()),
 )
+
+
+def build_flags(minor: str) -> tuple[str, ...]:
+    """Return the flags of `go build` for the programs of a module.
+
+    Args:
+        minor: the minor version of Kubernetes that the module requires.
+    """
+    variables = version_variables(SUPPORTED[minor].built)
+    settings = " ".join(f"-X {name}={value}" for name, value in variables.items())
+    return (*_FLAGS, f"-ldflags=-s -w {settings}")
+
+
+def version_variables(kubernetes: str) -> dict[str, str]:
+    """Return the versions that programs report, by Go variable.
+
+    Args:
+        kubernetes: the version of Kubernetes.
+    """
+    major, minor, _ = kubernetes.removeprefix("v").split(".")
+    return {
+        "k8s.io/component-base/version.gitVersion": kubernetes,
+        "k8s.io/component-base/version.gitMajor": major,
+        "k8s.io/component-base/version.gitMinor": minor,
+        "k8s.io/component-base/version.gitTreeState": "clean",
+        "k8s.io/client-go/pkg/version.gitVersion": kubernetes,
+        "github.com/containerd/containerd/v2/version.Version": versions.CONTAINERD,
+        "github.com/minio/minio/cmd.ReleaseTag": versions.MINIO,
+        "github.com/minio/minio/cmd.Version": "{}T{}:{}:{}".format(
+            *re.match(r"RELEASE\.(.+)T(\d+)-(\d+)-(\d+Z)", versions.MINIO).groups()  # type: ignore[union-attr]
+        ),
+    }
+
+
+def versioned(program: str, minor: str) -> str:
+    """Return the name in PROGRAMS of a program of Kubernetes with a minor version."""
+    return program if minor == DEFAULT else f"{program}-{minor}"
 
 
 @dataclass(frozen=True)
@@ -45,17 +68,20 @@ class Program:
     """A Go program.
 
     Attributes:
-        name: its file name in images.
+        name: its name in PROGRAMS and in the cache; unless it is of another version of
+            Kubernetes than the default, it is also its file name in images.
         package: the import path of its main package.
         module: the folder whose go.mod pins its dependencies. One `go build` compiles all
             programs of a module.
         title: the name of the module in the progress display.
+        kubernetes: the minor version of Kubernetes that the module requires.
     """
 
     name: str
     package: str
     module: Path = CONTAINERS / "kubernetes"
     title: str = "Kubernetes and containerd"
+    kubernetes: str = DEFAULT
 
     @property
     def key(self) -> str:
@@ -65,7 +91,12 @@ class Program:
             for file in sorted(self.module.rglob("*"))
             if file.is_file() and not file.name.endswith("_test.go")
         ]
-        return digest(self.name, self.package, *sources, *FLAGS, versions.GO, architecture())
+        return digest(self.name, self.package, *sources, *self.flags, versions.GO, architecture())
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags of `go build`, the same for all programs of a module."""
+        return build_flags(self.kubernetes)
 
     @property
     def output(self) -> str:
@@ -88,7 +119,20 @@ _KUBERNETES = (
     "kubeadm",
     "kubectl",
 )
+VERSIONED = (*_KUBERNETES, "etcd", "coredns")
+"""The programs of which each version of Kubernetes has its own."""
 _CONTAINERD = ("containerd", "containerd-shim-runc-v2", "ctr")
+
+
+def _other_version(name: str, minor: str) -> Program:
+    """Return one of VERSIONED as it is in another version of Kubernetes than the default."""
+    module = CONTAINERS / f"kubernetes-{minor}"
+    package = {
+        "etcd": "go.etcd.io/etcd/server/v3",
+        "coredns": f"devstack/containers/{module.name}/coredns",
+    }.get(name, f"k8s.io/kubernetes/cmd/{name}")
+    return Program(versioned(name, minor), package, module, f"Kubernetes {minor}", minor)
+
 
 PROGRAMS = {
     program.name: program
@@ -113,6 +157,12 @@ PROGRAMS = {
             "sigs.k8s.io/metrics-server/cmd/metrics-server",
             CONTAINERS / "metrics-server",
             "metrics-server",
+        ),
+        *(
+            _other_version(name, minor)
+            for minor in SUPPORTED
+            if minor != DEFAULT
+            for name in VERSIONED
         ),
         # It shares few packages with the others, so nothing waits for it but its own image.
         Program("minio", "github.com/minio/minio", CONTAINERS / "minio", "MinIO"),

@@ -1,8 +1,7 @@
-"""The versions of everything that devstack runs."""
+"""The versions of everything that devstack runs, except Kubernetes: kubernetes_versions.py."""
 
 from __future__ import annotations
 
-KUBERNETES = "v1.36.3"
 CONTAINERD = "v2.3.7"
 KIND = "v0.33.0"
 JOBSET = "v0.12.0"
@@ -22,11 +21,6 @@ REGISTRY = "v3.1.2"
 
 POSTGRES = "15"
 """Major version: Debian bookworm's."""
-
-# The versions in `kubeadm config images list` of this Kubernetes.
-COREDNS = "v1.14.2"
-ETCD = "3.6.8-0"
-PAUSE = "3.10.2"
 
 AIRFLOW = "2.11.2"
 """The last series that runs Metaflow's DAG files; see containers/airflow/requirements.in."""
@@ -50,5 +44,5 @@ GO = "1.26.8"
 """The Go release that compiles everything; an older or newer `go` fetches it."""
 
 OLDEST_KIND = (0, 33)
-"""Older ones do not know Kubernetes 1.36's kubeadm."""
+"""Older ones do not know the kubeadm of the newest Kubernetes."""
 OLDEST_KUBECTL = (1, 28)

@@ -57,8 +57,9 @@ def _local_images(stack: Stack, *, node_exists: bool = False) -> list[str]:
     provider = stack.provider
     if not isinstance(provider, LoadsImages):
         return []
-    image = [provider.node_image] if isinstance(provider, NeedsNodeImage) else []
-    node = [] if node_exists else image
+    node = []
+    if isinstance(provider, NeedsNodeImage) and not node_exists:
+        node = [provider.node_image(stack.cluster)]
     return [*node, *_references(stack)]
 
 

@@ -30,9 +30,10 @@ def require_changeable(stack: Stack) -> None:
     """Refuse settings that differ from an existing stack's and cannot be changed.
 
     Raises:
-        DevstackError: ``STACK_DIFFERS``.
+        DevstackError: ``STACK_DIFFERS`` or ``KUBERNETES_FIXED``.
     """
     state, spec = stack.state, stack.spec
+    _require_choosable_kubernetes(stack)
     if not stack.dir.exists():
         return
     provider = stack.provider.name if spec.provider == "auto" else spec.provider
@@ -40,6 +41,7 @@ def require_changeable(stack: Stack) -> None:
         "provider": (state.provider, provider),
         "namespace": (state.namespace, spec.namespace),
         "nodes": (state.nodes, spec.nodes),
+        "version of Kubernetes": _kubernetes(stack),
         "disk of the control plane": _disks(stack),
         "size of the nodes": _sizes(stack),
         "context": (state.context, spec.context or state.context),
@@ -52,6 +54,25 @@ def require_changeable(stack: Stack) -> None:
     for name, port in spec.ports.items():
         if mapped.get(name, port) != port:
             raise _not_changeable(spec, f"port {name}", state.ports[name], port)
+
+
+def _require_choosable_kubernetes(stack: Stack) -> None:
+    spec = stack.spec
+    if "kubernetes" in spec.given and not stack.provider.owns_cluster:
+        raise DevstackError(
+            f"cannot choose Kubernetes {spec.kubernetes} for stack {spec.name!r}",
+            cause=f"the cluster of context {stack.cluster.context!r} exists already",
+            remedy="omit --kubernetes, and `kubernetes` in the table [cluster] of the settings",
+            code="KUBERNETES_FIXED",
+            exit_status=ExitStatus.USAGE,
+        )
+
+
+def _kubernetes(stack: Stack) -> tuple[str, str]:
+    """Return the version of Kubernetes, as it is and as it is to be."""
+    wanted = stack.spec.kubernetes
+    created = stack.provider.owns_cluster and stack.dir.admin_kubeconfig.exists()
+    return stack.state.kubernetes if created else wanted, wanted
 
 
 def _disks(stack: Stack) -> tuple[str, str]:
@@ -103,7 +124,8 @@ def _not_changeable(
     return DevstackError(
         f"cannot change the {setting} of stack {spec.name!r} to {wanted}",
         cause=f"it was brought up with {current}",
-        remedy=f"devstack down --name {spec.name}, then up again, or another --name",
+        remedy=f"devstack down --name {spec.name}, then up again, or another --name; "
+        "down --keep-data keeps what flows have stored",
         code="STACK_DIFFERS",
         exit_status=ExitStatus.USAGE,
     )
@@ -150,6 +172,7 @@ def _save_settings(stack: Stack) -> None:
     state.context = spec.context
     state.namespace = spec.namespace
     state.nodes = spec.nodes
+    state.kubernetes = spec.kubernetes
     state.pool_file = pool_file(stack)
     state.pool = msgspec.json.decode(msgspec.json.encode(spec.pool))
     state.without = list(spec.without)

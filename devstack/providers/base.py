@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from devstack.images.kubernetes_versions import DEFAULT
 from devstack.owner import Owner
 from devstack.pools.nodes import NodeSpec, base_node
 
@@ -28,6 +29,7 @@ class ClusterSpec:
         timeout: seconds for the cluster to be ready.
         context: the kubeconfig context, for providers that use one.
         offline: True if nothing may be fetched.
+        kubernetes: the minor version of Kubernetes, for providers that can choose it.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ClusterSpec:
     timeout: float = 300.0
     context: str = ""
     offline: bool = False
+    kubernetes: str = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -159,13 +162,11 @@ class MapsPorts(Protocol):
 
 @runtime_checkable
 class NeedsNodeImage(Protocol):
-    """A provider whose nodes are containers of an image of ours.
+    """A provider whose nodes are containers of an image of ours."""
 
-    Attributes:
-        node_image: the image's name in the catalogue.
-    """
-
-    node_image: str
+    def node_image(self, spec: ClusterSpec) -> str:
+        """Return the image's name in the catalogue."""
+        ...
 
 
 @runtime_checkable

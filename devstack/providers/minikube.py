@@ -10,15 +10,15 @@ from pathlib import Path
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.archive_reader import ImageArchive
+from devstack.images.kubernetes_versions import SUPPORTED
 from devstack.images.references import familiar
-from devstack.images.versions import KUBERNETES
 from devstack.owner import Owner
 from devstack.process import Completed, Runner
 from devstack.progress import Progress
 from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
 from devstack.providers.claim import Claim
 from devstack.providers.docker_host import check_docker_host
-from devstack.providers.features import FEATURE_GATES, RUNTIME_CONFIG
+from devstack.providers.features import FEATURES
 from devstack.providers.ownership import foreign_cluster
 from devstack.providers.ready import wait_for_api
 from devstack.state import StackDir
@@ -172,15 +172,16 @@ class MinikubeProvider:
         return f"the minikube profile {self.profile!r}"
 
     def _start_flags(self, spec: ClusterSpec) -> list[str]:
-        gates = ",".join(f"{name}={str(on).lower()}" for name, on in FEATURE_GATES.items())
-        served = ",".join(f"{api}={on}" for api, on in RUNTIME_CONFIG.items())
+        features = FEATURES[spec.kubernetes]
+        gates = ",".join(f"{name}={str(on).lower()}" for name, on in features.gates.items())
+        served = ",".join(f"{api}={on}" for api, on in features.apis.items())
         return [
             "start",
             "--driver=docker",
-            f"--kubernetes-version={KUBERNETES}",
+            f"--kubernetes-version={SUPPORTED[spec.kubernetes].built}",
             f"--nodes={spec.nodes}",
-            f"--feature-gates={gates}",
-            f"--extra-config=apiserver.runtime-config={served}",
+            *([f"--feature-gates={gates}"] if gates else []),
+            *([f"--extra-config=apiserver.runtime-config={served}"] if served else []),
             "--listen-address=127.0.0.1",
             "--embed-certs",
             "--interactive=false",

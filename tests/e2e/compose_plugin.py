@@ -7,7 +7,8 @@ from pathlib import Path
 
 from devstack.images.artifact_cache import ArtifactCache, digest
 from devstack.images.golang import find_go, go_environment
-from devstack.images.programs import FLAGS
+from devstack.images.kubernetes_versions import DEFAULT
+from devstack.images.programs import build_flags
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 
@@ -23,7 +24,7 @@ def docker_has_compose() -> bool:
 
 def plugin_folder() -> Path:
     """Return the DOCKER_CONFIG folder that holds the plugin, compiled once and cached."""
-    return ArtifactCache().make("docker-compose", digest(SOURCES, *FLAGS), _compile)
+    return ArtifactCache().make("docker-compose", digest(SOURCES, *build_flags(DEFAULT)), _compile)
 
 
 def _compile(folder: Path) -> None:
@@ -31,7 +32,7 @@ def _compile(folder: Path) -> None:
     go = find_go(runner, Silent(), cache)
     plugin = folder / "cli-plugins" / "docker-compose"
     runner.run(
-        [go, "build", *FLAGS, "-o", str(plugin), PROGRAM],
+        [go, "build", *build_flags(DEFAULT), "-o", str(plugin), PROGRAM],
         cwd=SOURCES,
         env=go_environment(cache),
     )

@@ -10,6 +10,7 @@ import pytest
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
+from devstack.images.kubernetes_versions import node_image
 from devstack.kube.client import KubeClient
 from devstack.lifecycle import autoscaler
 from devstack.owner import Owner
@@ -104,7 +105,10 @@ class FakeProvider(PlainProvider):
 
     name = "kind"
     own_ports = ("api",)
-    node_image = "node"
+
+    def node_image(self, spec: ClusterSpec) -> str:
+        """Return the name of the default's image."""
+        return node_image(spec.kubernetes)
 
 
 class FakeLoadingProvider(FakeProvider):

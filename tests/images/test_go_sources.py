@@ -10,7 +10,8 @@ import pytest
 
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import find_go, go_environment
-from devstack.images.programs import CONTAINERS, FLAGS
+from devstack.images.kubernetes_versions import DEFAULT
+from devstack.images.programs import CONTAINERS, build_flags
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 
@@ -27,7 +28,10 @@ def go(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("module", TESTED, ids=lambda path: path.name)
 def test_the_go_tests_pass(go: str, module: Path) -> None:
-    for argv in (["vet", *FLAGS, "./..."], ["test", *FLAGS, "-count=1", "./..."]):
+    for argv in (
+        ["vet", *build_flags(DEFAULT), "./..."],
+        ["test", *build_flags(DEFAULT), "-count=1", "./..."],
+    ):
         done = subprocess.run(
             [go, *argv],
             cwd=module,

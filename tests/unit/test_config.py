@@ -170,7 +170,7 @@ def test_a_misspelt_choice_suggests_the_closest_match() -> None:
 
 def test_a_setting_without_a_close_match_lists_the_known_ones() -> None:
     cause = refused("zzz = 1").cause
-    assert "known: airflow, context, images, manifests, name, namespace" in cause
+    assert "known: airflow, cluster, context, images, manifests, name, namespace" in cause
 
 
 @pytest.mark.parametrize(
@@ -224,3 +224,23 @@ def test_a_file_that_is_not_text_is_reported() -> None:
 def test_a_named_file_that_does_not_exist_is_reported() -> None:
     with pytest.raises(DevstackError, match="there is no such file"):
         load(Path("nowhere.toml"))
+
+
+def test_the_version_of_kubernetes_is_a_setting_of_the_cluster() -> None:
+    write('[cluster]\nkubernetes = "1.35"\n')
+    spec = load()
+    assert spec.kubernetes == "1.35"
+    assert "kubernetes" in spec.given
+    assert load(kubernetes="1.34").kubernetes == "1.34"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[cluster]\nkubernetes = 1.36", "cluster.kubernetes: 1.36 is not a minor version"),
+        ('kubernetes = "1.36"', "unknown setting 'kubernetes'"),
+        ("[cluster]\nkubernets = '1.36'", "did you mean 'kubernetes'?"),
+    ],
+)
+def test_a_mistake_in_the_table_of_the_cluster_is_named(text: str, why: str) -> None:
+    assert why in refused(text).cause

@@ -20,13 +20,19 @@ from devstack.images.archive import Layer, LayeredImage, write_images
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.background_compiler import BackgroundCompiler
 from devstack.images.build_context import BuildContext
-from devstack.images.catalogue import IMAGES, PRELOADED
+from devstack.images.catalogue import IMAGES, PRELOADED, find_image
 from devstack.images.debian import RootFileSystem, host_sources
 from devstack.images.golang import Compiler, find_go
-from devstack.images.programs import CONTAINERS, PROGRAMS
+from devstack.images.kubernetes_versions import (
+    DEFAULT,
+    SUPPORTED,
+    KubernetesVersion,
+    node_image,
+)
+from devstack.images.programs import CONTAINERS, PROGRAMS, VERSIONED, versioned
 from devstack.images.python_packages import install_packages
 from devstack.images.recipes import xcom
-from devstack.images.recipes.node import PROVISIONER_IMAGE, STATIC
+from devstack.images.recipes.node import PROVISIONER_IMAGE, NodeImage
 from devstack.providers.kind.cli import KIND
 from devstack.services import SERVICES
 from devstack.tools import KUBECTL, ensure_tool, find_tool
@@ -102,8 +108,8 @@ def test_without_go_or_an_index_the_step_is_named(tmp_path: Path) -> None:
 
 
 def test_every_image_and_every_preloaded_program_has_a_recipe() -> None:
-    assert {"node", *recipes.RECIPES} == set(IMAGES)
-    assert set(recipes.NODE.programs) <= set(PROGRAMS)
+    assert {*recipes.NODES, *recipes.RECIPES} == set(IMAGES)
+    assert set(recipes.NODES["node"].programs) <= set(PROGRAMS)
     assert set(PRELOADED) <= set(recipes.RECIPES)
 
 
@@ -114,19 +120,41 @@ def test_no_image_is_called_latest_and_every_one_has_a_version() -> None:
             assert not reference.endswith(":latest")
 
 
+@pytest.mark.parametrize("version", SUPPORTED.values(), ids=SUPPORTED)
+def test_each_version_of_kubernetes_is_compiled_from_a_module_that_pins_it(
+    version: KubernetesVersion,
+) -> None:
+    module = PROGRAMS[versioned("kubelet", version.minor)].module
+    text = (module / "go.mod").read_text()
+    for name, pinned in (
+        ("k8s.io/kubernetes", version.built),
+        ("github.com/coredns/coredns", version.coredns),
+        ("go.etcd.io/etcd/server/v3", f"v{version.etcd.partition('-')[0]}"),
+    ):
+        assert re.search(rf"^(require )?\s?{re.escape(name)} {pinned}( |$)", text, re.MULTILINE)
+    assert {PROGRAMS[versioned(name, version.minor)].module for name in VERSIONED} == {module}
+    # The main package cannot be shared between modules.
+    shared = CONTAINERS / "kubernetes" / "coredns" / "main.go"
+    assert (module / "coredns" / "main.go").read_bytes() == shared.read_bytes()
+
+
+def test_built_and_pulled_node_images_have_the_same_minor_version() -> None:
+    for minor, version in SUPPORTED.items():
+        assert version.built.startswith(f"v{minor}.")
+        assert version.pulled.startswith(f"v{minor}.")
+        assert find_image(node_image(minor)).reference == f"devstack/node:v{minor}"
+
+
 def test_the_modules_pin_the_declared_versions() -> None:
     stack = (CONTAINERS / "kubernetes" / "go.mod").read_text()
     minio = (CONTAINERS / "minio" / "go.mod").read_text()
     for module, version in (
-        ("k8s.io/kubernetes", versions.KUBERNETES),
         ("sigs.k8s.io/jobset", versions.JOBSET),
         ("sigs.k8s.io/kind", versions.KIND),
         ("github.com/containerd/containerd/v2", versions.CONTAINERD),
-        ("github.com/coredns/coredns", versions.COREDNS),
     ):
         pin = rf"^(require )?\s?{re.escape(module)} {re.escape(version)}( |$)"
         assert re.search(pin, stack, re.MULTILINE)
-    assert re.search(rf"etcd/server/v3 v{versions.ETCD.partition('-')[0]}\b", stack)
     assert f"-{re.sub(r'[^0-9]', '', versions.MINIO)}-" in minio
 
 
@@ -145,6 +173,7 @@ OWN_MODULES = sorted(
     {program.module for program in PROGRAMS.values()}
     # They are not compiled together with Kubernetes, or share few packages with it.
     - {CONTAINERS / name for name in ("kubernetes", "minio", "registry")}
+    - {CONTAINERS / f"kubernetes-{minor}" for minor in SUPPORTED}
 )
 
 
@@ -163,9 +192,9 @@ def test_own_modules_share_the_dependencies_of_kubernetes(module: Path) -> None:
 
 
 def test_the_node_changes_with_any_image_inside() -> None:
-    other = type(recipes.NODE)([recipes.RECIPES["minio"]])
-    assert other.key != recipes.NODE.key
-    assert other.kubernetes_key == recipes.NODE.kubernetes_key
+    other = NodeImage(SUPPORTED[DEFAULT], [recipes.RECIPES["minio"]])
+    assert other.key != recipes.NODES["node"].key
+    assert other.kubernetes_key == recipes.NODES["node"].kubernetes_key
 
 
 def os_release(path: Path, distribution: str, codename: str) -> Path:
@@ -179,7 +208,7 @@ def test_the_nodes_provisioner_and_its_manifest_agree() -> None:
     objects = {each["kind"]: each for each in yaml.safe_load_all(text)}
     program = (CONTAINERS / "provisioner" / "main.go").read_text()
     pod = objects["DaemonSet"]["spec"]["template"]["spec"]
-    assert PROVISIONER_IMAGE in {recipe.reference for recipe in STATIC}
+    assert PROVISIONER_IMAGE in {recipe.reference for recipe in recipes.NODES["node"].static_images}
     assert f'provisionerName = "{objects["StorageClass"]["provisioner"]}"' in program
     for mount in pod["containers"][0]["volumeMounts"]:
         assert f'"{mount["mountPath"]}"' in program
@@ -360,17 +389,19 @@ def test_only_node_images_built_with_this_cache_are_removed(tmp_path: Path) -> N
     cache = ArtifactCache(tmp_path)
     (tmp_path / "node-images").write_text("devstack/node-base:mine devstack/node-kubernetes:mine")
     runner = FakeRunner()
-    found = [json.dumps({"RepoTags": [reference]}) for reference in recipes.NODE.references]
+    found = [
+        json.dumps({"RepoTags": [reference]}) for reference in recipes.NODES["node"].references
+    ]
     runner.answer("docker", "image", "inspect", stdout="\n".join(found))
     runner.answer("docker", "run")
     runner.answer("docker", "rm")
     runner.answer("docker", "commit")
     runner.answer("docker", "rmi")
     runner.answer("docker", "image", "prune")
-    type(recipes.NODE)([]).build(_context(runner, cache, tmp_path))
+    NodeImage(SUPPORTED[DEFAULT], []).build(_context(runner, cache, tmp_path))
     removed = {argv[2] for argv in runner.argvs if argv[:2] == ("docker", "rmi")}
     assert removed == {"devstack/node-base:mine", "devstack/node-kubernetes:mine"}
-    assert (tmp_path / "node-images").read_text().split() == [*recipes.NODE.references]
+    assert (tmp_path / "node-images").read_text().split() == [*recipes.NODES["node"].references]
 
 
 def test_builds_with_other_caches_have_another_builder_container(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from devstack.images.background_compiler import BackgroundCompiler
 from devstack.images.build_context import BuildContext
 from devstack.images.catalogue import IMAGES, PRELOADED
 from devstack.images.golang import Compiler
+from devstack.images.kubernetes_versions import DEFAULT, SUPPORTED
 from devstack.images.programs import PROGRAMS
 from devstack.images.recipes.node import NodeImage
 from tests.fakes.runner import Call, FakeRunner, Recorder
@@ -47,7 +48,9 @@ def context(tmp_path: Path, commits: list[tuple[str, list[str], str]]) -> BuildC
         image = call.argv[call.argv.index("--entrypoint") + 2]
         container[:] = [image, sorted(each.name for each in files.iterdir())]
 
-    found = [json.dumps({"RepoTags": [reference]}) for reference in recipes.NODE.references]
+    found = [
+        json.dumps({"RepoTags": [reference]}) for reference in recipes.NODES["node"].references
+    ]
     runner.answer("docker", "image", "inspect", stdout="\n".join(found))
     runner.answer("docker", "run", effect=run)
     runner.answer(
@@ -64,7 +67,7 @@ def context(tmp_path: Path, commits: list[tuple[str, list[str], str]]) -> BuildC
 def test_images_whose_programs_are_compiled_are_imported_before_the_last(
     context: BuildContext, commits: list[tuple[str, list[str], str]]
 ) -> None:
-    node = NodeImage([Tiny("late", ("minio",)), Tiny("task"), Tiny("xcom")])
+    node = NodeImage(SUPPORTED[DEFAULT], [Tiny("late", ("minio",)), Tiny("task"), Tiny("xcom")])
     partial = node.build_compiled(context)
     minio = PROGRAMS["minio"]
     program = context.cache.path("minio", minio.key)
@@ -72,7 +75,7 @@ def test_images_whose_programs_are_compiled_are_imported_before_the_last(
     program.write_text("minio")
     node.build(context, partial)
     (base, early, first), (between, late, last) = commits
-    assert base == recipes.NODE.references[1]
+    assert base == recipes.NODES["node"].references[1]
     assert early == ["task.tar", "xcom.tar"]
     assert between == first != last == IMAGES["node"].reference
     assert late == ["late.tar"]
@@ -83,7 +86,7 @@ def test_images_whose_programs_are_compiled_are_imported_before_the_last(
 def test_with_everything_compiled_the_images_are_imported_at_once(
     context: BuildContext, commits: list[tuple[str, list[str], str]]
 ) -> None:
-    node = NodeImage([Tiny("task"), Tiny("xcom")])
+    node = NodeImage(SUPPORTED[DEFAULT], [Tiny("task"), Tiny("xcom")])
     node.build(context, node.build_compiled(context))
     assert [(files, target) for _, files, target in commits] == [
         (["task.tar", "xcom.tar"], IMAGES["node"].reference)

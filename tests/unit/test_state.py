@@ -181,7 +181,7 @@ def test_a_corrupt_state_is_reported_with_the_remedy(stack: StackDir, text: str)
 
 def test_settings_that_this_release_does_not_know_are_ignored(stack: StackDir) -> None:
     stack.write_file(STATE_FILE, json.dumps({"name": "demo", "nodes": 2, "later": True}))
-    assert stack.read() == StackState(name="demo", nodes=2)
+    assert stack.read() == StackState(name="demo", nodes=2, kubernetes="1.36")
 
 
 def test_state_of_the_release_without_versions_is_read(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_state_of_the_release_without_versions_is_read(tmp_path: Path) -> None:
 
 def test_a_stack_whose_data_the_previous_release_kept_is_read(stack: StackDir) -> None:
     stack.write_file(STATE_FILE, json.dumps({"name": "demo", "phase": "kept", "prepared": []}))
-    assert stack.read() == StackState(name="demo", phase="retained")
+    assert stack.read() == StackState(name="demo", phase="retained", kubernetes="1.36")
 
 
 def test_state_of_a_later_release_is_rejected_and_not_changed(stack: StackDir) -> None:

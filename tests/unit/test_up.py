@@ -9,7 +9,9 @@ import pytest
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
+from devstack.images.kubernetes_versions import SUPPORTED, node_image
 from devstack.kube.pods import ImagePullFailed
+from devstack.lifecycle.down import down
 from devstack.lifecycle.step import pending_steps
 from devstack.lifecycle.up import build_steps, up
 from devstack.owner import Owner
@@ -245,7 +247,8 @@ def test_unspecified_settings_do_not_change(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("nodes", 2), ("namespace", "other"), ("provider", "minikube")]
+    ("setting", "value"),
+    [("nodes", 2), ("namespace", "other"), ("provider", "minikube"), ("kubernetes", "1.35")],
 )
 def test_settings_that_cannot_be_changed_are_rejected(
     world: World, setting: str, value: object
@@ -253,9 +256,35 @@ def test_settings_that_cannot_be_changed_are_rejected(
     up(world.open(given(name="ci")))
     error = refused(world, given(name="ci", **{setting: value}))
     assert (error.code, error.exit_status) == ("STACK_DIFFERS", ExitStatus.USAGE)
-    assert setting in error.message
+    assert setting in error.message.lower()
     assert "devstack down --name ci" in error.remedy
     assert world.open(given(name="ci")).state.phase == "up"
+
+
+def test_a_stack_keeps_its_version_of_kubernetes_until_its_cluster_is_gone(world: World) -> None:
+    up(world.open(given(kubernetes="1.35")))
+    assert world.open().spec.kubernetes == world.open().cluster.kubernetes == "1.35"
+    assert world.images.ensured[0][0] == node_image("1.35")
+    assert up(world.open()) == []
+    down(world.open())
+    up(world.open(given(kubernetes="1.34")))
+    assert world.open().state.kubernetes == "1.34"
+
+
+@pytest.mark.parametrize("text", ["1.33", "2.0", "newest", "1.36.3", "v1.36"])
+def test_an_unknown_version_of_kubernetes_is_an_error_with_the_choices(
+    world: World, text: str
+) -> None:
+    error = refused(world, given(kubernetes=text))
+    assert (error.code, error.exit_status) == ("KUBERNETES_UNSUPPORTED", ExitStatus.USAGE)
+    assert all(minor in error.remedy for minor in SUPPORTED)
+    assert ("only the minor version" in error.cause) == ("1.36" in text)
+
+
+def test_the_version_of_an_existing_cluster_cannot_be_chosen(world: World) -> None:
+    world.provider.owns_cluster = False
+    assert refused(world, given(kubernetes="1.36")).code == "KUBERNETES_FIXED"
+    assert world.provider.calls == []
 
 
 def test_a_port_cannot_be_changed_once_the_cluster_maps_it(world: World) -> None:

@@ -21,13 +21,13 @@ from devstack.images.artifact_cache import digest
 from devstack.images.build_context import CONTAINERS, BuildContext, Recipe, labels
 from devstack.images.catalogue import IMAGES
 from devstack.images.debian import RootFileSystem
-from devstack.images.programs import PROGRAMS
+from devstack.images.kubernetes_versions import DEFAULT, KubernetesVersion, node_image
+from devstack.images.programs import PROGRAMS, VERSIONED, versioned
 from devstack.images.recipes.program import ProgramImage
 from devstack.progress import step
 
 NODE = CONTAINERS / "node"
 REGISTRY = "registry.k8s.io"
-PAUSE_IMAGE = f"{REGISTRY}/pause:{versions.PAUSE}"
 PROVISIONER_IMAGE = f"devstack/provisioner:{versions.PROVISIONER}"
 ROOT = "0:0"
 
@@ -86,17 +86,7 @@ CONFIG = {
 }
 SETTINGS = ('ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]', "CMD []")
 
-STATIC = (
-    *(
-        ProgramImage(f"{REGISTRY}/{name}:{versions.KUBERNETES}", name, ROOT)
-        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
-    ),
-    ProgramImage(f"{REGISTRY}/etcd:{versions.ETCD}", "etcd", ROOT),
-    ProgramImage(f"{REGISTRY}/coredns/coredns:{versions.COREDNS}", "coredns", ROOT),
-    ProgramImage(PAUSE_IMAGE, "pause"),
-    ProgramImage(PROVISIONER_IMAGE, "provisioner", ROOT),
-)
-"""The images of `kubeadm config images list`, except kube-proxy's, and the provisioner."""
+CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
 @dataclass(frozen=True)
@@ -116,23 +106,27 @@ class NodeImage:
     """A kind node; not a :class:`Recipe`, because building it requires running containers.
 
     Args:
+        version: the version of Kubernetes.
         preloaded: recipes of the stack's own images.
     """
 
-    def __init__(self, preloaded: Sequence[Recipe]) -> None:
+    def __init__(self, version: KubernetesVersion, preloaded: Sequence[Recipe]) -> None:
+        self._version = version
         self._preloaded = preloaded
+        self._name = node_image(version.minor)
+        self._pause = f"{REGISTRY}/pause:{version.pause}"
 
     @property
     def base_key(self) -> str:
         """The digest of Debian and of the node's programs and files."""
-        programs = [PROGRAMS[name].key for name in BINARIES]
-        return digest(FILES.key, NODE, Path(__file__), *programs)
+        programs = [PROGRAMS[self._program(name)].key for name in BINARIES]
+        return digest(FILES.key, NODE, Path(__file__), self._pause, *programs)
 
     @property
     def kubernetes_key(self) -> str:
         """The digest of the base and of the images of Kubernetes."""
-        recipes = (recipe.key for recipe in STATIC)
-        return digest(self.base_key, *recipes, PROGRAMS["kube-proxy"].key)
+        recipes = (recipe.key for recipe in self.static_images)
+        return digest(self.base_key, *recipes, PROGRAMS[self._program("kube-proxy")].key)
 
     @property
     def key(self) -> str:
@@ -142,8 +136,30 @@ class NodeImage:
     @property
     def programs(self) -> tuple[str, ...]:
         """The programs of the node and of its images."""
-        static = [name for recipe in STATIC for name in recipe.programs]
-        return (*BINARIES, *static, "kube-proxy")
+        binaries = [self._program(name) for name in (*BINARIES, "kube-proxy")]
+        return (*binaries, *(name for image in self.static_images for name in image.programs))
+
+    @property
+    def static_images(self) -> tuple[ProgramImage, ...]:
+        """The images of `kubeadm config images list`, without kube-proxy, and the provisioner."""
+        version = self._version
+        tags = {
+            **{name: f"{name}:{version.built}" for name in CONTROL_PLANE},
+            "etcd": f"etcd:{version.etcd}",
+            "coredns": f"coredns/coredns:{version.coredns}",
+        }
+        images = (
+            ProgramImage(f"{REGISTRY}/{tag}", self._program(name), ROOT, name)
+            for name, tag in tags.items()
+        )
+        return (
+            *images,
+            ProgramImage(self._pause, "pause"),
+            ProgramImage(PROVISIONER_IMAGE, "provisioner", ROOT),
+        )
+
+    def _program(self, name: str) -> str:
+        return versioned(name, self._version.minor) if name in VERSIONED else name
 
     def install_debian(self, context: BuildContext) -> None:
         """Install the node's Debian packages, unless they are in the cache."""
@@ -169,7 +185,7 @@ class NodeImage:
         """
         partial = partial or PartialImage(self.build_kubernetes(context))
         missing = [recipe for recipe in self._preloaded if recipe not in partial.imported]
-        self._import(context, partial.reference, IMAGES["node"].reference, missing)
+        self._import(context, partial.reference, IMAGES[self._name].reference, missing)
         self._remove_older(context)
 
     def _import(
@@ -193,7 +209,7 @@ class NodeImage:
             context.cache.scratch("kubernetes") as scratch,
         ):
             archive = scratch / "images.tar"
-            write_images(archive, _kubernetes_images(context, scratch, base))
+            write_images(archive, self._kubernetes_images(context, scratch, base))
             _import(context, base, kubernetes, self.kubernetes_key, [archive])
         return kubernetes
 
@@ -207,18 +223,19 @@ class NodeImage:
 
     def _build_base(self, context: BuildContext, reference: str) -> None:
         files = FILES.build(context.runner, context.progress, context.cache)
-        programs = {name: context.program(name) for name in BINARIES}
+        programs = {name: context.program(self._program(name)) for name in BINARIES}
         with (
             step(context.progress, "Assemble the node image"),
             context.cache.scratch("node") as scratch,
         ):
-            layer = _node_layer(programs, scratch / "node.tar")
+            layer = self._node_layer(programs, scratch / "node.tar")
             config = {**CONFIG, "Labels": labels(self.base_key)}
             context.load(LayeredImage(reference, (files, layer), config), scratch)
 
     def _remove_older(self, context: BuildContext) -> None:
         """Remove the first steps of earlier builds of this cache; other caches keep theirs."""
-        record = context.cache.root / "node-images"
+        suffix = "" if self._version.minor == DEFAULT else f"-{self._version.minor}"
+        record = context.cache.root / f"node-images{suffix}"
         current = self.references
         recorded = record.read_text().split() if record.exists() else []
         for reference in recorded:
@@ -226,6 +243,46 @@ class NodeImage:
                 context.docker.remove_image(reference)
         record.write_text("\n".join(current))
         context.docker.prune_unnamed()
+
+    def _node_layer(self, programs: Mapping[str, Path], path: Path) -> Path:
+        with Layer(path) as layer:
+            for name, folder in BINARIES.items():
+                layer.file(f"{folder}/{name}", programs[name], 0o755)
+            for file in sorted(each for each in (NODE / "rootfs").rglob("*") if each.is_file()):
+                mode = 0o755 if file.stat().st_mode & 0o100 else 0o644
+                name = file.relative_to(NODE / "rootfs").as_posix()
+                layer.file(name, self._filled(file.read_text()), mode)
+            layer.file("kind/version", self._version.built.encode())
+            units = "etc/systemd/system"
+            for service in SERVICES:
+                layer.link(f"{units}/multi-user.target.wants/{service}", f"/{units}/{service}")
+            for unit in MASKED:
+                layer.link(f"{units}/{unit}", "/dev/null")
+            layer.link(f"{units}/default.target", "/lib/systemd/system/multi-user.target")
+            # kind reads the units' logs from here; without it the journal would be in memory.
+            layer.folder("var/log/journal")
+        return path
+
+    def _filled(self, text: str) -> bytes:
+        filled = text.replace("@PAUSE@", self._pause)
+        return filled.replace("@PROVISIONER@", PROVISIONER_IMAGE).encode()
+
+    def _kubernetes_images(
+        self, context: BuildContext, scratch: Path, base: str
+    ) -> Sequence[LayeredImage]:
+        images = [recipe.image(context, scratch) for recipe in self.static_images]
+        return [*images, self._kube_proxy(context, scratch, base)]
+
+    def _kube_proxy(self, context: BuildContext, scratch: Path, base: str) -> LayeredImage:
+        files = scratch / "iptables.tar"
+        context.docker.extract(base, (NODE / "build" / "kube-proxy-files").read_text(), files)
+        program = context.program(self._program("kube-proxy"))
+        with Layer(scratch / "kube-proxy.tar") as layer:
+            layer.archive(files)
+            layer.file("usr/local/bin/kube-proxy", program, 0o755)
+        config = {"Entrypoint": ["/usr/local/bin/kube-proxy"], "Env": CONFIG["Env"]}
+        reference = f"{REGISTRY}/kube-proxy:{self._version.built}"
+        return LayeredImage(reference, (layer.path,), config)
 
 
 def _import(
@@ -237,43 +294,3 @@ def _import(
         script = (NODE / "build" / "import-images").read_text()
         settings = [*SETTINGS, f"LABEL {KEY_LABEL}={key}"]
         context.docker.change(base, script, files, target, settings)
-
-
-def _node_layer(programs: Mapping[str, Path], path: Path) -> Path:
-    with Layer(path) as layer:
-        for name, folder in BINARIES.items():
-            layer.file(f"{folder}/{name}", programs[name], 0o755)
-        for file in sorted(each for each in (NODE / "rootfs").rglob("*") if each.is_file()):
-            mode = 0o755 if file.stat().st_mode & 0o100 else 0o644
-            name = file.relative_to(NODE / "rootfs").as_posix()
-            layer.file(name, _filled(file.read_text()), mode)
-        layer.file("kind/version", versions.KUBERNETES.encode())
-        units = "etc/systemd/system"
-        for service in SERVICES:
-            layer.link(f"{units}/multi-user.target.wants/{service}", f"/{units}/{service}")
-        for unit in MASKED:
-            layer.link(f"{units}/{unit}", "/dev/null")
-        layer.link(f"{units}/default.target", "/lib/systemd/system/multi-user.target")
-        # kind reads the units' logs from here; without it the journal would be in memory.
-        layer.folder("var/log/journal")
-    return path
-
-
-def _filled(text: str) -> bytes:
-    return text.replace("@PAUSE@", PAUSE_IMAGE).replace("@PROVISIONER@", PROVISIONER_IMAGE).encode()
-
-
-def _kubernetes_images(context: BuildContext, scratch: Path, base: str) -> Sequence[LayeredImage]:
-    images = [recipe.image(context, scratch) for recipe in STATIC]
-    return [*images, _kube_proxy(context, scratch, base)]
-
-
-def _kube_proxy(context: BuildContext, scratch: Path, base: str) -> LayeredImage:
-    files = scratch / "iptables.tar"
-    context.docker.extract(base, (NODE / "build" / "kube-proxy-files").read_text(), files)
-    with Layer(scratch / "kube-proxy.tar") as layer:
-        layer.archive(files)
-        layer.file("usr/local/bin/kube-proxy", context.program("kube-proxy"), 0o755)
-    config = {"Entrypoint": ["/usr/local/bin/kube-proxy"], "Env": CONFIG["Env"]}
-    reference = f"{REGISTRY}/kube-proxy:{versions.KUBERNETES}"
-    return LayeredImage(reference, (layer.path,), config)

@@ -22,13 +22,15 @@ class ProgramImage:
 
     Attributes:
         reference: the image's name and tag.
-        program: the program, which is also the entry point.
+        program: the program.
         user: the user and group that run it.
+        file: the program's file name, which is also the entry point; by default its name.
     """
 
     reference: str
     program: str
     user: str = UNPRIVILEGED
+    file: str = ""
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ class ProgramImage:
 
     def image(self, context: BuildContext, scratch: Path) -> LayeredImage:
         """Write the image's layer."""
-        path = f"{FOLDER}/{self.program}"
+        path = f"{FOLDER}/{self.file or self.program}"
         with Layer(scratch / f"{self.program}.tar") as layer:
             layer.folder("tmp", 0o1777)
             layer.file(path, context.program(self.program), 0o755)

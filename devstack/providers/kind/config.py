@@ -10,7 +10,7 @@ import yaml
 
 from devstack.ports import LOOPBACK
 from devstack.providers.base import ClusterSpec
-from devstack.providers.features import FEATURE_GATES, RUNTIME_CONFIG
+from devstack.providers.features import FEATURES
 from devstack.providers.kind.controller_manager import controller_manager_patch
 from devstack.providers.kind.node_files import node_mounts
 from devstack.providers.kind.ownership import owner_mount
@@ -82,6 +82,7 @@ def build_config(
 
 def _plain_config(spec: ClusterSpec, api_port: int) -> dict[str, Any]:
     """Return the configuration without files of this machine."""
+    features = FEATURES[spec.kubernetes]
     control_plane: dict[str, Any] = {
         "role": "control-plane",
         "extraPortMappings": [
@@ -92,8 +93,8 @@ def _plain_config(spec: ClusterSpec, api_port: int) -> dict[str, Any]:
     return {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
-        "featureGates": FEATURE_GATES,
-        "runtimeConfig": RUNTIME_CONFIG,
+        "featureGates": dict(features.gates),
+        "runtimeConfig": dict(features.apis),
         "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
         "kubeadmConfigPatches": [KUBELET_PATCH, KUBE_PROXY_PATCH],
         "kubeadmConfigPatchesJSON6902": [controller_manager_patch()],

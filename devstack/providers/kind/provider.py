@@ -11,6 +11,7 @@ from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.images.archive_reader import ImageArchive
+from devstack.images.kubernetes_versions import node_image
 from devstack.owner import Owner
 from devstack.parallel import in_parallel
 from devstack.pidfile import kill_orphan
@@ -79,7 +80,6 @@ class KindProvider:
     name = "kind"
     owns_cluster = True
     own_ports = (API_PORT,)
-    node_image = "node"
 
     def __init__(
         self,
@@ -97,6 +97,10 @@ class KindProvider:
         self._engine = DockerClient(runner)
         self._claim = Claim(self._engine, self.cluster)
         self._pidfile = stack.path / "kind.pid"
+
+    def node_image(self, spec: ClusterSpec) -> str:
+        """Return the name in the catalogue of the image with the cluster's Kubernetes."""
+        return node_image(spec.kubernetes)
 
     @property
     def cluster(self) -> str:
@@ -339,8 +343,9 @@ class KindProvider:
         )
         base = self._base_names(spec)
         joins = [f"join {name}" for name in self.nodes_by_name(spec) if name not in base]
+        image = self._images.reference(self.node_image(spec))
         variables = " ".join(f"{key}={value}" for key, value in self._variables.items())
-        command = f"kind create cluster --name {self.cluster} --image {self._node_image()}"
+        command = f"kind create cluster --name {self.cluster} --image {image}"
         return [f"{variables} {command} --config - <<EOF", *config.splitlines(), "EOF", *joins]
 
     def _references(self, node: Any) -> set[str]:
@@ -353,13 +358,11 @@ class KindProvider:
         # kind's default network is shared and would remain after `down`.
         return {"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.cluster}
 
-    def _node_image(self) -> str:
-        return self._images.reference(self.node_image)
-
     def _create(self, spec: ClusterSpec) -> None:
         ports = self._ports()
         require_free(ports)
-        image = self._images.ensure([self.node_image])[self.node_image]
+        name = self.node_image(spec)
+        image = self._images.ensure([name])[name]
         self._create_network()
         unfinished = self._stack.path / "unfinished.kubeconfig"
         # A killed kind leaves its lock file behind, for which kind would wait.
