@@ -36,6 +36,7 @@ COMMANDS = {
     "pools": "Give the stack the nodes of another cluster.",
     "images": "List, pull, build, save and load the images.",
     "pvc": "Create, list and delete the volume claims that flows mount.",
+    "paths": "Print where the Tiltfile, compose.yaml and other files are.",
     "doctor": "Diagnose problems and recommend what to do.",
     "completion": "Print the shell completion script.",
 }
