@@ -25,13 +25,21 @@ def print_version(context: click.Context, _parameter: click.Parameter, chosen: b
 def _print(output: Output) -> None:
     import sys
 
+    from devstack.images.kubernetes_versions import DEFAULT, SUPPORTED
     from devstack.version import devstack_version
 
     found = component_versions()
-    output.data(devstack=devstack_version(), components=found, executable=sys.executable)
+    output.data(
+        devstack=devstack_version(),
+        components=found,
+        kubernetes=list(SUPPORTED),
+        executable=sys.executable,
+    )
+    others = ", ".join(minor for minor in SUPPORTED if minor != DEFAULT)
     output.text(f"devstack {devstack_version()}")
     for name, version in found.items():
-        output.text(f"  {name:<15} {version}")
+        more = f" (also {others})" if name == "Kubernetes" else ""
+        output.text(f"  {name:<15} {version}{more}")
     output.finish()
 
 
@@ -41,15 +49,14 @@ def component_versions() -> dict[str, str]:
     from importlib import metadata
 
     from devstack.images import versions
-    from devstack.images.kubernetes_versions import DEFAULT, SUPPORTED
+    from devstack.images.kubernetes_versions import DEFAULT
 
     try:
         metaflow = metadata.version("metaflow")
     except metadata.PackageNotFoundError:
         metaflow = ""
-    others = ", ".join(minor for minor in SUPPORTED if minor != DEFAULT)
     found = {
-        "Kubernetes": f"{DEFAULT} (also {others})",
+        "Kubernetes": DEFAULT,
         "kind": versions.KIND,
         "containerd": versions.CONTAINERD,
         "JobSet": versions.JOBSET,

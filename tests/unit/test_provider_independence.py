@@ -25,6 +25,7 @@ EXCEPTIONS = {
     "environment_variables": "The table lists the variables of every program that devstack starts, "
     "those of kind and Docker among them.",
     "cli/images_add.py": "A Dockerfile is a format of files, which users name.",
+    "cli/paths.py": "Docker Compose is a command of users, which reads a file of devstack.",
     "kube/manifests.py": "`kind` is a field of a kustomization.",
 }
 """Folders and files with literals that they may have, and why; imports are still checked."""
