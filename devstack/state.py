@@ -53,6 +53,7 @@ class StackState:
         included: optional services, off by default, that the stack has.
         airflow: the table ``[airflow]`` of devstack.toml.
         mirror: the mirrors of registries.
+        logins: the registries at which task pods have this machine's login.
         gangs: the cluster's gang scheduling: "native", "coscheduling" or
             "off"; empty if not yet detected.
         capabilities: what services detected of the cluster, by the service's name.
@@ -82,6 +83,7 @@ class StackState:
     included: list[str] = field(default_factory=list)
     airflow: dict[str, Any] = field(default_factory=dict)
     mirror: dict[str, str] = field(default_factory=dict)
+    logins: list[str] = field(default_factory=list)
     gangs: str = ""
     capabilities: dict[str, str] = field(default_factory=dict)
     initialized_services: list[str] = field(default_factory=list)

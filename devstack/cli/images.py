@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from devstack.cli.images_add import MEBIBYTE, add, show_added
+from devstack.cli.images_login import login, logout
+from devstack.cli.mirrors import mirror_option
 from devstack.cli.options import (
     config_option,
     json_option,
-    mirror_option,
     pass_output,
     stack_options,
     verbose_option,
@@ -30,6 +31,8 @@ def command() -> None:
 
 
 command.add_command(add)
+command.add_command(login)
+command.add_command(logout)
 
 
 @command.command("list", epilog="Example: devstack images list --json")

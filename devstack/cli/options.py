@@ -135,29 +135,6 @@ def parse_pools(
     return [parse_pool(value) for value in values] or None
 
 
-def parse_mirrors(
-    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str] | None:
-    """Parse ``--mirror REGISTRY=HOST/PATH`` options; what they name is checked with the file's."""
-    mirrors = {}
-    for value in values:
-        registry, equals, place = value.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{value!r} is not REGISTRY=HOST[:PORT][/PATH]")
-        mirrors[registry] = place
-    return mirrors or None
-
-
-mirror_option = click.option(
-    "--mirror",
-    multiple=True,
-    metavar="REGISTRY=HOST/PATH",
-    callback=parse_mirrors,
-    help="Pull from a mirror: docker.io=registry.corp:5000/hub; without a host: no mirror. "
-    "Remembered. Repeatable.",
-)
-
-
 def parse_ports(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, int] | None:

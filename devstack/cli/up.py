@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
+from devstack.cli.mirrors import mirror_option
 from devstack.cli.options import (
     SuggestingChoice,
     config_option,
     json_option,
-    mirror_option,
     name_flag,
     name_option,
     none_if_empty,

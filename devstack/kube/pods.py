@@ -13,6 +13,7 @@ from devstack.kube.client import KubeClient, Object
 from devstack.kube.conditions import condition_of, is_ready
 from devstack.kube.events import last_event
 from devstack.kube.offers import Offers
+from devstack.kube.pull_failures import with_advice
 from devstack.kube.volumes import pending_claim
 from devstack.waits import Failed, Observation, Ready, Waiting
 
@@ -154,7 +155,10 @@ def _image_missing(pod: Object, container: str, image: str, message: str) -> Ima
             f"{name_of(pod)} has the imagePullPolicy Always, so the node pulls its image {image}"
             f" even if it has it, and no registry provides it: {message}"
         )
-    return ImagePullFailed(reason, _remedy(image, always=always), image=image, always=always)
+    remedy = _remedy(image, always=always)
+    if not image.startswith(_OWN):
+        remedy = with_advice(remedy, image, message)
+    return ImagePullFailed(reason, remedy, image=image, always=always)
 
 
 def _remedy(image: str, *, always: bool) -> str:

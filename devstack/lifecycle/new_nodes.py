@@ -14,7 +14,7 @@ from devstack.kube.client import KubeClient, Object
 from devstack.kube.drain import delete_pod
 from devstack.kube.pool_nodes import STARTING_TAINT, is_starting, remove_taint
 from devstack.lifecycle.added_images import supply_added_images
-from devstack.lifecycle.registry_step import redirect_nodes
+from devstack.lifecycle.registries_step import configure_registries
 from devstack.lifecycle.step import Step
 from devstack.parallel import in_parallel
 from devstack.pools.nodes import NodeSpec
@@ -59,7 +59,7 @@ def finish_nodes(stack: Stack, names: Sequence[str]) -> None:
     """Give new nodes what pods need, then let pods be placed on them."""
     load_missing_images(stack)
     supply_added_images(stack)
-    redirect_nodes(stack)
+    configure_registries(stack)
     if isinstance(stack.provider, HasPools):
         stack.provider.limit_nodes(names)
     kube = stack.kube()

@@ -10,7 +10,8 @@ from devstack.lifecycle.image_steps import images_step, load_images_step
 from devstack.lifecycle.manifests_step import manifests_steps
 from devstack.lifecycle.new_nodes import new_nodes_steps
 from devstack.lifecycle.pools_step import pools_steps
-from devstack.lifecycle.registry_step import registry_steps
+from devstack.lifecycle.registries_step import registries_steps
+from devstack.lifecycle.registry_login import login_steps
 from devstack.lifecycle.service_steps import service_steps
 from devstack.lifecycle.settings_step import settings_step
 from devstack.lifecycle.shape_step import shape_steps
@@ -32,7 +33,8 @@ def build_plan(stack: Stack) -> list[Step]:
         load_images_step(stack),
         *restore,
         *service_steps(stack),
-        *registry_steps(stack),
+        *registries_steps(stack),
+        *login_steps(stack),
         *new_nodes_steps(stack),
         *manifests_steps(stack),
         _client_files_step(stack),

@@ -23,7 +23,7 @@ from devstack.kube.scale_down import (
 from devstack.lifecycle.autoscaler import stop_autoscaler
 from devstack.lifecycle.new_nodes import as_starting
 from devstack.lifecycle.node_changes import nodes_to_replace
-from devstack.lifecycle.registry_step import forget_redirection
+from devstack.lifecycle.registries_step import forget_registries
 from devstack.lifecycle.step import Step
 from devstack.lifecycle.volume_loss import require_without_volumes
 from devstack.parallel import in_parallel
@@ -194,5 +194,5 @@ def _remove(stack: Stack, provider: HasPools, name: str) -> None:
 def _forget_what_nodes_have(stack: Stack) -> None:
     """Let the next steps load images into new nodes, and configure the registry there."""
     stack.state.loaded = {}
-    forget_redirection(stack)
+    forget_registries(stack)
     stack.save()

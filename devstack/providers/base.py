@@ -250,18 +250,32 @@ class AddsImages(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class RegistrySettings:
+    """What nodes are to know about registries.
+
+    Attributes:
+        mirrors: the mirror, ``HOST[:PORT][/PATH]``, of each registry, or of all others ("*").
+        local: registries of the stack itself: where nodes reach them, by the names in images.
+        authorities: certificate authorities that this machine trusts, as PEM; empty if only the
+            public ones.
+    """
+
+    mirrors: Mapping[str, str] = field(default_factory=dict)
+    local: Mapping[str, str] = field(default_factory=dict)
+    authorities: str = ""
+
+
 @runtime_checkable
-class RedirectsRegistries(Protocol):
-    """A provider whose nodes can pull from a registry at another address than its name's."""
+class ConfiguresRegistries(Protocol):
+    """A provider whose nodes can pull from other places than images name."""
 
-    def redirect_registry(self, spec: ClusterSpec, host: str, url: str) -> None:
-        """Make the nodes pull images of a registry from elsewhere.
+    def registries_version(self, spec: ClusterSpec, settings: RegistrySettings) -> str:
+        """Return an id of what nodes are to know by now; empty if that is nothing."""
+        ...
 
-        Args:
-            spec: the cluster.
-            host: the registry, as images name it: ``localhost:5000``.
-            url: where the nodes reach it.
-        """
+    def configure_registries(self, spec: ClusterSpec, settings: RegistrySettings) -> None:
+        """Tell all running nodes; pulls that follow go by it."""
         ...
 
 

@@ -6,6 +6,7 @@ import base64
 
 from devstack.kube import kubeconfig, manifests
 from devstack.kube.client import Object
+from devstack.kube.pull_secrets import NAME as PULL_SECRET
 from devstack.services.base import Manifest, Outputs, Service, ServiceContext
 from devstack.waits import Observation, Ready, Waiting
 
@@ -26,7 +27,8 @@ class RbacService(Service):
 
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:
         """Return the objects of k8s/rbac, in the stack's own namespace."""
-        return manifests.with_namespace(manifests.load(self.name), _NAMESPACE, ctx.state.namespace)
+        found = manifests.with_namespace(manifests.load(self.name), _NAMESPACE, ctx.state.namespace)
+        return [_with_logins(each) for each in found] if ctx.state.logins else found
 
     def observe(self, ctx: ServiceContext) -> Observation:
         """Return Ready once Kubernetes has issued the submitter's token."""
@@ -43,6 +45,13 @@ class RbacService(Service):
                 "METAFLOW_KUBERNETES_CONTAINER_IMAGE": ctx.state.images.get("task", ""),
             }
         )
+
+
+def _with_logins(manifest: Manifest) -> Manifest:
+    """Return the account of task pods with the Secret that has logins at registries."""
+    if manifest["kind"] != "ServiceAccount" or manifest["metadata"]["name"] != TASK_ACCOUNT:
+        return manifest
+    return {**manifest, "imagePullSecrets": [{"name": PULL_SECRET}]}
 
 
 def submitter_kubeconfig(ctx: ServiceContext, admin: str) -> str:

@@ -15,7 +15,7 @@ from devstack.kube.client import KubeClient
 from devstack.lifecycle import autoscaler
 from devstack.owner import Owner
 from devstack.ports import any_free
-from devstack.providers.base import ClusterSpec, ClusterStatus, Problem
+from devstack.providers.base import ClusterSpec, ClusterStatus, Problem, RegistrySettings
 from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.services.rbac import TOKEN_SECRET
 from devstack.stack import Stack, open_stack
@@ -126,6 +126,24 @@ class FakeLoadingProvider(FakeProvider):
         """Record the images."""
         self._record("load_images")
         self.loaded += references
+
+
+class ConfiguringProvider(FakeLoadingProvider):
+    """A provider that records what its nodes are told about registries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings = RegistrySettings()
+
+    def registries_version(self, spec: ClusterSpec, settings: RegistrySettings) -> str:
+        """Return all but the authorities, which are this machine's."""
+        known = {**settings.mirrors, **settings.local}
+        return str(sorted(known.items())) if known else ""
+
+    def configure_registries(self, spec: ClusterSpec, settings: RegistrySettings) -> None:
+        """Record the settings."""
+        self._record("configure_registries")
+        self.settings = settings
 
 
 class FakeImages:

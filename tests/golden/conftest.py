@@ -13,6 +13,8 @@ import psutil
 import pytest
 
 from devstack.config import StackSpec
+from devstack.lifecycle import registries_step
+from devstack.providers.kind import registry_hosts
 from devstack.stack import Stack
 from tests.fakes.stack import World
 
@@ -49,6 +51,13 @@ def enough_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """No warning about the memory that other programs leave on this machine."""
     found = psutil.virtual_memory()._replace(available=64 << 30)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: found)
+
+
+@pytest.fixture(autouse=True)
+def no_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No certificate authorities of this machine's own."""
+    monkeypatch.setattr(registries_step, "read_authorities", lambda _variables: "")
+    monkeypatch.setattr(registry_hosts, "trusted_authorities", dict)
 
 
 @pytest.fixture

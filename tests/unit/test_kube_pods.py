@@ -151,9 +151,9 @@ def test_without_permission_to_read_nodes_the_schedulers_message_is_shown() -> N
     assert "1 Insufficient memory" in observation.reason
 
 
-def pulled(image: str, policy: str) -> Failed:
+def pulled(image: str, policy: str, message: str = "no such host") -> Failed:
     container = {"name": "main", "image": image, "imagePullPolicy": policy}
-    status = {**waiting("ErrImagePull", "no such host"), "image": image}
+    status = {**waiting("ErrImagePull", message), "image": image}
     return observe_failed(
         pod("minio-0", spec={"containers": [container]}, containerStatuses=[status])
     )
@@ -196,6 +196,47 @@ def test_an_image_named_by_its_digest_cannot_be_added(image: str, policy: str) -
     assert "name it by a tag" in remedy
     assert "devstack images add NAME:TAG" in remedy
     assert image not in remedy
+
+
+@pytest.mark.parametrize(
+    ("image", "message", "advice"),
+    [
+        (
+            "docker.io/team/app:1",
+            'failed to resolve reference "docker.io/team/app:1": unexpected status from HEAD'
+            " request to https://registry.corp:5000/v2/hub/team/app/manifests/1?ns=docker.io: 401"
+            " Unauthorized",
+            "`devstack images login registry.corp:5000`",
+        ),
+        (
+            "team/app:1",
+            "pull access denied, repository does not exist or may require authorization",
+            "if the image needs a login, `devstack images login docker.io`",
+        ),
+        (
+            "registry.corp/team/app:1",
+            'failed to do request: Head "https://registry.corp/v2/team/app/manifests/1": tls:'
+            " failed to verify certificate: x509: certificate signed by unknown authority",
+            "~/.docker/certs.d/registry.corp/ca.crt, or name it in DEVSTACK_CA_BUNDLE",
+        ),
+        (
+            "quay.io/team/app:1",
+            'failed to do request: Head "https://quay.io/v2/team/app/manifests/1": dial tcp: lookup'
+            " quay.io on 172.18.0.1:53: no such host",
+            "if the nodes cannot reach quay.io, name a mirror: `devstack up --mirror quay.io=",
+        ),
+        (
+            "team/app:1",
+            'failed to do request: Head "https://registry-1.docker.io/v2/team/app/manifests/1":'
+            " dial tcp 1.2.3.4:443: i/o timeout",
+            "if the nodes cannot reach docker.io, name a mirror: `devstack up --mirror docker.io=",
+        ),
+    ],
+)
+def test_what_a_registry_needs_is_part_of_the_remedy(image: str, message: str, advice: str) -> None:
+    remedy = pulled(image, "IfNotPresent", message).remedy
+    assert advice in remedy
+    assert f"devstack images add {image}" in remedy
 
 
 @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName"])

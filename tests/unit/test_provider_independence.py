@@ -24,8 +24,12 @@ EXCEPTIONS = {
     "and the kind CLI are among what is built.",
     "environment_variables": "The table lists the variables of every program that devstack starts, "
     "those of kind and Docker among them.",
+    "mirror_settings.py": "docker.io is a registry.",
+    "cli/mirrors.py": "docker.io is a registry.",
     "cli/images_add.py": "A Dockerfile is a format of files, which users name.",
     "cli/paths.py": "Docker Compose is a command of users, which reads a file of devstack.",
+    "kube/pull_failures.py": "docker.io is a registry; the folder of certificates is Docker's.",
+    "kube/pull_secrets.py": "The type of a Secret for registries has Docker's name.",
     "kube/manifests.py": "`kind` is a field of a kustomization.",
 }
 """Folders and files with literals that they may have, and why; imports are still checked."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -295,19 +296,24 @@ def test_pods_that_came_before_their_images_are_replaced(scaled: World) -> None:
     assert "/api/v1/namespaces/metaflow/pods/agent" not in scaled.api.objects
 
 
-def test_new_nodes_know_the_registry(scaled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_nodes_know_mirrors_and_the_registry(
+    scaled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[str] = []
+    kind = type(scaled.provider)
+    monkeypatch.setattr(kind, "registries_version", lambda *_: "1", raising=False)
     monkeypatch.setattr(
-        type(scaled.provider),
-        "redirect_registry",
-        lambda _self, _spec, host, _url: told.append(host),
+        kind,
+        "configure_registries",
+        lambda _self, _spec, settings: told.extend((*settings.mirrors, *settings.local)),
         raising=False,
     )
     scaled.services = [*scaled.services, FakeService("registry", port=scaled.port)]
     clockwork = Clockwork(scaled)
     clockwork.stack.state.ports["registry"] = 40500
+    clockwork.stack.spec = replace(clockwork.stack.spec, mirror={"docker.io": "mirror.corp"})
     clockwork.look(pending("t-1", "6"))
-    assert told == ["localhost:40500", "127.0.0.1:40500"]
+    assert told == ["docker.io", "localhost:40500", "127.0.0.1:40500"]
 
 
 def test_up_neither_removes_nor_creates_the_nodes_that_come_and_go(scaled: World) -> None:

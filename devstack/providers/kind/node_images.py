@@ -75,17 +75,6 @@ def import_images(
     )
 
 
-def redirect_registry(engine: DockerClient, node: Any, host: str, url: str) -> None:
-    """Make containerd pull images of the registry ``host`` from ``url``.
-
-    Source: containerd's docs/hosts.md, "Registry Host Namespace".
-    """
-    folder = f"/etc/containerd/certs.d/{host}"
-    text = f'server = "{url}"\n\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
-    script = 'mkdir -p "$0" && printf %s "$1" >"$0/hosts.toml"'
-    engine.require(node, ["sh", "-c", script, folder, text], f"cannot configure {node.name}")
-
-
 def _remove_replaced(engine: DockerClient, node: Any, ids: Iterable[str]) -> None:
     """Remove images that lost their name; containers that run keep their files.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,13 @@ from devstack.pools.nodes import NodeSpec
 from devstack.ports import require_free
 from devstack.process import Runner
 from devstack.progress import Progress
-from devstack.providers.base import ClusterSpec, ClusterStatus, Problem, RealSize
+from devstack.providers.base import (
+    ClusterSpec,
+    ClusterStatus,
+    Problem,
+    RealSize,
+    RegistrySettings,
+)
 from devstack.providers.claim import Claim
 from devstack.providers.docker_host import check_docker_host
 from devstack.providers.kind.cli import KIND, kind_failed
@@ -33,13 +38,13 @@ from devstack.providers.kind.node_images import (
     image_ids,
     import_images,
     list_images,
-    redirect_registry,
 )
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
 from devstack.providers.kind.ownership import (
     owner_of_cluster,
     owner_of_nodes,
 )
+from devstack.providers.kind.registry_hosts import configure_node, files_version, find_files
 from devstack.providers.kind.requests import FOLDER as PATCHES_FOLDER
 from devstack.providers.kind.requests import write_patches
 from devstack.providers.kind.scheduler import FILE as SCHEDULER_FILE
@@ -309,10 +314,14 @@ class KindProvider:
         """Import an archive's images into every running node."""
         import_images(self._engine, self._usable_nodes(), archive, spec.timeout, self._clock)
 
-    def redirect_registry(self, spec: ClusterSpec, host: str, url: str) -> None:
-        """Configure containerd of every running node, which reads the file at each pull."""
-        redirect = partial(redirect_registry, self._engine, host=host, url=url)
-        in_parallel(redirect, self._usable_nodes())
+    def registries_version(self, spec: ClusterSpec, settings: RegistrySettings) -> str:
+        """Return a digest of the files for containerd."""
+        return files_version(find_files(self._engine, settings))
+
+    def configure_registries(self, spec: ClusterSpec, settings: RegistrySettings) -> None:
+        """Write the files for containerd of every running node, which reads them at each pull."""
+        files = find_files(self._engine, settings)
+        in_parallel(lambda node: configure_node(self._engine, node, files), self._usable_nodes())
 
     def save_volumes(
         self, spec: ClusterSpec, folders: Mapping[str, Sequence[str]], into: Path
