@@ -6,7 +6,7 @@ import re
 
 _COMMAND = re.compile(
     r"devstack (?:(?:pvc|node) (?:create|list|delete|cordon|drain|interrupt|kill|restore)"
-    r"|airflow (?:delete|list|logs|open|runs|trigger)|images (?:add|list)"
+    r"|airflow (?:delete|list|logs|open|runs|trigger)|images (?:add|list|login|logout)"
     r"|(?:up|down|status|doctor|logs|why|kubectl|run|env|shell))(?![-.\w])"
 )
 """A command that has the option --name."""

@@ -7,14 +7,16 @@ import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from devstack.docker.client import DockerClient, Present
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.archive_reader import ImageArchive, read_archive, unreadable
 from devstack.images.artifact_cache import ArtifactCache
+from devstack.images.base_images import pull_base_images
 from devstack.images.catalogue import IMAGES
+from devstack.images.mirrors import Mirrors
 from devstack.images.references import familiar, is_reference
 from devstack.process import Runner
 from devstack.progress import Progress
@@ -122,11 +124,13 @@ class LocalImages:
         runner: starts Docker.
         progress: reports what is done.
         cache: provides scratch folders.
+        mirrors: where the images come from that a Dockerfile builds upon.
     """
 
     runner: Runner
     progress: Progress
     cache: ArtifactCache
+    mirrors: Mirrors = field(default_factory=Mirrors)
 
     def find(self, names: Collection[str]) -> dict[str, Present]:
         """Return those images that this machine has, by name, but none that the stack may run."""
@@ -155,6 +159,7 @@ class LocalImages:
                 ``IMAGE_UNNAMED``, ``IMAGE_ARCHITECTURE`` or ``IMAGE_RESERVED``.
         """
         if image.build_file:
+            pull_base_images(self._docker, image.build_file, self.mirrors, self.progress)
             self._build(image.build_file, image.reference)
         with self.cache.scratch(f"user-image-{key}") as scratch:
             if image.archive:

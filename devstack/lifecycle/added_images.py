@@ -234,7 +234,7 @@ def _unchanged(
 
 
 def _local(stack: Stack) -> LocalImages:
-    return LocalImages(stack.runner, stack.progress, ArtifactCache())
+    return LocalImages(stack.runner, stack.progress, ArtifactCache(), stack.mirrors)
 
 
 def _provider(stack: Stack) -> AddsImages:

@@ -28,6 +28,7 @@ from devstack.cli.stack_name import add_stack_name
         ("devstack down --name other", "devstack down --name other"),
         ("devstack status --all", "devstack status --all"),
         ("devstack images build (`up` does it too)", "devstack images build (`up` does it too)"),
+        ("devstack images login docker.io", "devstack images login --name ci docker.io"),
         ("the devstack up-to-date check", "the devstack up-to-date check"),
     ],
 )

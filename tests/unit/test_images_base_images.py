@@ -1,0 +1,78 @@
+"""The images that a user's Dockerfile builds upon come through mirrors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from devstack.docker.client import DockerClient
+from devstack.errors import DevstackError
+from devstack.images.base_images import find_base_images, pull_base_images
+from devstack.images.mirrors import Mirrors
+from tests.fakes.runner import FakeRunner, Recorder
+
+DOCKERFILE = """\
+# syntax=docker/dockerfile:1
+ARG VERSION=3.11
+ARG TOOLS
+FROM --platform=$BUILDPLATFORM python:${VERSION}-slim AS base
+from team/tools AS tools
+FROM $TOOLS
+FROM scratch
+FROM python@sha256:12
+FROM base
+COPY --from=tools /a /b
+COPY --chown=1:1 \\
+  --from=ghcr.io/astral-sh/uv:0.9 /uv /bin/
+COPY --from=0 /c /d
+RUN echo FROM nothing:1
+"""
+
+
+def test_the_images_of_a_dockerfile() -> None:
+    assert find_base_images(DOCKERFILE) == [
+        "python:3.11-slim",
+        "team/tools:latest",
+        "ghcr.io/astral-sh/uv:0.9",
+    ]
+
+
+def pull(folder: Path, runner: FakeRunner, **mirrors: str) -> None:
+    file = folder / "Dockerfile"
+    file.write_text(DOCKERFILE)
+    found = Mirrors({name.replace("_", "."): place for name, place in mirrors.items()})
+    pull_base_images(DockerClient(runner), file, found, Recorder())
+
+
+def test_what_docker_lacks_is_pulled_from_the_mirror_and_gets_its_name(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    present = json.dumps({"RepoTags": ["team/tools:latest"], "Size": 5})
+    runner.answer("docker", "image", "inspect", returncode=1, stdout=present, stderr="No such")
+    runner.answer("docker")
+    pull(tmp_path, runner, docker_io="registry.corp:5000/hub")
+    place = "registry.corp:5000/hub/library/python:3.11-slim"
+    assert runner.argvs[1:] == [
+        ("docker", "pull", place),
+        ("docker", "tag", place, "python:3.11-slim"),
+        ("docker", "rmi", place),
+    ]
+
+
+def test_without_a_mirror_the_engine_pulls_by_itself(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    pull(tmp_path, runner)
+    pull(tmp_path, runner, quay_io="registry.corp:5000/quay")
+    assert runner.argvs == []
+
+
+def test_an_image_that_its_mirror_lacks_is_named(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    runner.answer("docker", "image", "inspect", returncode=1, stderr="No such image")
+    runner.answer("docker", "pull", returncode=1, stderr="manifest unknown")
+    with pytest.raises(DevstackError) as caught:
+        pull(tmp_path, runner, ghcr_io="harbor.corp/ghcr")
+    assert caught.value.code == "IMAGE_BUILD_FAILED"
+    assert "its mirror, harbor.corp/ghcr/astral-sh/uv:0.9" in caught.value.cause
+    assert "manifest unknown" in caught.value.output
