@@ -33,7 +33,7 @@ def in_parallel(act: Callable[[_Item], _Result], items: Iterable[_Item]) -> list
     from concurrent.futures import ThreadPoolExecutor, wait
 
     stop: threading.Event = getattr(_thread, "stop", None) or threading.Event()
-    with ThreadPoolExecutor(AT_ONCE, initializer=_belong, initargs=(stop,)) as pool:
+    with ThreadPoolExecutor(AT_ONCE, initializer=belong, initargs=(stop,)) as pool:
         try:
             tasks = [pool.submit(act, item) for item in items]
             wait(tasks)
@@ -44,7 +44,8 @@ def in_parallel(act: Callable[[_Item], _Result], items: Iterable[_Item]) -> list
     return [task.result() for task in tasks]
 
 
-def _belong(stop: threading.Event) -> None:
+def belong(stop: threading.Event) -> None:
+    """Let this thread's :func:`sleep` end, by KeyboardInterrupt, once an event is set."""
     _thread.stop = stop
 
 

@@ -12,7 +12,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.images import versions
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import Compiler
-from devstack.images.programs import PROGRAMS
+from devstack.images.programs import client_program
 from devstack.process import Runner
 from devstack.progress import Progress, Silent
 
@@ -30,14 +30,19 @@ class Tool:
     is_recent: Callable[[Runner, str], bool]
 
 
-def _kubectl_is_recent(runner: Runner, kubectl: str) -> bool:
+def kubectl_version(runner: Runner, kubectl: str) -> tuple[int, int] | None:
+    """Return the major and minor version of a kubectl; None if it does not tell."""
     done = runner.run([kubectl, "version", "--client", "--output", "json"], check=False)
     try:
         client = json.loads(done.stdout)["clientVersion"]
-        found = int(client["major"]), int(re.sub(r"\D", "", client["minor"]))
+        return int(client["major"]), int(re.sub(r"\D", "", client["minor"]))
     except (ValueError, KeyError):
-        return False
-    return found >= versions.OLDEST_KUBECTL
+        return None
+
+
+def _kubectl_is_recent(runner: Runner, kubectl: str) -> bool:
+    found = kubectl_version(runner, kubectl)
+    return found is not None and found >= versions.OLDEST_KUBECTL
 
 
 KUBECTL = Tool("kubectl", _kubectl_is_recent)
@@ -45,7 +50,7 @@ KUBECTL = Tool("kubectl", _kubectl_is_recent)
 
 def find_tool(tool: Tool, runner: Runner) -> Path | None:
     """Return a client program: the compiled one, else a recent one on PATH, else None."""
-    compiled = Compiler(runner, Silent(), ArtifactCache()).built(PROGRAMS[tool.name])
+    compiled = Compiler(runner, Silent(), ArtifactCache()).built(client_program(tool.name))
     if compiled:
         return compiled
     on_path = runner.which(tool.name)
@@ -77,7 +82,8 @@ def ensure_tool(tool: Tool, runner: Runner, progress: Progress, offline: bool = 
         )
     cache = ArtifactCache()
     with cache.lock(progress):
-        return Compiler(runner, progress, cache).ensure([PROGRAMS[tool.name]])[tool.name]
+        program = client_program(tool.name)
+        return Compiler(runner, progress, cache).ensure([program])[program.name]
 
 
 def ensure_kubectl(runner: Runner, progress: Progress, offline: bool = False) -> Path:

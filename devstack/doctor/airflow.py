@@ -10,7 +10,7 @@ from typing import Any
 from devstack.airflow.client import AirflowClient, AirflowUnavailableError, quoted
 from devstack.airflow.dags import list_import_failures
 from devstack.airflow.health import METADATABASE, SCHEDULER, Health, get_health
-from devstack.doctor.check import Check, Finding
+from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
 from devstack.kube.readiness import observe_deployment
 from devstack.kube.resources import APPS
 from devstack.services import postgres
@@ -21,12 +21,9 @@ from devstack.waits import Ready
 PARSE_DEADLINE = timedelta(minutes=3)
 """DAG files are parsed every few seconds; after this long, the scheduler has stopped doing so."""
 
-REQUEST_TIMEOUT = 5.0
-
 
 def _check_database(stack: Stack) -> list[Finding]:
-    if not _has(stack, "postgres"):
-        return []
+    _require(stack, "postgres")
     if reason := _unavailable_reason(stack, postgres.NAMESPACE, "postgres"):
         remedy = "devstack logs postgres; `devstack up` restarts it"
         return [Finding(f"Postgres is down: {reason}", remedy, "DATABASE_DOWN")]
@@ -37,8 +34,7 @@ def _check_database(stack: Stack) -> list[Finding]:
 
 
 def _check_scheduler(stack: Stack) -> list[Finding]:
-    if not _has(stack, "airflow"):
-        return []
+    _require(stack, "airflow")
     remedy = "devstack logs airflow; `devstack up` restarts it"
     if reason := _unavailable_reason(stack, airflow.NAMESPACE, "airflow-scheduler"):
         cause = f"Airflow's scheduler is down, so no task starts: {reason}"
@@ -53,8 +49,7 @@ def _check_scheduler(stack: Stack) -> list[Finding]:
 
 
 def _check_dags(stack: Stack) -> list[Finding]:
-    if not _has(stack, "airflow"):
-        return []
+    _require(stack, "airflow")
     client = _client(stack)
     try:
         dags = list(client.list_all("/dags", "dags"))
@@ -106,12 +101,17 @@ def _missing_pools(client: AirflowClient, dags: list[dict[str, Any]]) -> Iterato
 
 def _unavailable_reason(stack: Stack, namespace: str, name: str) -> str:
     """Return why a Deployment is not available; empty if it is."""
-    kube = stack.kube()
+    kube = stack.kube(REQUEST_TIMEOUT)
     live = kube.find(APPS, "Deployment", name, namespace)
     if live and live["spec"].get("replicas") == 0:
         return f"Deployment {namespace}/{name} is scaled to zero"
     observation = observe_deployment(kube, namespace, name)
     return "" if isinstance(observation, Ready) else observation.reason
+
+
+def _require(stack: Stack, service: str) -> None:
+    if not _has(stack, service):
+        raise NotApplicableError(f"the stack leaves out {service}")
 
 
 def _has(stack: Stack, service: str) -> bool:
@@ -134,7 +134,54 @@ def _health(stack: Stack) -> Health:
 
 
 AIRFLOW_CHECKS = (
-    Check("database", "the database answers", _check_database, needs_stack=True),
-    Check("scheduler", "Airflow's scheduler is running", _check_scheduler, needs_stack=True),
-    Check("dags", "Airflow can run its DAGs", _check_dags, needs_stack=True),
+    Check(
+        "database",
+        "the database answers",
+        _check_database,
+        (
+            Fault(
+                "DATABASE_DOWN",
+                "Postgres is down, or Airflow cannot use its database.",
+                "`devstack logs postgres`; `devstack up` restarts it.",
+            ),
+        ),
+        needs_stack=True,
+    ),
+    Check(
+        "scheduler",
+        "Airflow's scheduler is running",
+        _check_scheduler,
+        (
+            Fault(
+                "SCHEDULER_DOWN",
+                "Airflow's scheduler is down or hangs, so no task starts.",
+                "`devstack logs airflow`; `devstack up` restarts it.",
+            ),
+        ),
+        needs_stack=True,
+    ),
+    Check(
+        "dags",
+        "Airflow can run its DAGs",
+        _check_dags,
+        (
+            Fault(
+                "DAG_BROKEN",
+                "Airflow cannot import a DAG's file.",
+                "Deploy the flow again, or delete the DAG.",
+            ),
+            Fault(
+                "DAG_NOT_PARSED",
+                "The scheduler has stopped parsing DAG files.",
+                "`devstack logs airflow`.",
+            ),
+            Fault("DAG_PAUSED", "Runs of a paused DAG are queued.", "Unpause it.", "warning"),
+            Fault(
+                "POOL_MISSING",
+                "A DAG uses a pool of Airflow that does not exist: its tasks wait.",
+                "`devstack airflow deploy FLOW.py --worker-pool POOL` creates it.",
+            ),
+        ),
+        needs_stack=True,
+    ),
 )

@@ -1,24 +1,32 @@
-"""Checks of the machine: what the provider requires, tools, disk, memory."""
+"""Checks of the machine: what the provider requires, programs, memory."""
 
 from __future__ import annotations
 
 import os
-import shutil
+import re
+import sys
 from pathlib import Path
 
 from devstack import tools
-from devstack.doctor.check import Check, Finding
-from devstack.paths import cache_home, state_home
+from devstack.doctor.check import (
+    BY_DEGREE,
+    REQUEST_TIMEOUT,
+    Check,
+    Fault,
+    Finding,
+    NotApplicableError,
+)
 from devstack.providers.base import ChecksMachine, HasPools, Problem
 from devstack.providers.ownership import foreign_cluster
 from devstack.stack import Stack
 
 GIB = 1024**3
-DISK_TO_RUN = 2 * GIB
-DISK_TO_BUILD = 15 * GIB
 MEMORY = 4 * GIB
 MEMORY_OF_NODE = 110 * 1024**2
 """Bytes that a further node takes at rest."""
+
+METAFLOWS = ("metaflow", "ob-metaflow")
+"""Distributions that install a package `metaflow`."""
 
 MEMORY_FOR_TASKS = GIB
 """Bytes that tasks need beside a stack that is up: a few small ones."""
@@ -31,7 +39,7 @@ def _provider(stack: Stack) -> list[Finding]:
 def _requirements(stack: Stack) -> list[Finding]:
     provider = stack.provider
     if not isinstance(provider, ChecksMachine):
-        return []
+        raise NotApplicableError(f"provider {provider.name} has none")
     return [_finding(problem) for problem in provider.check_machine(stack.cluster)]
 
 
@@ -51,34 +59,46 @@ def _owner(stack: Stack) -> list[Finding]:
 
 
 def _tools(stack: Stack) -> list[Finding]:
-    if tools.find_tool(tools.KUBECTL, stack.runner):
+    kubectl = tools.find_tool(tools.KUBECTL, stack.runner)
+    if kubectl is None:
+        cause = "kubectl is neither on PATH nor built yet"
+        remedy = "devstack images build (`up` does it too)"
+        return [Finding(cause, remedy, "KUBECTL_MISSING", "warning"), *_metaflow()]
+    return [*_kubectl_skew(stack, kubectl), *_metaflow()]
+
+
+def _kubectl_skew(stack: Stack, kubectl: Path) -> list[Finding]:
+    """Return a finding if kubectl is more than one minor version off (version skew policy)."""
+    if not stack.is_up:
         return []
-    cause = "kubectl is neither on PATH nor built yet"
-    remedy = "devstack images build (`up` does it too)"
-    return [Finding(cause, remedy, "KUBECTL_MISSING", "warning")]
+    own = tools.kubectl_version(stack.runner, str(kubectl))
+    found = re.match(r"v(\d+)\.(\d+)", stack.kube(REQUEST_TIMEOUT).version())
+    if own is None or found is None or abs(own[1] - int(found[2])) <= 1:
+        return []
+    cause = f"{kubectl} is version {own[0]}.{own[1]}, the cluster {found[1]}.{found[2]}: "
+    cause += "they may differ by one minor version"
+    remedy = "devstack images build, or take the other kubectl off PATH"
+    return [Finding(cause, remedy, "KUBECTL_SKEW", "warning")]
 
 
-def _disk(stack: Stack) -> list[Finding]:
-    found = []
-    for folder, need, use in (
-        (state_home(), DISK_TO_RUN, "the stack's files"),
-        (cache_home(), DISK_TO_BUILD, "building images"),
-    ):
-        free = shutil.disk_usage(_nearest_existing(folder)).free
-        if free < need:
-            found.append(
-                Finding(
-                    f"{free / GIB:.1f} GiB free in {folder}; {use} need {need / GIB:.0f}",
-                    "free disk space, or set DEVSTACK_HOME or DEVSTACK_CACHE to another disk",
-                    "DISK_FULL",
-                    "error" if free < DISK_TO_RUN / 4 else "warning",
-                )
-            )
-    return found
+def _metaflow() -> list[Finding]:
+    """Return a finding if two distributions have installed the package `metaflow`."""
+    installed = [name for name in METAFLOWS if _version_of(name)]
+    if len(installed) < 2:
+        return []
+    cause = f"{' and '.join(installed)} are installed in {sys.prefix} over each other: both are "
+    cause += "the package metaflow"
+    remedy = f"pip uninstall {' '.join(installed)}, then pip install the one that you want"
+    return [Finding(cause, remedy, "METAFLOW_TWICE", "warning")]
 
 
-def _nearest_existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents) if path.exists())
+def _version_of(distribution: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
 
 
 def memory_findings(stack: Stack) -> list[Finding]:
@@ -118,11 +138,103 @@ def _certificates(stack: Stack) -> list[Finding]:
 
 
 MACHINE_CHECKS = (
-    Check("provider", "the provider can be used here", _provider),
-    Check("requirements", "this machine meets the provider's requirements", _requirements),
-    Check("owner", "no other user or state directory has a stack of this name", _owner),
-    Check("tools", "kubectl is available", _tools),
-    Check("disk", "there is enough free disk space", _disk),
-    Check("memory", "there is enough free memory", memory_findings),
-    Check("certificates", "the private CA bundle can be read", _certificates),
+    Check(
+        "provider",
+        "the provider can be used here",
+        _provider,
+        (
+            Fault("DOCKER_MISSING", "The docker command is not installed.", "Install Docker."),
+            Fault("DOCKER_STOPPED", "The engine does not answer.", "Start it."),
+            Fault(
+                "DOCKER_FORBIDDEN",
+                "The engine refuses this user.",
+                "Join the group `docker` and log in again, or use a rootless engine.",
+            ),
+            Fault(
+                "DOCKER_CONTEXT_UNKNOWN",
+                "The current context does not exist.",
+                "`docker context use` one that does.",
+            ),
+            Fault(
+                "KIND_MISSING",
+                "The kind CLI is not there, and nothing may be fetched.",
+                "`devstack images load FILE`, or omit `--offline`.",
+                BY_DEGREE,
+            ),
+        ),
+    ),
+    Check(
+        "requirements",
+        "this machine meets the provider's requirements",
+        _requirements,
+        (
+            Fault(
+                "CAP_SYS_RESOURCE",
+                "This host withholds a capability without which privileged containers fail.",
+                "`scripts/prepare-docker` configures the engine to work without it.",
+            ),
+        ),
+    ),
+    Check(
+        "owner",
+        "no other user or state directory has a stack of this name",
+        _owner,
+        (
+            Fault(
+                "CLUSTER_FOREIGN",
+                "A cluster of this name belongs to another user or DEVSTACK_HOME.",
+                "Choose another `--name`.",
+            ),
+        ),
+    ),
+    Check(
+        "tools",
+        "kubectl and Metaflow are there once and fit",
+        _tools,
+        (
+            Fault(
+                "KUBECTL_MISSING",
+                "kubectl is neither on PATH nor built yet.",
+                "`devstack images build`; `up` does it too.",
+                "warning",
+            ),
+            Fault(
+                "KUBECTL_SKEW",
+                "kubectl differs from the cluster by more than one minor version.",
+                "`devstack images build`, or change PATH.",
+                "warning",
+            ),
+            Fault(
+                "METAFLOW_TWICE",
+                "Two distributions have installed the package `metaflow` over each other.",
+                "Uninstall both, then install one.",
+                "warning",
+            ),
+        ),
+    ),
+    Check(
+        "memory",
+        "there is enough free memory",
+        memory_findings,
+        (
+            Fault(
+                "MEMORY_LOW",
+                "Little real memory is free; tasks that use more than there is are OOMKilled.",
+                "Stop other programs, run fewer tasks at once, or remove nodes.",
+                "warning",
+            ),
+        ),
+    ),
+    Check(
+        "certificates",
+        "the private CA bundle can be read",
+        _certificates,
+        (
+            Fault(
+                "CA_BUNDLE_MISSING",
+                "DEVSTACK_CA_BUNDLE names no file.",
+                "Name a PEM file with your authorities, or unset it.",
+            ),
+        ),
+    ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from devstack import quantity
-from devstack.doctor.check import Check, Finding
+from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.conditions import has_ended
 from devstack.kube.offers import measure_offers
@@ -27,7 +27,7 @@ _OF_EVERY_TASK = ("pods", "count/pods", "count/jobs.batch", "cpu", "memory")
 
 
 def _secrets(stack: Stack) -> list[Finding]:
-    kube = stack.kube()
+    kube = stack.kube(REQUEST_TIMEOUT)
     found = []
     for item in _manifests(stack, "Secret"):
         metadata = item["metadata"]
@@ -38,7 +38,7 @@ def _secrets(stack: Stack) -> list[Finding]:
 
 
 def _rights(stack: Stack) -> list[Finding]:
-    kube = stack.kube()
+    kube = stack.kube(REQUEST_TIMEOUT)
     roles = [_lost_rights(kube, item) for item in _manifests(stack, "Role")]
     bindings = [_lost_subjects(kube, item) for item in _manifests(stack, "RoleBinding")]
     return [
@@ -88,7 +88,7 @@ def _quota(stack: Stack) -> list[Finding]:
 
     One of 0 forbids a kind of object on purpose, unless all tasks need it.
     """
-    kube, namespace = stack.kube(), stack.state.namespace
+    kube, namespace = stack.kube(REQUEST_TIMEOUT), stack.state.namespace
     causes = [
         f"ResourceQuota {_name(quota)} is used up: {used} of {hard} {resource}"
         for quota in kube.list_objects(CORE, "ResourceQuota", namespace)
@@ -116,7 +116,7 @@ def _limits(quota: Object) -> Iterator[tuple[str, str, str]]:
 
 
 def _task_pods(stack: Stack) -> list[Finding]:
-    kube = stack.kube()
+    kube = stack.kube(REQUEST_TIMEOUT)
     pods = kube.list_objects(CORE, "Pod", stack.state.namespace)
     waiting = [pod for pod in pods if not has_ended(pod)]
     # Once for all pods: it lists all nodes and pods of the cluster.
@@ -131,7 +131,7 @@ def _task_pods(stack: Stack) -> list[Finding]:
 
 
 def _manifests(stack: Stack, kind: str) -> Iterator[Manifest]:
-    ctx = stack.context(stack.kube())
+    ctx = stack.context(stack.kube(REQUEST_TIMEOUT))
     for service in stack.services:
         yield from (item for item in service.manifests(ctx) if item["kind"] == kind)
 
@@ -141,8 +141,61 @@ def _name(item: Object) -> str:
 
 
 RIGHTS_CHECKS = (
-    Check("secrets", "the Secrets that pods refer to exist", _secrets, needs_stack=True),
-    Check("rights", "the stack's Roles are complete", _rights, needs_stack=True),
-    Check("quota", "the quota for task pods is not used up", _quota, needs_stack=True),
-    Check("task-pods", "task pods can start", _task_pods, needs_stack=True),
+    Check(
+        "secrets",
+        "the Secrets that pods refer to exist",
+        _secrets,
+        (
+            Fault(
+                "SECRET_MISSING",
+                "A Secret of the stack was deleted.",
+                "`devstack up` creates it again.",
+            ),
+        ),
+        needs_stack=True,
+    ),
+    Check(
+        "rights",
+        "the stack's Roles are complete",
+        _rights,
+        (
+            Fault(
+                "RIGHTS_MISSING",
+                "A Role or RoleBinding of the stack was changed.",
+                "`devstack up` grants it again.",
+            ),
+        ),
+        needs_stack=True,
+    ),
+    Check(
+        "quota",
+        "the quota for task pods is not used up",
+        _quota,
+        (
+            Fault(
+                "QUOTA_EXCEEDED",
+                "A ResourceQuota of the tasks' namespace allows no more pods.",
+                "Wait for flows to end, request less, or raise it.",
+            ),
+        ),
+        needs_stack=True,
+    ),
+    Check(
+        "task-pods",
+        "task pods can start",
+        _task_pods,
+        (
+            Fault(
+                "IMAGE_PULL_FAILED",
+                "An image of a task cannot be pulled; other reasons have codes of their own.",
+                "[images.md](images.md); `devstack why POD`.",
+            ),
+            Fault(
+                "POD_UNSCHEDULABLE",
+                "No node offers what a task requests.",
+                "Add a pool, or request less: [pools.md](pools.md).",
+            ),
+        ),
+        needs_stack=True,
+    ),
 )

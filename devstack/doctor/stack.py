@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import stat
 
-from devstack.doctor.check import Check, Finding
+from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding
 from devstack.errors import DevstackError
 from devstack.ports import is_free
 from devstack.providers.base import HasPools
 from devstack.services.network_policies import nodes_that_cannot
 from devstack.stack import Stack
 from devstack.waits import Failed, Waiting
+
+UP = "`devstack up` repairs it."
 
 
 def _state(stack: Stack) -> list[Finding]:
@@ -56,7 +58,7 @@ def _cluster(stack: Stack) -> list[Finding]:
 
 def _api(stack: Stack) -> list[Finding]:
     try:
-        stack.kube().readyz()
+        stack.kube(REQUEST_TIMEOUT).readyz()
     except DevstackError as error:
         remedy = "devstack up waits for it; devstack logs --cluster DIR shows more"
         return [Finding(f"the API does not respond: {error}", remedy, "API_DOWN")]
@@ -73,7 +75,7 @@ def _ports(stack: Stack) -> list[Finding]:
 
 
 def _services(stack: Stack) -> list[Finding]:
-    ctx = stack.context(stack.kube())
+    ctx = stack.context(stack.kube(REQUEST_TIMEOUT))
     found = []
     for service in stack.services:
         observation = service.observe(ctx)
@@ -91,7 +93,11 @@ def _services(stack: Stack) -> list[Finding]:
 
 def policies_findings(stack: Stack) -> list[Finding]:
     """Return a warning if network policies have no effect on a node."""
-    nodes = nodes_that_cannot(stack.kube()) if isinstance(stack.provider, HasPools) else []
+    nodes = (
+        nodes_that_cannot(stack.kube(REQUEST_TIMEOUT))
+        if isinstance(stack.provider, HasPools)
+        else []
+    )
     if not nodes:
         return []
     cause = f"the kernel of {', '.join(nodes)} cannot enforce network policies"
@@ -100,17 +106,101 @@ def policies_findings(stack: Stack) -> list[Finding]:
 
 
 STACK_CHECKS = (
-    Check("state", "the stack's state can be read", _state),
-    Check("phase", "the last command finished", _phase),
-    Check("cluster", "the cluster runs", _cluster, needs_stack=True),
-    Check("api", "the Kubernetes API responds", _api, needs_stack=True),
-    Check("files", "the stack's files exist and are private", _files, needs_stack=True),
-    Check("ports", "the host ports accept connections", _ports, needs_stack=True),
-    Check("services", "the services are ready", _services, needs_stack=True),
+    Check(
+        "state",
+        "the stack's state can be read",
+        _state,
+        (
+            Fault(
+                "STATE_BROKEN",
+                "The stack's state file is damaged.",
+                "`devstack down` removes the stack; then `devstack up`.",
+            ),
+            Fault(
+                "STATE_NEWER",
+                "A later release of devstack wrote the state.",
+                "Upgrade devstack, or choose another `--name`.",
+            ),
+        ),
+    ),
+    Check(
+        "phase",
+        "the last command finished",
+        _phase,
+        (
+            Fault(
+                "INTERRUPTED",
+                "`devstack up` or `down` was interrupted.",
+                "Run it again; it continues.",
+            ),
+        ),
+    ),
+    Check(
+        "cluster",
+        "the cluster runs",
+        _cluster,
+        (
+            Fault("CLUSTER_ABSENT", "The cluster was deleted outside devstack.", UP),
+            Fault("NODE_STOPPED", "A node's container is stopped or paused.", UP),
+            Fault("CLUSTER_UNREACHABLE", "The cluster does not respond.", UP),
+        ),
+        needs_stack=True,
+    ),
+    Check(
+        "api",
+        "the Kubernetes API responds",
+        _api,
+        (
+            Fault(
+                "API_DOWN",
+                "The API server does not answer, or is not ready.",
+                "`devstack up` waits for it; `devstack logs --cluster DIR` shows more.",
+            ),
+        ),
+        needs_stack=True,
+    ),
+    Check(
+        "files",
+        "the stack's files exist and are private",
+        _files,
+        (
+            Fault("FILE_MISSING", "A kubeconfig of the stack was deleted.", UP),
+            Fault("FILE_EXPOSED", "Other users can read a kubeconfig.", "`chmod 600` it."),
+        ),
+        needs_stack=True,
+    ),
+    Check(
+        "ports",
+        "the host ports accept connections",
+        _ports,
+        (Fault("PORT_SILENT", "Nothing listens on a port of the stack.", UP),),
+        needs_stack=True,
+    ),
+    Check(
+        "services",
+        "the services are ready",
+        _services,
+        (
+            Fault(
+                "NOT_READY",
+                "A service is not ready; a service that has failed has a code of its own.",
+                "`devstack logs SERVICE`; `devstack up` waits for it.",
+            ),
+        ),
+        needs_stack=True,
+    ),
     Check(
         "network-policies",
         "the nodes' kernel can enforce network policies",
         policies_findings,
+        (
+            Fault(
+                "NETWORK_POLICIES_UNSUPPORTED",
+                "The kernel lacks what enforces NetworkPolicy objects.",
+                "They have no effect there: [network-policies.md](network-policies.md).",
+                "warning",
+            ),
+        ),
         needs_stack=True,
     ),
 )

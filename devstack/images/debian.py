@@ -69,12 +69,15 @@ class RootFileSystem:
             raise _tool_missing()
         with step(progress, f"Install Debian packages: {self.name}"):
             try:
-                runner.run(self._command(path), on_line=progress.note, pidfile=pidfile)
+                runner.run(
+                    self.command(path, architecture()), on_line=progress.note, pidfile=pidfile
+                )
             except DevstackError as error:
                 raise _unreachable(error) from error
 
-    def _command(self, target: Path) -> list[str]:
-        argv = ["mmdebstrap", f"--variant={self.variant}", f"--architectures={architecture()}"]
+    def command(self, target: Path, architecture: str) -> list[str]:
+        """Return the command that writes the tar archive ``target`` for an architecture."""
+        argv = ["mmdebstrap", f"--variant={self.variant}", f"--architectures={architecture}"]
         argv += ["--format=tar", f"--include={','.join(self.packages)}"]
         argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
         bundle = certificates.private_bundle()

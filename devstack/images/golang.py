@@ -66,7 +66,7 @@ class Compiler:
                 self._runner.run(
                     [*argv, *(each.package for each in programs)],
                     cwd=first.module,
-                    env=go_environment(self._cache),
+                    env=go_environment(self._cache, first.system),
                     on_line=self._progress.note,
                     pidfile=self._cache.pidfile("compile"),
                 )
@@ -83,16 +83,17 @@ def group_by_module(programs: Iterable[Program]) -> list[list[Program]]:
     return [list(group) for _, group in groupby(known, key=lambda program: program.module)]
 
 
-def go_environment(cache: ArtifactCache) -> dict[str, str]:
+def go_environment(cache: ArtifactCache, system: str = "linux") -> dict[str, str]:
     """Return the environment variables for compiling, so that every `go` gives the same result.
 
     Args:
         cache: its root holds the Go build and module caches.
+        system: the operating system that the programs run on.
     """
     return {
         **certificates.variables(),
         "CGO_ENABLED": "0",
-        "GOOS": "linux",
+        "GOOS": system,
         "GOARCH": architecture(),
         "GOTOOLCHAIN": f"go{versions.GO}",
         "GOFLAGS": "-modcacherw -buildvcs=false",

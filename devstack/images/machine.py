@@ -1,4 +1,4 @@
-"""The machine's architecture, as Go, Docker and Debian call it."""
+"""The machine's architecture and operating system, as Go calls them; Docker and Debian, too."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def architecture() -> str:
             exit_status=ExitStatus.ENVIRONMENT,
         )
     return ARCHITECTURES[machine]
+
+
+def operating_system() -> str:
+    """Return ``darwin`` on macOS, else ``linux``."""
+    return "darwin" if platform.system() == "Darwin" else "linux"

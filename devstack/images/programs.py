@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devstack.images import versions
 from devstack.images.artifact_cache import digest
 from devstack.images.kubernetes_versions import DEFAULT, SUPPORTED
-from devstack.images.machine import architecture
+from devstack.images.machine import architecture, operating_system
 
 CONTAINERS = Path(__file__).parent.parent / "containers"
 """The contents of the images, one folder per image; README.md there describes the convention."""
@@ -75,6 +75,7 @@ class Program:
             programs of a module.
         title: the name of the module in the progress display.
         kubernetes: the minor version of Kubernetes that the module requires.
+        system: the operating system that it runs on.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Program:
     module: Path = CONTAINERS / "kubernetes"
     title: str = "Kubernetes and containerd"
     kubernetes: str = DEFAULT
+    system: str = "linux"
 
     @property
     def key(self) -> str:
@@ -169,3 +171,11 @@ PROGRAMS = {
     )
 }
 """All programs by name, in the order in which they are compiled."""
+
+
+def client_program(name: str) -> Program:
+    """Return one of CLIENTS as it runs on this machine, which may be no Linux."""
+    program, system = PROGRAMS[name], operating_system()
+    if system == program.system:
+        return program
+    return replace(program, name=f"{name}-{system}", system=system)

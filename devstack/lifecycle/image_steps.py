@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from devstack.kube.client import Object
+from devstack.kube.resources import CORE
 from devstack.lifecycle.autoscaler import stop_autoscaler
 from devstack.lifecycle.cluster_steps import ClusterProbe
 from devstack.lifecycle.new_nodes import load_missing_images
 from devstack.lifecycle.step import Step
 from devstack.providers.base import LoadsImages, NeedsNodeImage
 from devstack.stack import Stack
+
+REPORTED_IMAGES = 50
+"""The most images in the status of a node (kubelet: nodeStatusMaxImages)."""
 
 
 def images_step(stack: Stack, cluster: ClusterProbe) -> Step:
@@ -28,9 +35,34 @@ def load_images_step(stack: Stack) -> Step:
     return Step(
         "node-images",
         "Load the images into the nodes",
-        is_done=lambda: bool(stack.state.images) and stack.state.loaded == stack.state.images,
+        is_done=lambda: _are_loaded(stack),
         ensure=lambda: _load_images(stack),
     )
+
+
+def _are_loaded(stack: Stack) -> bool:
+    images = stack.state.images
+    return bool(images) and stack.state.loaded == images and not _are_lost(stack)
+
+
+def _are_lost(stack: Stack) -> bool:
+    """Return True if a node reports that it lacks an image which was loaded."""
+    if not isinstance(stack.provider, LoadsImages) or not stack.dir.admin_kubeconfig.exists():
+        return False
+    return any(
+        _lacks(node, stack.state.images.values())
+        for node in stack.kube().list_objects(CORE, "Node")
+    )
+
+
+def _lacks(node: Object, references: Iterable[str]) -> bool:
+    images = node.get("status", {}).get("images") or []
+    # A kubelet may have reported none yet; and it reports the largest ones only.
+    if not 0 < len(images) < REPORTED_IMAGES:
+        return False
+    # The default registry, which manifests omit, is part of these names.
+    names = [f"/{name}" for image in images for name in image.get("names") or []]
+    return not all(any(name.endswith(f"/{each}") for name in names) for each in references)
 
 
 def _load_images(stack: Stack) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from devstack.config import load
 from devstack.errors import DevstackError, ExitStatus
+from devstack.images.machine import architecture
 from devstack.kube import kubeconfig
 from devstack.kube.api_errors import ApiError, ForbiddenError, UnreachableError
 from devstack.kube.client import KubeClient, Object
@@ -91,7 +92,7 @@ def import_pools(client: KubeClient, namespace: str, file: Path, at_most: int) -
     settings = _parse(text, file)
     _require_appendable(settings, text, file)
     given: list[Any] = list(settings.get("pool", ()))
-    observed = observe_pools(_nodes(client), at_most)
+    observed = observe_pools(_nodes(client), at_most, architecture())
     result.notes += observed.notes
     added = _new_pools(observed.pools, given, result)
     text = _with_manifests(text, settings, _policies(client, namespace, result), result)

@@ -78,13 +78,17 @@ class ObservedPools:
 
 
 def observe_pools(
-    nodes: Sequence[Mapping[str, Any]], at_most: int, taken: Iterable[str] = ()
+    nodes: Sequence[Mapping[str, Any]],
+    at_most: int,
+    architecture: str,
+    taken: Iterable[str] = (),
 ) -> ObservedPools:
     """Return the pools of nodes.
 
     Args:
         nodes: the nodes, as the API has them.
         at_most: the most nodes of one pool.
+        architecture: this machine's, as Kubernetes calls it.
         taken: names that the pools may not have.
     """
     found = ObservedPools()
@@ -92,7 +96,7 @@ def observe_pools(
     linux = [node for node in used if _label(node, "kubernetes.io/os") in ("", "linux")]
     if len(linux) < len(used):
         found.notes.append(f"nodes without Linux are left out: {len(used) - len(linux)}")
-    architectures = {_label(node, "kubernetes.io/arch") for node in linux} - {"", "amd64"}
+    architectures = {_label(node, "kubernetes.io/arch") for node in linux} - {"", architecture}
     if architectures:
         listed = ", ".join(sorted(architectures))
         found.notes.append(f"nodes of {listed} become nodes of this machine's architecture")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from devstack.images.kubernetes_versions import DEFAULT
 from devstack.owner import Owner
@@ -175,6 +175,49 @@ class ChecksMachine(Protocol):
 
     def check_machine(self, spec: ClusterSpec) -> list[Problem]:
         """Return the requirements that are not met; empty also if `check` finds a problem."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineObject:
+    """Something in the engine that carries a stack's owner.
+
+    Attributes:
+        kind: "container", "network" or "volume".
+        name: its name.
+        owner: the stack that created it.
+    """
+
+    kind: str
+    name: str
+    owner: Owner
+
+
+@runtime_checkable
+class HasEngine(Protocol):
+    """A provider whose nodes are containers of an engine, which `doctor` examines."""
+
+    def engine_info(self) -> dict[str, Any]:
+        """Return what the engine says about itself, with the fields of `docker info`."""
+        ...
+
+    def engine_address(self) -> str:
+        """Return the URL of the engine's API."""
+        ...
+
+    def engine_subnets(self) -> dict[str, list[str]]:
+        """Return the subnets of all networks of the engine, by the network's name."""
+        ...
+
+    def engine_objects(self) -> list[EngineObject]:
+        """Return what stacks, of any user, created in the engine."""
+        ...
+
+    def run_on_nodes(self, spec: ClusterSpec, script: str, timeout: float) -> dict[str, str]:
+        """Run a script by bash on each running node; return its output by the node's name.
+
+        Without the nodes on which it failed.
+        """
         ...
 
 

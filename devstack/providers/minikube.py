@@ -93,7 +93,7 @@ class MinikubeProvider:
         """Return what of this machine may keep node containers from working."""
         if self.check(spec):
             return []
-        return check_docker_host(self._runner, spec.nodes)
+        return check_docker_host(self._runner)
 
     def owner(self, spec: ClusterSpec) -> Owner | None:
         """Return who claimed the profile's name, or the owner of the profile's nodes."""

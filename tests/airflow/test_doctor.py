@@ -150,24 +150,29 @@ def test_a_healthy_stack_has_no_findings(stack: Devstack) -> None:
     assert diagnose(stack) == {}
 
 
+@pytest.mark.breaks("rights")
 def test_a_missing_verb_of_airflows_role(report: Report) -> None:
     assert report.faults["RIGHTS_MISSING"] == [
         f"Role {TASKS}/airflow-tasks does not allow: get pods/exec, create pods/exec"
     ]
 
 
+@pytest.mark.breaks("secrets")
 def test_a_missing_secret(report: Report) -> None:
     assert f"{TASKS}/metaflow-s3" in report.faults["SECRET_MISSING"][0]
 
 
+@pytest.mark.breaks("quota")
 def test_an_exceeded_quota(report: Report) -> None:
     assert any("of 0 pods" in cause for cause in report.faults["QUOTA_EXCEEDED"])
 
 
+@pytest.mark.breaks("task-pods")
 def test_an_image_that_cannot_be_pulled(report: Report) -> None:
     assert "devstack/unknown:1" in report.faults["IMAGE_PULL_FAILED"][0]
 
 
+@pytest.mark.breaks("dags")
 def test_a_dag_file_that_cannot_be_imported(report: Report) -> None:
     (cause,) = report.faults["DAG_BROKEN"]
     assert "doctor_broken.py" in cause
@@ -188,6 +193,8 @@ def test_a_role_and_a_secret_are_repaired_by_up(report: Report) -> None:
     assert report.repaired == {}
 
 
+@pytest.mark.breaks("scheduler")
+@pytest.mark.breaks("database")
 def test_a_scheduler_and_a_database_that_are_down(scaled: Report) -> None:
     assert "airflow/airflow-scheduler is scaled to zero" in scaled.faults["SCHEDULER_DOWN"][0]
     assert "postgres/postgres is scaled to zero" in scaled.faults["DATABASE_DOWN"][0]

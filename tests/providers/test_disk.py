@@ -46,5 +46,6 @@ def test_a_full_disk_is_reported_at_any_step(tiny: _OnTinyDisk, pages: int) -> N
     assert "DEVSTACK_HOME" in refusal.remedy
 
 
+@pytest.mark.breaks("disk")
 def test_the_doctor_names_a_full_disk(tiny: _OnTinyDisk) -> None:
     assert str(tiny.home) in findings(tiny)["DISK_FULL"]

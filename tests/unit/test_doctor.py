@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
 import shutil
 import socket
+import threading
+import time
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -11,18 +14,30 @@ import pytest
 
 from devstack import tools
 from devstack.doctor import machine
-from devstack.doctor.check import Check, Diagnosis, Finding, run_checks
+from devstack.doctor.check import (
+    NO_STACK,
+    Check,
+    Diagnosis,
+    Finding,
+    NotApplicableError,
+    run_checks,
+)
 from devstack.doctor.machine import MACHINE_CHECKS
 from devstack.doctor.stack import STACK_CHECKS
+from devstack.doctor.storage import STORAGE_CHECKS
 from devstack.errors import DevstackError
+from devstack.kube.api_errors import UnreachableError
 from devstack.lifecycle.up import up
 from devstack.owner import Owner
 from devstack.ports import LOOPBACK
+from devstack.process import SubprocessRunner
 from devstack.providers.base import ClusterSpec, Problem
+from devstack.stack import Stack
 from devstack.state import STATE_FILE
 from devstack.waits import Failed, Waiting
 from tests.fakes.pools import FakePoolProvider
 from tests.fakes.stack import FakeProvider, World
+from tests.support.eventually import eventually
 
 Usage = namedtuple("Usage", "total used free")
 Memory = namedtuple("Memory", "available")
@@ -35,6 +50,7 @@ def healthy(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(16 * machine.GIB))
     monkeypatch.setattr(tools, "find_tool", lambda *_arguments: Path("kubectl"))
     monkeypatch.delenv("DEVSTACK_CA_BUNDLE", raising=False)
+    set_versions(world, kubectl="36", cluster="36")
     up(world.open())
     with socket.create_server((LOOPBACK, world.open().state.ports["minio"])):
         stack = world.open()
@@ -43,9 +59,17 @@ def healthy(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
         yield world
 
 
+def set_versions(world: World, *, kubectl: str, cluster: str) -> None:
+    """Set the minor versions of kubectl and of the API server."""
+    client = json.dumps({"clientVersion": {"major": "1", "minor": kubectl}})
+    world.runner.answer("kubectl", "version", stdout=client)
+    world.api.objects["/version"] = {"gitVersion": f"v1.{cluster}.3"}
+
+
 def diagnose(world: World) -> dict[str, Diagnosis]:
     stack = world.open(ignore_corrupt_state=True)
-    return {each.check.name: each for each in run_checks([*MACHINE_CHECKS, *STACK_CHECKS], stack)}
+    checks = [*MACHINE_CHECKS, *STORAGE_CHECKS, *STACK_CHECKS]
+    return {each.check.name: each for each in run_checks(checks, stack)}
 
 
 def codes(world: World, check: str) -> list[tuple[str, str]]:
@@ -55,7 +79,8 @@ def codes(world: World, check: str) -> list[tuple[str, str]]:
 def test_a_healthy_machine_and_stack_have_no_findings(healthy: World) -> None:
     found = diagnose(healthy)
     assert {name: each.findings for name, each in found.items() if each.findings} == {}
-    assert {each.state for each in found.values()} == {"ok"}
+    skipped = {name for name, each in found.items() if each.state == "skipped"}
+    assert skipped == {"requirements", "engine-disk"}
 
 
 def test_the_doctor_changes_nothing(healthy: World) -> None:
@@ -79,16 +104,38 @@ def test_without_a_stack_only_the_machine_is_checked(world: World) -> None:
     states = {name: each.state for name, each in diagnose(world).items()}
     for name in ("cluster", "api", "files", "ports", "services"):
         assert states[name] == "skipped"
+    assert {each.reason for each in diagnose(world).values() if each.check.needs_stack} == {
+        NO_STACK
+    }
 
 
+@pytest.mark.breaks("provider")
 def test_a_provider_that_cannot_be_used(healthy: World) -> None:
     healthy.provider.problems = [Problem("Docker is not installed", "install it", "DOCKER_MISSING")]
     assert codes(healthy, "provider") == [("DOCKER_MISSING", "error")]
 
 
+@pytest.mark.breaks("tools")
 def test_missing_tools_are_a_warning(healthy: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "find_tool", lambda *_arguments: None)
     assert codes(healthy, "tools") == [("KUBECTL_MISSING", "warning")]
+
+
+@pytest.mark.breaks("tools")
+@pytest.mark.parametrize(("kubectl", "expected"), [("35", 0), ("34", 1), ("38", 1), ("37+", 0)])
+def test_a_kubectl_that_is_too_old_or_too_new_for_the_cluster(
+    healthy: World, kubectl: str, expected: int
+) -> None:
+    set_versions(healthy, kubectl=kubectl, cluster="36")
+    assert codes(healthy, "tools") == [("KUBECTL_SKEW", "warning")] * expected
+
+
+@pytest.mark.breaks("tools")
+def test_two_distributions_of_metaflow(healthy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_version_of", lambda _name: "1.0")
+    (finding,) = diagnose(healthy)["tools"].findings
+    assert finding.code == "METAFLOW_TWICE"
+    assert "metaflow and ob-metaflow" in finding.cause
 
 
 class RequirementsProvider(FakeProvider):
@@ -99,12 +146,14 @@ class RequirementsProvider(FakeProvider):
         return [Problem("no swap", "add swap", "SWAP_MISSING", "warning")]
 
 
+@pytest.mark.breaks("requirements")
 def test_requirements_of_the_provider_are_checked(healthy: World) -> None:
     assert codes(healthy, "requirements") == []
     healthy.provider = RequirementsProvider()
     assert codes(healthy, "requirements") == [("SWAP_MISSING", "warning")]
 
 
+@pytest.mark.breaks("owner")
 def test_a_cluster_of_another_owner_is_an_error(healthy: World) -> None:
     healthy.provider.foreign = Owner("/home/alice/stacks/state/devstack", "alice")
     (finding,) = diagnose(healthy)["owner"].findings
@@ -112,6 +161,7 @@ def test_a_cluster_of_another_owner_is_an_error(healthy: World) -> None:
     assert "/home/alice/stacks/state/devstack" in finding.cause
 
 
+@pytest.mark.breaks("disk")
 def test_little_disk_space_is_a_warning_and_none_an_error(
     healthy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +171,7 @@ def test_little_disk_space_is_a_warning_and_none_an_error(
     assert codes(healthy, "disk") == [("DISK_FULL", "error")] * 2
 
 
+@pytest.mark.breaks("memory")
 def test_little_memory_is_a_warning_only_before_up(
     healthy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +184,7 @@ def test_little_memory_is_a_warning_only_before_up(
     assert codes(healthy, "memory") == []
 
 
+@pytest.mark.breaks("certificates")
 def test_a_missing_ca_bundle(healthy: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEVSTACK_CA_BUNDLE", "nowhere.pem")
     assert codes(healthy, "certificates") == [("CA_BUNDLE_MISSING", "error")]
@@ -140,6 +192,7 @@ def test_a_missing_ca_bundle(healthy: World, monkeypatch: pytest.MonkeyPatch) ->
     assert codes(healthy, "certificates") == []
 
 
+@pytest.mark.breaks("phase")
 @pytest.mark.parametrize("phase", ["creating", "deleting"])
 def test_a_command_that_was_interrupted(healthy: World, phase: str) -> None:
     stack = healthy.open()
@@ -160,6 +213,7 @@ def test_a_running_command_is_not_reported_as_interrupted(healthy: World) -> Non
         assert codes(healthy, "phase") == []
 
 
+@pytest.mark.breaks("state")
 def test_a_state_that_cannot_be_read(healthy: World) -> None:
     (healthy.open().dir.path / STATE_FILE).write_text("{")
     found = diagnose(healthy)
@@ -168,6 +222,7 @@ def test_a_state_that_cannot_be_read(healthy: World) -> None:
     assert found["phase"].findings == []
 
 
+@pytest.mark.breaks("cluster")
 @pytest.mark.parametrize(
     ("state", "code"),
     [
@@ -181,11 +236,13 @@ def test_a_cluster_that_does_not_run(healthy: World, state: str, code: str) -> N
     assert codes(healthy, "cluster") == [(code, "error")]
 
 
+@pytest.mark.breaks("api")
 def test_an_api_that_does_not_answer(healthy: World) -> None:
     healthy.break_api()
     assert codes(healthy, "api") == [("API_DOWN", "error")]
 
 
+@pytest.mark.breaks("files")
 def test_files_that_are_missing_or_open_to_others(healthy: World) -> None:
     stack = healthy.open()
     stack.dir.admin_kubeconfig.chmod(0o644)
@@ -193,6 +250,7 @@ def test_files_that_are_missing_or_open_to_others(healthy: World) -> None:
     assert codes(healthy, "files") == [("FILE_EXPOSED", "error"), ("FILE_MISSING", "error")]
 
 
+@pytest.mark.breaks("ports")
 def test_a_port_on_which_nothing_listens(healthy: World) -> None:
     stack = healthy.open()
     stack.state.ports["gone"] = 1
@@ -200,6 +258,7 @@ def test_a_port_on_which_nothing_listens(healthy: World) -> None:
     assert codes(healthy, "ports") == [("PORT_SILENT", "error")]
 
 
+@pytest.mark.breaks("services")
 def test_services_that_are_not_ready(healthy: World) -> None:
     healthy.services[0].observation = Waiting("no token yet")
     healthy.services[1].observation = Failed("crash loop", "see its logs", "CRASH_LOOP")
@@ -216,16 +275,92 @@ def test_services_that_are_not_ready(healthy: World) -> None:
 def test_an_exception_in_a_check_does_not_stop_the_others(
     healthy: World, fault: Exception, code: str, remedy: str
 ) -> None:
-    def fail(_patient: object) -> list[Finding]:
-        raise fault
-
-    checks = [Check("bad", "fails", fail), Check("good", "holds", lambda _patient: [])]
+    checks = [Check("bad", "fails", failing(fault)), Check("good", "holds", lambda _stack: [])]
     bad, good = run_checks(checks, healthy.open())
     assert bad.state == "error"
     assert [(each.code, each.remedy) for each in bad.findings] == [(code, remedy)]
     assert good.state == "ok"
 
 
+def failing(fault: Exception) -> Callable[[Stack], list[Finding]]:
+    def probe(_stack: Stack) -> list[Finding]:
+        raise fault
+
+    return probe
+
+
+def test_an_error_that_another_check_reports_is_not_repeated(healthy: World) -> None:
+    stopped = DevstackError("Docker does not answer", code="DOCKER_STOPPED")
+    reported = [Finding("Docker does not answer", "start it", "DOCKER_STOPPED")]
+    checks = [
+        Check("engine", "e", failing(stopped)),
+        Check("provider", "p", lambda _stack: reported),
+        Check("disk", "d", failing(stopped)),
+    ]
+    states = [each.state for each in run_checks(checks, healthy.open())]
+    assert states == ["skipped", "error", "skipped"]
+    first, second = run_checks([checks[0], checks[2]], healthy.open())
+    assert (first.state, second.state) == ("error", "skipped")
+
+
+def test_checks_that_need_the_api_are_skipped_while_it_is_down(healthy: World) -> None:
+    down = UnreachableError("https://127.0.0.1:6443", "connection refused")
+    reported = [Finding("the API does not respond", "devstack up", "API_DOWN")]
+    checks = [
+        Check("api", "a", lambda _stack: reported),
+        Check("quota", "q", failing(down)),
+    ]
+    _, quota = run_checks(checks, healthy.open())
+    assert (quota.state, quota.reason) == ("skipped", "the API does not respond")
+
+
+def test_a_check_that_does_not_apply_is_skipped_with_the_reason(healthy: World) -> None:
+    checks = [Check("vm", "v", failing(NotApplicableError("there is no virtual machine")))]
+    (diagnosis,) = run_checks(checks, healthy.open())
+    assert (diagnosis.state, diagnosis.reason) == ("skipped", "there is no virtual machine")
+
+
+def test_a_check_that_hangs_delays_no_other_and_is_a_warning(healthy: World) -> None:
+    released = threading.Event()
+
+    def hang(_stack: Stack) -> list[Finding]:
+        released.wait(60)
+        return []
+
+    checks = [Check("hangs", "h", hang), Check("good", "g", lambda _stack: [])]
+    started = time.monotonic()
+    late, good = run_checks(checks, healthy.open(), deadline=0.2)
+    assert time.monotonic() - started < 10
+    released.set()
+    assert [(each.code, each.severity) for each in late.findings] == [("CHECK_TIMEOUT", "warning")]
+    assert good.state == "ok"
+
+
+def test_a_program_that_a_late_check_runs_is_ended(healthy: World, tmp_path: Path) -> None:
+    pidfile = tmp_path / "pid"
+
+    def run(_stack: Stack) -> list[Finding]:
+        script = f"echo $$ >{pidfile}; exec sleep 60"
+        SubprocessRunner().run(["sh", "-c", script], check=False)
+        return []
+
+    run_checks([Check("slow", "s", run)], healthy.open(), deadline=0.5)
+    pid = int(pidfile.read_text())
+    eventually("the program to end", lambda: not psutil.pid_exists(pid))
+
+
+def test_checks_run_at_the_same_time(healthy: World) -> None:
+    together = threading.Barrier(12, timeout=30)
+
+    def meet(_stack: Stack) -> list[Finding]:
+        together.wait()
+        return []
+
+    checks = [Check(str(number), "meets the others", meet) for number in range(12)]
+    assert {each.state for each in run_checks(checks, healthy.open())} == {"ok"}
+
+
+@pytest.mark.breaks("network-policies")
 def test_a_kernel_that_cannot_enforce_network_policies_is_a_warning(healthy: World) -> None:
     metadata = {
         "name": "network-policies-abcde",

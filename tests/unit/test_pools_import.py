@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ from tests.fakes.stack import World
 
 GIB = 1024**3
 SPOT = {"key": "node.kubernetes.io/lifecycle", "value": "spot", "effect": "NoSchedule"}
+
+
+@pytest.fixture(autouse=True)
+def amd64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run on a machine of the architecture that most nodes of the tests have."""
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
 
 
 def node(name: str, group: str, kind: str, zone: str, *taints: Object, **offered: str) -> Object:

@@ -30,6 +30,10 @@ EXCEPTIONS = {
     "cli/paths.py": "Docker Compose is a command of users, which reads a file of devstack.",
     "kube/pull_failures.py": "docker.io is a registry; the folder of certificates is Docker's.",
     "kube/pull_secrets.py": "The type of a Secret for registries has Docker's name.",
+    **dict.fromkeys(
+        ("doctor/engine.py", "doctor/machine.py", "doctor/network.py", "doctor/storage.py"),
+        "Causes and remedies name the settings of the engine that users know.",
+    ),
     "kube/manifests.py": "`kind` is a field of a kustomization.",
 }
 """Folders and files with literals that they may have, and why; imports are still checked."""

@@ -242,11 +242,8 @@ def test_kind_is_only_fetched_when_not_offline(kind: KindSetting, offline: bool)
 
 
 @pytest.fixture
-def machine(kind: KindSetting, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> KindSetting:
+def machine(kind: KindSetting, monkeypatch: pytest.MonkeyPatch) -> KindSetting:
     """A machine that meets all requirements, with kind on it."""
-    limit = tmp_path / "max_user_instances"
-    limit.write_text("8192\n")
-    monkeypatch.setattr(docker_host, "INOTIFY_LIMIT", limit)
     monkeypatch.setattr(docker_host, "withholds_sys_resource", lambda: False)
     monkeypatch.setattr(module, "find_tool", lambda *_arguments: Path("kind"))
     return kind
@@ -284,11 +281,3 @@ def test_without_docker_its_runtime_is_not_checked(
     machine.engine.fault = DevstackError("Docker is not installed", code="DOCKER_MISSING")
     assert requirements(machine) == []
     assert [problem.code for problem in machine.provider.check(SPEC)] == ["DOCKER_MISSING"]
-
-
-def test_too_few_inotify_instances_for_so_many_nodes(machine: KindSetting) -> None:
-    docker_host.INOTIFY_LIMIT.write_text("128\n")
-    assert requirements(machine) == []
-    assert requirements(machine, ClusterSpec("ci", nodes=2)) == [("INOTIFY_LOW", "warning")]
-    docker_host.INOTIFY_LIMIT.write_text("127\n")
-    assert requirements(machine) == [("INOTIFY_LOW", "warning")]

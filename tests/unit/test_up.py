@@ -440,6 +440,29 @@ def test_a_cluster_of_another_owner_is_not_adopted(world: World, known: bool) ->
     assert world.open().dir.exists() == known
 
 
+@pytest.mark.parametrize(
+    ("names", "loaded_again"),
+    [
+        ([["docker.io/devstack/minio:1"], ["devstack/rbac:1"], ["devstack/task:1"]], False),
+        ([["docker.io/devstack/minio:1"], ["devstack/rbac:1"]], True),
+        ([], False),  # the kubelet has not listed them yet
+        ([[f"example/{number}"] for number in range(50)], False),  # it lists no more
+    ],
+)
+def test_an_image_that_a_node_says_it_lost_is_loaded_again(
+    world: World, names: list[list[str]], loaded_again: bool
+) -> None:
+    assert isinstance(world.provider, FakeLoadingProvider)
+    up(world.open())
+    status = {"images": [{"names": each} for each in names]}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "status": status}
+    world.api.add(node)
+    world.provider.calls.clear()
+    world.provider.loaded.remove("devstack/task:1")
+    up(world.open())
+    assert ("load_images" in world.provider.calls) == loaded_again
+
+
 def test_an_image_that_the_nodes_lost_is_loaded_again(world: World) -> None:
     up(world.open())
     assert isinstance(world.provider, FakeLoadingProvider)

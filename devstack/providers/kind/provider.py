@@ -31,6 +31,7 @@ from devstack.providers.kind.cli import KIND, kind_failed
 from devstack.providers.kind.cluster_nodes import ClusterNodes, is_of_pool, usable_nodes
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.container_files import delete_container_files
+from devstack.providers.kind.examined import ExaminedEngine
 from devstack.providers.kind.kubelet_certificates import ensure_kubelet_certificates
 from devstack.providers.kind.machine import adapt_to_machine, save_real_size, saved_real_size
 from devstack.providers.kind.node_files import node_folder, read_node_spec, write_node_files
@@ -68,7 +69,7 @@ LATE_NODE_SECONDS = 1.5
 POLL_SECONDS = 0.1
 
 
-class KindProvider:
+class KindProvider(ExaminedEngine):
     """One kind cluster per stack, in a Docker network of its own.
 
     The administrator's kubeconfig is renamed into place only after kind has
@@ -80,6 +81,9 @@ class KindProvider:
         runner: runs kind.
         clock: measures timeouts.
         progress: reports what kind does.
+
+    Attributes:
+        cluster: the cluster's name, as `kind get clusters` shows it.
     """
 
     name = "kind"
@@ -94,6 +98,7 @@ class KindProvider:
         clock: Clock,
         progress: Progress,
     ) -> None:
+        self.cluster = f"devstack-{stack.name}"
         self._stack = stack
         self._images = images
         self._runner = runner
@@ -106,11 +111,6 @@ class KindProvider:
     def node_image(self, spec: ClusterSpec) -> str:
         """Return the name in the catalogue of the image with the cluster's Kubernetes."""
         return node_image(spec.kubernetes)
-
-    @property
-    def cluster(self) -> str:
-        """The cluster's name, as `kind get clusters` shows it."""
-        return f"devstack-{self._stack.name}"
 
     def check(self, spec: ClusterSpec) -> list[Problem]:
         """Return why kind cannot be used on this machine: a fault of Docker, or no kind."""
@@ -134,7 +134,7 @@ class KindProvider:
         """Return what may keep nodes from working, and a warning if kind has to be built."""
         if self.check(spec):
             return []
-        found = check_docker_host(self._runner, spec.nodes + len(spec.pool_nodes))
+        found = check_docker_host(self._runner)
         if find_tool(KIND, self._runner) is None:
             message = "the kind CLI is neither on PATH nor built yet"
             remedy = "devstack images build (`up` does it too)"

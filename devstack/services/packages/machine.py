@@ -45,9 +45,14 @@ class MachineSettings:
     @property
     def loopback(self) -> list[str]:
         """The hosts of indexes and proxies that only this machine can reach, with their ports."""
-        hosts = (_host_and_port(url) for url in _urls(self._texts()))
-        local = ((host, port) for host, port in hosts if _LOOPBACK.fullmatch(host))
+        named = (_host_and_port(url) for url in _urls(self._texts()))
+        local = ((host, port) for host, port in named if _LOOPBACK.fullmatch(host))
         return sorted({f"{host}:{port}" if port else host for host, port in local})
+
+    @property
+    def hosts(self) -> set[str]:
+        """The hosts of all indexes and proxies."""
+        return {_host_and_port(url)[0] for url in _urls(self._texts())} - {""}
 
     def _texts(self) -> list[str]:
         return [*self.variables.values(), *self.files.values()]

@@ -1,0 +1,79 @@
+"""The check of the stack's images: on the nodes, up to date, or to be had."""
+
+from __future__ import annotations
+
+from devstack.doctor.check import Check, Fault, Finding, NotApplicableError
+from devstack.providers.base import LoadsImages
+from devstack.stack import Stack
+
+
+def _images(stack: Stack) -> list[Finding]:
+    if not isinstance(stack.provider, LoadsImages):
+        raise NotApplicableError("the nodes pull images themselves")
+    if not stack.is_up:
+        return _obtainable(stack)
+    return [*_missing(stack, stack.provider), *_outdated(stack)]
+
+
+def _missing(stack: Stack, provider: LoadsImages) -> list[Finding]:
+    present = provider.images_present(stack.cluster)
+    missing = sorted(set(stack.state.images.values()) - present)
+    if not missing:
+        return []
+    cause = f"the nodes lack {', '.join(missing)}: pods that need them do not start"
+    return [
+        Finding(
+            cause, "devstack up loads them again, once the kubelet has noticed", "IMAGE_MISSING"
+        )
+    ]
+
+
+def _outdated(stack: Stack) -> list[Finding]:
+    state = stack.state.images
+    outdated = [name for name, used in state.items() if stack.images.reference(name) != used]
+    if not outdated:
+        return []
+    cause = f"this devstack has other versions of {', '.join(sorted(outdated))} than the stack runs"
+    return [Finding(cause, "devstack up replaces them", "IMAGE_OUTDATED", "warning")]
+
+
+def _obtainable(stack: Stack) -> list[Finding]:
+    """Return a finding if `up` could not get an image: nothing may be fetched, and it is absent."""
+    if not stack.spec.offline:
+        return []
+    names = {name for service in stack.services for name in service.images}
+    absent = sorted(
+        name for name, there in stack.images.present(sorted(names)).items() if not there
+    )
+    if not absent:
+        return []
+    cause = f"nothing may be fetched (offline), but {', '.join(absent)} is not here"
+    remedy = "devstack images load FILE brings a bundle; or set offline to false"
+    return [Finding(cause, remedy, "IMAGE_UNAVAILABLE")]
+
+
+IMAGES_CHECKS = (
+    Check(
+        "images",
+        "the stack's images are there and up to date",
+        _images,
+        (
+            Fault(
+                "IMAGE_MISSING",
+                "A node lost an image of the stack, for example to `crictl rmi --prune`.",
+                "`devstack up` loads it again, once the kubelet has noticed (30 seconds).",
+            ),
+            Fault(
+                "IMAGE_OUTDATED",
+                "devstack was upgraded; the stack still runs the images of the earlier release.",
+                "`devstack up` replaces them.",
+                "warning",
+            ),
+            Fault(
+                "IMAGE_UNAVAILABLE",
+                "Nothing may be fetched (`offline`), and an image is not in the engine.",
+                "`devstack images load FILE`, or set `offline = false`.",
+            ),
+        ),
+    ),
+)
