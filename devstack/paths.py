@@ -67,3 +67,12 @@ def project_file(*parts: str) -> Path:
     inside = Path(__file__).parent / "_data"
     root = inside if inside.exists() else Path(__file__).parent.parent
     return root.joinpath(*parts)
+
+
+def prepare_docker() -> str:
+    """Return the command that installs and starts Docker on a Debian-family machine, for messages.
+
+    Users of a clone type the short path; an installed package has the script, too.
+    """
+    script = project_file("scripts", "prepare-docker")
+    return str(script) if (Path(__file__).parent / "_data").exists() else "./scripts/prepare-docker"

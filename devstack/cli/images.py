@@ -82,6 +82,7 @@ def build(output: Output, names: tuple[str, ...]) -> None:
 @command.command("save", epilog="Example: devstack images save devstack.bundle")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--image", "names", multiple=True, help="Save only this image; repeatable.")
+@click.option("--present", is_flag=True, help="Save only the images that this machine has already.")
 @mirror_option
 @config_option
 @verbose_option
@@ -91,17 +92,25 @@ def save(
     output: Output,
     file: Path,
     names: tuple[str, ...],
+    present: bool,
     mirror: dict[str, str] | None,
     config_file: Path | None,
 ) -> None:
     """Write images and client programs to FILE, for a machine without network access."""
+    from devstack.images.catalogue import IMAGES
     from devstack.process import SubprocessRunner
     from devstack.providers.choose import client_tools
     from devstack.tools import ensure_tool
 
     runner, progress = SubprocessRunner(), output.progress()
     clients = {tool.name: ensure_tool(tool, runner, progress) for tool in client_tools()}
-    _store(output, mirrors=_mirrors(config_file, mirror)).save(file, names, clients)
+    store = _store(output, mirrors=_mirrors(config_file, mirror))
+    if present:
+        there = store.present(names or list(IMAGES))
+        names = tuple(name for name, has in there.items() if has)
+        if not names:
+            raise click.UsageError("this machine has none of these images")
+    store.save(file, names, clients)
     size = file.stat().st_size
     output.data(file=str(file), size=size)
     output.text(

@@ -11,6 +11,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.images import certificates, versions
 from devstack.images.artifact_cache import ArtifactCache, digest
 from devstack.images.machine import architecture
+from devstack.paths import prepare_docker
 from devstack.process import Runner
 from devstack.progress import Progress, step
 
@@ -120,7 +121,7 @@ def _tool_missing() -> DevstackError:
         "cannot build images from packages",
         cause="mmdebstrap, which makes a root file system from Debian packages, is missing",
         remedy="on a Debian-family machine: apt-get install mmdebstrap "
-        "(./scripts/prepare-docker does it); elsewhere use images that can be pulled, "
+        f"({prepare_docker()} does it); elsewhere use images that can be pulled, "
         "or a bundle: devstack images load FILE",
         code="MMDEBSTRAP_MISSING",
         exit_status=ExitStatus.ENVIRONMENT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devstack.docker.capabilities import withholds_sys_resource, wrapper_is_default
+from devstack.paths import prepare_docker
 from devstack.process import Runner
 from devstack.providers.base import Problem
 
@@ -14,7 +15,7 @@ def check_docker_host(runner: Runner) -> list[Problem]:
     return [
         Problem(
             "this host withholds CAP_SYS_RESOURCE, so no privileged container can start",
-            "./scripts/prepare-docker configures Docker to work without it",
+            f"{prepare_docker()} configures Docker to work without it",
             "CAP_SYS_RESOURCE",
         )
     ]

@@ -48,6 +48,7 @@ GROUPS = {
         Group("providers"),
         Group("metadata"),
         Group("images"),
+        Group("package"),
         Group("pull"),
     )
 }
