@@ -54,11 +54,14 @@ class Credentials:
         self._auth: Any = _translated(docker.auth.load_config)
 
     def registries(self) -> list[str]:
-        """Return the registries at which this machine is logged in."""
+        """Return the registries for which there may be a login; :meth:`find` tells."""
         from docker.auth import resolve_index_name
+        from docker.credentials import Store
 
-        known = _translated(self._auth.get_all_credentials)
-        return sorted({resolve_index_name(key) for key, entry in known.items() if entry})
+        kept = self._auth.creds_store
+        of_store = _translated(Store(kept).list) if kept else {}
+        known = {*self._auth.auths, *of_store, *self._auth.cred_helpers}
+        return sorted({resolve_index_name(each) for each in known})
 
     def find(self, registry: str) -> Credential | None:
         """Return the login at a registry, or None.

@@ -8,9 +8,10 @@ used. Source: ``BasicDockerKeyring.Lookup`` of Kubernetes, ``ParseAuth`` of cont
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from devstack.docker.credentials import Credential, Credentials, missing_login
+from devstack.errors import DevstackError
 from devstack.images.mirrors import Mirrors, mirror_host
 from devstack.mirror_settings import EVERY_OTHER
 
@@ -34,26 +35,33 @@ A pattern would also match registries that have no mirror, and send them the mir
 """
 
 
-def find_hosts(registry: str, mirrors: Mapping[str, str]) -> list[str]:
+def find_hosts(registry: str, mirrors: Mapping[str, str], warn: Callable[[str], None]) -> list[str]:
     """Return where this machine is logged in, and so where pods could be.
 
     Args:
         registry: the one that is wanted, or that of a mirror; empty for all.
         mirrors: the mirrors of registries.
+        warn: called with what is wrong with one of all logins.
 
     Raises:
         DevstackError: ``LOGIN_MISSING``, ``LOGIN_UNSUPPORTED`` or ``CREDENTIALS_UNREADABLE``.
     """
     known = Credentials()
-    if not registry:
-        found = known.registries()
-        if not found:
-            raise missing_login()
-        return found
-    host = pull_host(registry, mirrors)
-    if known.find(host) is None:
-        raise missing_login(host)
-    return [host]
+    if registry:
+        host = pull_host(registry, mirrors)
+        if known.find(host) is None:
+            raise missing_login(host)
+        return [host]
+    found = []
+    for host in known.registries():
+        try:
+            if known.find(host):
+                found.append(host)
+        except DevstackError as error:
+            warn(f"{host} is left out: {error}")
+    if not found:
+        raise missing_login()
+    return found
 
 
 def read_logins(hosts: Iterable[str]) -> tuple[list[Credential], list[str]]:

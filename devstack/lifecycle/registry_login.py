@@ -32,7 +32,7 @@ def login(stack: Stack, registry: str) -> list[str]:
     """
     with stack.dir.lock():
         _reread(stack)
-        hosts = find_hosts(registry, _mirrors(stack))
+        hosts = find_hosts(registry, _mirrors(stack), stack.progress.warn)
         stack.state.logins = sorted({*stack.state.logins, *hosts})
         stack.save()
         secret = _build(stack)

@@ -59,7 +59,7 @@ def test_logins_in_the_file(docker: Path) -> None:
             "empty.corp": {},
         },
     )
-    assert known.registries() == ["docker.io", "registry.corp:5000"]
+    assert known.registries() == ["docker.io", "empty.corp", "registry.corp:5000"]
     found = known.find("registry.corp:5000")
     assert found
     assert (found.user, found.password) == ("reader", PASSWORD)

@@ -47,13 +47,28 @@ def test_the_mirror_of_every_other_registry_serves_those_that_are_known() -> Non
 
 
 def test_a_login_is_looked_for_where_images_are_pulled_from(logged_in: None) -> None:
-    assert find_hosts("docker.io", MIRRORS) == ["registry.corp:5000"]
-    assert find_hosts("docker.io", {}) == ["docker.io"]
-    assert find_hosts("", {}) == ["docker.io", "registry.corp:5000"]
+    warnings: list[str] = []
+    assert find_hosts("docker.io", MIRRORS, warnings.append) == ["registry.corp:5000"]
+    assert find_hosts("docker.io", {}, warnings.append) == ["docker.io"]
+    assert find_hosts("", {}, warnings.append) == ["docker.io", "registry.corp:5000"]
     with pytest.raises(DevstackError) as caught:
-        find_hosts("ghcr.io", {"ghcr.io": "harbor.corp/ghcr"})
+        find_hosts("ghcr.io", {"ghcr.io": "harbor.corp/ghcr"}, warnings.append)
     assert caught.value.code == "LOGIN_MISSING"
     assert caught.value.remedy.startswith("docker login harbor.corp")
+    assert warnings == []
+
+
+def test_of_all_logins_those_that_pods_cannot_use_are_left_out(
+    logged_in: None, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.json"
+    settings = json.loads(file.read_text())
+    settings["auths"]["token.corp"] = {"identitytoken": "x"}
+    settings["credHelpers"] = {"gcr.io": "absent"}
+    file.write_text(json.dumps(settings))
+    warnings: list[str] = []
+    assert find_hosts("", {}, warnings.append) == ["docker.io", "registry.corp:5000"]
+    assert [each.partition(" ")[0] for each in warnings] == ["gcr.io", "token.corp"]
 
 
 def test_hosts_without_login_are_named(logged_in: None) -> None:
