@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from devstack.config import StackSpec
+from devstack.docker.engine import DOCKER, choose_engine
+from devstack.docker.podman import with_engine
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.images.kubernetes_versions import DEFAULT, require_supported
@@ -223,11 +225,13 @@ def open_stack(
     )
     spec = replace(spec, without=without, kubernetes=spec.kubernetes or DEFAULT)
     services = enabled_services(SERVICES, without)
+    runner = runner or SubprocessRunner()
+    engine = choose_engine(spec.engine, runner)
     return Stack(
-        spec=spec,
+        spec=replace(spec, engine=engine.name),
         dir=directory,
         state=state,
-        runner=runner or SubprocessRunner(),
+        runner=with_engine(runner, engine),
         clock=clock or SystemClock(),
         progress=progress or Silent(),
         services=services,
@@ -244,6 +248,9 @@ def _with_saved_settings(spec: StackSpec, state: StackState) -> StackSpec:
     mirror = spec.mirror if "mirror" in given else {**state.mirror, **spec.mirror}
     mirror = {registry: place for registry, place in mirror.items() if place}
     found = {name: value for name, value in saved.items() if value}
+    if "engine" not in given:
+        # Stacks of earlier releases used Docker.
+        found["engine"] = state.engine or DOCKER.name
     return replace(spec, **found, mirror=mirror)
 
 

@@ -43,6 +43,7 @@ class StackState:
         namespace: the namespace of task pods.
         nodes: the number of nodes that the cluster was created with.
         kubernetes: the minor version of Kubernetes that the cluster was created with.
+        engine: the container engine in which kind's nodes run; empty for Docker.
         pool: the tables ``[[pool]]`` that the cluster was created with.
         pool_file: the file that they are from; empty if they are from the command line.
         ports: host ports on loopback by name ("minio": 40311), chosen once.
@@ -73,6 +74,7 @@ class StackState:
     namespace: str = "metaflow"
     nodes: int = 1
     kubernetes: str = ""
+    engine: str = ""
     pool: list[dict[str, Any]] = field(default_factory=list)
     pool_file: str = ""
     ports: dict[str, int] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from devstack.cli.mirrors import mirror_option
+from devstack.cli.engine_option import engine_option
 from devstack.cli.options import (
     SuggestingChoice,
     config_option,
@@ -65,6 +66,7 @@ class ProviderChoice(click.Choice[str]):
     ],
     help=f"Version of Kubernetes: {', '.join(SUPPORTED)}.  [default: {DEFAULT_KUBERNETES}]",
 )
+@engine_option
 @click.option("--nodes", type=int, metavar="N", help="Number of nodes.  [default: 1]")
 @click.option(
     "--pool",

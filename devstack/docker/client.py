@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from devstack.docker.context import connect
-from devstack.docker.errors import command_failed, docker_missing, translate_docker_errors
+from devstack.docker.connection import connect
+from devstack.docker.engine import PODMAN, Engine
+from devstack.docker.errors import command_failed, engine_missing, translate_docker_errors
 from devstack.docker.network import create_network
 from devstack.docker.packing import pack_files
+from devstack.docker.podman import engine_of
+from devstack.docker.podman_nodes import build_create_command, named_volumes
 from devstack.docker.removal import remove_containers, remove_network
 from devstack.errors import DevstackError
 from devstack.process import Completed, ProgramMissingError, Runner
@@ -68,10 +71,14 @@ class DockerClient:
         runner: runs the ``docker`` command.
         owner: identifies the artifact cache, so that builds of several users leave
             each other's builder container alone.
+
+    Attributes:
+        engine: Docker, or Podman.
     """
 
     def __init__(self, runner: Runner, owner: str = "") -> None:
         self._runner = runner
+        self.engine: Engine = engine_of(runner)
         self._client: Any = None
         self._owner = owner
         self._builder = f"devstack-image-builder-{owner}"
@@ -79,7 +86,7 @@ class DockerClient:
     def require_usable(self) -> None:
         """Raise ``DOCKER_MISSING``, ``DOCKER_STOPPED`` or ``DOCKER_FORBIDDEN`` if one is true."""
         if self._runner.which("docker") is None:
-            raise docker_missing()
+            raise engine_missing(self.engine, self._runner)
         with translate_docker_errors():
             self._connect().ping()
 
@@ -114,12 +121,29 @@ class DockerClient:
         with translate_docker_errors():
             return dict(self._connect().info())
 
-    def create(self, name: str, body: Mapping[str, Any]) -> Any:
-        """Create a container by a request of :func:`devstack.docker.similar.build_similar`."""
+    def version(self) -> dict[str, Any]:
+        """Return what `docker version` shows of the engine."""
+        with translate_docker_errors():
+            return dict(self._connect().version())
+
+    def create(self, name: str, body: Mapping[str, Any], model: Any) -> Any:
+        """Create a container like ``model`` by a request of `devstack.docker.similar`."""
+        if self.engine == PODMAN:
+            return self._create_in_podman(name, body, model)
         with translate_docker_errors():
             client = self._connect()
             made = client.api.create_container_from_config(dict(body), name)
             return client.containers.get(made["Id"])
+
+    def _create_in_podman(self, name: str, body: Mapping[str, Any], model: Any) -> Any:
+        with translate_docker_errors():
+            volume = self._connect().volumes.create(labels={name: "true"})
+        done = self._run(build_create_command(model.attrs, name, volume.name, body), check=False)
+        with translate_docker_errors():
+            if not done.ok:
+                volume.remove()
+                raise command_failed(done)
+            return self._connect().containers.get(name)
 
     def kill(self, node: Any) -> None:
         """End a container at once; Docker does not start it again by itself."""
@@ -129,6 +153,10 @@ class DockerClient:
 
     def set_cpu_shares(self, node: Any, shares: int) -> None:
         """Set a container's weight where CPUs are short; by default it is 1024."""
+        if self.engine == PODMAN:
+            # Its API has no such request before version 5.
+            self._run(["docker", "update", "--cpu-shares", str(shares), node.name])
+            return
         with translate_docker_errors():
             node.update(cpu_shares=shares)
 
@@ -228,8 +256,12 @@ class DockerClient:
             containers: the containers.
             labels: labels of a helper container, which names the owner of what it works on.
         """
+        listed = list(containers)
         with translate_docker_errors():
-            remove_containers(self._connect(), containers, labels)
+            remove_containers(self._connect(), listed, labels)
+        if self.engine == PODMAN:
+            for name in {name for each in listed for name in named_volumes(each.attrs)}:
+                self.remove_volume(name)
 
     def networks(self, name: str) -> list[Any]:
         """Return the networks of exactly this name."""
@@ -398,12 +430,12 @@ class DockerClient:
         try:
             done = self._runner.run(argv, check=False, **options)
         except ProgramMissingError as error:
-            raise docker_missing() from error
+            raise engine_missing(self.engine, self._runner) from error
         if check and not done.ok:
             raise command_failed(done)
         return done
 
     def _connect(self) -> Any:
         if self._client is None:
-            self._client = connect()
+            self._client = connect(self.engine)
         return self._client

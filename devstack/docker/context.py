@@ -17,6 +17,8 @@ from devstack.errors import DevstackError, ExitStatus
 TIMEOUT = 60
 """Seconds for one request."""
 
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+
 
 def connect() -> Any:
     """Return the SDK's client of the engine that the ``docker`` command uses.
@@ -63,6 +65,26 @@ def current_context() -> str:
         return str(configured.get("currentContext") or "default")
     except (OSError, ValueError, AttributeError):
         return "default"
+
+
+def current_host() -> str:
+    """Return the address of the engine that the ``docker`` command uses; empty if unknown."""
+    name = current_context()
+    if name == "default":
+        return os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+    return str(_endpoint(name).get("Host", ""))
+
+
+def contexts() -> dict[str, str]:
+    """Return the address of each context that is configured, by its name."""
+    found = {}
+    for file in sorted((_folder() / "contexts" / "meta").glob("*/meta.json")):
+        try:
+            described = json.loads(file.read_text())
+            found[str(described["Name"])] = str(described["Endpoints"]["docker"]["Host"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
 
 
 def _folder() -> Path:

@@ -1,22 +1,30 @@
 """Errors of Docker, from its API and from its command line, as errors with a remedy.
 
-The codes: ``DOCKER_MISSING``, ``DOCKER_STOPPED``, ``DOCKER_FORBIDDEN``, ``DOCKER_REFUSED`` (the
-engine rejects a request) and ``DOCKER_FAILED`` (a command of the ``docker`` client fails).
+The codes: ``DOCKER_MISSING``, ``PODMAN_MISSING``, ``DOCKER_STOPPED``, ``DOCKER_FORBIDDEN``,
+``DOCKER_REFUSED`` (the engine rejects a request), ``DOCKER_CLIENT`` (client and engine have no
+version of the API in common) and ``DOCKER_FAILED`` (a command of the ``docker`` client fails).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from devstack.docker.applications import how_to_start, installed_elsewhere
+from devstack.docker.engine import DOCKER, Engine
 from devstack.errors import DevstackError, ExitStatus
-from devstack.process import Completed, failed
+from devstack.process import Completed, Runner, failed
 
 INSTALL = (
     "install Docker and start it; on a Debian-family machine as root, "
     "`./scripts/prepare-docker` does both. Or use a cluster that you have: "
     "devstack up --context NAME"
 )
+
+
+_NO_COMMON_API = re.compile(r"client version [\d.]+ is too (old|new)|API version [\d.]+ .*minimum")
+"""What clients and engines say that are too far apart: Docker 29 dropped APIs before 1.44."""
 
 
 @contextmanager
@@ -55,18 +63,39 @@ def command_failed(done: Completed) -> DevstackError:
     if "cannot connect to the docker daemon" in stderr or "error during connect" in stderr:
         lines = done.stderr.strip().splitlines()
         return docker_stopped(lines[-1])
+    if _NO_COMMON_API.search(done.stderr):
+        return _no_common_api(done.stderr.strip().splitlines()[-1])
     error = failed(done)
     error.code = "DOCKER_FAILED"
     error.exit_status = ExitStatus.ENVIRONMENT
     return error
 
 
-def docker_missing() -> DevstackError:
-    """Return the error for a machine without the ``docker`` client."""
+def engine_missing(engine: Engine, runner: Runner) -> DevstackError:
+    """Return the error for a machine without the engine's program."""
+    if engine != DOCKER:
+        return DevstackError(
+            f"{engine.title} is not installed",
+            remedy=f"install {engine.title}, or omit --engine {engine.name} to use Docker",
+            code="PODMAN_MISSING",
+            exit_status=ExitStatus.ENVIRONMENT,
+        )
+    cause, remedy = installed_elsewhere(runner)
     return DevstackError(
         "Docker is not installed",
-        remedy=INSTALL,
+        cause=cause,
+        remedy=remedy or INSTALL,
         code="DOCKER_MISSING",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )
+
+
+def _no_common_api(cause: str) -> DevstackError:
+    return DevstackError(
+        "the `docker` command and the engine have no version of Docker's API in common",
+        cause=cause,
+        remedy="`docker version` shows both: update the older one",
+        code="DOCKER_CLIENT",
         exit_status=ExitStatus.ENVIRONMENT,
     )
 
@@ -86,8 +115,7 @@ def docker_stopped(cause: str) -> DevstackError:
     return DevstackError(
         "Docker does not answer",
         cause=cause,
-        remedy="start the Docker engine (`systemctl start docker`, `./scripts/prepare-docker`, "
-        "or Docker Desktop)",
+        remedy=how_to_start(),
         code="DOCKER_STOPPED",
         exit_status=ExitStatus.ENVIRONMENT,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from devstack.config import StackSpec
+from devstack.docker.engine import DOCKER
 from devstack.errors import DevstackError, ExitStatus
 from devstack.lifecycle.step import Step
 from devstack.pools.instance_types import GIB
@@ -42,6 +43,7 @@ def require_changeable(stack: Stack) -> None:
         "namespace": (state.namespace, spec.namespace),
         "nodes": (state.nodes, spec.nodes),
         "version of Kubernetes": _kubernetes(stack),
+        "engine": (state.engine or DOCKER.name, spec.engine),
         "disk of the control plane": _disks(stack),
         "size of the nodes": _sizes(stack),
         "context": (state.context, spec.context or state.context),
@@ -173,6 +175,7 @@ def _save_settings(stack: Stack) -> None:
     state.namespace = spec.namespace
     state.nodes = spec.nodes
     state.kubernetes = spec.kubernetes
+    state.engine = spec.engine
     state.pool_file = pool_file(stack)
     state.pool = msgspec.json.decode(msgspec.json.encode(spec.pool))
     state.without = list(spec.without)

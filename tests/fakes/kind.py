@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from devstack.docker.engine import DOCKER
 from devstack.errors import DevstackError
 from devstack.kube.client import KubeClient
 from devstack.pools.instance_types import GIB
@@ -54,6 +56,7 @@ class FakeEngine:
     """The engine as kind leaves it."""
 
     def __init__(self) -> None:
+        self.engine = DOCKER
         self.fault: DevstackError | None = None
         self.found: list[Node] = []
         self.all_networks: list[Network] = []
@@ -75,7 +78,18 @@ class FakeEngine:
         self.found = [node for node in self.found if node not in nodes]
 
     def info(self) -> dict[str, Any]:
-        return {"MemTotal": 16 * GIB, "NCPU": 2, "DockerRootDir": "/"}
+        system = os.uname()
+        return {
+            "MemTotal": 16 * GIB,
+            "NCPU": 2,
+            "DockerRootDir": "/",
+            "ServerVersion": "29.4.3",
+            "KernelVersion": system.release,
+            "Name": system.nodename,
+        }
+
+    def version(self) -> dict[str, Any]:
+        return {"Version": "29.4.3"}
 
     def networks(self, name: str) -> list[Network]:
         return [network for network in self.all_networks if network.name == name]

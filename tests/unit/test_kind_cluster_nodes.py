@@ -37,7 +37,7 @@ class PoolEngine(FakeEngine):
         self.restarted: list[str] = []
         self.joins = True
 
-    def create(self, name: str, body: Mapping[str, Any]) -> Node:
+    def create(self, name: str, body: Mapping[str, Any], model: Node) -> Node:
         assert name not in [node.name for node in self.found]
         node = Node(name, "created")
         node.labels = dict(body["Labels"])

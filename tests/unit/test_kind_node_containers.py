@@ -45,7 +45,7 @@ class Engine(FakeEngine):
         self.programs: list[object] = []
         self.shares: dict[str, int] = {}
 
-    def create(self, name: str, body: Mapping[str, Any]) -> Node:
+    def create(self, name: str, body: Mapping[str, Any], model: Node) -> Node:
         if name in self.clusters:
             cause = f'Conflict. The container name "/{name}" is already in use by container "1".'
             raise DevstackError("Docker refused", cause=cause, code="DOCKER_REFUSED")

@@ -29,7 +29,10 @@ def test_a_cluster_is_created_in_its_own_network(kind: KindSetting) -> None:
     assert kind.provider.ensure(SPEC) == kubeconfig()
     (call,) = kind.runner.calls
     assert call.argv[:6] == ("kind", "create", "cluster", "--name", "devstack-ci", "--image")
-    assert call.env == {"KIND_EXPERIMENTAL_DOCKER_NETWORK": "devstack-ci"}
+    assert call.env == {
+        "KIND_EXPERIMENTAL_PROVIDER": "docker",
+        "KIND_EXPERIMENTAL_DOCKER_NETWORK": "devstack-ci",
+    }
     assert call.timeout == 60
     assert isinstance(call.input, str)
     assert yaml.safe_load(call.input)["networking"]["apiServerPort"] == kind.ports["api"]

@@ -211,7 +211,7 @@ class ClusterNodes:
             left_out=str(self.stack.path.resolve()),
             without_variables=_ONLY_CONTROL_PLANE,
         )
-        container = self._create_container(name, body)
+        container = self._create_container(name, body, model)
         self.engine.start([container])
         address = self.engine.address(container, self.cluster)
         admin = self.stack.admin_kubeconfig.read_text()
@@ -221,11 +221,15 @@ class ClusterNodes:
         if not done.ok:
             raise _not_joined(name, done.stdout + done.stderr)
 
-    def _create_container(self, name: str, body: Mapping[str, Any]) -> Any:
+    def _create_container(self, name: str, body: Mapping[str, Any], model: Any) -> Any:
         try:
-            return self.engine.create(name, body)
+            return self.engine.create(name, body, model)
         except DevstackError as error:
-            other = self.engine.cluster_of(name) if "already in use" in error.cause else ""
+            other = (
+                self.engine.cluster_of(name)
+                if "already in use" in error.cause + error.output
+                else ""
+            )
             if other in ("", self.cluster):
                 raise
             raise _name_taken(name, other) from error

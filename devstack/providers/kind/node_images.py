@@ -6,8 +6,10 @@ already; `kind load` would copy the whole image to a file first.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from devstack.docker.client import DockerClient
@@ -20,6 +22,11 @@ from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
 LABEL = "devstack.added=true"
 """containerd's label on images that users added."""
+
+LOADED_LABEL = "devstack.loaded=true"
+"""containerd's label on the stack's own images, where devstack imports them."""
+
+_BLOCK = 1 << 20
 
 VISIBLE_TIMEOUT = 20.0
 """Seconds that the CRI plug-in, which serves the kubelet, has to notice an import."""
@@ -73,6 +80,35 @@ def import_images(
         ),
         nodes,
     )
+
+
+def load_images(
+    engine: DockerClient, nodes: Sequence[Any], references: Sequence[str], timeout: float
+) -> None:
+    """Copy images of the engine into all nodes, in parallel; `kind load` does so for Docker only.
+
+    Raises:
+        DevstackError: ``IMAGE_ADD_FAILED``.
+    """
+    with tempfile.TemporaryDirectory(prefix="devstack-images-") as folder:
+        archive = Path(folder) / "images.tar"
+        engine.save_images(archive, references)
+        in_parallel(lambda node: _load(engine, node, archive, timeout), nodes)
+
+
+def _load(engine: DockerClient, node: Any, archive: Path, timeout: float) -> None:
+    with archive.open("rb") as file:
+        blocks = iter(partial(file.read, _BLOCK), b"")
+        done = engine.import_archive(node, blocks, LOADED_LABEL, timeout)
+    if not done.ok:
+        raise DevstackError(
+            f"cannot load the stack's images into {node.name}",
+            cause="containerd rejects the archive",
+            remedy="see its message above; `devstack doctor` checks the machine",
+            code="IMAGE_ADD_FAILED",
+            exit_status=ExitStatus.ENVIRONMENT,
+            output=done.stdout + done.stderr,
+        )
 
 
 def _remove_replaced(engine: DockerClient, node: Any, ids: Iterable[str]) -> None:

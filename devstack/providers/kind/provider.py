@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from devstack.docker.client import DockerClient
+from devstack.docker.engine import PODMAN
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.images.archive_reader import ImageArchive
@@ -31,6 +32,7 @@ from devstack.providers.kind.cli import KIND, kind_failed
 from devstack.providers.kind.cluster_nodes import ClusterNodes, is_of_pool, usable_nodes
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.container_files import delete_container_files
+from devstack.providers.kind.engine_check import find_problems, require_folder
 from devstack.providers.kind.examined import ExaminedEngine
 from devstack.providers.kind.kubelet_certificates import ensure_kubelet_certificates
 from devstack.providers.kind.machine import adapt_to_machine, save_real_size, saved_real_size
@@ -39,6 +41,7 @@ from devstack.providers.kind.node_images import (
     image_ids,
     import_images,
     list_images,
+    load_images,
 )
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
 from devstack.providers.kind.ownership import (
@@ -113,22 +116,17 @@ class KindProvider(ExaminedEngine):
         return node_image(spec.kubernetes)
 
     def check(self, spec: ClusterSpec) -> list[Problem]:
-        """Return why kind cannot be used on this machine: a fault of Docker, or no kind."""
-        try:
-            self._engine.require_usable()
-        except DevstackError as error:
-            return [Problem(str(error), error.remedy, error.code)]
-        problem = self._without_kind(spec)
-        return [problem] if problem else []
+        """Return why kind cannot be used on this machine: a fault of the engine, or no kind."""
+        exists = self._stack.admin_kubeconfig.exists()
+        found = find_problems(self._engine, self._stack.path, only_answers=exists)
+        return found or self._without_kind(spec)
 
-    def _without_kind(self, spec: ClusterSpec) -> Problem | None:
+    def _without_kind(self, spec: ClusterSpec) -> list[Problem]:
         if not spec.offline or find_tool(KIND, self._runner):
-            return None
-        return Problem(
-            "the kind CLI is neither on PATH nor built yet, and nothing may be fetched",
-            "`devstack images load FILE` with a bundle, or omit --offline",
-            "KIND_MISSING",
-        )
+            return []
+        message = "the kind CLI is neither on PATH nor built yet, and nothing may be fetched"
+        remedy = "`devstack images load FILE` with a bundle, or omit --offline"
+        return [Problem(message, remedy, "KIND_MISSING")]
 
     def check_machine(self, spec: ClusterSpec) -> list[Problem]:
         """Return what may keep nodes from working, and a warning if kind has to be built."""
@@ -301,10 +299,12 @@ class KindProvider(ExaminedEngine):
         return set.intersection(*found) if found else set()
 
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
-        """Copy images from Docker into every running node."""
+        """Copy images from the engine into every running node."""
+        if self._engine.engine == PODMAN:
+            return load_images(self._engine, self._usable_nodes(), references, spec.timeout)
         names = ",".join(node.name for node in self._usable_nodes())
         argv = ["load", "docker-image", *references, "--name", self.cluster, "--nodes", names]
-        self._kind(spec, argv, pidfile=self._pidfile)
+        return self._kind(spec, argv, pidfile=self._pidfile)
 
     def image_ids(self, spec: ClusterSpec) -> dict[str, str]:
         """Return the id of each image that all running nodes have, by its name."""
@@ -365,13 +365,14 @@ class KindProvider(ExaminedEngine):
     @property
     def _variables(self) -> dict[str, str]:
         # kind's default network is shared and would remain after `down`.
-        return {"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.cluster}
+        return self._engine.engine.kind_variables(self.cluster)
 
     def _create(self, spec: ClusterSpec) -> None:
         ports = self._ports()
         require_free(ports)
         name = self.node_image(spec)
         image = self._images.ensure([name])[name]
+        require_folder(self._engine, self._runner, image, self._stack.path, self._stack.owner)
         self._create_network()
         unfinished = self._stack.path / "unfinished.kubeconfig"
         # A killed kind leaves its lock file behind, for which kind would wait.

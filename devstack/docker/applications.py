@@ -1,0 +1,84 @@
+"""Engines that are installed but do not answer, and how each is started."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+from devstack.docker.context import contexts, current_host
+from devstack.process import Runner
+
+_APPLICATIONS = (
+    ("Docker Desktop", "Docker.app", "open -a Docker"),
+    ("OrbStack", "OrbStack.app", "open -a OrbStack"),
+    ("Rancher Desktop", "Rancher Desktop.app", "open -a 'Rancher Desktop'"),
+)
+"""On macOS: name, folder below /Applications, command."""
+
+_FOLDERS = ("/Applications", "~/Applications")
+
+_START_ANY = "start the Docker engine (`systemctl start docker`, or `./scripts/prepare-docker`)"
+
+
+def how_to_start() -> str:
+    """Return how to start the engine, or to select another one that can be reached."""
+    found = [f"{name}: `{command}`" for name, command in _installed()]
+    found += [f"context {name}: `docker context use {name}`" for name in reachable_contexts()]
+    if shutil.which("podman"):
+        found.append("Podman: devstack up --engine podman")
+    if _is_wsl():
+        found.append(
+            "Docker Desktop of Windows: turn on this distribution in its Settings, Resources, "
+            "WSL integration"
+        )
+    if not found:
+        return _START_ANY
+    return "start one of the installed engines: " + "; ".join(found)
+
+
+def installed_elsewhere(runner: Runner) -> tuple[str, str]:
+    """Return cause and remedy if the `docker` command is missing but an engine is not."""
+    if runner.which("podman"):
+        return "Podman is", "devstack up --engine podman"
+    if runner.which("nerdctl"):
+        return (
+            "nerdctl is, which has no Docker API",
+            "in Rancher Desktop choose dockerd (moby): Preferences, Container Engine",
+        )
+    return "", ""
+
+
+def reachable_contexts() -> list[str]:
+    """Return the contexts other than the current one whose socket exists."""
+    current = current_host()
+    return [
+        name
+        for name, host in contexts().items()
+        if host != current and host.startswith("unix://") and os.path.exists(host[7:])
+    ]
+
+
+def _installed() -> list[tuple[str, str]]:
+    found = []
+    if sys.platform == "darwin":
+        found = [(name, cmd) for name, app, cmd in _APPLICATIONS if _is_application(app)]
+    elif Path("/usr/lib/systemd/user/docker-desktop.service").exists():
+        found.append(("Docker Desktop", "systemctl --user start docker-desktop"))
+    if shutil.which("colima"):
+        found.append(("Colima", "colima start"))
+    if Path("/snap/bin/docker").exists():
+        found.append(("Docker (snap)", "sudo snap start docker"))
+    elif shutil.which("dockerd"):
+        found.append(("Docker", "sudo systemctl start docker, or ./scripts/prepare-docker"))
+    return found
+
+
+def _is_application(folder: str) -> bool:
+    return any((Path(each).expanduser() / folder).is_dir() for each in _FOLDERS)
+
+
+def _is_wsl() -> bool:
+    return "microsoft" in platform.release().lower()
