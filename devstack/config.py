@@ -25,12 +25,8 @@ ImageSource = Literal["auto", "pull", "build"]
 Executor = Literal["LocalExecutor", "KubernetesExecutor"]
 """How Airflow runs tasks: in its scheduler, or each in a pod of its own."""
 
-EngineName = Literal["auto", "docker", "podman"]
-"""The engine in which kind's nodes run."""
-
 IMAGE_SOURCES: tuple[str, ...] = get_args(ImageSource)
 EXECUTORS: tuple[str, ...] = get_args(Executor)
-ENGINES: tuple[str, ...] = get_args(EngineName)
 
 NAMESPACE_LIMIT = 14
 """Characters; Metaflow's @parallel builds a host name of 50 more, and Linux allows 64."""
@@ -70,7 +66,7 @@ class ClusterSettings(TypedDict, total=False):
     """The table ``[cluster]``; its settings are attributes of :class:`StackSpec`."""
 
     kubernetes: Kubernetes
-    engine: EngineName
+    engine: str
 
 
 class AirflowSettings(TypedDict, total=False):
@@ -109,8 +105,8 @@ class StackSpec:
         airflow: Airflow's executor and additions to airflow.cfg.
         kubernetes: the minor version of Kubernetes; ``cluster.kubernetes`` in the file. Empty for
             the default; the stack's own has the version that it gets.
-        engine: the engine in which kind's nodes run, one of :data:`ENGINES`; ``cluster.engine`` in
-            the file.
+        engine: the engine in which kind's nodes run, a key of `devstack.providers.engines`;
+            ``cluster.engine`` in the file.
         manifests: files of objects that `up` applies, such as quotas of the tasks' namespace.
         given: the names of the settings that the user specified. The others are
             defaults, which an existing stack's own settings override. ``mirror`` is among them
@@ -134,7 +130,7 @@ class StackSpec:
     included: tuple[str, ...] = ()
     airflow: AirflowSettings = field(default_factory=AirflowSettings)
     kubernetes: Kubernetes = ""
-    engine: EngineName = "auto"
+    engine: str = "auto"
     manifests: tuple[str, ...] = ()
     given: frozenset[str] = field(default=frozenset(), compare=False)
     pool_file: str = field(default="", compare=False)

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from devstack.config import StackSpec
-from devstack.docker.engine import DOCKER, choose_engine
-from devstack.docker.podman import with_engine
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.images.kubernetes_versions import DEFAULT, require_supported
@@ -22,6 +20,7 @@ from devstack.process import Runner, SubprocessRunner
 from devstack.progress import Progress, Silent
 from devstack.providers.base import ClusterSpec, HasPools, MapsPorts, Provider
 from devstack.providers.choose import ProviderParts, make_provider, require_known
+from devstack.providers.engines import OF_EARLIER_RELEASES, select_engine
 from devstack.services import SERVICES
 from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.services.selection import disabled_services, enabled_services
@@ -225,13 +224,12 @@ def open_stack(
     )
     spec = replace(spec, without=without, kubernetes=spec.kubernetes or DEFAULT)
     services = enabled_services(SERVICES, without)
-    runner = runner or SubprocessRunner()
-    engine = choose_engine(spec.engine, runner)
+    engine, runner = select_engine(spec.engine, runner or SubprocessRunner())
     return Stack(
-        spec=replace(spec, engine=engine.name),
+        spec=replace(spec, engine=engine),
         dir=directory,
         state=state,
-        runner=with_engine(runner, engine),
+        runner=runner,
         clock=clock or SystemClock(),
         progress=progress or Silent(),
         services=services,
@@ -249,8 +247,7 @@ def _with_saved_settings(spec: StackSpec, state: StackState) -> StackSpec:
     mirror = {registry: place for registry, place in mirror.items() if place}
     found = {name: value for name, value in saved.items() if value}
     if "engine" not in given:
-        # Stacks of earlier releases used Docker.
-        found["engine"] = state.engine or DOCKER.name
+        found["engine"] = state.engine or OF_EARLIER_RELEASES
     return replace(spec, **found, mirror=mirror)
 
 

@@ -47,7 +47,7 @@ _SCRIPT_SIZE = 2048
 
 
 def choose_engine(name: str, runner: Runner) -> Engine:
-    """Return the engine called ``name``, one of :data:`devstack.config.ENGINES`.
+    """Return the engine called ``name``, or with "auto" the one that is here.
 
     With "auto" it is Docker, unless only Podman is installed, Docker's client is Podman's
     emulation, or there is no socket that Docker could listen on. Nothing is started or asked.

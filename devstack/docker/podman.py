@@ -117,7 +117,9 @@ def with_engine(runner: Runner, engine: Engine) -> Runner:
 def podman_command(argv: Sequence[str]) -> list[str]:
     """Return Podman's command for one of Docker's client."""
     verb, rest = argv[1], list(argv[2:])
-    if verb == "pull":
+    if verb == "info":
+        rest = [each.replace(".DefaultRuntime", ".Host.OCIRuntime.Name") for each in rest]
+    elif verb == "pull":
         rest[-1] = pulled_name(rest[-1])
     elif verb == "tag":
         source, target = rest

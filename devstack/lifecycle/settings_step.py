@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from devstack.config import StackSpec
-from devstack.docker.engine import DOCKER
 from devstack.errors import DevstackError, ExitStatus
 from devstack.lifecycle.step import Step
 from devstack.pools.instance_types import GIB
@@ -13,6 +12,7 @@ from devstack.pools.nodes import base_node
 from devstack.pools.settings import BASE_POOL, PoolSettings
 from devstack.ports import choose
 from devstack.providers.base import HasPools
+from devstack.providers.engines import OF_EARLIER_RELEASES
 from devstack.stack import Stack
 
 
@@ -43,7 +43,7 @@ def require_changeable(stack: Stack) -> None:
         "namespace": (state.namespace, spec.namespace),
         "nodes": (state.nodes, spec.nodes),
         "version of Kubernetes": _kubernetes(stack),
-        "engine": (state.engine or DOCKER.name, spec.engine),
+        "engine": (state.engine or OF_EARLIER_RELEASES, spec.engine),
         "disk of the control plane": _disks(stack),
         "size of the nodes": _sizes(stack),
         "context": (state.context, spec.context or state.context),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from devstack.docker.capabilities import withholds_sys_resource, wrapper_is_default
 from devstack.paths import prepare_docker
+from devstack.docker.engine import PODMAN
+from devstack.docker.podman import engine_of
 from devstack.process import Runner
 from devstack.providers.base import Problem
 
@@ -12,10 +14,13 @@ def check_docker_host(runner: Runner) -> list[Problem]:
     """Return why node containers may not work here; Docker itself is known to answer."""
     if not withholds_sys_resource() or wrapper_is_default(runner):
         return []
+    remedy = f"{prepare_docker()} configures Docker to work without it"
+    if engine_of(runner) == PODMAN:
+        remedy = "docs/machines.md has a containers.conf with which Podman works without it"
     return [
         Problem(
             "this host withholds CAP_SYS_RESOURCE, so no privileged container can start",
-            f"{prepare_docker()} configures Docker to work without it",
+            remedy,
             "CAP_SYS_RESOURCE",
         )
     ]
