@@ -190,7 +190,8 @@ class KindProvider(ExaminedEngine):
         down = [f"{node.name} is {node.status}" for node in nodes if node.status != "running"]
         if down:
             return ClusterStatus("stopped", "; ".join(down))
-        return ClusterStatus("running", f"{len(nodes)} node(s): {_names(nodes)}")
+        names = ", ".join(node.name for node in nodes)
+        return ClusterStatus("running", f"{len(nodes)} node(s): {names}")
 
     def owner(self, spec: ClusterSpec) -> Owner | None:
         """Return the owner of the nodes, or of the network and volume that are left."""
@@ -482,10 +483,6 @@ class KindProvider(ExaminedEngine):
         delete_container_files(self._engine, nodes)
         self._engine.remove(nodes, self._stack.owner.labels())
         self._engine.remove_networks(self._engine.networks(self.cluster))
-
-
-def _names(nodes: list[Any]) -> str:
-    return ", ".join(node.name for node in nodes)
 
 
 def _require_same_count(spec: ClusterSpec, nodes: list[Any]) -> None:
