@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from devstack.docker.capabilities import withholds_sys_resource, wrapper_is_default
-from devstack.paths import prepare_docker
 from devstack.docker.engine import PODMAN
 from devstack.docker.podman import engine_of
+from devstack.paths import prepare_docker
 from devstack.process import Runner
 from devstack.providers.base import Problem
 
