@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import Any
 
 from devstack.docker.client import DockerClient
-from devstack.docker.examination import engine_address, list_owned, read_subnets
+from devstack.docker.connection import engine_host
+from devstack.docker.examination import list_owned, read_subnets
 from devstack.errors import DevstackError
 from devstack.parallel import in_parallel
 from devstack.providers.base import ClusterSpec, EngineObject
@@ -23,16 +24,18 @@ class ExaminedEngine:
         return self._engine.info()
 
     def engine_address(self) -> str:
-        """Return the URL of Docker's API."""
-        return engine_address()
+        """Return the URL of the engine's API."""
+        return engine_host(self._engine.engine)
 
     def engine_subnets(self) -> dict[str, list[str]]:
-        """Return the subnets of all of Docker's networks, by the network's name."""
-        return read_subnets()
+        """Return the subnets of all of the engine's networks, by the network's name."""
+        return read_subnets(self._engine.engine)
 
     def engine_objects(self) -> list[EngineObject]:
-        """Return what stacks, of any user, created in Docker."""
-        return [EngineObject(kind, name, owner) for kind, name, owner in list_owned()]
+        """Return what stacks, of any user, created in it."""
+        return [
+            EngineObject(kind, name, owner) for kind, name, owner in list_owned(self._engine.engine)
+        ]
 
     def run_on_nodes(self, spec: ClusterSpec, script: str, timeout: float) -> dict[str, str]:
         """Run a script by bash on each running node; return its output by the node's name."""
