@@ -10,7 +10,7 @@ from typing import Any
 
 from devstack.doctor.check import Check, Fault, Finding, NotApplicableError
 from devstack.images.machine import ARCHITECTURES
-from devstack.providers.base import HasEngine
+from devstack.providers.base import HasEngine, NeedsNodeImage
 from devstack.stack import Stack
 
 Info = Mapping[str, Any]
@@ -138,7 +138,12 @@ def _cgroup(stack: Stack) -> list[Finding]:
 
 
 def _pulls_nodes(stack: Stack) -> bool:
-    return stack.spec.images == "pull"
+    """Return True if the node image was pulled, or is to be."""
+    provider, source = stack.provider, stack.spec.images
+    if not isinstance(provider, NeedsNodeImage) or source == "build":
+        return False
+    (row,) = stack.images.rows([provider.node_image(stack.cluster)])
+    return row.source == "pulled" or (row.source == "absent" and source == "pull")
 
 
 def _vm(stack: Stack) -> list[Finding]:

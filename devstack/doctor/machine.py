@@ -162,6 +162,7 @@ MACHINE_CHECKS = (
                 BY_DEGREE,
             ),
         ),
+        is_vital=True,
     ),
     Check(
         "requirements",

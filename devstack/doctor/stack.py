@@ -158,6 +158,7 @@ STACK_CHECKS = (
             ),
         ),
         needs_stack=True,
+        is_vital=True,
     ),
     Check(
         "files",

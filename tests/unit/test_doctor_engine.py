@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from devstack.config import StackSpec
+from devstack.config import ImageSource, StackSpec
 from devstack.doctor import inotify, storage
 from devstack.doctor.check import Diagnosis, Finding, run_checks
 from devstack.doctor.table import CHECKS
+from devstack.images.store import Row
 from devstack.lifecycle.up import up
 from devstack.owner import Owner
 from devstack.paths import state_home
@@ -166,13 +167,29 @@ def test_a_rootless_engine_without_the_cgroups_that_it_needs(
 
 
 @pytest.mark.breaks("cgroup")
-def test_cgroup_v1_is_a_warning_only_if_nodes_are_pulled(
-    world: World, engine: FakeEngineProvider
+@pytest.mark.parametrize(
+    ("wanted", "present", "warned"),
+    [
+        ("auto", "pulled", True),
+        ("auto", "absent", False),
+        ("auto", "built", False),
+        ("pull", "absent", True),
+        ("build", "pulled", False),
+    ],
+)
+def test_cgroup_v1_is_a_warning_if_nodes_are_pulled(
+    world: World,
+    engine: FakeEngineProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: ImageSource,
+    present: str,
+    warned: bool,
 ) -> None:
+    row = Row("node", "devstack/node:1", present, 1, "")
+    monkeypatch.setattr(world.images, "rows", lambda _names: [row], raising=False)
     engine.info["CgroupVersion"] = "1"
-    assert diagnose(world)["cgroup"].findings == []
-    pulled = diagnose(world, StackSpec(images="pull", given=frozenset({"images"})))
-    assert [each.code for each in pulled["cgroup"].findings] == ["CGROUP_V1"]
+    made = diagnose(world, StackSpec(images=wanted, given=frozenset({"images"})))
+    assert [each.code for each in made["cgroup"].findings] == ["CGROUP_V1"] * warned
 
 
 @pytest.mark.breaks("vm")
