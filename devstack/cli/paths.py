@@ -12,7 +12,8 @@ from devstack.paths import cache_home, config_home, project_file, state_home
 
 ABOUT = {
     "tiltfile": 'for `tilt up --file "$(devstack paths tiltfile)"`',
-    "compose": 'for `docker compose --file "$(devstack paths compose)" up --wait`',
+    "compose": "for `docker compose`, with .env of this folder: "
+    '--project-directory . --file "$(devstack paths compose)"',
     "manifests": "one folder with a kustomization.yaml for each service",
     "samples": "the sample flows",
     "config": "settings for all stacks: config.toml",
@@ -21,9 +22,7 @@ ABOUT = {
 }
 
 
-@click.command(
-    "paths", epilog='Example: docker compose --file "$(devstack paths compose)" up --wait'
-)
+@click.command("paths", epilog='Example: tilt up --file "$(devstack paths tiltfile)"')
 @click.argument("name", required=False, metavar="[NAME]", type=SuggestingChoice(list(ABOUT)))
 @json_option
 @pass_output

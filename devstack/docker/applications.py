@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from devstack.docker.context import contexts, current_host
+from devstack.paths import prepare_docker
 from devstack.process import Runner
 
 _APPLICATIONS = (
@@ -20,7 +21,7 @@ _APPLICATIONS = (
 
 _FOLDERS = ("/Applications", "~/Applications")
 
-_START_ANY = "start the Docker engine (`systemctl start docker`, or `./scripts/prepare-docker`)"
+_START_ANY = f"start the Docker engine (`systemctl start docker`, or `{prepare_docker()}`)"
 
 
 def how_to_start() -> str:
@@ -72,7 +73,7 @@ def _installed() -> list[tuple[str, str]]:
     if Path("/snap/bin/docker").exists():
         found.append(("Docker (snap)", "sudo snap start docker"))
     elif shutil.which("dockerd"):
-        found.append(("Docker", "sudo systemctl start docker, or ./scripts/prepare-docker"))
+        found.append(("Docker", f"sudo systemctl start docker, or {prepare_docker()}"))
     return found
 
 

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from devstack.docker.applications import how_to_start, installed_elsewhere
 from devstack.docker.engine import DOCKER, Engine
 from devstack.errors import DevstackError, ExitStatus
+from devstack.paths import prepare_docker
 from devstack.process import Completed, Runner, failed
 
 INSTALL = (
     "install Docker and start it; on a Debian-family machine as root, "
-    "`./scripts/prepare-docker` does both. Or use a cluster that you have: "
+    f"`{prepare_docker()}` does both. Or use a cluster that you have: "
     "devstack up --context NAME"
 )
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from devstack.doctor.check import Check, Fault, Finding, NotApplicableError
-from devstack.doctor.engine import require_engine
-from devstack.providers.base import HasEngine, LoadsImages
+from devstack.providers.base import LoadsImages
 from devstack.stack import Stack
 
 
 def _images(stack: Stack) -> list[Finding]:
     if not isinstance(stack.provider, LoadsImages):
         raise NotApplicableError("the nodes pull images themselves")
-    if isinstance(stack.provider, HasEngine):
-        require_engine(stack)
     if not stack.is_up:
         return _obtainable(stack)
     return [*_missing(stack, stack.provider), *_outdated(stack)]

@@ -16,8 +16,7 @@ from devstack.doctor.check import (
     Finding,
     NotApplicableError,
 )
-from devstack.doctor.engine import OF_ENGINE, to_finding
-from devstack.providers.base import ChecksMachine, HasPools
+from devstack.providers.base import ChecksMachine, HasPools, Problem
 from devstack.providers.ownership import foreign_cluster
 from devstack.stack import Stack
 
@@ -34,16 +33,18 @@ MEMORY_FOR_TASKS = GIB
 
 
 def _provider(stack: Stack) -> list[Finding]:
-    """Return why the provider cannot be used; the checks of the engine report the rest."""
-    problems = stack.provider.check(stack.cluster)
-    return [to_finding(each) for each in problems if each.code not in OF_ENGINE]
+    return [_finding(problem) for problem in stack.provider.check(stack.cluster)]
 
 
 def _requirements(stack: Stack) -> list[Finding]:
     provider = stack.provider
     if not isinstance(provider, ChecksMachine):
         raise NotApplicableError(f"provider {provider.name} has none")
-    return [to_finding(problem) for problem in provider.check_machine(stack.cluster)]
+    return [_finding(problem) for problem in provider.check_machine(stack.cluster)]
+
+
+def _finding(problem: Problem) -> Finding:
+    return Finding(problem.message, problem.remedy, problem.code, problem.severity)
 
 
 def _owner(stack: Stack) -> list[Finding]:
@@ -161,7 +162,6 @@ MACHINE_CHECKS = (
                 BY_DEGREE,
             ),
         ),
-        is_vital=True,
     ),
     Check(
         "requirements",

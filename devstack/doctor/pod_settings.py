@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
-from devstack.doctor.engine import find_engine
 from devstack.kube.resources import CORE
 from devstack.providers.base import HasEngine
 from devstack.services.packages import authorities
@@ -29,8 +28,8 @@ _RECREATE = "devstack down --keep-data, then devstack up: nodes get them when th
 def _proxies(stack: Stack) -> list[Finding]:
     own = read_variables(os.environ)
     found = list(_loopback())
-    if engine := find_engine(stack):
-        found += _engine_proxies(stack, engine, own)
+    if isinstance(stack.provider, HasEngine):
+        found += _engine_proxies(stack, stack.provider, own)
     if stack.is_up:
         found += _pod_proxies(stack, own)
     return found
@@ -47,7 +46,7 @@ def _loopback() -> Iterator[Finding]:
 
 def _engine_proxies(stack: Stack, provider: HasEngine, own: Mapping[str, str]) -> list[Finding]:
     wanted = own.get("https_proxy") or own.get("all_proxy")
-    info: Mapping[str, Any] = provider.describe_engine().info if wanted else {}
+    info: Mapping[str, Any] = provider.engine_info() if wanted else {}
     if not wanted or stack.spec.images == "build" or info.get("HttpsProxy"):
         return []
     cause = "this machine uses a proxy for HTTPS, but the engine, which pulls images, does not"
@@ -69,9 +68,8 @@ def _pod_proxies(stack: Stack, own: Mapping[str, str]) -> list[Finding]:
         cause = f"pods do not have this machine's {_listed(wanted)}: the stack leaves out packages"
         remedy = "devstack up --with packages"
         found.append(Finding(cause, remedy, "PROXY_NOT_IN_PODS", "warning"))
-    engine = find_engine(stack) if wanted else None
-    if engine:
-        found += _node_proxies(stack, engine)
+    if wanted and isinstance(stack.provider, HasEngine):
+        found += _node_proxies(stack, stack.provider)
     return found
 
 

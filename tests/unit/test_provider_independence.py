@@ -27,6 +27,7 @@ EXCEPTIONS = {
     "mirror_settings.py": "docker.io is a registry.",
     "cli/mirrors.py": "docker.io is a registry.",
     "cli/images_add.py": "A Dockerfile is a format of files, which users name.",
+    "paths.py": "The script that installs Docker is part of the package, and messages name it.",
     "cli/paths.py": "Docker Compose is a command of users, which reads a file of devstack.",
     "kube/pull_failures.py": "docker.io is a registry; the folder of certificates is Docker's.",
     "kube/pull_secrets.py": "The type of a Secret for registries has Docker's name.",
