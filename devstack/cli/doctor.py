@@ -73,8 +73,12 @@ def _show(output: Output, diagnoses: Mapping[str, Diagnosis]) -> None:
         if len(shown) < len(group):
             output.text(f"  {MARKS['skipped']} {len(group) - len(shown)} more: {NO_STACK}")
     counted = Counter(each.state for each in diagnoses.values())
-    states = [f"{counted[state]} {state}" for state in MARKS if counted[state]]
+    states = [f"{counted[state]} {_plural(state, counted[state])}" for state in MARKS]
     output.text(f"{len(diagnoses)} checks: {', '.join(states)}")
+
+
+def _plural(state: str, count: int) -> str:
+    return f"{state}s" if state in ("warning", "error") and count != 1 else state
 
 
 def _show_diagnosis(output: Output, diagnosis: Diagnosis) -> None:

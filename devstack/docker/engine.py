@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from devstack.docker.context import current_host
+from devstack.docker.context import DEFAULT_HOST, current_host
 from devstack.process import Runner
 
 AUTO = "auto"
@@ -75,9 +75,12 @@ def is_podman_emulation(program: Path) -> bool:
 
 
 def _docker_listens() -> bool:
-    """Return True unless Docker's endpoint is a Unix socket that does not exist, or Podman's."""
+    """Return False if Docker's usual socket does not exist, or is Podman's.
+
+    An engine that the user selected, by a context or DOCKER_HOST, is never replaced.
+    """
     host = current_host()
-    if not host.startswith("unix://"):
+    if host != DEFAULT_HOST:
         return True
     socket = host.removeprefix("unix://")
     return os.path.exists(socket) and not os.path.realpath(socket).endswith("/podman.sock")

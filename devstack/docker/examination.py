@@ -1,22 +1,20 @@
-"""What `doctor` looks at in a Docker engine; nothing is changed."""
+"""What `doctor` looks at in an engine; nothing is changed."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
-from devstack.docker.context import _endpoint, connect, current_context
+from devstack.docker.connection import connect
+from devstack.docker.engine import Engine
 from devstack.docker.errors import translate_docker_errors
 from devstack.owner import DIRECTORY_LABEL, Owner
 
-DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 
-
-def read_subnets() -> dict[str, list[str]]:
+def read_subnets(engine: Engine) -> dict[str, list[str]]:
     """Return the subnets of all networks, by the network's name."""
     with translate_docker_errors():
-        networks = connect().api.networks()
+        networks = connect(engine).api.networks()
     return {
         network["Name"]: [
             entry["Subnet"]
@@ -27,10 +25,10 @@ def read_subnets() -> dict[str, list[str]]:
     }
 
 
-def list_owned() -> list[tuple[str, str, Owner]]:
+def list_owned(engine: Engine) -> list[tuple[str, str, Owner]]:
     """Return kind, name and owner of all that carries a stack directory's label."""
     with translate_docker_errors():
-        return list(_owned(connect().api))
+        return list(_owned(connect(engine).api))
 
 
 def _owned(api: Any) -> Iterator[tuple[str, str, Owner]]:
@@ -41,11 +39,3 @@ def _owned(api: Any) -> Iterator[tuple[str, str, Owner]]:
         yield "network", each["Name"], Owner.from_labels(each["Labels"])
     for each in api.volumes(filters=of_stacks)["Volumes"] or []:
         yield "volume", each["Name"], Owner.from_labels(each["Labels"])
-
-
-def engine_address() -> str:
-    """Return the URL of the engine that the ``docker`` command uses; nothing is connected to."""
-    name = current_context()
-    if name == "default":
-        return os.environ.get("DOCKER_HOST") or DEFAULT_ADDRESS
-    return str(_endpoint(name).get("Host", ""))

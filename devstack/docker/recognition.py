@@ -139,7 +139,7 @@ def _too_old(product: Product) -> Fault | None:
     return Fault(
         f"{product.title} is too old: devstack needs {program} {needed} or later",
         f"update {product.name}",
-        "ENGINE_TOO_OLD",
+        "ENGINE_OLD",
     )
 
 
@@ -149,7 +149,7 @@ def _windows(info: Description) -> Fault | None:
     return Fault(
         f"the engine runs {info['OSType']} containers; Kubernetes nodes are Linux containers",
         "choose `Switch to Linux containers` in the menu of Docker Desktop",
-        "ENGINE_NOT_LINUX",
+        "ENGINE_UNSUITABLE",
     )
 
 
@@ -164,7 +164,7 @@ def _rootless(product: Product, info: Description) -> Fault | None:
         return Fault(
             f"{product.title} on cgroup v1 cannot limit containers, so it cannot run nodes",
             "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), or use the engine as root",
-            "ROOTLESS_CGROUP",
+            "CGROUP_UNUSABLE",
         )
     limits = {"MemoryLimit": "memory", "PidsLimit": "pids", "CPUShares": "cpu"}
     missing = [name for key, name in limits.items() if info.get(key) is False]
@@ -174,7 +174,7 @@ def _rootless(product: Product, info: Description) -> Fault | None:
         f"{product.title} may not use the cgroup controllers {', '.join(missing)}",
         "let systemd delegate them: create /etc/systemd/system/user@.service.d/delegate.conf with "
         "[Service] and Delegate=yes, then systemctl daemon-reload, and log in again",
-        "ROOTLESS_CGROUP",
+        "CGROUP_UNUSABLE",
     )
 
 

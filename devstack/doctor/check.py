@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from devstack.kube.api_errors import UnreachableError
@@ -81,6 +81,7 @@ class Check:
             if there is nothing to check.
         faults: the problems that it knows; it may also repeat the code of an error.
         needs_stack: True if it requires a stack that is up.
+        is_vital: True if nothing works while it does not end.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Check:
     probe: Callable[[Stack], list[Finding]]
     faults: tuple[Fault, ...] = ()
     needs_stack: bool = False
+    is_vital: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,22 +176,25 @@ def _diagnosis(check: Check, findings: list[Finding], seconds: float = 0.0) -> D
 
 
 def _collect(
-    checks: Iterable[Check], results: dict[str, Diagnosis | Exception], deadline: float
+    checks: Sequence[Check], results: dict[str, Diagnosis | Exception], deadline: float
 ) -> list[Diagnosis]:
-    """Return the diagnoses in the order of the table, each exception once."""
+    """Return the diagnoses in the order of the table; what several checks meet, once."""
     codes = {
         finding.code
         for result in results.values()
         if isinstance(result, Diagnosis)
         for finding in result.findings
     }
+    late = [check for check in checks if check.name not in results]
     diagnoses = []
     for check in checks:
         result = results.get(check.name)
-        if result is None:
-            diagnoses.append(_diagnosis(check, [_too_late(check, deadline)], deadline))
-        elif isinstance(result, Diagnosis):
+        if isinstance(result, Diagnosis):
             diagnoses.append(result)
+        elif check in late[:1]:
+            diagnoses.append(_diagnosis(check, [_too_late(late, deadline)], deadline))
+        elif result is None:
+            diagnoses.append(Diagnosis(check, "skipped", reason="it did not end in time, either"))
         elif API_DOWN in codes and isinstance(result, UnreachableError):
             diagnoses.append(Diagnosis(check, "skipped", reason="the API does not respond"))
         elif (finding := _of_exception(result)).code in codes:
@@ -206,10 +211,12 @@ def _of_exception(error: Exception) -> Finding:
     return Finding(str(error), remedy, str(getattr(error, "code", "CHECK_FAILED")))
 
 
-def _too_late(check: Check, deadline: float) -> Finding:
+def _too_late(late: Sequence[Check], deadline: float) -> Finding:
+    names = ", ".join(check.name for check in late)
+    severity = "error" if any(check.is_vital for check in late) else "warning"
     return Finding(
-        f"the check {check.name!r} did not end within {deadline:.0f} s",
-        "correct what else is reported, then run devstack doctor again",
+        f"not examined within {deadline:.0f} s: {names}",
+        "correct what else is reported; if nothing is, restart the container engine",
         TOO_LATE,
-        "warning",
+        severity,
     )

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta, timezone
 
 from devstack.doctor.check import BY_DEGREE, Check, Fault, Finding, NotApplicableError
-from devstack.doctor.engine import engine
+from devstack.doctor.engine import require_engine
 from devstack.stack import Stack
 
 NOTICEABLE = timedelta(minutes=1)
@@ -16,7 +16,7 @@ HARMFUL = timedelta(minutes=10)
 
 def _clock(stack: Stack) -> list[Finding]:
     before = datetime.now(timezone.utc)
-    text = str(engine(stack).engine_info().get("SystemTime") or "")
+    text = str(require_engine(stack).describe_engine().info.get("SystemTime") or "")
     after = datetime.now(timezone.utc)
     if not text:
         raise NotApplicableError("the engine does not tell its time")

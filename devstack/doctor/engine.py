@@ -1,97 +1,85 @@
-"""Checks of the container engine: its version, address, architecture, cgroups and size."""
+"""Checks of the container engine: its kind, address, architecture, cgroups and size."""
 
 from __future__ import annotations
 
 import os
 import platform
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from devstack.doctor.check import Check, Fault, Finding, NotApplicableError
 from devstack.images.machine import ARCHITECTURES
-from devstack.providers.base import HasEngine
+from devstack.providers.base import HasEngine, NeedsNodeImage, Problem
 from devstack.stack import Stack
 
-Info = Mapping[str, Any]
-
 GIB = 1024**3
-OLDEST = (20, 10)
-"""The first engine with cgroup v2, which kind supports."""
-
 LEAST_MEMORY, LEAST_CPUS = 4 * GIB, 2
 
-_LOCAL = ("unix://", "http+unix://", "npipe://", "http+docker://local")
-"""Addresses of engines whose ports and folders are this machine's."""
+SUITABILITY = ("ENGINE_IS_PODMAN", "ENGINE_TOO_OLD", "ENGINE_NOT_LINUX", "ENGINE_FOLDER")
+ADDRESS = ("ENGINE_REMOTE",)
+CGROUPS = ("ROOTLESS_CGROUP",)
+OF_ENGINE = frozenset((*SUITABILITY, *ADDRESS, *CGROUPS))
+"""The codes of problems of a provider that checks in this file report."""
 
 _CONTROLLERS = {"CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
 
 _RESIZE = {
-    "docker desktop": "Docker Desktop: Settings, Resources; then Apply & restart",
-    "colima": "colima stop && colima start --cpu 4 --memory 8",
-    "rancher": "Rancher Desktop: Preferences, Virtual Machine",
-    "orbstack": "OrbStack: Settings, System",
+    "Docker Desktop": "Docker Desktop: Settings, Resources; then Apply & restart",
+    "Colima": "colima stop && colima start --cpu 4 --memory 8",
+    "Rancher Desktop": "Rancher Desktop: Preferences, Virtual Machine",
+    "OrbStack": "OrbStack: Settings, System",
+    "Podman": "podman machine stop; podman machine set --cpus 4 --memory 8192",
 }
 
 
-def engine(stack: Stack) -> HasEngine:
-    """Return the provider, if its nodes are containers."""
-    if not isinstance(stack.provider, HasEngine):
-        raise NotApplicableError("the nodes are no containers of an engine on this machine")
-    return stack.provider
+def find_engine(stack: Stack) -> HasEngine | None:
+    """Return the provider if its nodes are containers of an engine on this machine."""
+    provider = stack.provider
+    if not isinstance(provider, HasEngine) or provider.engine_address_problem():
+        return None
+    return provider
 
 
-def is_this_machine(info: Info) -> bool:
-    """Return True if the engine runs on this machine, not in a virtual machine of its own."""
-    import psutil
+def require_engine(stack: Stack) -> HasEngine:
+    """Return the provider if its nodes are containers of an engine on this machine.
 
-    same_kernel = info.get("KernelVersion") == platform.release()
-    total = psutil.virtual_memory().total
-    return same_kernel and abs(total - int(info.get("MemTotal") or 0)) < total / 100
-
-
-def product_of(info: Info) -> str:
-    """Return the key of ``_RESIZE`` for the engine's product; empty if it is not known."""
-    text = f"{info.get('OperatingSystem', '')} {info.get('Name', '')}".lower()
-    return next((name for name in _RESIZE if name in text), "")
-
-
-def _version(stack: Stack) -> list[Finding]:
-    info = engine(stack).engine_info()
-    return [*_old(info), *_unsuitable(info)]
+    Raises:
+        NotApplicableError: they are not.
+    """
+    provider = stack.provider
+    if not isinstance(provider, HasEngine):
+        raise NotApplicableError("the nodes are not containers of an engine")
+    if provider.engine_address_problem():
+        raise NotApplicableError("the engine is on another machine")
+    return provider
 
 
-def _old(info: Info) -> list[Finding]:
-    version = str(info.get("ServerVersion", ""))
-    found = re.match(r"(\d+)\.(\d+)", version)
-    # Podman's versions have a scale of their own.
-    if not found or "podman" in str(info.get("ProductLicense", "")).lower():
-        return []
-    if (int(found[1]), int(found[2])) >= OLDEST or int(found[1]) < 17:
-        return []
-    cause = f"the engine is Docker {version}, older than {OLDEST[0]}.{OLDEST[1]}"
-    return [Finding(cause, "upgrade Docker Engine", "ENGINE_OLD")]
+def to_finding(problem: Problem) -> Finding:
+    """Return the finding for a problem of a provider."""
+    return Finding(problem.message, problem.remedy, problem.code, problem.severity)
 
 
-def _unsuitable(info: Info) -> list[Finding]:
-    found = []
-    if str(info.get("OSType", "linux")) != "linux":
-        remedy = "switch Docker Desktop to Linux containers"
-        cause = f"the engine runs containers of {info['OSType']}; nodes are Linux containers"
-        found.append(Finding(cause, remedy, "ENGINE_UNSUITABLE"))
+def _problems(stack: Stack, codes: Collection[str]) -> list[Finding]:
+    problems = stack.provider.check(stack.cluster)
+    return [to_finding(each) for each in problems if each.code in codes]
+
+
+def _suitability(stack: Stack) -> list[Finding]:
+    info = require_engine(stack).describe_engine().info
+    found = _problems(stack, SUITABILITY)
     if "name=userns" in (info.get("SecurityOptions") or []):
         cause = "the engine maps users (userns-remap), so privileged containers do not start"
         remedy = 'remove "userns-remap" from /etc/docker/daemon.json and restart Docker'
-        found.append(Finding(cause, remedy, "ENGINE_UNSUITABLE"))
+        found.append(Finding(cause, remedy, "ENGINE_USERNS"))
     return found
 
 
 def _context(stack: Stack) -> list[Finding]:
-    address = engine(stack).engine_address()
-    if not address.startswith(_LOCAL) and not _is_loopback(address):
-        cause = f"the engine is on another machine ({address}): ports and folders are not shared"
-        remedy = "unset DOCKER_HOST, or choose a local engine: docker context use NAME"
-        return [Finding(cause, remedy, "ENGINE_REMOTE")]
+    provider = stack.provider
+    if not isinstance(provider, HasEngine):
+        raise NotApplicableError("the nodes are not containers of an engine")
+    if problem := provider.engine_address_problem():
+        return [to_finding(problem)]
     hidden = os.environ.get("DOCKER_CONTEXT")
     if os.environ.get("DOCKER_HOST") and hidden:
         cause = f"DOCKER_HOST has precedence over DOCKER_CONTEXT={hidden}, which has no effect"
@@ -99,38 +87,30 @@ def _context(stack: Stack) -> list[Finding]:
     return []
 
 
-def _is_loopback(address: str) -> bool:
-    return re.match(r"\w+://(localhost|127\.[\d.]+|\[::1\])(:|/|$)", address) is not None
-
-
 def _platform(stack: Stack) -> list[Finding]:
-    info = engine(stack).engine_info()
+    info = require_engine(stack).describe_engine().info
     of_engine = ARCHITECTURES.get(str(info.get("Architecture", "")).lower())
     own = ARCHITECTURES.get(platform.machine().lower())
     if not of_engine or not own or of_engine == own:
         return []
     cause = f"the engine is for {of_engine}, but this Python for {own}: nodes would be emulated"
-    remedy = "use a Python and an engine of this machine's own architecture: " + (
-        "install a native Python (not under Rosetta), or recreate the virtual machine "
-        "(colima delete; colima start --arch host)"
-    )
+    remedy = "use a Python and an engine of this machine's own architecture: install a native "
+    remedy += "Python (not under Rosetta), or recreate the engine's virtual machine "
+    remedy += "(colima delete; colima start --arch host)"
     return [Finding(cause, remedy, "ENGINE_EMULATED")]
 
 
 def _cgroup(stack: Stack) -> list[Finding]:
-    info = engine(stack).engine_info()
-    version, driver = str(info.get("CgroupVersion") or "1"), info.get("CgroupDriver")
-    rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
-    if driver == "none" or (rootless and version == "1"):
-        cause = "the rootless engine has no cgroups, so nodes cannot limit what pods use"
-        remedy = "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1) and use systemd's driver"
-        return [Finding(cause, remedy, "CGROUP_UNUSABLE")]
+    info = require_engine(stack).describe_engine().info
+    if found := _problems(stack, CGROUPS):
+        return found
     missing = [name for key, name in _CONTROLLERS.items() if info.get(key) is False]
     if missing:
-        cause = f"the engine lacks the cgroup controllers {', '.join(missing)}"
-        remedy = "delegate them to users (systemd: Delegate=cpu cpuset io memory pids), then log in"
+        cause = f"the engine's kernel lacks the cgroup controllers {', '.join(missing)}"
+        remedy = "enable them at boot: on a Raspberry Pi append cgroup_enable=memory to "
+        remedy += "/boot/firmware/cmdline.txt; elsewhere use cgroup v2"
         return [Finding(cause, remedy, "CGROUP_UNUSABLE")]
-    if version == "1" and _pulls_nodes(stack):
+    if str(info.get("CgroupVersion")) == "1" and _pulls_nodes(stack):
         cause = "the engine uses cgroup v1, on which pulled node images do not start"
         remedy = "boot with cgroup v2, or build the node image: devstack up --images build"
         return [Finding(cause, remedy, "CGROUP_V1", "warning")]
@@ -138,23 +118,30 @@ def _cgroup(stack: Stack) -> list[Finding]:
 
 
 def _pulls_nodes(stack: Stack) -> bool:
-    return stack.spec.images == "pull"
+    """Return True if the node image was pulled, or is to be."""
+    provider, source = stack.provider, stack.spec.images
+    if not isinstance(provider, NeedsNodeImage) or source == "build":
+        return False
+    (row,) = stack.images.rows([provider.node_image(stack.cluster)])
+    return row.source == "pulled" or (row.source == "absent" and source == "pull")
 
 
 def _vm(stack: Stack) -> list[Finding]:
-    info = engine(stack).engine_info()
-    if is_this_machine(info):
+    described = require_engine(stack).describe_engine()
+    if described.is_local:
         raise NotApplicableError("the engine has no virtual machine of its own")
-    memory, cpus = int(info.get("MemTotal") or 0), int(info.get("NCPU") or 0)
+    info: Mapping[str, Any] = described.info
+    memory, cpus = int(info.get("MemTotal") or LEAST_MEMORY), int(info.get("NCPU") or LEAST_CPUS)
     small = []
-    if memory < LEAST_MEMORY * 0.95:
+    # What the kernel keeps for itself is not counted.
+    if memory < LEAST_MEMORY * 0.9:
         small.append(f"{memory / GIB:.1f} GiB of memory, less than {LEAST_MEMORY // GIB}")
     if cpus < LEAST_CPUS:
         small.append(f"{cpus} CPU, fewer than {LEAST_CPUS}")
     if not small:
         return []
     cause = f"the engine's virtual machine has {' and '.join(small)}"
-    remedy = _RESIZE.get(product_of(info), "give the virtual machine of the engine more")
+    remedy = _RESIZE.get(described.product, "give the virtual machine of the engine more")
     return [Finding(cause, remedy, "VM_SMALL", "warning")]
 
 
@@ -162,17 +149,32 @@ ENGINE_CHECKS = (
     Check(
         "engine",
         "the container engine is recent enough and suits nodes",
-        _version,
+        _suitability,
         (
             Fault(
-                "ENGINE_OLD",
-                "The engine is older than Docker 20.10, the first that kind supports.",
-                "Upgrade Docker Engine.",
+                "ENGINE_TOO_OLD",
+                "The engine is older than Docker 20.10 or Podman 4.0.",
+                "Update it.",
             ),
             Fault(
-                "ENGINE_UNSUITABLE",
-                "It runs Windows containers, or maps users: nodes do not start.",
-                "Switch to Linux containers; remove `userns-remap` from its daemon.json.",
+                "ENGINE_NOT_LINUX",
+                "It runs Windows containers; nodes are Linux containers.",
+                "`Switch to Linux containers` in Docker Desktop.",
+            ),
+            Fault(
+                "ENGINE_IS_PODMAN",
+                "Docker's socket belongs to Podman, whose emulation kind cannot use.",
+                "`devstack up --engine podman`.",
+            ),
+            Fault(
+                "ENGINE_FOLDER",
+                "Docker is a snap, which cannot mount hidden folders.",
+                "Set DEVSTACK_HOME to a folder that is not hidden.",
+            ),
+            Fault(
+                "ENGINE_USERNS",
+                "The engine maps users: privileged containers, such as nodes, do not start.",
+                "Remove `userns-remap` from its daemon.json.",
             ),
         ),
     ),
@@ -214,9 +216,14 @@ ENGINE_CHECKS = (
         _cgroup,
         (
             Fault(
-                "CGROUP_UNUSABLE",
+                "ROOTLESS_CGROUP",
                 "A rootless engine without cgroup v2, or without delegated controllers.",
-                "Boot with cgroup v2; delegate cpu, cpuset, io, memory and pids to users.",
+                "Boot with cgroup v2; let systemd delegate the controllers to users.",
+            ),
+            Fault(
+                "CGROUP_UNUSABLE",
+                "The kernel has a controller switched off, as on a Raspberry Pi that of memory.",
+                "Append `cgroup_enable=memory` to the kernel's command line.",
             ),
             Fault(
                 "CGROUP_V1",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from devstack.doctor.check import Check, Fault, Finding, NotApplicableError
-from devstack.providers.base import LoadsImages
+from devstack.doctor.engine import require_engine
+from devstack.providers.base import HasEngine, LoadsImages
 from devstack.stack import Stack
 
 
 def _images(stack: Stack) -> list[Finding]:
     if not isinstance(stack.provider, LoadsImages):
         raise NotApplicableError("the nodes pull images themselves")
+    if isinstance(stack.provider, HasEngine):
+        require_engine(stack)
     if not stack.is_up:
         return _obtainable(stack)
     return [*_missing(stack, stack.provider), *_outdated(stack)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
-from devstack.doctor.engine import is_this_machine
+from devstack.doctor.engine import require_engine
 from devstack.providers.base import HasEngine
 from devstack.stack import Stack
 
@@ -42,11 +42,12 @@ def _read_limits(stack: Stack) -> dict[str, int]:
     if not provider.owns_cluster:
         raise NotApplicableError("the nodes are other machines")
     if isinstance(provider, HasEngine):
+        engine = require_engine(stack)
         if stack.is_up:
-            outputs = provider.run_on_nodes(stack.cluster, _READ, REQUEST_TIMEOUT)
+            outputs = engine.run_on_nodes(stack.cluster, _READ, REQUEST_TIMEOUT)
             if outputs:
                 return _parse(next(iter(outputs.values())))
-        if not is_this_machine(provider.engine_info()):
+        if not engine.describe_engine().is_local:
             raise NotApplicableError("the engine's virtual machine shows it once the stack is up")
     files = [FOLDER / name for name in RECOMMENDED]
     return {file.name: int(file.read_text()) for file in files if file.exists()}

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from devstack.doctor.check import Check, Fault, Finding
-from devstack.doctor.engine import engine
+from devstack.doctor.engine import require_engine
 from devstack.owner import Owner
 from devstack.paths import state_home
 from devstack.stack import Stack
@@ -15,7 +15,7 @@ from devstack.stack import Stack
 def _leftovers(stack: Stack) -> list[Finding]:
     home = state_home()
     lost: dict[str, list[str]] = defaultdict(list)
-    for each in engine(stack).engine_objects():
+    for each in require_engine(stack).engine_objects():
         folder = Path(each.owner.directory)
         # Other homes may belong to other machines, or be mounted only at times.
         same_home = Owner.of(home / folder.name).matches(each.owner)

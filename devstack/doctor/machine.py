@@ -16,7 +16,8 @@ from devstack.doctor.check import (
     Finding,
     NotApplicableError,
 )
-from devstack.providers.base import ChecksMachine, HasPools, Problem
+from devstack.doctor.engine import OF_ENGINE, to_finding
+from devstack.providers.base import ChecksMachine, HasPools
 from devstack.providers.ownership import foreign_cluster
 from devstack.stack import Stack
 
@@ -33,18 +34,16 @@ MEMORY_FOR_TASKS = GIB
 
 
 def _provider(stack: Stack) -> list[Finding]:
-    return [_finding(problem) for problem in stack.provider.check(stack.cluster)]
+    """Return why the provider cannot be used; the checks of the engine report the rest."""
+    problems = stack.provider.check(stack.cluster)
+    return [to_finding(each) for each in problems if each.code not in OF_ENGINE]
 
 
 def _requirements(stack: Stack) -> list[Finding]:
     provider = stack.provider
     if not isinstance(provider, ChecksMachine):
         raise NotApplicableError(f"provider {provider.name} has none")
-    return [_finding(problem) for problem in provider.check_machine(stack.cluster)]
-
-
-def _finding(problem: Problem) -> Finding:
-    return Finding(problem.message, problem.remedy, problem.code, problem.severity)
+    return [to_finding(problem) for problem in provider.check_machine(stack.cluster)]
 
 
 def _owner(stack: Stack) -> list[Finding]:
@@ -162,6 +161,7 @@ MACHINE_CHECKS = (
                 BY_DEGREE,
             ),
         ),
+        is_vital=True,
     ),
     Check(
         "requirements",

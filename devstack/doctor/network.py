@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
-from devstack.doctor.engine import engine
+from devstack.doctor.engine import require_engine
 from devstack.kube.resources import CORE
 from devstack.ports import is_free, listener
 from devstack.providers.base import HasEngine
@@ -36,7 +36,7 @@ _REFUSALS = {0: "an answer without addresses", 2: "a failure (SERVFAIL)", 3: "no
 
 
 def _address_pools(stack: Stack) -> list[Finding]:
-    provider = engine(stack)
+    provider = require_engine(stack)
     if stack.dir.exists() and stack.state.phase != "retained":
         raise NotApplicableError("the stack has its network")
     used = [
@@ -45,7 +45,7 @@ def _address_pools(stack: Stack) -> list[Finding]:
         for subnet in subnets
         if ":" not in subnet
     ]
-    pools = _pools(provider.engine_info())
+    pools = _pools(provider.describe_engine().info)
     free = [each for each in pools if not any(each.overlaps(other) for other in used)]
     if free:
         return []
@@ -72,10 +72,13 @@ def _pools(info: Mapping[str, Any]) -> list[Network]:
 def _free_ports(stack: Stack) -> list[Finding]:
     if stack.is_up:
         raise NotApplicableError("the stack uses them")
-    if isinstance(stack.provider, HasEngine) and (
-        not stack.provider.check(stack.cluster)
-        and stack.provider.status(stack.cluster).state != "absent"
-    ):
+    provider = stack.provider
+    exists = (
+        provider.owns_cluster
+        and not provider.check(stack.cluster)
+        and provider.status(stack.cluster).state != "absent"
+    )
+    if exists:
         raise NotApplicableError("the cluster uses them")
     return [
         Finding(
@@ -89,7 +92,7 @@ def _free_ports(stack: Stack) -> list[Finding]:
 
 
 def _dns(stack: Stack) -> list[Finding]:
-    provider = engine(stack)
+    provider = require_engine(stack)
     service = stack.kube(REQUEST_TIMEOUT).get(CORE, "Service", "kube-dns", "kube-system")
     server = service["spec"]["clusterIP"]
     if refusals := _ask_all(stack, provider, server, API_NAME):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
+from devstack.doctor.engine import find_engine
 from devstack.kube.resources import CORE
 from devstack.providers.base import HasEngine
 from devstack.services.packages import authorities
@@ -28,8 +29,8 @@ _RECREATE = "devstack down --keep-data, then devstack up: nodes get them when th
 def _proxies(stack: Stack) -> list[Finding]:
     own = read_variables(os.environ)
     found = list(_loopback())
-    if isinstance(stack.provider, HasEngine):
-        found += _engine_proxies(stack, stack.provider, own)
+    if engine := find_engine(stack):
+        found += _engine_proxies(stack, engine, own)
     if stack.is_up:
         found += _pod_proxies(stack, own)
     return found
@@ -46,7 +47,7 @@ def _loopback() -> Iterator[Finding]:
 
 def _engine_proxies(stack: Stack, provider: HasEngine, own: Mapping[str, str]) -> list[Finding]:
     wanted = own.get("https_proxy") or own.get("all_proxy")
-    info: Mapping[str, Any] = provider.engine_info() if wanted else {}
+    info: Mapping[str, Any] = provider.describe_engine().info if wanted else {}
     if not wanted or stack.spec.images == "build" or info.get("HttpsProxy"):
         return []
     cause = "this machine uses a proxy for HTTPS, but the engine, which pulls images, does not"
@@ -68,8 +69,9 @@ def _pod_proxies(stack: Stack, own: Mapping[str, str]) -> list[Finding]:
         cause = f"pods do not have this machine's {_listed(wanted)}: the stack leaves out packages"
         remedy = "devstack up --with packages"
         found.append(Finding(cause, remedy, "PROXY_NOT_IN_PODS", "warning"))
-    if wanted and isinstance(stack.provider, HasEngine):
-        found += _node_proxies(stack, stack.provider)
+    engine = find_engine(stack) if wanted else None
+    if engine:
+        found += _node_proxies(stack, engine)
     return found
 
 

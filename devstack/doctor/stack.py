@@ -5,9 +5,10 @@ from __future__ import annotations
 import stat
 
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding
+from devstack.doctor.engine import require_engine
 from devstack.errors import DevstackError
 from devstack.ports import is_free
-from devstack.providers.base import HasPools
+from devstack.providers.base import HasEngine, HasPools
 from devstack.services.network_policies import nodes_that_cannot
 from devstack.stack import Stack
 from devstack.waits import Failed, Waiting
@@ -48,7 +49,10 @@ def _files(stack: Stack) -> list[Finding]:
 
 
 def _cluster(stack: Stack) -> list[Finding]:
-    status = stack.provider.status(stack.cluster)
+    provider = stack.provider
+    if isinstance(provider, HasEngine):
+        require_engine(stack)
+    status = provider.status(stack.cluster)
     if status.state == "running":
         return []
     causes = {"absent": "CLUSTER_ABSENT", "stopped": "NODE_STOPPED"}
@@ -158,6 +162,7 @@ STACK_CHECKS = (
             ),
         ),
         needs_stack=True,
+        is_vital=True,
     ),
     Check(
         "files",

@@ -14,7 +14,7 @@ from devstack.doctor.check import (
     Finding,
     NotApplicableError,
 )
-from devstack.doctor.engine import engine, is_this_machine
+from devstack.doctor.engine import require_engine
 from devstack.paths import cache_home, state_home
 from devstack.stack import Stack
 
@@ -96,15 +96,15 @@ def _engine_disk(stack: Stack) -> list[Finding]:
 
 def _free_of_engine(stack: Stack) -> tuple[int, str]:
     """Return the free bytes where the engine keeps containers and images, and its name."""
-    provider = engine(stack)
+    provider = require_engine(stack)
     if stack.is_up:
         outputs = provider.run_on_nodes(stack.cluster, _FREE_ON_NODE, REQUEST_TIMEOUT)
         free = [int(text) for text in outputs.values() if text.strip().isdigit()]
         if free:
             return min(free), "the engine's disk, as nodes see it"
-    info = provider.engine_info()
-    root = Path(str(info.get("DockerRootDir", "")))
-    if not is_this_machine(info) or not root.is_dir():
+    described = provider.describe_engine()
+    root = Path(str(described.info.get("DockerRootDir", "")))
+    if not described.is_local or not root.is_dir():
         raise NotApplicableError("the engine's virtual machine shows it once the stack is up")
     return shutil.disk_usage(root).free, str(root)
 

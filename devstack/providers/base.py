@@ -179,6 +179,21 @@ class ChecksMachine(Protocol):
 
 
 @dataclass(frozen=True)
+class EngineDescription:
+    """An engine.
+
+    Attributes:
+        info: its fields, as in `docker info`.
+        product: its name, such as "Colima".
+        is_local: True if it certainly runs on this machine, not in a virtual one.
+    """
+
+    info: Mapping[str, Any]
+    product: str
+    is_local: bool
+
+
+@dataclass(frozen=True)
 class EngineObject:
     """Something in the engine that carries a stack's owner.
 
@@ -197,12 +212,12 @@ class EngineObject:
 class HasEngine(Protocol):
     """A provider whose nodes are containers of an engine, which `doctor` examines."""
 
-    def engine_info(self) -> dict[str, Any]:
-        """Return what the engine says about itself, with the fields of `docker info`."""
+    def engine_address_problem(self) -> Problem | None:
+        """Return why the engine's address cannot be used; nothing is connected to."""
         ...
 
-    def engine_address(self) -> str:
-        """Return the URL of the engine's API."""
+    def describe_engine(self) -> EngineDescription:
+        """Return what the engine says about itself."""
         ...
 
     def engine_subnets(self) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -253,3 +254,16 @@ def test_a_paused_node_does_not_keep_the_doctor_from_reporting(stack: Devstack) 
     eventually("the API to answer", lambda: answers(stack))
     stack.run("up")
     assert report(stack).keys() <= OF_MACHINE
+
+
+def test_an_engine_that_hangs_is_an_error_within_seconds(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "docker.sock"))
+        silent.listen()
+        stack = Devstack("hangs", tmp_path, {"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"})
+        started = time.monotonic()
+        done = stack.run("doctor", check=False)
+    assert time.monotonic() - started < DEADLINE + GRACE + HEALTHY_SECONDS
+    assert done.returncode == 1
+    assert "[CHECK_TIMEOUT]" in done.stdout
+    assert done.stdout.count("CHECK_TIMEOUT") == 1

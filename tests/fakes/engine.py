@@ -2,63 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import psutil
 
-from devstack.providers.base import ClusterSpec, EngineObject
+from devstack.docker.recognition import (
+    Fault,
+    Product,
+    engine_faults,
+    is_plainly_local,
+    recognize,
+    remote_fault,
+    snap_fault,
+)
+from devstack.providers.base import ClusterSpec, EngineDescription, EngineObject, Problem
 from tests.fakes.stack import FakeLoadingProvider
 
 GIB = 1024**3
 
-# What `docker info` reports on these, reduced to the fields that checks read.
-DOCKER_DESKTOP = {
-    "ServerVersion": "28.5.1",
-    "OperatingSystem": "Docker Desktop",
-    "Name": "docker-desktop",
-    "OSType": "linux",
-    "Architecture": "aarch64",
-    "KernelVersion": "6.10.14-linuxkit",
-    "CgroupVersion": "2",
-    "CgroupDriver": "cgroupfs",
-    "MemTotal": 8218034176,
-    "NCPU": 10,
-    "DockerRootDir": "/var/lib/docker",
-    "SecurityOptions": ["name=seccomp,profile=unconfined", "name=cgroupns"],
-    "HttpsProxy": "http.docker.internal:3128",
-}
-COLIMA = {
-    "ServerVersion": "28.4.0",
-    "OperatingSystem": "Ubuntu 24.04.3 LTS",
-    "Name": "colima",
-    "OSType": "linux",
-    "Architecture": "aarch64",
-    "KernelVersion": "6.8.0-64-generic",
-    "CgroupVersion": "2",
-    "CgroupDriver": "cgroupfs",
-    "MemTotal": 2063138816,
-    "NCPU": 2,
-    "DockerRootDir": "/var/lib/docker",
-    "SecurityOptions": ["name=apparmor", "name=seccomp,profile=builtin", "name=cgroupns"],
-}
-ROOTLESS = {
-    "ServerVersion": "27.5.1",
-    "OperatingSystem": "Ubuntu 22.04.5 LTS",
-    "Name": "laptop",
-    "OSType": "linux",
-    "Architecture": "x86_64",
-    "KernelVersion": "5.15.0-139-generic",
-    "CgroupVersion": "2",
-    "CgroupDriver": "systemd",
-    "MemTotal": 16 * GIB,
-    "NCPU": 8,
-    "CpuCfsQuota": True,
-    "MemoryLimit": True,
-    "PidsLimit": True,
-    "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless", "name=cgroupns"],
-}
+RECORDED = Path(__file__).parents[1] / "unit" / "data" / "engines"
 
 
 def info_of_this_machine() -> dict[str, Any]:
@@ -74,6 +40,7 @@ def info_of_this_machine() -> dict[str, Any]:
         "CgroupDriver": "systemd",
         "MemTotal": psutil.virtual_memory().total,
         "NCPU": psutil.cpu_count(),
+        "CPUShares": True,
         "CpuCfsQuota": True,
         "MemoryLimit": True,
         "PidsLimit": True,
@@ -84,11 +51,12 @@ def info_of_this_machine() -> dict[str, Any]:
 
 
 class FakeEngineProvider(FakeLoadingProvider):
-    """A provider with an engine.
+    """A provider with an engine, which is recognized and judged as kind's is.
 
     Attributes:
         info: what the engine says about itself.
-        address: its URL.
+        version: its answer to `docker version`.
+        host: its address.
         subnets: the subnets of its networks.
         objects: what stacks created.
         outputs: what a script prints on the node, by a part of the script.
@@ -97,7 +65,8 @@ class FakeEngineProvider(FakeLoadingProvider):
     def __init__(self) -> None:
         super().__init__()
         self.info = info_of_this_machine()
-        self.address = "http+docker://localhost"
+        self.version: dict[str, Any] = {}
+        self.host = "unix:///var/run/docker.sock"
         self.subnets: dict[str, list[str]] = {"bridge": ["172.17.0.0/16"]}
         self.objects: list[EngineObject] = []
         self.outputs = {
@@ -107,13 +76,34 @@ class FakeEngineProvider(FakeLoadingProvider):
             "environ": "PATH=/usr/bin\n",
         }
 
-    def engine_info(self) -> dict[str, Any]:
-        """Return what was set."""
-        return self.info
+    def become(self, recorded: str, **changed: Any) -> None:
+        """Become an engine that was recorded, with some fields changed."""
+        made = json.loads((RECORDED / f"{recorded}.json").read_text())
+        self.info = {**made["info"], **changed}
+        self.version, self.host = made["version"], made["host"]
 
-    def engine_address(self) -> str:
+    def check(self, spec: ClusterSpec) -> list[Problem]:
+        """Return what is wrong with the engine."""
+        found = super().check(spec)
+        if problem := self.engine_address_problem():
+            return [problem]
+        faults = engine_faults(self._product, self.info, podman=False)
+        snap = snap_fault(self._product, Path("/home/me/.local/state/devstack/mine"))
+        return [*found, *(_problem(each) for each in (*faults, snap) if each)]
+
+    def engine_address_problem(self) -> Problem | None:
+        """Return why the address cannot be used."""
+        fault = remote_fault(self.host)
+        return _problem(fault) if fault else None
+
+    def describe_engine(self) -> EngineDescription:
         """Return what was set."""
-        return self.address
+        local = is_plainly_local(self._product, self.info, self.host)
+        return EngineDescription(self.info, self._product.name, local)
+
+    @property
+    def _product(self) -> Product:
+        return recognize(self.info, self.version)
 
     def engine_subnets(self) -> dict[str, list[str]]:
         """Return what was set."""
@@ -129,3 +119,7 @@ class FakeEngineProvider(FakeLoadingProvider):
             if part in script:
                 return {"mine-control-plane": output}
         raise AssertionError(f"no output for {script}")
+
+
+def _problem(fault: Fault) -> Problem:
+    return Problem(fault.message, fault.remedy, fault.code)

@@ -169,7 +169,12 @@ class Installed(FakeRunner):
 @pytest.fixture
 def socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where Docker's socket would be."""
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    for module in ("context", "engine"):
+        name = f"devstack.docker.{module}.DEFAULT_HOST"
+        monkeypatch.setattr(name, f"unix://{tmp_path}/docker.sock")
     return tmp_path / "docker.sock"
 
 
@@ -186,6 +191,16 @@ def test_podman_is_chosen_if_docker_is_not_there(tmp_path: Path, socket: Path) -
     assert choose_engine("auto", Installed(tmp_path, "docker")) == DOCKER
     assert choose_engine("auto", Installed(tmp_path)) == DOCKER
     assert choose_engine("docker", Installed(tmp_path, "podman")) == DOCKER
+
+
+@pytest.mark.usefixtures("socket")
+def test_a_selected_engine_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docker").write_bytes(b"\x7fELF")
+    monkeypatch.setenv("DOCKER_CONTEXT", "colima")
+    assert choose_engine("auto", Installed(tmp_path, "docker", "podman")) == DOCKER
+    monkeypatch.delenv("DOCKER_CONTEXT")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///x.sock")
+    assert choose_engine("auto", Installed(tmp_path, "docker", "podman")) == DOCKER
 
 
 def test_the_docker_of_podman_is_recognized(tmp_path: Path, socket: Path) -> None:

@@ -43,9 +43,9 @@ RECOGNIZED = {
     "windows-containers": Product("Docker Engine", "29.4.3"),
 }
 REJECTED = {
-    "docker-19.03": "ENGINE_TOO_OLD",
+    "docker-19.03": "ENGINE_OLD",
     "podman-4.3": "ENGINE_IS_PODMAN",
-    "windows-containers": "ENGINE_NOT_LINUX",
+    "windows-containers": "ENGINE_UNSUITABLE",
 }
 
 
@@ -78,7 +78,7 @@ def test_podman_is_accepted_as_podman() -> None:
     product = recognize(found["info"], found["version"])
     assert engine_faults(product, found["info"], podman=True) == []
     (fault,) = engine_faults(replace(product, version="3.4.4"), found["info"], podman=True)
-    assert fault.code == "ENGINE_TOO_OLD"
+    assert fault.code == "ENGINE_OLD"
     assert "Podman 3.4.4" in fault.message
 
 
@@ -92,7 +92,7 @@ def test_a_rootless_engine_needs_cgroup_v2_and_its_controllers() -> None:
     product = RECOGNIZED["rootless"]
     (first,) = engine_faults(product, {**info, "CgroupVersion": "1"}, podman=False)
     (second,) = engine_faults(product, {**info, "CPUShares": False}, podman=False)
-    assert first.code == second.code == "ROOTLESS_CGROUP"
+    assert first.code == second.code == "CGROUP_UNUSABLE"
     assert "cgroup v2" in first.remedy
     assert "cpu" in second.message
     assert "Delegate=yes" in second.remedy

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -327,13 +328,18 @@ def test_a_check_that_hangs_delays_no_other_and_is_a_warning(healthy: World) -> 
         released.wait(60)
         return []
 
-    checks = [Check("hangs", "h", hang), Check("good", "g", lambda _stack: [])]
+    hanging = [Check("hangs", "h", hang), Check("too", "t", hang)]
+    checks = [hanging[0], Check("good", "g", lambda _stack: []), hanging[1]]
     started = time.monotonic()
-    late, good = run_checks(checks, healthy.open(), deadline=0.2)
+    late, good, too = run_checks(checks, healthy.open(), deadline=0.2)
     assert time.monotonic() - started < 10
+    (finding,) = late.findings
+    assert (finding.code, finding.severity) == ("CHECK_TIMEOUT", "warning")
+    assert finding.cause.endswith(": hangs, too")
+    assert (good.state, too.state) == ("ok", "skipped")
+    vital = [replace(hanging[0], is_vital=True)]
+    assert run_checks(vital, healthy.open(), deadline=0.2)[0].state == "error"
     released.set()
-    assert [(each.code, each.severity) for each in late.findings] == [("CHECK_TIMEOUT", "warning")]
-    assert good.state == "ok"
 
 
 def test_a_program_that_a_late_check_runs_is_ended(healthy: World, tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ from contextlib import suppress
 from typing import Any
 
 from devstack.docker.client import DockerClient
-from devstack.docker.examination import engine_address, list_owned, read_subnets
+from devstack.docker.connection import engine_host
+from devstack.docker.examination import list_owned, read_subnets
+from devstack.docker.recognition import is_plainly_local, recognize, remote_fault
 from devstack.errors import DevstackError
 from devstack.parallel import in_parallel
-from devstack.providers.base import ClusterSpec, EngineObject
+from devstack.providers.base import ClusterSpec, EngineDescription, EngineObject, Problem
 
 
 class ExaminedEngine:
@@ -18,21 +20,27 @@ class ExaminedEngine:
     _engine: DockerClient
     cluster: str
 
-    def engine_info(self) -> dict[str, Any]:
-        """Return what `docker info` shows."""
-        return self._engine.info()
+    def engine_address_problem(self) -> Problem | None:
+        """Return why the engine's address cannot be used; nothing is connected to."""
+        fault = remote_fault(engine_host(self._engine.engine))
+        return Problem(fault.message, fault.remedy, fault.code) if fault else None
 
-    def engine_address(self) -> str:
-        """Return the URL of Docker's API."""
-        return engine_address()
+    def describe_engine(self) -> EngineDescription:
+        """Return what the engine says about itself."""
+        info = self._engine.info()
+        product = recognize(info, self._engine.version())
+        local = is_plainly_local(product, info, engine_host(self._engine.engine))
+        return EngineDescription(info, product.name, local)
 
     def engine_subnets(self) -> dict[str, list[str]]:
-        """Return the subnets of all of Docker's networks, by the network's name."""
-        return read_subnets()
+        """Return the subnets of all of the engine's networks, by the network's name."""
+        return read_subnets(self._engine.engine)
 
     def engine_objects(self) -> list[EngineObject]:
-        """Return what stacks, of any user, created in Docker."""
-        return [EngineObject(kind, name, owner) for kind, name, owner in list_owned()]
+        """Return what stacks, of any user, created in the engine."""
+        return [
+            EngineObject(kind, name, owner) for kind, name, owner in list_owned(self._engine.engine)
+        ]
 
     def run_on_nodes(self, spec: ClusterSpec, script: str, timeout: float) -> dict[str, str]:
         """Run a script by bash on each running node; return its output by the node's name."""
