@@ -15,9 +15,9 @@ from devstack.stack import Stack
 GIB = 1024**3
 LEAST_MEMORY, LEAST_CPUS = 4 * GIB, 2
 
-SUITABILITY = ("ENGINE_IS_PODMAN", "ENGINE_TOO_OLD", "ENGINE_NOT_LINUX", "ENGINE_FOLDER")
+SUITABILITY = ("ENGINE_IS_PODMAN", "ENGINE_OLD", "ENGINE_UNSUITABLE", "ENGINE_FOLDER")
 ADDRESS = ("ENGINE_REMOTE",)
-CGROUPS = ("ROOTLESS_CGROUP",)
+CGROUPS = ("CGROUP_UNUSABLE",)
 OF_ENGINE = frozenset((*SUITABILITY, *ADDRESS, *CGROUPS))
 """The codes of problems of a provider that checks in this file report."""
 
@@ -70,7 +70,7 @@ def _suitability(stack: Stack) -> list[Finding]:
     if "name=userns" in (info.get("SecurityOptions") or []):
         cause = "the engine maps users (userns-remap), so privileged containers do not start"
         remedy = 'remove "userns-remap" from /etc/docker/daemon.json and restart Docker'
-        found.append(Finding(cause, remedy, "ENGINE_USERNS"))
+        found.append(Finding(cause, remedy, "ENGINE_UNSUITABLE"))
     return found
 
 
@@ -152,12 +152,12 @@ ENGINE_CHECKS = (
         _suitability,
         (
             Fault(
-                "ENGINE_TOO_OLD",
+                "ENGINE_OLD",
                 "The engine is older than Docker 20.10 or Podman 4.0.",
                 "Update it.",
             ),
             Fault(
-                "ENGINE_NOT_LINUX",
+                "ENGINE_UNSUITABLE",
                 "It runs Windows containers; nodes are Linux containers.",
                 "`Switch to Linux containers` in Docker Desktop.",
             ),
@@ -172,7 +172,7 @@ ENGINE_CHECKS = (
                 "Set DEVSTACK_HOME to a folder that is not hidden.",
             ),
             Fault(
-                "ENGINE_USERNS",
+                "ENGINE_UNSUITABLE",
                 "The engine maps users: privileged containers, such as nodes, do not start.",
                 "Remove `userns-remap` from its daemon.json.",
             ),
@@ -216,7 +216,7 @@ ENGINE_CHECKS = (
         _cgroup,
         (
             Fault(
-                "ROOTLESS_CGROUP",
+                "CGROUP_UNUSABLE",
                 "A rootless engine without cgroup v2, or without delegated controllers.",
                 "Boot with cgroup v2; let systemd delegate the controllers to users.",
             ),

@@ -92,9 +92,9 @@ def test_a_provider_without_engine_is_not_examined(world: World) -> None:
 @pytest.mark.parametrize(
     ("recorded", "code"),
     [
-        ("docker-19.03", "ENGINE_TOO_OLD"),
+        ("docker-19.03", "ENGINE_OLD"),
         ("podman-4.3", "ENGINE_IS_PODMAN"),
-        ("windows-containers", "ENGINE_NOT_LINUX"),
+        ("windows-containers", "ENGINE_UNSUITABLE"),
         ("snap", "ENGINE_FOLDER"),
         ("docker-20.10", ""),
         ("wsl", ""),
@@ -112,7 +112,7 @@ def test_an_engine_that_is_too_old_or_unsuitable(
 @pytest.mark.breaks("engine")
 def test_an_engine_that_maps_users(world: World, engine: FakeEngineProvider) -> None:
     engine.info["SecurityOptions"] = ["name=seccomp,profile=builtin", "name=userns"]
-    assert found(world, "engine").code == "ENGINE_USERNS"
+    assert found(world, "engine").code == "ENGINE_UNSUITABLE"
 
 
 def test_what_the_checks_of_the_engine_report_is_not_repeated(
@@ -174,8 +174,8 @@ def test_a_python_for_another_processor_than_the_engine(
     ("recorded", "info", "code"),
     [
         ("rootless", {}, ""),
-        ("rootless", {"CgroupVersion": "1"}, "ROOTLESS_CGROUP"),
-        ("rootless", {"CPUShares": False}, "ROOTLESS_CGROUP"),
+        ("rootless", {"CgroupVersion": "1"}, "CGROUP_UNUSABLE"),
+        ("rootless", {"CPUShares": False}, "CGROUP_UNUSABLE"),
         ("docker-20.10", {"MemoryLimit": False}, "CGROUP_UNUSABLE"),
     ],
 )
