@@ -49,6 +49,13 @@ def belong(stop: threading.Event) -> None:
     _thread.stop = stop
 
 
+def raise_if_interrupted() -> None:
+    """Raise KeyboardInterrupt if the command is interrupted that this thread works for."""
+    stop: threading.Event | None = getattr(_thread, "stop", None)
+    if stop is not None and stop.is_set():
+        raise KeyboardInterrupt
+
+
 def sleep(seconds: float) -> None:
     """Sleep, unless the command is interrupted that this thread works for.
 

@@ -33,6 +33,8 @@ ROLE_LABEL = "io.x-k8s.kind.role"
 
 KEY_LABEL = "devstack.key"
 """On images that devstack built: the digest of what they were made from."""
+UPSTREAM_LABEL = "devstack.upstream"
+"""On images built upon a pulled one: the pulled one's reference, with its digest if it is known."""
 OWNER_LABEL = "devstack.owner"
 """On the builder container: the artifact cache of the build."""
 
@@ -55,11 +57,15 @@ class Present:
         key: the digest of what it was built from; empty if it was pulled.
         size: bytes.
         id: what `docker image ls` shows; another image of the same name has another.
+        digests: those by which registries know it; none if it was built, or loaded from a file.
+        upstream: the pulled image that it was built upon; empty if it was not.
     """
 
     key: str
     size: int
     id: str = ""
+    digests: tuple[str, ...] = ()
+    upstream: str = ""
 
 
 class DockerClient:
@@ -320,7 +326,11 @@ class DockerClient:
             image = json.loads(line) if line.strip() else {}
             labels = (image.get("Config") or {}).get("Labels") or {}
             present = Present(
-                labels.get(KEY_LABEL, ""), int(image.get("Size", 0)), image.get("Id", "")
+                labels.get(KEY_LABEL, ""),
+                int(image.get("Size", 0)),
+                image.get("Id", ""),
+                tuple(each.rpartition("@")[2] for each in image.get("RepoDigests") or []),
+                labels.get(UPSTREAM_LABEL, ""),
             )
             found.update(dict.fromkeys(image.get("RepoTags") or [], present))
         return {reference: found[reference] for reference in references if reference in found}
@@ -337,10 +347,6 @@ class DockerClient:
     def save_images(self, archive: Path, references: Sequence[str]) -> None:
         """Write images into one archive, shared layers once."""
         self._run(["docker", "save", "--output", str(archive), "--", *references])
-
-    def pull(self, reference: str, progress: Progress, timeout: float) -> None:
-        """Pull an image within ``timeout`` seconds."""
-        self._run(["docker", "pull", reference], timeout=timeout, on_line=progress.note)
 
     def tag(self, source: str, target: str) -> None:
         """Add a name to an image."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import certificates
+from devstack.images.machine import architecture
 from devstack.process import Runner
 
 
@@ -32,12 +33,12 @@ def install_packages(
     Raises:
         DevstackError: ``PACKAGE_INDEX_UNREACHABLE`` or ``PIP_MISSING``.
     """
+    installer = _installer(runner)
     options = ["--quiet", "--target", str(target), "--no-compile", "--only-binary", ":all:"]
     if python:
-        options += ["--python-version", python]
+        options += ["--python-version", python, *_platform(installer)]
     if from_source:
         options += ["--no-deps", "--no-binary", ",".join(from_source)]
-    installer = _installer(runner)
     try:
         runner.run([*installer, *options, *requirements], env=certificates.variables())
     except DevstackError as error:
@@ -50,6 +51,20 @@ def install_packages(
             exit_status=ExitStatus.ENVIRONMENT,
             output=error.output,
         ) from error
+
+
+def _platform(installer: Sequence[str]) -> list[str]:
+    """Return the options for wheels of an image, if this machine has another system than images.
+
+    The tags are those of glibc up to 2.28, which both installers know.
+    """
+    if sys.platform == "linux":
+        return []
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}[architecture()]
+    if Path(installer[0]).stem == "uv":
+        return ["--python-platform", f"{machine}-manylinux_2_28"]
+    tags = ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_12", "manylinux2010")
+    return [word for tag in tags for word in ("--platform", f"{tag}_{machine}")]
 
 
 def _installer(runner: Runner) -> list[str]:

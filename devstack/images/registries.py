@@ -1,82 +1,103 @@
-"""Pulling images from registries."""
+"""Which registries the engine reaches, and pulling images by it."""
 
 from __future__ import annotations
 
-import ssl
-import urllib.error
-import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from devstack.docker.client import DockerClient
+from devstack.docker.registries import EngineRefusedError, ask_registry, pull_image
 from devstack.errors import DevstackError
-from devstack.images.catalogue import Image
-from devstack.images.certificates import private_bundle
-from devstack.images.recipes import airflow, task
+from devstack.images.pull_errors import STALL_SECONDS, STALLED, cannot_pull, find_fault
+from devstack.images.pull_progress import PullProgress, total_size
+from devstack.images.references import split_registry
+from devstack.parallel import in_parallel, raise_if_interrupted
 from devstack.progress import Progress, step
 
-PROBE_TIMEOUT = 4.0
-PULL_TIMEOUT = 900.0
-API_HOSTS = {"docker.io": "registry-1.docker.io"}
-"""The API hosts of registries, where they differ from the name in references."""
-REACHED = (200, 401)
-"""The statuses with which registries respond to a client that has not logged in."""
-BUILT_UPON = {
-    "task": (task.dockerfile, task.LOCK.parent),
-    "airflow": (airflow.dockerfile, airflow.AIRFLOW),
-}
-"""Images that are built upon the pulled one: their Dockerfile and the folder of its files."""
+PROBE_SECONDS = 8.0
+"""How long a registry may take to answer; all are asked at once."""
+OF_REGISTRY = (
+    "REGISTRY_UNREACHABLE",
+    "REGISTRY_CERTIFICATE",
+    "REGISTRY_PLAIN_HTTP",
+    "REGISTRY_INVALID",
+)
+"""The faults that all images of a registry share; others are found out by pulling each image."""
 
 
-def is_reachable(reference: str, timeout: float = PROBE_TIMEOUT) -> bool:
-    """Return True if the registry of ``reference`` responds.
+@dataclass(frozen=True)
+class Pull:
+    """An image to pull.
+
+    Attributes:
+        reference: where it is pulled from, by tag or digest.
+        size: bytes, about; 0 if it is not known.
+    """
+
+    reference: str
+    size: int = 0
+
+    @property
+    def registry(self) -> str:
+        """The registry's name."""
+        return split_registry(self.reference)[0]
+
+
+def unreachable_registries(pulls: Sequence[Pull]) -> dict[str, DevstackError]:
+    """Return why images cannot be pulled from a registry, by its name, for those it holds of.
+
+    The engine is asked for one image of each registry, all at the same time.
+    """
+    first = {pull.registry: pull for pull in reversed(pulls)}
+    errors = in_parallel(_ask, first.values())
+    return {
+        registry: error for registry, error in zip(first, errors, strict=True) if error is not None
+    }
+
+
+def pull_images(
+    pulls: Sequence[Pull], progress: Progress, then: Callable[[Pull], None]
+) -> Mapping[Pull, DevstackError]:
+    """Pull images at the same time; return the errors of those that could not be pulled.
 
     Args:
-        reference: an image with its registry's name.
-        timeout: seconds.
+        pulls: what to pull.
+        progress: shows the bytes of all together.
+        then: is called with each that was pulled, in a thread.
     """
-    registry = reference.partition("/")[0]
-    url = f"https://{API_HOSTS.get(registry, registry)}/v2/"
-    context = ssl.create_default_context(cafile=private_bundle())
-    try:
-        with urllib.request.urlopen(url, timeout=timeout, context=context) as response:
-            return response.status in REACHED
-    except urllib.error.HTTPError as error:
-        return error.code in REACHED
-    except (OSError, ValueError):
-        return False
+    size = total_size([pull.size for pull in pulls])
+    what = pulls[0].reference if len(pulls) == 1 else f"{len(pulls)} images"
+    counted = PullProgress(len(pulls), sum(pull.size for pull in pulls), progress)
 
-
-def pull(docker: DockerClient, image: Image, key: str, progress: Progress) -> None:
-    """Pull an image and tag it with its name in the stack.
-
-    Args:
-        docker: the engine.
-        image: what to pull.
-        key: the digest for the label of an image that is built upon the pulled one.
-        progress: reports what Docker does.
-
-    Raises:
-        DevstackError: ``IMAGE_UNAVAILABLE``.
-    """
-    with step(progress, f"Pull {image.upstream}"):
+    def pull_one(pull: Pull) -> DevstackError | None:
         try:
-            docker.pull(image.upstream, progress, PULL_TIMEOUT)
-            if image.name in BUILT_UPON:
-                dockerfile, files = BUILT_UPON[image.name]
-                text = dockerfile(image.upstream, key)
-                docker.build(text, image.reference, files, progress)
-            else:
-                docker.tag(image.upstream, image.reference)
+            _pull(pull, counted)
+            then(pull)
         except DevstackError as error:
-            raise unavailable(image, str(error), error.output) from error
+            return error
+        counted.complete()
+        return None
+
+    with step(progress, f"Pull {what}" + (f" ({size})" if size else "")):
+        errors = in_parallel(pull_one, pulls)
+    return {pull: error for pull, error in zip(pulls, errors, strict=True) if error is not None}
 
 
-def unavailable(image: Image, cause: str, output: str = "") -> DevstackError:
-    """Return the error for an image that cannot be pulled."""
-    return DevstackError(
-        f"cannot pull the image {image.upstream}",
-        cause=cause,
-        remedy="build it from packages (--images build, or `devstack images build`), or bring "
-        "a bundle: devstack images load FILE",
-        code="IMAGE_UNAVAILABLE",
-        output=output,
-    )
+def _ask(pull: Pull) -> DevstackError | None:
+    try:
+        ask_registry(pull.reference, PROBE_SECONDS)
+    except EngineRefusedError as error:
+        if find_fault(error.message).code in OF_REGISTRY:
+            return cannot_pull(pull.reference, error.message)
+    return None
+
+
+def _pull(pull: Pull, counted: PullProgress) -> None:
+    def check() -> None:
+        raise_if_interrupted()
+        if counted.idle_seconds > STALL_SECONDS:
+            raise cannot_pull(pull.reference, "", STALLED)
+
+    try:
+        pull_image(pull.reference, counted.add, check)
+    except EngineRefusedError as error:
+        raise cannot_pull(pull.reference, error.message) from error

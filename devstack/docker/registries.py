@@ -1,0 +1,186 @@
+"""What the engine knows of registries, and pulls by it.
+
+The engine is asked, not the registry: only the engine has its mirrors, proxy, certificates and
+the way to the registry. The ``docker`` command shows bytes on a terminal only, so pulls go through
+the API (`POST /images/create`, Docker Engine API 1.41), whose messages have them.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from devstack.docker.context import connect
+from devstack.docker.errors import translate_docker_errors
+
+LOOK_SECONDS = 0.25
+"""How often a pull looks whether it is to end."""
+
+Event = Mapping[str, Any]
+"""A message of a pull: status, layer (id) and bytes (progressDetail)."""
+
+
+class EngineRefusedError(Exception):
+    """The engine cannot reach a registry, or gets something else from it than an image.
+
+    Args:
+        message: what the engine says.
+        no_answer: True if the engine itself did not answer in time.
+    """
+
+    def __init__(self, message: str, *, no_answer: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.no_answer = no_answer
+
+
+def ask_registry(reference: str, timeout: float) -> None:
+    """Ask the engine for an image's description in its registry.
+
+    Args:
+        reference: the image.
+        timeout: seconds.
+
+    Raises:
+        EngineRefusedError: it does not get one.
+    """
+    import docker
+    import requests
+
+    with translate_docker_errors():
+        api = connect().api
+        header = _credentials(api, reference)
+        url = f"{api.base_url}/v{api.api_version}/distribution/{reference}/json"
+        try:
+            with api.get(url, headers=header, timeout=timeout) as response:
+                _raise_refusal(response)
+        except requests.Timeout as error:
+            raise EngineRefusedError(
+                f"no answer within {timeout:.0f} s", no_answer=True
+            ) from error
+        except docker.errors.DockerException:
+            raise
+        finally:
+            api.close()
+
+
+def pull_image(
+    reference: str, on_event: Callable[[Event], None], check: Callable[[], None]
+) -> None:
+    """Pull an image; return when the engine has it.
+
+    Args:
+        reference: the image, by tag or digest.
+        on_event: is called with each message.
+        check: is called several times a second. If it raises, the connection is closed, which ends
+            the pull in the engine.
+
+    Raises:
+        EngineRefusedError: the engine does not get the image.
+    """
+    with translate_docker_errors():
+        stream = _Stream(reference)
+        try:
+            for event in stream.events(check):
+                if "error" in event:
+                    raise EngineRefusedError(str(event["error"]))
+                on_event(event)
+        finally:
+            stream.close()
+
+
+class _Stream:
+    """The messages of a pull, read in a thread so that a silent engine does not block the caller.
+
+    Args:
+        reference: the image.
+    """
+
+    def __init__(self, reference: str) -> None:
+        self._reference = reference
+        self._response: Any = None
+        self._closed = False
+        self._received: queue.Queue[Event | BaseException | None] = queue.Queue()
+        self._api = connect().api
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def events(self, check: Callable[[], None]) -> Iterator[Event]:
+        while True:
+            check()
+            try:
+                event = self._received.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                continue
+            if event is None:
+                return
+            if isinstance(event, BaseException):
+                raise event
+            yield event
+
+    def close(self) -> None:
+        self._closed = True
+        if self._response is not None:
+            # The thread may be reading: it ends when the socket does. One that has ended has none.
+            with suppress(ValueError, OSError):
+                self._response.raw.shutdown()
+        self._api.close()
+
+    def _read(self) -> None:
+        try:
+            for event in self._request():
+                self._received.put(event)
+            self._received.put(None)
+        except Exception as error:
+            self._received.put(error)
+
+    def _request(self) -> Iterator[Event]:
+        repository, _, version = self._reference.partition("@")
+        if not version:
+            repository, _, version = self._reference.rpartition(":")
+        with self._api.post(
+            f"{self._api.base_url}/v{self._api.api_version}/images/create",
+            params={"fromImage": repository, "tag": version},
+            headers=_credentials(self._api, self._reference),
+            stream=True,
+            timeout=None,
+        ) as response:
+            self._response = response
+            if self._closed:
+                return
+            _raise_refusal(response)
+            for line in response.iter_lines(chunk_size=None):
+                if line.strip():
+                    yield json.loads(line)
+
+
+def _raise_refusal(response: Any) -> None:
+    if response.ok:
+        return
+    try:
+        message = str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        message = response.text.strip() or f"status {response.status_code}"
+    raise EngineRefusedError(message)
+
+
+def _credentials(api: Any, reference: str) -> dict[str, str]:
+    """Return the header with the user's credentials, from Docker's configuration and its helpers.
+
+    An image is pulled without credentials if their helper does not work: most are public.
+    """
+    import docker
+
+    registry, _ = docker.auth.resolve_repository_name(reference.partition("@")[0])
+    try:
+        header = docker.auth.get_config_header(api, registry)
+    except docker.errors.DockerException:
+        return {}
+    return {"X-Registry-Auth": _text(header)} if header else {}
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

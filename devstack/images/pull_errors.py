@@ -1,0 +1,167 @@
+"""Why an image cannot be pulled: the engine's message as an error with a next step.
+
+The engine returns most failures as the status 500 with a text of its own, of the registry or of
+Go's libraries, so the texts are all that tells them apart. They are those of Docker 20.10 to 29
+with their two image stores; the tests list them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images.references import split_registry
+
+BUILD = "build it from packages: devstack images build"
+"""The last resort in most remedies."""
+HUB = "docker.io"
+STALL_SECONDS = 120.0
+"""How long no byte may arrive before a pull is given up."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A kind of failure.
+
+    Attributes:
+        code: the code of its error.
+        pattern: what the engine's message contains, in lower case.
+        cause: in one line; HOST is the registry.
+        remedy: the next step; HOST is the registry.
+    """
+
+    code: str
+    pattern: str
+    cause: str
+    remedy: str
+
+
+FAULTS = (
+    Fault(
+        "REGISTRY_RATE_LIMIT",
+        r"toomanyrequests|too many requests|\b429\b|pull rate limit",
+        "HOST limits how often images are pulled, and the limit is reached",
+        "log in, which raises the limit: docker login HOST; or pull from a mirror: "
+        "devstack up --mirror HOST=YOUR-MIRROR; or wait some hours",
+    ),
+    Fault(
+        "DOCKER_DISK_FULL",
+        r"no space left on device|disk quota exceeded|not enough space",
+        "Docker's disk is full",
+        "`docker system df` shows what uses it, `docker system prune` frees some; then again",
+    ),
+    Fault(
+        "IMAGE_PLATFORM",
+        r"no matching manifest|no match for platform|does not match the specified platform|"
+        r"cannot be used on this platform|image operating system",
+        "HOST has no image for this processor",
+        BUILD,
+    ),
+    Fault(
+        "IMAGE_DIGEST_WRONG",
+        r"verification failed|unexpected commit digest|digest mismatch|failed size validation|"
+        r"unexpected digest|did not match",
+        "what HOST sends does not have the digest that devstack expects",
+        "a mirror or proxy alters images or has a damaged copy: remove the copy there; or " + BUILD,
+    ),
+    Fault(
+        "REGISTRY_CREDENTIALS",
+        r"error getting credentials|credentials store|docker-credential-",
+        "the credential helper of Docker's configuration fails",
+        'correct "credsStore" or "credHelpers" in ~/.docker/config.json, then docker login HOST',
+    ),
+    Fault(
+        "REGISTRY_LOGIN",
+        r"unauthorized|authentication required|no basic auth credentials|\bdenied\b|"
+        r"incorrect username or password|\b40[13]\b|insufficient.scope|authorization failed",
+        "HOST requires a login, or yours may not read it",
+        "docker login HOST, then again",
+    ),
+    Fault(
+        "REGISTRY_CERTIFICATE",
+        r"x509|certificate|tls: failed to verify|bad certificate",
+        "the engine does not trust the certificate of HOST",
+        "give the engine the CA of HOST: /etc/docker/certs.d/HOST/ca.crt on the engine's machine; "
+        "with Docker Desktop, Colima and others add it to the system's CAs and restart the engine",
+    ),
+    Fault(
+        "REGISTRY_PLAIN_HTTP",
+        r"server gave http response to https client",
+        "HOST speaks HTTP only",
+        'add it to "insecure-registries" in the engine\'s daemon.json and restart the engine; '
+        "better, give it a certificate",
+    ),
+    Fault(
+        "IMAGE_NOT_PUBLISHED",
+        r"manifest unknown|name unknown|not found|does not exist|repository name not known|"
+        r"invalid repository name",
+        "HOST does not have it",
+        "if HOST is a mirror, copy the image there; else the image was removed: " + BUILD,
+    ),
+    Fault(
+        "REGISTRY_UNREACHABLE",
+        r"no such host|connection refused|network is unreachable|no route to host|i/o timeout|"
+        r"client\.timeout|handshake timeout|server misbehaving|proxyconnect|deadline exceeded|"
+        r"temporary failure in name resolution|request canceled while waiting|no answer within|"
+        r"host is down|connection timed out",
+        "the engine does not reach HOST",
+        "check the network and the engine's proxy (`docker info`); or pull from a mirror: "
+        "devstack up --mirror HOST=YOUR-MIRROR; or " + BUILD,
+    ),
+    Fault(
+        "REGISTRY_INVALID",
+        r"error parsing http|error unmarshalling|invalid character|unexpected content.?type|"
+        r"media ?type",
+        "something else than a registry answers as HOST, such as the login page of a network",
+        "open it in a browser on this machine, or check the engine's proxy; then again",
+    ),
+    Fault(
+        "REGISTRY_FAILED",
+        r"unexpected http status|unexpected status|\b50[0234]\b|internal server error",
+        "HOST itself fails",
+        "try again later, or pull from a mirror: devstack up --mirror HOST=YOUR-MIRROR",
+    ),
+    Fault(
+        "PULL_INTERRUPTED",
+        r"\beof\b|connection reset|broken pipe|expected http 206|unknown blob|stream error|"
+        r"connection closed|use of closed|unexpected end|aborted|failed to read expected",
+        "the connection to HOST broke, and the engine's retries failed",
+        "run it again: complete layers are kept",
+    ),
+)
+"""In the order in which a message is compared with them."""
+OTHER = Fault("IMAGE_UNAVAILABLE", "", "the engine rejects it", BUILD)
+STALLED = Fault(
+    "PULL_STALLED",
+    "",
+    f"nothing arrived from HOST for {STALL_SECONDS:.0f} s",
+    "check the network and the engine's proxy, then run it again: complete layers are kept",
+)
+
+
+def find_fault(message: str) -> Fault:
+    """Return the kind of failure that a message of the engine reports."""
+    text = message.lower()
+    return next((fault for fault in FAULTS if re.search(fault.pattern, text)), OTHER)
+
+
+def cannot_pull(reference: str, message: str, fault: Fault | None = None) -> DevstackError:
+    """Return the error for an image that cannot be pulled.
+
+    Args:
+        reference: the image, as it was to be pulled.
+        message: what the engine says.
+        fault: the kind of failure; by default the one that ``message`` reports.
+    """
+    fault = fault or find_fault(message)
+    registry = split_registry(reference)[0]
+    # `docker login docker.io` is not what Docker's documentation recommends, and works.
+    return DevstackError(
+        f"cannot pull the image {reference}",
+        cause=fault.cause.replace("HOST", registry),
+        remedy=fault.remedy.replace("HOST", registry),
+        code=fault.code,
+        exit_status=ExitStatus.ENVIRONMENT,
+        output=message,
+    )

@@ -1,0 +1,104 @@
+"""How far several pulls are: bytes of all layers together, and when the last one arrived."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from devstack.docker.registries import Event
+from devstack.progress import Progress
+
+MEGABYTE = 1_000_000
+NOTE_SECONDS = 0.2
+_IDLE = ("Waiting", "Retrying in ")
+"""How the messages begin that report no progress."""
+_COMPLETE = ("Download complete", "Pull complete", "Extracting", "Verifying Checksum")
+
+
+@dataclass
+class _Layer:
+    received: int = 0
+    total: int = 0
+
+
+def megabytes(size: int) -> str:
+    """Return a size as Docker shows it: ``61 MB``, ``1.2 GB``."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(1, round(size / MEGABYTE))} MB"
+
+
+class PullProgress:
+    """Counts what arrives, for all pulls of a command; its methods may run in several threads.
+
+    Args:
+        images: the number of images.
+        expected: bytes of all, about; 0 if that is not known.
+        progress: shows it.
+    """
+
+    def __init__(self, images: int, expected: int, progress: Progress) -> None:
+        self._images = images
+        self._expected = expected
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._layers: dict[str, _Layer] = {}
+        self._complete = 0
+        self._moved_at = self._noted_at = time.monotonic()
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nothing has arrived or been unpacked."""
+        return time.monotonic() - self._moved_at
+
+    @property
+    def received(self) -> int:
+        """Bytes that were downloaded."""
+        return sum(layer.received for layer in self._layers.values())
+
+    def add(self, event: Event) -> None:
+        """Count what a message of the engine reports."""
+        status = str(event.get("status", ""))
+        if status.startswith(_IDLE):
+            return
+        with self._lock:
+            self._moved_at = time.monotonic()
+            layer = self._layers.setdefault(str(event.get("id", "")), _Layer())
+            detail = event.get("progressDetail") or {}
+            if status == "Downloading":
+                layer.received = int(detail.get("current") or 0)
+                layer.total = max(layer.total, int(detail.get("total") or 0))
+            elif status.startswith(_COMPLETE):
+                layer.received = layer.total
+            self._note(status)
+
+    def complete(self) -> None:
+        """Count an image as pulled."""
+        with self._lock:
+            self._complete += 1
+            self._moved_at = time.monotonic()
+            self._noted_at = 0.0
+            self._note("")
+
+    def keep_alive(self) -> None:
+        """Note that something goes on that the engine does not report."""
+        self._moved_at = time.monotonic()
+
+    def _note(self, status: str) -> None:
+        now = time.monotonic()
+        if now - self._noted_at < NOTE_SECONDS:
+            return
+        self._noted_at = now
+        known = sum(layer.total for layer in self._layers.values())
+        total = max(known, self._expected, self.received)
+        about = "about " if known < self._expected else ""
+        doing = ", unpacking" if status == "Extracting" else ""
+        self._progress.note(
+            f"{megabytes(self.received)} of {about}{megabytes(total)}, "
+            f"{self._complete} of {self._images} images{doing}"
+        )
+
+
+def total_size(sizes: Sequence[int]) -> str:
+    """Return what to show of images' sizes, such as ``about 61 MB``; empty if none is known."""
+    return f"about {megabytes(sum(sizes))}" if all(sizes) and sizes else ""
