@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from devstack.docker.client import OWNER_LABEL
 from devstack.docker.errors import command_failed
 from devstack.process import Runner
 
@@ -24,13 +23,11 @@ class ImageAddition:
     Args:
         runner: starts Docker.
         container: the name of the container; one process at a time may use it.
-        owner: the owner of the container.
     """
 
-    def __init__(self, runner: Runner, container: str, owner: str) -> None:
+    def __init__(self, runner: Runner, container: str) -> None:
         self._runner = runner
         self._container = container
-        self._owner = owner
 
     def build(
         self, base: str, target: str, files: Path, script: str, settings: Sequence[str]
@@ -44,9 +41,13 @@ class ImageAddition:
             script: run by bash as root, without a network.
             settings: Dockerfile instructions for the new image's configuration.
         """
+        # The image would keep labels and, unless it has one of its own, the entry point.
         create = ["docker", "create", "--name", self._container, "--network", "none"]
-        create += ["--label", f"{OWNER_LABEL}={self._owner}", "--user", "0:0"]
-        create += ["--workdir", "/", "--entrypoint", "bash", base, "-euc", script]
+        create += ["--user", "0:0", "--workdir", "/"]
+        if any(setting.startswith("ENTRYPOINT") for setting in settings):
+            create += ["--entrypoint", "bash", base, "-euc", script]
+        else:
+            create += [base, "bash", "-euc", script]
         commit = ["docker", "commit"]
         for setting in settings:
             commit += ["--change", setting]

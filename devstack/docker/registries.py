@@ -48,7 +48,6 @@ def ask_registry(reference: str, timeout: float) -> None:
     Raises:
         EngineRefusedError: it does not get one.
     """
-    import docker
     import requests
 
     with translate_docker_errors():
@@ -59,11 +58,7 @@ def ask_registry(reference: str, timeout: float) -> None:
             with api.get(url, headers=header, timeout=timeout) as response:
                 _raise_refusal(response)
         except requests.Timeout as error:
-            raise EngineRefusedError(
-                f"no answer within {timeout:.0f} s", no_answer=True
-            ) from error
-        except docker.errors.DockerException:
-            raise
+            raise EngineRefusedError(f"no answer within {timeout:.0f} s", no_answer=True) from error
         finally:
             api.close()
 
@@ -125,7 +120,7 @@ class _Stream:
         self._closed = True
         if self._response is not None:
             # The thread may be reading: it ends when the socket does. One that has ended has none.
-            with suppress(ValueError, OSError):
+            with suppress(ValueError, RuntimeError, OSError):
                 self._response.raw.shutdown()
         self._api.close()
 
@@ -172,7 +167,7 @@ def _credentials(api: Any, reference: str) -> dict[str, str]:
 
     An image is pulled without credentials if their helper does not work: most are public.
     """
-    import docker
+    import docker.auth
 
     registry, _ = docker.auth.resolve_repository_name(reference.partition("@")[0])
     try:

@@ -23,6 +23,7 @@ from devstack.images.catalogue import IMAGES
 from devstack.images.machine import architecture
 from devstack.images.python_packages import install_packages
 from devstack.images.recipes import airflow, metadata, postgres, task
+from devstack.images.recipes.program import UNPRIVILEGED
 from devstack.images.upstream import Upstream
 from devstack.process import Runner
 from devstack.progress import Progress, step
@@ -94,8 +95,8 @@ class Addition:
             layer: the archive.
             installed: returns the folder of packages.
         """
-        for folder in self.rootfs:
-            layer.tree(folder)
+        for source in self.rootfs:
+            layer.tree(source)
         for name, content in self.files.items():
             layer.file(name, content)
         for folder, all_packages in self.packages.items():
@@ -107,14 +108,11 @@ class Addition:
         """The configuration as Dockerfile instructions."""
         config = self.config
         variables = (each.partition("=") for each in config["Env"])
-        # Without these two the image would keep those of the pulled one.
-        lists = {"ENTRYPOINT": config.get("Entrypoint", []), "CMD": config.get("Cmd", [])}
+        lists = {"ENTRYPOINT": config.get("Entrypoint"), "CMD": config.get("Cmd", [])}
         texts = {"USER": config["User"], "WORKDIR": config.get("WorkingDir", "/")}
-        if "StopSignal" in config:
-            texts["STOPSIGNAL"] = config["StopSignal"]
         return [
             *(f"ENV {name}={json.dumps(value)}" for name, _, value in variables),
-            *(f"{name} {json.dumps(value)}" for name, value in lists.items()),
+            *(f"{name} {json.dumps(value)}" for name, value in lists.items() if value is not None),
             *(f"{name} {value}" for name, value in texts.items()),
         ]
 
@@ -133,8 +131,8 @@ ADDITIONS = {
             "WorkingDir": f"/{task.HOME}",
             "Env": _variables(task.ENVIRONMENT),
         },
-        _RUN
-        + f"install -d -m 1777 -o {task.USER} /{task.HOME}\nln -s /{task.HOME}/metaflow /metaflow\n",
+        f"{_RUN}install -d -m 1777 -o {task.USER} /{task.HOME}\n"
+        f"ln -s /{task.HOME}/metaflow /metaflow\n",
         (PYTHON / "rootfs", task.ROOTFS),
         {**_STAGED, f"{STAGE}/{task.BYTECODE.name}": task.BYTECODE},
         {
@@ -156,7 +154,7 @@ ADDITIONS = {
     "metadata": Addition(
         {
             "Entrypoint": list(metadata.COMMAND),
-            "User": metadata.UNPRIVILEGED,
+            "User": UNPRIVILEGED,
             "Env": _variables(metadata.ENVIRONMENT),
         },
         _RUN,
@@ -169,7 +167,6 @@ ADDITIONS = {
             "Entrypoint": ["/usr/local/bin/entrypoint"],
             "User": "postgres",
             "Env": _variables(postgres.ENVIRONMENT),
-            "StopSignal": "SIGINT",
         },
         f"install -d -m 0700 -o {postgres.USER} /{postgres.HOME}/data\n",
         (postgres.ROOTFS,),
@@ -228,7 +225,7 @@ class Additions:
             with Layer(scratch / "files.tar") as layer:
                 addition.write(layer, self._installed)
             container = f"devstack-addition-{name}-{self._cache.owner}"
-            ImageAddition(self._runner, container, self._cache.owner).build(
+            ImageAddition(self._runner, container).build(
                 base, IMAGES[name].reference, layer.path, addition.script, settings
             )
 

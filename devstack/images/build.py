@@ -55,8 +55,20 @@ def image_key(name: str) -> str:
     return NODES[name].key if name in NODES else RECIPES[name].key
 
 
+def image_keys(name: str) -> set[str]:
+    """Return the digests that an up-to-date image called ``name`` may have.
+
+    A node image without the stack's own images inside has one of its own.
+    """
+    return {image_key(name)} | ({NODES[name].kubernetes_key} if name in NODES else set())
+
+
 def build_images(
-    names: Sequence[str], runner: Runner, progress: Progress, cache: ArtifactCache
+    names: Sequence[str],
+    runner: Runner,
+    progress: Progress,
+    cache: ArtifactCache,
+    preload: bool = True,
 ) -> list[StepTime]:
     """Build images and load them into Docker; return the duration of each step.
 
@@ -65,33 +77,38 @@ def build_images(
         runner: starts programs.
         progress: reports the steps.
         cache: stores artifacts.
+        preload: False for node images without the stack's own images inside.
 
     Raises:
         DevstackError: a program does not compile, or packages cannot be installed.
     """
     timed = TimedProgress(progress)
-    compiler = _start_compiler([PROGRAMS[name] for name in _programs(names)], runner, timed, cache)
+    programs = [PROGRAMS[name] for name in programs_of(names, preload)]
+    compiler = _start_compiler(programs, runner, timed, cache)
     with compiler, cache.scratch("images") as scratch:
         context = BuildContext(runner, timed, cache, compiler, scratch)
         try:
-            _build_all(names, context)
+            _build_all(names, context, preload)
         finally:
             context.remove_temporary_images()
     return sorted(timed.times, key=lambda each: each.start)
 
 
-def _build_all(names: Sequence[str], context: BuildContext) -> None:
-    nodes = [NODES[name] for name in NODES if name in names]
-    partial: dict[NodeImage, PartialImage] = {}
+def _build_all(names: Sequence[str], context: BuildContext, preload: bool) -> None:
+    nodes = {name: node for name, node in NODES.items() if name in names}
+    partial: dict[str, PartialImage] = {}
     for name in RECIPES:
         if nodes and name == FIRST_COMPILED:
-            nodes[0].install_debian(context)
-        if name == LAST_COMPILED:
-            partial = {node: node.build_compiled(context) for node in nodes}
+            next(iter(nodes.values())).install_debian(context)
+        if preload and name == LAST_COMPILED:
+            partial = {each: node.build_compiled(context) for each, node in nodes.items()}
         if name in names:
             _load(context, name)
-    for node in nodes:
-        node.build(context, partial.get(node))
+    for name, node in nodes.items():
+        if preload:
+            node.build(context, partial.get(name))
+        else:
+            context.docker.tag(node.build_kubernetes(context), IMAGES[name].reference)
 
 
 def _start_compiler(
@@ -102,14 +119,20 @@ def _start_compiler(
     return BackgroundCompiler(Compiler(runner, progress, cache), cache, programs)
 
 
-def _programs(names: Sequence[str]) -> list[str]:
+def programs_of(names: Sequence[str], preload: bool = True) -> list[str]:
+    """Return the names of the programs that images need.
+
+    Args:
+        names: the images.
+        preload: False for node images without the stack's own images inside.
+    """
     images = [name for name in names if name in RECIPES]
     nodes = [NODES[name] for name in NODES if name in names]
     wanted = [program for node in nodes for program in node.programs]
     if nodes:
         # The clients share most packages with the node's programs.
         wanted += CLIENTS
-        images += PRELOADED
+        images += PRELOADED if preload else ()
     wanted += [program for name in images for program in RECIPES[name].programs]
     return list(dict.fromkeys(wanted))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import versions
 from devstack.images.kubernetes_versions import DEFAULT, SUPPORTED, KubernetesVersion, node_image
+from devstack.images.upstream import Upstream, find_upstream
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,6 @@ class Image:
     Attributes:
         name: its name in the catalogue.
         reference: its name in manifests, whether it was pulled or built.
-        upstream: the reference that is pulled, or that the image is built upon; empty for
-            devstack's own images, which are always built.
         about: one line of description.
         on_request: True if only an optional service that is off by default, or another version
             of Kubernetes than the default needs it, so that it is not among "all images".
@@ -26,16 +25,19 @@ class Image:
 
     name: str
     reference: str
-    upstream: str
     about: str
     on_request: bool = False
+
+    @property
+    def upstream(self) -> Upstream | None:
+        """The published image that is pulled, or that it is built upon."""
+        return find_upstream(self.name)
 
 
 def _node(version: KubernetesVersion) -> Image:
     return Image(
         node_image(version.minor),
         f"devstack/node:v{version.minor}",
-        f"docker.io/kindest/node:{version.pulled}",
         f"a kind node with Kubernetes {version.minor} and the stack's own images inside",
         on_request=version.minor != DEFAULT,
     )
@@ -48,73 +50,61 @@ IMAGES = {
         Image(
             "minio",
             f"devstack/minio:{versions.MINIO}",
-            f"quay.io/minio/minio:{versions.MINIO}",
             "the S3 server",
         ),
         Image(
             "jobset",
             f"devstack/jobset:{versions.JOBSET}",
-            f"registry.k8s.io/jobset/jobset:{versions.JOBSET}",
             "the JobSet controller",
         ),
         Image(
             "gang",
             f"devstack/gang:{versions.GANG}",
-            "",
             "devstack's own gang controller",
         ),
         Image(
             "node-agent",
             f"devstack/node-agent:{versions.NODE_AGENT}",
-            "",
             "devstack's own device plugin and instance metadata service",
         ),
         Image(
             "metrics-server",
             f"devstack/metrics-server:{versions.METRICS_SERVER}",
-            f"registry.k8s.io/metrics-server/metrics-server:{versions.METRICS_SERVER}",
             "the metrics API",
         ),
         Image(
             "network-policies",
             f"devstack/network-policies:{versions.NETWORK_POLICIES}",
-            "",
             "devstack's own enforcement of network policies",
         ),
         Image(
             "task",
             f"devstack/task:{versions.TASK_PYTHON}-{versions.TASK}",
-            f"docker.io/library/python:{versions.TASK_PYTHON}-slim-{versions.DEBIAN_SUITE}",
             "the image of task pods: Python, boto3, requests and uv",
         ),
         Image(
             "postgres",
             f"devstack/postgres:{versions.POSTGRES}",
-            f"docker.io/library/postgres:{versions.POSTGRES}-{versions.DEBIAN_SUITE}",
             "the database server",
         ),
         Image(
             "airflow",
             f"devstack/airflow:{versions.AIRFLOW}-{versions.AIRFLOW_RECIPE}",
-            f"docker.io/apache/airflow:{versions.AIRFLOW}-python{versions.TASK_PYTHON}",
             "Airflow: scheduler, web server, triggerer",
         ),
         Image(
             "metadata",
             f"devstack/metadata:{versions.METADATA}",
-            "",
             "devstack's own metadata service",
         ),
         Image(
             "xcom",
             f"devstack/xcom:{versions.XCOM}",
-            f"docker.io/library/busybox:{versions.BUSYBOX}-musl",
             "the sidecar that passes a task's result to Airflow",
         ),
         Image(
             "registry",
             f"devstack/registry:{versions.REGISTRY}",
-            f"docker.io/library/registry:{versions.REGISTRY.removeprefix('v')}",
             "the registry for images that users push",
             on_request=True,
         ),

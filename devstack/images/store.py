@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devstack.docker.client import DockerClient, Present
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.artifact_cache import ArtifactCache
-from devstack.images.catalogue import Image, find_image, find_images
+from devstack.images.catalogue import PRELOADED, Image, find_image, find_images
 from devstack.images.mirrors import Mirrors
+from devstack.images.upstream import Upstream
 from devstack.process import Runner
 from devstack.progress import Progress
 
@@ -28,7 +30,8 @@ class Row:
         reference: what manifests call it.
         source: "built", "pulled", "outdated" or "absent".
         size: bytes on disk, 0 if it is absent.
-        upstream: the reference that is pulled.
+        upstream: the published image, with its tag; empty for devstack's own.
+        digest: that of the published image that was pulled; empty if it was built.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Row:
     source: str
     size: int
     upstream: str
+    digest: str = ""
 
 
 class ImageStore:
@@ -91,8 +95,8 @@ class ImageStore:
         """Pull or build the images that are missing; return all references by name.
 
         Raises:
-            DevstackError: ``IMAGES_MISSING`` when offline, ``IMAGE_UNAVAILABLE``
-                when they can be neither pulled nor built.
+            DevstackError: ``IMAGES_MISSING`` when offline, a code of
+                :mod:`devstack.images.pull_errors` when one cannot be pulled and may not be built.
         """
         if self._missing(names):
             if self._offline:
@@ -120,54 +124,102 @@ class ImageStore:
         return [name for name, there in self.present(names).items() if not there]
 
     def _get(self, names: Sequence[str]) -> None:
-        if not names:
-            return
-        to_build = list(names) if self._source == "build" else self._pull(names)
-        if to_build:
-            from devstack.images.build import build_images
+        if names and self._source == "build":
+            self._build(names)
+        elif names:
+            self._build(self._fetch(names))
 
-            self.build_times = build_images(to_build, self._runner, self._progress, self._cache)
-
-    def _pull(self, names: Sequence[str]) -> list[str]:
+    def _fetch(self, names: Sequence[str]) -> list[str]:
         """Pull what can be pulled; return the rest, or raise if only pulling is allowed."""
-        from devstack.images.build import image_key
-        from devstack.images.registries import is_reachable, pull, unavailable
+        from devstack.images.fetching import NO_SPACE, ImageFetcher
 
-        images = [
-            replace(image, upstream=self._mirrors.resolve(image.upstream) if image.upstream else "")
-            for image in find_images(names)
+        published = [image.name for image in find_images(names) if image.upstream]
+        own = [name for name in names if name not in published]
+        fetcher = ImageFetcher(self._runner, self._progress, self._cache, self._mirrors)
+        errors = fetcher.fetch(published, partial(self._build_into, own) if own else None)
+        fatal = [
+            error
+            for error in errors.values()
+            if self._source == "pull" or error.code == NO_SPACE.code
         ]
-        rest = [image.name for image in images if not image.upstream]
-        for image in images:
-            if not image.upstream:
-                continue
-            reachable = is_reachable(image.upstream)
-            if not reachable and self._source == "pull":
-                raise unavailable(image, "its registry does not answer")
-            try:
-                if reachable:
-                    pull(self._docker, image, image_key(image.name), self._progress)
-            except DevstackError as error:
-                if self._source == "pull":
-                    raise
-                self._progress.warn(f"{error}; building it instead")
-                reachable = False
-            if not reachable:
-                rest.append(image.name)
-        return rest
+        if fatal:
+            raise fatal[0]
+        missing = self._missing(names)
+        self._warn_of_builds(errors)
+        return missing
+
+    def _warn_of_builds(self, errors: Mapping[str, DevstackError]) -> None:
+        """Report why images are built instead of pulled, one line for each reason."""
+        from devstack.images.build_duration import expected_minutes
+
+        preload = self._preload()
+        reasons: dict[str, list[str]] = {}
+        for name, error in errors.items():
+            reasons.setdefault(error.cause, []).append(name)
+        for reason, names in reasons.items():
+            minutes = expected_minutes(names, self._cache, preload)
+            what = f"the {names[0]} image" if len(names) == 1 else f"{len(names)} images"
+            self._progress.warn(
+                f"cannot pull {', '.join(names)}: {reason}; building {what} from packages takes "
+                f"about {minutes} {'minute' if minutes == 1 else 'minutes'}"
+            )
+
+    def _preload(self) -> bool:
+        """Return True if all images inside a built node image are built ones, too."""
+        return not any(row.source == "pulled" for row in self.rows(PRELOADED))
+
+    def _build(self, names: Sequence[str]) -> None:
+        self._build_into(names, self._progress)
+
+    def _build_into(self, names: Sequence[str], progress: Progress) -> None:
+        from devstack.images.build import build_images
+
+        if names:
+            self.build_times += build_images(
+                names, self._runner, progress, self._cache, self._preload()
+            )
 
 
 def _row(image: Image, found: Present | None) -> Row:
-    from devstack.images.build import image_key
+    upstream = image.upstream
+    return Row(
+        image.name,
+        image.reference,
+        _source(image, found),
+        found.size if found else 0,
+        upstream.reference if upstream else "",
+        _digest(found, upstream),
+    )
 
+
+def _source(image: Image, found: Present | None) -> str:
+    from devstack.images.build import image_keys
+
+    upstream = image.upstream
     if found is None:
-        source = "absent"
-    elif not found.key:
-        source = "pulled"
-    else:
-        source = "built" if found.key == image_key(image.name) else "outdated"
-    size = found.size if found else 0
-    return Row(image.name, image.reference, source, size, image.upstream)
+        return "absent"
+    if found.upstream and upstream:
+        from devstack.images.additions import addition_key
+
+        return "pulled" if found.key == addition_key(image.name, upstream) else "outdated"
+    if found.key:
+        return "built" if found.key in image_keys(image.name) else "outdated"
+    # One that was loaded from a file has no digest.
+    wanted = upstream.digest if upstream else ""
+    replaced = wanted and found.digests and wanted not in found.digests
+    return "outdated" if replaced else "pulled"
+
+
+def _digest(found: Present | None, upstream: Upstream | None) -> str:
+    """Return the digest of the published image that was pulled, empty if none was."""
+    if found is None:
+        return ""
+    if found.upstream:
+        return found.upstream.partition("@")[2]
+    if found.key or not found.digests:
+        return ""
+    known = upstream.digest if upstream else ""
+    return known if known in found.digests else found.digests[0]
 
 
 def _offline(names: Sequence[str]) -> DevstackError:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from devstack.images import versions
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images.kubernetes_versions import DEFAULT
 from devstack.toml import tomllib
 
 FILE = Path(__file__).with_name("upstream.toml")
+VARIABLE = "DEVSTACK_UPSTREAM_IMAGES"
+"""Names a file whose tables replace those of FILE, for mirrors whose copies have other digests."""
 NODE = "node"
 """The node image with the default version of Kubernetes; its table has the version in its name."""
 
@@ -53,18 +57,39 @@ class Upstream:
 
 def find_upstream(name: str) -> Upstream | None:
     """Return the published image of an image of the catalogue; None for devstack's own."""
-    return load_upstream().get(_table(name))
+    return load_upstream(os.environ.get(VARIABLE, "")).get(_table(name))
 
 
 @cache
-def load_upstream(file: Path = FILE) -> Mapping[str, Upstream]:
-    """Return the published images, by the names of their tables in ``file``."""
-    tables: dict[str, dict[str, Any]] = tomllib.loads(file.read_text())
+def load_upstream(other: str = "") -> Mapping[str, Upstream]:
+    """Return the published images, by the names of their tables.
+
+    Args:
+        other: a file with tables that replace those of FILE.
+
+    Raises:
+        DevstackError: ``UPSTREAM_IMAGES_INVALID``.
+    """
+    tables: dict[str, dict[str, Any]] = tomllib.loads(FILE.read_text())
+    try:
+        tables |= tomllib.loads(Path(other).read_text()) if other else {}
+        return _parse_all(tables)
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise DevstackError(
+            f"cannot read the list of published images {other}",
+            cause=f"{type(error).__name__}: {error}",
+            remedy=f"write it with scripts/check-upstream-images, or unset {VARIABLE}",
+            code="UPSTREAM_IMAGES_INVALID",
+            exit_status=ExitStatus.USAGE,
+        ) from error
+
+
+def _parse_all(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Upstream]:
     return {name: _parse(tables[table.get("same_as", name)]) for name, table in tables.items()}
 
 
 def _parse(table: Mapping[str, Any]) -> Upstream:
-    platforms = table["platforms"]
+    platforms = table.get("platforms", ())
     if not isinstance(platforms, Mapping):
         platforms = dict.fromkeys(platforms, "")
     return Upstream(
@@ -72,11 +97,9 @@ def _parse(table: Mapping[str, Any]) -> Upstream:
         table.get("digest", ""),
         platforms,
         table.get("size", 0),
-        table["verified"],
+        table.get("verified", ""),
     )
 
 
 def _table(name: str) -> str:
-    if name != NODE:
-        return name
-    return "node-" + ".".join(versions.KUBERNETES.removeprefix("v").split(".")[:2])
+    return f"{NODE}-{DEFAULT}" if name == NODE else name

@@ -15,7 +15,7 @@ from devstack.docker.capabilities import withholds_sys_resource, wrapper_is_defa
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError
 from devstack.images import build as recipes
-from devstack.images import certificates, registries, versions
+from devstack.images import certificates, versions
 from devstack.images.archive import Layer, LayeredImage, write_images
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.background_compiler import BackgroundCompiler
@@ -115,7 +115,8 @@ def test_every_image_and_every_preloaded_program_has_a_recipe() -> None:
 
 def test_no_image_is_called_latest_and_every_one_has_a_version() -> None:
     for image in IMAGES.values():
-        for reference in filter(None, (image.reference, image.upstream)):
+        published = image.upstream.reference if image.upstream else ""
+        for reference in filter(None, (image.reference, published)):
             assert re.search(r":[\w.-]*\d", reference), reference
             assert not reference.endswith(":latest")
 
@@ -452,15 +453,3 @@ def test_the_sidecars_image_is_busybox_under_its_names(tmp_path: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     target.write_bytes(source.read_bytes())
-
-
-@pytest.mark.parametrize("name", ["task", "airflow"])
-def test_our_lock_is_installed_on_top_of_a_pulled_image(name: str) -> None:
-    dockerfile, files = registries.BUILT_UPON[name]
-    text = dockerfile(IMAGES[name].upstream, "key")
-    assert text.startswith(f"FROM {IMAGES[name].upstream}\n")
-    assert "--require-hashes --requirement /tmp/requirements.lock" in " ".join(text.split())
-    for line in text.splitlines():
-        if line.startswith("COPY"):
-            for source in line.split()[1:-1]:
-                assert (files / source).exists(), line

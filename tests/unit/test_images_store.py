@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from devstack.docker.client import KEY_LABEL
+from devstack.docker.client import KEY_LABEL, DockerClient, Present
+from devstack.docker.registries import EngineRefusedError, Event
 from devstack.errors import DevstackError
 from devstack.images import ImageStore, registries
 from devstack.images import build as recipes
+from devstack.images.additions import addition_key
 from devstack.images.catalogue import IMAGES
+from devstack.images.mirrors import Mirrors
 from tests.fakes.runner import FakeRunner, Recorder
 
 INSPECT = ("docker", "image", "inspect")
@@ -52,8 +60,47 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def reach(monkeypatch: pytest.MonkeyPatch, answer: bool) -> None:
-    monkeypatch.setattr(registries, "is_reachable", lambda reference: answer)
+@dataclass
+class Registries:
+    """What the engine says of images: errors by a part of the reference."""
+
+    unreachable: dict[str, str] = field(default_factory=dict)
+    failing: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    pulled: list[str] = field(default_factory=list)
+
+    def ask(self, reference: str, timeout: float) -> None:
+        self.asked.append(reference)
+        self._raise(reference, self.unreachable)
+
+    def pull(self, reference: str, on_event: Callable[[Event], None], check: object) -> None:
+        on_event({"id": "layer", "status": "Downloading", "progressDetail": {"current": 5}})
+        self._raise(reference, self.failing)
+        self.pulled.append(reference)
+
+    def _raise(self, reference: str, errors: dict[str, str]) -> None:
+        for part, message in errors.items():
+            if part in reference:
+                raise EngineRefusedError(message)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Registries:
+    known = Registries()
+    monkeypatch.setattr(registries, "ask_registry", known.ask)
+    monkeypatch.setattr(registries, "pull_image", known.pull)
+    monkeypatch.setattr(DockerClient, "info", lambda _: {})
+    return known
+
+
+def pinned(name: str) -> str:
+    upstream = IMAGES[name].upstream
+    assert upstream
+    return upstream.pinned
+
+
+def warnings(progress: Recorder) -> list[str]:
+    return [event[1] for event in progress.events if event[0] == "warn"]
 
 
 def test_present_images_cost_one_docker_call(built: list[str]) -> None:
@@ -75,47 +122,128 @@ def test_an_image_built_from_other_inputs_is_outdated_and_built_again(built: lis
     assert built == ["task"]
 
 
-def test_auto_builds_if_no_registry_answers(
-    built: list[str], monkeypatch: pytest.MonkeyPatch
+def test_without_a_registry_everything_is_built_after_one_question_for_each(
+    built: list[str], engine: Registries
 ) -> None:
-    reach(monkeypatch, False)
-    store(docker(returncode=1)).ensure(["minio", "jobset"])
-    assert built == ["minio", "jobset"]
+    engine.unreachable = {"": "dial tcp: lookup quay.io: no such host"}
+    progress = Recorder()
+    names = ["minio", "jobset", "metrics-server", "postgres", "xcom"]
+    ImageStore(docker(returncode=1), progress).ensure(names)
+    assert built == names
+    assert len(engine.asked) == len({"quay.io", "registry.k8s.io", "docker.io"})
+    assert engine.pulled == []
+    assert len(warnings(progress)) == 3
+    assert all(re.search(r"about \d+ minute", text) for text in warnings(progress))
 
 
-def test_auto_pulls_if_the_registry_answers_and_tags_as_manifests_do(
-    built: list[str], monkeypatch: pytest.MonkeyPatch
+def test_images_are_pulled_by_digest_and_tagged_as_manifests_do(
+    built: list[str], engine: Registries
 ) -> None:
-    reach(monkeypatch, True)
     runner = docker(returncode=1)
-    runner.answer("docker", "pull")
     runner.answer("docker", "tag")
-    store(runner).ensure(["minio"])
-    assert ("docker", "tag", IMAGES["minio"].upstream, IMAGES["minio"].reference) in runner.argvs
+    progress = Recorder()
+    found = iter([{}, {}, {IMAGES["minio"].reference: Present("", 5)}])
+    store = ImageStore(runner, progress)
+    store._docker.inspect_images = lambda _: next(found, {})  # type: ignore[method-assign]
+    store.ensure(["minio"])
+    assert "@sha256:" in pinned("minio")
+    assert engine.pulled == [pinned("minio")]
+    assert ("docker", "tag", pinned("minio"), IMAGES["minio"].reference) in runner.argvs
+    assert any("about 60 MB" in event[1] for event in progress.events)
     assert built == []
 
 
-def test_auto_builds_what_a_reachable_registry_does_not_have(
-    built: list[str], monkeypatch: pytest.MonkeyPatch
+def test_only_the_image_that_cannot_be_pulled_is_built(
+    built: list[str], engine: Registries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reach(monkeypatch, True)
-    runner = docker(returncode=1)
-    runner.answer("docker", "pull", returncode=1, stderr="manifest unknown")
-    progress = Recorder()
-    ImageStore(runner, progress).ensure(["minio"])
-    assert built == ["minio"]
-    assert any(
-        event[0] == "warn" and "building it instead" in event[1] for event in progress.events
+    engine.failing = {"kindest/node": "manifest unknown"}
+    runner = FakeRunner()
+    tagged: set[str] = set()
+    monkeypatch.setattr(
+        DockerClient,
+        "inspect_images",
+        lambda _, references: {each: Present("", 5) for each in references if each in tagged},
     )
+    monkeypatch.setattr(DockerClient, "tag", lambda _, source, target: tagged.add(target))
+    progress = Recorder()
+    ImageStore(runner, progress).ensure(["node", "minio", "jobset"])
+    assert sorted(engine.pulled) == sorted([pinned("minio"), pinned("jobset")])
+    assert built == ["node"]
+    (warning,) = warnings(progress)
+    assert warning.startswith("cannot pull node: docker.io does not have it; building the node")
+    assert re.search(r"from packages takes about \d+ minute", warning)
 
 
-def test_pull_does_not_build(built: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    reach(monkeypatch, False)
+def test_pull_does_not_build(built: list[str], engine: Registries) -> None:
+    engine.unreachable = {"registry.k8s.io": "connect: connection refused"}
     with pytest.raises(DevstackError) as caught:
         store(docker(returncode=1), "pull").ensure(["jobset"])
-    assert caught.value.code == "IMAGE_UNAVAILABLE"
-    assert IMAGES["jobset"].upstream in caught.value.message
+    assert caught.value.code == "REGISTRY_UNREACHABLE"
+    assert pinned("jobset") in caught.value.message
     assert built == []
+
+
+def test_a_full_disk_ends_the_command_because_a_build_needs_more(
+    built: list[str], engine: Registries
+) -> None:
+    engine.failing = {"minio": "write /var/lib/docker/tmp/GetImageBlob1: no space left on device"}
+    with pytest.raises(DevstackError) as caught:
+        store(docker(returncode=1)).ensure(["minio"])
+    assert caught.value.code == "DOCKER_DISK_FULL"
+    assert built == []
+
+
+def test_a_disk_that_is_too_small_is_found_before_anything_is_pulled(
+    built: list[str], engine: Registries, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    info = {"DockerRootDir": str(tmp_path), "Name": os.uname().nodename}
+    monkeypatch.setattr(DockerClient, "info", lambda _: info)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100_000_000))
+    with pytest.raises(DevstackError) as caught:
+        store(docker(returncode=1)).ensure(["minio"])
+    assert caught.value.code == "DOCKER_DISK_FULL"
+    assert "240 MB" in caught.value.cause
+    assert engine.pulled == []
+
+
+def test_mirrors_are_asked_and_pulled_from(built: list[str], engine: Registries) -> None:
+    engine.failing = {"": "manifest unknown"}
+    mirrors = Mirrors.from_settings({"quay.io": "registry.corp:5000/quay"})
+    with pytest.raises(DevstackError) as caught:
+        ImageStore(docker(returncode=1), Recorder(), "pull", mirrors=mirrors).ensure(["minio"])
+    assert engine.asked == [f"registry.corp:5000/quay/{pinned('minio').partition('/')[2]}"]
+    assert "registry.corp:5000 does not have it" in caught.value.cause
+
+
+@pytest.mark.parametrize(
+    ("present", "source"),
+    [
+        (Present("", 5), "pulled"),
+        (Present("", 5, digests=(pinned("minio").partition("@")[2],)), "pulled"),
+        (Present("", 5, digests=("sha256:other",)), "outdated"),
+        (Present(recipes.image_key("minio"), 5), "built"),
+    ],
+)
+def test_a_pulled_image_is_outdated_if_another_digest_is_wanted(
+    present: Present, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {IMAGES["minio"].reference: present}
+    monkeypatch.setattr(DockerClient, "inspect_images", lambda *_: found)
+    (row,) = store(FakeRunner()).rows(["minio"])
+    assert row.source == source
+    assert row.digest == (present.digests[0] if present.digests else "")
+
+
+def test_an_image_built_upon_a_pulled_one_shows_the_digest_of_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    upstream = IMAGES["task"].upstream
+    assert upstream
+    present = Present(addition_key("task", upstream), 5, upstream=upstream.pinned)
+    found = {IMAGES["task"].reference: present}
+    monkeypatch.setattr(DockerClient, "inspect_images", lambda *_: found)
+    (row,) = store(FakeRunner()).rows(["task"])
+    assert (row.source, row.digest) == ("pulled", upstream.digest)
 
 
 def test_offline_fetches_nothing_and_names_the_missing_images(built: list[str]) -> None:

@@ -9,7 +9,14 @@ import pytest
 from devstack.errors import DevstackError
 from devstack.images.archive_reader import ImageArchive, read_archive
 from devstack.process import Completed
-from devstack.providers.kind.node_images import LABEL, image_ids, import_images, list_images
+from devstack.providers.kind.node_images import (
+    ADDED,
+    LOADED,
+    image_ids,
+    import_images,
+    list_images,
+    load_images,
+)
 from tests.fakes.runner import FakeClock
 from tests.unit.test_images_archive_reader import docker_archive
 
@@ -39,6 +46,13 @@ class Containerd:
 class Engine:
     """Docker's client, as far as it is used here."""
 
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+
+    def save_images(self, archive: Path, references: list[str]) -> None:
+        """Write an archive with one image."""
+        docker_archive(archive, *references)
+
     def execute(self, node: Containerd, argv: list[str]) -> str:
         """Return a table of containerd, or remove images."""
         if "remove" in argv:
@@ -50,7 +64,7 @@ class Engine:
         self, node: Containerd, blocks: Iterable[bytes], label: str, timeout: float
     ) -> Completed:
         """Record the archive, unless the test makes it fail."""
-        assert label == LABEL
+        self.labels.append(label)
         node.received.append(b"".join(blocks))
         if node.failures:
             return Completed((), 1, stderr=node.failures.pop())
@@ -69,6 +83,7 @@ def archive(tmp_path: Path) -> ImageArchive:
 def add(archive: ImageArchive, *nodes: Containerd) -> None:
     engine: Any = Engine()
     import_images(engine, nodes, archive, 60, FakeClock())
+    assert set(engine.labels) == {ADDED}
 
 
 def ids(*nodes: Containerd) -> dict[str, str]:
@@ -149,3 +164,19 @@ def test_a_list_of_images_that_docker_lost_is_asked_for_again() -> None:
 
     assert list_images(Losing(), None) == "docker.io/devstack/gang:v2\n"  # type: ignore[arg-type]
     assert answers == []
+
+
+def test_the_stacks_images_go_to_all_nodes_at_once_with_the_bytes_that_are_sent(
+    archive: ImageArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVSTACK_CACHE", str(tmp_path / "cache"))
+    nodes = [Containerd("one"), Containerd("two")]
+    for node in nodes:
+        node.add("docker.io/library/app:1", archive.images[0].id)
+    engine: Any = Engine()
+    notes: list[str] = []
+    load_images(engine, nodes, ["app:1"], "ci", 60, FakeClock(), notes.append)
+    assert engine.labels == [LOADED, LOADED]
+    assert notes[0] == "exporting 1 images from Docker"
+    assert notes[-1].endswith(" of 1 images to 2 nodes")
+    assert not list((tmp_path / "cache").rglob("*.tar"))

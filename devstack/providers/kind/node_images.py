@@ -1,4 +1,4 @@
-"""Users' images on the nodes: which are there, and importing others.
+"""Images on the nodes: which are there, and importing others.
 
 An archive goes straight into containerd, without the layers that the node has unpacked
 already; `kind load` would copy the whole image to a file first.
@@ -7,24 +7,26 @@ already; `kind load` would copy the whole image to a file first.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
-from devstack.images.archive_reader import ImageArchive
+from devstack.images.archive_reader import ImageArchive, read_archive
+from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.references import familiar
 from devstack.parallel import in_parallel
 from devstack.process import Completed
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until
 
-LABEL = "devstack.added=true"
+ADDED = "devstack.added=true"
 """containerd's label on images that users added."""
-
-LOADED_LABEL = "devstack.loaded=true"
-"""containerd's label on the stack's own images, where devstack imports them."""
+LOADED = "devstack.loaded=true"
+"""containerd's label on the stack's own images."""
+MEGABYTE = 1_000_000
 
 _BLOCK = 1 << 20
 
@@ -50,21 +52,61 @@ def image_ids(engine: DockerClient, nodes: Iterable[Any]) -> dict[str, str]:
     }
 
 
+def load_images(
+    engine: DockerClient,
+    nodes: Sequence[Any],
+    references: Sequence[str],
+    cluster: str,
+    timeout: float,
+    clock: Clock,
+    note: Callable[[str], None],
+) -> None:
+    """Copy images from Docker into all nodes, in parallel, and layers that they share once.
+
+    Args:
+        engine: has the images.
+        nodes: the containers of the nodes.
+        references: the images.
+        cluster: names the folder of the copy; one process at a time may use it.
+        timeout: seconds for one node.
+        clock: measures how long the images take to be visible.
+        note: shows how much was sent.
+    """
+    with ArtifactCache().scratch(f"load-{cluster}") as scratch:
+        note(f"exporting {len(references)} images from Docker")
+        saved = scratch / "images.tar"
+        engine.save_images(saved, references)
+        archive = read_archive(saved, scratch)
+        import_images(engine, nodes, archive, timeout, clock, LOADED, note)
+
+
 def import_images(
     engine: DockerClient,
     nodes: Sequence[Any],
     archive: ImageArchive,
     timeout: float,
     clock: Clock,
+    label: str = ADDED,
+    note: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Import an archive's images into all nodes, in parallel; return when pods get them.
+
+    Args:
+        engine: runs programs in the nodes.
+        nodes: the containers of the nodes.
+        archive: the images.
+        timeout: seconds for one node.
+        clock: measures how long the images take to be visible.
+        label: containerd's label for the images, as ``name=value``.
+        note: shows how much was sent.
 
     Raises:
         DevstackError: ``IMAGE_ADD_FAILED`` or ``WAIT_TIMEOUT``.
     """
     ids = in_parallel(partial(_image_ids, engine), nodes)
     before = {node.name: each for node, each in zip(nodes, ids, strict=True)}
-    in_parallel(lambda node: _import(engine, node, archive, timeout), nodes)
+    sent = _Sent(archive, len(nodes), note)
+    in_parallel(lambda node: _import(engine, node, archive, timeout, label, sent), nodes)
     wanted = {name: image.id for image in archive.images for name in image.references}
 
     def observe() -> Observation:
@@ -82,10 +124,10 @@ def import_images(
     )
 
 
-def load_images(
+def load_podman_images(
     engine: DockerClient, nodes: Sequence[Any], references: Sequence[str], timeout: float
 ) -> None:
-    """Copy images of the engine into all nodes, in parallel; `kind load` does so for Docker only.
+    """Copy images of Podman, whose archives have other names, into all nodes, in parallel.
 
     Raises:
         DevstackError: ``IMAGE_ADD_FAILED``.
@@ -99,7 +141,7 @@ def load_images(
 def _load(engine: DockerClient, node: Any, archive: Path, timeout: float) -> None:
     with archive.open("rb") as file:
         blocks = iter(partial(file.read, _BLOCK), b"")
-        done = engine.import_archive(node, blocks, LOADED_LABEL, timeout)
+        done = engine.import_archive(node, blocks, LOADED, timeout)
     if not done.ok:
         raise DevstackError(
             f"cannot load the stack's images into {node.name}",
@@ -122,12 +164,49 @@ def _remove_replaced(engine: DockerClient, node: Any, ids: Iterable[str]) -> Non
         engine.execute(node, ["ctr", "-n", "k8s.io", "images", "remove", *unnamed])
 
 
-def _import(engine: DockerClient, node: Any, archive: ImageArchive, timeout: float) -> None:
+class _Sent:
+    """Counts what is sent to all nodes together.
+
+    Args:
+        archive: what is sent.
+        nodes: how many nodes there are.
+        note: shows it.
+    """
+
+    def __init__(self, archive: ImageArchive, nodes: int, note: Callable[[str], None]) -> None:
+        self._images = len(archive.images)
+        self._nodes = nodes
+        self._note = note
+        self._lock = threading.Lock()
+        self._sent = self._total = 0
+
+    def count(self, blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
+        """Yield the blocks of one node, of which there are ``size`` bytes."""
+        with self._lock:
+            self._total += size
+        for block in blocks:
+            yield block
+            with self._lock:
+                self._sent += len(block)
+                sent, total = self._sent // MEGABYTE, self._total // MEGABYTE
+            where = "the node" if self._nodes == 1 else f"{self._nodes} nodes"
+            self._note(f"{min(sent, total)} of {total} MB of {self._images} images to {where}")
+
+
+def _import(
+    engine: DockerClient,
+    node: Any,
+    archive: ImageArchive,
+    timeout: float,
+    label: str,
+    sent: _Sent,
+) -> None:
     chains = _snapshots(engine, node)
-    done = engine.import_archive(node, archive.stream(chains), LABEL, timeout)
+    blocks = sent.count(archive.stream(chains), archive.missing_bytes(chains))
+    done = engine.import_archive(node, blocks, label, timeout)
     if not done.ok and chains:
         # A layer may have been removed since the list was made.
-        done = engine.import_archive(node, archive.stream(), LABEL, timeout)
+        done = engine.import_archive(node, archive.stream(), label, timeout)
     if not done.ok:
         raise _failed(node, archive, done)
 

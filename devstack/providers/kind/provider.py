@@ -42,6 +42,7 @@ from devstack.providers.kind.node_images import (
     import_images,
     list_images,
     load_images,
+    load_podman_images,
 )
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
 from devstack.providers.kind.ownership import (
@@ -300,12 +301,12 @@ class KindProvider(ExaminedEngine):
         return set.intersection(*found) if found else set()
 
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
-        """Copy images from the engine into every running node."""
+        """Copy images from Docker into every running node, layers that they share once."""
+        nodes, note = self._usable_nodes(), self._progress.note
         if self._engine.engine == PODMAN:
-            return load_images(self._engine, self._usable_nodes(), references, spec.timeout)
-        names = ",".join(node.name for node in self._usable_nodes())
-        argv = ["load", "docker-image", *references, "--name", self.cluster, "--nodes", names]
-        return self._kind(spec, argv, pidfile=self._pidfile)
+            load_podman_images(self._engine, nodes, references, spec.timeout)
+            return
+        load_images(self._engine, nodes, references, self.cluster, spec.timeout, self._clock, note)
 
     def image_ids(self, spec: ClusterSpec) -> dict[str, str]:
         """Return the id of each image that all running nodes have, by its name."""

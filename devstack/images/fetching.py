@@ -1,0 +1,160 @@
+"""Pulling images: which of them, from where, and what happens with those that cannot be pulled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from devstack.docker.client import DockerClient
+from devstack.errors import DevstackError, ExitStatus
+from devstack.images.additions import ADDITIONS, Additions
+from devstack.images.artifact_cache import ArtifactCache
+from devstack.images.catalogue import Image, find_images
+from devstack.images.mirrors import Mirrors
+from devstack.images.pull_errors import find_fault
+from devstack.images.pull_progress import megabytes
+from devstack.images.registries import Pull, pull_images, unreachable_registries
+from devstack.parallel import in_parallel
+from devstack.process import Runner
+from devstack.progress import Progress
+
+NO_SPACE = find_fault("no space left on device")
+DISK_FACTOR = 4
+"""Space that an image of a registry needs while it is pulled and after it was loaded into a node,
+as a multiple of what is downloaded: both copies are unpacked, some two to three times as large."""
+
+
+class ImageFetcher:
+    """Pulls images, and builds those upon them that devstack adds something to.
+
+    Args:
+        runner: starts programs.
+        progress: reports the steps.
+        cache: stores packages.
+        mirrors: where to pull images from.
+    """
+
+    def __init__(
+        self, runner: Runner, progress: Progress, cache: ArtifactCache, mirrors: Mirrors
+    ) -> None:
+        self._progress = progress
+        self._mirrors = mirrors
+        self._docker = DockerClient(runner)
+        self._additions = Additions(runner, cache)
+
+    def fetch(
+        self, names: Sequence[str], meanwhile: Callable[[Progress], None] | None = None
+    ) -> dict[str, DevstackError]:
+        """Pull images; return the errors of those that cannot be pulled, by their names.
+
+        Args:
+            names: the images, each with an upstream.
+            meanwhile: runs at the same time as the pulls, if there are any.
+
+        Raises:
+            DevstackError: ``DOCKER_DISK_FULL``.
+        """
+        images = {image.name: image for image in find_images(names)}
+        pulls = {name: self._pull_of(image) for name, image in images.items()}
+        unreachable = unreachable_registries(list(pulls.values()))
+        errors = {
+            name: unreachable[pull.registry]
+            for name, pull in pulls.items()
+            if pull.registry in unreachable
+        }
+        left = {name: pull for name, pull in pulls.items() if name not in errors}
+        if left:
+            self._require_space(sum(pull.size for pull in set(left.values())))
+            errors |= self._pull_all(left, meanwhile)
+        return errors
+
+    def _pull_of(self, image: Image) -> Pull:
+        upstream = image.upstream
+        if upstream is None:
+            raise ValueError(image.name)
+        return Pull(self._mirrors.resolve(upstream.pinned), upstream.size)
+
+    def _pull_all(
+        self, pulls: dict[str, Pull], meanwhile: Callable[[Progress], None] | None
+    ) -> dict[str, DevstackError]:
+        errors: dict[str, DevstackError] = {}
+
+        def pull(progress: Progress) -> None:
+            distinct = list(dict.fromkeys(pulls.values()))
+            finish = partial(self._finish, pulls, errors, progress)
+            failed = pull_images(distinct, progress, finish)
+            errors.update({name: failed[each] for name, each in pulls.items() if each in failed})
+
+        def install(progress: Progress) -> None:
+            self._additions.install_packages(
+                [name for name in pulls if name in ADDITIONS], progress
+            )
+
+        work = [("Images", pull), ("Packages", _ignoring_errors(install))]
+        if meanwhile:
+            work.append(("Own images", meanwhile))
+        _run_in_parallel(work, self._progress)
+        return errors
+
+    def _finish(
+        self,
+        pulls: dict[str, Pull],
+        errors: dict[str, DevstackError],
+        progress: Progress,
+        pulled: Pull,
+    ) -> None:
+        """Give a pulled image its names, and build upon it."""
+
+        def finish(image: Image) -> None:
+            upstream = image.upstream
+            if image.name not in ADDITIONS or upstream is None:
+                self._docker.tag(pulled.reference, image.reference)
+                return
+            progress.note(f"building the {image.name} image upon {upstream.reference}")
+            try:
+                self._additions.build(image.name, pulled.reference, upstream)
+            except DevstackError as error:
+                errors[image.name] = error
+
+        in_parallel(finish, find_images([name for name, each in pulls.items() if each == pulled]))
+
+    def _require_space(self, download: int) -> None:
+        """Raise ``DOCKER_DISK_FULL`` unless the engine's disk has space for a download."""
+        free = self._free_space()
+        if free is None or free >= download * DISK_FACTOR:
+            return
+        raise DevstackError(
+            "cannot pull the images",
+            cause=f"they need about {megabytes(download * DISK_FACTOR)} of Docker's disk, and "
+            f"{megabytes(free)} are free",
+            remedy=NO_SPACE.remedy,
+            code=NO_SPACE.code,
+            exit_status=ExitStatus.ENVIRONMENT,
+        )
+
+    def _free_space(self) -> int | None:
+        """Return the free bytes of the engine's disk; None if it is not on this machine."""
+        info = self._docker.info()
+        root = str(info.get("DockerRootDir") or "")
+        is_here = info.get("Name") == os.uname().nodename and os.path.isdir(root)
+        return shutil.disk_usage(root).free if is_here else None
+
+
+def _ignoring_errors(install: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Leave errors to the image that needs the packages: it tries again, and reports them."""
+
+    def quiet(progress: Progress) -> None:
+        try:
+            install(progress)
+        except DevstackError:
+            return
+
+    return quiet
+
+
+def _run_in_parallel(
+    work: Sequence[tuple[str, Callable[[Progress], None]]], progress: Progress
+) -> None:
+    in_parallel(lambda each: each[1](progress.branch(each[0])), work)

@@ -1,0 +1,98 @@
+"""The list of published images."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from devstack.errors import DevstackError
+from devstack.images import versions
+from devstack.images.catalogue import IMAGES
+from devstack.images.kubernetes_versions import SUPPORTED, node_image
+from devstack.images.upstream import VARIABLE, find_upstream, load_upstream
+
+OWN = ("gang", "node-agent", "network-policies")
+DIGEST = "sha256:" + "b" * 64
+
+
+def test_every_image_but_devstacks_own_programs_has_an_upstream() -> None:
+    assert {name for name, image in IMAGES.items() if image.upstream is None} == set(OWN)
+
+
+@pytest.mark.parametrize("name", load_upstream())
+def test_a_table_pins_an_image_for_both_processors(name: str) -> None:
+    upstream = load_upstream()[name]
+    assert re.fullmatch(r"[a-z.0-9]+/[a-z0-9/-]+:[\w.-]+", upstream.reference)
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", upstream.digest)
+    assert {"linux/amd64", "linux/arm64"} <= set(upstream.platforms)
+    assert upstream.size > 0
+    assert upstream.verified
+    assert upstream.pinned == f"{upstream.reference.rpartition(':')[0]}@{upstream.digest}"
+
+
+@pytest.mark.parametrize("version", SUPPORTED.values(), ids=SUPPORTED)
+def test_the_node_images_are_those_that_kind_published(version: object) -> None:
+    found = find_upstream(node_image(version.minor))  # type: ignore[attr-defined]
+    assert found
+    assert found.reference == f"docker.io/kindest/node:{version.pulled}"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("minio", versions.MINIO),
+        ("jobset", versions.JOBSET),
+        ("metrics-server", versions.METRICS_SERVER),
+        ("task", f"{versions.TASK_PYTHON}-slim-{versions.DEBIAN_SUITE}"),
+        ("postgres", f"{versions.POSTGRES}-{versions.DEBIAN_SUITE}"),
+        ("xcom", f"{versions.BUSYBOX}-musl"),
+        ("registry", versions.REGISTRY.removeprefix("v")),
+    ],
+)
+def test_published_and_built_images_have_one_version(name: str, tag: str) -> None:
+    upstream = find_upstream(name)
+    assert upstream
+    assert upstream.reference.endswith(f":{tag}")
+
+
+def test_images_with_python_are_built_upon_the_same_one() -> None:
+    assert find_upstream("airflow") == find_upstream("metadata") == find_upstream("task")
+
+
+def test_tables_of_another_file_replace_those_of_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(f'[minio]\nreference = "quay.io/minio/minio:1"\ndigest = "{DIGEST}"\n')
+    monkeypatch.setenv(VARIABLE, str(other))
+    minio = IMAGES["minio"].upstream
+    assert minio
+    assert minio.pinned == f"quay.io/minio/minio@{DIGEST}"
+    assert IMAGES["jobset"].upstream == load_upstream()["jobset"]
+
+
+def test_without_a_digest_the_tag_is_pulled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text('[minio]\nreference = "quay.io/minio/minio:1"\n')
+    monkeypatch.setenv(VARIABLE, str(other))
+    minio = IMAGES["minio"].upstream
+    assert minio
+    assert minio.pinned == "quay.io/minio/minio:1"
+
+
+@pytest.mark.parametrize("text", ["[minio", "[minio]\n", "minio = 1\n", None])
+def test_a_damaged_list_is_an_error(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.toml"
+    if text is not None:
+        other.write_text(text)
+    monkeypatch.setenv(VARIABLE, str(other))
+    with pytest.raises(DevstackError) as caught:
+        find_upstream("minio")
+    assert caught.value.code == "UPSTREAM_IMAGES_INVALID"
+    assert str(other) in caught.value.message
