@@ -348,6 +348,10 @@ class DockerClient:
         """Write images into one archive, shared layers once."""
         self._run(["docker", "save", "--output", str(archive), "--", *references])
 
+    def pull(self, reference: str, progress: Progress, timeout: float) -> None:
+        """Pull an image within ``timeout`` seconds."""
+        self._run(["docker", "pull", reference], timeout=timeout, on_line=progress.note)
+
     def tag(self, source: str, target: str) -> None:
         """Add a name to an image."""
         self._run(["docker", "tag", source, target])
