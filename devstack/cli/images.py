@@ -45,7 +45,8 @@ def list_images(output: Output, config_file: Path | None, **chosen: Any) -> None
     """
     rows = _store(output).rows()
     output.data(images=rows)
-    output.text(f"{'NAME':<14} {'SOURCE':<9} {'SIZE':>9}  {'REFERENCE':<46} UPSTREAM")
+    columns = f"{'NAME':<16} {'SOURCE':<9} {'SIZE':>9}  {'REFERENCE':<43} {'DIGEST':<19}"
+    output.text(f"{columns} PUBLISHED AS")
     for row in rows:
         output.text(_line(row))
     show_added(output, config_file, chosen)
@@ -173,4 +174,6 @@ def _store(output: Output, source: str = "auto", mirrors: Mirrors | None = None)
 
 def _line(row: Row) -> str:
     size = f"{row.size // MEBIBYTE} MiB" if row.size else "-"
-    return f"{row.name:<14} {row.source:<9} {size:>9}  {row.reference:<46} {row.upstream}"
+    digest = row.digest[:19] or "-"
+    columns = f"{row.name:<16} {row.source:<9} {size:>9}  {row.reference:<43} {digest:<19}"
+    return f"{columns} {row.upstream or '-'}"
