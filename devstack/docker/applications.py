@@ -21,23 +21,19 @@ _APPLICATIONS = (
 
 _FOLDERS = ("/Applications", "~/Applications")
 
-_START_ANY = f"start the Docker engine (`systemctl start docker`, or `{prepare_docker()}`)"
-
 
 def how_to_start() -> str:
     """Return how to start the engine, or to select another one that can be reached."""
-    found = [f"{name}: `{command}`" for name, command in _installed()]
-    found += [f"context {name}: `docker context use {name}`" for name in reachable_contexts()]
+    starts = ", or ".join(f"{name} (`{command}`)" for name, command in _installed())
+    found = [f"start {starts or 'Docker Desktop'}"]
+    found += [f"use the context {name}: `docker context use {name}`" for name in other_contexts()]
     if shutil.which("podman"):
-        found.append("Podman: devstack up --engine podman")
+        found.append("use Podman: devstack up --engine podman")
     if _is_wsl():
         found.append(
-            "Docker Desktop of Windows: turn on this distribution in its Settings, Resources, "
-            "WSL integration"
+            "turn on this distribution in Docker Desktop: Settings, Resources, WSL integration"
         )
-    if not found:
-        return _START_ANY
-    return "start one of the installed engines: " + "; ".join(found)
+    return "; or ".join(found)
 
 
 def installed_elsewhere(runner: Runner) -> tuple[str, str]:
@@ -52,7 +48,7 @@ def installed_elsewhere(runner: Runner) -> tuple[str, str]:
     return "", ""
 
 
-def reachable_contexts() -> list[str]:
+def other_contexts() -> list[str]:
     """Return the contexts other than the current one whose socket exists."""
     current = current_host()
     return [
@@ -63,17 +59,18 @@ def reachable_contexts() -> list[str]:
 
 
 def _installed() -> list[tuple[str, str]]:
+    """Return name and command of the engines that can be started; on Linux, Docker's first."""
     found = []
     if sys.platform == "darwin":
         found = [(name, cmd) for name, app, cmd in _APPLICATIONS if _is_application(app)]
-    elif Path("/usr/lib/systemd/user/docker-desktop.service").exists():
+    elif Path("/snap/bin/docker").exists():
+        found.append(("the Docker engine", "sudo snap start docker"))
+    else:
+        found.append(("the Docker engine", f"systemctl start docker`, `{prepare_docker()}"))
+    if Path("/usr/lib/systemd/user/docker-desktop.service").exists():
         found.append(("Docker Desktop", "systemctl --user start docker-desktop"))
     if shutil.which("colima"):
         found.append(("Colima", "colima start"))
-    if Path("/snap/bin/docker").exists():
-        found.append(("Docker (snap)", "sudo snap start docker"))
-    elif shutil.which("dockerd"):
-        found.append(("Docker", f"sudo systemctl start docker, or {prepare_docker()}"))
     return found
 
 
