@@ -58,7 +58,8 @@ class _Moved(Devstack):
             "sh",
             self.socket,
             str(self.moved),
-        ] + command
+            *command,
+        ]
 
 
 def test_a_stack_runs_in_the_engine_of_the_current_context(fresh: Devstack, tmp_path: Path) -> None:
