@@ -74,7 +74,8 @@ class ImageFetcher:
         upstream = image.upstream
         if upstream is None:
             raise ValueError(image.name)
-        return Pull(self._mirrors.resolve(upstream.pinned), upstream.size)
+        resolve = self._mirrors.resolve
+        return Pull(resolve(upstream.pinned), upstream.size, resolve(upstream.reference))
 
     def _pull_all(
         self, pulls: dict[str, Pull], meanwhile: Callable[[Progress], None] | None

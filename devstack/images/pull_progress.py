@@ -28,6 +28,11 @@ def megabytes(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(1, round(size / MEGABYTE))} MB"
 
 
+def count(images: int) -> str:
+    """Return ``1 image`` or ``7 images``."""
+    return f"{images} image" if images == 1 else f"{images} images"
+
+
 class PullProgress:
     """Counts what arrives, for all pulls of a command; its methods may run in several threads.
 
@@ -95,7 +100,7 @@ class PullProgress:
         doing = ", unpacking" if status == "Extracting" else ""
         self._progress.note(
             f"{megabytes(self.received)} of {about}{megabytes(total)}, "
-            f"{self._complete} of {self._images} images{doing}"
+            f"{self._complete} of {count(self._images)}{doing}"
         )
 
 

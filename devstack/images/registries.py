@@ -11,7 +11,7 @@ from devstack.images.pull_errors import STALL_SECONDS, STALLED, cannot_pull, fin
 from devstack.images.pull_progress import PullProgress, total_size
 from devstack.images.references import split_registry
 from devstack.parallel import in_parallel, raise_if_interrupted
-from devstack.progress import Progress, step
+from devstack.progress import Progress
 
 PROBE_SECONDS = 8.0
 """How long a registry may take to answer; all are asked at once."""
@@ -31,10 +31,12 @@ class Pull:
     Attributes:
         reference: where it is pulled from, by tag or digest.
         size: bytes, about; 0 if it is not known.
+        title: the image as it is shown, with its tag; by default ``reference``.
     """
 
     reference: str
     size: int = 0
+    title: str = ""
 
     @property
     def registry(self) -> str:
@@ -65,7 +67,8 @@ def pull_images(
         then: is called with each that was pulled, in a thread.
     """
     size = total_size([pull.size for pull in pulls])
-    what = pulls[0].reference if len(pulls) == 1 else f"{len(pulls)} images"
+    what = f"{len(pulls)} images" if len(pulls) > 1 else pulls[0].title or pulls[0].reference
+    title = f"Pull {what}" + (f" ({size})" if size else "")
     counted = PullProgress(len(pulls), sum(pull.size for pull in pulls), progress)
 
     def pull_one(pull: Pull) -> DevstackError | None:
@@ -77,8 +80,13 @@ def pull_images(
         counted.complete()
         return None
 
-    with step(progress, f"Pull {what}" + (f" ({size})" if size else "")):
+    progress.start(title)
+    state = "failed"
+    try:
         errors = in_parallel(pull_one, pulls)
+        state = "failed" if any(errors) else "done"
+    finally:
+        progress.done(title, state)
     return {pull: error for pull, error in zip(pulls, errors, strict=True) if error is not None}
 
 
