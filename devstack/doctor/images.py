@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from devstack.doctor.check import Check, Fault, Finding, NotApplicableError
+from devstack.doctor.check import BY_DEGREE, Check, Fault, Finding, NotApplicableError
 from devstack.doctor.engine import require_engine
+from devstack.images.mirrors import Mirrors
 from devstack.providers.base import HasEngine, LoadsImages
 from devstack.stack import Stack
 
@@ -13,9 +14,27 @@ def _images(stack: Stack) -> list[Finding]:
         raise NotApplicableError("the nodes pull images themselves")
     if isinstance(stack.provider, HasEngine):
         require_engine(stack)
+    found = _unreachable(stack)
     if not stack.is_up:
-        return _obtainable(stack)
-    return [*_missing(stack, stack.provider), *_outdated(stack)]
+        return [*found, *_obtainable(stack)]
+    return [*found, *_missing(stack, stack.provider), *_outdated(stack)]
+
+
+def _unreachable(stack: Stack) -> list[Finding]:
+    """Return the mirrors that the engine does not reach; with images = "pull", all registries.
+
+    Otherwise images are built if no registry is reached, and it is not asked.
+    """
+    spec, pulls = stack.spec, stack.spec.images == "pull" and not stack.is_up
+    if spec.offline or spec.images == "build" or not (spec.mirror or pulls):
+        return []
+    mirrors = Mirrors.from_settings(spec.mirror).hosts
+    severity = "error" if pulls else "warning"
+    return [
+        Finding(error.cause or str(error), error.remedy, error.code, severity)
+        for registry, error in stack.images.find_unreachable().items()
+        if pulls or registry in mirrors
+    ]
 
 
 def _missing(stack: Stack, provider: LoadsImages) -> list[Finding]:
@@ -71,6 +90,13 @@ IMAGES_CHECKS = (
                 "devstack was upgraded; the stack still runs the images of the earlier release.",
                 "`devstack up` replaces them.",
                 "warning",
+            ),
+            Fault(
+                "REGISTRY_UNREACHABLE",
+                "The engine does not reach a mirror of `[images] mirror`, or with `images = "
+                '"pull"` a registry. Other faults of registries have codes of their own.',
+                "Correct the mirror or the engine's proxy: [images.md](images.md).",
+                BY_DEGREE,
             ),
             Fault(
                 "IMAGE_UNAVAILABLE",

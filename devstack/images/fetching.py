@@ -70,6 +70,14 @@ class ImageFetcher:
             errors |= self._pull_all(left, meanwhile)
         return errors
 
+    def find_unreachable(self, names: Sequence[str]) -> dict[str, DevstackError]:
+        """Return why images cannot be pulled from a registry or mirror, by its name.
+
+        Args:
+            names: images, each with an upstream; one of each registry is asked for.
+        """
+        return unreachable_registries([self._pull_of(image) for image in find_images(names)])
+
     def _pull_of(self, image: Image) -> Pull:
         upstream = image.upstream
         if upstream is None:

@@ -106,6 +106,18 @@ class ImageStore:
                 self._get(self._missing(names))
         return {name: self.reference(name) for name in names}
 
+    def find_unreachable(self, names: Sequence[str] = ()) -> dict[str, DevstackError]:
+        """Return why published images cannot be pulled, by registry or mirror; nothing is pulled.
+
+        Args:
+            names: the images, by default all.
+        """
+        from devstack.images.fetching import ImageFetcher
+
+        published = [image.name for image in find_images(names) if image.upstream]
+        fetcher = ImageFetcher(self._runner, self._progress, self._cache, self._mirrors)
+        return fetcher.find_unreachable(published)
+
     def save(self, path: Path, names: Sequence[str], clients: Mapping[str, Path]) -> None:
         """Write images, kind and kubectl into a bundle file; see :mod:`devstack.images.bundle`."""
         from devstack.images.bundle import save

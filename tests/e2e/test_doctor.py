@@ -137,6 +137,17 @@ def test_a_token_and_a_secret_and_an_image_that_were_deleted(stack: Devstack) ->
     eventually("all to be repaired", repaired, interval=2)
 
 
+@pytest.mark.breaks("images")
+def test_a_mirror_that_the_engine_does_not_reach(stack: Devstack, tmp_path: Path) -> None:
+    config = tmp_path / "devstack.toml"
+    # Nothing listens on this port.
+    config.write_text('[images]\nmirror = {"docker.io" = "127.0.0.1:1/hub"}\n')
+    checks = stack.json("doctor", "--config", str(config), check=False)["data"]["checks"]
+    found = {each["code"]: each for check in checks for each in check["findings"]}
+    assert found["REGISTRY_UNREACHABLE"]["severity"] == "warning"
+    assert "127.0.0.1:1" in found["REGISTRY_UNREACHABLE"]["cause"]
+
+
 @pytest.mark.breaks("proxies")
 def test_a_proxy_that_was_set_after_up(stack: Devstack) -> None:
     found = report(stack, HTTPS_PROXY="http://proxy.corp.example:3128", NO_PROXY="127.0.0.1")

@@ -15,17 +15,19 @@ from typing import Any
 import pytest
 import yaml
 
+from devstack.config import ImageSource
 from devstack.doctor import kubeconfig, network
 from devstack.doctor.check import Diagnosis, Finding, run_checks
 from devstack.doctor.network import build_query, refusal_in
 from devstack.doctor.table import CHECKS
+from devstack.errors import DevstackError
 from devstack.images import ImageStore
 from devstack.kube.client import KubeClient, Object
 from devstack.ports import LOOPBACK
 from devstack.services import SERVICES
 from devstack.services.certificates import build_serving_certificate
 from devstack.stack import Stack
-from devstack.state import StackDir, StackState
+from devstack.state import Phase, StackDir, StackState
 from tests.fakes.api import FakeApi, namespace, pod
 from tests.fakes.engine import FakeEngineProvider
 from tests.fakes.runner import FakeClock, FakeRunner, Recorder
@@ -274,6 +276,37 @@ def test_an_absent_image_while_nothing_may_be_fetched(
     finding = found(stack, "images")
     assert finding.code == "IMAGE_UNAVAILABLE"
     assert "minio is not here" in finding.cause
+
+
+@pytest.mark.breaks("images")
+@pytest.mark.parametrize(
+    ("source", "mirror", "phase", "expected"),
+    [
+        ("auto", {}, "creating", []),  # it is built instead
+        ("build", {"docker.io": "mirror.corp:5000/hub"}, "creating", []),
+        ("auto", {"docker.io": "mirror.corp:5000/hub"}, "up", [("mirror.corp:5000", "warning")]),
+        ("pull", {}, "up", []),
+        ("pull", {}, "creating", [("mirror.corp:5000", "error"), ("quay.io", "error")]),
+    ],
+)
+def test_a_registry_that_the_engine_does_not_reach(
+    stack: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+    source: ImageSource,
+    mirror: dict[str, str],
+    phase: Phase,
+    expected: list[tuple[str, str]],
+) -> None:
+    errors = {
+        name: DevstackError(f"cannot pull from {name}", remedy="r", code="REGISTRY_UNREACHABLE")
+        for name in ("mirror.corp:5000", "quay.io")
+    }
+    monkeypatch.setattr(stack.images, "find_unreachable", lambda: errors)
+    stack.spec, stack.state.phase = replace(stack.spec, images=source, mirror=mirror), phase
+    findings = diagnose(stack)["images"].findings
+    assert [(each.cause, each.severity) for each in findings] == [
+        (f"cannot pull from {name}", severity) for name, severity in expected
+    ]
 
 
 @pytest.mark.breaks("dns")
