@@ -335,6 +335,11 @@ class DockerClient:
             found.update(dict.fromkeys(image.get("RepoTags") or [], present))
         return {reference: found[reference] for reference in references if reference in found}
 
+    def image_architecture(self, reference: str) -> str:
+        """Return the processor that an image of the engine is for, as Go calls it."""
+        argv = ["docker", "image", "inspect", "--format", "{{.Architecture}}", "--", reference]
+        return self._run(argv, timeout=INSPECT_TIMEOUT).stdout.strip()
+
     def image_names(self) -> list[str]:
         """Return the names of all images, with their tags."""
         done = self._run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"])

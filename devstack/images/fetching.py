@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.additions import ADDITIONS, Additions
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import Image, find_images
+from devstack.images.machine import ARCHITECTURES
 from devstack.images.mirrors import Mirrors
-from devstack.images.pull_errors import find_fault
+from devstack.images.pull_errors import cannot_pull, find_fault
 from devstack.images.pull_progress import megabytes
 from devstack.images.registries import Pull, pull_images, unreachable_registries
 from devstack.parallel import in_parallel
@@ -21,6 +23,7 @@ from devstack.process import Runner
 from devstack.progress import Progress
 
 NO_SPACE = find_fault("no space left on device")
+OTHER_PLATFORM = find_fault("no matching manifest")
 DISK_FACTOR = 4
 """Space that an image of a registry needs while it is pulled and after it was loaded into a node,
 as a multiple of what is downloaded: both copies are unpacked, some two to three times as large."""
@@ -115,6 +118,7 @@ class ImageFetcher:
         pulled: Pull,
     ) -> None:
         """Give a pulled image its names, and build upon it."""
+        self._require_platform(pulled.reference)
 
         def finish(image: Image) -> None:
             upstream = image.upstream
@@ -128,6 +132,20 @@ class ImageFetcher:
                 errors[image.name] = error
 
         in_parallel(finish, find_images([name for name, each in pulls.items() if each == pulled]))
+
+    def _require_platform(self, reference: str) -> None:
+        """Raise ``IMAGE_PLATFORM`` if an image is for another processor than the engine's.
+
+        The engine checks it for images of several platforms only.
+        """
+        own = ARCHITECTURES.get(str(self._info.get("Architecture", "")))
+        found = self._docker.image_architecture(reference) if own else ""
+        if own and found and found != own:
+            raise cannot_pull(reference, f"it is for {found}, the engine for {own}", OTHER_PLATFORM)
+
+    @cached_property
+    def _info(self) -> dict[str, Any]:
+        return self._docker.info()
 
     def _require_space(self, download: int) -> None:
         """Raise ``DOCKER_DISK_FULL`` unless the engine's disk has space for a download."""
@@ -145,7 +163,7 @@ class ImageFetcher:
 
     def _free_space(self) -> int | None:
         """Return the free bytes of the engine's disk; None if it is not on this machine."""
-        info = self._docker.info()
+        info = self._info
         root = str(info.get("DockerRootDir") or "")
         is_here = info.get("Name") == os.uname().nodename and os.path.isdir(root)
         return shutil.disk_usage(root).free if is_here else None

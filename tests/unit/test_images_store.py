@@ -206,6 +206,17 @@ def test_a_disk_that_is_too_small_is_found_before_anything_is_pulled(
     assert engine.pulled == []
 
 
+def test_an_image_for_another_processor_is_not_used(
+    built: list[str], engine: Registries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DockerClient, "info", lambda _: {"Architecture": "x86_64"})
+    runner = docker(returncode=1)
+    runner.answer("docker", "image", "inspect", "--format", "{{.Architecture}}", stdout="arm64\n")
+    with pytest.raises(DevstackError) as caught:
+        store(runner, "pull").ensure(["minio"])
+    assert caught.value.code == "IMAGE_PLATFORM"
+
+
 def test_mirrors_are_asked_and_pulled_from(built: list[str], engine: Registries) -> None:
     engine.failing = {"": "manifest unknown"}
     mirrors = Mirrors.from_settings({"quay.io": "registry.corp:5000/quay"})
