@@ -130,14 +130,19 @@ def run_checks(
     stop = threading.Event()
     results: dict[str, Diagnosis | Exception] = {}
     threads = [_start(check, stack, stop, results) for check in checks]
-    for thread in threads:
-        thread.join(max(0.0, started + deadline - time.monotonic()))
-    # Programs that late checks have started end when their threads notice it.
-    stop.set()
-    finished = dict(results)
-    for thread in threads:
-        thread.join(max(0.0, started + deadline + GRACE - time.monotonic()))
+    try:
+        _join(threads, started + deadline)
+        finished = dict(results)
+    finally:
+        # Programs that late checks have started end when their threads notice it.
+        stop.set()
+        _join(threads, time.monotonic() + GRACE)
     return _collect(checks, finished, deadline)
+
+
+def _join(threads: Sequence[threading.Thread], until: float) -> None:
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 def _start(

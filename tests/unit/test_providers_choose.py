@@ -8,6 +8,7 @@ from devstack.config import StackSpec, load
 from devstack.errors import DevstackError, ExitStatus
 from devstack.providers.base import (
     ChecksMachine,
+    HasEngine,
     KeepsVolumes,
     LoadsImages,
     MapsPorts,
@@ -20,7 +21,7 @@ from devstack.state import StackDir
 from tests.fakes.runner import FakeClock, FakeRunner, Recorder
 from tests.fakes.stack import FakeImages
 
-CAPABILITIES = (ChecksMachine, KeepsVolumes, LoadsImages, MapsPorts, NeedsNodeImage)
+CAPABILITIES = (ChecksMachine, HasEngine, KeepsVolumes, LoadsImages, MapsPorts, NeedsNodeImage)
 
 
 def provider(name: str) -> Provider:
