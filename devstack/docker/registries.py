@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 from devstack.docker.context import connect
 from devstack.docker.errors import translate_docker_errors
 
+_DENIED = re.compile(r"unauthorized|denied|authentication|no basic auth", re.IGNORECASE)
 LOOK_SECONDS = 0.25
 """How often a pull looks whether it is to end."""
 
@@ -52,11 +55,11 @@ def ask_registry(reference: str, timeout: float) -> None:
 
     with translate_docker_errors():
         api = connect().api
-        header = _credentials(api, reference)
+        header, problem = _credentials(api, reference)
         url = f"{api.base_url}/v{api.api_version}/distribution/{reference}/json"
         try:
             with api.get(url, headers=header, timeout=timeout) as response:
-                _raise_refusal(response)
+                _raise_refusal(response, problem)
         except requests.Timeout as error:
             raise EngineRefusedError(f"no answer within {timeout:.0f} s", no_answer=True) from error
         finally:
@@ -82,7 +85,7 @@ def pull_image(
         try:
             for event in stream.events(check):
                 if "error" in event:
-                    raise EngineRefusedError(str(event["error"]))
+                    raise _refused(str(event["error"]), stream.credentials_problem)
                 on_event(event)
         finally:
             stream.close()
@@ -93,9 +96,13 @@ class _Stream:
 
     Args:
         reference: the image.
+
+    Attributes:
+        credentials_problem: why there are no credentials; empty if there is no reason.
     """
 
     def __init__(self, reference: str) -> None:
+        self.credentials_problem = ""
         self._reference = reference
         self._response: Any = None
         self._closed = False
@@ -136,45 +143,56 @@ class _Stream:
         repository, _, version = self._reference.partition("@")
         if not version:
             repository, _, version = self._reference.rpartition(":")
+        header, self.credentials_problem = _credentials(self._api, self._reference)
         with self._api.post(
             f"{self._api.base_url}/v{self._api.api_version}/images/create",
             params={"fromImage": repository, "tag": version},
-            headers=_credentials(self._api, self._reference),
+            headers=header,
             stream=True,
             timeout=None,
         ) as response:
             self._response = response
             if self._closed:
                 return
-            _raise_refusal(response)
+            _raise_refusal(response, self.credentials_problem)
             for line in response.iter_lines(chunk_size=None):
                 if line.strip():
                     yield json.loads(line)
 
 
-def _raise_refusal(response: Any) -> None:
+def _raise_refusal(response: Any, credentials_problem: str) -> None:
     if response.ok:
         return
     try:
         message = str(response.json()["message"])
     except (ValueError, KeyError, TypeError):
         message = response.text.strip() or f"status {response.status_code}"
-    raise EngineRefusedError(message)
+    raise _refused(message, credentials_problem)
 
 
-def _credentials(api: Any, reference: str) -> dict[str, str]:
+def _refused(message: str, credentials_problem: str) -> EngineRefusedError:
+    """Return the error; a helper that failed is the reason if credentials are missing."""
+    if credentials_problem and _DENIED.search(message):
+        return EngineRefusedError(f"{message} ({credentials_problem})")
+    return EngineRefusedError(message)
+
+
+def _credentials(api: Any, reference: str) -> tuple[dict[str, str], str]:
     """Return the header with the user's credentials, from Docker's configuration and its helpers.
 
-    An image is pulled without credentials if their helper does not work: most are public.
+    An image is pulled without credentials if their helper does not work: most are public. The
+    second value says why it does not work.
     """
     import docker.auth
 
+    # The SDK warns of a helper that is missing, where only a refusal would make it interesting.
+    warnings.filterwarnings("ignore", message="docker-credential-")
     registry, _ = docker.auth.resolve_repository_name(reference.partition("@")[0])
     try:
         header = docker.auth.get_config_header(api, registry)
-    except docker.errors.DockerException:
-        return {}
-    return {"X-Registry-Auth": _text(header)} if header else {}
+    except docker.errors.DockerException as error:
+        return {}, str(error)
+    return {"X-Registry-Auth": _text(header)} if header else {}, ""
 
 
 def _text(value: str | bytes) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from devstack.docker.registries import EngineRefusedError, Event, ask_registry, pull_image
 from devstack.errors import DevstackError
+from devstack.images.pull_errors import find_fault
 from tests.support.eventually import eventually
 
 DIGEST = "sha256:" + "e" * 64
@@ -144,6 +145,21 @@ def test_a_credential_helper_that_is_missing_leaves_public_images(
     log_in(tmp_path, credsStore="absent-helper")
     pull()
     assert engine.requests[0][2] == ""
+
+
+def test_a_credential_helper_that_is_missing_is_the_reason_if_access_is_denied(
+    engine: Engine, tmp_path: Path
+) -> None:
+    log_in(tmp_path, credsStore="absent-helper")
+    engine.refusal = (500, "unauthorized: authentication required")
+    for act in (pull, lambda: ask_registry(IMAGE, 5)):
+        with pytest.raises(EngineRefusedError) as caught:
+            act()
+        assert find_fault(caught.value.message).code == "REGISTRY_CREDENTIALS"
+    engine.refusal = (500, "manifest unknown")
+    with pytest.raises(EngineRefusedError) as caught:
+        pull()
+    assert caught.value.message == "manifest unknown"
 
 
 @pytest.mark.parametrize("events", [[], [{"status": "Downloading", "id": "a"}]])
