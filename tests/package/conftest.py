@@ -95,6 +95,8 @@ def account(tmp_path: Path, downloads: Path) -> Account:
         "PATH": os.pathsep.join([str(home / ".local" / "bin"), *outside]),
         "LANG": "C.UTF-8",
         "UV_CACHE_DIR": str(downloads),
+        # Which engine is used is a setting of the machine, too.
+        "DOCKER_CONFIG": os.environ.get("DOCKER_CONFIG") or str(Path.home() / ".docker"),
         # This clone's programs are images already, and must not be built again.
         "DEVSTACK_CACHE": str(cache_home().absolute()),
     }
