@@ -83,7 +83,9 @@ class ActionRun:
             self.outputs[name] = self._text(output["value"])
         if not self._failed:
             for path, kept in self._to_cache:
-                shutil.copy(path, kept)
+                # Without the file, the cache's action only warns.
+                if path.exists():
+                    shutil.copy(path, kept)
         return self
 
     @property

@@ -119,6 +119,15 @@ def test_images_are_saved_once_and_loaded_by_later_jobs(machine: Machine) -> Non
     assert other.outcomes()["Load the images"] == "skipped"
 
 
+def test_a_cache_that_does_not_work_fails_no_job(machine: Machine) -> None:
+    done = machine.run(failing="images", run="hello")
+    assert not done.failed
+    assert "::warning" in done.transcript()
+    assert not list(machine.cache.iterdir())
+    machine.run()
+    assert not machine.run(failing="images", run="hello").failed
+
+
 def test_without_the_cache_nothing_is_saved(machine: Machine) -> None:
     machine.run(cache="false")
     assert not list(machine.cache.iterdir())

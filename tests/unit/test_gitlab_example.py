@@ -75,6 +75,10 @@ def test_a_later_job_loads_the_images_of_the_cache(job: Job) -> None:
     assert not any("<save>" in call for call in calls)
 
 
+def test_a_cache_that_does_not_work_fails_no_job(job: Job) -> None:
+    assert job.run(failing="images")
+
+
 def test_a_failed_job_keeps_its_logs_and_leaves_no_stack(job: Job) -> None:
     assert not job.run(failing="run")
     assert job.programs.devstack_calls()[-3:] == [
