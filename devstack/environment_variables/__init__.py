@@ -20,7 +20,9 @@ STACK_PROGRAMS = frozenset({"Metaflow", "boto3", "Kubernetes clients", "Python"}
 """Programs that are used with a stack: in `devstack shell`, and in flows."""
 FLOW_PROGRAMS = STACK_PROGRAMS | {"pip", "uv"}
 """Programs that run in a flow's process: `@pypi` and `--environment=uv` start pip and uv."""
-TOOL_PROGRAMS = frozenset({"kind", "Docker", "kubectl", "pip", "uv", "Go", "bash", "Python"})
+TOOL_PROGRAMS = frozenset(
+    {"kind", "Docker", "Podman", "kubectl", "pip", "uv", "Go", "bash", "Python"}
+)
 """Programs that devstack starts itself."""
 
 _EXACT = {each.name: each for each in VARIABLES if not each.is_prefix}

@@ -9,7 +9,7 @@ _KIND = (
         "kind",
         (
             "KIND_EXPERIMENTAL_PROVIDER",
-            "creates nodes with podman or nerdctl, where devstack does not find them",
+            "creates nodes in another engine than the stack's",
         ),
         value="docker",
     ),
@@ -34,6 +34,11 @@ _DOCKER = (
             "DOCKER_BUILDKIT BUILDX_BUILDER BUILDX_CONFIG",
             "another builder, whose images the engine does not have",
         ),
+        (
+            "BUILDKIT_HOST EXPERIMENTAL_BUILDKIT_SOURCE_POLICY BUILDX_NO_DEFAULT_LOAD "
+            "BUILDX_EXPERIMENTAL",
+            "another builder or base image, or an image that stays in the builder",
+        ),
         ("DOCKER_HIDE_LEGACY_COMMANDS DOCKER_CUSTOM_HEADERS", "changes commands and requests"),
     ),
     *keep(
@@ -46,6 +51,28 @@ _DOCKER = (
         (
             "DOCKER_CONTENT_TRUST_SERVER DOCKER_CLI_* BUILDKIT_* BUILDX_*",
             "details that do not change what is built",
+        ),
+    ),
+)
+
+_PODMAN = (
+    *override(
+        "Podman",
+        ("CONTAINER_CONNECTION STORAGE_DRIVER STORAGE_OPTS", "another store than the API's"),
+        ("PODMAN_USERNS", "maps users, so that nodes do not start"),
+        (
+            "BUILDAH_FORMAT BUILDAH_ISOLATION BUILDAH_LAYERS BUILDAH_RUNTIME BUILDAH_NOPIVOT",
+            "how images are built; with OCI's format they lose settings",
+        ),
+    ),
+    *keep(
+        "Podman",
+        ("CONTAINER_HOST", "which engine is used: the user's choice, if it is a local socket"),
+        (
+            "CONTAINERS_CONF CONTAINERS_CONF_OVERRIDE CONTAINERS_STORAGE_CONF "
+            "CONTAINERS_REGISTRIES_CONF REGISTRY_AUTH_FILE CONTAINER_SSHKEY "
+            "CONTAINER_PASSPHRASE PODMAN_IGNORE_CGROUPSV1_WARNING",
+            "configuration, mirrors and logins",
         ),
     ),
 )
@@ -159,6 +186,14 @@ _BASH = (
         ("IFS", "how words are split; bash itself ignores it"),
         ("GREP_OPTIONS TAR_OPTIONS GZIP XZ_OPT XZ_DEFAULTS ZSTD_CLEVEL", "options of programs"),
         ("PERL5OPT PERL5DB APT_CONFIG", "code and configuration that mmdebstrap would read"),
+        (
+            "DPKG_ROOT DPKG_ADMINDIR DPKG_FORCE DPKG_DATADIR",
+            "another system than the one that mmdebstrap prepares",
+        ),
+        (
+            "GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_CEILING_DIRECTORIES",
+            "another repository than the one that a program is in",
+        ),
     ),
     *keep(
         "bash",
@@ -169,4 +204,4 @@ _BASH = (
     ),
 )
 
-TOOLS = (*_KIND, *_DOCKER, *_KUBECTL, *_PYTHON, *_GO, *_BASH)
+TOOLS = (*_KIND, *_DOCKER, *_PODMAN, *_KUBECTL, *_PYTHON, *_GO, *_BASH)
