@@ -251,3 +251,21 @@ def test_a_build_gives_the_full_name(
     inner.answer("podman")
     client.build_file(tmp_path / "Dockerfile", "team/model:1", Silent())
     assert "docker.io/team/model:1" in inner.argvs[0]
+
+
+class Node:
+    """A node's container."""
+
+    name = "node"
+
+
+def test_programs_of_nodes_are_run_by_the_command(inner: FakeRunner, client: DockerClient) -> None:
+    inner.answer("podman", "exec", "node", "cat", stdout="text")
+    inner.answer("podman", "exec", "node", "false", returncode=1, stderr="wrong")
+    assert client.execute(Node(), ["cat"]) == "text"
+    assert client.execute(Node(), ["false"]) == ""
+    client.require(Node(), ["cat"], "message")
+    with pytest.raises(DevstackError) as caught:
+        client.require(Node(), ["false"], "message")
+    assert caught.value.code == "NODE_UNWRITABLE"
+    assert caught.value.output == "wrong"
