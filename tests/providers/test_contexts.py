@@ -67,7 +67,7 @@ def test_a_stack_runs_in_the_engine_of_the_current_context(fresh: Devstack, tmp_
     stack = _Moved(fresh, tmp_path / "elsewhere")
     with stack.brought_up():
         assert stack.samples("hello")["hello"]["ok"]
-        assert stack.json("status")["data"]["state"] == "running"
+        assert stack.json("status")["data"]["state"] == "up"
     assert not stack.directory.exists()
 
 

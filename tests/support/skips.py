@@ -10,6 +10,7 @@ import pytest
 ALLOWED: tuple[str, ...] = (
     "zsh is not installed",
     "fish is not installed",
+    "podman is not installed, or no root",
 )
 """The allowed reasons, for programs that not every machine has."""
 

@@ -64,8 +64,8 @@ from devstack.waits import Clock
 API_PORT = "api"
 """The name of the API's port in ``StackState.ports``."""
 
-_WITHOUT_PORTS = ("created", "exited", "dead")
-"""States of a container in which Docker does not hold its host ports."""
+_WITHOUT_PORTS = ("created", "exited", "stopped", "dead")
+"""States of a container in which the engine does not hold its host ports; Podman has "stopped"."""
 
 LATE_NODE_SECONDS = 1.5
 """How long Docker may continue to create a node after kind was killed."""
