@@ -199,13 +199,17 @@ class Additions:
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def install_packages(self, names: Sequence[str], progress: Progress) -> None:
-        """Install the packages that the images called ``names`` will need."""
-        for name in names:
-            for packages in [each for group in ADDITIONS[name].packages.values() for each in group]:
-                if not self._cache.have(f"wheels-{packages.name}", packages.key):
-                    with step(progress, f"Install Python packages: {packages.name}"):
-                        self._installed(packages)
+    def missing_packages(self, names: Sequence[str]) -> list[Packages]:
+        """Return the packages that the images called ``names`` need and the cache lacks."""
+        groups = [group for name in names for group in ADDITIONS[name].packages.values()]
+        needed = dict.fromkeys(packages for group in groups for packages in group)
+        return [each for each in needed if not self._cache.have(f"wheels-{each.name}", each.key)]
+
+    def install_packages(self, missing: Sequence[Packages], progress: Progress) -> None:
+        """Install packages that images will need."""
+        for packages in missing:
+            with step(progress, f"Install Python packages: {packages.name}"):
+                self._installed(packages)
 
     def build(self, name: str, base: str, upstream: Upstream) -> None:
         """Build the image called ``name``.

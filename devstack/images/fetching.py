@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any
 
@@ -100,11 +101,14 @@ class ImageFetcher:
             errors.update({name: failed[each] for name, each in pulls.items() if each in failed})
 
         def install(progress: Progress) -> None:
-            self._additions.install_packages(
-                [name for name in pulls if name in ADDITIONS], progress
-            )
+            # The image that needs them tries again, and reports the error.
+            with suppress(DevstackError):
+                self._additions.install_packages(packages, progress)
 
-        work = [("Images", pull), ("Packages", _ignoring_errors(install))]
+        packages = self._additions.missing_packages([name for name in pulls if name in ADDITIONS])
+        work: list[tuple[str, Callable[[Progress], None]]] = [("Images", pull)]
+        if packages:
+            work.append(("Packages", install))
         if meanwhile:
             work.append(("Own images", meanwhile))
         _run_in_parallel(work, self._progress)
@@ -169,19 +173,10 @@ class ImageFetcher:
         return shutil.disk_usage(root).free if is_here else None
 
 
-def _ignoring_errors(install: Callable[[Progress], None]) -> Callable[[Progress], None]:
-    """Leave errors to the image that needs the packages: it tries again, and reports them."""
-
-    def quiet(progress: Progress) -> None:
-        try:
-            install(progress)
-        except DevstackError:
-            return
-
-    return quiet
-
-
 def _run_in_parallel(
     work: Sequence[tuple[str, Callable[[Progress], None]]], progress: Progress
 ) -> None:
-    in_parallel(lambda each: each[1](progress.branch(each[0])), work)
+    if len(work) == 1:
+        work[0][1](progress)
+    else:
+        in_parallel(lambda each: each[1](progress.branch(each[0])), work)

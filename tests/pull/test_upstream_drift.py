@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from devstack.images import ImageStore
 from devstack.images.upstream import load_upstream
+from devstack.process import SubprocessRunner
+from devstack.progress import Silent
 from tests.support.registry import Registry
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "check-upstream-images"
-IMAGE = "devstack/xcom:1"
 
 
 @pytest.fixture
@@ -31,9 +33,9 @@ class Check:
         self._trust = folder / "trust"
         self._trust.mkdir()
         shutil.copy(registry.authority, self._trust / "ca.crt")
-        digest = registry.add(IMAGE, "own/image:1", index=True)
-        self.digest = digest
-        self.write(digest)
+        image = ImageStore(SubprocessRunner(), Silent()).ensure(["xcom"])["xcom"]
+        self.digest = registry.add(image, "own/image:1", index=True)
+        self.write(self.digest)
 
     def write(self, digest: str) -> None:
         """Write a list in which every image has this digest."""

@@ -84,8 +84,8 @@ def test_packages_are_installed_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(module, "install_packages", install)
     own = Additions(FakeRunner(), ArtifactCache(tmp_path))
-    own.install_packages(["task", "airflow", "metadata"], Recorder())
-    own.install_packages(["task"], Recorder())
+    own.install_packages(own.missing_packages(["task", "airflow", "metadata"]), Recorder())
+    assert own.missing_packages(["task"]) == []
     assert len(installed) == len({"task", "init", "code", "airflow", "metadata"})
 
 
