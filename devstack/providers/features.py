@@ -13,22 +13,31 @@ class Features:
     Attributes:
         gates: feature gates, of all components.
         apis: API groups and versions that the API server serves, as ``--runtime-config``.
+        kubelet: settings of the kubelets.
     """
 
     gates: Mapping[str, bool] = field(default_factory=dict)
     apis: Mapping[str, str] = field(default_factory=dict)
+    kubelet: Mapping[str, str] = field(default_factory=dict)
+
+
+# Since 1.35 a pod may use an image that a kubelet has pulled only with a login of its own, and
+# images are compared by their ids: one that is pulled under another name could no longer be used
+# under that by which it was put on the node (docs/adr/0022-registries.md).
+_ALL_IMAGES = {"imagePullCredentialsVerificationPolicy": "NeverVerify"}
 
 
 FEATURES = {
     # Native gang scheduling (KEP-4671) is beta, and off by default.
-    "1.37": Features({"GenericWorkload": True}, {"scheduling.k8s.io/v1beta1": "true"}),
+    "1.37": Features({"GenericWorkload": True}, {"scheduling.k8s.io/v1beta1": "true"}, _ALL_IMAGES),
     # It is alpha. Without the third gate a gang of high priority that does not fit still
     # preempts other pods, one by one, and does not start.
     "1.36": Features(
         {"GenericWorkload": True, "GangScheduling": True, "WorkloadAwarePreemption": True},
         {"scheduling.k8s.io/v1alpha2": "true"},
+        _ALL_IMAGES,
     ),
-    "1.35": Features(),
+    "1.35": Features(kubelet=_ALL_IMAGES),
     "1.34": Features(),
 }
 """By minor version of Kubernetes."""

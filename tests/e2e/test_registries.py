@@ -14,7 +14,7 @@ import pytest
 
 from devstack.errors import ExitStatus
 from devstack.images.catalogue import IMAGES
-from tests.e2e.test_user_flows import SMALL, write_flow
+from tests.e2e.test_user_flows import SMALL
 from tests.support.cluster import node
 from tests.support.commandline import Devstack
 from tests.support.registry import Registry
@@ -22,6 +22,8 @@ from tests.support.registry import Registry
 pytestmark = pytest.mark.docker
 
 APP = "devstack-test/mirrored:1"
+SAME = "devstack-test/same:1"
+"""The stack's own task image, under another name."""
 USER, PASSWORD = "reader", "a:b c"
 
 
@@ -29,8 +31,10 @@ class Machine(Devstack):
     """The stack's machine, with a Docker configuration of its own."""
 
     def __init__(self, stack: Devstack, folder: Path) -> None:
-        # pip's settings remain, since `up` passes them on to pods.
-        (folder / ".config").symlink_to(Path.home() / ".config")
+        # Settings of pip and others remain, since `up` passes them on to pods.
+        for each in Path.home().glob(".*"):
+            if each.name != ".docker":
+                (folder / each.name).symlink_to(each)
         self.docker = folder / ".docker"
         self.docker.mkdir()
         variables = {"HOME": str(folder), "DOCKER_CONFIG": str(self.docker)}
@@ -70,6 +74,7 @@ def registry(stack: Devstack, tmp_path_factory: pytest.TempPathFactory) -> Itera
     subprocess.run(build, input=dockerfile, text=True, check=True, capture_output=True)
     with Registry(folder, users={USER: PASSWORD}, address=gateway) as made:
         made.add(APP, f"hub/{APP}")
+        made.add(IMAGES["task"].reference, f"hub/{SAME}")
         subprocess.run(["docker", "rmi", APP], check=True, capture_output=True)
         yield made
 
@@ -81,23 +86,45 @@ def machine(stack: Devstack, tmp_path: Path) -> Iterator[Machine]:
     yield made
     made.run("images", "logout")
     made.run("up", "--mirror", "docker.io=")
-    forget_image(stack)
+    forget_images(stack)
 
 
-def forget_image(stack: Devstack) -> None:
-    """Remove the image from the node."""
-    node(stack).exec_run(["ctr", "-n", "k8s.io", "images", "rm", f"docker.io/{APP}"])
+def forget_images(stack: Devstack) -> None:
+    """Remove the images from the node."""
+    names = [f"docker.io/{each}" for each in (APP, SAME)]
+    node(stack).exec_run(["ctr", "-n", "k8s.io", "images", "rm", *names])
 
 
-def app_flow(folder: Path) -> Path:
-    decorator = f"@kubernetes(image='docker.io/{APP}', {SMALL})"
-    return write_flow(folder, "print('image', open('/opt/version').read())", decorator)
+FLOW = f"""\
+from metaflow import FlowSpec, kubernetes, step
+
+class MirroredFlow(FlowSpec):
+    @kubernetes(image="docker.io/{APP}", {SMALL})
+    @step
+    def start(self):
+        print("image", open("/opt/version").read())
+        self.next(self.same)
+
+    @kubernetes(image="{SAME}", {SMALL})
+    @step
+    def same(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print("the stack's own image is still there")
+
+if __name__ == "__main__":
+    MirroredFlow()
+"""
 
 
-def test_a_flows_image_comes_through_a_mirror_with_a_login(
+def test_a_flows_image_comes_through_the_mirror_that_is_set_with_a_login(
     stack: Devstack, registry: Registry, machine: Machine, tmp_path: Path
 ) -> None:
-    flow = str(app_flow(tmp_path))
+    file = tmp_path / "mirrored.py"
+    file.write_text(FLOW)
+    flow = str(file)
     mirror = ("--mirror", f"docker.io={registry.host}/hub")
     changed = machine.json("up", *mirror)["data"]["changed"]
     assert "registries" in changed
@@ -121,23 +148,17 @@ def test_a_flows_image_comes_through_a_mirror_with_a_login(
     assert known == sorted(["docker.io", registry.host])
     done = machine.run("run", flow)
     assert "image mirrored" in done.stdout
+    assert "own image is still there" in done.stdout
     assert machine.json("up")["data"]["changed"] == []
+
+    forget_images(stack)
+    assert "registries" in machine.json("up", "--mirror", "docker.io=")["data"]["changed"]
+    error = machine.failure("run", flow, status=ExitStatus.FLOW_FAILED)
+    assert registry.host not in error["cause"]
+    assert "docker.io" in error["remedy"]
 
     secret = ("get", "secret", "devstack-registries", "-n", "metaflow")
     assert machine.kubectl(*secret).returncode != 0
     files = [each for each in machine.directory.rglob("*") if each.is_file()]
     assert not [each for each in files if PASSWORD.encode() in each.read_bytes()]
     assert PASSWORD not in done.stdout + done.stderr
-
-
-def test_without_its_mirror_the_registry_itself_is_asked(
-    stack: Devstack, registry: Registry, machine: Machine, tmp_path: Path
-) -> None:
-    flow = str(app_flow(tmp_path))
-    machine.trust(registry)
-    machine.run("up", "--mirror", f"docker.io={registry.host}/hub")
-    changed = machine.json("up", "--mirror", "docker.io=")["data"]["changed"]
-    assert "registries" in changed
-    error = machine.failure("run", flow, status=ExitStatus.FLOW_FAILED)
-    assert registry.host not in error["cause"]
-    assert "docker.io" in error["remedy"]

@@ -69,6 +69,12 @@ def test_hosts_with_cgroup_v1_are_allowed() -> None:
     assert patch_of(config(ClusterSpec("ci")), "KubeletConfiguration")["failCgroupV1"] is False
 
 
+@pytest.mark.parametrize(("minor", "known"), [("1.37", True), ("1.35", True), ("1.34", False)])
+def test_images_on_a_node_are_for_all_pods(minor: str, known: bool) -> None:
+    config = build_config(ClusterSpec("ci", kubernetes=minor), api_port=0)
+    assert ("imagePullCredentialsVerificationPolicy: NeverVerify" in config) == known
+
+
 def test_kube_proxy_updates_its_rules_immediately() -> None:
     patch = patch_of(config(ClusterSpec("ci")), "KubeProxyConfiguration")
     assert patch["iptables"] == {"minSyncPeriod": "100ms"}

@@ -83,6 +83,7 @@ def build_config(
 def _plain_config(spec: ClusterSpec, api_port: int) -> dict[str, Any]:
     """Return the configuration without files of this machine."""
     features = FEATURES[spec.kubernetes]
+    kubelet = "".join(f"{name}: {value}\n" for name, value in features.kubelet.items())
     control_plane: dict[str, Any] = {
         "role": "control-plane",
         "extraPortMappings": [
@@ -96,7 +97,7 @@ def _plain_config(spec: ClusterSpec, api_port: int) -> dict[str, Any]:
         "featureGates": dict(features.gates),
         "runtimeConfig": dict(features.apis),
         "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
-        "kubeadmConfigPatches": [KUBELET_PATCH, KUBE_PROXY_PATCH],
+        "kubeadmConfigPatches": [KUBELET_PATCH + kubelet, KUBE_PROXY_PATCH],
         "kubeadmConfigPatchesJSON6902": [controller_manager_patch()],
         "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
     }
