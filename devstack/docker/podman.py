@@ -116,14 +116,13 @@ def with_engine(runner: Runner, engine: Engine) -> Runner:
 
 def podman_command(argv: Sequence[str]) -> list[str]:
     """Return Podman's command for one of Docker's client."""
-    verb, rest = argv[1], list(argv[2:])
+    verb, rest = argv[1], [_without_tag(each) for each in argv[2:]]
     if verb == "info":
         rest = [each.replace(".DefaultRuntime", ".Host.OCIRuntime.Name") for each in rest]
     elif verb == "pull":
-        rest[-1] = pulled_name(rest[-1])
+        rest[-1] = full_name(rest[-1])
     elif verb == "tag":
-        source, target = rest
-        rest = [pulled_name(source) if "@" in source else source, full_name(target)]
+        rest = [rest[0], full_name(rest[1])]
     elif verb == "commit":
         rest = ["--format", "docker", *rest[:-1], full_name(rest[-1])]
     elif verb == "build":
@@ -134,6 +133,11 @@ def podman_command(argv: Sequence[str]) -> list[str]:
         # An image that is missing is an error here; Podman would ask which registry to pull from.
         rest = ["--pull", "never", *rest]
     return [PODMAN.name, verb, *rest]
+
+
+def _without_tag(argument: str) -> str:
+    is_pinned = "@sha256:" in argument and not argument.startswith("-")
+    return pulled_name(argument) if is_pinned else argument
 
 
 def _with_full_tags(arguments: Sequence[str]) -> list[str]:
@@ -153,7 +157,7 @@ def docker_result(argv: Sequence[str], done: Completed) -> Completed:
     if tuple(argv[1:3]) == ("image", "ls"):
         names = [short_name(line) for line in done.stdout.splitlines()]
         return replace(done, stdout="\n".join(names))
-    if tuple(argv[1:3]) == ("image", "inspect"):
+    if tuple(argv[1:3]) == ("image", "inspect") and "{{json .}}" in argv:
         lines = [json.dumps(_docker_image(image)) for image in _documents(done.stdout)]
         # What Docker says of a missing image.
         stderr = done.stderr.replace("image not known", "No such image")

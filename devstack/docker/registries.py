@@ -16,10 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from devstack.docker.context import connect
+from devstack.docker.connection import connect
+from devstack.docker.engine import DOCKER, PODMAN, Engine
 from devstack.docker.errors import translate_docker_errors
+from devstack.docker.podman import pulled_name
 
 _DENIED = re.compile(r"unauthorized|denied|authentication|no basic auth", re.IGNORECASE)
+_LIBPOD = "v4.0.0/libpod"
 LOOK_SECONDS = 0.25
 """How often a pull looks whether it is to end."""
 
@@ -41,12 +44,13 @@ class EngineRefusedError(Exception):
         self.no_answer = no_answer
 
 
-def ask_registry(reference: str, timeout: float) -> None:
+def ask_registry(reference: str, timeout: float, engine: Engine = DOCKER) -> None:
     """Ask the engine for an image's description in its registry.
 
     Args:
         reference: the image.
         timeout: seconds.
+        engine: the engine.
 
     Raises:
         EngineRefusedError: it does not get one.
@@ -54,9 +58,12 @@ def ask_registry(reference: str, timeout: float) -> None:
     import requests
 
     with translate_docker_errors():
-        api = connect().api
+        api = connect(engine).api
         header, problem = _credentials(api, reference)
         url = f"{api.base_url}/v{api.api_version}/distribution/{reference}/json"
+        if engine == PODMAN:
+            # Docker's request is missing in Podman; its own for lists describes images, too.
+            url = f"{api.base_url}/{_LIBPOD}/manifests/{pulled_name(reference)}/json"
         try:
             with api.get(url, headers=header, timeout=timeout) as response:
                 _raise_refusal(response, problem)
@@ -67,7 +74,10 @@ def ask_registry(reference: str, timeout: float) -> None:
 
 
 def pull_image(
-    reference: str, on_event: Callable[[Event], None], check: Callable[[], None]
+    reference: str,
+    on_event: Callable[[Event], None],
+    check: Callable[[], None],
+    engine: Engine = DOCKER,
 ) -> None:
     """Pull an image; return when the engine has it.
 
@@ -76,12 +86,13 @@ def pull_image(
         on_event: is called with each message.
         check: is called several times a second. If it raises, the connection is closed, which ends
             the pull in the engine.
+        engine: the engine.
 
     Raises:
         EngineRefusedError: the engine does not get the image.
     """
     with translate_docker_errors():
-        stream = _Stream(reference)
+        stream = _Stream(reference, engine)
         try:
             for event in stream.events(check):
                 if "error" in event:
@@ -96,18 +107,19 @@ class _Stream:
 
     Args:
         reference: the image.
+        engine: the engine.
 
     Attributes:
         credentials_problem: why there are no credentials; empty if there is no reason.
     """
 
-    def __init__(self, reference: str) -> None:
+    def __init__(self, reference: str, engine: Engine) -> None:
         self.credentials_problem = ""
-        self._reference = reference
+        self._reference = pulled_name(reference) if engine == PODMAN else reference
         self._response: Any = None
         self._closed = False
         self._received: queue.Queue[Event | BaseException | None] = queue.Queue()
-        self._api = connect().api
+        self._api = connect(engine).api
         threading.Thread(target=self._read, daemon=True).start()
 
     def events(self, check: Callable[[], None]) -> Iterator[Event]:

@@ -87,7 +87,8 @@ class ImageFetcher:
         if upstream is None:
             raise ValueError(image.name)
         resolve = self._mirrors.resolve
-        return Pull(resolve(upstream.pinned), upstream.size, resolve(upstream.reference))
+        title = resolve(upstream.reference)
+        return Pull(resolve(upstream.pinned), upstream.size, title, self._docker.engine)
 
     def _pull_all(
         self, pulls: dict[str, Pull], meanwhile: Callable[[Progress], None] | None

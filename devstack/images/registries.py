@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from devstack.docker.engine import DOCKER, Engine
 from devstack.docker.registries import EngineRefusedError, ask_registry, pull_image
 from devstack.errors import DevstackError
 from devstack.images.pull_errors import STALL_SECONDS, STALLED, cannot_pull, find_fault
@@ -32,11 +33,13 @@ class Pull:
         reference: where it is pulled from, by tag or digest.
         size: bytes, about; 0 if it is not known.
         title: the image as it is shown, with its tag; by default ``reference``.
+        engine: the engine that pulls it.
     """
 
     reference: str
     size: int = 0
     title: str = ""
+    engine: Engine = DOCKER
 
     @property
     def registry(self) -> str:
@@ -92,7 +95,7 @@ def pull_images(
 
 def _ask(pull: Pull) -> DevstackError | None:
     try:
-        ask_registry(pull.reference, PROBE_SECONDS)
+        ask_registry(pull.reference, PROBE_SECONDS, pull.engine)
     except EngineRefusedError as error:
         if find_fault(error.message).code in OF_REGISTRY:
             return cannot_pull(pull.reference, error.message)
@@ -106,6 +109,6 @@ def _pull(pull: Pull, counted: PullProgress) -> None:
             raise cannot_pull(pull.reference, "", STALLED)
 
     try:
-        pull_image(pull.reference, counted.add, check)
+        pull_image(pull.reference, counted.add, check, pull.engine)
     except EngineRefusedError as error:
         raise cannot_pull(pull.reference, error.message) from error

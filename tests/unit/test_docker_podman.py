@@ -111,6 +111,14 @@ def test_images_are_described_as_docker_does(
     assert found["a/b:1"].key == "k"
 
 
+def test_a_single_value_of_an_image_is_as_podman_writes_it(
+    inner: FakeRunner, client: DockerClient
+) -> None:
+    inner.answer("podman", "image", "inspect", stdout="amd64\n")
+    assert client.image_architecture(f"a/b:1@{DIGEST}") == "amd64"
+    assert inner.argvs[0][-1] == f"docker.io/a/b@{DIGEST}"
+
+
 def test_loaded_images_get_the_names_that_docker_means(
     inner: FakeRunner, client: DockerClient, tmp_path: Path
 ) -> None:

@@ -64,7 +64,7 @@ def test_messages_without_progress_do_not_keep_a_pull_alive(now: list[float]) ->
 def test_a_pull_without_progress_is_given_up(
     now: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def pull_image(reference: str, on_event: object, check: object) -> None:
+    def pull_image(reference: str, on_event: object, check: object, engine: object) -> None:
         now[0] += registries.STALL_SECONDS - 1
         check()  # type: ignore[operator]
         now[0] += 2

@@ -69,11 +69,11 @@ class Registries:
     asked: list[str] = field(default_factory=list)
     pulled: list[str] = field(default_factory=list)
 
-    def ask(self, reference: str, timeout: float) -> None:
+    def ask(self, reference: str, timeout: float, engine: object) -> None:
         self.asked.append(reference)
         self._raise(reference, self.unreachable)
 
-    def pull(self, reference: str, on_event: Callable[[Event], None], check: object) -> None:
+    def pull(self, reference: str, on_event: Callable[[Event], None], *_: object) -> None:
         on_event({"id": "layer", "status": "Downloading", "progressDetail": {"current": 5}})
         self._raise(reference, self.failing)
         self.pulled.append(reference)
