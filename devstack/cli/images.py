@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from devstack.cli.engines import engine_option, engine_runner
 from devstack.cli.images_add import MEBIBYTE, add, show_added
 from devstack.cli.images_login import login, logout
 from devstack.cli.mirrors import mirror_option
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from devstack.images import ImageStore
     from devstack.images.mirrors import Mirrors
     from devstack.images.store import Row
+    from devstack.process import Runner
 
 
 @click.group("images", epilog="Example: devstack images list")
@@ -43,7 +45,10 @@ def list_images(output: Output, config_file: Path | None, **chosen: Any) -> None
 
     An added image is outdated if this machine has another version of it by now.
     """
-    rows = _store(output).rows()
+    from devstack.config import load
+    from devstack.stack import open_stack
+
+    rows = open_stack(load(config_file, **chosen), output.progress()).images.rows()
     output.data(images=rows)
     columns = f"{'NAME':<16} {'SOURCE':<9} {'SIZE':>9}  {'REFERENCE':<43} {'DIGEST':<19}"
     output.text(f"{columns} PUBLISHED AS")
@@ -56,6 +61,7 @@ def list_images(output: Output, config_file: Path | None, **chosen: Any) -> None
 @command.command("pull", epilog="Example: devstack images pull minio jobset")
 @click.argument("names", nargs=-1)
 @mirror_option
+@engine_option
 @config_option
 @verbose_option
 @json_option
@@ -64,20 +70,23 @@ def pull(
     output: Output,
     names: tuple[str, ...],
     mirror: dict[str, str] | None,
+    engine: str | None,
     config_file: Path | None,
 ) -> None:
     """Pull the missing images among NAMES (by default, all)."""
-    _get(output, names, "pull", _mirrors(config_file, mirror))
+    runner = engine_runner(engine, config_file)
+    _get(output, names, _store(output, runner, "pull", _mirrors(config_file, mirror)))
 
 
 @command.command("build", epilog="Example: devstack images build")
 @click.argument("names", nargs=-1)
+@engine_option
 @verbose_option
 @json_option
 @pass_output
-def build(output: Output, names: tuple[str, ...]) -> None:
+def build(output: Output, names: tuple[str, ...], engine: str | None) -> None:
     """Build the missing images among NAMES (by default, all) from packages."""
-    _get(output, names, "build")
+    _get(output, names, _store(output, engine_runner(engine), "build"))
 
 
 @command.command("save", epilog="Example: devstack images save devstack.bundle")
@@ -85,6 +94,7 @@ def build(output: Output, names: tuple[str, ...]) -> None:
 @click.option("--image", "names", multiple=True, help="Save only this image; repeatable.")
 @click.option("--present", is_flag=True, help="Save only the images that this machine has already.")
 @mirror_option
+@engine_option
 @config_option
 @verbose_option
 @json_option
@@ -95,17 +105,17 @@ def save(
     names: tuple[str, ...],
     present: bool,
     mirror: dict[str, str] | None,
+    engine: str | None,
     config_file: Path | None,
 ) -> None:
     """Write images and client programs to FILE, for a machine without network access."""
     from devstack.images.catalogue import IMAGES
-    from devstack.process import SubprocessRunner
     from devstack.providers.choose import client_tools
     from devstack.tools import ensure_tool
 
-    runner, progress = SubprocessRunner(), output.progress()
+    runner, progress = engine_runner(engine, config_file), output.progress()
     clients = {tool.name: ensure_tool(tool, runner, progress) for tool in client_tools()}
-    store = _store(output, mirrors=_mirrors(config_file, mirror))
+    store = _store(output, runner, mirrors=_mirrors(config_file, mirror))
     if present:
         there = store.present(names or list(IMAGES))
         names = tuple(name for name, has in there.items() if has)
@@ -122,12 +132,13 @@ def save(
 
 @command.command("load", epilog="Example: devstack images load devstack.bundle")
 @click.argument("file", type=click.Path(path_type=Path))
+@engine_option
 @verbose_option
 @json_option
 @pass_output
-def load(output: Output, file: Path) -> None:
+def load(output: Output, file: Path, engine: str | None) -> None:
     """Load a FILE written by `devstack images save`; see `images add` for your own images."""
-    store = _store(output)
+    store = _store(output, engine_runner(engine))
     rows = store.rows(store.load(file))
     output.data(images=rows)
     for row in rows:
@@ -138,12 +149,9 @@ def load(output: Output, file: Path) -> None:
     output.finish()
 
 
-def _get(
-    output: Output, names: tuple[str, ...], source: str, mirrors: Mirrors | None = None
-) -> None:
+def _get(output: Output, names: tuple[str, ...], store: ImageStore) -> None:
     from devstack.images.catalogue import find_images
 
-    store = _store(output, source, mirrors)
     wanted = [image.name for image in find_images(names)]
     store.ensure(wanted)
     rows = store.rows(wanted)
@@ -165,11 +173,12 @@ def _mirrors(config_file: Path | None, mirror: dict[str, str] | None) -> Mirrors
     return Mirrors.from_settings(load(config_file, mirror=mirror).mirror)
 
 
-def _store(output: Output, source: str = "auto", mirrors: Mirrors | None = None) -> ImageStore:
+def _store(
+    output: Output, runner: Runner, source: str = "auto", mirrors: Mirrors | None = None
+) -> ImageStore:
     from devstack.images import ImageStore
-    from devstack.process import SubprocessRunner
 
-    return ImageStore(SubprocessRunner(), output.progress(), source, mirrors=mirrors)
+    return ImageStore(runner, output.progress(), source, mirrors=mirrors)
 
 
 def _line(row: Row) -> str:

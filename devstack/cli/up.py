@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from devstack.cli.engines import engine_option
 from devstack.cli.mirrors import mirror_option
 from devstack.cli.options import (
     SuggestingChoice,
@@ -27,7 +28,6 @@ from devstack.config import IMAGE_SOURCES, load
 from devstack.images.kubernetes_versions import DEFAULT as DEFAULT_KUBERNETES
 from devstack.images.kubernetes_versions import SUPPORTED
 from devstack.providers.choose import CHOICES, DEFAULT, require_known
-from devstack.providers.engines import ENGINES, HELP, require_known_engine
 from devstack.services import SERVICES
 from devstack.services.selection import optional_names
 
@@ -49,15 +49,6 @@ class ProviderChoice(click.Choice[str]):
         return str(value)
 
 
-class EngineChoice(click.Choice[str]):
-    """The container engines; an unknown one is an error with the closest match."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the value, if there is such an engine."""
-        require_known_engine(value)
-        return str(value)
-
-
 @click.command("up", epilog="Example: devstack up --name ci --timeout 600")
 @name_option
 @click.option(
@@ -75,7 +66,7 @@ class EngineChoice(click.Choice[str]):
     ],
     help=f"Version of Kubernetes: {', '.join(SUPPORTED)}.  [default: {DEFAULT_KUBERNETES}]",
 )
-@click.option("--engine", type=EngineChoice(ENGINES), help=HELP)
+@engine_option
 @click.option("--nodes", type=int, metavar="N", help="Number of nodes.  [default: 1]")
 @click.option(
     "--pool",
