@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ START_SECONDS = 10.0
 IDLE_SECONDS = 600
 """After so long without a request Podman's service ends, should this process have been killed."""
 
+_lock = threading.Lock()
 _services: dict[int, str] = {}
 """The socket of the service that a process of this id started."""
 
@@ -45,12 +47,13 @@ def connect() -> Any:
 
 def find_socket() -> str:
     """Return the path of a socket that Podman serves; start a service if there is none."""
-    if os.getpid() in _services:
-        return _services[os.getpid()]
-    for path in [*_usual_sockets(), *_machine_sockets()]:
-        if _answers(path):
-            return path
-    return _start_service()
+    with _lock:
+        if os.getpid() in _services:
+            return _services[os.getpid()]
+        for path in [*_usual_sockets(), *_machine_sockets()]:
+            if _answers(path):
+                return path
+        return _start_service()
 
 
 def podman_host() -> str:
