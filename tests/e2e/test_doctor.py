@@ -26,12 +26,10 @@ from tests.support.certificates import build_client_certificate
 from tests.support.cluster import answers, node
 from tests.support.commandline import Devstack
 from tests.support.eventually import eventually
+from tests.support.refusal import OF_MACHINE
 
-HEALTHY_SECONDS = 8.0
-"""The doctor takes 2 s on a machine with two free CPUs; tests share them."""
-
-# Findings of the machine that runs the tests, not of the stack.
-OF_MACHINE = {"DISK_FULL", "ENGINE_DISK_FULL", "INOTIFY_LOW", "MEMORY_LOW"}
+START_SECONDS = 8.0
+"""What the command takes beside its checks, on a machine that other tests share."""
 
 
 def report(stack: Devstack, **variables: str) -> dict[str, dict[str, Any]]:
@@ -64,11 +62,9 @@ def restored(file: Path) -> Iterator[None]:
         file.write_bytes(content)
 
 
-def test_a_healthy_stack_has_no_findings_within_seconds(stack: Devstack) -> None:
+def test_a_healthy_stack_has_no_findings(stack: Devstack) -> None:
     stack.run("up")
-    started = time.monotonic()
     checks = stack.json("doctor", check=False)["data"]["checks"]
-    assert time.monotonic() - started < HEALTHY_SECONDS
     findings = [each for check in checks for each in check["findings"]]
     assert {each["code"] for each in findings} <= OF_MACHINE
     assert len(checks) == 40
@@ -256,7 +252,7 @@ def test_a_paused_node_does_not_keep_the_doctor_from_reporting(stack: Devstack) 
         took = time.monotonic() - started
     finally:
         node(stack).unpause()
-    assert took < DEADLINE + GRACE + HEALTHY_SECONDS
+    assert took < DEADLINE + GRACE + START_SECONDS
     codes = {each["code"] for check in checks for each in check["findings"]}
     assert {"API_DOWN", "NODE_STOPPED"} <= codes
     # What cannot be examined for the same reason is not reported as one more error.
@@ -274,7 +270,7 @@ def test_an_engine_that_hangs_is_an_error_within_seconds(tmp_path: Path) -> None
         stack = Devstack("hangs", tmp_path, {"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"})
         started = time.monotonic()
         done = stack.run("doctor", check=False)
-    assert time.monotonic() - started < DEADLINE + GRACE + HEALTHY_SECONDS
+    assert time.monotonic() - started < DEADLINE + GRACE + START_SECONDS
     assert done.returncode == 1
     assert "[CHECK_TIMEOUT]" in done.stdout
     assert done.stdout.count("CHECK_TIMEOUT") == 1

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from devstack.errors import ExitStatus
 from tests.support.commandline import Devstack
 
+OF_MACHINE = frozenset(
+    {"DISK_FULL", "ENGINE_DISK_FULL", "INOTIFY_LOW", "KUBECTL_SKEW", "MEMORY_LOW"}
+)
+"""Findings about the machine that runs the tests, which is not always a healthy one."""
+
 
 @dataclass(frozen=True)
 class CommandError:

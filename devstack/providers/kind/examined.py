@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +19,12 @@ class ExaminedEngine:
     """The part of the provider that implements `devstack.providers.base.HasEngine`."""
 
     _engine: DockerClient
+    _description: EngineDescription | None = None
     cluster: str
+
+    def __init__(self) -> None:
+        # Several threads examine the engine at once; a busy one takes seconds to answer.
+        self._asking = threading.Lock()
 
     def engine_address_problem(self) -> Problem | None:
         """Return why the engine's address cannot be used; nothing is connected to."""
@@ -26,7 +32,13 @@ class ExaminedEngine:
         return Problem(fault.message, fault.remedy, fault.code) if fault else None
 
     def describe_engine(self) -> EngineDescription:
-        """Return what the engine says about itself."""
+        """Return what the engine says about itself, which it is asked once."""
+        with self._asking:
+            if self._description is None:
+                self._description = self._ask_engine()
+        return self._description
+
+    def _ask_engine(self) -> EngineDescription:
         info = self._engine.info()
         product = recognize(info, self._engine.version())
         local = is_plainly_local(product, info, engine_host(self._engine.engine))

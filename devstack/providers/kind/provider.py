@@ -102,6 +102,7 @@ class KindProvider(ExaminedEngine):
         clock: Clock,
         progress: Progress,
     ) -> None:
+        super().__init__()
         self.cluster = f"devstack-{stack.name}"
         self._stack = stack
         self._images = images
