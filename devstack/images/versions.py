@@ -5,7 +5,7 @@ from __future__ import annotations
 CONTAINERD = "v2.3.7"
 KIND = "v0.33.0"
 JOBSET = "v0.12.0"
-GANG = "v2"
+GANG = "v3"
 """devstack's own gang controller; increase it when its effect on a cluster changes."""
 NODE_AGENT = "v1"
 """devstack's own node agent; increase it when its effect on a cluster changes."""

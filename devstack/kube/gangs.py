@@ -93,9 +93,10 @@ def pod_group_name(pod: Object) -> str:
 
 def find_pod_group(client: KubeClient, pod: Object) -> Object | None:
     """Return the PodGroup that a pod names, or None if it does not exist."""
-    api_version = POD_GROUPS if pod["spec"].get("schedulingGroup") else COSCHEDULING
-    name = pod_group_name(pod)
-    return client.find(api_version, "PodGroup", name, pod["metadata"]["namespace"])
+    api_versions = POD_GROUPS if pod["spec"].get("schedulingGroup") else (COSCHEDULING,)
+    name, namespace = pod_group_name(pod), pod["metadata"]["namespace"]
+    found = (client.find(each, "PodGroup", name, namespace) for each in api_versions)
+    return next((group for group in found if group), None)
 
 
 def is_over(jobset: Object) -> bool:

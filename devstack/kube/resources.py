@@ -12,11 +12,14 @@ APPS = "apps/v1"
 BATCH = "batch/v1"
 RBAC = "rbac.authorization.k8s.io/v1"
 ADMISSION = "admissionregistration.k8s.io/v1"
+ADMISSION_BETA = "admissionregistration.k8s.io/v1beta1"
+"""Mutating admission policies of Kubernetes 1.34 and 1.35."""
 EXTENSIONS = "apiextensions.k8s.io/v1"
 REGISTRATION = "apiregistration.k8s.io/v1"
 CERTIFICATES = "certificates.k8s.io/v1"
 JOBSET = "jobset.x-k8s.io/v1alpha2"
-POD_GROUPS = "scheduling.k8s.io/v1alpha2"
+POD_GROUPS = ("scheduling.k8s.io/v1beta1", "scheduling.k8s.io/v1alpha2")
+"""The APIs of Kubernetes' own PodGroups, the preferred one first: from 1.37 on, and of 1.36."""
 SCHEDULING = "scheduling.k8s.io/v1"
 COSCHEDULING = "scheduling.x-k8s.io/v1alpha1"
 """The API of the coscheduling plug-in of kube-scheduler."""
@@ -95,8 +98,12 @@ _NAMESPACED = {
     BATCH: {"Job": "jobs"},
     RBAC: {"Role": "roles", "RoleBinding": "rolebindings"},
     JOBSET: {"JobSet": "jobsets"},
-    POD_GROUPS: {"PodGroup": "podgroups"},
+    **{version: {"PodGroup": "podgroups"} for version in POD_GROUPS},
     COSCHEDULING: {"PodGroup": "podgroups"},
+}
+_POLICIES = {
+    "MutatingAdmissionPolicy": "mutatingadmissionpolicies",
+    "MutatingAdmissionPolicyBinding": "mutatingadmissionpolicybindings",
 }
 _CLUSTER_SCOPED = {
     CORE: {
@@ -107,11 +114,11 @@ _CLUSTER_SCOPED = {
     SCHEDULING: {"PriorityClass": "priorityclasses"},
     RBAC: {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"},
     ADMISSION: {
-        "MutatingAdmissionPolicy": "mutatingadmissionpolicies",
-        "MutatingAdmissionPolicyBinding": "mutatingadmissionpolicybindings",
+        **_POLICIES,
         "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
         "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
     },
+    ADMISSION_BETA: _POLICIES,
     EXTENSIONS: {"CustomResourceDefinition": "customresourcedefinitions"},
     REGISTRATION: {"APIService": "apiservices"},
     CERTIFICATES: {"CertificateSigningRequest": "certificatesigningrequests"},

@@ -27,6 +27,9 @@ class Features:
 _ALL_IMAGES = {"imagePullCredentialsVerificationPolicy": "NeverVerify"}
 
 
+_POLICY_GATES = {"MutatingAdmissionPolicy": True}
+_POLICY_APIS = {"admissionregistration.k8s.io/v1beta1": "true"}
+
 FEATURES = {
     # Native gang scheduling (KEP-4671) is beta, and off by default.
     "1.37": Features({"GenericWorkload": True}, {"scheduling.k8s.io/v1beta1": "true"}, _ALL_IMAGES),
@@ -37,7 +40,8 @@ FEATURES = {
         {"scheduling.k8s.io/v1alpha2": "true"},
         _ALL_IMAGES,
     ),
-    "1.35": Features(kubelet=_ALL_IMAGES),
-    "1.34": Features(),
+    # Mutating admission policies are beta, and off by default; gang scheduling is not usable.
+    "1.35": Features(_POLICY_GATES, _POLICY_APIS, _ALL_IMAGES),
+    "1.34": Features(_POLICY_GATES, _POLICY_APIS),
 }
 """By minor version of Kubernetes."""

@@ -10,6 +10,7 @@ from devstack.kube.readiness import observe_deployment
 from devstack.kube.resources import JOBSET
 from devstack.services.base import Manifest, Service, ServiceContext
 from devstack.services.gang_coscheduling import with_coscheduling
+from devstack.services.policies import detect_policy_api, in_served_api
 from devstack.waits import Observation, Ready, Waiting
 
 NAMESPACE = "gang-system"
@@ -30,6 +31,7 @@ class GangService(Service):
 
     def adapt(self, ctx: ServiceContext) -> str:
         """Detect what the cluster supports; return a warning if gangs are impossible."""
+        detect_policy_api(ctx)
         support, why = find_gang_support(ctx.api)
         ctx.state.gangs = support.value
         return f"gang: off, the pods of a @parallel step start one by one: {why}" if why else ""
@@ -38,7 +40,8 @@ class GangService(Service):
         """Return the objects of k8s/gang; none if the cluster does not support gangs."""
         if ctx.state.gangs == GangSupport.OFF:
             return []
-        objects = manifests.with_images(manifests.load(self.name), ctx.state.images)
+        objects = in_served_api(manifests.load(self.name), ctx)
+        objects = manifests.with_images(objects, ctx.state.images)
         coscheduling = ctx.state.gangs == GangSupport.COSCHEDULING
         return with_coscheduling(objects) if coscheduling else objects
 

@@ -151,7 +151,8 @@ class GangCluster:
     def groups(self) -> list[str]:
         """Return the names of all groups of pods."""
         native = self.support == GangSupport.NATIVE
-        api = POD_GROUPS if native else COSCHEDULING
+        served = (each for each in POD_GROUPS if "PodGroup" in self.kube.kinds(each))
+        api = next(served) if native else COSCHEDULING
         found = self.kube.list_objects(api, "PodGroup", self.namespace)
         return [item["metadata"]["name"] for item in found]
 

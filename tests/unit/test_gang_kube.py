@@ -6,6 +6,7 @@ import pytest
 
 from devstack.kube.gang_support import GangSupport, find_gang_support
 from devstack.kube.gangs import list_gangs, size_of
+from devstack.kube.resources import ADMISSION, ADMISSION_BETA, COSCHEDULING, POD_GROUPS
 from devstack.kube.transport import Answer
 from tests.fakes.api import FakeApi
 from tests.support.gang_objects import gang, gang_pod, gang_pods
@@ -55,17 +56,17 @@ def test_all_pods_that_run_at_the_same_time_count() -> None:
 class Discovery(FakeApi):
     """An API server that serves some kinds by group and version."""
 
-    def __init__(self, **kinds: list[str]) -> None:
+    def __init__(self, kinds: dict[str, list[str]]) -> None:
         super().__init__()
-        self._kinds = {key.replace("__", "."): value for key, value in kinds.items()}
+        self._kinds = kinds
 
     def request(self, method: str, path: str, **rest: object) -> Answer:  # type: ignore[override]
         if path == "/version":
             return Answer(200, b'{"gitVersion": "v1.36.0"}')
-        group = path.removeprefix("/apis/").rpartition("/")[0]
-        if group not in self._kinds:
+        version = path.removeprefix("/apis/")
+        if version not in self._kinds:
             return Answer(404, b"{}")
-        kinds = self._kinds[group]
+        kinds = self._kinds[version]
         served = [{"name": kind.lower(), "kind": kind, "namespaced": True} for kind in kinds]
         return Answer(200, json.dumps({"resources": served}).encode())
 
@@ -76,24 +77,18 @@ POLICY = ["MutatingAdmissionPolicy", "MutatingWebhookConfiguration"]
 @pytest.mark.parametrize(
     ("served", "support", "why"),
     [
-        (
-            {"admissionregistration__k8s__io": POLICY, "scheduling__k8s__io": ["PodGroup"]},
-            GangSupport.NATIVE,
-            "",
-        ),
-        (
-            {"admissionregistration__k8s__io": POLICY, "scheduling__x-k8s__io": ["PodGroup"]},
-            GangSupport.COSCHEDULING,
-            "",
-        ),
-        ({"admissionregistration__k8s__io": POLICY}, GangSupport.OFF, "serves no PodGroup"),
-        ({"scheduling__k8s__io": ["PodGroup"]}, GangSupport.OFF, "no MutatingAdmissionPolicy"),
+        ({ADMISSION: POLICY, POD_GROUPS[0]: ["PodGroup"]}, GangSupport.NATIVE, ""),
+        ({ADMISSION: POLICY, POD_GROUPS[1]: ["PodGroup"]}, GangSupport.NATIVE, ""),
+        ({ADMISSION: POLICY, COSCHEDULING: ["PodGroup"]}, GangSupport.COSCHEDULING, ""),
+        ({ADMISSION_BETA: POLICY, COSCHEDULING: ["PodGroup"]}, GangSupport.COSCHEDULING, ""),
+        ({ADMISSION_BETA: POLICY}, GangSupport.OFF, "serves no PodGroup"),
+        ({POD_GROUPS[0]: ["PodGroup"]}, GangSupport.OFF, "not serve MutatingAdmissionPolicy"),
     ],
 )
 def test_the_mechanism_of_the_cluster_is_detected(
     served: dict[str, list[str]], support: GangSupport, why: str
 ) -> None:
-    found, reason = find_gang_support(Discovery(**served).client())
+    found, reason = find_gang_support(Discovery(served).client())
     assert found == support
     assert why in reason
     assert bool(reason) == (support == GangSupport.OFF)

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from devstack.kube.resources import POD_GROUPS
+from devstack.images.kubernetes_versions import SUPPORTED
+from devstack.kube.resources import ADMISSION_BETA, POD_GROUPS
 from devstack.providers.base import ClusterSpec
+from devstack.providers.features import FEATURES
 from devstack.providers.kind.config import build_config
 from devstack.providers.kind.requests import patch_files, write_patches
 from devstack.state import StackDir
@@ -60,9 +62,24 @@ def test_ports_are_mapped_once_however_many_nodes_there_are() -> None:
     assert ["extraPortMappings" in node for node in nodes] == [True, False, False]
 
 
-def test_the_api_of_pod_groups_is_served() -> None:
-    """tests/conformance shows that gangs work with these gates."""
-    assert config(ClusterSpec("ci"))["runtimeConfig"][POD_GROUPS] == "true"
+@pytest.mark.parametrize(
+    ("minor", "served"),
+    [
+        ("1.37", POD_GROUPS[0]),
+        ("1.36", POD_GROUPS[1]),
+        ("1.35", ADMISSION_BETA),
+        ("1.34", ADMISSION_BETA),
+    ],
+)
+def test_the_apis_that_gangs_and_packages_need_are_served(minor: str, served: str) -> None:
+    """tests/conformance and tests/e2e/test_kubernetes_versions.py show that they work."""
+    built = config(ClusterSpec("ci", kubernetes=minor))
+    assert built["runtimeConfig"] == {served: "true"}
+    assert all(built["featureGates"].values())
+
+
+def test_each_version_of_kubernetes_has_its_features() -> None:
+    assert set(FEATURES) == set(SUPPORTED)
 
 
 def test_hosts_with_cgroup_v1_are_allowed() -> None:

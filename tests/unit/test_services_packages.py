@@ -204,7 +204,7 @@ def test_what_does_not_work_in_pods_is_reported_once_until_it_changes(
 
 def test_a_cluster_without_policies_is_reported() -> None:
     ctx = context(kube=PolicyApi(kinds=[]).client())
-    assert "requires 1.36" in PackagesService().adapt(ctx)
+    assert "from 1.36 on" in PackagesService().adapt(ctx)
     assert ctx.state.capabilities["packages"] == NO_POLICY
 
 

@@ -40,9 +40,9 @@ type controller struct {
 	jobSets       jobsetclient.Interface
 	factory       informers.SharedInformerFactory
 	jobSetFactory jobsetinformers.SharedInformerFactory
-	pluginFactory dynamicinformer.DynamicSharedInformerFactory
+	groupFactory  dynamicinformer.DynamicSharedInformerFactory
 	jobSetLister  jobsetlisters.JobSetLister
-	groups        groups
+	groups        *groups
 	nodeLister    corelisters.NodeLister
 	pods          cache.SharedIndexInformer
 
@@ -53,25 +53,20 @@ type controller struct {
 	synced   atomic.Bool
 }
 
-// clients are the API clients; plugin is nil if PodGroups are Kubernetes' own.
 type clients struct {
 	core    kubernetes.Interface
 	jobSets jobsetclient.Interface
-	plugin  dynamic.Interface
+	groups  dynamic.Interface
 }
 
-func newController(apis clients) (*controller, error) {
+func newController(apis clients, api groupAPI) (*controller, error) {
 	c := &controller{jobSets: apis.jobSets, recorder: newRecorder(apis.core)}
 	c.factory = informers.NewSharedInformerFactoryWithOptions(
 		apis.core, 0, informers.WithTransform(stripFields))
 	c.jobSetFactory = jobsetinformers.NewSharedInformerFactoryWithOptions(
 		apis.jobSets, 0, jobsetinformers.WithTransform(stripFields))
-	if apis.plugin == nil {
-		c.groups = newNativeGroups(apis.core, c.factory)
-	} else {
-		c.pluginFactory = dynamicinformer.NewDynamicSharedInformerFactory(apis.plugin, 0)
-		c.groups = newPluginGroups(apis.plugin, c.pluginFactory)
-	}
+	c.groupFactory = dynamicinformer.NewDynamicSharedInformerFactory(apis.groups, 0)
+	c.groups = newGroups(api, apis.groups, c.groupFactory)
 	c.queue = workqueue.NewTypedRateLimitingQueue(
 		workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName]())
 	sets := c.jobSetFactory.Jobset().V1alpha2().JobSets()
@@ -81,7 +76,8 @@ func newController(apis clients) (*controller, error) {
 	return c, errors.Join(
 		c.pods.AddIndexers(cache.Indexers{groupIndex: c.groupKeysOfPod}),
 		c.addHandler(sets.Informer(), c.onJobSet),
-		c.addHandler(c.groups.informer(), c.onGroup),
+		c.groups.shared().SetTransform(stripFields),
+		c.addHandler(c.groups.shared(), c.onGroup),
 		c.addHandler(nodes.Informer(), c.onNode),
 		c.addHandler(c.pods, c.onPod),
 	)
@@ -92,9 +88,7 @@ func (c *controller) run(ctx context.Context) error {
 	defer c.queue.ShutDown()
 	c.factory.Start(ctx.Done())
 	c.jobSetFactory.Start(ctx.Done())
-	if c.pluginFactory != nil {
-		c.pluginFactory.Start(ctx.Done())
-	}
+	c.groupFactory.Start(ctx.Done())
 	if !cache.WaitForCacheSync(ctx.Done(), c.handlers...) {
 		return errors.New("stopped before the caches were synced")
 	}

@@ -5,17 +5,17 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	schedulingv1alpha2 "k8s.io/api/scheduling/v1alpha2"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/cache"
 	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 )
 
 var jobSetKind = jobset.SchemeGroupVersion.WithKind("JobSet")
 
-// group is a PodGroup, of either API.
+// group is a PodGroup, of any API.
 type group struct {
 	namespace, name, jobSet string
 	size                    int
@@ -23,20 +23,6 @@ type group struct {
 	// scheduled is True once the scheduler has admitted the gang, False if it found
 	// too few free resources, and Unknown before it has decided.
 	scheduled metav1.ConditionStatus
-}
-
-// groups is the API of PodGroups that the scheduler reads.
-type groups interface {
-	// informer watches the groups.
-	informer() cache.SharedIndexInformer
-	// find returns a group, or nil.
-	find(namespace, name string) *group
-	// create creates the group of the current attempt of the JobSet.
-	create(ctx context.Context, set *jobset.JobSet) (*group, error)
-	// nameFor returns the name of the pod's group, or an empty string.
-	nameFor(pod *corev1.Pod) string
-	// reportsUnschedulable returns true if the scheduler reports that a gang does not fit.
-	reportsUnschedulable() bool
 }
 
 func groupMeta(set *jobset.JobSet) metav1.ObjectMeta {
@@ -113,10 +99,12 @@ func stripFields(object any) (any, error) {
 	case *jobset.JobSet:
 		stripMetadata(&kept.ObjectMeta)
 		for i := range kept.Spec.ReplicatedJobs {
-			kept.Spec.ReplicatedJobs[i].Template.Spec.Template.Spec = corev1.PodSpec{}
+			pod := &kept.Spec.ReplicatedJobs[i].Template.Spec.Template.Spec
+			*pod = corev1.PodSpec{PriorityClassName: pod.PriorityClassName}
 		}
-	case *schedulingv1alpha2.PodGroup:
-		stripMetadata(&kept.ObjectMeta)
+	case *unstructured.Unstructured:
+		kept.SetManagedFields(nil)
+		kept.SetAnnotations(nil)
 	case cache.DeletedFinalStateUnknown:
 		return object, nil
 	}

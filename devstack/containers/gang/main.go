@@ -46,11 +46,16 @@ func run(kubeconfig, address string, plugin bool) error {
 	if err != nil {
 		return fmt.Errorf("read the configuration: %w", err)
 	}
-	apis, err := connect(config, plugin)
+	apis, err := connect(config)
 	if err != nil {
 		return err
 	}
-	controller, err := newController(apis)
+	api, err := chooseGroupAPI(apis, plugin)
+	if err != nil {
+		return err
+	}
+	klog.InfoS("gangs are PodGroups", "api", api.resource.GroupVersion())
+	controller, err := newController(apis, api)
 	if err != nil {
 		return err
 	}
@@ -74,7 +79,14 @@ func configuration(kubeconfig string) (*rest.Config, error) {
 	return clientcmd.BuildConfigFromFlags("", kubeconfig)
 }
 
-func connect(config *rest.Config, plugin bool) (apis clients, err error) {
+func chooseGroupAPI(apis clients, plugin bool) (groupAPI, error) {
+	if plugin {
+		return pluginAPI, nil
+	}
+	return findGroupAPI(apis.core.Discovery())
+}
+
+func connect(config *rest.Config) (apis clients, err error) {
 	config.QPS, config.Burst = requestsPerSecond, requestsAtOnce
 	config.UserAgent = fieldManager
 	if apis.core, err = kubernetes.NewForConfig(config); err != nil {
@@ -83,8 +95,6 @@ func connect(config *rest.Config, plugin bool) (apis clients, err error) {
 	if apis.jobSets, err = jobsetclient.NewForConfig(config); err != nil {
 		return apis, err
 	}
-	if plugin {
-		apis.plugin, err = dynamic.NewForConfig(config)
-	}
+	apis.groups, err = dynamic.NewForConfig(config)
 	return apis, err
 }

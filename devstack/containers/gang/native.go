@@ -1,79 +1,75 @@
 package main
 
 import (
-	"context"
-
 	corev1 "k8s.io/api/core/v1"
-	schedulingv1alpha2 "k8s.io/api/scheduling/v1alpha2"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/informers"
-	schedulinginformers "k8s.io/client-go/informers/scheduling/v1alpha2"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 )
 
-// nativeGroups are the PodGroups of scheduling.k8s.io.
-type nativeGroups struct {
-	client    kubernetes.Interface
-	podGroups schedulinginformers.PodGroupInformer
+// nativeAPIs are the PodGroups of scheduling.k8s.io, the preferred version first: beta since
+// Kubernetes 1.37, alpha in 1.36.
+var nativeAPIs = []groupAPI{
+	nativeAPI("v1beta1", "PodGroupInitiallyScheduled", prioritizedSpec),
+	nativeAPI("v1alpha2", "PodGroupScheduled", gangSpec),
 }
 
-func newNativeGroups(client kubernetes.Interface, factory informers.SharedInformerFactory) groups {
-	return &nativeGroups{client, factory.Scheduling().V1alpha2().PodGroups()}
-}
-
-func (n *nativeGroups) informer() cache.SharedIndexInformer { return n.podGroups.Informer() }
-
-func (n *nativeGroups) reportsUnschedulable() bool { return true }
-
-func (n *nativeGroups) find(namespace, name string) *group {
-	found, err := n.podGroups.Lister().PodGroups(namespace).Get(name)
-	if err != nil {
-		return nil
-	}
-	return asGroup(found)
-}
-
-func (n *nativeGroups) create(ctx context.Context, set *jobset.JobSet) (*group, error) {
-	wanted := &schedulingv1alpha2.PodGroup{
-		ObjectMeta: groupMeta(set),
-		Spec: schedulingv1alpha2.PodGroupSpec{
-			SchedulingPolicy: schedulingv1alpha2.PodGroupSchedulingPolicy{
-				Gang: &schedulingv1alpha2.GangSchedulingPolicy{MinCount: gangSize(set)},
-			},
+func nativeAPI(
+	version, condition string, spec func(set *jobset.JobSet) map[string]any,
+) groupAPI {
+	return groupAPI{
+		resource: schema.GroupVersionResource{
+			Group: "scheduling.k8s.io", Version: version, Resource: "podgroups",
 		},
+		spec: spec,
+		size: []string{"spec", "schedulingPolicy", "gang", "minCount"},
+		scheduled: func(object *unstructured.Unstructured) metav1.ConditionStatus {
+			return conditionOf(object, condition)
+		},
+		nameFor:              groupNameFor,
+		reportsUnschedulable: true,
 	}
-	created, err := n.client.SchedulingV1alpha2().PodGroups(set.Namespace).Create(
-		ctx, wanted, metav1.CreateOptions{FieldManager: fieldManager})
-	if err != nil {
-		return nil, err
-	}
-	return asGroup(created), nil
 }
 
-func (n *nativeGroups) nameFor(pod *corev1.Pod) string {
+func gangSpec(set *jobset.JobSet) map[string]any {
+	gang := map[string]any{"minCount": int64(gangSize(set))}
+	return map[string]any{"schedulingPolicy": map[string]any{"gang": gang}}
+}
+
+// prioritizedSpec also names the pods' priority class: from v1beta1 on, the scheduler orders
+// gangs by the priority of the PodGroup instead of that of the pods.
+func prioritizedSpec(set *jobset.JobSet) map[string]any {
+	spec := gangSpec(set)
+	if class := priorityClassOf(set); class != "" {
+		spec["priorityClassName"] = class
+	}
+	return spec
+}
+
+// priorityClassOf returns the priority class of the JobSet's first pods: a gang has one.
+func priorityClassOf(set *jobset.JobSet) string {
+	for _, replicated := range set.Spec.ReplicatedJobs {
+		return replicated.Template.Spec.Template.Spec.PriorityClassName
+	}
+	return ""
+}
+
+func groupNameFor(pod *corev1.Pod) string {
 	if pod.Spec.SchedulingGroup == nil || pod.Spec.SchedulingGroup.PodGroupName == nil {
 		return ""
 	}
 	return *pod.Spec.SchedulingGroup.PodGroupName
 }
 
-func asGroup(found *schedulingv1alpha2.PodGroup) *group {
-	gang := &group{
-		namespace: found.Namespace,
-		name:      found.Name,
-		jobSet:    found.Labels[jobset.JobSetNameKey],
-		created:   found.CreationTimestamp.Time,
-		scheduled: metav1.ConditionUnknown,
+func conditionOf(object *unstructured.Unstructured, kind string) metav1.ConditionStatus {
+	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+	for _, each := range conditions {
+		condition, ok := each.(map[string]any)
+		if ok && condition["type"] == kind {
+			status, _, _ := unstructured.NestedString(condition, "status")
+			return metav1.ConditionStatus(status)
+		}
 	}
-	if policy := found.Spec.SchedulingPolicy.Gang; policy != nil {
-		gang.size = int(policy.MinCount)
-	}
-	condition := meta.FindStatusCondition(found.Status.Conditions, schedulingv1alpha2.PodGroupScheduled)
-	if condition != nil {
-		gang.scheduled = condition.Status
-	}
-	return gang
+	return metav1.ConditionUnknown
 }

@@ -88,7 +88,7 @@ func (c *controller) whyWaiting(
 		return reasonPodsMissing, fmt.Sprintf("%d of %d pods exist; none starts before all exist",
 			len(pods), gang.size), nil
 	}
-	if !c.groups.reportsUnschedulable() {
+	if !c.groups.reportsUnschedulable {
 		return c.whyUnfit(pods)
 	}
 	return reasonUndecided, fmt.Sprintf("all %d pods exist, but the scheduler has not decided;"+

@@ -12,11 +12,12 @@ import os
 from collections.abc import Mapping
 
 from devstack.kube import manifests
-from devstack.kube.resources import ADMISSION
+from devstack.kube.policies import NEEDED
 from devstack.services.base import Manifest, Outputs, Service, ServiceContext
 from devstack.services.minio import TASK_SECRET
 from devstack.services.packages import authorities
 from devstack.services.packages.machine import NETRC, MachineSettings, read_machine_settings
+from devstack.services.policies import detect_policy_api, in_served_api
 from devstack.waits import Observation, Ready, Waiting
 
 SECRET = "devstack-packages"  # noqa: S105 - the Secret's name
@@ -64,14 +65,13 @@ class PackagesService(Service):
 
     def adapt(self, ctx: ServiceContext) -> str:
         """Detect whether the cluster has admission policies; return a warning if not."""
-        supported = "MutatingAdmissionPolicy" in ctx.api.kinds(ADMISSION)
+        supported = bool(detect_policy_api(ctx))
         ctx.state.capabilities[self.name] = POLICY if supported else NO_POLICY
         ctx.state.capabilities[_WARNING] = warning = _machine().warning
         if not supported:
             return (
                 f"packages: task pods get variables only, no cache and no certificates: Kubernetes "
-                f"{ctx.api.version()} has no MutatingAdmissionPolicy in {ADMISSION}; "
-                "it requires 1.36"
+                f"{ctx.api.version()} does not serve {NEEDED}"
             )
         return warning and f"packages: {warning}"
 
@@ -86,7 +86,7 @@ class PackagesService(Service):
         return [
             _secret(SECRET, namespace, variables),
             _secret(FILES_SECRET, namespace, machine.files),
-            *(_of_stack(item, ctx) for item in super().manifests(ctx)),
+            *(_of_stack(item, ctx) for item in in_served_api(super().manifests(ctx), ctx)),
         ]
 
     def observe(self, ctx: ServiceContext) -> Observation:
