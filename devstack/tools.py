@@ -12,7 +12,8 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.images import versions
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import Compiler
-from devstack.images.programs import client_program
+from devstack.images.kubernetes_versions import DEFAULT
+from devstack.images.programs import client_program, versioned
 from devstack.process import Runner
 from devstack.progress import Progress, Silent
 
@@ -86,6 +87,18 @@ def ensure_tool(tool: Tool, runner: Runner, progress: Progress, offline: bool = 
         return Compiler(runner, progress, cache).ensure([program])[program.name]
 
 
-def ensure_kubectl(runner: Runner, progress: Progress, offline: bool = False) -> Path:
-    """Return kubectl; see :func:`ensure_tool`."""
-    return ensure_tool(KUBECTL, runner, progress, offline)
+def ensure_kubectl(
+    runner: Runner, progress: Progress, offline: bool = False, kubernetes: str = DEFAULT
+) -> Path:
+    """Return kubectl; see :func:`ensure_tool`.
+
+    Args:
+        runner: runs programs.
+        progress: receives progress reports.
+        offline: True if nothing may be fetched.
+        kubernetes: the cluster's minor version. The kubectl that was compiled with it is
+            preferred, since kubectl supports servers one minor version apart.
+    """
+    same = client_program(versioned(KUBECTL.name, kubernetes))
+    compiled = Compiler(runner, Silent(), ArtifactCache()).built(same)
+    return compiled or ensure_tool(KUBECTL, runner, progress, offline)

@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.support.golden_option",
     "tests.support.groups",
     "tests.support.home",
+    "tests.support.kubernetes_option",
     "tests.support.machine_lock",
     "tests.support.skips",
 ]

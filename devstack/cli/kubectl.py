@@ -33,7 +33,7 @@ def command(
 
     stack = open_stack(load(config_file, **chosen), output.progress())
     require_up(stack)
-    kubectl = tools.ensure_kubectl(stack.runner, stack.progress)
+    kubectl = tools.ensure_kubectl(stack.runner, stack.progress, kubernetes=stack.spec.kubernetes)
     kubeconfig = stack.dir.admin_kubeconfig if admin else stack.dir.kubeconfig
     command_line = [
         str(kubectl),

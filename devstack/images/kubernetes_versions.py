@@ -45,7 +45,7 @@ SUPPORTED = {
 }
 """The versions by minor, newest first."""
 
-DEFAULT = "1.36"
+DEFAULT = "1.37"
 """The newest minor on which everything is proved."""
 
 

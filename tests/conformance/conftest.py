@@ -30,11 +30,13 @@ class Target:
 
 
 @pytest.fixture(scope="package")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def target(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Target]:
     """A stack on kind."""
     stack = Devstack("conformance", tmp_path_factory.mktemp("conformance"))
     stack.leave_out(*DATABASE_SERVICES)
-    with stack.brought_up():
+    with stack.brought_up("--kubernetes", pytestconfig.getoption("--kubernetes")):
         yield Target(stack, stack.directory / "admin.kubeconfig")
 
 

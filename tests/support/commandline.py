@@ -52,10 +52,10 @@ class Devstack:
         file.write_text(f"without = {json.dumps(services)}\n")
 
     @contextmanager
-    def brought_up(self) -> Iterator[None]:
-        """Create the stack, and remove it at the end."""
+    def brought_up(self, *options: str) -> Iterator[None]:
+        """Create the stack, with options of ``up``, and remove it at the end."""
         self.remove_leftovers()
-        self.run("up", "--timeout", "600", timeout=3600)
+        self.run("up", "--timeout", "600", *options, timeout=3600)
         try:
             yield
         finally:
