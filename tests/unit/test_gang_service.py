@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from devstack.images.catalogue import IMAGES
+from devstack.images.kubernetes_versions import DEFAULT
 from devstack.kube import manifests
 from devstack.kube.client import Object
 from devstack.kube.resources import JOBSET
@@ -113,7 +114,7 @@ def test_the_plug_in_finds_its_pods_by_label_and_its_groups_in_its_own_api() -> 
 
 
 def test_kinds_own_scheduler_settings_are_extended_not_replaced(tmp_path: Path) -> None:
-    operations = yaml.safe_load(scheduler_patch()["patch"])
+    operations = yaml.safe_load(scheduler_patch(DEFAULT)["patch"])
     assert operations[0]["path"] == "/scheduler/extraArgs/-"
     mounted = scheduler_mount(tmp_path / "scheduler.yaml")
     assert mounted["readOnly"] is True
@@ -123,7 +124,7 @@ def test_kinds_own_scheduler_settings_are_extended_not_replaced(tmp_path: Path) 
 def test_kind_mounts_the_schedulers_file_on_the_control_plane_only(tmp_path: Path) -> None:
     text = build_config(ClusterSpec("mine", nodes=2), 0, tmp_path / "scheduler.yaml")
     config = yaml.safe_load(text)
-    assert scheduler_patch() in config["kubeadmConfigPatchesJSON6902"]
+    assert scheduler_patch(DEFAULT) in config["kubeadmConfigPatchesJSON6902"]
     first, second = config["nodes"]
     assert first["extraMounts"] == [scheduler_mount(tmp_path / "scheduler.yaml")]
     assert "extraMounts" not in second

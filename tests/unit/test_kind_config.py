@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,17 @@ def test_one_node_has_one_coredns(nodes: int, replicas: int) -> None:
 def test_the_patches_are_written_where_kind_mounts_them(home: Path) -> None:
     folder = write_patches(StackDir("ci"), nodes=1)
     assert {file.name: file.read_text() for file in folder.iterdir()} == patch_files(1)
+
+
+@pytest.mark.parametrize("minor", SUPPORTED)
+def test_flags_are_patched_in_the_form_of_kubeadm_that_kind_writes(
+    minor: str, tmp_path: Path
+) -> None:
+    """kind writes v1beta3 before Kubernetes 1.36: there, flags are a table."""
+    text = build_config(ClusterSpec("ci", kubernetes=minor), 0, tmp_path / "scheduler.yaml")
+    patches = yaml.safe_load(text)["kubeadmConfigPatchesJSON6902"]
+    old = minor in ("1.34", "1.35")
+    assert {patch["version"] for patch in patches} == {"v1beta3" if old else "v1beta4"}
+    paths = {operation["path"] for patch in patches for operation in json.loads(patch["patch"])}
+    assert ("/scheduler/extraArgs/config" in paths) == old
+    assert ("/controllerManager/extraArgs/-" in paths) == (not old)

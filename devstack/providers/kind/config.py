@@ -66,7 +66,7 @@ def build_config(
     mounts = []
     if scheduler:
         mounts.append(scheduler_mount(scheduler))
-        config["kubeadmConfigPatchesJSON6902"].append(scheduler_patch())
+        config["kubeadmConfigPatchesJSON6902"].append(scheduler_patch(spec.kubernetes))
     if patches:
         mounts.append(patches_mount(patches))
         config["kubeadmConfigPatches"].append(patches_config())
@@ -98,7 +98,7 @@ def _plain_config(spec: ClusterSpec, api_port: int) -> dict[str, Any]:
         "runtimeConfig": dict(features.apis),
         "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
         "kubeadmConfigPatches": [KUBELET_PATCH + kubelet, KUBE_PROXY_PATCH],
-        "kubeadmConfigPatchesJSON6902": [controller_manager_patch()],
+        "kubeadmConfigPatchesJSON6902": [controller_manager_patch(spec.kubernetes)],
         "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
     }
 

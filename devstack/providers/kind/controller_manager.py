@@ -14,6 +14,10 @@ FLAGS = {
 }
 
 
-def controller_manager_patch() -> dict[str, str]:
-    """Return the patch of kubeadm's configuration, for kind, that adds the flags."""
-    return cluster_patch(add_flags("controllerManager", FLAGS))
+def controller_manager_patch(kubernetes: str) -> dict[str, str]:
+    """Return the patch of kubeadm's configuration, for kind, that adds the flags.
+
+    Args:
+        kubernetes: the minor version of Kubernetes.
+    """
+    return cluster_patch(add_flags("controllerManager", FLAGS, kubernetes), kubernetes)

@@ -73,8 +73,12 @@ def scheduler_mount(file: Path) -> dict[str, Any]:
     return {"hostPath": str(file), "containerPath": f"{_FOLDER}/{FILE}", "readOnly": True}
 
 
-def scheduler_patch() -> dict[str, str]:
-    """Return the patch of kubeadm's configuration that makes the scheduler read the file."""
+def scheduler_patch(kubernetes: str) -> dict[str, str]:
+    """Return the patch of kubeadm's configuration that makes the scheduler read the file.
+
+    Args:
+        kubernetes: the minor version of Kubernetes.
+    """
     volume = {
         "name": "devstack",
         "hostPath": _FOLDER,
@@ -90,7 +94,8 @@ def scheduler_patch() -> dict[str, str]:
     }
     return cluster_patch(
         [
-            *add_flags("scheduler", flags),
+            *add_flags("scheduler", flags, kubernetes),
             {"op": "add", "path": "/scheduler/extraVolumes", "value": [volume]},
-        ]
+        ],
+        kubernetes,
     )
