@@ -14,6 +14,8 @@ from devstack.images.machine import architecture, operating_system
 CONTAINERS = Path(__file__).parent.parent / "containers"
 """The contents of the images, one folder per image; README.md there describes the convention."""
 
+SHARED = "1.36"
+"""The version in the module `kubernetes`, which also has the programs of all node images."""
 CLIENTS = ("kind", "kubectl")
 """The programs that run on the user's machine; a bundle contains them."""
 
@@ -81,8 +83,8 @@ class Program:
     name: str
     package: str
     module: Path = CONTAINERS / "kubernetes"
-    title: str = "Kubernetes and containerd"
-    kubernetes: str = DEFAULT
+    title: str = "containerd"
+    kubernetes: str = SHARED
     system: str = "linux"
 
     @property
@@ -112,7 +114,7 @@ def _own(name: str, title: str) -> Program:
     return Program(name, f"devstack/containers/{name}", CONTAINERS / name, title)
 
 
-_KUBERNETES = (
+_KUBERNETES_PROGRAMS = (
     "kube-apiserver",
     "kube-controller-manager",
     "kube-scheduler",
@@ -121,14 +123,14 @@ _KUBERNETES = (
     "kubeadm",
     "kubectl",
 )
-VERSIONED = (*_KUBERNETES, "etcd", "coredns")
+VERSIONED = (*_KUBERNETES_PROGRAMS, "etcd", "coredns")
 """The programs of which each version of Kubernetes has its own."""
 _CONTAINERD = ("containerd", "containerd-shim-runc-v2", "ctr")
 
 
-def _other_version(name: str, minor: str) -> Program:
-    """Return one of VERSIONED as it is in another version of Kubernetes than the default."""
-    module = CONTAINERS / f"kubernetes-{minor}"
+def _of_kubernetes(name: str, minor: str) -> Program:
+    """Return one of VERSIONED as it is in a version of Kubernetes."""
+    module = CONTAINERS / ("kubernetes" if minor == SHARED else f"kubernetes-{minor}")
     package = {
         "etcd": "go.etcd.io/etcd/server/v3",
         "coredns": f"devstack/containers/{module.name}/coredns",
@@ -136,14 +138,15 @@ def _other_version(name: str, minor: str) -> Program:
     return Program(versioned(name, minor), package, module, f"Kubernetes {minor}", minor)
 
 
+_MINORS = sorted(SUPPORTED, key=lambda minor: (minor != DEFAULT, minor == SHARED))
+"""The default first; last the one whose programs are in a module with others, which follow."""
+
 PROGRAMS = {
     program.name: program
     for program in (
-        *(Program(name, f"k8s.io/kubernetes/cmd/{name}") for name in _KUBERNETES),
+        *(_of_kubernetes(name, minor) for minor in _MINORS for name in VERSIONED),
         *(Program(name, f"github.com/containerd/containerd/v2/cmd/{name}") for name in _CONTAINERD),
         Program("crictl", "sigs.k8s.io/cri-tools/cmd/crictl"),
-        Program("etcd", "go.etcd.io/etcd/server/v3"),
-        Program("coredns", "devstack/containers/kubernetes/coredns"),
         Program("pause", "devstack/containers/kubernetes/pause"),
         Program("jobset", "sigs.k8s.io/jobset"),
         Program("kind", "sigs.k8s.io/kind"),
@@ -159,12 +162,6 @@ PROGRAMS = {
             "sigs.k8s.io/metrics-server/cmd/metrics-server",
             CONTAINERS / "metrics-server",
             "metrics-server",
-        ),
-        *(
-            _other_version(name, minor)
-            for minor in SUPPORTED
-            if minor != DEFAULT
-            for name in VERSIONED
         ),
         # It shares few packages with the others, so nothing waits for it but its own image.
         Program("minio", "github.com/minio/minio", CONTAINERS / "minio", "MinIO"),

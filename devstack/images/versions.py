@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-CONTAINERD = "v2.4.2"
+CONTAINERD = "v2.3.7"
 KIND = "v0.33.0"
 JOBSET = "v0.12.0"
 GANG = "v3"

@@ -31,8 +31,14 @@ _POLICY_GATES = {"MutatingAdmissionPolicy": True}
 _POLICY_APIS = {"admissionregistration.k8s.io/v1beta1": "true"}
 
 FEATURES = {
-    # Native gang scheduling (KEP-4671) is beta, and off by default.
-    "1.37": Features({"GenericWorkload": True}, {"scheduling.k8s.io/v1beta1": "true"}, _ALL_IMAGES),
+    # Native gang scheduling (KEP-4671) is beta, and off by default.  With the second gate, the
+    # scheduler counts the CPU weight of a pod's cgroup as its request, also if the pod has no
+    # resources of its own; stacks give their services a high weight (kind/limit-pods).
+    "1.37": Features(
+        {"GenericWorkload": True, "InPlacePodLevelResourcesVerticalScaling": False},
+        {"scheduling.k8s.io/v1beta1": "true"},
+        _ALL_IMAGES,
+    ),
     # It is alpha. Without the third gate a gang of high priority that does not fit still
     # preempts other pods, one by one, and does not start.
     "1.36": Features(

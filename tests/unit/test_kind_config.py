@@ -76,7 +76,6 @@ def test_the_apis_that_gangs_and_packages_need_are_served(minor: str, served: st
     """tests/conformance and tests/e2e/test_kubernetes_versions.py show that they work."""
     built = config(ClusterSpec("ci", kubernetes=minor))
     assert built["runtimeConfig"] == {served: "true"}
-    assert all(built["featureGates"].values())
 
 
 def test_each_version_of_kubernetes_has_its_features() -> None:
