@@ -92,7 +92,8 @@ def test_a_profile_of_its_own_is_started_with_our_settings(
     assert call.argv[:4] == (*PROFILE, "start")
     assert "--nodes=2" in call.argv
     assert "--listen-address=127.0.0.1" in call.argv
-    assert "--feature-gates=GenericWorkload=true" in call.argv
+    gates = "GenericWorkload=true,InPlacePodLevelResourcesVerticalScaling=false"
+    assert f"--feature-gates={gates}" in call.argv
     assert call.env == {"KUBECONFIG": str(stack.admin_kubeconfig)}
     assert call.timeout == 60
 
