@@ -15,6 +15,15 @@ from tests.support.refusal import refused
 
 _MOVE = 'mount --bind "$1" "$2" && mount --bind /dev/null "$1" && shift 2 && exec "$@"'
 
+DISTURBING = {
+    "KIND_EXPERIMENTAL_PROVIDER": "nerdctl",
+    "DOCKER_DEFAULT_PLATFORM": "linux/s390x",
+    "DOCKER_CONTENT_TRUST": "1",
+    "PIP_USER": "1",
+    "CDPATH": ".:/",
+}
+"""Variables of a user's profile that are for other purposes."""
+
 
 class _Moved(Devstack):
     """devstack on a machine whose engine has its socket elsewhere, and nothing at its usual place.
@@ -29,6 +38,7 @@ class _Moved(Devstack):
             "HOME": stack.environment["HOME"],
             "DOCKER_CONFIG": str(folder / "config"),
             "DOCKER_HOST": "",
+            **DISTURBING,
         }
         super().__init__(stack.name, stack.home, environment)
         self.socket = os.path.realpath(current_host().removeprefix("unix://"))
