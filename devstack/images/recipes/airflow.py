@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from devstack.docker.client import KEY_LABEL
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
 from devstack.images.build_context import CONTAINERS, BuildContext, labels
@@ -60,30 +59,3 @@ class AirflowImage:
             layer.folder("airflow", 0o755, USER)
             layer.tree(ROOTFS)
         return LayeredImage(IMAGES["airflow"].reference, (layer.path,), config)
-
-
-def dockerfile(upstream: str, key: str) -> str:
-    """Return the Dockerfile of the Airflow image upon the pulled upstream image.
-
-    Args:
-        upstream: Airflow's image.
-        key: the digest for the image's label.
-    """
-    settings = "\n".join(f"ENV {name}={value}" for name, value in ENVIRONMENT.items())
-    entrypoint = '", "'.join(ENTRYPOINT)
-    return f"""\
-FROM {upstream}
-USER root
-RUN apt-get update && apt-get install -y --no-install-recommends tini \\
-    && rm -rf /var/lib/apt/lists/* && install -d -o {USER} /airflow
-COPY requirements.lock /tmp/
-RUN python3 -m venv /opt/airflow-locked && /opt/airflow-locked/bin/pip install --no-cache-dir \\
-    --no-deps --require-hashes --requirement /tmp/requirements.lock
-COPY rootfs/ /
-{settings}
-ENV PATH=/opt/airflow-locked/bin:{ENVIRONMENT["PATH"]}
-LABEL {KEY_LABEL}={key}
-USER {USER}:{USER}
-WORKDIR /
-ENTRYPOINT ["{entrypoint}"]
-"""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from devstack.docker.client import KEY_LABEL
 from devstack.images import versions
 from devstack.images.archive import Layer, LayeredImage
 from devstack.images.artifact_cache import digest
@@ -92,29 +91,3 @@ def _install(context: BuildContext, base: Path, path: Path) -> None:
     shutil.copy(BYTECODE, path)
     compile_inside(context, base, _COMPILE, path / "bytecode.tar")
     shutil.rmtree(path / "code")
-
-
-def dockerfile(upstream: str, key: str) -> str:
-    """Return the Dockerfile of the task image upon a pulled Python image.
-
-    Args:
-        upstream: the Python image.
-        key: the digest for the image's label.
-    """
-    settings = "\n".join(f"ENV {name}={value}" for name, value in ENVIRONMENT.items())
-    return f"""\
-FROM {upstream}
-RUN apt-get update && apt-get install -y --no-install-recommends procps sysvinit-utils \\
-    && rm -rf /var/lib/apt/lists/* && install -d -m 1777 -o {USER} /{HOME}
-COPY requirements.lock /tmp/
-RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.lock
-COPY rootfs/ /
-COPY metaflow.lock build/{BYTECODE.name} /tmp/
-RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /tmp/metaflow.lock \\
-    --target /tmp/code && bash /tmp/{BYTECODE.name} /tmp/code && rm -rf /tmp/code
-{settings}
-LABEL {KEY_LABEL}={key}
-USER {USER}:{USER}
-WORKDIR /{HOME}
-CMD ["python"]
-"""
