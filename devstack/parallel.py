@@ -10,6 +10,9 @@ from typing import TypeVar
 AT_ONCE = 8
 """The number of threads."""
 
+POLL_SECONDS = 0.1
+"""How often the main thread looks whether something in the background has ended."""
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _thread = threading.local()
@@ -42,6 +45,46 @@ def in_parallel(act: Callable[[_Item], _Result], items: Iterable[_Item]) -> list
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [task.result() for task in tasks]
+
+
+class Background:
+    """Something that goes on in a thread of its own, until :meth:`finish` or :meth:`cancel`.
+
+    Args:
+        act: is called in the thread, as those of :func:`in_parallel` are.
+    """
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act = act
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """True if nothing goes on any more."""
+        return not self._thread.is_alive()
+
+    def finish(self) -> None:
+        """Wait for the end; raise the error that ended it, if any."""
+        while not self.ended:
+            # In short turns, between which Python handles signals.
+            self._thread.join(POLL_SECONDS)
+        if self._error is not None:
+            raise self._error
+
+    def cancel(self) -> None:
+        """Let it end as if the command were interrupted, and wait for that."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        belong(self._stop)
+        try:
+            self._act()
+        except BaseException as error:
+            self._error = error
 
 
 def belong(stop: threading.Event) -> None:

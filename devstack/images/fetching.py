@@ -38,11 +38,18 @@ class ImageFetcher:
         progress: reports the steps.
         cache: stores packages.
         mirrors: where to pull images from.
+        on_ready: is called with the name of each image that the engine has now, in a thread.
     """
 
     def __init__(
-        self, runner: Runner, progress: Progress, cache: ArtifactCache, mirrors: Mirrors
+        self,
+        runner: Runner,
+        progress: Progress,
+        cache: ArtifactCache,
+        mirrors: Mirrors,
+        on_ready: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._on_ready = on_ready
         self._progress = progress
         self._mirrors = mirrors
         self._docker = DockerClient(runner)
@@ -129,6 +136,7 @@ class ImageFetcher:
             upstream = image.upstream
             if image.name not in ADDITIONS or upstream is None:
                 self._docker.tag(pulled.reference, image.reference)
+                self._on_ready(image.name)
                 return
             progress.note(f"building the {image.name} image upon {upstream.reference}")
             try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,8 +15,9 @@ from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import PRELOADED, Image, find_image, find_images
 from devstack.images.mirrors import Mirrors
 from devstack.images.upstream import Upstream
+from devstack.parallel import POLL_SECONDS, Background
 from devstack.process import Runner
-from devstack.progress import Progress
+from devstack.progress import Progress, step
 
 if TYPE_CHECKING:
     from devstack.images.timed_progress import StepTime
@@ -72,6 +74,8 @@ class ImageStore:
         self._docker = DockerClient(runner)
         self._cache = ArtifactCache()
         self.build_times: list[StepTime] = []
+        self._background: Background | None = None
+        self._on_ready: Callable[[str], None] = lambda _: None
 
     def reference(self, name: str) -> str:
         """Return what manifests call the image; needs no Docker.
@@ -118,6 +122,46 @@ class ImageStore:
         fetcher = ImageFetcher(self._runner, self._progress, self._cache, self._mirrors)
         return fetcher.find_unreachable(published)
 
+    def start(self, names: Sequence[str], first: str) -> None:
+        """Begin to pull or build the images that are missing; return once ``first`` is there.
+
+        The others follow in the background: call :meth:`finish` before they are used, and
+        :meth:`cancel` if they are not needed any more.
+
+        Raises:
+            DevstackError: as :meth:`ensure`, if getting the images has failed by then.
+        """
+        if first not in self._missing(names):
+            # What is there needs no wait: an error is reported before a cluster is created.
+            self.ensure(names)
+            return
+        ready = threading.Event()
+        branch = self._progress.branch("Images")
+        other = ImageStore(self._runner, branch, self._source, self._offline, self._mirrors)
+        other._on_ready = lambda name: ready.set() if name == first else None
+
+        def get() -> None:
+            with step(branch, "Pull and build images"):
+                other.ensure(names)
+
+        self._background = Background(get)
+        while not (ready.wait(POLL_SECONDS) or self._background.ended):
+            continue
+        if self._background.ended:
+            self.finish()
+
+    def finish(self) -> None:
+        """Wait for the images of :meth:`start`, if it was called; raise its error."""
+        if self._background is not None:
+            self._background.finish()
+            self._background = None
+
+    def cancel(self) -> None:
+        """End what :meth:`start` began, if it still goes on."""
+        if self._background is not None:
+            self._background.cancel()
+            self._background = None
+
     def save(self, path: Path, names: Sequence[str], clients: Mapping[str, Path]) -> None:
         """Write images, kind and kubectl into a bundle file; see :mod:`devstack.images.bundle`."""
         from devstack.images.bundle import save
@@ -147,7 +191,9 @@ class ImageStore:
 
         published = [image.name for image in find_images(names) if image.upstream]
         own = [name for name in names if name not in published]
-        fetcher = ImageFetcher(self._runner, self._progress, self._cache, self._mirrors)
+        fetcher = ImageFetcher(
+            self._runner, self._progress, self._cache, self._mirrors, self._on_ready
+        )
         errors = fetcher.fetch(published, partial(self._build_into, own) if own else None)
         fatal = [
             error

@@ -68,6 +68,11 @@ def _lacks(node: Object, references: Iterable[str]) -> bool:
 def _load_images(stack: Stack) -> None:
     # It may be loading others into a new node; a later step starts it again.
     stop_autoscaler(stack)
+    if not stack.state.images:
+        stack.progress.note("waiting for images")
+        stack.images.finish()
+        stack.state.images = _references(stack)
+        stack.save()
     load_images(stack)
 
 
@@ -96,7 +101,15 @@ def _local_images(stack: Stack, *, node_exists: bool = False) -> list[str]:
 
 
 def _ensure_images(stack: Stack, *, node_exists: bool) -> None:
+    """Get the images; for a new cluster only the node's, while the others follow."""
     needed = _local_images(stack, node_exists=node_exists)
+    creates_node = isinstance(stack.provider, NeedsNodeImage) and not node_exists
+    if needed and creates_node and not all(stack.images.present(needed).values()):
+        # Not complete: if this command ends before, the next one gets the images again.
+        stack.state.images = {}
+        stack.save()
+        stack.images.start(needed, needed[0])
+        return
     if needed:
         stack.images.ensure(needed)
     stack.state.images = _references(stack)

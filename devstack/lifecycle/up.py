@@ -30,7 +30,10 @@ def up(stack: Stack) -> list[str]:
         if stack.state.phase in ("deleting", "retained"):
             stack.state.phase = "creating"
             stack.save()
-        changed = run_steps(build_steps(stack), stack.progress, stack.clock)
+        try:
+            changed = run_steps(build_steps(stack), stack.progress, stack.clock)
+        finally:
+            stack.images.cancel()
         if stack.state.phase != "up":
             stack.state.phase = "up"
             stack.save()

@@ -162,6 +162,13 @@ class FakeImages:
         self.ensured.append(list(names))
         return {name: self.reference(name) for name in names}
 
+    def present(self, names: Sequence[str]) -> dict[str, bool]:
+        """Return True for all."""
+        return dict.fromkeys(names, True)
+
+    def cancel(self) -> None:
+        """Nothing is left to do."""
+
 
 class FakeService(Service):
     """A service of one ConfigMap and one port."""

@@ -35,5 +35,5 @@ def test_an_image_is_pulled_under_its_upstream_name(tmp_path: Path) -> None:
             done = engine.run("docker", "run", "--rm", f"{NAME}@{digest}", "sh", "-c", "echo ran")
             assert done.stdout == "ran\n"
     assert not folder.exists()
-    assert not list(CGROUPS.glob("*/devstack-tests-*"))
+    assert not list(CGROUPS.glob(f"*/{engine.cgroup}"))
     assert rules() == before

@@ -73,6 +73,7 @@ class EmptyDocker:
 
     Attributes:
         pid: the first process inside, as this machine numbers it.
+        cgroup: the name of the engine's control groups.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class EmptyDocker:
         self._authorities = list(authorities)
         self._engine = dict(engine or {})
         self._disk = disk
-        self._cgroup = f"devstack-tests-{os.getpid()}-{folder.name}"
+        self.cgroup = f"devstack-tests-{os.getpid()}-{folder.name}"
         self._holder: subprocess.Popen[str] | None = None
         self._network: subprocess.Popen[bytes] | None = None
         self.pid = 0
@@ -149,7 +150,7 @@ class EmptyDocker:
 
     def _start(self) -> None:
         (self.folder / "docker" / "daemon.json").write_text(json.dumps(self._engine))
-        options = ["--cgroup-parent", f"/{self._cgroup}"]
+        options = ["--cgroup-parent", f"/{self.cgroup}"]
         if withholds_sys_resource():
             options += ["--add-runtime", f"{RUNTIME}={WRAPPER}", "--default-runtime", RUNTIME]
         argv = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork"]
@@ -202,7 +203,7 @@ class EmptyDocker:
     def _cgroups_are_removed(self) -> bool:
         """Remove the engine's groups, which outlive their processes; False if one is in use."""
         left = False
-        for root in (CGROUPS / self._cgroup, *CGROUPS.glob(f"*/{self._cgroup}")):
+        for root in (CGROUPS / self.cgroup, *CGROUPS.glob(f"*/{self.cgroup}")):
             for folder, _, _ in os.walk(root, topdown=False):
                 with suppress(OSError):
                     os.rmdir(folder)

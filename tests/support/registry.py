@@ -64,7 +64,7 @@ class Registry:
     Args:
         folder: its files, except images.
         data: the folder of its images, which several registries may share.
-        users: names and passwords of those who may pull and push; by default everybody.
+        users: names and passwords of those who may pull and push; by default anyone.
         address: a loopback address.
         port: by default any free one.
         names: DNS names of its certificate, besides localhost and UPSTREAM_HOSTS.
@@ -123,7 +123,7 @@ class Registry:
         install()
         settings = self._folder / "config.yml"
         settings.write_text(yaml.safe_dump(self._settings()))
-        # Without this process, nobody would stop it.
+        # It ends with this process, also if that is killed.
         argv = ["setpriv", "--pdeathsig", "KILL", "docker-registry", "serve", str(settings)]
         with (self._folder / "registry.log").open("ab") as log:
             self._process = subprocess.Popen([*self._enter(), *argv], stdout=log, stderr=log)
@@ -151,8 +151,13 @@ class Registry:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop responding."""
         if self._front:
             self._front.stop()
+            self._front = None
         self._stop()
 
     def add(self, image: str, target: str, *, index: bool = False) -> str:

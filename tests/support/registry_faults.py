@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
@@ -198,7 +199,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _copy(self, response: http.client.HTTPResponse, fault: Fault | None) -> None:
         kind = fault.kind if fault else ""
         left = int(response.getheader("Content-Length") or 0)
-        stop_at = left // 2 if kind == "drop" else -1
+        # A client that resumes gets nothing, or it would have everything in the end.
+        resumed = response.status == HTTPStatus.PARTIAL_CONTENT
+        stop_at = (left if resumed else left // 2) if kind == "drop" else -1
         while left > stop_at:
             wanted = min(BLOCK, fault.rate // 10) if fault and kind == "slow" else BLOCK
             block = response.read(min(wanted, left))

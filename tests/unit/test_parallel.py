@@ -10,7 +10,7 @@ import time
 import pytest
 
 from devstack.errors import DevstackError
-from devstack.parallel import in_parallel
+from devstack.parallel import Background, in_parallel
 from devstack.process import SubprocessRunner
 from devstack.waits import SystemClock
 
@@ -83,3 +83,24 @@ def test_a_program_that_takes_longer_than_its_timeout_is_ended() -> None:
 def test_a_program_that_takes_its_time_gets_its_input_once() -> None:
     done = SubprocessRunner().run(["sh", "-c", "sleep 2; cat"], input="text", timeout=30)
     assert done.stdout == "text"
+
+
+def test_what_goes_on_in_the_background_is_awaited_with_its_error() -> None:
+    go = threading.Event()
+
+    def fail() -> None:
+        go.wait(10)
+        raise ValueError("late")
+
+    background = Background(fail)
+    assert not background.ended
+    go.set()
+    with pytest.raises(ValueError, match="late"):
+        background.finish()
+
+
+def test_what_goes_on_in_the_background_ends_when_cancelled() -> None:
+    clock = SystemClock()
+    background = Background(lambda: clock.sleep(300))
+    background.cancel()
+    assert background.ended
