@@ -27,6 +27,12 @@ def architecture() -> str:
     return ARCHITECTURES[machine]
 
 
+def machine_name() -> str:
+    """Return the architecture as Linux and Python call it: ``x86_64`` or ``aarch64``."""
+    known = architecture()
+    return next(name for name, each in ARCHITECTURES.items() if each == known)
+
+
 def operating_system() -> str:
     """Return ``darwin`` on macOS, else ``linux``."""
     return "darwin" if platform.system() == "Darwin" else "linux"

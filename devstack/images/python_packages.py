@@ -9,7 +9,7 @@ from pathlib import Path
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import certificates
-from devstack.images.machine import architecture
+from devstack.images.machine import machine_name
 from devstack.process import Runner
 
 
@@ -60,7 +60,7 @@ def _platform(installer: Sequence[str]) -> list[str]:
     """
     if sys.platform == "linux":
         return []
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}[architecture()]
+    machine = machine_name()
     if Path(installer[0]).stem == "uv":
         return ["--python-platform", f"{machine}-manylinux_2_28"]
     tags = ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_12", "manylinux2010")

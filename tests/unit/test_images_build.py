@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import sys
 import tarfile
@@ -469,7 +470,7 @@ def test_another_system_installs_wheels_for_images(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(python_packages, "architecture", lambda: "arm64")
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
     monkeypatch.setattr(python_packages, "_installer", lambda _: list(installer))
     runner = FakeRunner()
     runner.answer(installer[0])
