@@ -32,7 +32,11 @@ class Engine:
         monkeypatch.setattr(DockerClient, "inspect_images", lambda _, names: self._inspect(names))
 
     def _pull(
-        self, reference: str, on_event: Callable[[Event], None], check: Callable[[], None]
+        self,
+        reference: str,
+        on_event: Callable[[Event], None],
+        check: Callable[[], None],
+        *_: object,
     ) -> None:
         if "minio" not in reference:
             return
