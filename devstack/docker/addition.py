@@ -7,14 +7,19 @@ machine has fetched are copied into a container without a network, and the conta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from devstack.docker.errors import command_failed
-from devstack.process import Runner
+from devstack.docker.context import configuration_without_proxies
+from devstack.docker.errors import command_failed, engine_missing
+from devstack.docker.podman import engine_of
+from devstack.process import ProgramMissingError, Runner
 
 BLOCK = 1 << 20
+
+Command = Callable[..., None]
+"""Runs a ``docker`` command, with the options of `devstack.process.Runner.run`."""
 
 
 class ImageAddition:
@@ -48,26 +53,54 @@ class ImageAddition:
             create += ["--entrypoint", "bash", base, "-euc", script]
         else:
             create += [base, "bash", "-euc", script]
-        commit = ["docker", "commit"]
-        for setting in settings:
-            commit += ["--change", setting]
-        self._remove()
+
+        def change(run: Command) -> None:
+            run(create)
+            run(["docker", "cp", "-", f"{self._container}:/"], input=_blocks(files))
+            run(["docker", "start", "--attach", self._container])
+
+        commit_container(self._runner, self._container, change, target, settings)
+
+
+def commit_container(
+    runner: Runner,
+    container: str,
+    change: Callable[[Command], None],
+    target: str,
+    settings: Sequence[str],
+) -> None:
+    """Create a container, and commit its file system as an image; the container is removed.
+
+    An image keeps the variables of its container, and the client adds the user's proxies to each
+    container that it creates, with their passwords: see :func:`configuration_without_proxies`.
+
+    Args:
+        runner: starts Docker.
+        container: the name of the container.
+        change: creates the container, by commands that it passes to its argument.
+        target: the name of the new image.
+        settings: Dockerfile instructions for the new image's configuration.
+    """
+    commit = ["docker", "commit"]
+    for setting in settings:
+        commit += ["--change", setting]
+    with configuration_without_proxies() as environment:
+
+        def run(argv: Sequence[str], **options: Any) -> None:
+            try:
+                done = runner.run(argv, check=False, env=environment, **options)
+            except ProgramMissingError as error:
+                raise engine_missing(engine_of(runner), runner) from error
+            if not done.ok:
+                raise command_failed(done)
+
+        remove = ["docker", "rm", "--force", "--volumes", container]
+        runner.run(remove, check=False)
         try:
-            self._run(create)
-            self._run(["docker", "cp", "-", f"{self._container}:/"], input=_blocks(files))
-            self._run(["docker", "start", "--attach", self._container])
-            self._run([*commit, self._container, target])
+            change(run)
+            run([*commit, container, target])
         finally:
-            self._remove()
-
-    def _remove(self) -> None:
-        argv = ["docker", "rm", "--force", "--volumes", self._container]
-        self._runner.run(argv, check=False)
-
-    def _run(self, argv: Sequence[str], **options: Any) -> None:
-        done = self._runner.run(argv, check=False, **options)
-        if not done.ok:
-            raise command_failed(done)
+            runner.run(remove, check=False)
 
 
 def _blocks(file: Path) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
 """The client of a Docker engine.
 
 Containers, networks and volumes go through Docker's API, by the SDK; its import takes 0.2 s,
-so it is imported when it is first used. Images go through the ``docker`` command, which shows
-the progress of a pull or a build and needs no import.
+so it is imported when it is first used. Images go through the ``docker`` command, which needs no
+import, except pulls: see :mod:`devstack.docker.registries`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from devstack.docker.addition import commit_container
 from devstack.docker.connection import connect
 from devstack.docker.engine import PODMAN, Engine
 from devstack.docker.errors import command_failed, engine_missing, translate_docker_errors
@@ -441,17 +442,10 @@ class DockerClient:
             target: the reference of the new image.
             settings: Dockerfile instructions for the new image's configuration.
         """
-        self._remove_builder()
         argv = [*self._run_builder(), "--privileged", "--network", "none"]
         argv += ["--volume", f"{files}:/files:ro", "--entrypoint", "bash"]
-        commit = ["docker", "commit"]
-        for setting in settings:
-            commit += ["--change", setting]
-        try:
-            self._run([*argv, image, "-euc", script])
-            self._run([*commit, self._builder, target])
-        finally:
-            self._remove_builder()
+        argv += [image, "-euc", script]
+        commit_container(self._runner, self._builder, lambda run: run(argv), target, settings)
 
     def prune_unnamed(self) -> None:
         """Remove built images that lost their name to a newer one and that no container uses."""

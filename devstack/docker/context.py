@@ -9,6 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +88,22 @@ def contexts() -> dict[str, str]:
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return found
+
+
+@contextmanager
+def configuration_without_proxies() -> Iterator[dict[str, str]]:
+    """Yield variables for ``docker`` commands that create containers without the user's proxies.
+
+    The client adds "proxies" of its configuration to the variables of each container. Source:
+    ``runCreate`` and ``ParseProxyConfig`` in docker/cli. Contexts and certificates stay.
+    """
+    with tempfile.TemporaryDirectory(prefix="devstack-docker-") as name:
+        folder, own = Path(name), _folder()
+        (folder / "config.json").write_text(json.dumps({"currentContext": current_context()}))
+        for each in own.iterdir() if own.is_dir() else ():
+            if each.name != "config.json":
+                (folder / each.name).symlink_to(each.absolute())
+        yield {"DOCKER_CONFIG": name}
 
 
 def _folder() -> Path:

@@ -131,7 +131,8 @@ def podman_command(argv: Sequence[str]) -> list[str]:
         rest = ["--multi-image-archive", "--format", "docker-archive", *_save(rest)]
     elif verb in ("run", "create"):
         # An image that is missing is an error here; Podman would ask which registry to pull from.
-        rest = ["--pull", "never", *rest]
+        # It would also pass this process's proxies on, and an image keeps those of its container.
+        rest = ["--pull", "never", "--http-proxy=false", *rest]
     return [PODMAN.name, verb, *rest]
 
 

@@ -228,7 +228,7 @@ class Additions:
         with self._cache.scratch(f"addition-{name}") as scratch:
             with Layer(scratch / "files.tar") as layer:
                 addition.write(layer, self._installed)
-            container = f"devstack-addition-{name}-{self._cache.owner}"
+            container = f"devstack-image-builder-{name}-{self._cache.owner}"
             ImageAddition(self._runner, container).build(
                 base, IMAGES[name].reference, layer.path, addition.script, settings
             )

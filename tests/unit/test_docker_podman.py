@@ -70,7 +70,7 @@ def test_pulls_are_by_digest_without_the_tag() -> None:
         ("tag a/b:1 c/d:2", "tag a/b:1 docker.io/c/d:2"),
         ("commit --change X name c/d:2", "commit --format docker --change X name docker.io/c/d:2"),
         ("build --tag c/d:2 --file - x", "build --format docker --tag docker.io/c/d:2 --file - x"),
-        ("run --rm a/b:1 true", "run --pull never --rm a/b:1 true"),
+        ("run --rm a/b:1 true", "run --pull never --http-proxy=false --rm a/b:1 true"),
         ("exec node true", "exec node true"),
         (
             "save --output f -- a/b:1",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from devstack.docker.addition import ImageAddition
+from devstack.docker.client import DockerClient
 from devstack.images import additions as module
 from devstack.images.additions import ADDITIONS, STAGE, Additions, addition_key
 from devstack.images.archive import LayeredImage
@@ -18,7 +20,7 @@ from devstack.images.build_context import BuildContext
 from devstack.images.catalogue import IMAGES
 from devstack.images.golang import Compiler
 from devstack.images.upstream import Upstream
-from tests.fakes.runner import FakeRunner, Recorder
+from tests.fakes.runner import Call, FakeRunner, Recorder
 
 BASE = Upstream("docker.io/library/python:3", "sha256:" + "c" * 64)
 
@@ -73,6 +75,34 @@ def test_a_failed_addition_leaves_no_container(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="docker start"):
         ImageAddition(runner, "name").build("base", "target", tmp_path / "files.tar", "true", [])
     assert runner.argvs[-1][:3] == ("docker", "rm", "--force")
+
+
+def test_the_users_proxies_are_not_those_of_an_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker's client adds them to what it creates, and an image keeps the variables of that."""
+    own = tmp_path / "docker"
+    (own / "contexts").mkdir(parents=True)
+    proxies = {"default": {"httpProxy": "http://me:secret@proxy:3128"}}
+    (own / "config.json").write_text(json.dumps({"proxies": proxies, "currentContext": "colima"}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(own))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    seen = []
+
+    def create(call: Call) -> None:
+        folder = Path(str(call.env["DOCKER_CONFIG"]))
+        assert (folder / "contexts").resolve() == own / "contexts"
+        seen.append(json.loads((folder / "config.json").read_text()))
+
+    runner = FakeRunner()
+    runner.answer("docker")
+    for command in ("create", "run"):
+        runner.answer("docker", command, effect=create)
+    (tmp_path / "files.tar").write_bytes(b"")
+    ImageAddition(runner, "name").build("base", "target", tmp_path / "files.tar", "true", [])
+    DockerClient(runner).change("base", "true", tmp_path, "target", [])
+    assert seen == [{"currentContext": "colima"}] * 2
 
 
 def test_packages_are_installed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
