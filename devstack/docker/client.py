@@ -58,7 +58,7 @@ class Present:
         key: the digest of what it was built from; empty if it was pulled.
         size: bytes.
         id: what `docker image ls` shows; another image of the same name has another.
-        digests: those by which registries know it; none if it was built, or loaded from a file.
+        digests: the names with digests that the engine knows it by, as ``REPOSITORY@DIGEST``.
         upstream: the pulled image that it was built upon; empty if it was not.
     """
 
@@ -356,7 +356,7 @@ class DockerClient:
                 labels.get(KEY_LABEL, ""),
                 int(image.get("Size", 0)),
                 image.get("Id", ""),
-                tuple(each.rpartition("@")[2] for each in image.get("RepoDigests") or []),
+                tuple(image.get("RepoDigests") or []),
                 labels.get(UPSTREAM_LABEL, ""),
             )
             found.update(dict.fromkeys(image.get("RepoTags") or [], present))

@@ -34,27 +34,51 @@ class EngineRefusedError(Exception):
     """The engine cannot reach a registry, or gets something else from it than an image.
 
     Args:
-        message: what the engine says.
-        no_answer: True if the engine itself did not answer in time.
+        message: the engine's message.
     """
 
-    def __init__(self, message: str, *, no_answer: bool = False) -> None:
+    def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
-        self.no_answer = no_answer
 
 
-def ask_registry(reference: str, timeout: float, engine: Engine = DOCKER) -> None:
+def ask_registry(
+    reference: str,
+    timeout: float,
+    engine: Engine = DOCKER,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Ask the engine for an image's description in its registry.
 
     Args:
         reference: the image.
         timeout: seconds.
         engine: the engine.
+        check: is called several times a second; if it raises, the answer is not waited for.
 
     Raises:
         EngineRefusedError: it does not get one.
     """
+    answered: queue.Queue[BaseException | None] = queue.Queue()
+
+    def ask() -> None:
+        try:
+            _ask(reference, timeout, engine)
+            answered.put(None)
+        except BaseException as error:
+            answered.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    while True:
+        check()
+        with suppress(queue.Empty):
+            error = answered.get(timeout=LOOK_SECONDS)
+            break
+    if error is not None:
+        raise error
+
+
+def _ask(reference: str, timeout: float, engine: Engine) -> None:
     import requests
 
     with translate_docker_errors():
@@ -68,7 +92,7 @@ def ask_registry(reference: str, timeout: float, engine: Engine = DOCKER) -> Non
             with api.get(url, headers=header, timeout=timeout) as response:
                 _raise_refusal(response, problem)
         except requests.Timeout as error:
-            raise EngineRefusedError(f"no answer within {timeout:.0f} s", no_answer=True) from error
+            raise EngineRefusedError(f"no answer within {timeout:.0f} s") from error
         finally:
             api.close()
 

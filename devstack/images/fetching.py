@@ -16,15 +16,13 @@ from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import Image, find_images
 from devstack.images.machine import ARCHITECTURES
 from devstack.images.mirrors import Mirrors
-from devstack.images.pull_errors import cannot_pull, find_fault
+from devstack.images.pull_errors import NO_SPACE, OTHER_PLATFORM, cannot_pull
 from devstack.images.pull_progress import megabytes
 from devstack.images.registries import Pull, pull_images, unreachable_registries
 from devstack.parallel import in_parallel
 from devstack.process import Runner
 from devstack.progress import Progress
 
-NO_SPACE = find_fault("no space left on device")
-OTHER_PLATFORM = find_fault("no matching manifest")
 DISK_FACTOR = 4
 """Space that an image of a registry needs while it is pulled and after it was loaded into a node,
 as a multiple of what is downloaded: both copies are unpacked, some two to three times as large."""
@@ -39,6 +37,9 @@ class ImageFetcher:
         cache: stores packages.
         mirrors: where to pull images from.
         on_ready: is called with the name of each image that the engine has now, in a thread.
+
+    Attributes:
+        not_built: why nothing could be added to images that were pulled, by their names.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class ImageFetcher:
         mirrors: Mirrors,
         on_ready: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self.not_built: dict[str, DevstackError] = {}
         self._on_ready = on_ready
         self._progress = progress
         self._mirrors = mirrors
@@ -59,6 +61,8 @@ class ImageFetcher:
         self, names: Sequence[str], meanwhile: Callable[[Progress], None] | None = None
     ) -> dict[str, DevstackError]:
         """Pull images; return the errors of those that cannot be pulled, by their names.
+
+        Those that were pulled and could not be built upon are in ``not_built``.
 
         Args:
             names: the images, each with an upstream.
@@ -93,9 +97,11 @@ class ImageFetcher:
         upstream = image.upstream
         if upstream is None:
             raise ValueError(image.name)
-        resolve = self._mirrors.resolve
-        title = resolve(upstream.reference)
-        return Pull(resolve(upstream.pinned), upstream.size, title, self._docker.engine)
+        place, title = (
+            self._mirrors.resolve(each) for each in (upstream.pinned, upstream.reference)
+        )
+        published = upstream.pinned if place != upstream.pinned else ""
+        return Pull(place, upstream.size, title, self._docker.engine, published)
 
     def _pull_all(
         self, pulls: dict[str, Pull], meanwhile: Callable[[Progress], None] | None
@@ -104,7 +110,7 @@ class ImageFetcher:
 
         def pull(progress: Progress) -> None:
             distinct = list(dict.fromkeys(pulls.values()))
-            finish = partial(self._finish, pulls, errors, progress)
+            finish = partial(self._finish, pulls, progress)
             failed = pull_images(distinct, progress, finish)
             errors.update({name: failed[each] for name, each in pulls.items() if each in failed})
 
@@ -125,7 +131,6 @@ class ImageFetcher:
     def _finish(
         self,
         pulls: dict[str, Pull],
-        errors: dict[str, DevstackError],
         progress: Progress,
         pulled: Pull,
     ) -> None:
@@ -142,7 +147,7 @@ class ImageFetcher:
             try:
                 self._additions.build(image.name, pulled.reference, upstream)
             except DevstackError as error:
-                errors[image.name] = error
+                self.not_built[image.name] = error
 
         in_parallel(finish, find_images([name for name, each in pulls.items() if each == pulled]))
 

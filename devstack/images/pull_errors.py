@@ -8,6 +8,7 @@ with their two image stores; the tests list them.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devstack.errors import DevstackError, ExitStatus
@@ -15,6 +16,12 @@ from devstack.images.references import split_registry
 
 BUILD = "build it from packages: devstack images build"
 """The last resort in most remedies."""
+COPY = (
+    "if HOST is a mirror, copy all platforms, since `docker push` changes the digest: "
+    "skopeo copy --all docker://IMAGE docker://REFERENCE; or name its digests in a file for "
+    "DEVSTACK_UPSTREAM_IMAGES"
+)
+"""What helps if a mirror lacks an image; IMAGE is the published one, REFERENCE the mirror's."""
 HUB = "docker.io"
 STALL_SECONDS = 120.0
 """How long no byte may arrive before a pull is given up."""
@@ -28,7 +35,8 @@ class Fault:
         code: the code of its error.
         pattern: what the engine's message contains, in lower case.
         cause: in one line; HOST is the registry.
-        remedy: the next step; HOST is the registry.
+        remedy: the next step; HOST is the registry, REFERENCE the image, and IMAGE what it is
+            called without mirrors.
     """
 
     code: str
@@ -49,7 +57,8 @@ FAULTS = (
         "DOCKER_DISK_FULL",
         r"no space left on device|disk quota exceeded|not enough space",
         "Docker's disk is full",
-        "`docker system df` shows what uses it, `docker system prune` frees some; then again",
+        "`docker system df` shows what uses it; `docker image prune`, `docker builder prune` and "
+        "`devstack down` for stacks that you do not need free some; then run the command again",
     ),
     Fault(
         "IMAGE_PLATFORM",
@@ -66,6 +75,14 @@ FAULTS = (
         "a mirror or proxy alters images or has a damaged copy: remove the copy there; or " + BUILD,
     ),
     Fault(
+        "REGISTRY_BLOCKED",
+        r'": (?:forbidden|proxy authentication required|bad gateway|service unavailable)$|'
+        r"proxy authentication required",
+        "the engine's proxy does not let it reach HOST",
+        "`docker info` shows the engine's proxy: let it pass HOST, with a login if it requires "
+        "one; or pull from a mirror: devstack up --mirror HOST=YOUR-MIRROR; or " + BUILD,
+    ),
+    Fault(
         "REGISTRY_CREDENTIALS",
         r"error getting credentials|credentials store|docker-credential-",
         "the credential helper of Docker's configuration fails",
@@ -73,10 +90,11 @@ FAULTS = (
     ),
     Fault(
         "REGISTRY_LOGIN",
-        r"unauthorized|authentication required|no basic auth credentials|\bdenied\b|"
-        r"incorrect username or password|\b40[13]\b|insufficient.scope|authorization failed",
+        r"unauthorized|authentication required|no basic auth credentials|"
+        r"(?<!permission )\bdenied\b|incorrect username or password|\b40[13]\b|"
+        r"insufficient.scope|authorization failed",
         "HOST requires a login, or yours may not read it",
-        "docker login HOST, then again",
+        "docker login HOST, then run the command again",
     ),
     Fault(
         "REGISTRY_CERTIFICATE",
@@ -97,7 +115,7 @@ FAULTS = (
         r"manifest unknown|name unknown|not found|does not exist|repository name not known|"
         r"invalid repository name",
         "HOST does not have it",
-        "if HOST is a mirror, copy the image there; else the image was removed: " + BUILD,
+        f"{COPY}; otherwise the image was removed: {BUILD}",
     ),
     Fault(
         "REGISTRY_UNREACHABLE",
@@ -114,12 +132,13 @@ FAULTS = (
         r"error parsing http|error unmarshalling|invalid character|unexpected content.?type|"
         r"media ?type",
         "something else than a registry answers as HOST, such as the login page of a network",
-        "open it in a browser on this machine, or check the engine's proxy; then again",
+        "open https://HOST/v2/ in a browser on this machine, or check the engine's proxy "
+        "(`docker info`); then run the command again",
     ),
     Fault(
         "REGISTRY_FAILED",
         r"unexpected http status|unexpected status|\b50[0234]\b|internal server error",
-        "HOST itself fails",
+        "HOST has an internal error",
         "try again later, or pull from a mirror: devstack up --mirror HOST=YOUR-MIRROR",
     ),
     Fault(
@@ -127,17 +146,24 @@ FAULTS = (
         r"\beof\b|connection reset|broken pipe|expected http 206|unknown blob|stream error|"
         r"connection closed|use of closed|unexpected end|aborted|failed to read expected",
         "the connection to HOST broke, and the engine's retries failed",
-        "run it again: complete layers are kept",
+        "run the command again: complete layers are kept",
     ),
 )
 """In the order in which a message is compared with them."""
-OTHER = Fault("IMAGE_UNAVAILABLE", "", "the engine rejects it", BUILD)
+OTHER = Fault("IMAGE_PULL_REJECTED", "", "the engine rejects it", BUILD)
 STALLED = Fault(
     "PULL_STALLED",
     "",
     f"nothing arrived from HOST for {STALL_SECONDS:.0f} s",
-    "check the network and the engine's proxy, then run it again: complete layers are kept",
+    "check the network and the engine's proxy, then run the command again: complete layers are "
+    "kept",
 )
+
+
+NO_SPACE = next(fault for fault in FAULTS if fault.code == "DOCKER_DISK_FULL")
+OTHER_PLATFORM = next(fault for fault in FAULTS if fault.code == "IMAGE_PLATFORM")
+OF_MIRROR = ("REGISTRY_LOGIN", "REGISTRY_CREDENTIALS", "REGISTRY_CERTIFICATE")
+"""The faults of a mirror that its user corrects, rather than have everything built."""
 
 
 def find_fault(message: str) -> Fault:
@@ -146,13 +172,16 @@ def find_fault(message: str) -> Fault:
     return next((fault for fault in FAULTS if re.search(fault.pattern, text)), OTHER)
 
 
-def cannot_pull(reference: str, message: str, fault: Fault | None = None) -> DevstackError:
+def cannot_pull(
+    reference: str, message: str, fault: Fault | None = None, published: str = ""
+) -> DevstackError:
     """Return the error for an image that cannot be pulled.
 
     Args:
         reference: the image, as it was to be pulled.
-        message: what the engine says.
+        message: the engine's message.
         fault: the kind of failure; by default the one that ``message`` reports.
+        published: the image as it is published, if ``reference`` is that of a mirror.
     """
     fault = fault or find_fault(message)
     registry = split_registry(reference)[0]
@@ -160,8 +189,26 @@ def cannot_pull(reference: str, message: str, fault: Fault | None = None) -> Dev
     return DevstackError(
         f"cannot pull the image {reference}",
         cause=fault.cause.replace("HOST", registry),
-        remedy=fault.remedy.replace("HOST", registry),
+        remedy=fault.remedy.replace("HOST", registry)
+        .replace("REFERENCE", reference.partition("@")[0])
+        .replace("IMAGE ", f"{published or reference} "),
         code=fault.code,
         exit_status=ExitStatus.ENVIRONMENT,
         output=message,
+    )
+
+
+def combine(errors: Sequence[DevstackError]) -> DevstackError:
+    """Return one error for several, with each cause once, and the code of the first."""
+    causes = {(each.code, each.cause or each.message): each for each in reversed(errors)}
+    distinct = list(causes.values())[::-1]
+    if len(distinct) == 1:
+        return distinct[0]
+    return DevstackError(
+        f"cannot get {len(errors)} images",
+        cause="; ".join(str(each) for each in distinct),
+        remedy="; ".join(dict.fromkeys(each.remedy for each in distinct if each.remedy)),
+        code=distinct[0].code,
+        exit_status=distinct[0].exit_status,
+        output="\n".join(each.output for each in distinct if each.output),
     )

@@ -14,6 +14,7 @@ MEGABYTE = 1_000_000
 NOTE_SECONDS = 0.2
 _IDLE = ("Waiting", "Retrying in ")
 """How the messages begin that report no progress."""
+_DOWNLOADING = "Downloading"
 _COMPLETE = ("Download complete", "Pull complete", "Extracting", "Verifying Checksum")
 
 
@@ -31,6 +32,43 @@ def megabytes(size: int) -> str:
 def count(images: int) -> str:
     """Return ``1 image`` or ``7 images``."""
     return f"{images} image" if images == 1 else f"{images} images"
+
+
+class PullActivity:
+    """When a pull last moved.
+
+    The engine repeats what a layer has: each 0.1 s with the containerd store (moby
+    daemon/containerd/progress.go), also if nothing arrives. So a message is progress only if it
+    reports more than the one before, or another state of its layer.
+
+    Args:
+        others: all pulls of the command. A pull whose layers wait for their turn moves with them.
+    """
+
+    def __init__(self, others: PullProgress) -> None:
+        self._others = others
+        self._layers: dict[str, tuple[str, int]] = {}
+        self._moved_at = time.monotonic()
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nothing has arrived or been unpacked."""
+        downloads = any(status == _DOWNLOADING for status, _ in self._layers.values())
+        return time.monotonic() - self._moved_at if downloads else self._others.idle_seconds
+
+    def add(self, event: Event) -> None:
+        """Count what a message of the engine reports."""
+        status = str(event.get("status", ""))
+        if status.startswith(_IDLE):
+            return
+        name = str(event.get("id", ""))
+        current = int((event.get("progressDetail") or {}).get("current") or 0)
+        before = self._layers.get(name)
+        self._layers[name] = status, current
+        moved = before is None or status != before[0] or current > before[1]
+        if moved:
+            self._moved_at = time.monotonic()
+        self._others.add(event, moved=moved)
 
 
 class PullProgress:
@@ -53,7 +91,7 @@ class PullProgress:
 
     @property
     def idle_seconds(self) -> float:
-        """How long nothing has arrived or been unpacked."""
+        """How long nothing has arrived or been unpacked by any pull."""
         return time.monotonic() - self._moved_at
 
     @property
@@ -61,16 +99,20 @@ class PullProgress:
         """Bytes that were downloaded."""
         return sum(layer.received for layer in self._layers.values())
 
-    def add(self, event: Event) -> None:
-        """Count what a message of the engine reports."""
+    def add(self, event: Event, *, moved: bool = True) -> None:
+        """Count what a message of the engine reports.
+
+        Args:
+            event: the message.
+            moved: False if it repeats what was known.
+        """
         status = str(event.get("status", ""))
-        if status.startswith(_IDLE):
-            return
         with self._lock:
-            self._moved_at = time.monotonic()
+            if moved:
+                self._moved_at = time.monotonic()
             layer = self._layers.setdefault(str(event.get("id", "")), _Layer())
             detail = event.get("progressDetail") or {}
-            if status == "Downloading":
+            if status == _DOWNLOADING:
                 layer.received = int(detail.get("current") or 0)
                 layer.total = max(layer.total, int(detail.get("total") or 0))
             elif status.startswith(_COMPLETE):
@@ -84,10 +126,6 @@ class PullProgress:
             self._moved_at = time.monotonic()
             self._noted_at = 0.0
             self._note("")
-
-    def keep_alive(self) -> None:
-        """Note that something goes on that the engine does not report."""
-        self._moved_at = time.monotonic()
 
     def _note(self, status: str) -> None:
         now = time.monotonic()

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from devstack.docker.engine import DOCKER, Engine
 from devstack.docker.registries import EngineRefusedError, ask_registry, pull_image
 from devstack.errors import DevstackError
-from devstack.images.pull_errors import STALL_SECONDS, STALLED, cannot_pull, find_fault
-from devstack.images.pull_progress import PullProgress, total_size
+from devstack.images.pull_errors import (
+    STALL_SECONDS,
+    STALLED,
+    Fault,
+    cannot_pull,
+    find_fault,
+)
+from devstack.images.pull_progress import PullActivity, PullProgress, total_size
 from devstack.images.references import split_registry
 from devstack.parallel import in_parallel, raise_if_interrupted
 from devstack.progress import Progress
@@ -21,8 +27,11 @@ OF_REGISTRY = (
     "REGISTRY_CERTIFICATE",
     "REGISTRY_PLAIN_HTTP",
     "REGISTRY_INVALID",
+    "REGISTRY_BLOCKED",
 )
-"""The faults that all images of a registry share; others are found out by pulling each image."""
+"""The faults that all images of a registry share; others appear when each image is pulled."""
+TRANSIENT = ("PULL_INTERRUPTED", STALLED.code)
+"""The faults after which a pull is tried once more: the engine keeps complete layers."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +43,14 @@ class Pull:
         size: bytes, about; 0 if it is not known.
         title: the image as it is shown, with its tag; by default ``reference``.
         engine: the engine that pulls it.
+        published: the published image, if ``reference`` is that of a mirror; else empty.
     """
 
     reference: str
     size: int = 0
     title: str = ""
     engine: Engine = DOCKER
+    published: str = ""
 
     @property
     def registry(self) -> str:
@@ -48,7 +59,7 @@ class Pull:
 
 
 def unreachable_registries(pulls: Sequence[Pull]) -> dict[str, DevstackError]:
-    """Return why images cannot be pulled from a registry, by its name, for those it holds of.
+    """Return why nothing can be pulled from a registry, by its name; those that work are left out.
 
     The engine is asked for one image of each registry, all at the same time.
     """
@@ -76,7 +87,7 @@ def pull_images(
 
     def pull_one(pull: Pull) -> DevstackError | None:
         try:
-            _pull(pull, counted)
+            _pull_with_retry(pull, counted, progress)
             then(pull)
         except DevstackError as error:
             return error
@@ -95,20 +106,36 @@ def pull_images(
 
 def _ask(pull: Pull) -> DevstackError | None:
     try:
-        ask_registry(pull.reference, PROBE_SECONDS, pull.engine)
+        ask_registry(pull.reference, PROBE_SECONDS, pull.engine, raise_if_interrupted)
     except EngineRefusedError as error:
         if find_fault(error.message).code in OF_REGISTRY:
-            return cannot_pull(pull.reference, error.message)
+            return _cannot_pull(pull, error.message)
     return None
 
 
+def _pull_with_retry(pull: Pull, counted: PullProgress, progress: Progress) -> None:
+    try:
+        _pull(pull, counted)
+    except DevstackError as error:
+        if error.code not in TRANSIENT:
+            raise
+        progress.note(f"{error}; trying again")
+        _pull(pull, counted)
+
+
 def _pull(pull: Pull, counted: PullProgress) -> None:
+    activity = PullActivity(counted)
+
     def check() -> None:
         raise_if_interrupted()
-        if counted.idle_seconds > STALL_SECONDS:
-            raise cannot_pull(pull.reference, "", STALLED)
+        if activity.idle_seconds > STALL_SECONDS:
+            raise _cannot_pull(pull, "", STALLED)
 
     try:
-        pull_image(pull.reference, counted.add, check, pull.engine)
+        pull_image(pull.reference, activity.add, check, pull.engine)
     except EngineRefusedError as error:
-        raise cannot_pull(pull.reference, error.message) from error
+        raise _cannot_pull(pull, error.message) from error
+
+
+def _cannot_pull(pull: Pull, message: str, fault: Fault | None = None) -> DevstackError:
+    return cannot_pull(pull.reference, message, fault, pull.published)

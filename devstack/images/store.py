@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,14 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import PRELOADED, Image, find_image, find_images
 from devstack.images.mirrors import Mirrors
-from devstack.images.upstream import Upstream
 from devstack.parallel import POLL_SECONDS, Background
 from devstack.process import Runner
 from devstack.progress import Progress, step
 
 if TYPE_CHECKING:
     from devstack.images.timed_progress import StepTime
+
+OF_PACKAGES = ("PACKAGE_INDEX_UNREACHABLE", "PIP_MISSING")
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,8 @@ class ImageStore:
 
     def _fetch(self, names: Sequence[str]) -> list[str]:
         """Pull what can be pulled; return the rest, or raise if only pulling is allowed."""
-        from devstack.images.fetching import NO_SPACE, ImageFetcher
+        from devstack.images.fetching import ImageFetcher
+        from devstack.images.pull_errors import combine
 
         published = [image.name for image in find_images(names) if image.upstream]
         own = [name for name in names if name not in published]
@@ -195,31 +197,57 @@ class ImageStore:
             self._runner, self._progress, self._cache, self._mirrors, self._on_ready
         )
         errors = fetcher.fetch(published, partial(self._build_into, own) if own else None)
-        fatal = [
-            error
-            for error in errors.values()
-            if self._source == "pull" or error.code == NO_SPACE.code
-        ]
+        failed = [*errors.values(), *fetcher.not_built.values()]
+        fatal = failed if self._source == "pull" else self._fatal(errors, fetcher.not_built)
         if fatal:
-            raise fatal[0]
+            raise combine(fatal)
         missing = self._missing(names)
-        self._warn_of_builds(errors)
+        self._warn_of_builds(errors, "cannot pull {}: {}")
+        self._warn_of_builds(fetcher.not_built, "pulled {}, but cannot add files: {}")
         return missing
 
-    def _warn_of_builds(self, errors: Mapping[str, DevstackError]) -> None:
-        """Report why images are built instead of pulled, one line for each reason."""
+    def _fatal(
+        self, errors: Mapping[str, DevstackError], not_built: Mapping[str, DevstackError]
+    ) -> list[DevstackError]:
+        """Return the errors after which nothing is built.
+
+        A build needs more space, and the same package index; and a mirror was configured because
+        it is to be used.
+        """
+        from devstack.images.pull_errors import NO_SPACE, OF_MIRROR
+
+        found = []
+        for name, error in errors.items():
+            upstream = find_image(name).upstream
+            mirrored = upstream and self._mirrors.resolve(upstream.reference) != upstream.reference
+            if error.code == NO_SPACE.code or (mirrored and error.code in OF_MIRROR):
+                found.append(error)
+        return found + [error for error in not_built.values() if error.code in OF_PACKAGES]
+
+    def _warn_of_builds(self, errors: Mapping[str, DevstackError], text: str) -> None:
+        """Report why images are built instead of pulled, one line for each reason.
+
+        Args:
+            errors: the reasons, by image.
+            text: names the images and the reason, in this order.
+        """
         from devstack.images.build_duration import expected_minutes
+        from devstack.images.pull_errors import BUILD
 
         preload = self._preload()
         reasons: dict[str, list[str]] = {}
         for name, error in errors.items():
-            reasons.setdefault(error.cause, []).append(name)
+            reasons.setdefault(error.cause or error.message, []).append(name)
         for reason, names in reasons.items():
             minutes = expected_minutes(names, self._cache, preload)
             what = f"the {names[0]} image" if len(names) == 1 else f"{len(names)} images"
+            first = errors[names[0]]
+            reported = ": ".join([first.message, *first.output_tail[-1:]])
+            remedy = first.remedy.removesuffix(BUILD).removesuffix("; or ")
             self._progress.warn(
-                f"cannot pull {', '.join(names)}: {reason}; building {what} from packages takes "
-                f"about {minutes} {'minute' if minutes == 1 else 'minutes'}"
+                f"{text.format(', '.join(names), reason)}; building {what} from packages takes "
+                f"about {minutes} {'minute' if minutes == 1 else 'minutes'} ({reported})"
+                + (f". To avoid that: {remedy}" if remedy else "")
             )
 
     def _preload(self) -> bool:
@@ -246,7 +274,7 @@ def _row(image: Image, found: Present | None) -> Row:
         _source(image, found),
         found.size if found else 0,
         upstream.reference if upstream else "",
-        _digest(found, upstream),
+        _digest(image, found),
     )
 
 
@@ -262,22 +290,38 @@ def _source(image: Image, found: Present | None) -> str:
         return "pulled" if found.key == addition_key(image.name, upstream) else "outdated"
     if found.key:
         return "built" if found.key in image_keys(image.name) else "outdated"
-    # One that was loaded from a file has no digest.
     wanted = upstream.digest if upstream else ""
-    replaced = wanted and found.digests and wanted not in found.digests
+    published = _published_digests(image.reference, found)
+    replaced = wanted and published and wanted not in _digests(found.digests)
     return "outdated" if replaced else "pulled"
 
 
-def _digest(found: Present | None, upstream: Upstream | None) -> str:
+def _published_digests(reference: str, found: Present) -> list[str]:
+    """Return the digests by which registries know an image; none if it came from a file.
+
+    The containerd store of Docker reports one for each name, also of an image from a file: that of
+    the archive, for the stack's own name (moby daemon/containerd: collectRepoTagsAndDigests).
+    """
+    own = reference.rpartition(":")[0]
+    return _digests(each for each in found.digests if each.partition("@")[0] != own)
+
+
+def _digests(names: Iterable[str]) -> list[str]:
+    return [each.partition("@")[2] for each in names]
+
+
+def _digest(image: Image, found: Present | None) -> str:
     """Return the digest of the published image that was pulled, empty if none was."""
     if found is None:
         return ""
     if found.upstream:
         return found.upstream.partition("@")[2]
-    if found.key or not found.digests:
+    if found.key:
         return ""
-    known = upstream.digest if upstream else ""
-    return known if known in found.digests else found.digests[0]
+    known = image.upstream.digest if image.upstream else ""
+    if known in _digests(found.digests):
+        return known
+    return next(iter(_published_digests(image.reference, found)), "")
 
 
 def _offline(names: Sequence[str]) -> DevstackError:

@@ -68,7 +68,7 @@ def pull(stack: Inside, *names: str) -> dict[str, Any]:
         ("rate-limit", "REGISTRY_RATE_LIMIT", "docker login"),
         ("denied", "REGISTRY_LOGIN", "docker login docker.io"),
         ("unavailable", "REGISTRY_FAILED", "again later"),
-        ("drop", "PULL_INTERRUPTED", "run it again"),
+        ("drop", "PULL_INTERRUPTED", "run the command again"),
         ("corrupt", "IMAGE_DIGEST_WRONG", "mirror"),
     ],
 )

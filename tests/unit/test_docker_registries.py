@@ -204,6 +204,19 @@ def test_a_question_has_a_deadline(engine: Engine) -> None:
     engine.disconnected.set()
 
 
+def test_an_interrupted_question_is_not_waited_for(engine: Engine) -> None:
+    engine.hangs = True
+    began = time.monotonic()
+
+    def check() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ask_registry(IMAGE, 30, check=check)
+    assert time.monotonic() - began < 10
+    engine.disconnected.set()
+
+
 def test_an_engine_that_does_not_answer_is_not_a_registry_that_does_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

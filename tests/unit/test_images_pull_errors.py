@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from devstack.images.pull_errors import STALLED, cannot_pull, find_fault
+from devstack.images.pull_errors import (
+    FAULTS,
+    NO_SPACE,
+    OTHER,
+    STALLED,
+    cannot_pull,
+    combine,
+    find_fault,
+)
+
+ROOT = Path(__file__).parents[2]
 
 DIGEST = "sha256:" + "a" * 64
 RECORDED = {
@@ -68,7 +80,13 @@ RECORDED = {
     "found in $PATH": "REGISTRY_CREDENTIALS",
     "unexpected EOF": "PULL_INTERRUPTED",
     "read tcp 10.0.0.2:5112->10.0.0.3:443: read: connection reset by peer": "PULL_INTERRUPTED",
-    "something new": "IMAGE_UNAVAILABLE",
+    "something new": "IMAGE_PULL_REJECTED",
+    "open /var/lib/docker/tmp/GetImageBlob1: permission denied": "IMAGE_PULL_REJECTED",
+    # The status of a proxy's answer to CONNECT is all that Go reports.
+    'Get "https://registry-1.docker.io/v2/": Forbidden': "REGISTRY_BLOCKED",
+    'Get "https://registry-1.docker.io/v2/": Proxy Authentication Required': "REGISTRY_BLOCKED",
+    'Get "https://quay.io/v2/": Bad Gateway': "REGISTRY_BLOCKED",
+    'Get "https://quay.io/v2/": Service Unavailable': "REGISTRY_BLOCKED",
 }
 
 
@@ -94,6 +112,41 @@ def test_the_command_of_a_remedy_names_the_registry() -> None:
     assert error.remedy.startswith("docker login quay.io")
     error = cannot_pull("minio/minio:1", "x509: certificate signed by unknown authority")
     assert "/etc/docker/certs.d/docker.io/ca.crt" in error.remedy
+
+
+def test_a_copy_in_a_mirror_keeps_the_digest() -> None:
+    """`docker push` copies one platform, which has another digest."""
+    published = f"docker.io/kindest/node@{DIGEST}"
+    place = f"registry.corp:5000/hub/kindest/node@{DIGEST}"
+    error = cannot_pull(place, "manifest unknown", published=published)
+    copy = f"skopeo copy --all docker://{published} docker://registry.corp:5000/hub/kindest/node"
+    assert f"{copy};" in error.remedy
+    assert "DEVSTACK_UPSTREAM_IMAGES" in error.remedy
+
+
+def test_a_full_disk_is_no_reason_to_remove_stopped_stacks() -> None:
+    assert "system prune" not in NO_SPACE.remedy
+
+
+def test_all_codes_are_documented() -> None:
+    for page in ("docs/registries.md", "CHANGELOG.md"):
+        text = (ROOT / page).read_text()
+        assert [
+            each.code for each in (*FAULTS, OTHER, STALLED) if f"`{each.code}`" not in text
+        ] == []
+
+
+def test_several_errors_are_reported_together() -> None:
+    login = cannot_pull("registry.corp/a:1", "unauthorized")
+    again = cannot_pull("registry.corp/b:1", "unauthorized")
+    missing = cannot_pull("quay.io/c:1", "manifest unknown")
+    error = combine([login, again, missing])
+    assert error.code == "REGISTRY_LOGIN"
+    assert "registry.corp/a:1" in error.cause
+    assert "quay.io/c:1" in error.cause
+    assert "docker login registry.corp" in error.remedy
+    assert "skopeo" in error.remedy
+    assert combine([login, again]) is login
 
 
 def test_a_pull_without_progress_has_a_code_of_its_own() -> None:

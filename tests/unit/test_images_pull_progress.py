@@ -6,7 +6,7 @@ import pytest
 
 from devstack.errors import DevstackError
 from devstack.images import pull_progress, registries
-from devstack.images.pull_progress import PullProgress, megabytes, total_size
+from devstack.images.pull_progress import PullActivity, PullProgress, megabytes, total_size
 from devstack.images.registries import Pull, pull_images
 from tests.fakes.runner import Recorder
 
@@ -52,13 +52,52 @@ def test_layers_that_images_share_count_once(now: list[float]) -> None:
 
 
 def test_messages_without_progress_do_not_keep_a_pull_alive(now: list[float]) -> None:
-    progress = PullProgress(1, 0, Recorder())
+    progress = PullActivity(PullProgress(1, 0, Recorder()))
     now[0] += 50
     progress.add(downloading("base", 5, 10))
     now[0] += 70
     progress.add({"id": "base", "status": "Retrying in 5 seconds"})
     progress.add({"id": "top", "status": "Waiting"})
     assert progress.idle_seconds == 70
+
+
+def test_a_repeated_offset_is_no_progress(now: list[float]) -> None:
+    """The containerd store reports each 0.1 s what it has, also if nothing arrives."""
+    everything = PullProgress(2, 0, Recorder())
+    dead, other = PullActivity(everything), PullActivity(everything)
+    for second in range(300):
+        now[0] += 1
+        dead.add(downloading("base", 5, 10))
+        other.add(downloading("top", second, 1000))
+    assert (dead.idle_seconds, other.idle_seconds) == (299, 0)
+    now[0] += 1
+    dead.add(downloading("base", 6, 10))
+    assert dead.idle_seconds == 0
+
+
+def test_a_pull_that_waits_for_its_turn_is_not_stalled(now: list[float]) -> None:
+    everything = PullProgress(2, 0, Recorder())
+    waiting, other = PullActivity(everything), PullActivity(everything)
+    waiting.add({"id": "top", "status": "Pulling fs layer"})
+    waiting.add({"id": "top", "status": "Waiting"})
+    now[0] += 300
+    other.add(downloading("base", 5, 10))
+    assert waiting.idle_seconds == 0
+
+
+@pytest.mark.parametrize(("message", "attempts"), [("unexpected EOF", 2), ("manifest unknown", 1)])
+def test_an_interrupted_pull_is_tried_once_more(
+    message: str, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def pull_image(reference: str, *_: object) -> None:
+        tried.append(reference)
+        raise registries.EngineRefusedError(message)
+
+    monkeypatch.setattr(registries, "pull_image", pull_image)
+    assert pull_images([Pull("quay.io/minio/minio:1")], Recorder(), lambda _: None)
+    assert len(tried) == attempts
 
 
 def test_a_pull_without_progress_is_given_up(

@@ -18,7 +18,7 @@ from devstack.docker.registries import EngineRefusedError, Event
 from devstack.errors import DevstackError
 from devstack.images import ImageStore, registries
 from devstack.images import build as recipes
-from devstack.images.additions import addition_key
+from devstack.images.additions import Additions, addition_key
 from devstack.images.catalogue import IMAGES
 from devstack.images.mirrors import Mirrors
 from tests.fakes.runner import FakeRunner, Recorder
@@ -69,7 +69,7 @@ class Registries:
     asked: list[str] = field(default_factory=list)
     pulled: list[str] = field(default_factory=list)
 
-    def ask(self, reference: str, timeout: float, engine: object) -> None:
+    def ask(self, reference: str, timeout: float, *_: object) -> None:
         self.asked.append(reference)
         self._raise(reference, self.unreachable)
 
@@ -172,6 +172,9 @@ def test_only_the_image_that_cannot_be_pulled_is_built(
     (warning,) = warnings(progress)
     assert warning.startswith("cannot pull node: docker.io does not have it; building the node")
     assert re.search(r"from packages takes about \d+ minute", warning)
+    # The next step, too, and what the engine reported of which image.
+    assert f"{pinned('node')}: manifest unknown" in warning
+    assert "skopeo copy" in warning
 
 
 def test_pull_does_not_build(built: list[str], engine: Registries) -> None:
@@ -230,8 +233,11 @@ def test_mirrors_are_asked_and_pulled_from(built: list[str], engine: Registries)
     ("present", "source"),
     [
         (Present("", 5), "pulled"),
-        (Present("", 5, digests=(pinned("minio").partition("@")[2],)), "pulled"),
-        (Present("", 5, digests=("sha256:other",)), "outdated"),
+        (Present("", 5, digests=(pinned("minio"),)), "pulled"),
+        (Present("", 5, digests=(pinned("minio").replace("quay.io", "corp:5000"),)), "pulled"),
+        (Present("", 5, digests=("quay.io/minio/minio@sha256:other",)), "outdated"),
+        # Loaded from a bundle, as the containerd store reports it.
+        (Present("", 5, digests=("devstack/minio@sha256:other",)), "pulled"),
         (Present(recipes.image_key("minio"), 5), "built"),
     ],
 )
@@ -242,7 +248,8 @@ def test_a_pulled_image_is_outdated_if_another_digest_is_wanted(
     monkeypatch.setattr(DockerClient, "inspect_images", lambda *_: found)
     (row,) = store(FakeRunner()).rows(["minio"])
     assert row.source == source
-    assert row.digest == (present.digests[0] if present.digests else "")
+    published = [each for each in present.digests if not each.startswith("devstack/")]
+    assert row.digest == (published[0].partition("@")[2] if published else "")
 
 
 def test_an_image_built_upon_a_pulled_one_shows_the_digest_of_that(
@@ -255,6 +262,47 @@ def test_an_image_built_upon_a_pulled_one_shows_the_digest_of_that(
     monkeypatch.setattr(DockerClient, "inspect_images", lambda *_: found)
     (row,) = store(FakeRunner()).rows(["task"])
     assert (row.source, row.digest) == ("pulled", upstream.digest)
+
+
+@pytest.mark.parametrize(
+    ("code", "build"), [("DOCKER_FAILED", True), ("PACKAGE_INDEX_UNREACHABLE", False)]
+)
+def test_an_image_that_was_pulled_and_not_built_upon_is_reported_as_that(
+    code: str,
+    build: bool,
+    built: list[str],
+    engine: Registries,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise DevstackError("`docker start` failed with status 1", code=code)
+
+    monkeypatch.setattr(Additions, "build", fail)
+    monkeypatch.setattr(Additions, "install_packages", lambda *_: None)
+    progress = Recorder()
+    images = ImageStore(docker(returncode=1), progress)
+    if build:
+        images.ensure(["task"])
+        (warning,) = warnings(progress)
+        assert warning.startswith("pulled task, but cannot add files: `docker start` failed")
+    else:
+        with pytest.raises(DevstackError) as caught:
+            images.ensure(["task"])
+        assert caught.value.code == code
+    assert built == (["task"] if build else [])
+
+
+@pytest.mark.parametrize("message", ["unauthorized", "x509: certificate signed by unknown"])
+def test_a_mirror_that_was_configured_and_denies_access_ends_the_command(
+    message: str, built: list[str], engine: Registries
+) -> None:
+    engine.failing = {"": message}
+    mirrors = Mirrors.from_settings({"quay.io": "registry.corp:5000"})
+    with pytest.raises(DevstackError, match=r"registry\.corp:5000"):
+        ImageStore(docker(returncode=1), Recorder(), mirrors=mirrors).ensure(["minio"])
+    assert built == []
+    ImageStore(docker(returncode=1), Recorder()).ensure(["minio"])
+    assert built == ["minio"]
 
 
 def test_offline_fetches_nothing_and_names_the_missing_images(built: list[str]) -> None:
