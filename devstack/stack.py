@@ -224,7 +224,8 @@ def open_stack(
     )
     spec = replace(spec, without=without, kubernetes=spec.kubernetes or DEFAULT)
     services = enabled_services(SERVICES, without)
-    engine, runner = select_engine(spec.engine, runner or SubprocessRunner())
+    existing = (state.engine or OF_EARLIER_RELEASES) if known else None
+    engine, runner = select_engine(spec.engine, runner or SubprocessRunner(), existing)
     return Stack(
         spec=replace(spec, engine=engine),
         dir=directory,
@@ -246,8 +247,6 @@ def _with_saved_settings(spec: StackSpec, state: StackState) -> StackSpec:
     mirror = spec.mirror if "mirror" in given else {**state.mirror, **spec.mirror}
     mirror = {registry: place for registry, place in mirror.items() if place}
     found = {name: value for name, value in saved.items() if value}
-    if "engine" not in given:
-        found["engine"] = state.engine or OF_EARLIER_RELEASES
     return replace(spec, **found, mirror=mirror)
 
 

@@ -23,6 +23,7 @@ from devstack.docker.network import create_network
 from devstack.docker.packing import pack_files
 from devstack.docker.podman import engine_of
 from devstack.docker.podman_nodes import build_create_command, named_volumes
+from devstack.docker.recognition import CONTROLLERS
 from devstack.docker.removal import remove_containers, remove_network
 from devstack.errors import DevstackError
 from devstack.process import Completed, ProgramMissingError, Runner
@@ -124,9 +125,19 @@ class DockerClient:
                     node.start()
 
     def info(self) -> dict[str, Any]:
-        """Return what `docker info` shows."""
+        """Return what `docker info` shows; of Podman, with the cgroup controllers of its own."""
         with translate_docker_errors():
-            return dict(self._connect().info())
+            found = dict(self._connect().info())
+        return {**found, **self._controllers()} if self.engine == PODMAN else found
+
+    def _controllers(self) -> dict[str, Any]:
+        """Return the cgroup controllers that Podman may use, unless it does not say."""
+        argv = ["docker", "info", "--format", "{{json .Host.CgroupControllers}}"]
+        done = self._run(argv, check=False, timeout=INSPECT_TIMEOUT)
+        try:
+            return {CONTROLLERS: list(json.loads(done.stdout))} if done.ok else {}
+        except (ValueError, TypeError):
+            return {}
 
     def version(self) -> dict[str, Any]:
         """Return what `docker version` shows of the engine."""

@@ -21,6 +21,11 @@ Description = Mapping[str, Any]
 OLDEST_DOCKER = (20, 10)
 OLDEST_PODMAN = (4, 0)
 
+CONTROLLERS = "CgroupControllers"
+"""What the client adds to a description of Podman: the controllers that it may use."""
+
+_LIMITS = {"CPUShares": "cpu", "CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
+
 _LOCAL_SCHEMES = ("unix", "npipe")
 _SNAP_ROOT = "/var/snap/docker/"
 
@@ -114,8 +119,9 @@ def engine_faults(product: Product, info: Description, *, podman: bool) -> list[
         info: Docker's ``GET /info``.
         podman: True if Podman is the engine that the stack is to use.
     """
-    found = [_wrong_engine(product, podman=podman), _too_old(product), _windows(info)]
-    found.append(_rootless(product, info))
+    if wrong := _wrong_engine(product, podman=podman):
+        return [wrong]
+    found = [_too_old(product), _windows(info), _rootless(product, info)]
     return [fault for fault in found if fault]
 
 
@@ -153,6 +159,24 @@ def _windows(info: Description) -> Fault | None:
     )
 
 
+def missing_controllers(product: Product, info: Description) -> list[str]:
+    """Return the cgroup controllers that nodes need and an engine may not use.
+
+    Podman derives the values for CPUs in Docker's API from files of cgroup v1; on v2, where they
+    do not exist, both are false (source: ``checkCgroupCPU`` in containers/common's pkg/sysinfo).
+    kind therefore asks ``podman info``, and so does the client.
+
+    Args:
+        product: which engine it is.
+        info: Docker's ``GET /info``, for Podman with CONTROLLERS.
+    """
+    needed = ("cpu", "memory", "pids")
+    if CONTROLLERS in info:
+        return [name for name in needed if name not in info[CONTROLLERS]]
+    missing = {name for key, name in _LIMITS.items() if info.get(key) is False}
+    return [name for name in needed if name in missing and (name, product.name) != ("cpu", "Podman")]
+
+
 def _rootless(product: Product, info: Description) -> Fault | None:
     """Return what a rootless engine lacks.
 
@@ -166,8 +190,7 @@ def _rootless(product: Product, info: Description) -> Fault | None:
             "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), or use the engine as root",
             "CGROUP_UNUSABLE",
         )
-    limits = {"MemoryLimit": "memory", "PidsLimit": "pids", "CPUShares": "cpu"}
-    missing = [name for key, name in limits.items() if info.get(key) is False]
+    missing = missing_controllers(product, info)
     if not missing:
         return None
     return Fault(

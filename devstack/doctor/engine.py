@@ -21,8 +21,6 @@ CGROUPS = ("CGROUP_UNUSABLE",)
 OF_ENGINE = frozenset((*SUITABILITY, *ADDRESS, *CGROUPS))
 """The codes of problems of a provider that checks in this file report."""
 
-_CONTROLLERS = {"CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
-
 _RESIZE = {
     "Docker Desktop": "Docker Desktop: Settings, Resources; then Apply & restart",
     "Colima": "colima stop && colima start --cpu 4 --memory 8",
@@ -101,16 +99,15 @@ def _platform(stack: Stack) -> list[Finding]:
 
 
 def _cgroup(stack: Stack) -> list[Finding]:
-    info = require_engine(stack).describe_engine().info
+    described = require_engine(stack).describe_engine()
     if found := _problems(stack, CGROUPS):
         return found
-    missing = [name for key, name in _CONTROLLERS.items() if info.get(key) is False]
-    if missing:
+    if missing := described.missing_controllers:
         cause = f"the engine's kernel lacks the cgroup controllers {', '.join(missing)}"
         remedy = "enable them at boot: on a Raspberry Pi append cgroup_enable=memory to "
         remedy += "/boot/firmware/cmdline.txt; elsewhere use cgroup v2"
         return [Finding(cause, remedy, "CGROUP_UNUSABLE")]
-    if str(info.get("CgroupVersion")) == "1" and _pulls_nodes(stack):
+    if str(described.info.get("CgroupVersion")) == "1" and _pulls_nodes(stack):
         cause = "the engine uses cgroup v1, on which pulled node images do not start"
         remedy = "boot with cgroup v2, or build the node image: devstack up --images build"
         return [Finding(cause, remedy, "CGROUP_V1", "warning")]

@@ -175,6 +175,7 @@ def _save_settings(stack: Stack) -> None:
     state.namespace = spec.namespace
     state.nodes = spec.nodes
     state.kubernetes = spec.kubernetes
+    # It is the recorded one, if there was a stack: `require_changeable` refuses any other.
     state.engine = spec.engine
     state.pool_file = pool_file(stack)
     state.pool = msgspec.json.decode(msgspec.json.encode(spec.pool))

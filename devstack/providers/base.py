@@ -186,11 +186,13 @@ class EngineDescription:
         info: its fields, as in `docker info`.
         product: its name, such as "Colima".
         is_local: True if it certainly runs on this machine, not in a virtual one.
+        missing_controllers: the cgroup controllers that nodes need and it may not use.
     """
 
     info: Mapping[str, Any]
     product: str
     is_local: bool
+    missing_controllers: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,22 @@ def require_known_engine(name: str) -> None:
         )
 
 
-def select_engine(name: str, runner: Runner) -> tuple[str, Runner]:
-    """Return the name of the engine that ``name`` means here, and a runner of its commands.
+def select_engine(
+    name: str, runner: Runner, existing: str | None = None
+) -> tuple[str, Runner]:
+    """Return the name of the engine that ``name`` means here, and a runner of commands.
+
+    Args:
+        name: the setting.
+        runner: runs programs.
+        existing: the engine of an existing stack, whose nodes no other engine finds: its commands
+            are run by this one, whatever the setting is. "auto" means this one as well.
 
     Raises:
         DevstackError: ``ENGINE_UNKNOWN``.
     """
     require_known_engine(name)
-    engine = choose_engine(name, runner)
-    return engine.name, with_engine(runner, engine)
+    wanted = existing if existing and name == AUTO else name
+    engine = choose_engine(wanted, runner)
+    used = choose_engine(existing, runner) if existing else engine
+    return engine.name, with_engine(runner, used)

@@ -15,6 +15,7 @@ from devstack.docker.recognition import (
     Product,
     engine_faults,
     is_plainly_local,
+    missing_controllers,
     recognize,
     remote_fault,
     snap_fault,
@@ -99,7 +100,8 @@ class FakeEngineProvider(FakeLoadingProvider):
     def describe_engine(self) -> EngineDescription:
         """Return what was set."""
         local = is_plainly_local(self._product, self.info, self.host)
-        return EngineDescription(self.info, self._product.name, local)
+        missing = missing_controllers(self._product, self.info)
+        return EngineDescription(self.info, self._product.name, local, missing)
 
     @property
     def _product(self) -> Product:

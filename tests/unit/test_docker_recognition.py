@@ -13,9 +13,11 @@ import pytest
 
 from devstack.docker.folders import require_mountable
 from devstack.docker.recognition import (
+    CONTROLLERS,
     Product,
     engine_faults,
     is_plainly_local,
+    missing_controllers,
     recognize,
     remote_fault,
     snap_fault,
@@ -30,6 +32,8 @@ RECOGNIZED = {
     "docker-20.10": Product("Docker Engine", "20.10.24+dfsg1"),
     "docker-19.03": Product("Docker Engine", "19.03.5"),
     "podman-4.3": Product("Podman", "4.3.1"),
+    "podman-root-v2": Product("Podman", "5.2.2"),
+    "podman-rootless": Product("Podman", "5.2.2", rootless=True),
     "docker-desktop-mac": Product("Docker Desktop", "24.0.2", in_vm=True),
     "docker-desktop-wsl": Product("Docker Desktop", "29.4.3", in_vm=True, wsl=True),
     "colima": Product("Colima", "27.4.0", in_vm=True),
@@ -45,6 +49,8 @@ RECOGNIZED = {
 REJECTED = {
     "docker-19.03": "ENGINE_OLD",
     "podman-4.3": "ENGINE_IS_PODMAN",
+    "podman-root-v2": "ENGINE_IS_PODMAN",
+    "podman-rootless": "ENGINE_IS_PODMAN",
     "windows-containers": "ENGINE_UNSUITABLE",
 }
 
@@ -73,10 +79,27 @@ def test_only_engines_that_cannot_run_nodes_are_rejected(name: str) -> None:
     assert remote_fault(found["host"]) is None
 
 
-def test_podman_is_accepted_as_podman() -> None:
-    found = recorded("podman-4.3")
+@pytest.mark.parametrize("name", ["podman-4.3", "podman-root-v2", "podman-rootless"])
+def test_podman_is_accepted_as_podman(name: str) -> None:
+    found = recorded(name)
     product = recognize(found["info"], found["version"])
     assert engine_faults(product, found["info"], podman=True) == []
+    assert missing_controllers(product, found["info"]) == []
+    # What its API says of CPUs is never used.
+    api = {key: value for key, value in found["info"].items() if key != CONTROLLERS}
+    assert missing_controllers(product, api) == []
+
+
+def test_rootless_podman_needs_the_controllers_that_podman_itself_reports() -> None:
+    info = {**recorded("podman-rootless")["info"], CONTROLLERS: ["memory", "pids"]}
+    (fault,) = engine_faults(RECOGNIZED["podman-rootless"], info, podman=True)
+    assert fault.code == "CGROUP_UNUSABLE"
+    assert "controllers cpu" in fault.message
+
+
+def test_an_old_podman_is_rejected() -> None:
+    found = recorded("podman-4.3")
+    product = RECOGNIZED["podman-4.3"]
     (fault,) = engine_faults(replace(product, version="3.4.4"), found["info"], podman=True)
     assert fault.code == "ENGINE_OLD"
     assert "Podman 3.4.4" in fault.message

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from devstack.config import StackSpec
+from devstack.docker.engine import DOCKER, PODMAN
+from devstack.docker.podman import engine_of
 from devstack.errors import DevstackError
 from devstack.kube.api_errors import UnreachableError
 from devstack.lifecycle.down import build_undo, down, foreign_owner
@@ -26,6 +28,32 @@ def test_down_leaves_nothing(world: World, home: Path) -> None:
     assert down(world.open()) == ["Delete the kind cluster"]
     assert world.provider.state == "absent"
     assert left(home) == []
+
+
+def test_down_uses_the_engine_of_the_stack_after_a_change_of_the_setting(world: World) -> None:
+    world.runner.answer("docker")
+    world.runner.answer("podman")
+    chosen = frozenset({"engine"})
+    up(world.open(StackSpec(engine="docker", given=chosen)))
+    changed = StackSpec(engine="podman", given=chosen)
+    with pytest.raises(DevstackError) as caught:
+        up(world.open(changed))
+    assert caught.value.code == "STACK_DIFFERS"
+    stack = world.open(changed)
+    assert engine_of(stack.runner) == DOCKER
+    down(stack)
+    assert engine_of(world.open(changed).runner) == PODMAN
+
+
+def test_an_existing_stack_keeps_its_engine_without_a_setting(world: World) -> None:
+    world.runner.answer("docker")
+    world.runner.answer("podman")
+    up(world.open(StackSpec(engine="podman", given=frozenset({"engine"}))))
+    for spec in (StackSpec(), StackSpec(engine="auto", given=frozenset({"engine"}))):
+        stack = world.open(spec)
+        assert stack.spec.engine == "podman"
+        assert engine_of(stack.runner) == PODMAN
+        up(stack)
 
 
 def test_a_second_down_has_nothing_to_do(world: World, home: Path) -> None:

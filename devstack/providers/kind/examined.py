@@ -9,7 +9,12 @@ from typing import Any
 from devstack.docker.client import DockerClient
 from devstack.docker.connection import engine_host
 from devstack.docker.examination import list_owned, read_subnets
-from devstack.docker.recognition import is_plainly_local, recognize, remote_fault
+from devstack.docker.recognition import (
+    is_plainly_local,
+    missing_controllers,
+    recognize,
+    remote_fault,
+)
 from devstack.errors import DevstackError
 from devstack.parallel import in_parallel
 from devstack.providers.base import ClusterSpec, EngineDescription, EngineObject, Problem
@@ -42,7 +47,7 @@ class ExaminedEngine:
         info = self._engine.info()
         product = recognize(info, self._engine.version())
         local = is_plainly_local(product, info, engine_host(self._engine.engine))
-        return EngineDescription(info, product.name, local)
+        return EngineDescription(info, product.name, local, missing_controllers(product, info))
 
     def engine_subnets(self) -> dict[str, list[str]]:
         """Return the subnets of all of the engine's networks, by the network's name."""
