@@ -92,7 +92,7 @@ def commit_container(
             except ProgramMissingError as error:
                 raise engine_missing(engine_of(runner), runner) from error
             if not done.ok:
-                raise command_failed(done)
+                raise command_failed(done, engine_of(runner))
 
         remove = ["docker", "rm", "--force", "--volumes", container]
         runner.run(remove, check=False)

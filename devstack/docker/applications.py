@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from devstack.docker.context import contexts, current_host
+from devstack.docker.context import DEFAULT_HOST, contexts, current_context, current_host
 from devstack.paths import prepare_docker
 from devstack.process import Runner
 
@@ -25,8 +25,17 @@ _FOLDERS = ("/Applications", "~/Applications")
 def how_to_start() -> str:
     """Return how to start the engine, or to select another one that can be reached."""
     starts = ", or ".join(f"{name} (`{command}`)" for name, command in _installed())
-    found = [f"start {starts or 'Docker Desktop'}"]
-    found += [f"use the context {name}: `docker context use {name}`" for name in other_contexts()]
+    start = f"start {starts or 'Docker Desktop'}"
+    context = current_context()
+    if os.environ.get("DOCKER_HOST"):
+        found = ["unset DOCKER_HOST, which names an engine that is not there, or start that one"]
+    elif context != "default":
+        found = [f"start the engine of the context {context}{_own_start(context)}"]
+    else:
+        found = [start]
+    found += [_how_to_use(name) for name in other_contexts()]
+    if context != "default" and not os.path.exists(DEFAULT_HOST.removeprefix("unix://")):
+        found.append(f"{start}, and use it: {_use('default')}")
     if shutil.which("podman"):
         found.append("use Podman: devstack up --engine podman")
     if _is_wsl():
@@ -48,12 +57,42 @@ def installed_elsewhere(runner: Runner) -> tuple[str, str]:
     return "", ""
 
 
+def _how_to_use(name: str) -> str:
+    if os.environ.get("DOCKER_HOST"):
+        return f"unset DOCKER_HOST and use the context {name}: {_use(name)}"
+    return f"use the context {name}: {_use(name)}"
+
+
+def _use(name: str) -> str:
+    """Return what selects a context, which the variable has precedence over."""
+    unset = "unset DOCKER_CONTEXT; " if os.environ.get("DOCKER_CONTEXT") else ""
+    return f"`{unset}docker context use {name}`"
+
+
+def _own_start(context: str) -> str:
+    """Return the command that starts the engine of a context, if its name tells which it is."""
+    commands = {
+        "rootless": "systemctl --user start docker",
+        "colima": "colima start",
+        "desktop-linux": "open -a Docker"
+        if sys.platform == "darwin"
+        else "systemctl --user start docker-desktop",
+        "orbstack": "open -a OrbStack",
+        "rancher-desktop": "open -a 'Rancher Desktop'",
+    }
+    if context.startswith("colima-"):
+        return f" (`colima start {context.removeprefix('colima-')}`)"
+    return f" (`{commands[context]}`)" if context in commands else ""
+
+
 def other_contexts() -> list[str]:
     """Return the contexts other than the current one whose socket exists."""
     current = current_host()
+    # Without DOCKER_HOST, the default one is current.
+    default = {} if os.environ.get("DOCKER_HOST") else {"default": DEFAULT_HOST}
     return [
         name
-        for name, host in contexts().items()
+        for name, host in {**default, **contexts()}.items()
         if host != current and host.startswith("unix://") and os.path.exists(host[7:])
     ]
 

@@ -95,12 +95,12 @@ class DockerClient:
         """Raise ``DOCKER_MISSING``, ``DOCKER_STOPPED`` or ``DOCKER_FORBIDDEN`` if one is true."""
         if self._runner.which("docker") is None:
             raise engine_missing(self.engine, self._runner)
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             self._connect().ping()
 
     def nodes(self, cluster: str) -> list[Any]:
         """Return the node containers of a kind cluster, the control plane's first."""
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             found = self._connect().containers.list(
                 all=True,
                 filters={"label": f"{CLUSTER_LABEL}={cluster}"},
@@ -111,13 +111,13 @@ class DockerClient:
 
     def has_containers(self, label: str) -> bool:
         """Return True if there are containers, running or not, with a label ``name=value``."""
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             found = self._connect().containers.list(all=True, filters={"label": label}, sparse=True)
         return bool(found)
 
     def start(self, nodes: Iterable[Any]) -> None:
         """Start the containers that do not run; resume those that are paused."""
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             for node in nodes:
                 if node.status == "paused":
                     node.unpause()
@@ -126,7 +126,7 @@ class DockerClient:
 
     def info(self) -> dict[str, Any]:
         """Return what `docker info` shows; of Podman, with the cgroup controllers of its own."""
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             found = dict(self._connect().info())
         return {**found, **self._controllers()} if self.engine == PODMAN else found
 
@@ -141,31 +141,31 @@ class DockerClient:
 
     def version(self) -> dict[str, Any]:
         """Return what `docker version` shows of the engine."""
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             return dict(self._connect().version())
 
     def create(self, name: str, body: Mapping[str, Any], model: Any) -> Any:
         """Create a container like ``model`` by a request of `devstack.docker.similar`."""
         if self.engine == PODMAN:
             return self._create_in_podman(name, body, model)
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             client = self._connect()
             made = client.api.create_container_from_config(dict(body), name)
             return client.containers.get(made["Id"])
 
     def _create_in_podman(self, name: str, body: Mapping[str, Any], model: Any) -> Any:
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             volume = self._connect().volumes.create(labels={name: "true"})
         done = self._run(build_create_command(model.attrs, name, volume.name, body), check=False)
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             if not done.ok:
                 volume.remove()
-                raise command_failed(done)
+                raise command_failed(done, self.engine)
             return self._connect().containers.get(name)
 
     def kill(self, node: Any) -> None:
         """End a container at once; Docker does not start it again by itself."""
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             if node.status != "running":
                 return
             if self.engine == PODMAN:
@@ -180,25 +180,25 @@ class DockerClient:
             # Its API has no such request before version 5.
             self._run(["docker", "update", "--cpu-shares", str(shares), node.name])
             return
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             node.update(cpu_shares=shares)
 
     def address(self, node: Any, network: str) -> str:
         """Return a running container's IPv4 address in a network."""
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             node.reload()
         return str(node.attrs["NetworkSettings"]["Networks"][network]["IPAddress"])
 
     def put_files(self, node: Any, folder: str, files: Mapping[str, str]) -> None:
         """Write files of mode 0600 into a folder of a container, running or not."""
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             node.put_archive(folder, pack_files(files))
 
     def has_file(self, node: Any, path: str) -> bool:
         """Return True if a container, running or not, has a file."""
         import docker
 
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             try:
                 node.get_archive(path)
             except docker.errors.NotFound:
@@ -215,7 +215,7 @@ class DockerClient:
         if self.engine == PODMAN:
             done = self._execute_by_command(node, argv)
             return done.stdout if done.ok else ""
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             status, output = node.exec_run(list(argv))
         return str(output.decode(errors="replace")) if status == 0 else ""
 
@@ -227,7 +227,7 @@ class DockerClient:
         """
         names = [folder.lstrip("/") for folder in folders]
         self._require(node, ["tar", "-C", "/", "-cf", _PACKED, *names])
-        with translate_docker_errors(), archive.open("wb") as file:
+        with translate_docker_errors(self.engine), archive.open("wb") as file:
             chunks, _ = node.get_archive(_PACKED)
             for chunk in chunks:
                 file.write(chunk)
@@ -239,7 +239,7 @@ class DockerClient:
         Raises:
             DevstackError: ``VOLUME_UNREADABLE``.
         """
-        with translate_docker_errors(), archive.open("rb") as file:
+        with translate_docker_errors(self.engine), archive.open("rb") as file:
             # Docker makes root the owner of all files, except within an archive inside it.
             node.put_archive(str(PurePosixPath(_PACKED).parent), file)
         self._require(node, ["tar", "-C", "/", "--numeric-owner", "-xpf", _PACKED])
@@ -249,7 +249,7 @@ class DockerClient:
         """Return the kind cluster that a container of this name belongs to; empty if to none."""
         import docker
 
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             try:
                 found = self._connect().containers.get(name)
             except docker.errors.NotFound:
@@ -264,7 +264,7 @@ class DockerClient:
             done = self._execute_by_command(node, argv)
             status, output = done.returncode, done.stdout + done.stderr
         else:
-            with translate_docker_errors():
+            with translate_docker_errors(self.engine):
                 status, raw = node.exec_run(list(argv))
             output = raw.decode(errors="replace")
         if status != 0:
@@ -293,7 +293,7 @@ class DockerClient:
         """
         if self.engine == PODMAN:
             return self._remove_in_podman(list(containers))
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             return remove_containers(self._connect(), containers, labels)
 
     def _remove_in_podman(self, containers: Sequence[Any]) -> None:
@@ -303,20 +303,20 @@ class DockerClient:
             argv = ["docker", "rm", "--force", "--time", "0", "--volumes", each.name]
             done = self._run(argv, check=False)
             if not done.ok and not _ABSENT.search(done.stderr):
-                raise command_failed(done)
+                raise command_failed(done, self.engine)
         for name in {name for each in containers for name in named_volumes(each.attrs)}:
             self.remove_volume(name)
 
     def networks(self, name: str) -> list[Any]:
         """Return the networks of exactly this name."""
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             found = self._connect().networks.list(names=[name])
         # Docker returns all whose name contains it.
         return [network for network in found if network.name == name]
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a network like kind's, with labels."""
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             create_network(self._connect(), name, labels)
 
     def remove_networks(self, networks: Iterable[Any]) -> None:
@@ -325,13 +325,13 @@ class DockerClient:
         Raises:
             DevstackError: ``WAIT_TIMEOUT`` if containers stay connected to one.
         """
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             for network in networks:
                 remove_network(network)
 
     def claim_volume(self, name: str, labels: Mapping[str, str]) -> dict[str, str]:
         """Create a volume unless there is one, atomically; return the labels that it has."""
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             volume = self._connect().volumes.create(name, labels=dict(labels))
         return dict(volume.attrs.get("Labels") or {})
 
@@ -339,7 +339,7 @@ class DockerClient:
         """Return a volume's labels, or None if there is no such volume."""
         import docker
 
-        with translate_docker_errors():
+        with translate_docker_errors(self.engine):
             try:
                 volume = self._connect().volumes.get(name)
             except docker.errors.NotFound:
@@ -350,7 +350,7 @@ class DockerClient:
         """Remove a volume, if there is one."""
         import docker
 
-        with translate_docker_errors(), suppress(docker.errors.NotFound):
+        with translate_docker_errors(self.engine), suppress(docker.errors.NotFound):
             self._connect().volumes.get(name).remove()
 
     def inspect_images(self, references: Sequence[str]) -> dict[str, Present]:
@@ -358,7 +358,7 @@ class DockerClient:
         argv = ["docker", "image", "inspect", "--format", "{{json .}}", "--", *references]
         done = self._run(argv, check=False, timeout=INSPECT_TIMEOUT)
         if not done.ok and not _ABSENT.search(done.stderr):
-            raise command_failed(done)
+            raise command_failed(done, self.engine)
         found: dict[str, Present] = {}
         for line in done.stdout.splitlines():
             image = json.loads(line) if line.strip() else {}
@@ -478,7 +478,7 @@ class DockerClient:
         except ProgramMissingError as error:
             raise engine_missing(self.engine, self._runner) from error
         if check and not done.ok:
-            raise command_failed(done)
+            raise command_failed(done, self.engine)
         return done
 
     def _connect(self) -> Any:

@@ -78,6 +78,16 @@ def current_host() -> str:
     return str(_endpoint(name).get("Host", ""))
 
 
+def current_source() -> str:
+    """Return the address of the engine that the ``docker`` command uses, and what names it."""
+    name = current_context()
+    if name == "default":
+        host = os.environ.get("DOCKER_HOST")
+        return f"DOCKER_HOST is {host}" if host else f"at {DEFAULT_HOST}"
+    named = "DOCKER_CONTEXT is" if "DOCKER_CONTEXT" in os.environ else "the current context is"
+    return f"{named} {name}, at {current_host()}"
+
+
 def contexts() -> dict[str, str]:
     """Return the address of each context that is configured, by its name."""
     found = {}

@@ -13,7 +13,7 @@ from devstack.owner import DIRECTORY_LABEL, Owner
 
 def read_subnets(engine: Engine) -> dict[str, list[str]]:
     """Return the subnets of all networks, by the network's name."""
-    with translate_docker_errors():
+    with translate_docker_errors(engine):
         networks = connect(engine).api.networks()
     return {
         network["Name"]: [
@@ -27,7 +27,7 @@ def read_subnets(engine: Engine) -> dict[str, list[str]]:
 
 def list_owned(engine: Engine) -> list[tuple[str, str, Owner]]:
     """Return kind, name and owner of all that carries a stack directory's label."""
-    with translate_docker_errors():
+    with translate_docker_errors(engine):
         return list(_owned(connect(engine).api))
 
 

@@ -1,7 +1,7 @@
 """The API that Podman serves, which is compatible with Docker's.
 
 Podman has no daemon. systemd starts its service for ``podman.socket`` where that is enabled;
-otherwise this process starts one, for itself, and stops it when it ends.
+otherwise this process starts one, which ends with it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+from devstack.docker.engine import PODMAN
+from devstack.docker.errors import podman_missing, podman_stopped
 from devstack.environment_variables import tool_environment
-from devstack.errors import DevstackError, ExitStatus
 
 TIMEOUT = 60
 """Seconds for one request."""
 
 START_SECONDS = 10.0
-IDLE_SECONDS = 600
-"""After so long without a request Podman's service ends, should this process have been killed."""
+
+_SERVICE = """
+exec 3<&0 </dev/null
+{ read -r _ <&3; kill "$$"; } >/dev/null 2>&1 &
+exec 3<&- podman system service --time=0 "$1"
+"""
+"""Runs Podman's service until the pipe from this process is closed, also because it was killed. Its
+own limit is for times without requests, which a build or the autoscaler may have at any time."""
 
 _lock = threading.Lock()
 _services: dict[int, str] = {}
@@ -46,13 +53,20 @@ def connect() -> Any:
 
 
 def find_socket() -> str:
-    """Return the path of a socket that Podman serves; start a service if there is none."""
+    """Return the path of a socket that Podman serves; start a service if there is none.
+
+    Raises:
+        DevstackError: ``PODMAN_MISSING`` or ``PODMAN_STOPPED``.
+    """
     with _lock:
-        if os.getpid() in _services:
-            return _services[os.getpid()]
+        own = _services.get(os.getpid())
+        if own and _answers(own):
+            return own
         for path in [*_usual_sockets(), *_machine_sockets()]:
             if _answers(path):
                 return path
+        if shutil.which(PODMAN.name) is None:
+            raise podman_missing()
         return _start_service()
 
 
@@ -74,17 +88,17 @@ def _machine_sockets() -> list[str]:
     """Return the sockets of Podman's virtual machine, on systems that need one."""
     if sys.platform == "linux":
         return []
-    done = subprocess.run(
-        ["podman", "machine", "inspect"],
-        capture_output=True,
-        env=tool_environment(),
-        timeout=TIMEOUT,
-        check=False,
-    )
     try:
+        done = subprocess.run(
+            ["podman", "machine", "inspect"],
+            capture_output=True,
+            env=tool_environment(),
+            timeout=TIMEOUT,
+            check=False,
+        )
         found = json.loads(done.stdout)
         return [str(each["ConnectionInfo"]["PodmanSocket"]["Path"]) for each in found]
-    except (ValueError, KeyError, TypeError):
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
         return []
 
 
@@ -99,13 +113,13 @@ def _answers(path: str) -> bool:
 
 def _start_service() -> str:
     if sys.platform != "linux":
-        raise _stopped("Podman's machine does not run", "podman machine start")
+        raise podman_stopped("its machine does not run")
     folder = Path(tempfile.mkdtemp(prefix="devstack-podman-"))
     path = folder / "podman.sock"
     with (folder / "log").open("wb") as log:
         service = subprocess.Popen(
-            ["podman", "system", "service", f"--time={IDLE_SECONDS}", f"unix://{path}"],
-            stdin=subprocess.DEVNULL,
+            ["sh", "-c", _SERVICE, "sh", f"unix://{path}"],
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             env=tool_environment(),
@@ -116,7 +130,8 @@ def _start_service() -> str:
     while not _answers(str(path)):
         if service.poll() is not None or time.monotonic() > deadline:
             output = (folder / "log").read_text(errors="replace")
-            raise _stopped(output.strip() or "its service does not start", "podman info")
+            _stop(os.getpid(), service, folder)
+            raise podman_stopped(output.strip() or "its service does not start")
         time.sleep(0.02)
     _services[os.getpid()] = str(path)
     return str(path)
@@ -125,16 +140,8 @@ def _start_service() -> str:
 def _stop(owner: int, service: subprocess.Popen[bytes], folder: Path) -> None:
     if os.getpid() != owner:
         return  # a process that was forked
+    if service.stdin:
+        service.stdin.close()
     service.terminate()
     service.wait()
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _stopped(cause: str, remedy: str) -> DevstackError:
-    return DevstackError(
-        "Podman does not answer",
-        cause=cause.splitlines()[-1],
-        remedy=remedy,
-        code="PODMAN_STOPPED",
-        exit_status=ExitStatus.ENVIRONMENT,
-    )

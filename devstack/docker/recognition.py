@@ -174,7 +174,9 @@ def missing_controllers(product: Product, info: Description) -> list[str]:
     if CONTROLLERS in info:
         return [name for name in needed if name not in info[CONTROLLERS]]
     missing = {name for key, name in _LIMITS.items() if info.get(key) is False}
-    return [name for name in needed if name in missing and (name, product.name) != ("cpu", "Podman")]
+    return [
+        name for name in needed if name in missing and (name, product.name) != ("cpu", "Podman")
+    ]
 
 
 def _rootless(product: Product, info: Description) -> Fault | None:

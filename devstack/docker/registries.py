@@ -81,7 +81,7 @@ def ask_registry(
 def _ask(reference: str, timeout: float, engine: Engine) -> None:
     import requests
 
-    with translate_docker_errors():
+    with translate_docker_errors(engine):
         api = connect(engine).api
         header, problem = _credentials(api, reference)
         url = f"{api.base_url}/v{api.api_version}/distribution/{reference}/json"
@@ -115,7 +115,7 @@ def pull_image(
     Raises:
         EngineRefusedError: the engine does not get the image.
     """
-    with translate_docker_errors():
+    with translate_docker_errors(engine):
         stream = _Stream(reference, engine)
         try:
             for event in stream.events(check):

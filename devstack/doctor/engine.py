@@ -52,6 +52,11 @@ def require_engine(stack: Stack) -> HasEngine:
     return provider
 
 
+def is_podman(stack: Stack) -> bool:
+    """Return True if the stack uses Podman, which reads other settings than Docker."""
+    return stack.spec.engine == "podman"
+
+
 def to_finding(problem: Problem) -> Finding:
     """Return the finding for a problem of a provider."""
     return Finding(problem.message, problem.remedy, problem.code, problem.severity)
@@ -79,7 +84,7 @@ def _context(stack: Stack) -> list[Finding]:
     if problem := provider.engine_address_problem():
         return [to_finding(problem)]
     hidden = os.environ.get("DOCKER_CONTEXT")
-    if os.environ.get("DOCKER_HOST") and hidden:
+    if not is_podman(stack) and os.environ.get("DOCKER_HOST") and hidden:
         cause = f"DOCKER_HOST has precedence over DOCKER_CONTEXT={hidden}, which has no effect"
         return [Finding(cause, "unset one of them", "CONTEXT_HIDDEN", "warning")]
     return []

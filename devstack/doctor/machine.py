@@ -143,7 +143,24 @@ MACHINE_CHECKS = (
         _provider,
         (
             Fault("DOCKER_MISSING", "The docker command is not installed.", "Install Docker."),
-            Fault("DOCKER_STOPPED", "The engine does not answer.", "Start it."),
+            Fault(
+                "DOCKER_STOPPED",
+                "Docker does not answer at the address that DOCKER_HOST or the context names.",
+                "Start it, or unset DOCKER_HOST, or `docker context use` another one.",
+            ),
+            Fault(
+                "DOCKER_CLIENT",
+                "Docker's client and engine have no version of the API in common.",
+                "Update the older one.",
+            ),
+            Fault(
+                "PODMAN_MISSING", "Podman, which is to be used, is not installed.", "Install it."
+            ),
+            Fault(
+                "PODMAN_STOPPED",
+                "Podman does not answer.",
+                "`podman info` shows why; on macOS and Windows `podman machine start`.",
+            ),
             Fault(
                 "DOCKER_FORBIDDEN",
                 "The engine refuses this user.",

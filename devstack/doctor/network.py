@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
-from devstack.doctor.engine import require_engine
+from devstack.doctor.engine import is_podman, require_engine
 from devstack.kube.resources import CORE
 from devstack.ports import is_free, listener
 from devstack.providers.base import HasEngine
@@ -50,8 +50,11 @@ def _address_pools(stack: Stack) -> list[Finding]:
     if free:
         return []
     cause = f"all {len(pools)} address pools of the engine are used by its {len(used)} networks"
-    remedy = "docker network prune removes unused networks; or set default-address-pools in "
-    remedy += "the engine's daemon.json"
+    remedy = f"{stack.spec.engine} network prune removes unused networks; or set "
+    if is_podman(stack):
+        remedy += "default_subnet_pools in the table [network] of containers.conf"
+    else:
+        remedy += "default-address-pools in the engine's daemon.json"
     return [Finding(cause, remedy, "ADDRESS_POOLS_FULL")]
 
 
@@ -103,10 +106,16 @@ def _dns(stack: Stack) -> list[Finding]:
     for name in sorted(filter(_resolves_here, read_machine_settings(os.environ).hosts)):
         if refusals := _ask_all(stack, provider, server, name):
             cause = f"pods cannot resolve {name}, but this machine can: {_first(refusals)}"
-            remedy = "add the name server (such as a VPN's) to the engine's daemon.json as "
-            remedy += '"dns": ["ADDRESS"] and restart the engine; names in /etc/hosts are not seen'
+            remedy = f"add the name server (such as a VPN's) to {_dns_setting(stack)}; names in "
+            remedy += "/etc/hosts are not seen"
             found.append(Finding(cause, remedy, "DNS_DIFFERENT", "warning"))
     return found
+
+
+def _dns_setting(stack: Stack) -> str:
+    if is_podman(stack):
+        return 'containers.conf: dns_servers = ["ADDRESS"] in the table [containers]'
+    return 'the engine\'s daemon.json as "dns": ["ADDRESS"] and restart the engine'
 
 
 def _first(refusals: Mapping[str, str]) -> str:

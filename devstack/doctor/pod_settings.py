@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
-from devstack.doctor.engine import find_engine
+from devstack.doctor.engine import find_engine, is_podman
 from devstack.kube.resources import CORE
 from devstack.providers.base import HasEngine
 from devstack.services.packages import authorities
@@ -53,6 +53,9 @@ def _engine_proxies(stack: Stack, provider: HasEngine, own: Mapping[str, str]) -
     cause = "this machine uses a proxy for HTTPS, but the engine, which pulls images, does not"
     remedy = 'set "proxies" in the engine\'s daemon.json (or in the settings of its desktop '
     remedy += "application) and restart it"
+    if is_podman(stack):
+        remedy = "set HTTPS_PROXY for Podman's service: systemctl --user edit podman.service; "
+        remedy += "without podman.socket it gets this machine's"
     return [Finding(cause, remedy, "PROXY_NOT_IN_ENGINE", "warning")]
 
 

@@ -88,7 +88,8 @@ def _engine_disk(stack: Stack) -> list[Finding]:
     if free >= need:
         return []
     cause = f"{free / GIB:.1f} GiB free in {where}; the stack needs {need / GIB:.0f}"
-    remedy = "remove images and containers that you do not need: docker system df shows them; "
+    remedy = "remove images and containers that you do not need: "
+    remedy += f"{stack.spec.engine} system df shows them; "
     remedy += "or enlarge the disk of the engine's virtual machine"
     severity = "error" if free < DISK_OF_RUNNING_ENGINE / 4 else "warning"
     return [Finding(cause, remedy, "ENGINE_DISK_FULL", severity)]

@@ -32,9 +32,7 @@ def require_known_engine(name: str) -> None:
         )
 
 
-def select_engine(
-    name: str, runner: Runner, existing: str | None = None
-) -> tuple[str, Runner]:
+def select_engine(name: str, runner: Runner, existing: str | None = None) -> tuple[str, Runner]:
     """Return the name of the engine that ``name`` means here, and a runner of commands.
 
     Args:

@@ -66,10 +66,21 @@ def test_without_docker_the_error_explains_how_to_install_it(absent: Devstack) -
     assert "install Docker" in refusal.remedy
 
 
-def test_with_docker_stopped_the_error_recommends_starting_it(stopped: Devstack) -> None:
+def test_with_docker_stopped_the_error_names_its_address(stopped: Devstack) -> None:
     refusal = refused(stopped, "up", code="DOCKER_STOPPED", status=ENVIRONMENT)
     assert "does not answer" in refusal.cause
-    assert "start the Docker engine" in refusal.remedy
+    assert f"DOCKER_HOST is {stopped.environment['DOCKER_HOST']}" in refusal.cause
+    assert refusal.remedy.startswith("unset DOCKER_HOST")
+
+
+def test_without_podman_it_is_the_only_fault_and_no_bug(absent: Devstack, tmp_path: Path) -> None:
+    refusal = refused(absent, "up", "--engine", "podman", code="PODMAN_MISSING", status=ENVIRONMENT)
+    assert "Podman is not installed" in refusal.cause
+    settings = tmp_path / "devstack.toml"
+    settings.write_text('[cluster]\nengine = "podman"\n')
+    found = findings(absent, "--config", str(settings))
+    assert "PODMAN_MISSING" in found
+    assert "CHECK_FAILED" not in found
 
 
 def test_without_permission_the_error_names_the_docker_group(forbidden: Devstack) -> None:
@@ -107,7 +118,7 @@ def test_the_text_for_a_person_has_cause_next_step_and_code(stopped: Devstack) -
     done = stopped.run("up", check=False)
     assert done.returncode == ENVIRONMENT
     assert "error: cannot use provider 'kind': Docker does not answer" in done.stderr
-    assert "  next: start the Docker engine" in done.stderr
+    assert "  next: unset DOCKER_HOST" in done.stderr
     assert "  code: DOCKER_STOPPED" in done.stderr
 
 

@@ -42,9 +42,9 @@ def refused(stack: Devstack, *argv: str, code: str, status: ExitStatus) -> Comma
     return CommandError(code, error["message"], error["cause"], error["remedy"], text)
 
 
-def findings(stack: Devstack) -> dict[str, str]:
+def findings(stack: Devstack, *options: str) -> dict[str, str]:
     """Return the doctor's findings: each code with its cause and remedy."""
-    envelope = stack.json("doctor", check=False)
+    envelope = stack.json("doctor", *options, check=False)
     found = [each for check in envelope["data"]["checks"] for each in check["findings"]]
     assert all(each["cause"] and each["remedy"] for each in found), found
     return {each["code"]: f"{each['cause']}; next: {each['remedy']}" for each in found}

@@ -15,6 +15,7 @@ import requests
 
 from devstack.docker.cgroup import unfreeze
 from devstack.docker.client import CLUSTER_LABEL, ROLE_LABEL, DockerClient, Present
+from devstack.docker.context import current_source
 from devstack.errors import DevstackError, ExitStatus
 from devstack.process import ProgramMissingError
 from tests.fakes.runner import FakeRunner
@@ -195,8 +196,11 @@ def test_no_socket_means_stopped(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{socket_path}")
     problem = unusable(engine)
     assert problem.code == "DOCKER_STOPPED"
-    assert str(problem) == "Docker does not answer: [Errno 2] No such file or directory"
-    assert "systemctl start docker" in problem.remedy
+    cause = f"[Errno 2] No such file or directory (DOCKER_HOST is unix://{socket_path})"
+    assert str(problem) == f"Docker does not answer: {cause}"
+    assert problem.remedy.startswith("unset DOCKER_HOST")
+    # Another engine would not be asked.
+    assert "systemctl start docker" not in problem.remedy
 
 
 def test_a_socket_without_a_server_means_stopped(
@@ -249,7 +253,7 @@ def test_a_docker_that_stops_in_between_is_an_error(engine: DockerClient, client
     client.fails = requests.ConnectionError("Connection aborted.", ConnectionResetError("reset"))
     error = refused(lambda: engine.nodes("demo"))
     assert error.code == "DOCKER_STOPPED"
-    assert error.cause == "reset"
+    assert error.cause == f"reset ({current_source()})"
 
 
 def test_a_docker_that_hangs_is_an_error(engine: DockerClient, client: Client) -> None:

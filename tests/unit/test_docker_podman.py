@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
+from docker.errors import APIError
 
 from devstack.docker.client import DockerClient
 from devstack.docker.engine import DOCKER, PODMAN, choose_engine, is_podman_emulation
+from devstack.docker.errors import translate_docker_errors
 from devstack.docker.podman import (
     PodmanRunner,
     engine_of,
@@ -20,6 +24,7 @@ from devstack.docker.podman import (
     with_engine,
 )
 from devstack.docker.podman_nodes import build_create_command, named_volumes
+from devstack.docker.recognition import CONTROLLERS
 from devstack.errors import DevstackError
 from devstack.progress import Silent
 from tests.fakes.runner import FakeRunner
@@ -143,6 +148,51 @@ def test_a_missing_podman_is_named(client: DockerClient) -> None:
     with pytest.raises(DevstackError) as caught:
         client.require_usable()
     assert caught.value.code == "PODMAN_MISSING"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Cannot connect to Podman. Please verify your connection to the Linux system using "
+        "`podman system connection list`, or try `podman machine init`",
+        "Error: unable to connect to Podman socket: Get ...: dial unix: no such file",
+    ],
+)
+def test_errors_of_podman_name_podman(
+    inner: FakeRunner, client: DockerClient, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CONTAINER_HOST", raising=False)
+    inner.answer("podman", "tag", returncode=125, stderr=f"{message}\n")
+    with pytest.raises(DevstackError) as caught:
+        client.tag("a:1", "b:1")
+    assert caught.value.code == "PODMAN_STOPPED"
+    assert caught.value.cause == message
+    monkeypatch.setenv("CONTAINER_HOST", "unix:///x.sock")
+    with pytest.raises(DevstackError) as caught:
+        client.tag("a:1", "b:1")
+    assert "CONTAINER_HOST is unix:///x.sock" in caught.value.cause
+    assert caught.value.remedy.startswith("unset CONTAINER_HOST")
+
+
+def test_podmans_api_fails_as_podman() -> None:
+    with pytest.raises(DevstackError) as caught, translate_docker_errors(PODMAN):
+        raise requests.ConnectionError("aborted", FileNotFoundError(2, "No such file"))
+    assert caught.value.code == "PODMAN_STOPPED"
+    with pytest.raises(DevstackError) as caught, translate_docker_errors(PODMAN):
+        raise APIError("in use")
+    assert str(caught.value) == "Podman refused: in use"
+    assert caught.value.remedy.startswith("see `podman ps -a`")
+
+
+def test_podman_says_which_controllers_it_may_use(
+    inner: FakeRunner, client: DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = SimpleNamespace(info=lambda: {"CPUShares": False})
+    monkeypatch.setattr(client, "_connect", lambda: api)
+    inner.answer("podman", "info", stdout='["cpu","memory","pids"]\n')
+    assert client.info() == {"CPUShares": False, CONTROLLERS: ["cpu", "memory", "pids"]}
+    inner.answer("podman", "info", returncode=125)
+    assert client.info() == {"CPUShares": False}
 
 
 def test_kind_uses_the_engine_and_the_network() -> None:

@@ -177,6 +177,9 @@ def test_a_python_for_another_processor_than_the_engine(
         ("rootless", {"CgroupVersion": "1"}, "CGROUP_UNUSABLE"),
         ("rootless", {"CPUShares": False}, "CGROUP_UNUSABLE"),
         ("docker-20.10", {"MemoryLimit": False}, "CGROUP_UNUSABLE"),
+        ("podman-root-v2", {}, ""),
+        ("podman-rootless", {}, ""),
+        ("podman-rootless", {"CgroupControllers": ["memory", "pids"]}, "CGROUP_UNUSABLE"),
     ],
 )
 def test_an_engine_without_the_cgroups_that_nodes_need(
@@ -247,6 +250,21 @@ def test_a_full_disk_of_the_engine_before_up(
 ) -> None:
     monkeypatch.setattr(storage, "DISK_OF_ENGINE", 2**62)
     assert found(world, "engine-disk").code == "ENGINE_DISK_FULL"
+
+
+def test_with_podman_the_next_steps_are_podmans(
+    world: World, engine: FakeEngineProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "DISK_OF_ENGINE", 2**62)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///x.sock")
+    monkeypatch.setenv("DOCKER_CONTEXT", "other")
+    engine.subnets = {"vpn": ["172.16.0.0/12", "192.168.0.0/16"]}
+    made = diagnose(world, StackSpec(engine="podman", given=frozenset({"engine"})))
+    steps = {name: each.findings[0].remedy for name, each in made.items() if each.findings}
+    assert steps.keys() == {"engine-disk", "address-pools"}
+    assert "podman system df" in steps["engine-disk"]
+    assert "podman network prune" in steps["address-pools"]
+    assert "containers.conf" in steps["address-pools"]
 
 
 @pytest.mark.breaks("inotify")
