@@ -1,4 +1,4 @@
-"""Unfreezing processes, which cannot be killed while they are frozen.
+"""The engine's version of cgroups; unfreezing processes, which cannot be killed while frozen.
 
 On cgroup v1 SIGKILL does not end a frozen process. The node's runc briefly freezes a
 container while it sets it up; a node killed at that moment keeps a process that
@@ -15,6 +15,11 @@ FREEZER = "/sys/fs/cgroup/freezer"
 _THAW = 'find /freezer -path "*$0*" -name freezer.state | while read f; do echo THAWED >"$f"; done'
 
 
+def uses_cgroup_v1(info: Mapping[str, Any]) -> bool:
+    """Return True if an engine says in its ``GET /info`` that it uses cgroup v1."""
+    return str(info.get("CgroupVersion", "")) == "1"
+
+
 def unfreeze(client: Any, container: Any, labels: Mapping[str, str]) -> None:
     """Unfreeze all processes of a container, if the engine uses cgroup v1.
 
@@ -29,7 +34,7 @@ def unfreeze(client: Any, container: Any, labels: Mapping[str, str]) -> None:
     import docker
 
     with suppress(docker.errors.DockerException):
-        if client.info().get("CgroupVersion") != "1":
+        if not uses_cgroup_v1(client.info()):
             return
         client.containers.run(
             container.attrs["Image"],

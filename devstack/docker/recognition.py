@@ -15,6 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from devstack.docker.cgroup import uses_cgroup_v1
+
 Description = Mapping[str, Any]
 """What `docker info` or `docker version` shows of an engine, as in Docker's API."""
 
@@ -186,7 +188,7 @@ def _rootless(product: Product, info: Description) -> Fault | None:
     """
     if not product.rootless:
         return None
-    if str(info.get("CgroupVersion", "")) == "1":
+    if uses_cgroup_v1(info):
         return Fault(
             f"{product.title} on cgroup v1 cannot limit containers, so it cannot run nodes",
             "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), or use the engine as root",

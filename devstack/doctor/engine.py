@@ -113,19 +113,20 @@ def _cgroup(stack: Stack) -> list[Finding]:
         remedy += "/boot/firmware/cmdline.txt; elsewhere use cgroup v2"
         return [Finding(cause, remedy, "CGROUP_UNUSABLE")]
     if str(described.info.get("CgroupVersion")) == "1" and _pulls_nodes(stack):
-        cause = "the engine uses cgroup v1, on which pulled node images do not start"
-        remedy = "boot with cgroup v2, or build the node image: devstack up --images build"
+        cause = "the engine uses cgroup v1, on which published node images do not boot, and "
+        cause += "images are only to be pulled"
+        remedy = "boot with cgroup v2, or let the node image be built: devstack up --images auto"
         return [Finding(cause, remedy, "CGROUP_V1", "warning")]
     return []
 
 
 def _pulls_nodes(stack: Stack) -> bool:
-    """Return True if the node image was pulled, or is to be."""
-    provider, source = stack.provider, stack.spec.images
-    if not isinstance(provider, NeedsNodeImage) or source == "build":
+    """Return True if the node image is there only as a pulled one, or absent, and none is built."""
+    provider = stack.provider
+    if not isinstance(provider, NeedsNodeImage) or stack.spec.images != "pull":
         return False
     (row,) = stack.images.rows([provider.node_image(stack.cluster)])
-    return row.source == "pulled" or (row.source == "absent" and source == "pull")
+    return row.source != "built"
 
 
 def _vm(stack: Stack) -> list[Finding]:
@@ -229,8 +230,9 @@ ENGINE_CHECKS = (
             ),
             Fault(
                 "CGROUP_V1",
-                "Upstream's node images do not start on cgroup v1.",
-                "Boot with cgroup v2, or `devstack up --images build`.",
+                "Published node images do not boot on cgroup v1, and none may be built "
+                "(`--images pull`).",
+                "Boot with cgroup v2, or `devstack up --images auto`, which builds it.",
                 "warning",
             ),
         ),

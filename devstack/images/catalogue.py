@@ -33,6 +33,11 @@ class Image:
         """The published image that is pulled, or that it is built upon."""
         return find_upstream(self.name)
 
+    @property
+    def needs_cgroup_v2(self) -> bool:
+        """True if the published image does not boot on cgroup v1; a built one does."""
+        return self.upstream is not None and self.upstream.cgroup == "v2"
+
 
 def _node(version: KubernetesVersion) -> Image:
     return Image(

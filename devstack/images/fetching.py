@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any
 
+from devstack.docker.cgroup import uses_cgroup_v1
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.additions import ADDITIONS, Additions
@@ -16,7 +17,7 @@ from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import Image, find_images
 from devstack.images.machine import ARCHITECTURES
 from devstack.images.mirrors import Mirrors
-from devstack.images.pull_errors import NO_SPACE, OTHER_PLATFORM, cannot_pull
+from devstack.images.pull_errors import BUILD, NO_SPACE, OTHER_PLATFORM, cannot_pull
 from devstack.images.pull_progress import megabytes
 from devstack.images.registries import Pull, pull_images, unreachable_registries
 from devstack.parallel import in_parallel
@@ -73,8 +74,10 @@ class ImageFetcher:
         """
         images = {image.name: image for image in find_images(names)}
         pulls = {name: self._pull_of(image) for name, image in images.items()}
+        errors = {name: _cannot_boot(images[name]) for name in self._unbootable(images)}
+        pulls = {name: pull for name, pull in pulls.items() if name not in errors}
         unreachable = unreachable_registries(list(pulls.values()))
-        errors = {
+        errors |= {
             name: unreachable[pull.registry]
             for name, pull in pulls.items()
             if pull.registry in unreachable
@@ -92,6 +95,11 @@ class ImageFetcher:
             names: images, each with an upstream; one of each registry is asked for.
         """
         return unreachable_registries([self._pull_of(image) for image in find_images(names)])
+
+    def _unbootable(self, images: Mapping[str, Image]) -> list[str]:
+        """Return the images that do not boot on the engine's version of cgroups."""
+        names = [name for name, image in images.items() if image.needs_cgroup_v2]
+        return names if names and uses_cgroup_v1(self._info) else []
 
     def _pull_of(self, image: Image) -> Pull:
         upstream = image.upstream
@@ -185,6 +193,16 @@ class ImageFetcher:
         root = str(info.get("DockerRootDir") or "")
         is_here = info.get("Name") == os.uname().nodename and os.path.isdir(root)
         return shutil.disk_usage(root).free if is_here else None
+
+
+def _cannot_boot(image: Image) -> DevstackError:
+    return DevstackError(
+        f"cannot pull {image.upstream.reference if image.upstream else image.name}",
+        cause="published node images do not boot on cgroup v1, which the engine uses",
+        remedy=f"boot this machine with cgroup v2 (systemd.unified_cgroup_hierarchy=1); or {BUILD}",
+        code="CGROUP_V1",
+        exit_status=ExitStatus.ENVIRONMENT,
+    )
 
 
 def _run_in_parallel(

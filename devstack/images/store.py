@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devstack.docker.cgroup import uses_cgroup_v1
 from devstack.docker.client import DockerClient, Present
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.artifact_cache import ArtifactCache
@@ -87,8 +88,19 @@ class ImageStore:
         return find_image(name).reference
 
     def present(self, names: Sequence[str]) -> dict[str, bool]:
-        """Return for each image whether Docker has it, up to date."""
-        return {row.name: row.source in ("built", "pulled") for row in self.rows(names)}
+        """Return for each image whether Docker has it, up to date and usable."""
+        return {row.name: self._is_usable(row) for row in self.rows(names)}
+
+    def _is_usable(self, row: Row) -> bool:
+        if row.source != "pulled":
+            return row.source == "built"
+        if self._source == "build" and not self._offline:
+            return False
+        return not (find_image(row.name).needs_cgroup_v2 and self._engine_uses_cgroup_v1)
+
+    @cached_property
+    def _engine_uses_cgroup_v1(self) -> bool:
+        return uses_cgroup_v1(self._docker.info())
 
     def rows(self, names: Sequence[str] = ()) -> list[Row]:
         """Return the state of the images called ``names``, by default of all images."""

@@ -31,6 +31,7 @@ class Upstream:
             where they are not known.
         size: bytes that are downloaded, about; 0 if it is not known.
         verified: where and when digest and size were verified.
+        cgroup: "v2" for a node image that does not boot on an engine with cgroup v1.
     """
 
     reference: str
@@ -38,6 +39,7 @@ class Upstream:
     platforms: Mapping[str, str] = field(default_factory=dict)
     size: int = 0
     verified: str = ""
+    cgroup: str = ""
 
     @property
     def pinned(self) -> str:
@@ -98,6 +100,7 @@ def _parse(table: Mapping[str, Any]) -> Upstream:
         platforms,
         table.get("size", 0),
         table.get("verified", ""),
+        table.get("cgroup", ""),
     )
 
 

@@ -194,14 +194,15 @@ def test_an_engine_without_the_cgroups_that_nodes_need(
 @pytest.mark.parametrize(
     ("wanted", "present", "warned"),
     [
-        ("auto", "pulled", True),
+        ("auto", "pulled", False),
         ("auto", "absent", False),
-        ("auto", "built", False),
+        ("pull", "built", False),
+        ("pull", "pulled", True),
         ("pull", "absent", True),
         ("build", "pulled", False),
     ],
 )
-def test_cgroup_v1_is_a_warning_if_nodes_are_pulled(
+def test_cgroup_v1_is_a_warning_if_nodes_may_only_be_pulled(
     world: World,
     engine: FakeEngineProvider,
     monkeypatch: pytest.MonkeyPatch,

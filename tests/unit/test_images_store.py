@@ -21,6 +21,7 @@ from devstack.images import build as recipes
 from devstack.images.additions import Additions, addition_key
 from devstack.images.catalogue import IMAGES
 from devstack.images.mirrors import Mirrors
+from devstack.images.upstream import VARIABLE
 from tests.fakes.runner import FakeRunner, Recorder
 
 INSPECT = ("docker", "image", "inspect")
@@ -218,6 +219,74 @@ def test_an_image_for_another_processor_is_not_used(
     with pytest.raises(DevstackError) as caught:
         store(runner, "pull").ensure(["minio"])
     assert caught.value.code == "IMAGE_PLATFORM"
+
+
+@pytest.fixture
+def v1(engine: Registries, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """An engine with cgroup v1 that keeps what is pulled; the references of its images."""
+    there: set[str] = set()
+    monkeypatch.setattr(DockerClient, "info", lambda _: {"CgroupVersion": "1"})
+    monkeypatch.setattr(DockerClient, "tag", lambda _, __, target: there.add(target))
+    monkeypatch.setattr(
+        DockerClient,
+        "inspect_images",
+        lambda _, references: {each: Present("", 5) for each in references if each in there},
+    )
+    return there
+
+
+def test_on_cgroup_v1_node_images_are_built_with_the_reason(
+    built: list[str], engine: Registries, v1: set[str]
+) -> None:
+    progress = Recorder()
+    ImageStore(FakeRunner(), progress).ensure(["node", "minio"])
+    assert engine.pulled == [pinned("minio")]
+    assert built == ["node"]
+    (warning,) = warnings(progress)
+    assert warning.startswith("cannot pull node: published node images do not boot on cgroup v1")
+    assert "To avoid that: boot this machine with cgroup v2" in warning
+
+
+def test_on_cgroup_v1_a_node_image_that_was_pulled_is_replaced(
+    built: list[str], engine: Registries, v1: set[str]
+) -> None:
+    v1 |= {IMAGES["node"].reference, IMAGES["minio"].reference}
+    assert store(FakeRunner()).present(["node", "minio"]) == {"node": False, "minio": True}
+    store(FakeRunner()).ensure(["node", "minio"])
+    assert built == ["node"]
+    assert engine.pulled == []
+
+
+def test_on_cgroup_v1_nodes_that_may_only_be_pulled_are_an_error(
+    built: list[str], engine: Registries, v1: set[str]
+) -> None:
+    with pytest.raises(DevstackError) as caught:
+        store(FakeRunner(), "pull").ensure(["node"])
+    assert caught.value.code == "CGROUP_V1"
+    assert engine.asked == built == []
+
+
+def test_on_cgroup_v1_a_listed_image_that_boots_there_is_pulled(
+    built: list[str],
+    engine: Registries,
+    v1: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    other = tmp_path / "upstream.toml"
+    other.write_text('["node-1.37"]\nreference = "registry.corp:5000/node:1"\n')
+    monkeypatch.setenv(VARIABLE, str(other))
+    store(FakeRunner()).ensure(["node"])
+    assert engine.pulled == ["registry.corp:5000/node:1"]
+
+
+def test_what_is_to_be_built_is_not_there_if_it_was_pulled(
+    built: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = docker(image("minio", None), image("jobset", recipes.image_key("jobset")))
+    store(runner, "build").ensure(["minio", "jobset"])
+    assert built == ["minio"]
+    assert store(runner, "build", offline=True).present(["minio"]) == {"minio": True}
 
 
 def test_mirrors_are_asked_and_pulled_from(built: list[str], engine: Registries) -> None:
