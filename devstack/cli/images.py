@@ -10,9 +10,8 @@ import click
 from devstack.cli.engines import engine_option, engine_runner
 from devstack.cli.images_add import MEBIBYTE, add, show_added
 from devstack.cli.images_login import login, logout
-from devstack.cli.mirrors import mirror_option
+from devstack.cli.mirrors import mirror_once_option
 from devstack.cli.options import (
-    config_option,
     json_option,
     pass_output,
     stack_options,
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from devstack.images.mirrors import Mirrors
     from devstack.images.store import Row
     from devstack.process import Runner
+    from devstack.stack import Stack
 
 
 @click.group("images", epilog="Example: devstack images list")
@@ -60,22 +60,20 @@ def list_images(output: Output, config_file: Path | None, **chosen: Any) -> None
 
 @command.command("pull", epilog="Example: devstack images pull minio jobset")
 @click.argument("names", nargs=-1)
-@mirror_option
+@mirror_once_option
 @engine_option
-@config_option
+@stack_options
 @verbose_option
-@json_option
 @pass_output
 def pull(
     output: Output,
     names: tuple[str, ...],
-    mirror: dict[str, str] | None,
-    engine: str | None,
     config_file: Path | None,
+    **chosen: Any,
 ) -> None:
-    """Pull the missing images among NAMES (by default, all)."""
-    runner = engine_runner(engine, config_file)
-    _get(output, names, _store(output, runner, "pull", _mirrors(config_file, mirror)))
+    """Pull the missing images among NAMES (by default, all), from the stack's mirrors."""
+    stack = _open(config_file, chosen)
+    _get(output, names, _store(output, stack.runner, "pull", stack.mirrors))
 
 
 @command.command("build", epilog="Example: devstack images build")
@@ -93,29 +91,28 @@ def build(output: Output, names: tuple[str, ...], engine: str | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--image", "names", multiple=True, help="Save only this image; repeatable.")
 @click.option("--present", is_flag=True, help="Save only the images that this machine has already.")
-@mirror_option
+@mirror_once_option
 @engine_option
-@config_option
+@stack_options
 @verbose_option
-@json_option
 @pass_output
 def save(
     output: Output,
     file: Path,
     names: tuple[str, ...],
     present: bool,
-    mirror: dict[str, str] | None,
-    engine: str | None,
     config_file: Path | None,
+    **chosen: Any,
 ) -> None:
     """Write images and client programs to FILE, for a machine without network access."""
     from devstack.images.catalogue import IMAGES
     from devstack.providers.choose import client_tools
     from devstack.tools import ensure_tool
 
-    runner, progress = engine_runner(engine, config_file), output.progress()
+    stack, progress = _open(config_file, chosen), output.progress()
+    runner = stack.runner
     clients = {tool.name: ensure_tool(tool, runner, progress) for tool in client_tools()}
-    store = _store(output, runner, mirrors=_mirrors(config_file, mirror))
+    store = _store(output, runner, mirrors=stack.mirrors)
     if present:
         there = store.present(names or list(IMAGES))
         names = tuple(name for name, has in there.items() if has)
@@ -166,11 +163,11 @@ def _get(output: Output, names: tuple[str, ...], store: ImageStore) -> None:
     output.finish()
 
 
-def _mirrors(config_file: Path | None, mirror: dict[str, str] | None) -> Mirrors:
+def _open(config_file: Path | None, chosen: dict[str, Any]) -> Stack:
     from devstack.config import load
-    from devstack.images.mirrors import Mirrors
+    from devstack.stack import open_stack
 
-    return Mirrors.from_settings(load(config_file, mirror=mirror).mirror)
+    return open_stack(load(config_file, **chosen))
 
 
 def _store(

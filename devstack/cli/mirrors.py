@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def parse_mirrors(
@@ -18,11 +23,16 @@ def parse_mirrors(
     return mirrors or None
 
 
-mirror_option = click.option(
-    "--mirror",
-    multiple=True,
-    metavar="REGISTRY=HOST/PATH",
-    callback=parse_mirrors,
-    help="Pull from a mirror: docker.io=registry.corp:5000/hub; without a host: no mirror. "
-    "Remembered. Repeatable.",
-)
+def _option(effect: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--mirror",
+        multiple=True,
+        metavar="REGISTRY=HOST/PATH",
+        callback=parse_mirrors,
+        help="Pull from a mirror: docker.io=registry.corp:5000/hub; without a host: no mirror. "
+        f"{effect} Repeatable.",
+    )
+
+
+mirror_option = _option("Remembered.")
+mirror_once_option = _option("For this command, with those of the stack.")

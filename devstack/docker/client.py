@@ -7,6 +7,7 @@ import, except pulls: see :mod:`devstack.docker.registries`.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ from devstack.docker.podman import engine_of
 from devstack.docker.podman_nodes import build_create_command, named_volumes
 from devstack.docker.recognition import CONTROLLERS
 from devstack.docker.removal import remove_containers, remove_network
-from devstack.errors import DevstackError
+from devstack.errors import DevstackError, disk_full
 from devstack.process import Completed, ProgramMissingError, Runner
 from devstack.progress import Progress
 
@@ -44,6 +45,8 @@ INSPECT_TIMEOUT = 60.0
 
 _ABSENT = re.compile(r"no such|invalid reference format", re.IGNORECASE)
 """What `docker image inspect` says of names that no image has, or that no image can have."""
+
+_FULL = "no space left on device"
 
 _CTR = ("ctr", "--namespace", "k8s.io")
 
@@ -388,8 +391,16 @@ class DockerClient:
         self._run(["docker", "load", "--quiet", "--input", str(archive)])
 
     def save_images(self, archive: Path, references: Sequence[str]) -> None:
-        """Write images into one archive, shared layers once."""
-        self._run(["docker", "save", "--output", str(archive), "--", *references])
+        """Write images into one archive, shared layers once.
+
+        Raises:
+            DevstackError: ``DISK_FULL``.
+        """
+        argv = ["docker", "save", "--output", str(archive), "--", *references]
+        done = self._run(argv, check=False)
+        if not done.ok:
+            full = OSError(errno.ENOSPC, "", str(archive)) if _FULL in done.stderr else OSError()
+            raise disk_full(full) or command_failed(done)
 
     def pull(self, reference: str, progress: Progress, timeout: float) -> None:
         """Pull an image within ``timeout`` seconds."""

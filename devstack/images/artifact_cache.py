@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from devstack.errors import DevstackError
+from devstack.parallel import POLL_SECONDS, sleep
 from devstack.paths import cache_home
 from devstack.pidfile import kill_orphan
 from devstack.progress import Progress
@@ -153,13 +154,27 @@ def _rename(made: Path, path: Path) -> None:
     made.replace(path)
 
 
-def _acquire(file: IO[str], progress: Progress) -> None:
+def _try_lock(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.seek(0)
-        progress.note(f"waiting for the build of process {file.read() or 'unknown'}")
-        fcntl.flock(file, fcntl.LOCK_EX)
+        return False
+    return True
+
+
+def _acquire(file: IO[str], progress: Progress) -> None:
+    """Lock a file; in short turns, since no signal interrupts a thread that the kernel blocks."""
+    noted = ""
+    try:
+        while not _try_lock(file):
+            file.seek(0)
+            holder = file.read() or "unknown"
+            if holder != noted:
+                noted = holder
+                own = holder == str(os.getpid())
+                what = "another build of this command" if own else f"the build of process {holder}"
+                progress.note(f"waiting for {what}")
+            sleep(POLL_SECONDS)
     except OSError as error:
         raise DevstackError(
             f"cannot lock {file.name}",

@@ -73,7 +73,9 @@ def is_scaled(stack: Stack) -> bool:
 def _settings(stack: Stack) -> str:
     # Those that `up` has saved; the user may be editing devstack.toml.
     state = stack.state
-    return checksum([state.pool, state.images, state.cluster, devstack_version()])
+    # The nodes that it adds pull from mirrors, and from the stack's registry at its port.
+    known = [state.pool, state.images, state.cluster, state.mirror, state.ports]
+    return checksum([*known, devstack_version()])
 
 
 def _pidfile(stack: Stack) -> Path:

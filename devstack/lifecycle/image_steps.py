@@ -103,8 +103,14 @@ def _local_images(stack: Stack, *, node_exists: bool = False) -> list[str]:
 def _ensure_images(stack: Stack, *, node_exists: bool) -> None:
     """Get the images; for a new cluster only the node's, while the others follow."""
     needed = _local_images(stack, node_exists=node_exists)
-    creates_node = isinstance(stack.provider, NeedsNodeImage) and not node_exists
-    if needed and creates_node and not all(stack.images.present(needed).values()):
+    provider = stack.provider
+    if (
+        isinstance(provider, NeedsNodeImage)
+        and not node_exists
+        and not all(stack.images.present(needed).values())
+    ):
+        # While images are built in the background, no other program can be.
+        provider.ensure_programs(stack.cluster)
         # Not complete: if this command ends before, the next one gets the images again.
         stack.state.images = {}
         stack.save()

@@ -54,15 +54,22 @@ def logout(stack: Stack, registry: str) -> list[str]:
         _reread(stack)
         gone = {registry, pull_host(registry, _mirrors(stack))}
         stack.state.logins = [host for host in stack.state.logins if registry and host not in gone]
+        left = _apply_rest(stack)
+        # At last: until then, an interrupted logout is one that the next `up` undoes.
         stack.save()
-        if stack.state.logins:
-            secret = _build(stack)
-            stack.kube().apply(secret)
-            return registries_of(secret)
-        # First the account: a pod that names a missing Secret has a warning among its events.
-        _attach(stack)
-        stack.kube().delete("v1", "Secret", NAME, stack.state.namespace)
-        return []
+        return left
+
+
+def _apply_rest(stack: Stack) -> list[str]:
+    """Reduce the Secret to the logins that are left; return their registries."""
+    if stack.state.logins:
+        secret = _build(stack)
+        stack.kube().apply(secret)
+        return registries_of(secret)
+    # First the account: a pod that names a missing Secret has a warning among its events.
+    _attach(stack)
+    stack.kube().delete("v1", "Secret", NAME, stack.state.namespace)
+    return []
 
 
 def login_steps(stack: Stack) -> list[Step]:

@@ -164,6 +164,10 @@ class MapsPorts(Protocol):
 class NeedsNodeImage(Protocol):
     """A provider whose nodes are containers of an image of ours."""
 
+    def ensure_programs(self, spec: ClusterSpec) -> Path:
+        """Return the program that creates clusters, compiled now if there is none."""
+        ...
+
     def node_image(self, spec: ClusterSpec) -> str:
         """Return the image's name in the catalogue."""
         ...

@@ -476,3 +476,13 @@ def raised(act: Callable[[], object]) -> DevstackError:
     with pytest.raises(DevstackError) as caught:
         act()
     return caught.value
+
+
+def test_an_archive_of_images_that_fills_the_disk_is_an_error_with_its_path(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    full = "write /cache/.docker_temp_1: no space left on device"
+    runner.answer("docker", "save", returncode=1, stderr=full)
+    with pytest.raises(DevstackError) as caught:
+        DockerClient(runner).save_images(tmp_path / "images.tar", ["app:1"])
+    assert caught.value.code == "DISK_FULL"
+    assert str(tmp_path) in caught.value.message

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from devstack.images.artifact_cache import TOOLS, ArtifactCache, digest
+from devstack.parallel import Background
 from devstack.pidfile import write_pidfile
 from tests.fakes.runner import Recorder
 
@@ -104,7 +105,31 @@ def test_a_second_build_waits_for_the_first_and_notes_it(tmp_path: Path) -> None
         assert ("note", "got it") not in progress.events
     thread.join(10)
     assert progress.events[-1] == ("note", "got it")
-    assert "waiting for the build of process" in progress.events[0][1]
+    assert progress.events[0] == ("note", "waiting for another build of this command")
+
+
+def test_waiting_for_another_build_can_be_interrupted_in_a_thread(tmp_path: Path) -> None:
+    """No signal reaches a thread that the kernel blocks."""
+    noted = threading.Event()
+
+    class Waiter(Recorder):
+        def note(self, text: str) -> None:
+            super().note(text)
+            noted.set()
+
+    progress = Waiter()
+
+    def wait() -> None:
+        with ArtifactCache(tmp_path).lock(progress):
+            pass
+
+    with ArtifactCache(tmp_path).lock(Recorder()):
+        (tmp_path / "build.lock").write_text("1")
+        background = Background(wait)
+        assert noted.wait(10)
+        background.cancel()
+        assert background.ended
+    assert progress.events == [("note", "waiting for the build of process 1")]
 
 
 def test_the_lock_of_a_dead_process_is_released(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from devstack.docker.engine import DOCKER, PODMAN
+from devstack.docker.engine import Engine as EngineProgram
 from devstack.errors import DevstackError
 from devstack.images.archive_reader import ImageArchive, read_archive
 from devstack.process import Completed
@@ -46,7 +48,8 @@ class Containerd:
 class Engine:
     """Docker's client, as far as it is used here."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: EngineProgram = DOCKER) -> None:
+        self.engine = engine
         self.labels: list[str] = []
 
     def save_images(self, archive: Path, references: list[str]) -> None:
@@ -180,3 +183,41 @@ def test_the_stacks_images_go_to_all_nodes_at_once_with_the_bytes_that_are_sent(
     assert notes[0] == "exporting 1 images from Docker"
     assert notes[-1].endswith(" of 1 images to 2 nodes")
     assert not list((tmp_path / "cache").rglob("*.tar"))
+
+
+def test_podmans_images_go_to_all_nodes_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/tmp is in memory on Fedora and RHEL, and the archive has all images."""
+    monkeypatch.setenv("DEVSTACK_CACHE", str(tmp_path / "cache"))
+    saved: list[Path] = []
+
+    class Podman(Engine):
+        def save_images(self, archive: Path, references: list[str]) -> None:
+            saved.append(archive)
+            super().save_images(archive, references)
+
+    nodes = [Containerd("one"), Containerd("two")]
+    engine: Any = Podman(PODMAN)
+    notes: list[str] = []
+    load_images(engine, nodes, ["app:1"], "ci", 60, FakeClock(), notes.append)
+    assert saved[0].is_relative_to(tmp_path / "cache")
+    assert notes[0] == "exporting 1 images from Podman"
+    assert notes[-1].endswith(" of 1 images to 2 nodes")
+    assert nodes[0].received == nodes[1].received != [b""]
+    assert not list((tmp_path / "cache").rglob("*.tar"))
+
+
+@pytest.mark.parametrize("program", [DOCKER, PODMAN])
+def test_a_node_that_rejects_the_stacks_images_is_an_error_of_up(
+    program: EngineProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVSTACK_CACHE", str(tmp_path / "cache"))
+    node = Containerd("node-2")
+    node.failures = ["no space left on device"]
+    engine: Any = Engine(program)
+    with pytest.raises(DevstackError) as caught:
+        load_images(engine, [node], ["app:1"], "ci", 60, FakeClock(), lambda _: None)
+    assert caught.value.message == "cannot load the stack's images into node-2"
+    assert "devstack up" in caught.value.remedy
+    assert f"{program.title}'s disk" in caught.value.remedy

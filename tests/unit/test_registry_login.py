@@ -12,6 +12,7 @@ import pytest
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
+from devstack.kube.client import KubeClient
 from devstack.kube.pull_secrets import registries_of
 from devstack.lifecycle.registry_login import login, logout
 from devstack.lifecycle.up import up
@@ -63,6 +64,26 @@ def test_task_pods_get_the_login_of_this_machine_and_lose_it(stack: World, log_i
     assert SECRET not in stack.api.objects
     assert secrets_of_account(stack) == []
     assert up(stack.open()) == []
+
+
+def test_an_interrupted_logout_leaves_no_login_that_is_not_known(
+    stack: World, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in("registry.corp:5000")
+    login(stack.open(), "")
+    with monkeypatch.context() as patch:
+        patch.setattr(KubeClient, "delete", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            logout(stack.open(), "")
+    assert SECRET in stack.api.objects
+    assert stack.open().state.logins == ["registry.corp:5000"]
+    assert logout(stack.open(), "") == []
+    assert SECRET not in stack.api.objects
+    assert stack.open().state.logins == []
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_only_the_registry_that_is_named_is_forgotten(stack: World, log_in: LogIn) -> None:

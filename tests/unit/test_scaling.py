@@ -361,6 +361,12 @@ def test_the_process_is_started_by_up_and_stopped_by_down(
     edited = (*SPEC.pool[:-1], PoolSettings({**SPEC.pool[-1], "max": 3}))
     edit = StackSpec(pool=edited, given=frozenset({"pool"}))
     assert _autoscaler_state(world.open(edit)) == "ready"
+    # It would tell new nodes the mirrors, and the registry's port, that it knew at its start.
+    for setting in ("mirror", "ports"):
+        current = getattr(stack.state, setting)
+        setattr(stack.state, setting, {**current, "quay.io": 5000})
+        assert not autoscaler.autoscaler_runs(stack)
+        setattr(stack.state, setting, current)
     os.kill(started[0].pid, signal.SIGKILL)
     started[0].wait()
     assert _autoscaler_state(stack) == "failed"

@@ -6,7 +6,6 @@ already; `kind load` would copy the whole image to a file first.
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from devstack.docker.client import DockerClient
+from devstack.docker.engine import PODMAN
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.archive_reader import ImageArchive, read_archive
 from devstack.images.artifact_cache import ArtifactCache
@@ -61,7 +61,9 @@ def load_images(
     clock: Clock,
     note: Callable[[str], None],
 ) -> None:
-    """Copy images from Docker into all nodes, in parallel, and layers that they share once.
+    """Copy images from the engine into all nodes, in parallel.
+
+    From Docker, layers that they share are copied once.
 
     Args:
         engine: has the images.
@@ -71,11 +73,19 @@ def load_images(
         timeout: seconds for one node.
         clock: measures how long the images take to be visible.
         note: shows how much was sent.
+
+    Raises:
+        DevstackError: ``IMAGE_ADD_FAILED``, ``DISK_FULL`` or ``WAIT_TIMEOUT``.
     """
     with ArtifactCache().scratch(f"load-{cluster}") as scratch:
-        note(f"exporting {len(references)} images from Docker")
+        note(f"exporting {len(references)} images from {engine.engine.title}")
         saved = scratch / "images.tar"
         engine.save_images(saved, references)
+        if engine.engine == PODMAN:
+            # Its archives have other names, and layers that are links.
+            sent = _Sent(len(references), len(nodes), note)
+            in_parallel(lambda node: _load(engine, node, saved, timeout, sent), nodes)
+            return
         archive = read_archive(saved, scratch)
         import_images(engine, nodes, archive, timeout, clock, LOADED, note)
 
@@ -105,7 +115,7 @@ def import_images(
     """
     ids = in_parallel(partial(_image_ids, engine), nodes)
     before = {node.name: each for node, each in zip(nodes, ids, strict=True)}
-    sent = _Sent(archive, len(nodes), note)
+    sent = _Sent(len(archive.images), len(nodes), note)
     in_parallel(lambda node: _import(engine, node, archive, timeout, label, sent), nodes)
     wanted = {name: image.id for image in archive.images for name in image.references}
 
@@ -124,33 +134,12 @@ def import_images(
     )
 
 
-def load_podman_images(
-    engine: DockerClient, nodes: Sequence[Any], references: Sequence[str], timeout: float
-) -> None:
-    """Copy images of Podman, whose archives have other names, into all nodes, in parallel.
-
-    Raises:
-        DevstackError: ``IMAGE_ADD_FAILED``.
-    """
-    with tempfile.TemporaryDirectory(prefix="devstack-images-") as folder:
-        archive = Path(folder) / "images.tar"
-        engine.save_images(archive, references)
-        in_parallel(lambda node: _load(engine, node, archive, timeout), nodes)
-
-
-def _load(engine: DockerClient, node: Any, archive: Path, timeout: float) -> None:
+def _load(engine: DockerClient, node: Any, archive: Path, timeout: float, sent: _Sent) -> None:
     with archive.open("rb") as file:
-        blocks = iter(partial(file.read, _BLOCK), b"")
+        blocks = sent.count(iter(partial(file.read, _BLOCK), b""), archive.stat().st_size)
         done = engine.import_archive(node, blocks, LOADED, timeout)
     if not done.ok:
-        raise DevstackError(
-            f"cannot load the stack's images into {node.name}",
-            cause="containerd rejects the archive",
-            remedy="see its message above; `devstack doctor` checks the machine",
-            code="IMAGE_ADD_FAILED",
-            exit_status=ExitStatus.ENVIRONMENT,
-            output=done.stdout + done.stderr,
-        )
+        raise _failed(engine, node, [], done)
 
 
 def _remove_replaced(engine: DockerClient, node: Any, ids: Iterable[str]) -> None:
@@ -168,13 +157,13 @@ class _Sent:
     """Counts what is sent to all nodes together.
 
     Args:
-        archive: what is sent.
+        images: how many images are sent.
         nodes: how many nodes there are.
         note: shows it.
     """
 
-    def __init__(self, archive: ImageArchive, nodes: int, note: Callable[[str], None]) -> None:
-        self._images = len(archive.images)
+    def __init__(self, images: int, nodes: int, note: Callable[[str], None]) -> None:
+        self._images = images
         self._nodes = nodes
         self._note = note
         self._lock = threading.Lock()
@@ -208,7 +197,7 @@ def _import(
         # A layer may have been removed since the list was made.
         done = engine.import_archive(node, archive.stream(), label, timeout)
     if not done.ok:
-        raise _failed(node, archive, done)
+        raise _failed(engine, node, [] if label == LOADED else archive.references, done)
 
 
 def _image_ids(engine: DockerClient, node: Any) -> dict[str, str]:
@@ -248,14 +237,28 @@ def _list(engine: DockerClient, node: Any, what: str, *options: str) -> str:
     return ""
 
 
-def _failed(node: Any, archive: ImageArchive, done: Completed) -> DevstackError:
+def _failed(
+    engine: DockerClient, node: Any, added: Sequence[str], done: Completed
+) -> DevstackError:
+    """Return the error of a node that did not import images.
+
+    Args:
+        engine: runs the node.
+        node: its container.
+        added: the images that the user adds; empty for the stack's own.
+        done: the import.
+    """
     full = "no space left" in done.stderr
+    title = engine.engine.title
+    again = "add the image again" if added else "run `devstack up` again"
     return DevstackError(
-        f"cannot add {', '.join(archive.references)} to {node.name}",
-        cause="the disk is full" if full else "containerd rejects it",
-        remedy="free space on Docker's disk, and add it again"
+        f"cannot add {', '.join(added)} to {node.name}"
+        if added
+        else f"cannot load the stack's images into {node.name}",
+        cause="the disk is full" if full else "containerd rejects the archive",
+        remedy=f"free space on {title}'s disk, then {again}"
         if full
-        else "`devstack doctor` checks the nodes; then add it again",
+        else f"`devstack doctor` checks the nodes; then {again}",
         code="IMAGE_ADD_FAILED",
         exit_status=ExitStatus.ENVIRONMENT,
         output=done.stderr,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from devstack.docker.client import DockerClient
-from devstack.docker.engine import PODMAN
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.images.archive_reader import ImageArchive
@@ -42,7 +41,6 @@ from devstack.providers.kind.node_images import (
     import_images,
     list_images,
     load_images,
-    load_podman_images,
 )
 from devstack.providers.kind.ownership import FILE as OWNER_FILE
 from devstack.providers.kind.ownership import (
@@ -112,6 +110,10 @@ class KindProvider(ExaminedEngine):
         self._engine = DockerClient(runner)
         self._claim = Claim(self._engine, self.cluster)
         self._pidfile = stack.path / "kind.pid"
+
+    def ensure_programs(self, spec: ClusterSpec) -> Path:
+        """Return the kind CLI, compiled now if there is none."""
+        return ensure_tool(KIND, self._runner, self._progress, spec.offline)
 
     def node_image(self, spec: ClusterSpec) -> str:
         """Return the name in the catalogue of the image with the cluster's Kubernetes."""
@@ -304,9 +306,6 @@ class KindProvider(ExaminedEngine):
     def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
         """Copy images from Docker into every running node, layers that they share once."""
         nodes, note = self._usable_nodes(), self._progress.note
-        if self._engine.engine == PODMAN:
-            load_podman_images(self._engine, nodes, references, spec.timeout)
-            return
         load_images(self._engine, nodes, references, self.cluster, spec.timeout, self._clock, note)
 
     def image_ids(self, spec: ClusterSpec) -> dict[str, str]:
@@ -463,9 +462,8 @@ class KindProvider(ExaminedEngine):
         pidfile: Path | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
-        kind = ensure_tool(KIND, self._runner, self._progress, spec.offline)
         done = self._runner.run(
-            [str(kind), *argv],
+            [str(self.ensure_programs(spec)), *argv],
             input=input,
             timeout=spec.timeout,
             check=False,
