@@ -8,15 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from devstack.image_names import FOLDER, HOST
+
 EVERY_OTHER = "*"
 """The key of the mirror of all registries without one of their own."""
 
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-# A host without a dot needs a port: `hub/app` is an image of Docker Hub.
-_HOST = rf"(?:localhost|{_LABEL}(?:\.{_LABEL})+|{_LABEL}(?=:))(?::\d{{1,5}})?"
-_FOLDER = r"/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REGISTRY = re.compile(_HOST, re.ASCII)
-_MIRROR = re.compile(rf"{_HOST}(?:{_FOLDER})*", re.ASCII)
+_REGISTRY = re.compile(HOST, re.ASCII)
+_MIRROR = re.compile(rf"{HOST}(?:{FOLDER})*", re.ASCII)
 _HUB = re.compile(r"(index|registry|registry-1)\.docker\.io")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from devstack.docker.engine import DOCKER, PODMAN, Engine
+from devstack.image_names import split_registry
 from devstack.process import Completed, Runner
 
 HUB = "docker.io/"
@@ -26,10 +27,8 @@ _NAMING_OPTIONS = ("--tag", "-t")
 
 def full_name(reference: str) -> str:
     """Return an image's name with its registry, as Docker completes it."""
-    first, slash, _ = reference.partition("/")
-    if slash and (first == "localhost" or "." in first or ":" in first):
-        return reference
-    return f"{HUB}{reference}" if slash else f"{HUB}library/{reference}"
+    registry, rest = split_registry(reference)
+    return f"{registry}/{rest}"
 
 
 def short_name(reference: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from devstack.flows.source import FlowSource
-from devstack.images.references import familiar, is_reference
+from devstack.image_names import familiar, is_reference
 
 MOST_BYTES = 1 << 20
 """The largest file that is searched."""

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.image_names import complete, familiar
 from devstack.images.machine import architecture
-from devstack.images.references import complete, familiar
 
 BLOCK = 1 << 20
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError
+from devstack.image_names import familiar, is_reference
 from devstack.images.mirrors import Mirrors
-from devstack.images.references import familiar, is_reference
 from devstack.progress import Progress
 
 PULL_TIMEOUT = 1800.0

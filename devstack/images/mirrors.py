@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from devstack.images.references import split_registry
+from devstack.image_names import split_registry
 from devstack.mirror_settings import EVERY_OTHER
 
 

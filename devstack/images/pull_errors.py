@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devstack.errors import DevstackError, ExitStatus
-from devstack.images.references import split_registry
+from devstack.image_names import split_registry
 
 BUILD = "build it from packages: devstack images build"
 """The last resort in most remedies."""

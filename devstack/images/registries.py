@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from devstack.docker.engine import DOCKER, Engine
 from devstack.docker.registries import EngineRefusedError, ask_registry, pull_image
 from devstack.errors import DevstackError
+from devstack.image_names import split_registry
 from devstack.images.pull_errors import (
     STALL_SECONDS,
     STALLED,
@@ -16,7 +17,6 @@ from devstack.images.pull_errors import (
     find_fault,
 )
 from devstack.images.pull_progress import PullActivity, PullProgress, total_size
-from devstack.images.references import split_registry
 from devstack.parallel import in_parallel, raise_if_interrupted
 from devstack.progress import Progress
 

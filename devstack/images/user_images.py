@@ -12,12 +12,12 @@ from pathlib import Path
 
 from devstack.docker.client import DockerClient, Present
 from devstack.errors import DevstackError, ExitStatus
+from devstack.image_names import familiar, is_reference
 from devstack.images.archive_reader import ImageArchive, read_archive, unreadable
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.base_images import pull_base_images
 from devstack.images.catalogue import IMAGES
 from devstack.images.mirrors import Mirrors
-from devstack.images.references import familiar, is_reference
 from devstack.process import Runner
 from devstack.progress import Progress
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from devstack.image_names import split_registry
+
 _DENIED = re.compile(
     r"\b40[13]\b|unauthorized|access denied|authorization failed|no basic auth", re.IGNORECASE
 )
@@ -17,8 +19,9 @@ _UNREACHABLE = re.compile(
     r"|no route to host|network is unreachable|server misbehaving",
     re.IGNORECASE,
 )
-_ASKED = re.compile(r"https?://([^/\s\"?]+)")
-_HUB = re.compile(r"(index|registry-1|auth)\.docker\.io")
+_ASKED = re.compile(r"https?://([^/\s\"?]+)/v2/")
+"""The registry in a URL of its API."""
+_HUB = re.compile(r"(index|registry-1)\.docker\.io")
 
 
 def with_advice(remedy: str, image: str, message: str) -> str:
@@ -40,20 +43,17 @@ def with_advice(remedy: str, image: str, message: str) -> str:
         login = f"`devstack images login {host}` gives task pods this machine's login there"
         return f"if the image needs a login, {login}; or {remedy}"
     if _UNREACHABLE.search(message):
-        mirror = f"`devstack up --mirror {registry_of(image)}=HOST/PATH`"
+        mirror = f"`devstack up --mirror {split_registry(image)[0]}=HOST/PATH`"
         return f"{remedy}; if the nodes cannot reach {host}, name a mirror: {mirror}"
     return remedy
 
 
-def registry_of(image: str) -> str:
-    """Return the registry in an image's name."""
-    first, slash, _ = image.partition("/")
-    is_host = slash and ("." in first or ":" in first or first == "localhost")
-    return first if is_host else "docker.io"
-
-
 def _host(image: str, message: str) -> str:
-    """Return the registry that was asked: the image's, or its mirror."""
+    """Return the registry that was asked: the image's, or its mirror.
+
+    A server that issues tokens for it may have another name, which no login and no certificate of
+    containerd is for.
+    """
     asked = _ASKED.findall(message)
-    host = asked[0] if asked else registry_of(image)
+    host = asked[0] if asked else split_registry(image)[0]
     return "docker.io" if _HUB.fullmatch(host) else host

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.image_names import familiar, is_latest
 from devstack.images.artifact_cache import ArtifactCache
-from devstack.images.references import familiar, is_latest
 from devstack.images.user_images import LocalImages, UserImage, find_user_image
 from devstack.progress import step
 from devstack.providers.base import AddsImages

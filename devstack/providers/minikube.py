@@ -9,9 +9,9 @@ from pathlib import Path
 
 from devstack.docker.client import DockerClient
 from devstack.errors import DevstackError, ExitStatus
+from devstack.image_names import familiar
 from devstack.images.archive_reader import ImageArchive
 from devstack.images.kubernetes_versions import SUPPORTED
-from devstack.images.references import familiar
 from devstack.owner import Owner
 from devstack.process import Completed, Runner
 from devstack.progress import Progress

@@ -10,7 +10,7 @@ from devstack.deployers.airflow.compile import compile_flow
 from devstack.deployers.airflow.patches import _patch_pull_policy
 from devstack.deployers.base import DeployOptions
 from devstack.flows.source import FlowSource
-from devstack.images.references import spellings
+from devstack.image_names import spellings
 from devstack.process import SubprocessRunner
 from tests.fakes.s3 import fake_s3
 from tests.support.dag_compilation import compile_environment, dag_config

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from devstack.image_names import split_registry
 from devstack.images.mirrors import Mirrors
-from devstack.images.references import split_registry
 
 DIGEST = "sha256:" + "0" * 64
 

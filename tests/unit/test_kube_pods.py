@@ -214,6 +214,28 @@ def test_an_image_named_by_its_digest_cannot_be_added(image: str, policy: str) -
             "if the image needs a login, `devstack images login docker.io`",
         ),
         (
+            # GitLab, whose tokens come from another server.
+            "registry.gitlab.corp/team/app:1",
+            'failed to resolve reference "registry.gitlab.corp/team/app:1": failed to authorize:'
+            " failed to fetch anonymous token: unexpected status from GET request to"
+            " https://gitlab.corp/jwt/auth?scope=repository%3Ateam%2Fapp%3Apull&service="
+            "container_registry: 403 Forbidden",
+            "`devstack images login registry.gitlab.corp`",
+        ),
+        (
+            "registry.gitlab.corp/team/app:1",
+            "failed to authorize: failed to fetch anonymous token: Get"
+            ' "https://gitlab.corp/jwt/auth?service=container_registry": tls: failed to verify'
+            " certificate: x509: certificate signed by unknown authority",
+            "~/.docker/certs.d/registry.gitlab.corp/ca.crt",
+        ),
+        (
+            "team/app:1",
+            "failed to authorize: failed to fetch anonymous token: unexpected status from GET"
+            " request to https://auth.docker.io/token?service=registry.docker.io: 401 Unauthorized",
+            "`devstack images login docker.io`",
+        ),
+        (
             "registry.corp/team/app:1",
             'failed to do request: Head "https://registry.corp/v2/team/app/manifests/1": tls:'
             " failed to verify certificate: x509: certificate signed by unknown authority",

@@ -26,7 +26,7 @@ from devstack.deployers.airflow.trigger import trigger_dag
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
-from devstack.images.references import spellings
+from devstack.image_names import spellings
 from devstack.lifecycle.added_images import latest_names
 from devstack.services.airflow import service as airflow
 from devstack.stack import Stack, require_up

@@ -15,9 +15,9 @@ from typing import Any
 from devstack.docker.client import DockerClient
 from devstack.docker.engine import PODMAN
 from devstack.errors import DevstackError, ExitStatus
+from devstack.image_names import familiar
 from devstack.images.archive_reader import ImageArchive, read_archive
 from devstack.images.artifact_cache import ArtifactCache
-from devstack.images.references import familiar
 from devstack.parallel import in_parallel
 from devstack.process import Completed
 from devstack.waits import Clock, Observation, Ready, Waiting, wait_until

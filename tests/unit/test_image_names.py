@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from devstack.images.references import complete, familiar, is_latest, is_reference, spellings
+from devstack.image_names import complete, familiar, is_latest, is_reference, spellings
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,13 @@ _OFFICIAL = "library"
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_HOST = rf"(?:localhost|{_LABEL}(?:\.{_LABEL})+|{_LABEL}(?:\.{_LABEL})*(?=:\d))(?::\d+)?"
+# A host without a dot needs a port: `hub/app` is an image of Docker Hub.
+HOST = rf"(?:localhost|{_LABEL}(?:\.{_LABEL})+|{_LABEL}(?=:\d))(?::\d{{1,5}})?"
+"""The pattern of a registry's host and port."""
+FOLDER = rf"/{_COMPONENT}"
+"""The pattern of one part of a path, with the slash before it."""
 _REFERENCE = re.compile(
-    rf"(?:(?P<host>{_HOST})/)?(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
+    rf"(?:(?P<host>{HOST})/)?(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
     r"(?::(?P<tag>\w[\w.-]{0,127}))?",
     re.ASCII,
 )
