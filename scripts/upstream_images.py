@@ -20,6 +20,10 @@ from devstack.toml import tomllib
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 TIMEOUT = 60
+SIZE_TOLERANCE = 0.2
+"""How far a listed size may be from the real one, as a part of it."""
+UNREADABLE = (LookupError, ValueError, TypeError, subprocess.TimeoutExpired)
+"""What a registry that does not answer, or with something else, leads to."""
 
 
 @dataclass
@@ -53,8 +57,11 @@ class Registries:
 
     def manifest(self, reference: str) -> bytes:
         """Return a manifest or an index as it is."""
+        return self._inspect(reference)
+
+    def _inspect(self, reference: str, *options: str) -> bytes:
         place = self._mirrors.resolve(reference)
-        argv = ["skopeo", "inspect", "--raw", *self._options, f"docker://{place}"]
+        argv = ["skopeo", "inspect", "--raw", *options, *self._options, f"docker://{place}"]
         done = subprocess.run(argv, capture_output=True, timeout=TIMEOUT, check=False)
         if done.returncode:
             lines = done.stderr.decode(errors="replace").strip().splitlines()
@@ -70,7 +77,7 @@ class Registries:
             raw = self.manifest(reference)
             found.digest = _digest(raw)
             found.platforms, found.size = self._platforms(repository, raw)
-        except (LookupError, ValueError, subprocess.TimeoutExpired) as error:
+        except UNREADABLE as error:
             found.faults.append(f"the tag cannot be read: {error}")
             return found
         found.faults += self._compare(repository, table, found)
@@ -78,15 +85,16 @@ class Registries:
 
     def _compare(self, repository: str, table: Mapping[str, Any], found: Found) -> list[str]:
         faults = []
-        wanted, platforms = table.get("digest", ""), found.platforms
+        wanted, platforms, size = table.get("digest", ""), found.platforms, found.size
         if not wanted:
             faults.append(f"no digest is listed; the tag has {found.digest}")
         elif wanted != found.digest:
             faults.append(f"the tag moved to {found.digest}")
             try:
-                platforms = self._platforms(repository, self.manifest(f"{repository}@{wanted}"))[0]
-            except LookupError as error:
-                return [*faults, f"the listed digest is gone: {error}"]
+                raw = self.manifest(f"{repository}@{wanted}")
+                platforms, size = self._platforms(repository, raw)
+            except UNREADABLE as error:
+                return [*faults, f"the listed digest cannot be read: {error}"]
         listed = table.get("platforms", ())
         for platform in listed:
             if platform not in platforms:
@@ -96,13 +104,16 @@ class Registries:
                 platforms[platform],
             ):
                 faults.append(f"{platform} has {platforms[platform]}")
+        expected = table.get("size", 0)
+        if expected and abs(size - expected) > size * SIZE_TOLERANCE:
+            faults.append(f"{size} bytes are downloaded, not {expected}")
         return faults
 
     def _platforms(self, repository: str, raw: bytes) -> tuple[dict[str, str], int]:
         """Return the digests of devstack's platforms, and the size on the first one."""
         content = json.loads(raw)
         if "manifests" not in content:
-            config = json.loads(self._config(f"{repository}@{_digest(raw)}"))
+            config = json.loads(self._inspect(f"{repository}@{_digest(raw)}", "--config"))
             return {f"{config['os']}/{config['architecture']}": _digest(raw)}, _size(content)
         digests = {
             f"{each['platform']['os']}/{each['platform']['architecture']}": each["digest"]
@@ -114,11 +125,6 @@ class Registries:
         if known:
             size = _size(json.loads(self.manifest(f"{repository}@{next(iter(known.values()))}")))
         return known, size
-
-    def _config(self, reference: str) -> bytes:
-        place = self._mirrors.resolve(reference)
-        argv = ["skopeo", "inspect", "--config", "--raw", *self._options, f"docker://{place}"]
-        return subprocess.run(argv, capture_output=True, timeout=TIMEOUT, check=True).stdout
 
 
 def main() -> int:

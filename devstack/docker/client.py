@@ -402,10 +402,6 @@ class DockerClient:
             full = OSError(errno.ENOSPC, "", str(archive)) if _FULL in done.stderr else OSError()
             raise disk_full(full) or command_failed(done)
 
-    def pull(self, reference: str, progress: Progress, timeout: float) -> None:
-        """Pull an image within ``timeout`` seconds."""
-        self._run(["docker", "pull", reference], timeout=timeout, on_line=progress.note)
-
     def tag(self, source: str, target: str) -> None:
         """Add a name to an image."""
         self._run(["docker", "tag", source, target])

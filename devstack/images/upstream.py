@@ -7,17 +7,53 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
+
+from msgspec import Meta
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.image_names import FOLDER, HOST
 from devstack.images.kubernetes_versions import DEFAULT
 from devstack.toml import tomllib
+from devstack.validation import suggest, table_mistakes
 
 FILE = Path(__file__).with_name("upstream.toml")
 VARIABLE = "DEVSTACK_UPSTREAM_IMAGES"
 """Names a file whose tables replace those of FILE, for mirrors whose copies have other digests."""
 NODE = "node"
 """The node image with the default version of Kubernetes; its table has the version in its name."""
+
+
+Reference = Annotated[
+    str,
+    Meta(
+        pattern=rf"^{HOST}({FOLDER})+:\w[\w.-]{{0,127}}$",
+        description="is not REGISTRY/PATH:TAG, such as docker.io/library/python:3.11.16",
+    ),
+]
+Digest = Annotated[
+    str,
+    Meta(
+        pattern=r"^(sha256:[0-9a-f]{64})?$", description="is not sha256: and 64 hexadecimal digits"
+    ),
+]
+Size = Annotated[int, Meta(ge=0, description="is not a number of bytes")]
+
+
+Platforms = Annotated[
+    list[str] | dict[str, Digest], Meta(description="is neither a list of platforms nor a table")
+]
+
+
+class Table(TypedDict, total=False):
+    """A published image in the file; see there."""
+
+    reference: Reference
+    digest: Digest
+    platforms: Platforms
+    size: Size
+    verified: str
+    same_as: str
 
 
 @dataclass(frozen=True)
@@ -72,18 +108,44 @@ def load_upstream(other: str = "") -> Mapping[str, Upstream]:
     Raises:
         DevstackError: ``UPSTREAM_IMAGES_INVALID``.
     """
-    tables: dict[str, dict[str, Any]] = tomllib.loads(FILE.read_text())
-    try:
-        tables |= tomllib.loads(Path(other).read_text()) if other else {}
+    tables: dict[str, Any] = tomllib.loads(FILE.read_text())
+    if not other:
         return _parse_all(tables)
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise DevstackError(
-            f"cannot read the list of published images {other}",
-            cause=f"{type(error).__name__}: {error}",
-            remedy=f"write it with scripts/check-upstream-images, or unset {VARIABLE}",
-            code="UPSTREAM_IMAGES_INVALID",
-            exit_status=ExitStatus.USAGE,
-        ) from error
+    try:
+        own = tomllib.loads(Path(other).read_text())
+    except (OSError, ValueError) as error:
+        raise _invalid(other, str(error)) from error
+    mistakes = _mistakes(own, tables)
+    if mistakes:
+        raise _invalid(other, "; ".join(mistakes))
+    return _parse_all({**tables, **own})
+
+
+def _mistakes(own: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
+    """Return every mistake in the tables of another file, one sentence each."""
+    fields: dict[str, Any] = dict.fromkeys(known, Table)
+    found = table_mistakes(own, fields)
+    for name, table in own.items():
+        if name not in known or not isinstance(table, Mapping):
+            continue
+        if "same_as" in table:
+            if table["same_as"] not in known:
+                found.append(
+                    f"{name}.same_as: {table['same_as']!r}{suggest(table['same_as'], known)}"
+                )
+        elif "reference" not in table:
+            found.append(f"{name}.reference is missing")
+    return found
+
+
+def _invalid(file: str, cause: str) -> DevstackError:
+    return DevstackError(
+        f"cannot read the list of published images {file}",
+        cause=cause,
+        remedy=f"write it with scripts/check-upstream-images, or unset {VARIABLE}",
+        code="UPSTREAM_IMAGES_INVALID",
+        exit_status=ExitStatus.USAGE,
+    )
 
 
 def _parse_all(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Upstream]:
@@ -100,7 +162,6 @@ def _parse(table: Mapping[str, Any]) -> Upstream:
         platforms,
         table.get("size", 0),
         table.get("verified", ""),
-        table.get("cgroup", ""),
     )
 
 

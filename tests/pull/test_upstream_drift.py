@@ -69,7 +69,7 @@ def test_a_tag_that_moved_and_a_digest_that_is_gone_are_reported(check: Check) -
     done = check.run()
     assert done.returncode == 1
     assert f"the tag moved to {check.digest}" in done.stdout
-    assert "the listed digest is gone" in done.stdout
+    assert "the listed digest cannot be read" in done.stdout
 
 
 def test_a_missing_platform_is_reported(check: Check) -> None:
@@ -77,6 +77,15 @@ def test_a_missing_platform_is_reported(check: Check) -> None:
     done = check.run()
     assert done.returncode == 1
     assert "linux/s390x is missing" in done.stdout
+
+
+def test_a_size_that_is_far_from_the_real_one_is_reported(check: Check) -> None:
+    """Sizes decide whether the engine's disk has enough space."""
+    text = check.file.read_text()
+    check.file.write_text(text.replace("platforms =", "size = 60_000_000\nplatforms ="))
+    done = check.run()
+    assert done.returncode == 1
+    assert "bytes are downloaded, not 60000000" in done.stdout
 
 
 def test_update_writes_what_the_registry_has(check: Check) -> None:

@@ -96,4 +96,30 @@ def test_a_damaged_list_is_an_error(
     with pytest.raises(DevstackError) as caught:
         find_upstream("minio")
     assert caught.value.code == "UPSTREAM_IMAGES_INVALID"
+    assert caught.value.cause
     assert str(other) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("[mino]\nreference = 'quay.io/minio/minio:1'\n", "did you mean 'minio'?"),
+        ("[minio]\nreference = 'registry.corp:5000/minio'\n", "REGISTRY/PATH:TAG"),
+        ("[minio]\nreference = 'minio/minio:1'\n", "REGISTRY/PATH:TAG"),
+        ("[minio]\nreference = 'quay.io/minio/minio:1'\nsize = '60 MB'\n", "number of bytes"),
+        ("[minio]\nreference = 'quay.io/minio/minio:1'\ndigest = 'sha256:12'\n", "sha256: and 64"),
+        ("[minio]\nreference = 'quay.io/minio/minio:1'\nplatforms = 3\n", "minio.platforms"),
+        ("[minio]\nreference = 'quay.io/minio/minio:1'\ndigset = ''\n", "did you mean 'digest'?"),
+        ("[airflow]\nsame_as = 'tusk'\n", "did you mean 'task'?"),
+    ],
+)
+def test_a_mistake_in_a_list_is_not_ignored(
+    text: str, mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(text)
+    monkeypatch.setenv(VARIABLE, str(other))
+    with pytest.raises(DevstackError) as caught:
+        find_upstream("minio")
+    assert mistake in caught.value.cause
+    assert caught.value.code == "UPSTREAM_IMAGES_INVALID"
