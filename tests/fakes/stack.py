@@ -108,6 +108,7 @@ class FakeProvider(PlainProvider):
 
     def ensure_programs(self, spec: ClusterSpec) -> Path:
         """Return a path; nothing is compiled."""
+        self._record("ensure_programs")
         return Path("/usr/bin/kind")
 
     def node_image(self, spec: ClusterSpec) -> str:
@@ -155,6 +156,8 @@ class FakeImages:
 
     def __init__(self) -> None:
         self.ensured: list[list[str]] = []
+        self.started: list[list[str]] = []
+        self.missing: set[str] = set()
         self.tag = 1
 
     def reference(self, name: str) -> str:
@@ -167,8 +170,15 @@ class FakeImages:
         return {name: self.reference(name) for name in names}
 
     def present(self, names: Sequence[str]) -> dict[str, bool]:
-        """Return True for all."""
-        return dict.fromkeys(names, True)
+        """Return True for all but those that are missing."""
+        return {name: name not in self.missing for name in names}
+
+    def start(self, names: Sequence[str], first: str) -> None:
+        """Record the request."""
+        self.started.append(list(names))
+
+    def finish(self) -> None:
+        """All images are there."""
 
     def cancel(self) -> None:
         """Nothing is left to do."""
