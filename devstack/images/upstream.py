@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from msgspec import Meta
 
@@ -53,6 +53,7 @@ class Table(TypedDict, total=False):
     platforms: Platforms
     size: Size
     verified: str
+    cgroup: Literal["", "v2"]
     same_as: str
 
 
@@ -162,6 +163,7 @@ def _parse(table: Mapping[str, Any]) -> Upstream:
         platforms,
         table.get("size", 0),
         table.get("verified", ""),
+        table.get("cgroup", ""),
     )
 
 

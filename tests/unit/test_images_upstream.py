@@ -11,7 +11,7 @@ from devstack.errors import DevstackError
 from devstack.images import versions
 from devstack.images.catalogue import IMAGES
 from devstack.images.kubernetes_versions import SUPPORTED, node_image
-from devstack.images.upstream import VARIABLE, find_upstream, load_upstream
+from devstack.images.upstream import FILE, VARIABLE, find_upstream, load_upstream
 
 OWN = ("gang", "node-agent", "network-policies")
 DIGEST = "sha256:" + "b" * 64
@@ -123,3 +123,12 @@ def test_a_mistake_in_a_list_is_not_ignored(
         find_upstream("minio")
     assert mistake in caught.value.cause
     assert caught.value.code == "UPSTREAM_IMAGES_INVALID"
+
+
+def test_the_list_itself_has_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written by scripts/check-upstream-images has the same fields."""
+    monkeypatch.setenv(VARIABLE, str(FILE))
+    own = {name: image.upstream for name, image in IMAGES.items()}
+    monkeypatch.delenv(VARIABLE)
+    assert own == {name: image.upstream for name, image in IMAGES.items()}
+    assert IMAGES["node"].needs_cgroup_v2

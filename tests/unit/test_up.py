@@ -212,19 +212,6 @@ def test_ports_and_credentials_never_change(world: World) -> None:
     }
 
 
-def test_kind_is_compiled_before_other_images_hold_the_lock_of_builds(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Creating the cluster would wait for all images otherwise."""
-    world.provider = FakeLoadingProvider()
-    world.images.missing = {"task"}
-    before: list[list[str]] = []
-    monkeypatch.setattr(world.images, "start", lambda *_: before.append(list(world.provider.calls)))
-    up(world.open())
-    assert "ensure_programs" in before[0]
-    assert "ensure" not in before[0]
-
-
 def test_only_missing_images_are_loaded_into_nodes(world: World) -> None:
     assert isinstance(world.provider, FakeLoadingProvider)
     world.provider.loaded = ["devstack/rbac:1", "devstack/task:1"]
