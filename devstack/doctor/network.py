@@ -40,7 +40,8 @@ def _address_pools(stack: Stack) -> list[Finding]:
     if stack.dir.exists() and stack.state.phase != "retained":
         raise NotApplicableError("the stack has its network")
     used = [
-        ipaddress.IPv4Network(subnet)
+        # Engines before Docker 25 keep a subnet with host bits as the user wrote it.
+        ipaddress.IPv4Network(subnet, strict=False)
         for subnets in provider.engine_subnets().values()
         for subnet in subnets
         if ":" not in subnet
@@ -65,7 +66,7 @@ def _pools(info: Mapping[str, Any]) -> list[Network]:
         return [ipaddress.IPv4Network(each) for each in BUILT_IN_POOLS]
     pools: list[Network] = []
     for each in configured:
-        base = ipaddress.ip_network(each["Base"])
+        base = ipaddress.ip_network(each["Base"], strict=False)
         if isinstance(base, Network):
             # More than these are not worth counting.
             pools += list(base.subnets(new_prefix=int(each["Size"])))[:1024]

@@ -26,7 +26,8 @@ case "$1 $2" in
   "--version "*) printf 'devstack 1.2.3\n  Kubernetes 1.36\n' ;;
   "env "*)
     echo "unset METAFLOW_PROFILE"
-    echo "export AWS_ACCESS_KEY_ID=mf-user"
+    echo "export AWS_ACCESS_KEY_ID=metaflow"
+    echo "export METAFLOW_KUBERNETES_SECRETS=metaflow-s3,devstack-packages"
     echo "export AWS_SECRET_ACCESS_KEY='s3cret value'"
     echo "export METAFLOW_DEFAULT_DATASTORE=s3"
     ;;

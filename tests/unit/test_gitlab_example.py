@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import string
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,14 @@ def test_a_later_job_loads_the_images_of_the_cache(job: Job) -> None:
     calls = job.programs.devstack_calls()
     assert calls[0] == "<devstack><images><load><.devstack/images.tar>"
     assert not any("<save>" in call for call in calls)
+
+
+def test_the_key_of_the_cache_is_one_that_gitlab_accepts() -> None:
+    key = string.Template(JOB["cache"]["key"]).substitute(JOB["variables"])
+    # Source: GitLab's reference of .gitlab-ci.yml, `cache:key`.
+    assert not re.search(r"/|%2F", key, re.IGNORECASE)
+    # What users replace by the path of a wheel, or extend by options, is not in it.
+    assert set(re.findall(r"\$(\w+)", JOB["cache"]["key"])) == {"DEVSTACK_CACHE_KEY"}
 
 
 def test_a_cache_that_does_not_work_fails_no_job(job: Job) -> None:
