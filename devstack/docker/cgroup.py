@@ -40,6 +40,8 @@ def unfreeze(client: Any, container: Any, labels: Mapping[str, str]) -> None:
             container.attrs["Image"],
             entrypoint=["sh", "-c", _THAW, container.id],
             user="root",
+            # Of the engine's machine, also if the engine maps users (userns-remap).
+            userns_mode="host",
             labels=dict(labels),
             volumes={FREEZER: {"bind": "/freezer", "mode": "rw"}},
             network_disabled=True,

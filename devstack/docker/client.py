@@ -472,7 +472,9 @@ class DockerClient:
 
     def _run_builder(self) -> list[str]:
         label = f"{OWNER_LABEL}={self._owner}"
-        return ["docker", "run", "--name", self._builder, "--label", label]
+        # An engine that maps users (userns-remap) would refuse a privileged container, and the
+        # users of others could not write to the mounted folders. kind does the same for nodes.
+        return ["docker", "run", "--userns=host", "--name", self._builder, "--label", label]
 
     def _remove_builder(self) -> None:
         argv = ["docker", "rm", "--force", "--volumes", self._builder]

@@ -43,7 +43,8 @@ def require_mountable(
     token = secrets.token_hex(16)
     probe = folder / f"probe-{token[:8]}"
     probe.write_text(token)
-    argv = ["docker", "run", "--rm", "--network", "none"]
+    # As nodes: an engine that maps users (userns-remap) could not read the folder otherwise.
+    argv = ["docker", "run", "--rm", "--userns=host", "--network", "none"]
     for name, value in labels.items():
         argv += ["--label", f"{name}={value}"]
     argv += ["--volume", f"{folder}:/probe:ro", "--entrypoint", "cat", image]

@@ -68,13 +68,8 @@ def _problems(stack: Stack, codes: Collection[str]) -> list[Finding]:
 
 
 def _suitability(stack: Stack) -> list[Finding]:
-    info = require_engine(stack).describe_engine().info
-    found = _problems(stack, SUITABILITY)
-    if "name=userns" in (info.get("SecurityOptions") or []):
-        cause = "the engine maps users (userns-remap), so privileged containers do not start"
-        remedy = 'remove "userns-remap" from /etc/docker/daemon.json and restart Docker'
-        found.append(Finding(cause, remedy, "ENGINE_UNSUITABLE"))
-    return found
+    require_engine(stack)
+    return _problems(stack, SUITABILITY)
 
 
 def _context(stack: Stack) -> list[Finding]:
@@ -173,11 +168,6 @@ ENGINE_CHECKS = (
                 "ENGINE_FOLDER",
                 "Docker is a snap, which cannot mount hidden folders.",
                 "Set DEVSTACK_HOME to a folder that is not hidden.",
-            ),
-            Fault(
-                "ENGINE_UNSUITABLE",
-                "The engine maps users: privileged containers, such as nodes, do not start.",
-                "Remove `userns-remap` from its daemon.json.",
             ),
         ),
     ),

@@ -299,6 +299,7 @@ def test_the_container_that_unfreezes_another_names_the_owner() -> None:
     client = SimpleNamespace(info=lambda: {"CgroupVersion": "1"}, containers=containers)
     unfreeze(client, SimpleNamespace(attrs={"Image": "node"}, id="abc"), {"devstack.user": "ada"})
     assert [options["labels"] for options in started] == [{"devstack.user": "ada"}]
+    assert started[0]["userns_mode"] == "host"
 
 
 @pytest.mark.parametrize(

@@ -109,10 +109,9 @@ def test_an_engine_that_is_too_old_or_unsuitable(
     assert [each.code for each in diagnose(world)["engine"].findings] == [code] * bool(code)
 
 
-@pytest.mark.breaks("engine")
-def test_an_engine_that_maps_users(world: World, engine: FakeEngineProvider) -> None:
+def test_an_engine_that_maps_users_runs_nodes(world: World, engine: FakeEngineProvider) -> None:
     engine.info["SecurityOptions"] = ["name=seccomp,profile=builtin", "name=userns"]
-    assert found(world, "engine").code == "ENGINE_UNSUITABLE"
+    assert diagnose(world)["engine"].state == "ok"
 
 
 def test_what_the_checks_of_the_engine_report_is_not_repeated(
@@ -322,6 +321,16 @@ def test_address_pools_that_are_used_up(world: World, engine: FakeEngineProvider
     assert "all 31 address pools" in finding.cause
     engine.info["DefaultAddressPools"] = [{"Base": "10.50.0.0/16", "Size": 24}]
     assert diagnose(world)["address-pools"].findings == []
+
+
+def test_subnets_with_host_bits_are_those_of_their_networks(
+    world: World, engine: FakeEngineProvider
+) -> None:
+    engine.info["DefaultAddressPools"] = [{"Base": "10.50.1.1/16", "Size": 17}]
+    engine.subnets = {"compose": ["10.50.5.1/17"]}
+    assert diagnose(world)["address-pools"].state == "ok"
+    engine.subnets["other"] = ["10.50.200.1/17"]
+    assert found(world, "address-pools").code == "ADDRESS_POOLS_FULL"
 
 
 @pytest.mark.breaks("leftovers")
