@@ -136,7 +136,7 @@ class Stack:
         """
         if not self.dir.admin_kubeconfig.exists():
             raise self.not_up()
-        text = self.dir.admin_kubeconfig.read_text()
+        text = self.dir.admin_kubeconfig.read_text(errors="replace")
         key = (text, timeout)
         if key not in self._clients:
             self._clients[key] = KubeClient.from_kubeconfig(text, timeout=timeout)

@@ -13,7 +13,7 @@ from devstack.images import versions
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import Compiler
 from devstack.images.kubernetes_versions import DEFAULT
-from devstack.images.programs import client_program, versioned
+from devstack.images.programs import Program, client_program, versioned
 from devstack.process import Runner
 from devstack.progress import Progress, Silent
 
@@ -71,11 +71,69 @@ def ensure_tool(tool: Tool, runner: Runner, progress: Progress, offline: bool = 
         DevstackError: ``TOOL_MISSING`` if it would have to be compiled, but ``offline``.
     """
     found = find_tool(tool, runner)
-    if found:
-        return found
+    return found or _compile(client_program(tool.name), tool.name, runner, progress, offline)
+
+
+def find_kubectl(runner: Runner, kubernetes: str = DEFAULT) -> Path | None:
+    """Return the kubectl that fits a cluster best, None if there is none.
+
+    That is the one that was compiled with the cluster's version, else one that is at most one
+    minor version apart, as Kubernetes' version skew policy requires, else any recent one.
+
+    Args:
+        runner: runs programs.
+        kubernetes: the cluster's minor version.
+    """
+    compiler = Compiler(runner, Silent(), ArtifactCache())
+    same = compiler.built(client_program(versioned(KUBECTL.name, kubernetes)))
+    if same:
+        return same
+    compiled = compiler.built(client_program(KUBECTL.name))
+    if compiled and fits(_parse(DEFAULT), _parse(kubernetes)):
+        return compiled
+    on_path = runner.which(KUBECTL.name)
+    version = kubectl_version(runner, on_path) if on_path else None
+    if on_path and version and fits(version, _parse(kubernetes)):
+        return Path(on_path)
+    is_recent = version is not None and version >= versions.OLDEST_KUBECTL
+    return compiled or (Path(on_path) if on_path and is_recent else None)
+
+
+def fits(kubectl: tuple[int, int], cluster: tuple[int, int]) -> bool:
+    """Return True if a kubectl supports a cluster: one minor version apart, at most."""
+    return kubectl[0] == cluster[0] and abs(kubectl[1] - cluster[1]) <= 1
+
+
+def _parse(minor: str) -> tuple[int, int]:
+    major, _, rest = minor.partition(".")
+    return int(major), int(rest)
+
+
+def ensure_kubectl(
+    runner: Runner, progress: Progress, offline: bool = False, kubernetes: str = DEFAULT
+) -> Path:
+    """Return the kubectl of :func:`find_kubectl`; the cluster's own, compiled, if there is none.
+
+    Args:
+        runner: runs programs.
+        progress: receives progress reports.
+        offline: True if nothing may be fetched.
+        kubernetes: the cluster's minor version.
+
+    Raises:
+        DevstackError: ``TOOL_MISSING`` if it would have to be compiled, but ``offline``.
+    """
+    found = find_kubectl(runner, kubernetes)
+    same = client_program(versioned(KUBECTL.name, kubernetes))
+    return found or _compile(same, KUBECTL.name, runner, progress, offline)
+
+
+def _compile(
+    program: Program, name: str, runner: Runner, progress: Progress, offline: bool
+) -> Path:
     if offline:
         raise DevstackError(
-            f"cannot run {tool.name} offline",
+            f"cannot run {name} offline",
             cause="it is neither on PATH nor compiled yet",
             remedy="devstack images load FILE brings it; or omit --offline",
             code="TOOL_MISSING",
@@ -83,22 +141,4 @@ def ensure_tool(tool: Tool, runner: Runner, progress: Progress, offline: bool = 
         )
     cache = ArtifactCache()
     with cache.lock(progress):
-        program = client_program(tool.name)
         return Compiler(runner, progress, cache).ensure([program])[program.name]
-
-
-def ensure_kubectl(
-    runner: Runner, progress: Progress, offline: bool = False, kubernetes: str = DEFAULT
-) -> Path:
-    """Return kubectl; see :func:`ensure_tool`.
-
-    Args:
-        runner: runs programs.
-        progress: receives progress reports.
-        offline: True if nothing may be fetched.
-        kubernetes: the cluster's minor version. The kubectl that was compiled with it is
-            preferred, since kubectl supports servers one minor version apart.
-    """
-    same = client_program(versioned(KUBECTL.name, kubernetes))
-    compiled = Compiler(runner, Silent(), ArtifactCache()).built(same)
-    return compiled or ensure_tool(KUBECTL, runner, progress, offline)

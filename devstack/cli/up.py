@@ -114,8 +114,8 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
 
     A second run changes nothing; after an interruption, a run continues from there.
     """
-    from devstack.doctor.machine import memory_findings
-    from devstack.doctor.stack import policies_findings
+    from devstack.doctor.machine import memory_warnings
+    from devstack.doctor.stack import policies_warnings
     from devstack.lifecycle.step import pending_steps
     from devstack.lifecycle.up import build_steps, up
     from devstack.stack import open_stack
@@ -125,10 +125,10 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
     if dry_run:
         _show_plan(output, pending_steps(build_steps(stack)))
         return
-    for finding in memory_findings(stack):
+    for finding in memory_warnings(stack):
         output.warn(f"{finding.cause} [{finding.code}]; {finding.remedy}")
     changed = up(stack)
-    for finding in policies_findings(stack):
+    for finding in policies_warnings(stack):
         output.warn(f"{finding.cause} [{finding.code}]; {finding.remedy}")
     seconds = round(time.monotonic() - began, 2)
     output.data(name=stack.spec.name, provider=stack.provider.name)

@@ -59,8 +59,9 @@ def _check_dags(stack: Stack) -> list[Finding]:
             *_paused(client, dags),
             *_missing_pools(client, dags),
         ]
-    except AirflowUnavailableError:
-        return []  # reported by the check of services
+    except AirflowUnavailableError as error:
+        # Reported by the check of services.
+        raise NotApplicableError("Airflow does not respond") from error
 
 
 def _broken(client: AirflowClient) -> Iterator[Finding]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from devstack.doctor.check import Check, Fault, Finding, NotApplicableError
+from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
 from devstack.images.machine import ARCHITECTURES
 from devstack.providers.base import HasEngine, NeedsNodeImage, Problem
 from devstack.stack import Stack
@@ -57,6 +57,34 @@ def is_podman(stack: Stack) -> bool:
     return stack.spec.engine == "podman"
 
 
+def ask_nodes(stack: Stack, script: str) -> tuple[dict[str, str], list[str]]:
+    """Run a script by bash on each running node.
+
+    Returns:
+        The outputs by the node's name, and the names of nodes that did not run it in time.
+
+    Raises:
+        NotApplicableError: no node ran it.
+    """
+    outputs = require_engine(stack).run_on_nodes(stack.cluster, script, REQUEST_TIMEOUT)
+    answers = {node: output for node, output in outputs.items() if output is not None}
+    silent = sorted(outputs.keys() - answers.keys())
+    if not answers:
+        require_all(silent)
+        raise NotApplicableError("no node runs")
+    return answers, silent
+
+
+def require_all(silent: Sequence[str]) -> None:
+    """Raise if there are nodes about which a check that found nothing says nothing.
+
+    Args:
+        silent: the nodes that did not run its script.
+    """
+    if silent:
+        raise NotApplicableError(f"{', '.join(silent)} did not run the check's program in time")
+
+
 def to_finding(problem: Problem) -> Finding:
     """Return the finding for a problem of a provider."""
     return Finding(problem.message, problem.remedy, problem.code, problem.severity)
@@ -89,7 +117,9 @@ def _platform(stack: Stack) -> list[Finding]:
     info = require_engine(stack).describe_engine().info
     of_engine = ARCHITECTURES.get(str(info.get("Architecture", "")).lower())
     own = ARCHITECTURES.get(platform.machine().lower())
-    if not of_engine or not own or of_engine == own:
+    if not of_engine or not own:
+        raise NotApplicableError("the architecture of the engine or of this Python is not known")
+    if of_engine == own:
         return []
     cause = f"the engine is for {of_engine}, but this Python for {own}: nodes would be emulated"
     remedy = "use a Python and an engine of this machine's own architecture: install a native "

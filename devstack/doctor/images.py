@@ -1,9 +1,10 @@
-"""The check of the stack's images: on the nodes, up to date, or to be had."""
+"""The check of the stack's images: on the nodes, up to date, or obtainable."""
 
 from __future__ import annotations
 
 from devstack.doctor.check import BY_DEGREE, Check, Fault, Finding, NotApplicableError
 from devstack.doctor.engine import require_engine
+from devstack.doctor.obtaining import absent_images
 from devstack.images.mirrors import Mirrors
 from devstack.providers.base import HasEngine, LoadsImages
 from devstack.stack import Stack
@@ -16,7 +17,7 @@ def _images(stack: Stack) -> list[Finding]:
         require_engine(stack)
     found = _unreachable(stack)
     if not stack.is_up:
-        return [*found, *_obtainable(stack)]
+        return found or _obtainable(stack)
     return [*found, *_missing(stack, stack.provider), *_outdated(stack)]
 
 
@@ -60,15 +61,16 @@ def _outdated(stack: Stack) -> list[Finding]:
 
 
 def _obtainable(stack: Stack) -> list[Finding]:
-    """Return a finding if `up` could not get an image: nothing may be fetched, and it is absent."""
-    if not stack.spec.offline:
-        return []
-    names = {name for service in stack.services for name in service.images}
-    absent = sorted(
-        name for name, there in stack.images.present(sorted(names)).items() if not there
-    )
+    """Return a finding if `up` could not get an image: nothing may be fetched, and it is absent.
+
+    Raises:
+        NotApplicableError: `up` is to get images.
+    """
+    absent = absent_images(stack)
     if not absent:
         return []
+    if not stack.spec.offline:
+        raise NotApplicableError(f"devstack up is to get {len(absent)} of the stack's images")
     cause = f"nothing may be fetched (offline), but {', '.join(absent)} is not here"
     remedy = "devstack images load FILE brings a bundle; or set offline to false"
     return [Finding(cause, remedy, "IMAGE_UNAVAILABLE")]

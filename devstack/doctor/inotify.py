@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
-from devstack.doctor.engine import require_engine
+from devstack.doctor.check import Check, Fault, Finding, NotApplicableError
+from devstack.doctor.engine import ask_nodes, require_engine
 from devstack.providers.base import HasEngine
 from devstack.stack import Stack
 
@@ -44,13 +44,15 @@ def _read_limits(stack: Stack) -> dict[str, int]:
     if isinstance(provider, HasEngine):
         engine = require_engine(stack)
         if stack.is_up:
-            outputs = engine.run_on_nodes(stack.cluster, _READ, REQUEST_TIMEOUT)
-            if outputs:
-                return _parse(next(iter(outputs.values())))
+            # All nodes have the same.
+            answers, _ = ask_nodes(stack, _READ)
+            return _parse(next(iter(answers.values())))
         if not engine.describe_engine().is_local:
             raise NotApplicableError("the engine's virtual machine shows it once the stack is up")
-    files = [FOLDER / name for name in RECOMMENDED]
-    return {file.name: int(file.read_text()) for file in files if file.exists()}
+    files = [FOLDER / name for name in RECOMMENDED if (FOLDER / name).exists()]
+    if not files:
+        raise NotApplicableError("this machine has no inotify")
+    return {file.name: int(file.read_text()) for file in files}
 
 
 def _parse(text: str) -> dict[str, int]:

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from devstack.doctor.check import BY_DEGREE, REQUEST_TIMEOUT, Check, Fault, Finding
+from devstack.doctor.check import (
+    BY_DEGREE,
+    REQUEST_TIMEOUT,
+    Check,
+    Fault,
+    Finding,
+    NotApplicableError,
+)
+from devstack.errors import DevstackError
 from devstack.kube import kubeconfig
 from devstack.kube.api_errors import UnauthorizedError
 from devstack.kube.client import KubeClient
@@ -20,19 +28,34 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 SOON = timedelta(days=14)
+BROKEN = "KUBECONFIG_BROKEN"
 _RENEW = "devstack down --keep-data, then devstack up: the new cluster has new certificates"
 
 
 def _kubeconfig(stack: Stack) -> list[Finding]:
-    admin = _read(stack.dir.admin_kubeconfig)
-    found = _certificates(admin) if stack.provider.owns_cluster else []
-    if not found and stack.dir.kubeconfig.exists():
-        found += _token(stack)
+    found: list[Finding] = []
+    for file, remedy in (
+        (stack.dir.admin_kubeconfig, "devstack down, then devstack up"),
+        (stack.dir.kubeconfig, "devstack up writes it again"),
+    ):
+        if not file.exists():
+            raise NotApplicableError(f"{file} is missing")  # reported by the check of files
+        try:
+            found += _of_file(stack, file)
+        except (DevstackError, ValueError) as error:
+            if getattr(error, "code", BROKEN) not in (BROKEN, "CONTEXT_UNKNOWN"):
+                raise
+            cause = f"{file} is damaged: {getattr(error, 'cause', '') or error}"
+            return [Finding(cause, remedy, BROKEN)]
     return found
 
 
-def _read(file: Path) -> ClientConfig:
-    return kubeconfig.client_config(kubeconfig.parse(file.read_text()))
+def _of_file(stack: Stack, file: Path) -> list[Finding]:
+    text = file.read_text(errors="replace")
+    if file == stack.dir.kubeconfig:
+        return _token(stack, text)
+    config = kubeconfig.client_config(kubeconfig.parse(text))
+    return _certificates(config) if stack.provider.owns_cluster else []
 
 
 def _certificates(config: ClientConfig) -> list[Finding]:
@@ -76,9 +99,9 @@ def _judge(what: str, certificate: Certificate, now: datetime) -> list[Finding]:
     return []
 
 
-def _token(stack: Stack) -> list[Finding]:
+def _token(stack: Stack, text: str) -> list[Finding]:
     """Return a finding if the API refuses the identity that flows have."""
-    client = KubeClient.from_kubeconfig(stack.dir.kubeconfig.read_text(), timeout=REQUEST_TIMEOUT)
+    client = KubeClient.from_kubeconfig(text, timeout=REQUEST_TIMEOUT)
     try:
         client.list_objects(CORE, "Pod", stack.state.namespace)
     except UnauthorizedError:
@@ -99,6 +122,12 @@ KUBECONFIG_CHECKS = (
                 "for a year), or is not valid yet, as a clock is wrong.",
                 "`devstack down --keep-data`, then `devstack up`.",
                 BY_DEGREE,
+            ),
+            Fault(
+                BROKEN,
+                "A kubeconfig of the stack was damaged.",
+                "The flows' is written again by `devstack up`; without the administrator's, "
+                "`devstack down` and `up`.",
             ),
             Fault(
                 "TOKEN_REJECTED",

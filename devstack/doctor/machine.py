@@ -9,15 +9,15 @@ from pathlib import Path
 
 from devstack import tools
 from devstack.doctor.check import (
-    BY_DEGREE,
     REQUEST_TIMEOUT,
     Check,
     Fault,
     Finding,
     NotApplicableError,
 )
-from devstack.doctor.engine import OF_ENGINE, to_finding
-from devstack.providers.base import ChecksMachine, HasPools
+from devstack.doctor.engine import OF_ENGINE, ask_nodes, require_all, require_engine, to_finding
+from devstack.errors import DevstackError
+from devstack.providers.base import ChecksMachine, HasEngine, HasPools
 from devstack.providers.ownership import foreign_cluster
 from devstack.stack import Stack
 
@@ -25,6 +25,13 @@ GIB = 1024**3
 MEMORY = 4 * GIB
 MEMORY_OF_NODE = 110 * 1024**2
 """Bytes that a further node takes at rest."""
+
+_FREE_MEMORY = """\
+for file in /run/devstack-proc/meminfo /proc/meminfo; do
+  if [ -r "$file" ]; then awk '/^MemAvailable:/ {print $2}' "$file"; exit; fi
+done
+"""
+"""The node's own /proc/meminfo may be the size that it offers; see `limit-pods`."""
 
 METAFLOWS = ("metaflow", "ob-metaflow")
 """Distributions that install a package `metaflow`."""
@@ -43,13 +50,18 @@ def _requirements(stack: Stack) -> list[Finding]:
     provider = stack.provider
     if not isinstance(provider, ChecksMachine):
         raise NotApplicableError(f"provider {provider.name} has none")
+    _require_usable(stack)
     return [to_finding(problem) for problem in provider.check_machine(stack.cluster)]
 
 
+def _require_usable(stack: Stack) -> None:
+    if stack.provider.check(stack.cluster):
+        raise NotApplicableError(f"provider {stack.provider.name} cannot be used")
+
+
 def _owner(stack: Stack) -> list[Finding]:
+    _require_usable(stack)
     provider = stack.provider
-    if provider.check(stack.cluster):
-        return []
     owner = provider.owner(stack.cluster)
     if owner is None or owner.matches(stack.dir.owner):
         return []
@@ -58,12 +70,15 @@ def _owner(stack: Stack) -> list[Finding]:
 
 
 def _tools(stack: Stack) -> list[Finding]:
-    kubectl = tools.find_tool(tools.KUBECTL, stack.runner)
-    if kubectl is None:
-        cause = "kubectl is neither on PATH nor built yet"
-        remedy = "devstack images build (`up` does it too)"
-        return [Finding(cause, remedy, "KUBECTL_MISSING", "warning"), *_metaflow()]
-    return [*_kubectl_skew(stack, kubectl), *_metaflow()]
+    wanted = stack.spec.kubernetes
+    kubectl = tools.find_kubectl(stack.runner, wanted)
+    if kubectl:
+        return [*_kubectl_skew(stack, kubectl), *_metaflow()]
+    if not stack.spec.offline:
+        return _metaflow()  # the first command that needs it compiles it
+    cause = "kubectl is neither on PATH nor built yet, and nothing may be fetched"
+    remedy = f"devstack images load FILE with a bundle, or install kubectl {wanted}"
+    return [Finding(cause, remedy, "KUBECTL_MISSING", "warning"), *_metaflow()]
 
 
 def _kubectl_skew(stack: Stack, kubectl: Path) -> list[Finding]:
@@ -72,11 +87,11 @@ def _kubectl_skew(stack: Stack, kubectl: Path) -> list[Finding]:
         return []
     own = tools.kubectl_version(stack.runner, str(kubectl))
     found = re.match(r"v(\d+)\.(\d+)", stack.kube(REQUEST_TIMEOUT).version())
-    if own is None or found is None or abs(own[1] - int(found[2])) <= 1:
+    if own is None or found is None or tools.fits(own, (int(found[1]), int(found[2]))):
         return []
     cause = f"{kubectl} is version {own[0]}.{own[1]}, the cluster {found[1]}.{found[2]}: "
     cause += "they may differ by one minor version"
-    remedy = "devstack images build, or take the other kubectl off PATH"
+    remedy = f"install kubectl {found[1]}.{found[2]} so that it is on PATH"
     return [Finding(cause, remedy, "KUBECTL_SKEW", "warning")]
 
 
@@ -101,15 +116,44 @@ def _version_of(distribution: str) -> str:
 
 
 def memory_findings(stack: Stack) -> list[Finding]:
-    """Return a warning if little of the machine's real memory is free.
+    """Return a warning if little of the real memory is free where the nodes run.
 
     Nodes of pools offer what their settings say, not what the machine has.
+
+    Raises:
+        NotApplicableError: it cannot be known.
     """
     if not stack.provider.owns_cluster:
-        return []  # its nodes are other machines
+        raise NotApplicableError("the nodes are other machines")
+    provider = stack.provider
+    if not isinstance(provider, HasEngine) or require_engine(stack).describe_engine().is_local:
+        return _short_of_memory(stack, _free_here())
+    if not stack.is_up:
+        raise NotApplicableError("the engine's virtual machine shows it once the stack is up")
+    answers, silent = ask_nodes(stack, _FREE_MEMORY)
+    found = _short_of_memory(stack, min(int(text) * 1024 for text in answers.values()))
+    if not found:
+        require_all(silent)
+    return found
+
+
+def memory_warnings(stack: Stack) -> list[Finding]:
+    """Return what `up` warns of: as above, but the engine is asked only if it might matter."""
+    if not stack.provider.owns_cluster or not _short_of_memory(stack, _free_here()):
+        return []
+    try:
+        return memory_findings(stack)
+    except (NotApplicableError, DevstackError):
+        return []
+
+
+def _free_here() -> int:
     import psutil
 
-    available = psutil.virtual_memory().available
+    return int(psutil.virtual_memory().available)
+
+
+def _short_of_memory(stack: Stack, available: int) -> list[Finding]:
     nodes = len(stack.cluster.pool_nodes) + stack.cluster.nodes - 1
     need = MEMORY_FOR_TASKS if stack.is_up else MEMORY + nodes * MEMORY_OF_NODE
     if available >= need:
@@ -125,7 +169,9 @@ def memory_findings(stack: Stack) -> list[Finding]:
 
 def _certificates(stack: Stack) -> list[Finding]:
     bundle = os.environ.get("DEVSTACK_CA_BUNDLE")
-    if not bundle or Path(bundle).is_file():
+    if not bundle:
+        raise NotApplicableError("DEVSTACK_CA_BUNDLE is not set")
+    if Path(bundle).is_file():
         return []
     return [
         Finding(
@@ -175,7 +221,6 @@ MACHINE_CHECKS = (
                 "KIND_MISSING",
                 "The kind CLI is not there, and nothing may be fetched.",
                 "`devstack images load FILE`, or omit `--offline`.",
-                BY_DEGREE,
             ),
         ),
         is_vital=True,
@@ -188,7 +233,7 @@ MACHINE_CHECKS = (
             Fault(
                 "CAP_SYS_RESOURCE",
                 "This host withholds a capability without which privileged containers fail.",
-                "`scripts/prepare-docker` configures the engine to work without it.",
+                "The script `prepare-docker` configures Docker to work without it.",
             ),
         ),
     ),
@@ -211,14 +256,14 @@ MACHINE_CHECKS = (
         (
             Fault(
                 "KUBECTL_MISSING",
-                "kubectl is neither on PATH nor built yet.",
-                "`devstack images build`; `up` does it too.",
+                "kubectl is neither on PATH nor built yet, and nothing may be fetched.",
+                "`devstack images load FILE`, or install kubectl.",
                 "warning",
             ),
             Fault(
                 "KUBECTL_SKEW",
                 "kubectl differs from the cluster by more than one minor version.",
-                "`devstack images build`, or change PATH.",
+                "Install one of the cluster's version so that it is on PATH.",
                 "warning",
             ),
             Fault(

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
-from devstack.doctor.engine import is_podman, require_engine
+from devstack.doctor.engine import ask_nodes, is_podman, require_all, require_engine
 from devstack.kube.resources import CORE
 from devstack.ports import is_free, listener
-from devstack.providers.base import HasEngine
 from devstack.services.packages.machine import read_machine_settings
 from devstack.stack import Stack
 
@@ -96,20 +95,25 @@ def _free_ports(stack: Stack) -> list[Finding]:
 
 
 def _dns(stack: Stack) -> list[Finding]:
-    provider = require_engine(stack)
+    require_engine(stack)
     service = stack.kube(REQUEST_TIMEOUT).get(CORE, "Service", "kube-dns", "kube-system")
     server = service["spec"]["clusterIP"]
-    if refusals := _ask_all(stack, provider, server, API_NAME):
+    refusals, silent = _ask_all(stack, server, API_NAME)
+    if refusals:
         cause = f"names of Services are not resolved: {_first(refusals)}"
         remedy = "devstack kubectl --admin -n kube-system rollout restart deployment/coredns"
         return [Finding(cause, remedy, "DNS_DOWN")]
     found = []
     for name in sorted(filter(_resolves_here, read_machine_settings(os.environ).hosts)):
-        if refusals := _ask_all(stack, provider, server, name):
+        refusals, later = _ask_all(stack, server, name)
+        silent += later
+        if refusals:
             cause = f"pods cannot resolve {name}, but this machine can: {_first(refusals)}"
             remedy = f"add the name server (such as a VPN's) to {_dns_setting(stack)}; names in "
             remedy += "/etc/hosts are not seen"
             found.append(Finding(cause, remedy, "DNS_DIFFERENT", "warning"))
+    if not found:
+        require_all(sorted(set(silent)))
     return found
 
 
@@ -123,12 +127,16 @@ def _first(refusals: Mapping[str, str]) -> str:
     return next(f"{node} got {refusal}" for node, refusal in sorted(refusals.items()))
 
 
-def _ask_all(stack: Stack, provider: HasEngine, server: str, name: str) -> dict[str, str]:
-    """Ask the cluster's name server from each node; return the refusals by node."""
+def _ask_all(stack: Stack, server: str, name: str) -> tuple[dict[str, str], list[str]]:
+    """Ask the cluster's name server from each node.
+
+    Returns:
+        The refusals by node, and the nodes that could not ask.
+    """
     script = _ASK.format(server=server, query=_escape(build_query(name)))
-    answers = provider.run_on_nodes(stack.cluster, script, REQUEST_TIMEOUT)
+    answers, silent = ask_nodes(stack, script)
     judged = {node: refusal_in(answer) for node, answer in answers.items()}
-    return {node: refusal for node, refusal in judged.items() if refusal}
+    return {node: refusal for node, refusal in judged.items() if refusal}, silent
 
 
 def build_query(name: str) -> bytes:

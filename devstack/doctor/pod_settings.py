@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
-from devstack.doctor.engine import find_engine, is_podman
+from devstack.doctor.engine import ask_nodes, find_engine, is_podman, require_all
+from devstack.doctor.obtaining import find_unreachable
 from devstack.kube.resources import CORE
 from devstack.providers.base import HasEngine
 from devstack.services.packages import authorities
@@ -28,11 +29,16 @@ _RECREATE = "devstack down --keep-data, then devstack up: nodes get them when th
 
 def _proxies(stack: Stack) -> list[Finding]:
     own = read_variables(os.environ)
-    found = list(_loopback())
+    found, silent = list(_loopback()), list[str]()
     if engine := find_engine(stack):
         found += _engine_proxies(stack, engine, own)
     if stack.is_up:
         found += _pod_proxies(stack, own)
+        if engine and any(name in own for name in _PROXIES):
+            answers, silent = ask_nodes(stack, _NODE_ENVIRONMENT)
+            found += _node_proxies(answers)
+    if not found:
+        require_all(silent)
     return found
 
 
@@ -48,9 +54,11 @@ def _loopback() -> Iterator[Finding]:
 def _engine_proxies(stack: Stack, provider: HasEngine, own: Mapping[str, str]) -> list[Finding]:
     wanted = own.get("https_proxy") or own.get("all_proxy")
     info: Mapping[str, Any] = provider.describe_engine().info if wanted else {}
-    if not wanted or stack.spec.images == "build" or info.get("HttpsProxy"):
+    # The engine needs none for mirrors inside of the company's network, or if nothing is pulled.
+    if not wanted or info.get("HttpsProxy") or not (unreachable := find_unreachable(stack)):
         return []
-    cause = "this machine uses a proxy for HTTPS, but the engine, which pulls images, does not"
+    cause = "this machine uses a proxy for HTTPS, but the engine, which does not reach "
+    cause += f"{', '.join(sorted(unreachable))} to pull images, does not"
     remedy = 'set "proxies" in the engine\'s daemon.json (or in the settings of its desktop '
     remedy += "application) and restart it"
     if is_podman(stack):
@@ -72,15 +80,11 @@ def _pod_proxies(stack: Stack, own: Mapping[str, str]) -> list[Finding]:
         cause = f"pods do not have this machine's {_listed(wanted)}: the stack leaves out packages"
         remedy = "devstack up --with packages"
         found.append(Finding(cause, remedy, "PROXY_NOT_IN_PODS", "warning"))
-    engine = find_engine(stack) if wanted else None
-    if engine:
-        found += _node_proxies(stack, engine)
     return found
 
 
-def _node_proxies(stack: Stack, provider: HasEngine) -> list[Finding]:
-    outputs = provider.run_on_nodes(stack.cluster, _NODE_ENVIRONMENT, REQUEST_TIMEOUT)
-    without = sorted(node for node, text in outputs.items() if "_proxy=" not in text.lower())
+def _node_proxies(answers: Mapping[str, str]) -> list[Finding]:
+    without = sorted(node for node, text in answers.items() if "_proxy=" not in text.lower())
     if not without:
         return []
     cause = f"{', '.join(without)} pulls images without this machine's proxy: it was set later"
@@ -135,7 +139,7 @@ POD_SETTINGS_CHECKS = (
             ),
             Fault(
                 "PROXY_NOT_IN_ENGINE",
-                "The engine, which pulls images, has no proxy although this machine has one.",
+                "The engine does not reach a registry; it has no proxy, but this machine has one.",
                 "Set `proxies` in the engine's daemon.json, and restart it.",
                 "warning",
             ),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import stat
 
-from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding
+from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
 from devstack.doctor.engine import require_engine
 from devstack.errors import DevstackError
 from devstack.ports import is_free
 from devstack.providers.base import HasEngine, HasPools
-from devstack.services.network_policies import nodes_that_cannot
+from devstack.services.network_policies import NAMESPACE, nodes_that_cannot
 from devstack.stack import Stack
 from devstack.waits import Failed, Waiting
 
@@ -95,18 +95,30 @@ def _services(stack: Stack) -> list[Finding]:
     return found
 
 
-def policies_findings(stack: Stack) -> list[Finding]:
-    """Return a warning if network policies have no effect on a node."""
-    nodes = (
-        nodes_that_cannot(stack.kube(REQUEST_TIMEOUT))
-        if isinstance(stack.provider, HasPools)
-        else []
-    )
+def _policies(stack: Stack) -> list[Finding]:
+    """Return a warning if network policies have no effect on a node.
+
+    Raises:
+        NotApplicableError: the stack does not enforce them.
+    """
+    if not isinstance(stack.provider, HasPools):
+        raise NotApplicableError("the cluster enforces them itself, or does not")
+    if all(service.name != NAMESPACE for service in stack.services):
+        raise NotApplicableError(f"the stack leaves out {NAMESPACE}")
+    nodes = nodes_that_cannot(stack.kube(REQUEST_TIMEOUT))
     if not nodes:
         return []
     cause = f"the kernel of {', '.join(nodes)} cannot enforce network policies"
     remedy = "NetworkPolicy objects have no effect there: docs/network-policies.md"
     return [Finding(cause, remedy, "NETWORK_POLICIES_UNSUPPORTED", "warning")]
+
+
+def policies_warnings(stack: Stack) -> list[Finding]:
+    """Return what `up` warns of: nodes on which network policies have no effect."""
+    try:
+        return _policies(stack)
+    except NotApplicableError:
+        return []
 
 
 STACK_CHECKS = (
@@ -197,7 +209,7 @@ STACK_CHECKS = (
     Check(
         "network-policies",
         "the nodes' kernel can enforce network policies",
-        policies_findings,
+        _policies,
         (
             Fault(
                 "NETWORK_POLICIES_UNSUPPORTED",

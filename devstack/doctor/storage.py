@@ -6,15 +6,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from devstack.doctor.check import (
-    BY_DEGREE,
-    REQUEST_TIMEOUT,
-    Check,
-    Fault,
-    Finding,
-    NotApplicableError,
-)
-from devstack.doctor.engine import require_engine
+from devstack.doctor.check import BY_DEGREE, Check, Fault, Finding, NotApplicableError
+from devstack.doctor.engine import ask_nodes, require_all, require_engine
+from devstack.doctor.obtaining import may_compile
 from devstack.paths import cache_home, state_home
 from devstack.stack import Stack
 
@@ -36,22 +30,22 @@ _FREE_ON_NODE = "df --output=avail -B1 /var/lib/containerd | tail -n 1"
 
 
 def _disk(stack: Stack) -> list[Finding]:
-    found = []
-    for folder, need, use in (
-        (state_home(), DISK_TO_RUN, "the stack's files"),
-        (cache_home(), DISK_TO_BUILD, "building images"),
-    ):
-        free = shutil.disk_usage(_nearest_existing(folder)).free
-        if free < need:
-            found.append(
-                Finding(
-                    f"{free / GIB:.1f} GiB free in {folder}; {use} need {need / GIB:.0f}",
-                    "free disk space, or set DEVSTACK_HOME or DEVSTACK_CACHE to another disk",
-                    "DISK_FULL",
-                    "error" if free < DISK_TO_RUN / 4 else "warning",
-                )
-            )
+    found = list(_full(state_home(), DISK_TO_RUN, "a stack's files need"))
+    if short := list(_full(cache_home(), DISK_TO_BUILD, "building images needs")):
+        few = _full(cache_home(), DISK_TO_RUN, "programs and packages need")
+        found += short if may_compile(stack) else few
     return [*found, *_unsuitable(state_home(), cache_home())]
+
+
+def _full(folder: Path, need: int, use: str) -> Iterator[Finding]:
+    free = shutil.disk_usage(_nearest_existing(folder)).free
+    if free < need:
+        yield Finding(
+            f"{free / GIB:.1f} GiB free in {folder}; {use} {need / GIB:.0f}",
+            "free disk space, or set DEVSTACK_HOME or DEVSTACK_CACHE to another disk",
+            "DISK_FULL",
+            "error" if free < DISK_TO_RUN / 4 else "warning",
+        )
 
 
 def _unsuitable(state: Path, cache: Path) -> Iterator[Finding]:
@@ -83,8 +77,21 @@ def _nearest_existing(folder: Path) -> Path:
 
 
 def _engine_disk(stack: Stack) -> list[Finding]:
-    free, where = _free_of_engine(stack)
-    need = DISK_OF_RUNNING_ENGINE if stack.is_up else DISK_OF_ENGINE
+    if stack.is_up:
+        answers, silent = ask_nodes(stack, _FREE_ON_NODE)
+        free, where = min(map(int, answers.values())), "the engine's disk, as nodes see it"
+        found = _short(free, where, DISK_OF_RUNNING_ENGINE)
+        if not found:
+            require_all(silent)
+        return found
+    described = require_engine(stack).describe_engine()
+    root = Path(str(described.info.get("DockerRootDir", "")))
+    if not described.is_local or not root.is_dir():
+        raise NotApplicableError("the engine's virtual machine shows it once the stack is up")
+    return _short(shutil.disk_usage(root).free, str(root), DISK_OF_ENGINE)
+
+
+def _short(free: int, where: str, need: int) -> list[Finding]:
     if free >= need:
         return []
     cause = f"{free / GIB:.1f} GiB free in {where}; the stack needs {need / GIB:.0f}"
@@ -93,21 +100,6 @@ def _engine_disk(stack: Stack) -> list[Finding]:
     remedy += "or enlarge the disk of the engine's virtual machine"
     severity = "error" if free < DISK_OF_RUNNING_ENGINE / 4 else "warning"
     return [Finding(cause, remedy, "ENGINE_DISK_FULL", severity)]
-
-
-def _free_of_engine(stack: Stack) -> tuple[int, str]:
-    """Return the free bytes where the engine keeps containers and images, and its name."""
-    provider = require_engine(stack)
-    if stack.is_up:
-        outputs = provider.run_on_nodes(stack.cluster, _FREE_ON_NODE, REQUEST_TIMEOUT)
-        free = [int(text) for text in outputs.values() if text.strip().isdigit()]
-        if free:
-            return min(free), "the engine's disk, as nodes see it"
-    described = provider.describe_engine()
-    root = Path(str(described.info.get("DockerRootDir", "")))
-    if not described.is_local or not root.is_dir():
-        raise NotApplicableError("the engine's virtual machine shows it once the stack is up")
-    return shutil.disk_usage(root).free, str(root)
 
 
 STORAGE_CHECKS = (

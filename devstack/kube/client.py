@@ -7,6 +7,7 @@ nothing to do; see docs/adr/0003-kube-client.md.
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,7 +70,11 @@ class KubeClient:
         """
         client_config = kubeconfig.client_config(kubeconfig.parse(text), context)
         client_config = log_in(client_config, runner or SubprocessRunner())
-        return cls(HttpTransport(client_config, timeout), client_config.context)
+        try:
+            transport = HttpTransport(client_config, timeout)
+        except (ssl.SSLError, ValueError) as error:
+            raise kubeconfig.broken(f"its certificates cannot be read: {error}") from error
+        return cls(transport, client_config.context)
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object:
         """Return one object.

@@ -59,9 +59,9 @@ def parse(text: str) -> Config:
     try:
         config = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise _broken(str(error)) from error
+        raise broken(str(error)) from error
     if not isinstance(config, dict):
-        raise _broken("it is not a mapping")
+        raise broken("it is not a mapping")
     for name in _LISTS:
         _check_entries(name, config.setdefault(name, []) or [])
         config[name] = config[name] or []
@@ -78,7 +78,7 @@ def client_config(config: Config, context: str | None = None) -> ClientConfig:
     cluster = _entry(config, "clusters", chosen["context"].get("cluster", ""))["cluster"]
     user = _entry(config, "users", chosen["context"].get("user", ""))["user"]
     if not cluster.get("server"):
-        raise _broken(f"cluster of context {chosen['name']!r} has no server")
+        raise broken(f"cluster of context {chosen['name']!r} has no server")
     return ClientConfig(
         context=chosen["name"],
         server=cluster["server"].rstrip("/"),
@@ -134,7 +134,7 @@ def _entry(config: Config, kind: str, name: str) -> Config:
     for entry in config[kind]:
         if entry["name"] == name:
             return {"name": name, kind[:-1]: entry.get(kind[:-1]) or {}}
-    raise _broken(f"it names {kind[:-1]} {name!r}, which it does not define")
+    raise broken(f"it names {kind[:-1]} {name!r}, which it does not define")
 
 
 def _material(section: Mapping[str, Any], key: str) -> bytes | None:
@@ -143,7 +143,7 @@ def _material(section: Mapping[str, Any], key: str) -> bytes | None:
         try:
             return base64.b64decode(data, validate=True)
         except ValueError as error:
-            raise _broken(f"{key}-data is not base64") from error
+            raise broken(f"{key}-data is not base64") from error
     return _file(section[key]) if section.get(key) else None
 
 
@@ -157,17 +157,18 @@ def _file(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise _broken(f"{path}: {error.strerror}") from error
+        raise broken(f"{path}: {error.strerror}") from error
 
 
 def _check_entries(kind: str, entries: object) -> None:
     if not isinstance(entries, list):
-        raise _broken(f"{kind} is not a list")
+        raise broken(f"{kind} is not a list")
     if not all(isinstance(entry, dict) and "name" in entry for entry in entries):
-        raise _broken(f"an entry of {kind} has no name")
+        raise broken(f"an entry of {kind} has no name")
 
 
-def _broken(cause: str) -> DevstackError:
+def broken(cause: str) -> DevstackError:
+    """Return the error for a kubeconfig that cannot be used."""
     return DevstackError(
         "cannot use the kubeconfig",
         cause=cause,

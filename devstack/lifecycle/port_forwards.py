@@ -19,11 +19,12 @@ def ensure_port_forwards(stack: Stack, service: Service) -> None:
     Raises:
         DevstackError: ``FORWARD_FAILED`` or ``WAIT_TIMEOUT``.
     """
+    version = stack.spec.kubernetes
     for forward in _forwards(stack, service):
         start_forward(
             stack.dir.path,
             forward,
-            kubectl=str(tools.ensure_kubectl(stack.runner, stack.progress)),
+            kubectl=str(tools.ensure_kubectl(stack.runner, stack.progress, kubernetes=version)),
             kubeconfig=stack.dir.admin_kubeconfig,
             clock=stack.clock,
         )

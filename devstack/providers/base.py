@@ -234,10 +234,10 @@ class HasEngine(Protocol):
         """Return what stacks, of any user, created in the engine."""
         ...
 
-    def run_on_nodes(self, spec: ClusterSpec, script: str, timeout: float) -> dict[str, str]:
+    def run_on_nodes(self, spec: ClusterSpec, script: str, timeout: float) -> dict[str, str | None]:
         """Run a script by bash on each running node; return its output by the node's name.
 
-        Without the nodes on which it failed.
+        The output is None if it failed or took more than ``timeout`` seconds.
         """
         ...
 

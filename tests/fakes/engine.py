@@ -60,7 +60,7 @@ class FakeEngineProvider(FakeLoadingProvider):
         host: its address.
         subnets: the subnets of its networks.
         objects: what stacks created.
-        outputs: what a script prints on the node, by a part of the script.
+        outputs: what a script prints on the node, by a part of the script; None if it fails.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class FakeEngineProvider(FakeLoadingProvider):
         self.host = "unix:///var/run/docker.sock"
         self.subnets: dict[str, list[str]] = {"bridge": ["172.17.0.0/16"]}
         self.objects: list[EngineObject] = []
-        self.outputs = {
+        self.outputs: dict[str, str | None] = {
             "df ": f"{100 * GIB}\n",
             "inotify": "max_user_instances:1024\nmax_user_watches:524288\n",
             "/dev/udp": "2a2a81800001000100000000",
@@ -115,7 +115,7 @@ class FakeEngineProvider(FakeLoadingProvider):
         """Return what was set."""
         return self.objects
 
-    def run_on_nodes(self, spec: ClusterSpec, script: str, timeout: float) -> dict[str, str]:
+    def run_on_nodes(self, spec: ClusterSpec, script: str, timeout: float) -> dict[str, str | None]:
         """Return the output that was set for the script, on the only node."""
         for part, output in self.outputs.items():
             if part in script:

@@ -16,6 +16,7 @@ from devstack.process import SubprocessRunner
 from tests.support.empty_docker import EmptyDocker
 
 IMAGE = IMAGES["task"].reference
+ROOT = "root:1"
 
 
 def test_helper_containers_use_files_of_this_machine(
@@ -25,8 +26,11 @@ def test_helper_containers_use_files_of_this_machine(
         archive = tmp_path / "image.tar"
         subprocess.run(["docker", "save", "--output", archive, IMAGE], check=True)
         engine.run("docker", "load", "--input", str(archive))
+        # As the images that helper containers have.
+        engine.run("docker", "create", "--name", "model", IMAGE)
+        engine.run("docker", "commit", "--change", "USER root", "model", ROOT)
         # Nodes are privileged; kind starts them with this option.
-        refused = engine.run("docker", "run", "--rm", "--privileged", IMAGE, "true", check=False)
+        refused = engine.run("docker", "run", "--rm", "--privileged", ROOT, "true", check=False)
         assert "privileged mode is incompatible with user namespaces" in refused.stderr
 
         monkeypatch.setenv("DOCKER_HOST", engine.docker_host)
@@ -35,12 +39,12 @@ def test_helper_containers_use_files_of_this_machine(
         files = tmp_path / "files"
         files.mkdir(mode=0o700)
         (files / "text").write_text("seen")
-        client.extract(IMAGE, 'cat /etc/passwd >"$1"', files / "users")
+        client.extract(ROOT, 'cat /etc/passwd >"$1"', files / "users")
         assert (files / "users").read_text().startswith("root:")
-        client.change(IMAGE, "cp /files/text /text && unshare --mount true", files, "changed:1", [])
+        client.change(ROOT, "cp /files/text /text && unshare --mount true", files, "changed:1", [])
         shown = engine.run("docker", "run", "--rm", "changed:1", "cat", "/text")
         assert shown.stdout == "seen"
         product = recognize(client.info(), client.version())
-        require_mountable(SubprocessRunner(), IMAGE, files, product, {})
+        require_mountable(SubprocessRunner(), ROOT, files, product, {})
         (settings,) = json.loads(engine.run("docker", "image", "inspect", "changed:1").stdout)
         assert settings["Config"]["Cmd"]

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from devstack import tools
+from devstack.config import ImageSource, StackSpec
 from devstack.doctor import machine
 from devstack.doctor.check import (
     NO_STACK,
@@ -31,13 +32,13 @@ from devstack.kube.api_errors import UnreachableError
 from devstack.lifecycle.up import up
 from devstack.owner import Owner
 from devstack.ports import LOOPBACK
-from devstack.process import SubprocessRunner
+from devstack.process import Runner, SubprocessRunner
 from devstack.providers.base import ClusterSpec, Problem
 from devstack.stack import Stack
 from devstack.state import STATE_FILE
 from devstack.waits import Failed, Waiting
 from tests.fakes.pools import FakePoolProvider
-from tests.fakes.stack import FakeProvider, World
+from tests.fakes.stack import FakeProvider, FakeService, World
 from tests.support.eventually import eventually
 
 Usage = namedtuple("Usage", "total used free")
@@ -49,7 +50,7 @@ def healthy(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
     """A healthy machine and stack."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, 100 * machine.GIB))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(16 * machine.GIB))
-    monkeypatch.setattr(tools, "find_tool", lambda *_arguments: Path("kubectl"))
+    monkeypatch.setattr(tools, "find_kubectl", lambda *_arguments: Path("kubectl"))
     monkeypatch.delenv("DEVSTACK_CA_BUNDLE", raising=False)
     set_versions(world, kubectl="36", cluster="36")
     up(world.open())
@@ -67,8 +68,8 @@ def set_versions(world: World, *, kubectl: str, cluster: str) -> None:
     world.api.objects["/version"] = {"gitVersion": f"v1.{cluster}.3"}
 
 
-def diagnose(world: World) -> dict[str, Diagnosis]:
-    stack = world.open(ignore_corrupt_state=True)
+def diagnose(world: World, spec: StackSpec | None = None) -> dict[str, Diagnosis]:
+    stack = world.open(spec, ignore_corrupt_state=True)
     checks = [*MACHINE_CHECKS, *STORAGE_CHECKS, *STACK_CHECKS]
     return {each.check.name: each for each in run_checks(checks, stack)}
 
@@ -81,7 +82,7 @@ def test_a_healthy_machine_and_stack_have_no_findings(healthy: World) -> None:
     found = diagnose(healthy)
     assert {name: each.findings for name, each in found.items() if each.findings} == {}
     skipped = {name for name, each in found.items() if each.state == "skipped"}
-    assert skipped == {"requirements", "engine-disk"}
+    assert skipped == {"requirements", "engine-disk", "certificates", "network-policies"}
 
 
 def test_the_doctor_changes_nothing(healthy: World) -> None:
@@ -117,9 +118,31 @@ def test_a_provider_that_cannot_be_used(healthy: World) -> None:
 
 
 @pytest.mark.breaks("tools")
-def test_missing_tools_are_a_warning(healthy: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "find_tool", lambda *_arguments: None)
-    assert codes(healthy, "tools") == [("KUBECTL_MISSING", "warning")]
+def test_a_missing_kubectl_is_a_warning_if_nothing_may_be_fetched(
+    healthy: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "find_kubectl", lambda *_arguments: None)
+    # The first command that needs it compiles it.
+    assert codes(healthy, "tools") == []
+    (finding,) = diagnose(healthy, StackSpec(offline=True))["tools"].findings
+    assert (finding.code, finding.severity) == ("KUBECTL_MISSING", "warning")
+    assert "images load" in finding.remedy
+
+
+def test_kubectl_is_that_of_the_stacks_version(
+    healthy: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(_runner: Runner, kubernetes: str) -> Path:
+        return Path(f"kubectl-{kubernetes}")
+
+    monkeypatch.setattr(tools, "find_kubectl", find)
+    stack = healthy.open()
+    stack.state.kubernetes = "1.34"
+    stack.save()
+    set_versions(healthy, kubectl="37", cluster="34")
+    client = json.dumps({"clientVersion": {"major": "1", "minor": "34"}})
+    healthy.runner.answer("kubectl-1.34", "version", stdout=client)
+    assert codes(healthy, "tools") == []
 
 
 @pytest.mark.breaks("tools")
@@ -154,6 +177,13 @@ def test_requirements_of_the_provider_are_checked(healthy: World) -> None:
     assert codes(healthy, "requirements") == [("SWAP_MISSING", "warning")]
 
 
+def test_what_needs_the_provider_is_not_ok_if_it_cannot_be_used(healthy: World) -> None:
+    healthy.provider = RequirementsProvider()
+    healthy.provider.problems = [Problem("Docker is not installed", "install it", "DOCKER_MISSING")]
+    made = diagnose(healthy)
+    assert [made[name].state for name in ("requirements", "owner")] == ["skipped"] * 2
+
+
 @pytest.mark.breaks("owner")
 def test_a_cluster_of_another_owner_is_an_error(healthy: World) -> None:
     healthy.provider.foreign = Owner("/home/alice/stacks/state/devstack", "alice")
@@ -168,8 +198,43 @@ def test_little_disk_space_is_a_warning_and_none_an_error(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, machine.GIB))
     assert codes(healthy, "disk") == [("DISK_FULL", "warning")] * 2
+    # What is there need not be built.
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, 3 * machine.GIB))
+    assert codes(healthy, "disk") == []
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, 0))
     assert codes(healthy, "disk") == [("DISK_FULL", "error")] * 2
+
+
+@pytest.mark.breaks("disk")
+@pytest.mark.parametrize(
+    ("source", "absent", "reachable", "short"),
+    [
+        ("auto", ["node"], False, True),
+        ("auto", ["node"], True, False),
+        ("auto", ["gang"], False, False),  # devstack's own is small
+        ("auto", [], False, False),
+        ("build", ["node"], True, True),
+        ("pull", ["node"], False, False),
+    ],
+)
+def test_disk_space_for_compiling_is_needed_only_if_images_are_built(
+    healthy: World,
+    monkeypatch: pytest.MonkeyPatch,
+    source: ImageSource,
+    absent: list[str],
+    reachable: bool,
+    short: bool,
+) -> None:
+    healthy.open().dir.remove()
+    errors = {} if reachable else {"docker.io": DevstackError("unreachable")}
+    images = healthy.images
+    monkeypatch.setattr(images, "present", lambda _names: dict.fromkeys(absent, False))
+    monkeypatch.setattr(images, "find_unreachable", lambda _names: errors, raising=False)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, 10 * machine.GIB))
+    spec = StackSpec(images=source, given=frozenset({"images"}))
+    findings = diagnose(healthy, spec)["disk"].findings
+    assert [each.code for each in findings] == ["DISK_FULL"] * short
+    assert all("building images needs 15" in each.cause for each in findings)
 
 
 @pytest.mark.breaks("memory")
@@ -182,7 +247,7 @@ def test_little_memory_is_a_warning_only_before_up(
     assert codes(healthy, "memory") == [("MEMORY_LOW", "warning")]
     # The nodes of another cluster are other machines.
     healthy.provider.owns_cluster = False
-    assert codes(healthy, "memory") == []
+    assert diagnose(healthy)["memory"].state == "skipped"
 
 
 @pytest.mark.breaks("certificates")
@@ -375,6 +440,7 @@ def test_a_kernel_that_cannot_enforce_network_policies_is_a_warning(healthy: Wor
     }
     spec = {"nodeName": "mine-control-plane"}
     healthy.provider = FakePoolProvider(healthy.api)
+    healthy.services.append(FakeService("network-policies"))
     healthy.api.add({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     found = codes(healthy, "network-policies")
     assert found == [("NETWORK_POLICIES_UNSUPPORTED", "warning")]

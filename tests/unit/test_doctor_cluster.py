@@ -119,6 +119,12 @@ def stack(
     return made
 
 
+@pytest.fixture
+def real_clients(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients of the API read the kubeconfigs."""
+    monkeypatch.undo()
+
+
 ANSWER = "2a2a8180000100010000000003"
 
 
@@ -244,6 +250,43 @@ def test_a_token_that_was_revoked(stack: Stack, api: FakeApi) -> None:
     assert [each.code for each in diagnosis.findings] == ["TOKEN_REJECTED"]
 
 
+def test_a_kubeconfig_that_is_missing_is_reported_by_the_check_of_files(stack: Stack) -> None:
+    for file in (stack.dir.kubeconfig, stack.dir.admin_kubeconfig):
+        file.unlink()
+        checks = [check for check in CHECKS if check.name in ("kubeconfig", "files")]
+        files, made = run_checks(checks, stack)
+        assert {each.code for each in files.findings} == {"FILE_MISSING"}
+        assert made.state == "skipped"
+
+
+@pytest.mark.breaks("kubeconfig")
+@pytest.mark.parametrize(
+    "content",
+    [b"- one", b"\xff\xfe\x00", b"apiVersion: v1\n", b"a: [", b"clusters: 3"],
+)
+@pytest.mark.parametrize("name", ["admin_kubeconfig", "kubeconfig"])
+def test_a_damaged_kubeconfig(stack: Stack, real_clients: None, name: str, content: bytes) -> None:
+    file = getattr(stack.dir, name)
+    file.write_bytes(content)
+    checks = [check for check in CHECKS if check.name in ("kubeconfig", "nodes", "quota")]
+    if name == "kubeconfig":
+        checks = [check for check in checks if check.name == "kubeconfig"]
+    made = run_checks(checks, stack)
+    (finding,) = [finding for each in made for finding in each.findings]
+    assert finding.code == "KUBECONFIG_BROKEN"
+    assert str(file) in finding.cause
+    assert "devstack up" in finding.remedy
+
+
+def test_a_damaged_certificate_is_reported_once(stack: Stack, real_clients: None) -> None:
+    file = stack.dir.admin_kubeconfig
+    write_kubeconfig(file, "no certificate")
+    file.write_text(file.read_text().replace("http://", "https://"))
+    checks = [check for check in CHECKS if check.name in ("kubeconfig", "nodes", "quota")]
+    made = run_checks(checks, stack)
+    assert [finding.code for each in made for finding in each.findings] == ["KUBECONFIG_BROKEN"]
+
+
 @pytest.mark.breaks("images")
 def test_an_image_that_a_node_lost(stack: Stack) -> None:
     reference = stack.images.reference("minio")
@@ -263,15 +306,21 @@ def test_a_stack_of_an_earlier_release(stack: Stack) -> None:
     assert (finding.code, finding.severity) == ("IMAGE_OUTDATED", "warning")
 
 
+def lack(monkeypatch: pytest.MonkeyPatch, stack: Stack, *absent: str) -> None:
+    """Let the engine have all images except some."""
+    monkeypatch.setattr(
+        stack.images, "present", lambda names: {name: name not in absent for name in names}
+    )
+
+
 @pytest.mark.breaks("images")
 def test_an_absent_image_while_nothing_may_be_fetched(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        stack.images, "present", lambda names: {name: name != "minio" for name in names}
-    )
+    lack(monkeypatch, stack, "minio")
     stack.state.phase = "creating"
-    assert diagnose(stack)["images"].findings == []
+    made = diagnose(stack)["images"]
+    assert (made.state, made.reason) == ("skipped", "devstack up is to get 1 of the stack's images")
     stack.spec = replace(stack.spec, offline=True)
     finding = found(stack, "images")
     assert finding.code == "IMAGE_UNAVAILABLE"
@@ -302,6 +351,7 @@ def test_a_registry_that_the_engine_does_not_reach(
         for name in ("mirror.corp:5000", "quay.io")
     }
     monkeypatch.setattr(stack.images, "find_unreachable", lambda: errors)
+    lack(monkeypatch, stack)
     stack.spec, stack.state.phase = replace(stack.spec, images=source, mirror=mirror), phase
     findings = diagnose(stack)["images"].findings
     assert [(each.cause, each.severity) for each in findings] == [
@@ -320,6 +370,26 @@ def test_services_whose_names_are_not_resolved(stack: Stack, answer: str, reason
     assert finding.code == "DNS_DOWN"
     assert f"{NODE} got" in finding.cause
     assert reason in finding.cause
+
+
+def test_a_node_that_answers_too_late_is_not_ok(stack: Stack) -> None:
+    provider(stack).outputs["/dev/udp"] = None
+    made = diagnose(stack)["dns"]
+    assert (made.state, made.reason) == (
+        "skipped",
+        f"{NODE} did not run the check's program in time",
+    )
+
+
+@pytest.mark.breaks("dns")
+def test_what_some_nodes_report_counts_though_others_are_silent(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = {"mine-worker": None, NODE: ""}
+    monkeypatch.setattr(provider(stack), "run_on_nodes", lambda *_arguments: outputs)
+    assert [each.code for each in diagnose(stack)["dns"].findings] == ["DNS_DOWN"]
+    outputs[NODE] = ANSWER
+    assert diagnose(stack)["dns"].state == "skipped"
 
 
 @pytest.mark.breaks("dns")
@@ -363,22 +433,41 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 
 
 @pytest.mark.breaks("proxies")
-def test_a_proxy_that_engine_nodes_and_pods_do_not_have(
+def test_a_proxy_that_nodes_and_pods_do_not_have(
     stack: Stack, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_environment(monkeypatch, HTTPS_PROXY="http://user:geheim@proxy.corp.example:3128")
     findings = diagnose(stack)["proxies"].findings
-    assert [each.code for each in findings] == [
-        "PROXY_NOT_IN_ENGINE",
-        "PROXY_NOT_IN_PODS",
-        "PROXY_NOT_ON_NODES",
-    ]
+    assert [each.code for each in findings] == ["PROXY_NOT_IN_PODS", "PROXY_NOT_ON_NODES"]
     assert "geheim" not in str(findings)
-    provider(stack).info["HttpsProxy"] = "http://proxy.corp.example:3128"
     provider(stack).outputs["environ"] = "HTTPS_PROXY=http://proxy.corp.example:3128\n"
     values = {"https_proxy": "http://user:geheim@proxy.corp.example:3128"}
     api.add(secret("devstack-packages", values))
     assert diagnose(stack)["proxies"].findings == []
+
+
+@pytest.mark.breaks("proxies")
+def test_a_proxy_that_the_engine_does_not_have_but_needs(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_environment(monkeypatch, HTTPS_PROXY="http://proxy.corp.example:3128")
+    errors = {"quay.io": DevstackError("cannot pull from quay.io", code="REGISTRY_UNREACHABLE")}
+    monkeypatch.setattr(stack.images, "find_unreachable", lambda _names: errors)
+    lack(monkeypatch, stack, "minio")
+    stack.state.phase = "creating"
+    (finding,) = diagnose(stack)["proxies"].findings
+    assert (finding.code, finding.severity) == ("PROXY_NOT_IN_ENGINE", "warning")
+    assert "quay.io" in finding.cause
+    # All registries have a mirror that the engine reaches.
+    errors.clear()
+    assert diagnose(stack)["proxies"].state == "ok"
+    errors["quay.io"] = DevstackError("cannot pull from quay.io")
+    for changed in (replace(stack.spec, offline=True), replace(stack.spec, images="build")):
+        stack.spec = changed
+        assert diagnose(stack)["proxies"].state == "ok"
+    stack.spec = replace(stack.spec, offline=False, images="auto")
+    lack(monkeypatch, stack)
+    assert diagnose(stack)["proxies"].state == "ok"
 
 
 @pytest.mark.breaks("proxies")

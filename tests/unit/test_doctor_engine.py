@@ -6,13 +6,16 @@ import os
 import platform
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from devstack.config import ImageSource, StackSpec
 from devstack.doctor import inotify, storage
 from devstack.doctor.check import Diagnosis, Finding, run_checks
+from devstack.doctor.machine import memory_warnings
 from devstack.doctor.table import CHECKS
 from devstack.images.store import Row
 from devstack.lifecycle.up import up
@@ -228,6 +231,26 @@ def test_a_virtual_machine_of_colimas_default_size(
     assert "colima start --cpu 4 --memory 8" in finding.remedy
     engine.info.update(MemTotal=8 * GIB, NCPU=1)
     assert "1 CPU" in found(world, "vm").cause
+
+
+@pytest.mark.breaks("memory")
+def test_the_memory_that_counts_is_that_of_the_virtual_machine(
+    world: World, engine: FakeEngineProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = [check for check in CHECKS if check.name == "memory"]
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=GIB))
+    assert [each.code for each in run_checks(checks, world.open())[0].findings] == ["MEMORY_LOW"]
+    assert [each.code for each in memory_warnings(world.open())] == ["MEMORY_LOW"]
+    engine.become("colima")
+    # This machine's free memory is what the virtual machine has left of it.
+    assert run_checks(checks, world.open())[0].state == "skipped"
+    assert memory_warnings(world.open()) == []
+    up(world.open())
+    engine.outputs["meminfo"] = f"{4 * GIB // 1024}\n"
+    assert run_checks(checks, world.open())[0].state == "ok"
+    engine.outputs["meminfo"] = f"{GIB // 2048}\n"
+    (finding,) = run_checks(checks, world.open())[0].findings
+    assert "0.5 GiB of memory really available" in finding.cause
 
 
 @pytest.mark.breaks("engine-disk")

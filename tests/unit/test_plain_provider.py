@@ -38,7 +38,7 @@ def plain(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     kubectl = tmp_path / "kubectl"
     kubectl.write_text(KUBECTL)
     kubectl.chmod(0o755)
-    monkeypatch.setattr(tools, "ensure_kubectl", lambda *_arguments: kubectl)
+    monkeypatch.setattr(tools, "ensure_kubectl", lambda *_arguments, **_options: kubectl)
     # A process listens after real time only.
     world.clock = SystemClock()  # type: ignore[assignment]
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -261,9 +262,15 @@ def test_a_machine_that_meets_all_requirements_has_no_problem(machine: KindSetti
     assert requirements(machine) == []
 
 
-def test_a_missing_kind_is_a_warning(machine: KindSetting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_kind_is_a_problem_only_offline(
+    machine: KindSetting, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "find_tool", lambda *_arguments: None)
-    assert requirements(machine) == [("KIND_MISSING", "warning")]
+    # `up` compiles it.
+    assert requirements(machine) == []
+    assert machine.provider.check(SPEC) == []
+    (problem,) = machine.provider.check(replace(SPEC, offline=True))
+    assert (problem.code, problem.severity) == ("KIND_MISSING", "error")
 
 
 @pytest.mark.parametrize(("runtime", "found"), [("runc", 1), ("devstack", 0)])

@@ -44,8 +44,9 @@ class DagFolder:
 
     def _exec(self, script: list[str], text: str) -> None:
         stack = self.stack
+        version = stack.spec.kubernetes
         argv = [
-            str(tools.ensure_kubectl(stack.runner, stack.progress)),
+            str(tools.ensure_kubectl(stack.runner, stack.progress, kubernetes=version)),
             f"--kubeconfig={stack.dir.admin_kubeconfig}",
             f"--cache-dir={stack.dir.kubectl_cache}",
             f"--namespace={NAMESPACE}",

@@ -59,10 +59,10 @@ class ExaminedEngine:
             EngineObject(kind, name, owner) for kind, name, owner in list_owned(self._engine.engine)
         ]
 
-    def run_on_nodes(self, spec: ClusterSpec, script: str, timeout: float) -> dict[str, str]:
+    def run_on_nodes(self, spec: ClusterSpec, script: str, timeout: float) -> dict[str, str | None]:
         """Run a script by bash on each running node; return its output by the node's name."""
         nodes = [node for node in self._engine.nodes(self.cluster) if node.status == "running"]
-        outputs: dict[str, str] = {}
+        outputs: dict[str, str | None] = dict.fromkeys(node.name for node in nodes)
 
         def run(node: Any) -> None:
             with suppress(DevstackError):

@@ -133,15 +133,8 @@ class KindProvider(ExaminedEngine):
         return [Problem(message, remedy, "KIND_MISSING")]
 
     def check_machine(self, spec: ClusterSpec) -> list[Problem]:
-        """Return what may keep nodes from working, and a warning if kind has to be built."""
-        if self.check(spec):
-            return []
-        found = check_docker_host(self._runner)
-        if find_tool(KIND, self._runner) is None:
-            message = "the kind CLI is neither on PATH nor built yet"
-            remedy = "devstack images build (`up` does it too)"
-            found.append(Problem(message, remedy, "KIND_MISSING", "warning"))
-        return found
+        """Return what may keep nodes from working."""
+        return [] if self.check(spec) else check_docker_host(self._runner)
 
     def ensure(self, spec: ClusterSpec) -> str:
         """Create the cluster, or start its stopped nodes; return the kubeconfig.
