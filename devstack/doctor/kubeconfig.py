@@ -43,10 +43,11 @@ def _kubeconfig(stack: Stack) -> list[Finding]:
         try:
             found += _of_file(stack, file)
         except (DevstackError, ValueError) as error:
-            if getattr(error, "code", BROKEN) not in (BROKEN, "CONTEXT_UNKNOWN"):
+            code = getattr(error, "code", BROKEN)
+            if code not in (BROKEN, "CONTEXT_UNKNOWN"):
                 raise
             cause = f"{file} is damaged: {getattr(error, 'cause', '') or error}"
-            return [Finding(cause, remedy, BROKEN)]
+            return [Finding(cause, remedy, code)]
     return found
 
 

@@ -80,7 +80,7 @@ def _engine_disk(stack: Stack) -> list[Finding]:
     if stack.is_up:
         answers, silent = ask_nodes(stack, _FREE_ON_NODE)
         free, where = min(map(int, answers.values())), "the engine's disk, as nodes see it"
-        found = _short(free, where, DISK_OF_RUNNING_ENGINE)
+        found = _short(stack, free, where, DISK_OF_RUNNING_ENGINE)
         if not found:
             require_all(silent)
         return found
@@ -88,10 +88,10 @@ def _engine_disk(stack: Stack) -> list[Finding]:
     root = Path(str(described.info.get("DockerRootDir", "")))
     if not described.is_local or not root.is_dir():
         raise NotApplicableError("the engine's virtual machine shows it once the stack is up")
-    return _short(shutil.disk_usage(root).free, str(root), DISK_OF_ENGINE)
+    return _short(stack, shutil.disk_usage(root).free, str(root), DISK_OF_ENGINE)
 
 
-def _short(free: int, where: str, need: int) -> list[Finding]:
+def _short(stack: Stack, free: int, where: str, need: int) -> list[Finding]:
     if free >= need:
         return []
     cause = f"{free / GIB:.1f} GiB free in {where}; the stack needs {need / GIB:.0f}"

@@ -27,6 +27,7 @@ from devstack.doctor.check import (
 from devstack.doctor.machine import MACHINE_CHECKS
 from devstack.doctor.stack import STACK_CHECKS
 from devstack.doctor.storage import STORAGE_CHECKS
+from devstack.doctor.table import CHECKS
 from devstack.errors import DevstackError
 from devstack.kube.api_errors import UnreachableError
 from devstack.lifecycle.up import up
@@ -444,3 +445,18 @@ def test_a_kernel_that_cannot_enforce_network_policies_is_a_warning(healthy: Wor
     healthy.api.add({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     found = codes(healthy, "network-policies")
     assert found == [("NETWORK_POLICIES_UNSUPPORTED", "warning")]
+
+
+@pytest.mark.breaks("free-ports")
+def test_a_port_that_another_program_has_taken(world: World) -> None:
+    checks = [check for check in CHECKS if check.name == "free-ports"]
+    world.provider = FakeProvider()
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+        stack = world.open()
+        stack.spec = replace(stack.spec, ports={"minio": port})
+        (diagnosis,) = run_checks(checks, stack)
+        assert [each.code for each in diagnosis.findings] == ["PORT_TAKEN"]
+        assert f"port {port} (minio) is taken by process" in diagnosis.findings[0].cause
+    (diagnosis,) = run_checks(checks, stack)
+    assert diagnosis.findings == []
