@@ -7,12 +7,15 @@ from typing import TypeVar
 
 import pytest
 
+VERSION_NOT_BUILT = "the node image of another version of Kubernetes is not in Docker"
+
 ALLOWED: tuple[str, ...] = (
+    VERSION_NOT_BUILT,
     "zsh is not installed",
     "fish is not installed",
     "podman is not installed, or no root",
 )
-"""The allowed reasons, for programs that not every machine has."""
+"""The allowed reasons, for what not every machine has."""
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
