@@ -135,7 +135,11 @@ def _of_kubernetes(name: str, minor: str) -> Program:
         "etcd": "go.etcd.io/etcd/server/v3",
         "coredns": f"devstack/containers/{module.name}/coredns",
     }.get(name, f"k8s.io/kubernetes/cmd/{name}")
-    return Program(versioned(name, minor), package, module, f"Kubernetes {minor}", minor)
+    title = f"Kubernetes {minor}"
+    if name == "coredns" and (module / name / "go.mod").exists():
+        # It does not compile with that version's client library.
+        module, title = module / name, f"CoreDNS of Kubernetes {minor}"
+    return Program(versioned(name, minor), package, module, title, minor)
 
 
 _MINORS = sorted(SUPPORTED, key=lambda minor: (minor != DEFAULT, minor == SHARED))

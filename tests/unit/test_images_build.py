@@ -130,14 +130,17 @@ def test_each_version_of_kubernetes_is_compiled_from_a_module_that_pins_it(
     version: KubernetesVersion,
 ) -> None:
     module = PROGRAMS[versioned("kubelet", version.minor)].module
-    text = (module / "go.mod").read_text()
-    for name, pinned in (
-        ("k8s.io/kubernetes", version.built),
-        ("github.com/coredns/coredns", version.coredns),
-        ("go.etcd.io/etcd/server/v3", f"v{version.etcd.partition('-')[0]}"),
+    for program, name, pinned in (
+        ("kubelet", "k8s.io/kubernetes", version.built),
+        ("coredns", "github.com/coredns/coredns", version.coredns),
+        ("etcd", "go.etcd.io/etcd/server/v3", f"v{version.etcd.partition('-')[0]}"),
     ):
-        assert re.search(rf"^(require )?\s?{re.escape(name)} {pinned}( |$)", text, re.MULTILINE)
-    assert {PROGRAMS[versioned(name, version.minor)].module for name in VERSIONED} == {module}
+        text = (PROGRAMS[versioned(program, version.minor)].module / "go.mod").read_text()
+        assert re.search(rf"^(require )?\s?{re.escape(name)} {pinned}( |$)", text, re.MULTILINE), (
+            name
+        )
+    modules = {PROGRAMS[versioned(name, version.minor)].module for name in VERSIONED}
+    assert modules <= {module, module / "coredns"}
     # The main package cannot be shared between modules.
     shared = CONTAINERS / "kubernetes" / "coredns" / "main.go"
     assert (module / "coredns" / "main.go").read_bytes() == shared.read_bytes()
@@ -178,7 +181,7 @@ OWN_MODULES = sorted(
     {program.module for program in PROGRAMS.values()}
     # They are not compiled together with Kubernetes, or share few packages with it.
     - {CONTAINERS / name for name in ("kubernetes", "minio", "registry")}
-    - {CONTAINERS / f"kubernetes-{minor}" for minor in SUPPORTED}
+    - {PROGRAMS[versioned(name, minor)].module for minor in SUPPORTED for name in VERSIONED}
 )
 
 
