@@ -24,6 +24,7 @@ EXCEPTIONS = {
     "and the kind CLI are among what is built.",
     "environment_variables": "The table lists the variables of every program that devstack starts, "
     "those of kind and Docker among them.",
+    "image_names.py": "docker.io is a registry.",
     "mirror_settings.py": "docker.io is a registry.",
     "cli/mirrors.py": "docker.io is a registry.",
     "cli/images_add.py": "A Dockerfile is a format of files, which users name.",
