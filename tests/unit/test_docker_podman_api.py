@@ -8,7 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -91,11 +91,16 @@ time.sleep(60)
 
 
 @pytest.fixture
-def started(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def started(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A file with process and limit of each service of a fake Podman."""
     install(programs, SERVICE)
     monkeypatch.setenv("STARTED", str(tmp_path / "started"))
-    return tmp_path / "started"
+    ends: list[tuple[Callable[..., None], ...]] = []
+    monkeypatch.setattr(podman_api.atexit, "register", lambda *call: ends.append(call))
+    yield tmp_path / "started"
+    # Other tests count the processes of this one.
+    for end, *arguments in ends:
+        end(*arguments)
 
 
 def services(started: Path) -> list[tuple[int, str]]:
