@@ -122,6 +122,44 @@ def test_the_environment_is_found_from_any_folder(tmp_path: Path) -> None:
     assert Path(found.stdout.strip(), "devstack").exists()
 
 
+@pytest.fixture
+def machine_without_shells(tmp_path: Path) -> Path:
+    """A folder for PATH, as root, without the programs that tests use; apt-get records its calls."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    left_out = {"zsh", "fish", "podman", "apt-get", "id"}
+    for path in os.environ["PATH"].split(os.pathsep):
+        for program in Path(path).iterdir() if Path(path).is_dir() else ():
+            if program.name not in left_out and not (folder / program.name).is_symlink():
+                (folder / program.name).symlink_to(program)
+    for name, body in (("id", "echo 0"), ("apt-get", f'echo "$*" >>"{tmp_path}/installed"')):
+        (folder / name).write_text(f"#!/bin/bash\n{body}\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("argv", "variable", "installed"),
+    [
+        ([], "", ["zsh", "fish"]),
+        (["--with-podman"], "", ["zsh", "fish", "podman"]),
+        (["--no-install"], "", []),
+        (["--with-podman", "--no-install"], "", []),
+        (["--with-podman"], "1", []),
+    ],
+)
+def test_programs_for_tests_are_installed_unless_that_is_refused(
+    machine_without_shells: Path, argv: list[str], variable: str, installed: list[str]
+) -> None:
+    env = {"PATH": str(machine_without_shells), "DEVSTACK_NO_INSTALL": variable}
+    done = run("test", *argv, "tests/unit", "--version", cwd=Path.cwd(), env=env)
+    assert done.returncode == 0, done.stderr
+    calls = machine_without_shells.parent / "installed"
+    text = calls.read_text() if calls.exists() else ""
+    assert [name for name in ("zsh", "fish", "podman") if f" {name}" in text] == installed
+    assert ("DEVSTACK_NO_INSTALL=1" in done.stderr) is bool(installed)
+
+
 def test_pythons_that_are_not_installed_are_named(tmp_path: Path) -> None:
     for program in ("bash", "dirname"):
         found = shutil.which(program)
