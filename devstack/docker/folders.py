@@ -43,8 +43,10 @@ def require_mountable(
     token = secrets.token_hex(16)
     probe = folder / f"probe-{token[:8]}"
     probe.write_text(token)
-    # As nodes: an engine that maps users (userns-remap) could not read the folder otherwise.
-    argv = ["docker", "run", "--rm", "--userns=host", "--network", "none"]
+    # As nodes, which are privileged: an engine that maps users (userns-remap), or SELinux, could
+    # keep the container from reading the folder otherwise.
+    argv = ["docker", "run", "--rm", "--userns=host", "--security-opt", "label=disable"]
+    argv += ["--network", "none"]
     for name, value in labels.items():
         argv += ["--label", f"{name}={value}"]
     argv += ["--volume", f"{folder}:/probe:ro", "--entrypoint", "cat", image]

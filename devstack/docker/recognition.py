@@ -28,6 +28,9 @@ CONTROLLERS = "CgroupControllers"
 
 _LIMITS = {"CPUShares": "cpu", "CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
 
+_OF_CONTAINERS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""Files that Docker and Podman create in each container."""
+
 _LOCAL_SCHEMES = ("unix", "npipe")
 _SNAP_ROOT = "/var/snap/docker/"
 
@@ -280,13 +283,15 @@ def is_plainly_local(product: Product, info: Description, host: str) -> bool:
     """Return True if an engine certainly sees this machine's files: same kernel, same host name.
 
     Otherwise a folder has to be mounted to know it: the engine may be in a virtual machine, at
-    the other end of a tunnel, or outside of the container that this process is in.
+    the other end of a tunnel, or outside of the container that this process is in, which has the
+    machine's name if it uses the machine's network.
     """
     system = os.uname()
     return (
         host.startswith("unix://")
         and not product.in_vm
         and not product.snap
+        and not any(file.exists() for file in _OF_CONTAINERS)
         and info.get("KernelVersion") == system.release
         and info.get("Name") == system.nodename
     )

@@ -21,6 +21,7 @@ from devstack.docker.recognition import engine_faults, recognize
 from devstack.docker.similar import build_similar
 from devstack.errors import DevstackError
 from devstack.images import ImageStore
+from devstack.images.archive_reader import read_archive
 from devstack.process import SubprocessRunner
 from devstack.progress import Silent
 from tests.support.empty_docker import WRAPPER
@@ -142,6 +143,18 @@ def test_images_have_dockers_names(podman: DockerClient, image: str, tmp_path: P
     podman.remove_image("team/model:1")
     podman.load_images(tmp_path / "images.tar")
     assert "team/model:1" in podman.inspect_images(["team/model:1"])
+
+
+def test_nodes_get_the_same_bytes_as_from_docker(
+    podman: DockerClient, image: str, tmp_path: Path
+) -> None:
+    sent = []
+    for number, client in enumerate((podman, DockerClient(SubprocessRunner()))):
+        scratch = tmp_path / str(number)
+        scratch.mkdir()
+        client.save_images(scratch / "images.tar", [image])
+        sent.append(b"".join(read_archive(scratch / "images.tar", scratch).stream()))
+    assert sent[0] == sent[1]
 
 
 def test_networks_and_volumes(podman: DockerClient) -> None:

@@ -54,7 +54,9 @@ def install() -> None:
     if not missing:
         return
     if os.environ.get("DEVSTACK_NO_INSTALL") == "1":
-        raise RuntimeError(f"needs {' '.join(missing)}, and DEVSTACK_NO_INSTALL forbids to install it")
+        raise RuntimeError(
+            f"needs {' '.join(missing)}, and DEVSTACK_NO_INSTALL forbids to install it"
+        )
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for argv in (["update"], ["-y", "--no-install-recommends", "install", *missing]):
         subprocess.run(["apt-get", "-qq", *argv], env=quiet, stdout=subprocess.DEVNULL, check=True)

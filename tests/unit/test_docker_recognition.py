@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from devstack.docker import recognition
 from devstack.docker.folders import require_mountable
 from devstack.docker.recognition import (
     CONTROLLERS,
@@ -173,7 +174,12 @@ def test_the_snap_cannot_mount_hidden_folders(folder: str, accepted: bool) -> No
         assert "DEVSTACK_HOME" in fault.remedy
 
 
-def test_an_engine_with_this_machines_kernel_and_name_is_local() -> None:
+def test_an_engine_with_this_machines_kernel_and_name_is_local(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Tests run in containers, too.
+    mark = tmp_path / ".dockerenv"
+    monkeypatch.setattr(recognition, "_OF_CONTAINERS", (mark,))
     system = os.uname()
     info = {"KernelVersion": system.release, "Name": system.nodename}
     docker, unix = Product("Docker Engine", "29.0"), "unix:///x.sock"
@@ -183,6 +189,9 @@ def test_an_engine_with_this_machines_kernel_and_name_is_local() -> None:
     assert not is_plainly_local(docker, info, "tcp://127.0.0.1:1")
     assert not is_plainly_local(RECOGNIZED["docker-desktop-wsl"], info, unix)
     assert not is_plainly_local(RECOGNIZED["snap"], info, unix)
+    # A container that has the machine's network has its name, but other files.
+    mark.touch()
+    assert not is_plainly_local(docker, info, unix)
 
 
 class MountingRunner(FakeRunner):
@@ -213,3 +222,5 @@ def test_a_folder_that_containers_do_not_see_is_an_error(name: str, tmp_path: Pa
     assert "DEVSTACK_HOME" in caught.value.remedy
     assert list(tmp_path.iterdir()) == []
     assert "a=b" in runner.argvs[0]
+    # With SELinux a container reads no file of a home folder; nodes do.
+    assert "--security-opt label=disable" in " ".join(runner.argvs[0])

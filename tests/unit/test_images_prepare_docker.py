@@ -23,6 +23,7 @@ class Machine:
     """A PATH with fakes of some programs that record their calls, and no engine's program."""
 
     def __init__(self, folder: Path) -> None:
+        self.script = SCRIPT
         self.folder = folder / "programs"
         self.folder.mkdir()
         self.calls = folder / "calls"
@@ -54,7 +55,7 @@ class Machine:
     def run(self, *argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
         kept = {name: os.environ[name] for name in ("HOME",) if name in os.environ}
         return subprocess.run(
-            ["/bin/bash", str(SCRIPT), *argv],
+            ["/bin/bash", str(self.script), *argv],
             env={**kept, "PATH": str(self.folder), **variables},
             capture_output=True,
             text=True,
@@ -208,6 +209,44 @@ def test_podman_without_docker_is_respected(machine: Machine) -> None:
     done = machine.run()
     assert done.returncode == 0
     assert machine.changed == []
+
+
+@pytest.fixture
+def socket(machine: Machine) -> Path:
+    """Where Docker's socket would be on the machine."""
+    path = machine.folder.parent / "docker.sock"
+    script = machine.folder.parent / "prepare-docker"
+    script.write_text(SCRIPT.read_text().replace("/var/run/docker.sock", str(path)))
+    machine.script = script
+    machine.program("mmdebstrap", "exit 0")
+    machine.program("docker", STOPPED)
+    machine.program("podman", "exit 0")
+    return path
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_podman_is_the_engine_if_docker_cannot_listen(
+    machine: Machine, socket: Path, root: bool
+) -> None:
+    """`choose_engine` decides alike; Podman needs no socket."""
+    if not root:
+        machine.user()
+    assert machine.run().returncode == 0
+    (socket.parent / "podman.sock").touch()
+    socket.symlink_to("podman.sock")
+    assert machine.run().returncode == 0
+    assert machine.changed == []
+
+
+def test_a_docker_that_may_listen_or_was_selected_is_the_engine(
+    machine: Machine, socket: Path
+) -> None:
+    assert "unset DOCKER_HOST" in step(machine.run(DOCKER_HOST="unix:///x.sock"))
+    assert "unset DOCKER_CONTEXT" in step(
+        machine.run(DOCKER_CONTEXT="colima"),
+    )
+    socket.touch()
+    assert "installing what is missing of docker.io" in machine.run().stderr
 
 
 def test_a_podman_that_does_not_work_is_no_engine(machine: Machine) -> None:

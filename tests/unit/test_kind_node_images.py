@@ -186,7 +186,7 @@ def test_the_stacks_images_go_to_all_nodes_at_once_with_the_bytes_that_are_sent(
 
 
 def test_podmans_images_go_to_all_nodes_from_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    archive: ImageArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """/tmp is in memory on Fedora and RHEL, and the archive has all images."""
     monkeypatch.setenv("DEVSTACK_CACHE", str(tmp_path / "cache"))
@@ -198,14 +198,27 @@ def test_podmans_images_go_to_all_nodes_from_the_cache(
             super().save_images(archive, references)
 
     nodes = [Containerd("one"), Containerd("two")]
+    for node in nodes:
+        node.imports = {"docker.io/library/app:1": archive.images[0].id}
     engine: Any = Podman(PODMAN)
     notes: list[str] = []
     load_images(engine, nodes, ["app:1"], "ci", 60, FakeClock(), notes.append)
     assert saved[0].is_relative_to(tmp_path / "cache")
     assert notes[0] == "exporting 1 images from Podman"
     assert notes[-1].endswith(" of 1 images to 2 nodes")
-    assert nodes[0].received == nodes[1].received != [b""]
+    assert nodes[0].received == nodes[1].received == [b"".join(archive.stream())]
     assert not list((tmp_path / "cache").rglob("*.tar"))
+
+
+@pytest.mark.parametrize("program", [DOCKER, PODMAN])
+def test_images_that_pods_do_not_get_yet_are_waited_for(
+    program: EngineProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVSTACK_CACHE", str(tmp_path / "cache"))
+    engine: Any = Engine(program)
+    with pytest.raises(DevstackError) as caught:
+        load_images(engine, [Containerd()], ["app:1"], "ci", 60, FakeClock(), lambda _: None)
+    assert caught.value.code == "WAIT_TIMEOUT"
 
 
 @pytest.mark.parametrize("program", [DOCKER, PODMAN])

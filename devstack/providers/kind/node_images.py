@@ -9,11 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from devstack.docker.client import DockerClient
-from devstack.docker.engine import PODMAN
 from devstack.errors import DevstackError, ExitStatus
 from devstack.image_names import familiar
 from devstack.images.archive_reader import ImageArchive, read_archive
@@ -61,9 +59,7 @@ def load_images(
     clock: Clock,
     note: Callable[[str], None],
 ) -> None:
-    """Copy images from the engine into all nodes, in parallel.
-
-    From Docker, layers that they share are copied once.
+    """Copy images from the engine into all nodes, in parallel, and layers that they share once.
 
     Args:
         engine: has the images.
@@ -81,11 +77,6 @@ def load_images(
         note(f"exporting {len(references)} images from {engine.engine.title}")
         saved = scratch / "images.tar"
         engine.save_images(saved, references)
-        if engine.engine == PODMAN:
-            # Its archives have other names, and layers that are links.
-            sent = _Sent(len(references), len(nodes), note)
-            in_parallel(lambda node: _load(engine, node, saved, timeout, sent), nodes)
-            return
         archive = read_archive(saved, scratch)
         import_images(engine, nodes, archive, timeout, clock, LOADED, note)
 
@@ -132,14 +123,6 @@ def import_images(
         ),
         nodes,
     )
-
-
-def _load(engine: DockerClient, node: Any, archive: Path, timeout: float, sent: _Sent) -> None:
-    with archive.open("rb") as file:
-        blocks = sent.count(iter(partial(file.read, _BLOCK), b""), archive.stat().st_size)
-        done = engine.import_archive(node, blocks, LOADED, timeout)
-    if not done.ok:
-        raise _failed(engine, node, [], done)
 
 
 def _remove_replaced(engine: DockerClient, node: Any, ids: Iterable[str]) -> None:
