@@ -280,18 +280,26 @@ def snap_fault(product: Product, folder: Path) -> Fault | None:
 
 
 def is_plainly_local(product: Product, info: Description, host: str) -> bool:
-    """Return True if an engine certainly sees this machine's files: same kernel, same host name.
+    """Return True if an engine certainly has this machine's kernel and name.
 
-    Otherwise a folder has to be mounted to know it: the engine may be in a virtual machine, at
-    the other end of a tunnel, or outside of the container that this process is in, which has the
-    machine's name if it uses the machine's network.
+    Otherwise it may be in a virtual machine, at the other end of a tunnel, or outside of the
+    container that this process is in.
     """
     system = os.uname()
     return (
         host.startswith("unix://")
         and not product.in_vm
         and not product.snap
-        and not any(file.exists() for file in _OF_CONTAINERS)
         and info.get("KernelVersion") == system.release
         and info.get("Name") == system.nodename
+    )
+
+
+def sees_the_same_files(product: Product, info: Description, host: str) -> bool:
+    """Return True if an engine certainly sees this process's files; else a mount has to tell.
+
+    A container that uses the machine's network has its kernel and its name, but other files.
+    """
+    return is_plainly_local(product, info, host) and not any(
+        file.exists() for file in _OF_CONTAINERS
     )

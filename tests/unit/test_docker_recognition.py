@@ -21,6 +21,7 @@ from devstack.docker.recognition import (
     missing_controllers,
     recognize,
     remote_fault,
+    sees_the_same_files,
     snap_fault,
 )
 from devstack.errors import DevstackError
@@ -174,12 +175,7 @@ def test_the_snap_cannot_mount_hidden_folders(folder: str, accepted: bool) -> No
         assert "DEVSTACK_HOME" in fault.remedy
 
 
-def test_an_engine_with_this_machines_kernel_and_name_is_local(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Tests run in containers, too.
-    mark = tmp_path / ".dockerenv"
-    monkeypatch.setattr(recognition, "_OF_CONTAINERS", (mark,))
+def test_an_engine_with_this_machines_kernel_and_name_is_local() -> None:
     system = os.uname()
     info = {"KernelVersion": system.release, "Name": system.nodename}
     docker, unix = Product("Docker Engine", "29.0"), "unix:///x.sock"
@@ -189,9 +185,20 @@ def test_an_engine_with_this_machines_kernel_and_name_is_local(
     assert not is_plainly_local(docker, info, "tcp://127.0.0.1:1")
     assert not is_plainly_local(RECOGNIZED["docker-desktop-wsl"], info, unix)
     assert not is_plainly_local(RECOGNIZED["snap"], info, unix)
-    # A container that has the machine's network has its name, but other files.
+
+
+def test_a_container_with_the_machines_network_has_its_name_but_not_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / ".dockerenv"
+    monkeypatch.setattr(recognition, "_OF_CONTAINERS", (mark,))
+    system = os.uname()
+    info = {"KernelVersion": system.release, "Name": system.nodename}
+    docker, unix = Product("Docker Engine", "29.0"), "unix:///x.sock"
+    assert sees_the_same_files(docker, info, unix)
+    assert not sees_the_same_files(docker, {**info, "Name": "outside"}, unix)
     mark.touch()
-    assert not is_plainly_local(docker, info, unix)
+    assert not sees_the_same_files(docker, info, unix)
 
 
 class MountingRunner(FakeRunner):

@@ -124,7 +124,7 @@ def test_the_environment_is_found_from_any_folder(tmp_path: Path) -> None:
 
 @pytest.fixture
 def machine_without_shells(tmp_path: Path) -> Path:
-    """A folder for PATH, as root, without the programs that tests use; apt-get records its calls."""
+    """A folder for PATH, as root, without what is installed for tests; apt-get records calls."""
     folder = tmp_path / "bin"
     folder.mkdir()
     left_out = {"zsh", "fish", "podman", "apt-get", "id"}

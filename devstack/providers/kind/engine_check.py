@@ -11,9 +11,9 @@ from devstack.docker.folders import require_mountable
 from devstack.docker.recognition import (
     Fault,
     engine_faults,
-    is_plainly_local,
     recognize,
     remote_fault,
+    sees_the_same_files,
     snap_fault,
 )
 from devstack.errors import DevstackError
@@ -66,7 +66,7 @@ def require_folder(
     """
     info = engine.info()
     product = recognize(info, engine.version())
-    if not is_plainly_local(product, info, engine_host(engine.engine)):
+    if not sees_the_same_files(product, info, engine_host(engine.engine)):
         require_mountable(runner, image, folder.resolve(), product, owner.labels())
 
 
