@@ -69,6 +69,11 @@ def project_file(*parts: str) -> Path:
     return root.joinpath(*parts)
 
 
+def document(name: str) -> str:
+    """Return the path of a document, for messages; an installed package has it, too."""
+    return str(project_file("docs", name).absolute())
+
+
 def prepare_docker() -> str:
     """Return the command that installs and starts Docker on a Debian-family machine, for messages.
 

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 DISTRIBUTION = "metaflow-devstack"
-"""The name on the package index, where `devstack` belongs to somebody else."""
+"""The name on the package index, where `devstack` is another project."""
 
 NEXT_RELEASE = "0.2.0"
 """The release that is being developed: the first heading of CHANGELOG.md."""

@@ -16,6 +16,7 @@ ABOUT = {
     '--project-directory . --file "$(devstack paths compose)"',
     "manifests": "one folder with a kustomization.yaml for each service",
     "samples": "the sample flows",
+    "documents": "the documentation of this version",
     "config": "settings for all stacks: config.toml",
     "state": "one folder for each stack: credentials, kubeconfig, logs",
     "cache": "built images; safe to delete",
@@ -29,8 +30,8 @@ ABOUT = {
 def command(output: Output, name: str | None) -> None:
     """Print the paths of devstack's own files and folders, or one of them.
 
-    NAME is tiltfile, compose, manifests, samples, config, state or cache.  The first four are part
-    of the package; copy what you want to change.
+    NAME is tiltfile, compose, manifests, samples, documents, config, state or cache.  The first
+    five are part of the package; copy what you want to change.
     """
     found = find_paths()
     output.data(paths={each: str(path) for each, path in found.items()})
@@ -49,6 +50,7 @@ def find_paths() -> dict[str, Path]:
         "compose": project_file("compose.yaml"),
         "manifests": project_file("k8s"),
         "samples": Path(__file__).parent.parent / "samples",
+        "documents": project_file("docs"),
         "config": config_home(),
         "state": state_home(),
         "cache": cache_home(),

@@ -49,14 +49,16 @@ def component_versions() -> dict[str, str]:
     from importlib import metadata
 
     from devstack.images import versions
-    from devstack.images.kubernetes_versions import DEFAULT
+    from devstack.images.kubernetes_versions import DEFAULT, SUPPORTED
 
+    kubernetes = SUPPORTED[DEFAULT]
+    patches = [f"{kubernetes.pulled} pulled", f"{kubernetes.built.removeprefix('v')} built"]
     try:
         metaflow = metadata.version("metaflow")
     except metadata.PackageNotFoundError:
         metaflow = ""
     found = {
-        "Kubernetes": DEFAULT,
+        "Kubernetes": ", ".join(patches),
         "kind": versions.KIND,
         "containerd": versions.CONTAINERD,
         "JobSet": versions.JOBSET,

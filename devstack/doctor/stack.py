@@ -7,6 +7,7 @@ import stat
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
 from devstack.doctor.engine import require_engine
 from devstack.errors import DevstackError
+from devstack.paths import document
 from devstack.ports import is_free
 from devstack.providers.base import HasEngine, HasPools
 from devstack.services.network_policies import NAMESPACE, nodes_that_cannot
@@ -109,7 +110,7 @@ def _policies(stack: Stack) -> list[Finding]:
     if not nodes:
         return []
     cause = f"the kernel of {', '.join(nodes)} cannot enforce network policies"
-    remedy = "NetworkPolicy objects have no effect there: docs/network-policies.md"
+    remedy = f"NetworkPolicy objects have no effect there: {document('network-policies.md')}"
     return [Finding(cause, remedy, "NETWORK_POLICIES_UNSUPPORTED", "warning")]
 
 

@@ -9,7 +9,7 @@ _KIND = (
         "kind",
         (
             "KIND_EXPERIMENTAL_PROVIDER",
-            "creates nodes in another engine than the stack's",
+            "creates nodes in another engine than the stack's; `podman` with `--engine podman`",
         ),
         value="docker",
     ),

@@ -9,6 +9,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.package_failures import DOCUMENT, find_package_failure
 from devstack.flows.pods import TaskPod
 from devstack.flows.result import FlowResult, PodLog
+from devstack.paths import document
 
 LOG_LINES = 12
 """The number of log lines in a report."""
@@ -48,10 +49,11 @@ def failure_of(result: FlowResult) -> DevstackError:
     tail = _tail(result)
     packages = find_package_failure(tail)
     log = f"all of its output is in {result.log}"
+    more = f"(see {document(DOCUMENT)}); {log}"
     return DevstackError(
         f"flow {result.flow or result.name} failed",
         cause=f"{_cause(result)}: {packages.cause}" if packages else _cause(result),
-        remedy=f"{packages.remedy} (see {DOCUMENT}); {log}" if packages else _remedy(result),
+        remedy=f"{packages.remedy} {more}" if packages else _remedy(result),
         code="FLOW_FAILED",
         exit_status=ExitStatus.FLOW_FAILED,
         output="\n".join(tail),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-DOCUMENT = "docs/packages.md"
+DOCUMENT = "packages.md"
 
 
 @dataclass(frozen=True)

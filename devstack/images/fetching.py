@@ -11,6 +11,8 @@ from typing import Any
 
 from devstack.docker.cgroup import uses_cgroup_v1
 from devstack.docker.client import DockerClient
+from devstack.docker.connection import engine_host
+from devstack.docker.recognition import is_plainly_local, recognize
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.additions import ADDITIONS, Additions
 from devstack.images.artifact_cache import ArtifactCache
@@ -191,7 +193,9 @@ class ImageFetcher:
         """Return the free bytes of the engine's disk; None if it is not on this machine."""
         info = self._info
         root = str(info.get("DockerRootDir") or "")
-        is_here = info.get("Name") == os.uname().nodename and os.path.isdir(root)
+        # Virtual machines are recognized without the answer to `docker version`.
+        product, host = recognize(info, {}), engine_host(self._docker.engine)
+        is_here = is_plainly_local(product, info, host) and os.path.isdir(root)
         return shutil.disk_usage(root).free if is_here else None
 
 

@@ -143,7 +143,7 @@ def _invalid(file: str, cause: str) -> DevstackError:
     return DevstackError(
         f"cannot read the list of published images {file}",
         cause=cause,
-        remedy=f"write it with scripts/check-upstream-images, or unset {VARIABLE}",
+        remedy=f"correct the file, or unset {VARIABLE}",
         code="UPSTREAM_IMAGES_INVALID",
         exit_status=ExitStatus.USAGE,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from devstack.docker.capabilities import withholds_sys_resource, wrapper_is_default
 from devstack.docker.engine import PODMAN
 from devstack.docker.podman import engine_of
-from devstack.paths import prepare_docker
+from devstack.paths import document, prepare_docker
 from devstack.process import Runner
 from devstack.providers.base import Problem
 
@@ -16,7 +16,7 @@ def check_docker_host(runner: Runner) -> list[Problem]:
         return []
     remedy = f"{prepare_docker()} configures Docker to work without it"
     if engine_of(runner) == PODMAN:
-        remedy = "docs/machines.md has a containers.conf with which Podman works without it"
+        remedy = "with this containers.conf Podman works without it: " + document("machines.md")
     return [
         Problem(
             "this host withholds CAP_SYS_RESOURCE, so no privileged container can start",

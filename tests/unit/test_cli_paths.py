@@ -18,6 +18,7 @@ def test_every_file_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -> 
     assert Path(paths["compose"]).name == "compose.yaml"
     assert Path(paths["manifests"], "minio", "kustomization.yaml").is_file()
     assert Path(paths["samples"], "hello.py").is_file()
+    assert Path(paths["documents"], "machines.md").is_file()
     assert all(Path(path).is_absolute() for path in paths.values())
 
 

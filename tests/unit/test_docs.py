@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from devstack.flows.package_failures import DOCUMENT
+from devstack.paths import document
 
 PROJECT = Path(__file__).parents[2]
 DOCUMENTS = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")]
@@ -21,3 +26,31 @@ def test_every_relative_link_leads_to_a_file(document: Path) -> None:
 
 def test_the_readme_has_links() -> None:
     assert LINK.search((PROJECT / "README.md").read_text())
+
+
+def test_messages_name_documents_where_they_are() -> None:
+    """An installed package has no folders `docs` and `scripts`: see `devstack.paths`."""
+    named = [
+        f"{file.relative_to(PROJECT)}:{line}: {text}"
+        for file in PROJECT.glob("devstack/**/*.py")
+        if "containers" not in file.parts
+        for line, text in texts_of(file)
+        if re.search(r"(^|[\s`/])(docs|scripts)/[\w-]", text)
+        # Shown in a checkout only.
+        and text != "./scripts/prepare-docker"
+    ]
+    assert named == []
+
+
+def texts_of(file: Path) -> Iterator[tuple[int, str]]:
+    """Return the texts of a module with their lines, without docstrings."""
+    tree = ast.parse(file.read_text())
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in docstrings:
+            yield node.lineno, str(node.value)
+
+
+@pytest.mark.parametrize("name", ["machines.md", "network-policies.md", DOCUMENT])
+def test_documents_that_messages_name_exist(name: str) -> None:
+    assert Path(document(name)).is_file()

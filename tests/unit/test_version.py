@@ -174,6 +174,10 @@ def test_versions_are_printed_as_text(capsys: pytest.CaptureFixture[str]) -> Non
     first, *others = capsys.readouterr().out.splitlines()
     assert first == f"devstack {devstack_version()}"
     assert any(line.split() == ["Python", sys.version.split()[0]] for line in others)
+    patch = r"1\.37\.\d+"
+    (kubernetes,) = (line for line in others if "Kubernetes" in line)
+    both = rf"  Kubernetes +{patch} pulled, {patch} built \(also 1\.36, .*\)"
+    assert re.fullmatch(both, kubernetes)
 
 
 def test_printing_versions_imports_nothing_slow() -> None:
