@@ -442,7 +442,8 @@ class DockerClient:
         """Run a script in a temporary container; it writes to the file that is its argument."""
         self._remove_builder()
         mount = f"{into.parent}:/out"
-        argv = [*self._run_builder(), "--volume", mount, "--entrypoint", "bash"]
+        # Root of an engine that maps users (userns-remap) could not write there otherwise.
+        argv = [*self._run_builder(), "--userns=host", "--volume", mount, "--entrypoint", "bash"]
         try:
             self._run([*argv, image, "-euc", script, "bash", f"/out/{into.name}"])
         finally:
@@ -452,6 +453,9 @@ class DockerClient:
         self, image: str, script: str, files: Path, target: str, settings: Sequence[str]
     ) -> None:
         """Run a script in a privileged container and commit its file system as an image.
+
+        An engine that maps users (userns-remap) refuses it: with --userns=host the container
+        would start, but the image would lack all files of its root, which is no mapped user.
 
         Args:
             image: the image of the container.
@@ -472,9 +476,7 @@ class DockerClient:
 
     def _run_builder(self) -> list[str]:
         label = f"{OWNER_LABEL}={self._owner}"
-        # An engine that maps users (userns-remap) would refuse a privileged container, and the
-        # users of others could not write to the mounted folders. kind does the same for nodes.
-        return ["docker", "run", "--userns=host", "--name", self._builder, "--label", label]
+        return ["docker", "run", "--name", self._builder, "--label", label]
 
     def _remove_builder(self) -> None:
         argv = ["docker", "rm", "--force", "--volumes", self._builder]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from devstack.doctor.check import BY_DEGREE, Check, Fault, Finding, NotApplicableError
-from devstack.doctor.engine import require_engine
-from devstack.doctor.obtaining import absent_images
+from devstack.doctor.engine import find_engine, require_engine
+from devstack.doctor.obtaining import absent_images, must_build_nodes
 from devstack.images.mirrors import Mirrors
 from devstack.providers.base import HasEngine, LoadsImages
 from devstack.stack import Stack
@@ -17,7 +17,7 @@ def _images(stack: Stack) -> list[Finding]:
         require_engine(stack)
     found = _unreachable(stack)
     if not stack.is_up:
-        return found or _obtainable(stack)
+        return found or _unbuildable(stack) or _obtainable(stack)
     return [*found, *_missing(stack, stack.provider), *_outdated(stack)]
 
 
@@ -58,6 +58,17 @@ def _outdated(stack: Stack) -> list[Finding]:
         return []
     cause = f"this devstack has other versions of {', '.join(sorted(outdated))} than the stack runs"
     return [Finding(cause, "devstack up replaces them", "IMAGE_OUTDATED", "warning")]
+
+
+def _unbuildable(stack: Stack) -> list[Finding]:
+    """Return a finding if `up` has to build node images, but the engine cannot."""
+    engine = find_engine(stack)
+    options = engine.describe_engine().info.get("SecurityOptions") if engine else ()
+    if "name=userns" not in (options or ()) or not must_build_nodes(stack):
+        return []
+    cause = "the node image has to be built, but not in an engine that maps users (userns-remap)"
+    remedy = 'devstack images load FILE brings it; or remove "userns-remap" from daemon.json'
+    return [Finding(cause, remedy, "IMAGE_UNAVAILABLE")]
 
 
 def _obtainable(stack: Stack) -> list[Finding]:
@@ -102,7 +113,8 @@ IMAGES_CHECKS = (
             ),
             Fault(
                 "IMAGE_UNAVAILABLE",
-                "Nothing may be fetched (`offline`), and an image is not in the engine.",
+                "An image is not in the engine, and nothing may be fetched (`offline`); or a node "
+                "image has to be built, which an engine that maps users (userns-remap) cannot.",
                 "`devstack images load FILE`, or set `offline = false`.",
             ),
         ),

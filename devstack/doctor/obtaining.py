@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from devstack.docker.cgroup import uses_cgroup_v1
 from devstack.doctor.engine import find_engine
 from devstack.errors import DevstackError
-from devstack.images.catalogue import find_images
+from devstack.images.catalogue import find_image, find_images
 from devstack.providers.base import HasEngine, NeedsNodeImage
 from devstack.stack import Stack
 
@@ -39,10 +40,24 @@ def may_compile(stack: Stack) -> bool:
         return True
     try:
         absent = _published(absent_images(stack))
-        from_packages = stack.spec.images == "build"
-        return bool(absent and (from_packages or stack.images.find_unreachable(absent)))
+        built = stack.spec.images == "build" or _cannot_boot(stack, absent)
+        return bool(absent and (built or stack.images.find_unreachable(absent)))
     except DevstackError:
         return True  # the engine cannot be asked, which another check reports
+
+
+def must_build_nodes(stack: Stack) -> bool:
+    """Return True if `up` would build the node image, or may have to."""
+    if not isinstance(stack.provider, NeedsNodeImage) or not may_compile(stack):
+        return False
+    return stack.provider.node_image(stack.cluster) in absent_images(stack)
+
+
+def _cannot_boot(stack: Stack, absent: list[str]) -> bool:
+    """Return True if an image must be built because the published one needs cgroup v2."""
+    needs = any(find_image(name).needs_cgroup_v2 for name in absent)
+    engine = find_engine(stack) if needs else None
+    return engine is not None and uses_cgroup_v1(engine.describe_engine().info)
 
 
 def _published(names: list[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +9,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-import yaml
 
 from devstack.config import ImageSource
 from devstack.doctor import kubeconfig, network
@@ -19,7 +17,7 @@ from devstack.doctor.network import build_query, refusal_in
 from devstack.doctor.table import CHECKS
 from devstack.errors import DevstackError
 from devstack.images import ImageStore
-from devstack.kube.client import KubeClient, Object
+from devstack.kube.client import KubeClient
 from devstack.ports import LOOPBACK
 from devstack.services import SERVICES
 from devstack.services.certificates import build_serving_certificate
@@ -27,14 +25,13 @@ from devstack.stack import Stack
 from devstack.state import Phase, StackDir, StackState
 from tests.fakes.api import FakeApi, namespace, pod
 from tests.fakes.bucket import Bucket, serve_bucket
+from tests.fakes.cluster_objects import NODE, TASKS, node, secret, write_kubeconfig
 from tests.fakes.engine import FakeEngineProvider
 from tests.fakes.runner import FakeClock, FakeRunner, Recorder
 from tests.fakes.stack import World
 from tests.support.certificates import build_client_certificate
 
 REAL_CLIENT = KubeClient.from_kubeconfig
-TASKS = "metaflow"
-NODE = "mine-control-plane"
 NAMES = ["nodes", "kubeconfig", "images", "dns", "datastore", "proxies", "pod-certificates"]
 CLUSTER_CHECKS = [check for check in CHECKS if check.name in NAMES]
 
@@ -107,36 +104,6 @@ def real_clients(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ANSWER = "2a2a8180000100010000000003"
-
-
-def secret(name: str, values: dict[str, str]) -> Object:
-    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-    metadata = {"name": name, "namespace": TASKS}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
-
-
-def node(name: str = NODE, ready: str = "True", **conditions: str) -> Object:
-    labels = {"node-role.kubernetes.io/control-plane": ""} if name == NODE else {}
-    listed = [{"type": kind, "status": value} for kind, value in conditions.items()]
-    listed.append({"type": "Ready", "status": ready, "message": "PLEG is not healthy"})
-    metadata = {"name": name, "labels": labels}
-    status = {"conditions": listed}
-    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": status}
-
-
-def write_kubeconfig(file: Path, certificate: str = "") -> None:
-    """Write a kubeconfig, with a client's certificate or without."""
-    user = {"token": "t"}
-    if certificate:
-        encoded = base64.b64encode(certificate.encode()).decode()
-        user = {"client-certificate-data": encoded, "client-key-data": encoded}
-    config = {
-        "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
-        "users": [{"name": "c", "user": user}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
-    }
-    file.write_text(yaml.safe_dump(config))
 
 
 def provider(stack: Stack) -> FakeEngineProvider:
@@ -306,6 +273,24 @@ def test_an_absent_image_while_nothing_may_be_fetched(
     finding = found(stack, "images")
     assert finding.code == "IMAGE_UNAVAILABLE"
     assert "minio is not here" in finding.cause
+
+
+@pytest.mark.breaks("images")
+def test_a_node_image_that_an_engine_cannot_build(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: dict[str, DevstackError] = {}
+    monkeypatch.setattr(stack.images, "find_unreachable", lambda _names: errors)
+    provider(stack).info["SecurityOptions"] = ["name=userns"]
+    stack.state.phase = "creating"
+    lack(monkeypatch, stack, "node")
+    assert diagnose(stack)["images"].state == "skipped"  # it is pulled
+    provider(stack).info["CgroupVersion"] = "1"
+    finding = found(stack, "images")
+    assert (finding.code, finding.severity) == ("IMAGE_UNAVAILABLE", "error")
+    assert "userns-remap" in finding.cause
+    lack(monkeypatch, stack)
+    assert diagnose(stack)["images"].state == "ok"
 
 
 @pytest.mark.breaks("images")
