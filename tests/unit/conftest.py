@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from devstack.docker import recognition
 from tests.fakes.stack import World
 
 
@@ -14,6 +15,12 @@ from tests.fakes.stack import World
 def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Disable fsync: files of tests need not survive a power failure."""
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+@pytest.fixture(autouse=True)
+def no_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the tests run in no container: in one, folders are tried by mounting them."""
+    monkeypatch.setattr(recognition, "_OF_CONTAINERS", ())
 
 
 @pytest.fixture(autouse=True)
