@@ -96,7 +96,7 @@ def _problems(stack: Stack, codes: Collection[str]) -> list[Finding]:
 
 
 def _suitability(stack: Stack) -> list[Finding]:
-    require_engine(stack)
+    require_engine(stack).describe_engine()  # one that does not answer is not examined
     return _problems(stack, SUITABILITY)
 
 

@@ -17,11 +17,12 @@ from devstack.doctor import inotify, storage
 from devstack.doctor.check import Diagnosis, Finding, run_checks
 from devstack.doctor.machine import memory_warnings
 from devstack.doctor.table import CHECKS
+from devstack.errors import DevstackError
 from devstack.images.store import Row
 from devstack.lifecycle.up import up
 from devstack.owner import Owner
 from devstack.paths import state_home
-from devstack.providers.base import EngineObject, Problem
+from devstack.providers.base import EngineDescription, EngineObject, Problem
 from tests.fakes.engine import GIB, FakeEngineProvider
 from tests.fakes.stack import FakeProvider, World
 
@@ -115,6 +116,21 @@ def test_an_engine_that_is_too_old_or_unsuitable(
 def test_an_engine_that_maps_users_runs_nodes(world: World, engine: FakeEngineProvider) -> None:
     engine.info["SecurityOptions"] = ["name=seccomp,profile=builtin", "name=userns"]
     assert diagnose(world)["engine"].state == "ok"
+
+
+def test_an_engine_that_does_not_answer_is_not_examined(
+    world: World, engine: FakeEngineProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> EngineDescription:
+        raise DevstackError("Docker does not answer", code="DOCKER_STOPPED")
+
+    monkeypatch.setattr(engine, "describe_engine", refuse)
+    engine.problems = [Problem("Docker does not answer", "start it", "DOCKER_STOPPED")]
+    checks = [check for check in CHECKS if check.name in (*NAMES, "provider")]
+    made = {each.check.name: each.state for each in run_checks(checks, world.open())}
+    assert [name for name, state in made.items() if state == "error"] == ["provider"]
+    # The address is known, and what stacks left is listed by another request.
+    assert {name for name, state in made.items() if state == "ok"} <= {"context", "leftovers"}
 
 
 def test_what_the_checks_of_the_engine_report_is_not_repeated(
