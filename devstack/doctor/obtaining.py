@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from devstack.docker.cgroup import uses_cgroup_v1
 from devstack.doctor.engine import find_engine
 from devstack.errors import DevstackError
 from devstack.images.catalogue import find_image, find_images
@@ -57,7 +56,7 @@ def _cannot_boot(stack: Stack, absent: list[str]) -> bool:
     """Return True if an image must be built because the published one needs cgroup v2."""
     needs = any(find_image(name).needs_cgroup_v2 for name in absent)
     engine = find_engine(stack) if needs else None
-    return engine is not None and uses_cgroup_v1(engine.describe_engine().info)
+    return engine is not None and str(engine.describe_engine().info.get("CgroupVersion")) == "1"
 
 
 def _published(names: list[str]) -> list[str]:
