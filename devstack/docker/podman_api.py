@@ -30,7 +30,7 @@ START_SECONDS = 10.0
 
 _SERVICE = """
 exec 3<&0 </dev/null
-{ read -r _ <&3; kill "$$"; } >/dev/null 2>&1 &
+{ read -r _ <&3; kill "$$"; rm -rf "$2"; } >/dev/null 2>&1 &
 exec 3<&- podman system service --time=0 "$1"
 """
 """Runs Podman's service until the pipe from this process is closed, also because it was killed. Its
@@ -118,7 +118,7 @@ def _start_service() -> str:
     path = folder / "podman.sock"
     with (folder / "log").open("wb") as log:
         service = subprocess.Popen(
-            ["sh", "-c", _SERVICE, "sh", f"unix://{path}"],
+            ["sh", "-c", _SERVICE, "sh", f"unix://{path}", str(folder)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -129,6 +129,7 @@ def test_a_service_ends_with_the_process_even_if_that_is_killed() -> None:
         assert podman_api._answers(path)
         caller.kill()
     eventually("the service to end", lambda: not podman_api._answers(path), timeout=10)
+    eventually("its folder to be gone", lambda: not Path(path).parent.exists(), timeout=10)
 
 
 def test_without_podman_the_program_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
