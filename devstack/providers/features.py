@@ -48,6 +48,7 @@ FEATURES = {
     ),
     # Mutating admission policies are beta, and off by default; gang scheduling is not usable.
     "1.35": Features(_POLICY_GATES, _POLICY_APIS, _ALL_IMAGES),
+    # For policies of users; devstack's own need functions that 1.34 does not have.
     "1.34": Features(_POLICY_GATES, _POLICY_APIS),
 }
 """By minor version of Kubernetes."""

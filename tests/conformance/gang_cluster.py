@@ -150,11 +150,24 @@ class GangCluster:
 
     def groups(self) -> list[str]:
         """Return the names of all groups of pods."""
-        native = self.support == GangSupport.NATIVE
-        served = (each for each in POD_GROUPS if "PodGroup" in self.kube.kinds(each))
-        api = next(served) if native else COSCHEDULING
-        found = self.kube.list_objects(api, "PodGroup", self.namespace)
-        return [item["metadata"]["name"] for item in found]
+        return [item["metadata"]["name"] for item in self._groups()]
+
+    @property
+    def group_api(self) -> str:
+        """The group and version of PodGroups."""
+        if self.support != GangSupport.NATIVE:
+            return COSCHEDULING
+        return next(each for each in POD_GROUPS if "PodGroup" in self.kube.kinds(each))
+
+    def group_priority(self, jobset: str) -> int:
+        """Return the priority of the gang's group."""
+        (found,) = (
+            item for item in self._groups() if item["metadata"]["labels"][JOBSET_NAME] == jobset
+        )
+        return int(found["spec"].get("priority", 0))
+
+    def _groups(self) -> list[Object]:
+        return self.kube.list_objects(self.group_api, "PodGroup", self.namespace)
 
     def reason(self, jobset: str) -> str:
         """Return the reason of the gang's condition."""

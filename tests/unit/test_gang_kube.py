@@ -6,6 +6,7 @@ import pytest
 
 from devstack.kube.gang_support import GangSupport, find_gang_support
 from devstack.kube.gangs import list_gangs, size_of
+from devstack.kube.policies import find_policy_api, with_policy_api
 from devstack.kube.resources import ADMISSION, ADMISSION_BETA, COSCHEDULING, POD_GROUPS
 from devstack.kube.transport import Answer
 from tests.fakes.api import FakeApi
@@ -56,13 +57,14 @@ def test_all_pods_that_run_at_the_same_time_count() -> None:
 class Discovery(FakeApi):
     """An API server that serves some kinds by group and version."""
 
-    def __init__(self, kinds: dict[str, list[str]]) -> None:
+    def __init__(self, kinds: dict[str, list[str]], version: str = "v1.36.0") -> None:
         super().__init__()
         self._kinds = kinds
+        self._version = version
 
     def request(self, method: str, path: str, **rest: object) -> Answer:  # type: ignore[override]
         if path == "/version":
-            return Answer(200, b'{"gitVersion": "v1.36.0"}')
+            return Answer(200, json.dumps({"gitVersion": self._version}).encode())
         version = path.removeprefix("/apis/")
         if version not in self._kinds:
             return Answer(404, b"{}")
@@ -92,3 +94,27 @@ def test_the_mechanism_of_the_cluster_is_detected(
     assert found == support
     assert why in reason
     assert bool(reason) == (support == GangSupport.OFF)
+
+
+@pytest.mark.parametrize(
+    ("version", "kinds", "expected"),
+    [
+        ("v1.37.2", {ADMISSION: POLICY, ADMISSION_BETA: POLICY}, ADMISSION),
+        ("v1.35.4", {ADMISSION_BETA: POLICY}, ADMISSION_BETA),
+        ("v1.35.1-gke.100", {ADMISSION_BETA: POLICY}, ADMISSION_BETA),
+        ("v1.34.11", {ADMISSION_BETA: POLICY}, ""),
+        ("v1.35.4", {}, ""),
+    ],
+)
+def test_policies_need_an_api_with_the_functions_that_they_call(
+    version: str, kinds: dict[str, list[str]], expected: str
+) -> None:
+    assert find_policy_api(Discovery(kinds, version).client()) == expected
+
+
+def test_only_policies_get_the_version_of_their_api() -> None:
+    objects = [{"kind": "MutatingAdmissionPolicyBinding", "apiVersion": ADMISSION}, {"kind": "Pod"}]
+    assert with_policy_api(objects, ADMISSION_BETA) == [
+        {"kind": "MutatingAdmissionPolicyBinding", "apiVersion": ADMISSION_BETA},
+        {"kind": "Pod"},
+    ]
