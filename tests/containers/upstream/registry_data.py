@@ -17,6 +17,7 @@ from devstack.images.background_compiler import BackgroundCompiler
 from devstack.images.build_context import BuildContext
 from devstack.images.golang import Compiler
 from devstack.images.programs import PROGRAMS
+from devstack.images.recipes import node as own
 from devstack.process import SubprocessRunner
 from devstack.progress import Progress, Silent
 from tests.containers.upstream import images, node
@@ -34,7 +35,8 @@ def registry_key() -> str:
     systems = (node.FILES, images.POSTGRES, images.PYTHON)
     names = (f"{name} {reference.full}" for name, reference in published().items())
     folder = Path(__file__).parent
-    sources = [folder / name for name in ("images.py", "kind_module.py", "node.py", "rootfs")]
+    sources = [folder / name for name in ("images.py", "import-images", "node.py", "rootfs")]
+    sources += [own.NODE / "rootfs" / name for name in node.OWN_FILES]
     return digest(*sources, *names, *(each.key for each in (*used, *systems)))
 
 

@@ -1,9 +1,12 @@
-// Command kindnetd does for the stand-in of kind's node image what kindnetd does in kind's own: it
-// configures the pod network of its node, a route to every other node, and masquerading. It
-// enforces no network policies.
+// Command kindnetd configures the pod network of the node that it runs on, in the stand-in for kind's
+// node image: the addresses of its pods, a route to the pods of every other node, and masquerading of
+// traffic that leaves the pod network. It enforces no network policies.
+//
+// Its environment: NODE_NAME, the node; POD_SUBNET, the addresses of all pods.
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,10 +26,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-const (
-	configFile = "/etc/cni/net.d/10-kindnet.conflist"
-	chain      = "KIND-MASQ-AGENT"
-)
+const configFile = "/etc/cni/net.d/10-kindnet.conflist"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -37,7 +37,9 @@ func main() {
 	}
 	client := kubernetes.NewForConfigOrDie(config)
 	for ctx.Err() == nil {
-		if err := follow(ctx, client); err != nil {
+		if err := masquerade(os.Getenv("POD_SUBNET")); err != nil {
+			log.Print(err)
+		} else if err := follow(ctx, client); err != nil {
 			log.Print(err)
 		}
 		select {
@@ -67,10 +69,7 @@ func follow(ctx context.Context, client kubernetes.Interface) error {
 }
 
 func configure(node *corev1.Node, address string) error {
-	if address == os.Getenv("HOST_IP") {
-		if err := masquerade(os.Getenv("POD_SUBNET")); err != nil {
-			return err
-		}
+	if node.Name == os.Getenv("NODE_NAME") {
 		return writeConfig(node.Spec.PodCIDR)
 	}
 	_, subnet, err := net.ParseCIDR(node.Spec.PodCIDR)
@@ -89,53 +88,53 @@ func address(node *corev1.Node) string {
 	return ""
 }
 
-// masquerade gives traffic that leaves the pod network the node's address.
+// masquerade gives traffic of pods that leaves the pod network the node's address.
 func masquerade(subnet string) error {
-	if exec.Command("iptables", "-w", "-t", "nat", "-N", chain).Run() == nil {
-		for _, rule := range [][]string{
-			{"-d", subnet, "-j", "RETURN"},
-			{"-j", "MASQUERADE"},
-		} {
-			if err := iptables(append([]string{"-A", chain}, rule...)...); err != nil {
-				return err
-			}
-		}
-		jump := []string{"-A", "POSTROUTING", "-m", "addrtype", "!", "--dst-type", "LOCAL", "-j", chain}
-		return iptables(jump...)
+	rule := []string{"POSTROUTING", "-s", subnet, "!", "-d", subnet, "-j", "MASQUERADE"}
+	if iptables("-C", rule) == nil {
+		return nil
 	}
-	return nil
+	return iptables("-A", rule)
 }
 
-func iptables(arguments ...string) error {
-	output, err := exec.Command("iptables", append([]string{"-w", "-t", "nat"}, arguments...)...).CombinedOutput()
+func iptables(action string, rule []string) error {
+	arguments := append([]string{"-w", "-t", "nat", action}, rule...)
+	output, err := exec.Command("iptables", arguments...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("iptables %v: %w: %s", arguments, err, output)
 	}
 	return nil
 }
 
-func writeConfig(subnet string) error {
-	content, err := json.MarshalIndent(map[string]any{
-		"cniVersion": "0.3.1",
+type object map[string]any
+
+// networkConfig returns the list of plug-ins for the pods of a node: a pair of interfaces with an
+// address of the subnet, then the ports that pods publish on the node.
+func networkConfig(subnet string) object {
+	addresses := object{
+		"type":   "host-local",
+		"ranges": [][]object{{{"subnet": subnet}}},
+		"routes": []object{{"dst": "0.0.0.0/0"}},
+		// The pods of a node that has been restarted have other addresses.
+		"dataDir": "/run/kindnet-addresses",
+	}
+	return object{
+		"cniVersion": "1.0.0",
 		"name":       "kindnet",
-		"plugins": []any{
-			map[string]any{
-				"type":   "ptp",
-				"ipMasq": false,
-				"ipam": map[string]any{
-					"type":    "host-local",
-					"dataDir": "/run/cni-ipam-state",
-					"routes":  []any{map[string]any{"dst": "0.0.0.0/0"}},
-					"ranges":  []any{[]any{map[string]any{"subnet": subnet}}},
-				},
-			},
-			map[string]any{"type": "portmap", "capabilities": map[string]any{"portMappings": true}},
+		"plugins": []object{
+			{"type": "ptp", "ipam": addresses},
+			{"type": "portmap", "capabilities": object{"portMappings": true}},
 		},
-	}, "", "  ")
+	}
+}
+
+// writeConfig replaces the file at once, as containerd reads it when it changes.
+func writeConfig(subnet string) error {
+	content, err := json.Marshal(networkConfig(subnet))
 	if err != nil {
 		return err
 	}
-	if present, err := os.ReadFile(configFile); err == nil && string(present) == string(content) {
+	if present, err := os.ReadFile(configFile); err == nil && bytes.Equal(present, content) {
 		return nil
 	}
 	unfinished := filepath.Join(filepath.Dir(configFile), ".kindnet")

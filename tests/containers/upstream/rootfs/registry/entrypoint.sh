@@ -1,8 +1,11 @@
 #!/bin/sh
-# As in Docker's image of the registry: a configuration file means `serve`.
-set -e
-case "$1" in
-  *.yaml | *.yml) set -- registry serve "$@" ;;
-  serve | garbage-collect | help | -*) set -- registry "$@" ;;
+# `docker run registry` serves with the configuration file that is its argument. It also runs the
+# program's subcommands, and the other programs of the image.
+set -eu
+case "${1##*.}" in
+  yml | yaml) exec registry serve "$@" ;;
 esac
-exec "$@"
+if [ -x "/bin/$1" ]; then
+  exec "$@"
+fi
+exec registry "$@"

@@ -1,9 +1,6 @@
 #!/bin/sh
-# As in MinIO's image: arguments without the program's name are those of the server.
-if [ "${1}" != minio ] && [ -n "${1}" ]; then
-  set -- minio "$@"
+# The arguments of `docker run minio/minio` are those of the program, whose name may come first.
+if [ "${1-}" = minio ]; then
+  shift
 fi
-if [ -n "${MINIO_USERNAME:-}" ] && [ -n "${MINIO_GROUPNAME:-}" ]; then
-  exec chroot --userspec="${MINIO_USERNAME}:${MINIO_GROUPNAME}" / "$@"
-fi
-exec "$@"
+exec /usr/bin/minio "$@"

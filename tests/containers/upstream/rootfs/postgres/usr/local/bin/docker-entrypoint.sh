@@ -1,61 +1,51 @@
-#!/usr/bin/env bash
-# With the conventions of Docker's image of Postgres: it starts as root and continues as `postgres`,
-# or as any other user, whom it gives a name; it creates the database cluster in PGDATA, with
-# POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB; then it starts the server.
-set -Eeuo pipefail
+#!/bin/bash
+# Starts Postgres with the documented interface of Docker's image: POSTGRES_USER, POSTGRES_PASSWORD
+# and POSTGRES_DB are for a new database cluster in PGDATA; root becomes `postgres`, and any other
+# user remains; arguments are the server's options, or another command.
+set -euo pipefail
 
-prepare_folders() {
+readonly sockets=/var/run/postgresql
+
+change_user() {
   mkdir -p "$PGDATA"
-  chmod 00700 "$PGDATA" || :
-  mkdir -p /var/run/postgresql || :
-  chmod 03775 /var/run/postgresql || :
-  if [ "$(id -u)" = 0 ]; then
-    find "$PGDATA" /var/run/postgresql \! -user postgres -exec chown postgres '{}' +
-  fi
+  chown --recursive postgres: "$PGDATA" "$sockets"
+  exec gosu postgres "$0" "$@"
 }
 
-name_user() {
-  getent passwd "$(id -u)" >/dev/null && return
-  NSS_WRAPPER_PASSWD=$(mktemp)
-  NSS_WRAPPER_GROUP=$(mktemp)
-  export NSS_WRAPPER_PASSWD NSS_WRAPPER_GROUP
-  LD_PRELOAD=$(ls /usr/lib/*/libnss_wrapper.so)
-  export LD_PRELOAD
-  echo "postgres:x:$(id -u):$(id -g):PostgreSQL:$PGDATA:/bin/false" >"$NSS_WRAPPER_PASSWD"
-  echo "postgres:x:$(id -g):" >"$NSS_WRAPPER_GROUP"
+# Print variables by which the system's libraries have a name for this user: initdb requires one.
+user_name() {
+  local files
+  files=$(mktemp -d)
+  printf 'postgres:x:%d:%d::/:/bin/sh\n' "$(id -u)" "$(id -g)" >"$files/users"
+  printf 'postgres:x:%d:\n' "$(id -g)" >"$files/groups"
+  printf '%s\n' LD_PRELOAD=libnss_wrapper.so "NSS_WRAPPER_PASSWD=$files/users" \
+    "NSS_WRAPPER_GROUP=$files/groups"
 }
 
 create_cluster() {
-  initdb --username="$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD")
-  printf '\nhost all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"
-  PGUSER="$POSTGRES_USER" pg_ctl -D "$PGDATA" -o "-c listen_addresses='' -p 5432" -w start
-  if [ "$POSTGRES_DB" != postgres ]; then
-    psql -v ON_ERROR_STOP=1 --no-psqlrc --username "$POSTGRES_USER" --dbname postgres \
-      -v name="$POSTGRES_DB" <<<'CREATE DATABASE :"name";'
+  local user=${POSTGRES_USER:-postgres} variables=()
+  local database=${POSTGRES_DB:-$user}
+  if [[ -z ${POSTGRES_PASSWORD:-} ]]; then
+    echo "POSTGRES_PASSWORD is required for a new database cluster" >&2
+    exit 1
   fi
-  PGUSER="$POSTGRES_USER" pg_ctl -D "$PGDATA" -m fast -w stop
-  unset PGPASSWORD
+  id -un >/dev/null 2>&1 || mapfile -t variables < <(user_name)
+  env "${variables[@]}" initdb --username="$user" --pwfile=<(echo "$POSTGRES_PASSWORD") \
+    --auth=trust --no-instructions
+  echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
+  [[ $database != postgres ]] || return 0
+  # A server for one user, without connections, reads the statement from its input.
+  echo "CREATE DATABASE \"${database//\"/\"\"}\"" |
+    env "${variables[@]}" postgres --single -D "$PGDATA" postgres >/dev/null
 }
 
-if [ "${1:0:1}" = - ]; then
+if (($# == 0)) || [[ $1 == -* ]]; then
   set -- postgres "$@"
 fi
-if [ "$1" = postgres ]; then
-  prepare_folders
-  if [ "$(id -u)" = 0 ]; then
-    exec gosu postgres "$BASH_SOURCE" "$@"
-  fi
-  if [ ! -s "$PGDATA/PG_VERSION" ]; then
-    : "${POSTGRES_USER:=postgres}"
-    : "${POSTGRES_DB:=$POSTGRES_USER}"
-    if [ -z "${POSTGRES_PASSWORD:-}" ]; then
-      echo "Error: Database is uninitialized and superuser password is not specified." >&2
-      exit 1
-    fi
-    export PGPASSWORD="$POSTGRES_PASSWORD"
-    name_user
-    create_cluster
-    unset LD_PRELOAD NSS_WRAPPER_PASSWD NSS_WRAPPER_GROUP
-  fi
+if [[ $1 == postgres ]]; then
+  [[ $(id -u) != 0 ]] || change_user "$@"
+  [[ -e $PGDATA/PG_VERSION ]] || create_cluster
+  # The server refuses folders that others may write, such as those of volumes.
+  [[ ! -O $PGDATA ]] || chmod 0700 "$PGDATA"
 fi
 exec "$@"
