@@ -11,7 +11,7 @@ AT_ONCE = 8
 """The number of threads."""
 
 POLL_SECONDS = 0.1
-"""How often the main thread looks whether something in the background has ended."""
+"""How long the main thread waits at once for other threads; between, Python handles signals."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -39,7 +39,9 @@ def in_parallel(act: Callable[[_Item], _Result], items: Iterable[_Item]) -> list
     with ThreadPoolExecutor(AT_ONCE, initializer=belong, initargs=(stop,)) as pool:
         try:
             tasks = [pool.submit(act, item) for item in items]
-            wait(tasks)
+            # In short turns: a signal that comes just before a wait without limit does not end it.
+            while wait(tasks, POLL_SECONDS).not_done:
+                pass
         except BaseException:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -69,7 +71,6 @@ class Background:
     def finish(self) -> None:
         """Wait for the end; raise the error that ended it, if any."""
         while not self.ended:
-            # In short turns, between which Python handles signals.
             self._thread.join(POLL_SECONDS)
         if self._error is not None:
             raise self._error
