@@ -192,6 +192,7 @@ class Suite:
         if sample.concurrent and not error:
             checks += check_concurrent_runs(results, fit)
             timeline = self.env.logs / f"{sample.name}-{result.run_id}.svg"
+            timeline.touch(mode=0o600)
             timeline.write_text(draw_concurrent_runs(results))
             progress.line(f"Timeline of the pods: {timeline}")
         if error:
