@@ -40,7 +40,7 @@ def _registry_mistakes(registry: object) -> Iterator[str]:
         yield f"{text!r} is Docker Hub, which images call docker.io"
     elif text != EVERY_OTHER and not _REGISTRY.fullmatch(text):
         what = _form_mistake(text) or "is not HOST[:PORT], such as docker.io"
-        yield f'{text!r} {what}; a mirror is for a whole registry, or "*" for every other one'
+        yield f'{text!r} {what}; a mirror is for a whole registry, or "*" for all others'
 
 
 def _mirror_mistakes(registry: object, mirror: object) -> Iterator[str]:

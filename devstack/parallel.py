@@ -50,7 +50,7 @@ def in_parallel(act: Callable[[_Item], _Result], items: Iterable[_Item]) -> list
 
 
 class Background:
-    """Something that goes on in a thread of its own, until :meth:`finish` or :meth:`cancel`.
+    """A call in a thread of its own, which :meth:`finish` waits for and :meth:`cancel` stops.
 
     Args:
         act: is called in the thread, as those of :func:`in_parallel` are.
@@ -65,7 +65,7 @@ class Background:
 
     @property
     def ended(self) -> bool:
-        """True if nothing goes on any more."""
+        """True if the call has ended."""
         return not self._thread.is_alive()
 
     def finish(self) -> None:

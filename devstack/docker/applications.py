@@ -70,7 +70,7 @@ def _use(name: str) -> str:
 
 
 def _own_start(context: str) -> str:
-    """Return the command that starts the engine of a context, if its name tells which it is."""
+    """Return the command that starts the engine of a context, if its name identifies the engine."""
     commands = {
         "rootless": "systemctl --user start docker",
         "colima": "colima start",

@@ -122,7 +122,7 @@ def run_checks(
     Args:
         checks: the checks.
         stack: what they examine.
-        deadline: seconds until a check that has not ended is given up.
+        deadline: seconds until a check that has not ended times out.
     """
     # Once, before several threads need them.
     _ = stack.provider, stack.images

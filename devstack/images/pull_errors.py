@@ -1,7 +1,7 @@
 """Why an image cannot be pulled: the engine's message as an error with a next step.
 
 The engine returns most failures as the status 500 with a text of its own, of the registry or of
-Go's libraries, so the texts are all that tells them apart. They are those of Docker 20.10 to 29
+Go's libraries, so errors are distinguished by their texts. They are those of Docker 20.10 to 29
 with their two image stores; the tests list them.
 """
 
@@ -24,7 +24,7 @@ COPY = (
 """What helps if a mirror lacks an image; IMAGE is the published one, REFERENCE the mirror's."""
 HUB = "docker.io"
 STALL_SECONDS = 120.0
-"""How long no byte may arrive before a pull is given up."""
+"""How long a pull may make no progress before it is stopped."""
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ class ImageStore:
             self._background = None
 
     def cancel(self) -> None:
-        """End what :meth:`start` began, if it still goes on."""
+        """Stop what :meth:`start` started, if it has not ended."""
         if self._background is not None:
             self._background.cancel()
             self._background = None

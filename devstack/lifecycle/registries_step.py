@@ -1,4 +1,4 @@
-"""The step of `up` that tells the nodes where to pull from: mirrors, and the stack's registry."""
+"""The step of `up` that configures mirrors and the stack's registry on the nodes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def registries_steps(stack: Stack) -> list[Step]:
     return [
         Step(
             "registries",
-            "Tell the nodes where to pull from",
+            "Configure registries on the nodes",
             # Capabilities are forgotten with the cluster.
             is_done=lambda: stack.state.capabilities.get(_CAPABILITY, "") == version.wanted(),
             ensure=lambda: _configure(stack, version),

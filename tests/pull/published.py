@@ -61,7 +61,7 @@ class Inside(Devstack):
         internet: the machine.
         name: the stack's name.
         home: DEVSTACK_HOME.
-        environment: more variables for every call.
+        environment: additional environment variables of each command.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ def faults() -> list[Fault]:
 def machine(
     tmp_path_factory: pytest.TempPathFactory, published: Path, faults: list[Fault]
 ) -> Iterator[Internet]:
-    """A machine whose registry does what ``faults`` says, and whose engine gives up soon."""
+    """A machine whose registry does what ``faults`` says, and whose engine times out soon."""
     folder = tmp_path_factory.mktemp("faults")
     with internet(folder, published, faults=faults, engine=FEW_ATTEMPTS) as machine:
         yield machine

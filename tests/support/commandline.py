@@ -25,7 +25,7 @@ class Devstack:
     Args:
         name: the stack's name.
         home: DEVSTACK_HOME; the cache of built images is the user's own.
-        environment: more variables for every call.
+        environment: additional environment variables of each command.
     """
 
     def __init__(self, name: str, home: Path, environment: Mapping[str, str] | None = None) -> None:

@@ -49,7 +49,7 @@ class ActionRun:
         temp: the runner's temporary folder.
         environment: the job's environment variables.
         inputs: what the workflow sets below ``with``.
-        cache: the folder that stands for the cache of GitHub Actions.
+        cache: the folder used as the cache of GitHub Actions.
 
     Attributes:
         steps: what happened, in order.

@@ -111,7 +111,7 @@ def test_every_mistake_in_mirrors_is_reported() -> None:
         '"registry.k8s.io" = "registry.corp/Kubernetes"\n'
         '"nvcr.io" = 5\n'
     )
-    whole = 'a mirror is for a whole registry, or "*" for every other one'
+    whole = 'a mirror is for a whole registry, or "*" for all others'
     form = "is not HOST[:PORT][/PATH], such as registry.corp:5000/hub"
     assert error.cause.partition(": ")[2].split("; images.mirror: ") == [
         "unknown setting 'images.sorce' (did you mean 'source'?)",

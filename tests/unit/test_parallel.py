@@ -85,7 +85,7 @@ def test_a_program_that_takes_its_time_gets_its_input_once() -> None:
     assert done.stdout == "text"
 
 
-def test_what_goes_on_in_the_background_is_awaited_with_its_error() -> None:
+def test_a_background_call_is_awaited_with_its_error() -> None:
     go = threading.Event()
 
     def fail() -> None:
@@ -99,7 +99,7 @@ def test_what_goes_on_in_the_background_is_awaited_with_its_error() -> None:
         background.finish()
 
 
-def test_what_goes_on_in_the_background_ends_when_cancelled() -> None:
+def test_a_background_call_ends_when_cancelled() -> None:
     clock = SystemClock()
     background = Background(lambda: clock.sleep(300))
     background.cancel()
