@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
@@ -122,6 +123,13 @@ class Stack:
         preferred = {name: port.preferred for name, port in self.host_ports.items()}
         own = self.provider.own_ports if isinstance(self.provider, MapsPorts) else ()
         return {**preferred, **dict.fromkeys(own, 0)}
+
+    def kubectl(self) -> Path:
+        """Return the kubectl that fits the cluster, compiled now if there is none."""
+        from devstack import tools
+
+        version = self.spec.kubernetes
+        return tools.ensure_kubectl(self.runner, self.progress, kubernetes=version)
 
     def not_up(self) -> DevstackError:
         """Return the error of a command that needs the stack to be up."""

@@ -28,12 +28,11 @@ def command(
     output: Output, config_file: Path | None, admin: bool, argv: tuple[str, ...], **chosen: Any
 ) -> int:
     """Run kubectl with the stack's kubeconfig; exit with its status."""
-    from devstack import tools
     from devstack.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen), output.progress())
     require_up(stack)
-    kubectl = tools.ensure_kubectl(stack.runner, stack.progress, kubernetes=stack.spec.kubernetes)
+    kubectl = stack.kubectl()
     kubeconfig = stack.dir.admin_kubeconfig if admin else stack.dir.kubeconfig
     command_line = [
         str(kubectl),

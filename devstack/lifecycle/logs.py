@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from devstack import tools
 from devstack.errors import DevstackError, ExitStatus
 from devstack.stack import Stack
 
@@ -90,7 +89,7 @@ def read_logs(stack: Stack, target: LogTarget, tail: int, previous: bool) -> Pod
 
 def log_arguments(stack: Stack, target: LogTarget, tail: int, previous: bool) -> list[str]:
     """Return the kubectl command that prints the last ``tail`` lines of a pod's logs."""
-    kubectl = tools.ensure_kubectl(stack.runner, stack.progress, kubernetes=stack.spec.kubernetes)
+    kubectl = stack.kubectl()
     argv = [str(kubectl), f"--kubeconfig={stack.dir.admin_kubeconfig}"]
     argv += [f"--cache-dir={stack.dir.kubectl_cache}", "logs", target.pod]
     argv += ["--namespace", target.namespace, "--all-containers", f"--tail={tail}"]

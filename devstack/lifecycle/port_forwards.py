@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from devstack import tools
 from devstack.kube.forward import Forward, is_forwarded, start_forward, stop_forwards
 from devstack.services.base import Service
 from devstack.stack import Stack
@@ -19,12 +18,11 @@ def ensure_port_forwards(stack: Stack, service: Service) -> None:
     Raises:
         DevstackError: ``FORWARD_FAILED`` or ``WAIT_TIMEOUT``.
     """
-    version = stack.spec.kubernetes
     for forward in _forwards(stack, service):
         start_forward(
             stack.dir.path,
             forward,
-            kubectl=str(tools.ensure_kubectl(stack.runner, stack.progress, kubernetes=version)),
+            kubectl=str(stack.kubectl()),
             kubeconfig=stack.dir.admin_kubeconfig,
             clock=stack.clock,
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from devstack import tools
 from devstack.errors import DevstackError
 from devstack.services.airflow.service import HOME, NAMESPACE, SCHEDULER
 from devstack.stack import Stack
@@ -44,9 +43,8 @@ class DagFolder:
 
     def _exec(self, script: list[str], text: str) -> None:
         stack = self.stack
-        version = stack.spec.kubernetes
         argv = [
-            str(tools.ensure_kubectl(stack.runner, stack.progress, kubernetes=version)),
+            str(stack.kubectl()),
             f"--kubeconfig={stack.dir.admin_kubeconfig}",
             f"--cache-dir={stack.dir.kubectl_cache}",
             f"--namespace={NAMESPACE}",
