@@ -12,7 +12,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.images import versions
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.golang import Compiler
-from devstack.images.kubernetes_versions import DEFAULT
+from devstack.images.kubernetes_versions import DEFAULT, parse_minor
 from devstack.images.programs import Program, client_program, versioned
 from devstack.process import Runner
 from devstack.progress import Progress, Silent
@@ -89,11 +89,11 @@ def find_kubectl(runner: Runner, kubernetes: str = DEFAULT) -> Path | None:
     if same:
         return same
     compiled = compiler.built(client_program(KUBECTL.name))
-    if compiled and fits(_parse(DEFAULT), _parse(kubernetes)):
+    if compiled and fits(parse_minor(DEFAULT), parse_minor(kubernetes)):
         return compiled
     on_path = runner.which(KUBECTL.name)
     version = kubectl_version(runner, on_path) if on_path else None
-    if on_path and version and fits(version, _parse(kubernetes)):
+    if on_path and version and fits(version, parse_minor(kubernetes)):
         return Path(on_path)
     is_recent = version is not None and version >= versions.OLDEST_KUBECTL
     return compiled or (Path(on_path) if on_path and is_recent else None)
@@ -102,11 +102,6 @@ def find_kubectl(runner: Runner, kubernetes: str = DEFAULT) -> Path | None:
 def fits(kubectl: tuple[int, int], cluster: tuple[int, int]) -> bool:
     """Return True if a kubectl supports a cluster: one minor version apart, at most."""
     return kubectl[0] == cluster[0] and abs(kubectl[1] - cluster[1]) <= 1
-
-
-def _parse(minor: str) -> tuple[int, int]:
-    major, _, rest = minor.partition(".")
-    return int(major), int(rest)
 
 
 def ensure_kubectl(

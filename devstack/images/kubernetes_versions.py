@@ -54,6 +54,12 @@ def node_image(minor: str) -> str:
     return "node" if minor == DEFAULT else f"node-{minor}"
 
 
+def parse_minor(minor: str) -> tuple[int, int]:
+    """Return a minor version, such as "1.37", as numbers, which can be compared."""
+    major, _, rest = minor.partition(".")
+    return int(major), int(rest)
+
+
 def require_supported(minor: str) -> None:
     """Raise ``KUBERNETES_UNSUPPORTED`` unless ``minor`` is one of SUPPORTED."""
     if minor not in SUPPORTED:

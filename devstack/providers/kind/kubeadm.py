@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from devstack.images.kubernetes_versions import parse_minor
+
 _FIRST_WITH_V1BETA4 = (1, 36)
 """kind writes v1beta3 for earlier versions of Kubernetes (kind: cluster/internal/kubeadm)."""
 
@@ -48,5 +50,4 @@ def add_flags(component: str, flags: Mapping[str, str], kubernetes: str) -> list
 
 
 def _has_v1beta4(kubernetes: str) -> bool:
-    major, minor = kubernetes.split(".")
-    return (int(major), int(minor)) >= _FIRST_WITH_V1BETA4
+    return parse_minor(kubernetes) >= _FIRST_WITH_V1BETA4
