@@ -68,9 +68,14 @@ class Background:
         """True if the call has ended."""
         return not self._thread.is_alive()
 
-    def finish(self) -> None:
-        """Wait for the end; raise the error that ended it, if any."""
+    def finish(self, check: Callable[[], None] = lambda: None) -> None:
+        """Wait for the end; raise the error that ended it, if any.
+
+        Args:
+            check: is called several times a second; if it raises, the end is not waited for.
+        """
         while not self.ended:
+            check()
             self._thread.join(POLL_SECONDS)
         if self._error is not None:
             raise self._error

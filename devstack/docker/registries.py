@@ -20,6 +20,7 @@ from devstack.docker.connection import connect
 from devstack.docker.engine import DOCKER, PODMAN, Engine
 from devstack.docker.errors import translate_docker_errors
 from devstack.docker.podman import pulled_name
+from devstack.parallel import Background
 
 _DENIED = re.compile(r"unauthorized|denied|authentication|no basic auth", re.IGNORECASE)
 _LIBPOD = "v4.0.0/libpod"
@@ -59,23 +60,7 @@ def ask_registry(
     Raises:
         EngineRefusedError: it does not get one.
     """
-    answered: queue.Queue[BaseException | None] = queue.Queue()
-
-    def ask() -> None:
-        try:
-            _ask(reference, timeout, engine)
-            answered.put(None)
-        except BaseException as error:
-            answered.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    while True:
-        check()
-        with suppress(queue.Empty):
-            error = answered.get(timeout=LOOK_SECONDS)
-            break
-    if error is not None:
-        raise error
+    Background(lambda: _ask(reference, timeout, engine)).finish(check)
 
 
 def _ask(reference: str, timeout: float, engine: Engine) -> None:
