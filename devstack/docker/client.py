@@ -400,7 +400,7 @@ class DockerClient:
         done = self._run(argv, check=False)
         if not done.ok:
             full = OSError(errno.ENOSPC, "", str(archive)) if _FULL in done.stderr else OSError()
-            raise disk_full(full) or command_failed(done)
+            raise disk_full(full) or command_failed(done, self.engine)
 
     def tag(self, source: str, target: str) -> None:
         """Add a name to an image."""

@@ -9,9 +9,8 @@ that are looked up find both.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from devstack.docker.engine import DOCKER, PODMAN, Engine
@@ -59,35 +58,16 @@ class PodmanRunner:
         """Return the path of ``program`` on PATH; for Docker's client, of Podman."""
         return self._inner.which(PODMAN.name if program == DOCKER.name else program)
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        input: str | bytes | Iterable[bytes] | None = None,
-        env: Mapping[str, str | None] | None = None,
-        cwd: Path | None = None,
-        timeout: float | None = None,
-        check: bool = True,
-        on_line: Callable[[str], None] | None = None,
-        pidfile: Path | None = None,
-    ) -> Completed:
+    def run(self, argv: Sequence[str], **options: Any) -> Completed:
         """Run ``argv`` and wait for it; see :class:`devstack.process.Runner`."""
-        is_docker = argv[0] == DOCKER.name
-        if is_docker and argv[1] == "save":
+        if argv[0] != DOCKER.name:
+            return self._inner.run(argv, **options)
+        if argv[1] == "save":
             self._give_full_names(argv[argv.index("--") + 1 :])
-        done = self._inner.run(
-            podman_command(argv) if is_docker else argv,
-            input=input,
-            env=env,
-            cwd=cwd,
-            timeout=timeout,
-            check=check,
-            on_line=on_line,
-            pidfile=pidfile,
-        )
-        if is_docker and argv[1] == "load" and done.ok:
+        done = self._inner.run(podman_command(argv), **options)
+        if argv[1] == "load" and done.ok:
             self._name_loaded(done.stdout)
-        return docker_result(argv, done) if is_docker else done
+        return docker_result(argv, done)
 
     def _give_full_names(self, references: Sequence[str]) -> None:
         """Add the name that a node knows an image by, which an archive keeps."""
