@@ -9,10 +9,10 @@ from typing import Any
 
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
 from devstack.images.machine import ARCHITECTURES
+from devstack.pools.instance_types import GIB
 from devstack.providers.base import HasEngine, NeedsNodeImage, Problem
 from devstack.stack import Stack
 
-GIB = 1024**3
 LEAST_MEMORY, LEAST_CPUS = 4 * GIB, 2
 
 SUITABILITY = ("ENGINE_IS_PODMAN", "ENGINE_OLD", "ENGINE_UNSUITABLE", "ENGINE_FOLDER")
@@ -137,7 +137,7 @@ def _cgroup(stack: Stack) -> list[Finding]:
         remedy = "enable them at boot: on a Raspberry Pi append cgroup_enable=memory to "
         remedy += "/boot/firmware/cmdline.txt; elsewhere use cgroup v2"
         return [Finding(cause, remedy, "CGROUP_UNUSABLE")]
-    if str(described.info.get("CgroupVersion")) == "1" and _pulls_nodes(stack):
+    if described.cgroup_v1 and _pulls_nodes(stack):
         cause = "the engine uses cgroup v1, on which published node images do not boot, and "
         cause += "images are only to be pulled"
         remedy = "boot with cgroup v2, or let the node image be built: devstack up --images auto"

@@ -17,11 +17,11 @@ from devstack.doctor.check import (
 )
 from devstack.doctor.engine import OF_ENGINE, ask_nodes, require_all, require_engine, to_finding
 from devstack.errors import DevstackError
+from devstack.pools.instance_types import GIB
 from devstack.providers.base import ChecksMachine, HasEngine, HasPools
 from devstack.providers.ownership import foreign_cluster
 from devstack.stack import Stack
 
-GIB = 1024**3
 MEMORY = 4 * GIB
 MEMORY_OF_NODE = 110 * 1024**2
 """Bytes that a further node takes at rest."""

@@ -56,7 +56,7 @@ def _cannot_boot(stack: Stack, absent: list[str]) -> bool:
     """Return True if an image must be built because the published one needs cgroup v2."""
     needs = any(find_image(name).needs_cgroup_v2 for name in absent)
     engine = find_engine(stack) if needs else None
-    return engine is not None and str(engine.describe_engine().info.get("CgroupVersion")) == "1"
+    return engine is not None and engine.describe_engine().cgroup_v1
 
 
 def _published(names: list[str]) -> list[str]:

@@ -10,9 +10,9 @@ from devstack.doctor.check import BY_DEGREE, Check, Fault, Finding, NotApplicabl
 from devstack.doctor.engine import ask_nodes, require_all, require_engine
 from devstack.doctor.obtaining import may_compile
 from devstack.paths import cache_home, state_home
+from devstack.pools.instance_types import GIB
 from devstack.stack import Stack
 
-GIB = 1024**3
 DISK_TO_RUN = 2 * GIB
 DISK_TO_BUILD = 15 * GIB
 DISK_OF_ENGINE = 10 * GIB

@@ -18,7 +18,7 @@ _CAPABILITY = "registries"
 
 
 def registries_steps(stack: Stack) -> list[Step]:
-    """Return the step, if the provider's nodes can be told."""
+    """Return the step, if the provider's nodes can be configured."""
     provider = stack.provider
     if not isinstance(provider, ConfiguresRegistries):
         return []
@@ -36,12 +36,12 @@ def registries_steps(stack: Stack) -> list[Step]:
 
 
 def forget_registries(stack: Stack) -> None:
-    """Let the step run again, for nodes that have not been told."""
+    """Let the step run again, for nodes that are not configured."""
     stack.state.capabilities.pop(_CAPABILITY, None)
 
 
 def configure_registries(stack: Stack) -> None:
-    """Tell the nodes that run where to pull from, if there is anything to tell."""
+    """Configure registries on the nodes that run, if there is anything to configure."""
     provider = stack.provider
     if not isinstance(provider, ConfiguresRegistries):
         return

@@ -191,12 +191,14 @@ class EngineDescription:
         product: its name, such as "Colima".
         is_local: True if it certainly runs on this machine, not in a virtual one.
         missing_controllers: the cgroup controllers that nodes need and it may not use.
+        cgroup_v1: True if it uses cgroup v1.
     """
 
     info: Mapping[str, Any]
     product: str
     is_local: bool
     missing_controllers: Sequence[str] = ()
+    cgroup_v1: bool = False
 
 
 @dataclass(frozen=True)
@@ -316,7 +318,7 @@ class AddsImages(Protocol):
 
 @dataclass(frozen=True)
 class RegistrySettings:
-    """What nodes are to know about registries.
+    """The configuration of registries on nodes.
 
     Attributes:
         mirrors: the mirror, ``HOST[:PORT][/PATH]``, of each registry, or of all others ("*").
@@ -335,11 +337,11 @@ class ConfiguresRegistries(Protocol):
     """A provider whose nodes can pull from other places than images name."""
 
     def registries_version(self, spec: ClusterSpec, settings: RegistrySettings) -> str:
-        """Return an id of what nodes are to know by now; empty if that is nothing."""
+        """Return an id of the configuration of nodes; empty if there is none."""
         ...
 
     def configure_registries(self, spec: ClusterSpec, settings: RegistrySettings) -> None:
-        """Tell all running nodes; pulls that follow go by it."""
+        """Configure all running nodes, for the pulls that follow."""
         ...
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from devstack.docker.cgroup import uses_cgroup_v1
 from devstack.docker.recognition import (
     Fault,
     Product,
@@ -101,7 +102,9 @@ class FakeEngineProvider(FakeLoadingProvider):
         """Return what was set."""
         local = is_plainly_local(self._product, self.info, self.host)
         missing = missing_controllers(self._product, self.info)
-        return EngineDescription(self.info, self._product.name, local, missing)
+        return EngineDescription(
+            self.info, self._product.name, local, missing, uses_cgroup_v1(self.info)
+        )
 
     @property
     def _product(self) -> Product:

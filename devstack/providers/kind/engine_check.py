@@ -35,7 +35,7 @@ def find_problems(
     """
     try:
         if fault := remote_fault(engine_host(engine.engine)):
-            return [_problem(fault)]
+            return [to_problem(fault)]
         engine.require_usable()
         if only_answers:
             return []
@@ -46,7 +46,7 @@ def find_problems(
     faults = engine_faults(product, info, podman=engine.engine == PODMAN)
     hidden = (snap_fault(product, path) for path in (folder, cache_home()))
     faults += [fault for fault in hidden if fault][:1]
-    return [_problem(fault) for fault in faults]
+    return [to_problem(fault) for fault in faults]
 
 
 def require_folder(
@@ -70,5 +70,6 @@ def require_folder(
         require_mountable(runner, image, folder.resolve(), product, owner.labels())
 
 
-def _problem(fault: Fault) -> Problem:
+def to_problem(fault: Fault) -> Problem:
+    """Return the problem of a provider for a fault of its engine."""
     return Problem(fault.message, fault.remedy, fault.code)

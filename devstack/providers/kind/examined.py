@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+from devstack.docker.cgroup import uses_cgroup_v1
 from devstack.docker.client import DockerClient
 from devstack.docker.connection import engine_host
 from devstack.docker.examination import list_owned, read_subnets
@@ -18,6 +19,7 @@ from devstack.docker.recognition import (
 from devstack.errors import DevstackError
 from devstack.parallel import in_parallel
 from devstack.providers.base import ClusterSpec, EngineDescription, EngineObject, Problem
+from devstack.providers.kind.engine_check import to_problem
 
 
 class ExaminedEngine:
@@ -34,7 +36,7 @@ class ExaminedEngine:
     def engine_address_problem(self) -> Problem | None:
         """Return why the engine's address cannot be used; nothing is connected to."""
         fault = remote_fault(engine_host(self._engine.engine))
-        return Problem(fault.message, fault.remedy, fault.code) if fault else None
+        return to_problem(fault) if fault else None
 
     def describe_engine(self) -> EngineDescription:
         """Return what the engine says about itself, which it is asked once."""
@@ -47,7 +49,8 @@ class ExaminedEngine:
         info = self._engine.info()
         product = recognize(info, self._engine.version())
         local = is_plainly_local(product, info, engine_host(self._engine.engine))
-        return EngineDescription(info, product.name, local, missing_controllers(product, info))
+        missing = missing_controllers(product, info)
+        return EngineDescription(info, product.name, local, missing, uses_cgroup_v1(info))
 
     def engine_subnets(self) -> dict[str, list[str]]:
         """Return the subnets of all of the engine's networks, by the network's name."""

@@ -108,7 +108,7 @@ def configure_node(engine: DockerClient, node: Any, files: Mapping[str, str]) ->
         engine.put_files(node, FOLDER, files)
     folders = sorted({path.split("/")[1] for path in files if path.startswith(f"{_HOSTS}/")})
     argv = ["bash", "-c", _CONFIGURE, "configure", *folders]
-    engine.require(node, argv, f"cannot tell {node.name} about mirrors of registries")
+    engine.require(node, argv, f"cannot configure mirrors of registries on {node.name}")
 
 
 def _server(place: str, insecure: bool) -> str:
