@@ -18,13 +18,11 @@ from typing import Any
 
 from devstack.docker.addition import commit_container
 from devstack.docker.connection import connect
-from devstack.docker.engine import PODMAN, Engine
+from devstack.docker.engine import Engine
 from devstack.docker.errors import command_failed, engine_missing, translate_docker_errors
 from devstack.docker.network import create_network
 from devstack.docker.packing import pack_files
 from devstack.docker.podman import engine_of
-from devstack.docker.podman_nodes import build_create_command, named_volumes
-from devstack.docker.recognition import CONTROLLERS
 from devstack.docker.removal import remove_containers, remove_network
 from devstack.errors import DevstackError, disk_full
 from devstack.process import Completed, ProgramMissingError, Runner
@@ -43,7 +41,7 @@ OWNER_LABEL = "devstack.owner"
 
 INSPECT_TIMEOUT = 60.0
 
-_ABSENT = re.compile(r"no such|invalid reference format", re.IGNORECASE)
+ABSENT = re.compile(r"no such|invalid reference format", re.IGNORECASE)
 """What `docker image inspect` says of names that no image has, or that no image can have."""
 
 _FULL = "no space left on device"
@@ -84,7 +82,7 @@ class DockerClient:
             each other's builder container alone.
 
     Attributes:
-        engine: Docker, or Podman.
+        engine: Docker, or Podman; see :class:`devstack.docker.podman_client.PodmanClient`.
     """
 
     def __init__(self, runner: Runner, owner: str = "") -> None:
@@ -128,19 +126,9 @@ class DockerClient:
                     node.start()
 
     def info(self) -> dict[str, Any]:
-        """Return what `docker info` shows; of Podman, with the cgroup controllers of its own."""
+        """Return what `docker info` shows."""
         with translate_docker_errors(self.engine):
-            found = dict(self._connect().info())
-        return {**found, **self._controllers()} if self.engine == PODMAN else found
-
-    def _controllers(self) -> dict[str, Any]:
-        """Return the cgroup controllers that Podman may use, unless it does not say."""
-        argv = ["docker", "info", "--format", "{{json .Host.CgroupControllers}}"]
-        done = self._run(argv, check=False, timeout=INSPECT_TIMEOUT)
-        try:
-            return {CONTROLLERS: list(json.loads(done.stdout))} if done.ok else {}
-        except (ValueError, TypeError):
-            return {}
+            return dict(self._connect().info())
 
     def version(self) -> dict[str, Any]:
         """Return what `docker version` shows of the engine."""
@@ -149,40 +137,19 @@ class DockerClient:
 
     def create(self, name: str, body: Mapping[str, Any], model: Any) -> Any:
         """Create a container like ``model`` by a request of `devstack.docker.similar`."""
-        if self.engine == PODMAN:
-            return self._create_in_podman(name, body, model)
         with translate_docker_errors(self.engine):
             client = self._connect()
             made = client.api.create_container_from_config(dict(body), name)
             return client.containers.get(made["Id"])
 
-    def _create_in_podman(self, name: str, body: Mapping[str, Any], model: Any) -> Any:
-        with translate_docker_errors(self.engine):
-            volume = self._connect().volumes.create(labels={name: "true"})
-        done = self._run(build_create_command(model.attrs, name, volume.name, body), check=False)
-        with translate_docker_errors(self.engine):
-            if not done.ok:
-                volume.remove()
-                raise command_failed(done, self.engine)
-            return self._connect().containers.get(name)
-
     def kill(self, node: Any) -> None:
         """End a container at once; Docker does not start it again by itself."""
         with translate_docker_errors(self.engine):
-            if node.status != "running":
-                return
-            if self.engine == PODMAN:
-                # Its API waits much longer for the end.
-                self._run(["docker", "kill", node.name])
-            else:
+            if node.status == "running":
                 node.kill()
 
     def set_cpu_shares(self, node: Any, shares: int) -> None:
         """Set a container's weight where CPUs are short; by default it is 1024."""
-        if self.engine == PODMAN:
-            # Its API has no such request before version 5.
-            self._run(["docker", "update", "--cpu-shares", str(shares), node.name])
-            return
         with translate_docker_errors(self.engine):
             node.update(cpu_shares=shares)
 
@@ -215,12 +182,8 @@ class DockerClient:
 
     def execute(self, node: Any, argv: Sequence[str]) -> str:
         """Run a program in a container; return its output, empty if it failed."""
-        if self.engine == PODMAN:
-            done = self._execute_by_command(node, argv)
-            return done.stdout if done.ok else ""
-        with translate_docker_errors(self.engine):
-            status, output = node.exec_run(list(argv))
-        return str(output.decode(errors="replace")) if status == 0 else ""
+        done = self._execute(node, argv)
+        return done.stdout if done.ok else ""
 
     def pack(self, node: Any, folders: Sequence[str], archive: Path) -> None:
         """Write folders of a container into an archive for :meth:`unpack`.
@@ -263,25 +226,20 @@ class DockerClient:
         self, node: Any, argv: Sequence[str], message: str, code: str = "NODE_UNWRITABLE"
     ) -> None:
         """Run a program in a container; raise ``code`` with ``message`` if it fails."""
-        if self.engine == PODMAN:
-            done = self._execute_by_command(node, argv)
-            status, output = done.returncode, done.stdout + done.stderr
-        else:
-            with translate_docker_errors(self.engine):
-                status, raw = node.exec_run(list(argv))
-            output = raw.decode(errors="replace")
-        if status != 0:
+        done = self._execute(node, argv)
+        if not done.ok:
             raise DevstackError(
                 message,
-                cause=f"{argv[0]} ended with status {status}",
+                cause=f"{argv[0]} ended with status {done.returncode}",
                 remedy=f"free space on {self.engine.title}'s disk and run the command again",
                 code=code,
-                output=output,
+                output=done.stdout + done.stderr,
             )
 
-    def _execute_by_command(self, node: Any, argv: Sequence[str]) -> Completed:
-        """Run a program in a container: one that Podman's API starts stays for five minutes."""
-        return self._run(["docker", "exec", node.name, *argv], check=False)
+    def _execute(self, node: Any, argv: Sequence[str]) -> Completed:
+        with translate_docker_errors(self.engine):
+            status, output = node.exec_run(list(argv))
+        return Completed(tuple(argv), status, output.decode(errors="replace"), "")
 
     def _require(self, node: Any, argv: Sequence[str]) -> None:
         message = f"cannot copy the volumes of {node.name}"
@@ -294,21 +252,8 @@ class DockerClient:
             containers: the containers.
             labels: labels of a helper container, which names the owner of what it works on.
         """
-        if self.engine == PODMAN:
-            return self._remove_in_podman(list(containers))
         with translate_docker_errors(self.engine):
-            return remove_containers(self._connect(), containers, labels)
-
-    def _remove_in_podman(self, containers: Sequence[Any]) -> None:
-        """Remove containers at once, and volumes that kind named."""
-        for each in containers:
-            # Its API waits ten seconds for the container to stop.
-            argv = ["docker", "rm", "--force", "--time", "0", "--volumes", each.name]
-            done = self._run(argv, check=False)
-            if not done.ok and not _ABSENT.search(done.stderr):
-                raise command_failed(done, self.engine)
-        for name in {name for each in containers for name in named_volumes(each.attrs)}:
-            self.remove_volume(name)
+            remove_containers(self._connect(), containers, labels)
 
     def networks(self, name: str) -> list[Any]:
         """Return the networks of exactly this name."""
@@ -360,7 +305,7 @@ class DockerClient:
         """Return those of ``references`` that Docker has, by one command."""
         argv = ["docker", "image", "inspect", "--format", "{{json .}}", "--", *references]
         done = self._run(argv, check=False, timeout=INSPECT_TIMEOUT)
-        if not done.ok and not _ABSENT.search(done.stderr):
+        if not done.ok and not ABSENT.search(done.stderr):
             raise command_failed(done, self.engine)
         found: dict[str, Present] = {}
         for line in done.stdout.splitlines():

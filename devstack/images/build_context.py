@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from devstack.docker.client import KEY_LABEL, DockerClient
+from devstack.docker.client import KEY_LABEL
+from devstack.docker.podman_client import engine_client
 from devstack.images.archive import LayeredImage, write_images
 from devstack.images.artifact_cache import ArtifactCache, remove
 from devstack.images.background_compiler import BackgroundCompiler
@@ -62,7 +63,7 @@ class BuildContext:
         self.runner = runner
         self.progress = progress
         self.cache = cache
-        self.docker = DockerClient(runner, cache.owner)
+        self.docker = engine_client(runner, cache.owner)
         self._programs = programs
         self._scratch = scratch
         self._temporary: list[str] = []

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from devstack.docker.client import DockerClient
+from devstack.docker.podman_client import engine_client
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import IMAGES, find_images
@@ -56,7 +56,7 @@ def save(
         with step(progress, f"Write {path}"), cache.scratch("bundle") as scratch:
             images = scratch / IMAGES_MEMBER
             progress.note("exporting images from Docker")
-            DockerClient(runner).save_images(
+            engine_client(runner).save_images(
                 images, [image.reference for image in find_images(names)]
             )
             _write(unfinished, names, {IMAGES_MEMBER: images, **clients})
@@ -96,7 +96,7 @@ def load(path: Path, runner: Runner, progress: Progress, cache: ArtifactCache) -
     with step(progress, f"Load {path}"), cache.scratch("bundle") as scratch:
         manifest = _extract(path, scratch, progress)
         progress.note("loading images into Docker")
-        DockerClient(runner).load_images(scratch / IMAGES_MEMBER)
+        engine_client(runner).load_images(scratch / IMAGES_MEMBER)
         for name in CLIENTS:
             client = scratch / name
             client.chmod(0o755)

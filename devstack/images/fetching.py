@@ -10,8 +10,8 @@ from functools import cached_property, partial
 from typing import Any
 
 from devstack.docker.cgroup import uses_cgroup_v1
-from devstack.docker.client import DockerClient
 from devstack.docker.connection import engine_host
+from devstack.docker.podman_client import engine_client
 from devstack.docker.recognition import is_plainly_local, recognize
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.additions import ADDITIONS, Additions
@@ -57,7 +57,7 @@ class ImageFetcher:
         self._on_ready = on_ready
         self._progress = progress
         self._mirrors = mirrors
-        self._docker = DockerClient(runner)
+        self._docker = engine_client(runner)
         self._additions = Additions(runner, cache)
 
     def fetch(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devstack.docker.cgroup import uses_cgroup_v1
-from devstack.docker.client import DockerClient, Present
+from devstack.docker.client import Present
+from devstack.docker.podman_client import engine_client
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.catalogue import PRELOADED, Image, find_image, find_images
@@ -73,7 +74,7 @@ class ImageStore:
         self._source = source
         self._offline = offline
         self._mirrors = mirrors or Mirrors()
-        self._docker = DockerClient(runner)
+        self._docker = engine_client(runner)
         self._cache = ArtifactCache()
         self.build_times: list[StepTime] = []
         self._background: Background | None = None

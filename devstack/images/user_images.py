@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devstack.docker.client import DockerClient, Present
+from devstack.docker.podman_client import engine_client
 from devstack.errors import DevstackError, ExitStatus
 from devstack.image_names import familiar, is_reference
 from devstack.images.archive_reader import ImageArchive, read_archive, unreadable
@@ -175,7 +176,7 @@ class LocalImages:
 
     @property
     def _docker(self) -> DockerClient:
-        return DockerClient(self.runner)
+        return engine_client(self.runner)
 
     def _build(self, dockerfile: Path, reference: str) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cached_property
 
 from devstack.lifecycle.step import Step
 from devstack.providers.base import ConfiguresRegistries, RegistrySettings
@@ -28,7 +29,7 @@ def registries_steps(stack: Stack) -> list[Step]:
             "registries",
             "Configure registries on the nodes",
             # Capabilities are forgotten with the cluster.
-            is_done=lambda: stack.state.capabilities.get(_CAPABILITY, "") == version.wanted(),
+            is_done=lambda: stack.state.capabilities.get(_CAPABILITY, "") == version.wanted,
             ensure=lambda: _configure(stack, version),
             commands=lambda: _describe(stack),
         )
@@ -56,13 +57,10 @@ class _Version:
     def __init__(self, stack: Stack, provider: ConfiguresRegistries) -> None:
         self._stack = stack
         self.provider = provider
-        self._found: str | None = None
 
+    @cached_property
     def wanted(self) -> str:
-        if self._found is None:
-            settings = _settings(self._stack)
-            self._found = self.provider.registries_version(self._stack.cluster, settings)
-        return self._found
+        return self.provider.registries_version(self._stack.cluster, _settings(self._stack))
 
 
 def _configure(stack: Stack, version: _Version) -> None:
@@ -73,7 +71,7 @@ def _configure(stack: Stack, version: _Version) -> None:
                 "itself. Use this machine's name or address instead"
             )
     version.provider.configure_registries(stack.cluster, _settings(stack))
-    stack.state.capabilities[_CAPABILITY] = version.wanted()
+    stack.state.capabilities[_CAPABILITY] = version.wanted
     stack.save()
 
 

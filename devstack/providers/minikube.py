@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from devstack.docker.client import DockerClient
+from devstack.docker.podman_client import engine_client
 from devstack.errors import DevstackError, ExitStatus
 from devstack.image_names import familiar
 from devstack.images.archive_reader import ImageArchive
@@ -46,7 +46,7 @@ class MinikubeProvider:
         self._runner = runner
         self._clock = clock
         self._progress = progress
-        self._engine = DockerClient(runner)
+        self._engine = engine_client(runner)
         self._claim = Claim(self._engine, self.profile)
 
     @property

@@ -132,7 +132,7 @@ class KindSetting:
         self.api = api = FakeApi()
         api.objects["/readyz"] = {}
         monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda *_a, **_o: api.client())
-        monkeypatch.setattr(module, "DockerClient", lambda _runner: self.engine)
+        monkeypatch.setattr(module, "engine_client", lambda _runner: self.engine)
         monkeypatch.setattr(module, "ensure_tool", self._ensure_tool)
         self.provider = KindProvider(
             self.dir,

@@ -17,6 +17,7 @@ from devstack.docker.capabilities import withholds_sys_resource
 from devstack.docker.client import CLUSTER_LABEL, ROLE_LABEL, DockerClient
 from devstack.docker.engine import PODMAN
 from devstack.docker.podman import with_engine
+from devstack.docker.podman_client import engine_client
 from devstack.docker.recognition import engine_faults, recognize
 from devstack.docker.similar import build_similar
 from devstack.errors import DevstackError
@@ -87,7 +88,7 @@ def _pid_max() -> int:
 
 @pytest.fixture(scope="module")
 def podman() -> DockerClient:
-    return DockerClient(with_engine(SubprocessRunner(), PODMAN), "test")
+    return engine_client(with_engine(SubprocessRunner(), PODMAN), "test")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from devstack.docker.podman import (
     short_name,
     with_engine,
 )
+from devstack.docker.podman_client import engine_client
 from devstack.docker.podman_nodes import build_create_command, named_volumes
 from devstack.docker.recognition import CONTROLLERS
 from devstack.errors import DevstackError
@@ -39,7 +40,7 @@ def inner() -> FakeRunner:
 
 @pytest.fixture
 def client(inner: FakeRunner) -> DockerClient:
-    return DockerClient(PodmanRunner(inner), "owner")
+    return engine_client(PodmanRunner(inner), "owner")
 
 
 @pytest.mark.parametrize(

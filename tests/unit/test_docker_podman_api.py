@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from devstack.docker import podman_api
-from devstack.docker.client import DockerClient
 from devstack.docker.connection import engine_host
 from devstack.docker.engine import PODMAN
 from devstack.docker.podman import with_engine
 from devstack.docker.podman_api import find_socket
+from devstack.docker.podman_client import engine_client
 from devstack.docker.recognition import remote_fault
 from devstack.errors import DevstackError
 from devstack.providers.kind.engine_check import find_problems
@@ -148,7 +148,7 @@ def test_the_address_is_known_without_asking_podman(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", "/nowhere")
     assert remote_fault(engine_host(PODMAN)) is None
     runner = with_engine(FakeRunner(), PODMAN)
-    (problem,) = find_problems(DockerClient(runner), Path("/x"))
+    (problem,) = find_problems(engine_client(runner), Path("/x"))
     assert problem.code == "PODMAN_MISSING"
 
 

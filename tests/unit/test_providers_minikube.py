@@ -63,7 +63,7 @@ def engine() -> FakeEngine:
 def provider(
     stack: StackDir, runner: FakeRunner, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> MinikubeProvider:
-    monkeypatch.setattr(module, "DockerClient", lambda _runner: engine)
+    monkeypatch.setattr(module, "engine_client", lambda _runner: engine)
     api = FakeApi()
     api.objects["/readyz"] = {}
     monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda *_a, **_o: api.client())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from devstack.docker.client import DockerClient
+from devstack.docker.podman_client import engine_client
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import ImageStore
 from devstack.images.archive_reader import ImageArchive
@@ -107,7 +107,7 @@ class KindProvider(ExaminedEngine):
         self._runner = runner
         self._clock = clock
         self._progress = progress
-        self._engine = DockerClient(runner)
+        self._engine = engine_client(runner)
         self._claim = Claim(self._engine, self.cluster)
         self._pidfile = stack.path / "kind.pid"
 
