@@ -50,6 +50,8 @@ def remove_what_it_made(stack: Devstack, folder: Path) -> None:
         stack.admin_kubectl("delete", "-f", str(file), *ignored, check=False)
     # The label that `kubectl run` gives.
     stack.admin_kubectl("delete", "pods", "-n", "metaflow", "-l", "run", *ignored, check=False)
+    of_lesson = ["-n", "metaflow", "-l", f"lesson={folder.name.rstrip('0123456789')}"]
+    stack.admin_kubectl("delete", "jobs", *of_lesson, *ignored, check=False)
     settings = folder / "devstack.toml"
     if settings.exists():
         settings.write_text("")

@@ -38,7 +38,8 @@ def tiny(fresh: Devstack) -> _OnTinyDisk:
     return _OnTinyDisk(fresh.name, fresh.home, {"HOME": fresh.environment["HOME"]})
 
 
-@pytest.mark.parametrize("pages", [0, 1, 2, 3])
+# With more, `up` reaches the engine, which does not see the disk of this mount namespace.
+@pytest.mark.parametrize("pages", [0, 1, 2])
 def test_a_full_disk_is_reported_at_any_step(tiny: _OnTinyDisk, pages: int) -> None:
     tiny.free_bytes = pages * PAGE
     refusal = refused(tiny, "up", code="DISK_FULL", status=ExitStatus.ENVIRONMENT)

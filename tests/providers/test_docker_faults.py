@@ -130,7 +130,9 @@ def test_offline_without_kind_the_error_names_kind(fresh: Devstack, tmp_path: Pa
     stack = Devstack(fresh.name, fresh.home, lacking)
     refusal = refused(stack, "up", "--offline", code="KIND_MISSING", status=ENVIRONMENT)
     assert "kind" in refusal.text
-    assert "KIND_MISSING" in findings(stack)
+    settings = tmp_path / "devstack.toml"
+    settings.write_text("offline = true\n")
+    assert "KIND_MISSING" in findings(stack, "--config", str(settings))
 
 
 def _program(name: str) -> Path:
