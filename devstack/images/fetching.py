@@ -156,6 +156,7 @@ class ImageFetcher:
             progress.note(f"building the {image.name} image upon {upstream.reference}")
             try:
                 self._additions.build(image.name, pulled.reference, upstream)
+                self._on_ready(image.name)
             except DevstackError as error:
                 self.not_built[image.name] = error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -79,6 +79,7 @@ class ImageStore:
         self.build_times: list[StepTime] = []
         self._background: Background | None = None
         self._on_ready: Callable[[str], None] = lambda _: None
+        self._arrived: set[str] = set()
 
     def reference(self, name: str) -> str:
         """Return what manifests call the image; needs no Docker.
@@ -149,20 +150,28 @@ class ImageStore:
             # What is there needs no wait: an error is reported before a cluster is created.
             self.ensure(names)
             return
-        ready = threading.Event()
+        self._arrived = set(names).difference(self._missing(names))
         branch = self._progress.branch("Images")
         other = ImageStore(self._runner, branch, self._source, self._offline, self._mirrors)
-        other._on_ready = lambda name: ready.set() if name == first else None
+        other._on_ready = self._arrived.add
 
         def get() -> None:
             with step(branch, "Pull and build images"):
                 other.ensure(names)
+            self._arrived.update(names)
 
         self._background = Background(get)
-        while not (ready.wait(POLL_SECONDS) or self._background.ended):
-            continue
+        while not (first in self._arrived or self._background.ended):
+            time.sleep(POLL_SECONDS)
         if self._background.ended:
             self.finish()
+
+    def arrived(self, names: Sequence[str]) -> list[str]:
+        """Return those of the images called ``names`` that Docker has by now.
+
+        All of them, unless :meth:`start` gets some in the background.
+        """
+        return [name for name in names if self._background is None or name in self._arrived]
 
     def finish(self) -> None:
         """Wait for the images of :meth:`start`, if it was called; raise its error."""

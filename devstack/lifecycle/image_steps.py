@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from devstack.kube.client import Object
 from devstack.kube.resources import CORE
-from devstack.lifecycle.autoscaler import stop_autoscaler
 from devstack.lifecycle.cluster_steps import ClusterProbe
 from devstack.lifecycle.new_nodes import load_missing_images
+from devstack.lifecycle.node_loading import NodeLoading
 from devstack.lifecycle.step import Step
 from devstack.providers.base import LoadsImages, NeedsNodeImage
 from devstack.stack import Stack
@@ -17,27 +17,46 @@ REPORTED_IMAGES = 50
 """The most images in the status of a node (kubelet: nodeStatusMaxImages)."""
 
 
-def images_step(stack: Stack, cluster: ClusterProbe) -> Step:
-    """Return the step that pulls or builds the images on this machine."""
+def images_step(stack: Stack, cluster: ClusterProbe, loading: NodeLoading) -> Step:
+    """Return the step that pulls or builds the images on this machine.
+
+    For a new cluster it ends as soon as the nodes can be created.
+    """
     return Step(
         "images",
         "Get the images",
         is_done=lambda: cluster.responds() and stack.state.images == _references(stack),
-        ensure=lambda: _ensure_images(stack, node_exists=cluster.responds()),
+        ensure=lambda: _ensure_images(stack, loading, node_exists=cluster.responds()),
         commands=lambda: [
             f"have image {stack.images.reference(name)}" for name in _local_images(stack)
         ],
     )
 
 
-def load_images_step(stack: Stack) -> Step:
-    """Return the step that loads the images into the nodes."""
+def remaining_images_step(stack: Stack) -> Step:
+    """Return the step that waits for the images that are pulled or built in the background."""
+    return Step(
+        "remaining-images",
+        "Get the remaining images",
+        is_done=lambda: bool(stack.state.images),
+        ensure=lambda: _finish_images(stack),
+    )
+
+
+def node_images_step(stack: Stack, loading: NodeLoading) -> Step:
+    """Return the step after which every node has all images."""
     return Step(
         "node-images",
-        "Load the images into the nodes",
+        "Load the remaining images into the nodes",
         is_done=lambda: _are_loaded(stack),
-        ensure=lambda: _load_images(stack),
+        ensure=lambda: _finish_loading(stack, loading),
     )
+
+
+def wait_for_images(stack: Stack, loading: NodeLoading, names: Iterable[str]) -> None:
+    """Wait until the nodes have the images called ``names``, if any of the stack's are missing."""
+    if not _are_loaded(stack):
+        loading.wait(names)
 
 
 def _are_loaded(stack: Stack) -> bool:
@@ -65,14 +84,15 @@ def _lacks(node: Object, references: Iterable[str]) -> bool:
     return not all(any(name.endswith(f"/{each}") for name in names) for each in references)
 
 
-def _load_images(stack: Stack) -> None:
-    # It may be loading others into a new node; a later step starts it again.
-    stop_autoscaler(stack)
-    if not stack.state.images:
-        stack.progress.note("waiting for images")
-        stack.images.finish()
-        stack.state.images = _references(stack)
-        stack.save()
+def _finish_images(stack: Stack) -> None:
+    stack.progress.note("waiting for images")
+    stack.images.finish()
+    stack.state.images = _references(stack)
+    stack.save()
+
+
+def _finish_loading(stack: Stack, loading: NodeLoading) -> None:
+    loading.wait(stack.state.images)
     load_images(stack)
 
 
@@ -100,7 +120,7 @@ def _local_images(stack: Stack, *, node_exists: bool = False) -> list[str]:
     return [*node, *_references(stack)]
 
 
-def _ensure_images(stack: Stack, *, node_exists: bool) -> None:
+def _ensure_images(stack: Stack, loading: NodeLoading, *, node_exists: bool) -> None:
     """Get the images; for a new cluster only the node's, while the others follow."""
     needed = _local_images(stack, node_exists=node_exists)
     provider = stack.provider
@@ -115,8 +135,10 @@ def _ensure_images(stack: Stack, *, node_exists: bool) -> None:
         stack.state.images = {}
         stack.save()
         stack.images.start(needed, needed[0])
-        return
-    if needed:
-        stack.images.ensure(needed)
-    stack.state.images = _references(stack)
-    stack.save()
+    else:
+        if needed:
+            stack.images.ensure(needed)
+        stack.state.images = _references(stack)
+        stack.save()
+    if not node_exists:
+        loading.start()

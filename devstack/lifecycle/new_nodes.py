@@ -94,7 +94,7 @@ def load_missing_images(stack: Stack) -> None:
         present = provider.images_present(stack.cluster)
         missing = [ref for ref in stack.state.images.values() if ref not in present]
         if missing:
-            provider.load_images(stack.cluster, missing)
+            provider.load_images(stack.cluster, missing, stack.progress.note)
 
 
 def _starting(stack: Stack) -> list[str]:

@@ -6,9 +6,10 @@ from devstack.client_files import client_files_current, ensure_client_files
 from devstack.lifecycle.autoscaler import autoscaler_steps
 from devstack.lifecycle.backup import restore_step
 from devstack.lifecycle.cluster_steps import ClusterProbe, cluster_step, machine_step
-from devstack.lifecycle.image_steps import images_step, load_images_step
+from devstack.lifecycle.image_steps import images_step, node_images_step, remaining_images_step
 from devstack.lifecycle.manifests_step import manifests_steps
 from devstack.lifecycle.new_nodes import new_nodes_steps
+from devstack.lifecycle.node_loading import NodeLoading
 from devstack.lifecycle.pools_step import pools_steps
 from devstack.lifecycle.registries_step import registries_steps
 from devstack.lifecycle.registry_login import login_steps
@@ -19,20 +20,26 @@ from devstack.lifecycle.step import Step
 from devstack.stack import Stack
 
 
-def build_plan(stack: Stack) -> list[Step]:
-    """Return all steps of the stack; nothing is done or queried yet."""
+def build_plan(stack: Stack, loading: NodeLoading | None = None) -> list[Step]:
+    """Return all steps of the stack; nothing is done or queried yet.
+
+    Args:
+        stack: the stack.
+        loading: loads the images into the nodes; the caller cancels it if a step fails.
+    """
     cluster = ClusterProbe(stack)
+    loading = loading or NodeLoading(stack)
     restore = [restore_step(stack)] if stack.dir.volumes.exists() else []
     return [
         machine_step(stack, cluster),
         settings_step(stack),
-        images_step(stack, cluster),
+        images_step(stack, cluster, loading),
         cluster_step(stack, cluster),
         *pools_steps(stack),
         *shape_steps(stack),
-        load_images_step(stack),
+        remaining_images_step(stack),
         *restore,
-        *service_steps(stack),
+        *service_steps(stack, loading),
         *registries_steps(stack),
         *login_steps(stack),
         *new_nodes_steps(stack),

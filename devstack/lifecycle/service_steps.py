@@ -5,8 +5,9 @@ from __future__ import annotations
 from devstack.kube.api_errors import ServerFaultError, UnreachableError
 from devstack.kube.apply import any_present, apply_all, delete_all, differing, identify
 from devstack.kube.pods import ImagePullFailed, observe_pod
-from devstack.lifecycle.image_steps import load_images
+from devstack.lifecycle.image_steps import load_images, node_images_step, wait_for_images
 from devstack.lifecycle.logs import SERVICE_LABEL
+from devstack.lifecycle.node_loading import NodeLoading
 from devstack.lifecycle.port_forwards import ensure_port_forwards, port_forwards_running
 from devstack.lifecycle.step import Step, Undo
 from devstack.providers.base import WaitsForServiceNetwork
@@ -21,8 +22,10 @@ from devstack.stack import DATA_KINDS, Stack
 from devstack.waits import Failed, Observation, Ready, WaitFailedError, Waiting, wait_until
 
 
-def service_steps(stack: Stack) -> list[Step]:
+def service_steps(stack: Stack, loading: NodeLoading) -> list[Step]:
     """Return the steps that apply all services, then wait for each, dependencies first.
+
+    A service is applied once the nodes have its images, while those of later ones are loaded.
 
     Pods that start before a service they need retry until it responds, so waiting
     for it before they are applied would only take longer.
@@ -32,7 +35,8 @@ def service_steps(stack: Stack) -> list[Step]:
     return [
         *(_remove_step(stack, service) for service in stack.disabled),
         *(_adapt_step(stack, service) for service in adapting),
-        *(_apply_step(stack, service) for service in services),
+        *(_apply_step(stack, service, loading) for service in services),
+        node_images_step(stack, loading),
         *(_ready_step(stack, service) for service in services),
     ]
 
@@ -114,19 +118,20 @@ def _adapt(stack: Stack, service: DetectsCapabilities) -> None:
     stack.save()
 
 
-def _apply_step(stack: Stack, service: Service) -> Step:
+def _apply_step(stack: Stack, service: Service, loading: NodeLoading) -> Step:
     return Step(
         f"apply-{service.name}",
         f"Apply {service.name}",
         is_done=lambda: not differing(stack.kube(), stack.manifests(service)),
-        ensure=lambda: _apply(stack, service),
+        ensure=lambda: _apply(stack, service, loading),
         commands=lambda: [_describe(item) for item in stack.manifests(service)],
         needs_api=True,
         undo=_delete_service(stack, service),
     )
 
 
-def _apply(stack: Stack, service: Service) -> None:
+def _apply(stack: Stack, service: Service, loading: NodeLoading) -> None:
+    wait_for_images(stack, loading, service.images)
     stack.save()
     apply_all(
         stack.kube(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from devstack.lifecycle.backup import remove_backup
 from devstack.lifecycle.manifests_step import require_manifests
+from devstack.lifecycle.node_loading import NodeLoading
 from devstack.lifecycle.plan import build_plan
 from devstack.lifecycle.pools_step import require_pools_supported
 from devstack.lifecycle.settings_step import require_changeable, warn_of_old_nodes
@@ -30,9 +31,11 @@ def up(stack: Stack) -> list[str]:
         if stack.state.phase in ("deleting", "retained"):
             stack.state.phase = "creating"
             stack.save()
+        loading = NodeLoading(stack)
         try:
-            changed = run_steps(build_steps(stack), stack.progress, stack.clock)
+            changed = run_steps(build_steps(stack, loading), stack.progress, stack.clock)
         finally:
+            loading.cancel()
             stack.images.cancel()
         if stack.state.phase != "up":
             stack.state.phase = "up"
@@ -41,11 +44,15 @@ def up(stack: Stack) -> list[str]:
     return changed
 
 
-def build_steps(stack: Stack) -> list[Step]:
+def build_steps(stack: Stack, loading: NodeLoading | None = None) -> list[Step]:
     """Return the steps that bring the stack up, in order.
+
+    Args:
+        stack: the stack.
+        loading: loads the images into the nodes.
 
     Raises:
         DevstackError: ``SERVICE_NEEDED``.
     """
     require_dependencies([*stack.services, *stack.disabled], stack.spec.without)
-    return build_plan(stack)
+    return build_plan(stack, loading)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -298,8 +298,10 @@ class LoadsImages(Protocol):
         """Return the references of the images that every running node has."""
         ...
 
-    def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
-        """Load images into every running node."""
+    def load_images(
+        self, spec: ClusterSpec, references: Sequence[str], note: Callable[[str], None]
+    ) -> None:
+        """Load images into every running node; ``note`` shows how far that is."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from devstack.docker.podman_client import engine_client
@@ -122,7 +122,9 @@ class MinikubeProvider:
         done = self._minikube(["image", "list"], timeout=spec.timeout, check=False)
         return {line.strip().removeprefix("docker.io/") for line in done.stdout.splitlines()}
 
-    def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
+    def load_images(
+        self, spec: ClusterSpec, references: Sequence[str], note: Callable[[str], None]
+    ) -> None:
         """Copy images from Docker into every node."""
         self._minikube(["image", "load", *references], timeout=spec.timeout)
 

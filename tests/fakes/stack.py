@@ -11,6 +11,7 @@ import pytest
 from devstack.config import StackSpec
 from devstack.errors import DevstackError
 from devstack.images.kubernetes_versions import node_image
+from devstack.images.store import Row
 from devstack.kube.client import KubeClient
 from devstack.lifecycle import autoscaler
 from devstack.owner import Owner
@@ -127,7 +128,9 @@ class FakeLoadingProvider(FakeProvider):
         """Return what was loaded."""
         return set(self.loaded)
 
-    def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
+    def load_images(
+        self, spec: ClusterSpec, references: Sequence[str], note: Callable[[str], None]
+    ) -> None:
         """Record the images."""
         self._record("load_images")
         self.loaded += references
@@ -176,6 +179,14 @@ class FakeImages:
     def start(self, names: Sequence[str], first: str) -> None:
         """Record the request."""
         self.started.append(list(names))
+
+    def arrived(self, names: Sequence[str]) -> list[str]:
+        """Return all of them."""
+        return list(names)
+
+    def rows(self, names: Sequence[str] = ()) -> list[Row]:
+        """Return images without a size."""
+        return [Row(name, self.reference(name), "built", 0, "") for name in names]
 
     def finish(self) -> None:
         """All images are there."""

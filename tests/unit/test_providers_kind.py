@@ -233,7 +233,7 @@ def test_nodes_that_are_stopped_or_have_not_joined_get_no_images(
         "load_images",
         lambda _, nodes, images, *__: loaded.append(([each.name for each in nodes], images)),
     )
-    kind.provider.load_images(SPEC, ["devstack/task:1"])
+    kind.provider.load_images(SPEC, ["devstack/task:1"], lambda _: None)
     assert loaded == [(["one"], ["devstack/task:1"])]
 
 

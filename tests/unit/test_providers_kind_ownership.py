@@ -47,7 +47,7 @@ def test_all_that_a_cluster_has_in_docker_names_its_owner(kind: KindSetting) -> 
 
 
 def load(provider: KindProvider) -> None:
-    provider.load_images(SPEC, ["devstack/minio:1"])
+    provider.load_images(SPEC, ["devstack/minio:1"], lambda _: None)
 
 
 def collect(provider: KindProvider) -> None:

@@ -168,7 +168,7 @@ def test_images_are_listed_without_the_default_registry(
     runner.answer(*PROFILE, "image", "list", stdout="docker.io/devstack/minio:1\nquay.io/x:2\n")
     assert provider.images_present(SPEC) == {"devstack/minio:1", "quay.io/x:2"}
     runner.answer(*PROFILE, "image", "load")
-    provider.load_images(SPEC, ["devstack/task:1"])
+    provider.load_images(SPEC, ["devstack/task:1"], lambda _: None)
     assert runner.argvs[-1] == (*PROFILE, "image", "load", "devstack/task:1")
 
 

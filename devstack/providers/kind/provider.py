@@ -296,9 +296,11 @@ class KindProvider(ExaminedEngine):
         found = in_parallel(self._references, self._usable_nodes())
         return set.intersection(*found) if found else set()
 
-    def load_images(self, spec: ClusterSpec, references: Sequence[str]) -> None:
+    def load_images(
+        self, spec: ClusterSpec, references: Sequence[str], note: Callable[[str], None]
+    ) -> None:
         """Copy images from Docker into every running node, layers that they share once."""
-        nodes, note = self._usable_nodes(), self._progress.note
+        nodes = self._usable_nodes()
         load_images(self._engine, nodes, references, self.cluster, spec.timeout, self._clock, note)
 
     def image_ids(self, spec: ClusterSpec) -> dict[str, str]:

@@ -1,0 +1,142 @@
+"""Loading the stack's images into the nodes while the cluster starts and others are pulled.
+
+An image of some hundred megabytes takes seconds to export from the engine and to import into a
+node, whose containerd runs before its Kubernetes does. So a thread loads each image as soon as it
+is there, in the order in which services need them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+
+from devstack.errors import DevstackError
+from devstack.lifecycle.autoscaler import stop_autoscaler
+from devstack.parallel import Background, sleep
+from devstack.progress import step
+from devstack.providers.base import LoadsImages
+from devstack.stack import Stack
+
+RETRY_SECONDS = 0.5
+"""How often containers are looked for that are to be nodes."""
+BATCH_BYTES = 300_000_000
+"""Images are loaded together up to this size: each load takes about a second by itself."""
+
+_POLL_SECONDS = 0.02
+
+
+class NodeLoading:
+    """Loads images into the nodes in a thread.
+
+    Args:
+        stack: the stack. Its nodes need not exist when the thread begins.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._progress = stack.progress
+        self._loaded: set[str] = set()
+        self._cluster_is_up = threading.Event()
+        self._background: Background | None = None
+
+    def start(self) -> None:
+        """Begin, if the provider loads images; until :meth:`wait`, failures are tried again."""
+        if isinstance(self._stack.provider, LoadsImages):
+            self._progress = self._stack.progress.branch("Nodes")
+            self._background = Background(self._run)
+
+    def wait(self, names: Iterable[str]) -> None:
+        """Wait until all nodes have images; the cluster is up by now.
+
+        Args:
+            names: the images, as the catalogue calls them.
+
+        Raises:
+            DevstackError: from the provider.
+        """
+        if not self._cluster_is_up.is_set():
+            self._use_cluster()
+        wanted = set(names)
+        while self._background and not wanted <= self._loaded:
+            if self._background.ended:
+                self._background.finish()
+                return
+            self._stack.progress.note("waiting for images")
+            sleep(_POLL_SECONDS)
+
+    def cancel(self) -> None:
+        """Stop the thread, if it has not ended."""
+        if self._background is not None:
+            self._background.cancel()
+
+    def _use_cluster(self) -> None:
+        """Load into the nodes that there are now: those before may have been replaced."""
+        # It may be loading others into a new node; a later step starts it again.
+        stop_autoscaler(self._stack)
+        provider, images = self._stack.provider, self._stack.images
+        if self._background and isinstance(provider, LoadsImages):
+            present = provider.images_present(self._stack.cluster)
+            lost = {name for name in self._loaded if images.reference(name) not in present}
+            self._loaded -= lost
+        self._cluster_is_up.set()
+        if self._background is None or self._background.ended:
+            self.start()
+
+    def _run(self) -> None:
+        with step(self._progress, "Load the images into the nodes"):
+            while missing := self._missing():
+                self._try_to_load(missing)
+
+    def _missing(self) -> list[str]:
+        """Return the names of images that were not loaded, those that are needed first first."""
+        names = [name for service in self._stack.services for name in service.images]
+        return [name for name in dict.fromkeys([*names, "task"]) if name not in self._loaded]
+
+    def _try_to_load(self, missing: list[str]) -> None:
+        try:
+            batch = self._next_batch(missing)
+            if batch and self._nodes_run():
+                self._load(batch)
+                self._loaded.update(batch)
+            else:
+                self._pause()
+        except DevstackError:
+            # While a node starts, it may not run containerd yet, or be replaced.
+            if self._cluster_is_up.is_set():
+                raise
+            self._pause()
+
+    def _pause(self) -> None:
+        """Sleep for a moment; for longer if there is no cluster."""
+        sleep(_POLL_SECONDS)
+        until = time.monotonic() + RETRY_SECONDS
+        while time.monotonic() < until and not self._cluster_is_up.is_set():
+            sleep(_POLL_SECONDS)
+
+    def _next_batch(self, missing: list[str]) -> list[str]:
+        images = self._stack.images
+        arrived = images.arrived(missing)
+        batch: list[str] = []
+        total = 0
+        for row in images.rows(arrived) if arrived else ():
+            total += row.size
+            if batch and total > BATCH_BYTES:
+                break
+            batch.append(row.name)
+        return batch
+
+    def _nodes_run(self) -> bool:
+        if self._cluster_is_up.is_set():
+            return True
+        return self._stack.provider.status(self._stack.cluster).state == "running"
+
+    def _load(self, names: list[str]) -> None:
+        provider, cluster = self._stack.provider, self._stack.cluster
+        if not isinstance(provider, LoadsImages):
+            return
+        present = provider.images_present(cluster)
+        references = [self._stack.images.reference(name) for name in names]
+        absent = [each for each in references if each not in present]
+        if absent:
+            provider.load_images(cluster, absent, self._progress.note)
