@@ -35,7 +35,13 @@ class ImageAddition:
         self._container = container
 
     def build(
-        self, base: str, target: str, files: Path, script: str, settings: Sequence[str]
+        self,
+        base: str,
+        target: str,
+        files: Path,
+        script: str,
+        settings: Sequence[str],
+        result: tuple[str, Path] | None = None,
     ) -> None:
         """Add files to ``base`` and run a script there; the result is the image ``target``.
 
@@ -45,6 +51,8 @@ class ImageAddition:
             files: a tar archive that is unpacked at /, as root.
             script: run by bash as root, without a network.
             settings: Dockerfile instructions for the new image's configuration.
+            result: a file that the script makes, and where to copy it; the script then runs once
+                more, to remove it.
         """
         # The image would keep labels and, unless it has one of its own, the entry point.
         create = ["docker", "create", "--name", self._container, "--network", "none"]
@@ -58,6 +66,9 @@ class ImageAddition:
             run(create)
             run(["docker", "cp", "-", f"{self._container}:/"], input=_blocks(files))
             run(["docker", "start", "--attach", self._container])
+            if result:
+                run(["docker", "cp", f"{self._container}:{result[0]}", str(result[1])])
+                run(["docker", "start", "--attach", self._container])
 
         commit_container(self._runner, self._container, change, target, settings)
 

@@ -35,6 +35,8 @@ ADD_PACKAGES = PYTHON / "build" / "add-packages"
 STAGE = "devstack-addition"
 """Where `add-packages` finds the packages, in the container."""
 _RUN = f"bash /{STAGE}/{ADD_PACKAGES.name}\n"
+BYTECODE = f"{STAGE}/bytecode.tar"
+"""What `add-packages` compiles: it takes as long as pulling an image."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ ADDITIONS = {
             "Env": _variables(task.ENVIRONMENT),
         },
         f"{_RUN}install -d -m 1777 -o {task.USER} /{task.HOME}\n"
-        f"ln -s /{task.HOME}/metaflow /metaflow\n",
+        f"ln -sfn /{task.HOME}/metaflow /metaflow\n",
         (PYTHON / "rootfs", task.ROOTFS),
         {**_STAGED, f"{STAGE}/{task.BYTECODE.name}": task.BYTECODE},
         {
@@ -219,19 +221,31 @@ class Additions:
             base: the pulled image in the engine.
             upstream: where it was pulled from.
         """
-        addition = ADDITIONS[name]
+        addition, key = ADDITIONS[name], addition_key(name, upstream)
         settings = [
             *addition.settings,
-            f"LABEL {KEY_LABEL}={addition_key(name, upstream)}",
+            f"LABEL {KEY_LABEL}={key}",
             f"LABEL {UPSTREAM_LABEL}={upstream.pinned}",
         ]
+        known = self._cache.path(f"bytecode-{name}", key)
         with self._cache.scratch(f"addition-{name}") as scratch:
             with Layer(scratch / "files.tar") as layer:
                 addition.write(layer, self._installed)
+                if known.exists():
+                    layer.file(BYTECODE, known)
+            compiled = scratch / "bytecode.tar"
+            compiles = bool(addition.packages) and not known.exists()
             container = f"devstack-image-builder-{name}-{self._cache.owner}"
             ImageAddition(self._runner, container).build(
-                base, IMAGES[name].reference, layer.path, addition.script, settings
+                base,
+                IMAGES[name].reference,
+                layer.path,
+                addition.script,
+                settings,
+                (f"/{BYTECODE}", compiled) if compiles else None,
             )
+            if compiles:
+                self._cache.add(f"bytecode-{name}", key, compiled)
 
     def _installed(self, packages: Packages) -> Path:
         with self._lock:

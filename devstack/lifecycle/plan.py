@@ -6,7 +6,7 @@ from devstack.client_files import client_files_current, ensure_client_files
 from devstack.lifecycle.autoscaler import autoscaler_steps
 from devstack.lifecycle.backup import restore_step
 from devstack.lifecycle.cluster_steps import ClusterProbe, cluster_step, machine_step
-from devstack.lifecycle.image_steps import images_step, node_images_step, remaining_images_step
+from devstack.lifecycle.image_steps import images_step, remaining_images_step
 from devstack.lifecycle.manifests_step import manifests_steps
 from devstack.lifecycle.new_nodes import new_nodes_steps
 from devstack.lifecycle.node_loading import NodeLoading

@@ -11,7 +11,7 @@ import pytest
 from devstack.docker.addition import ImageAddition
 from devstack.docker.client import DockerClient
 from devstack.images import additions as module
-from devstack.images.additions import ADDITIONS, STAGE, Additions, addition_key
+from devstack.images.additions import ADDITIONS, BYTECODE, STAGE, Additions, addition_key
 from devstack.images.archive import LayeredImage
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.background_compiler import BackgroundCompiler
@@ -49,13 +49,13 @@ def test_files_are_copied_into_a_container_without_a_network(
     runner = FakeRunner()
     runner.answer("docker")
     archives: list[bytes] = []
-    runner.answer("docker", "cp", effect=lambda call: archives.append(bytes(call.input or b"")))
+    runner.answer("docker", "cp", effect=lambda call: _copy(call, archives))
     Additions(runner, ArtifactCache(tmp_path)).build("metadata", "python@sha256:c", BASE)
     commands = [argv[1] for argv in runner.argvs]
-    assert commands == ["rm", "create", "cp", "start", "commit", "rm"]
+    assert commands == ["rm", "create", "cp", "start", "cp", "start", "commit", "rm"]
     create = runner.argvs[1]
     assert create[create.index("--network") + 1] == "none"
-    commit = runner.argvs[4]
+    commit = runner.argvs[-2]
     assert f"LABEL devstack.upstream={BASE.pinned}" in commit
     assert "USER 65532:65532" in commit
     assert commit[-1] == IMAGES["metadata"].reference
@@ -65,6 +65,33 @@ def test_files_are_copied_into_a_container_without_a_network(
     assert {f"{STAGE}/packages/package.py", f"{STAGE}/add-packages", "usr/bin/tini"} <= names
     # Parents of files are in the archive, too: they must not change the modes of the image's.
     assert "tmp" not in names
+
+
+def test_bytecode_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "install_packages", _install)
+    runner = FakeRunner()
+    runner.answer("docker")
+    archives: list[bytes] = []
+    runner.answer("docker", "cp", effect=lambda call: _copy(call, archives))
+    own = Additions(runner, ArtifactCache(tmp_path))
+    own.build("metadata", "python@sha256:c", BASE)
+    before = len(runner.argvs)
+    own.build("metadata", "python@sha256:c", BASE)
+    commands = [argv[1] for argv in runner.argvs[before:]]
+    assert commands == ["rm", "create", "cp", "start", "commit", "rm"]
+    (tmp_path / "files.tar").write_bytes(archives[1])
+    with tarfile.open(tmp_path / "files.tar") as tar:
+        found = tar.extractfile(BYTECODE)
+        assert found
+        assert found.read() == b"compiled"
+
+
+def _copy(call: Call, archives: list[bytes]) -> None:
+    """Keep what is copied into a container; write what is copied out of it."""
+    if call.input is not None:
+        archives.append(bytes(call.input))
+    else:
+        Path(call.argv[-1]).write_bytes(b"compiled")
 
 
 def test_a_failed_addition_leaves_no_container(tmp_path: Path) -> None:
