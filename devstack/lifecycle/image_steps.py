@@ -92,7 +92,7 @@ def _finish_images(stack: Stack) -> None:
 
 
 def _finish_loading(stack: Stack, loading: NodeLoading) -> None:
-    loading.wait(stack.state.images)
+    loading.finish()
     load_images(stack)
 
 

@@ -1,7 +1,7 @@
 """Loading the stack's images into the nodes while the cluster starts and others are pulled.
 
 An image of some hundred megabytes takes seconds to export from the engine and to import into a
-node, whose containerd runs before its Kubernetes does. So a thread loads each image as soon as it
+node, whose containerd runs before its Kubernetes does. So threads load each image as soon as it
 is there, in the order in which services need them.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from devstack.errors import DevstackError
 from devstack.lifecycle.autoscaler import stop_autoscaler
-from devstack.parallel import Background, sleep
+from devstack.parallel import Background, in_parallel, sleep
 from devstack.progress import step
 from devstack.providers.base import LoadsImages
 from devstack.stack import Stack
@@ -26,17 +26,23 @@ BATCH_BYTES = 300_000_000
 _POLL_SECONDS = 0.02
 
 
+_WORKERS = 2
+"""One exports images while another imports: either keeps little more than one CPU busy."""
+
+
 class NodeLoading:
-    """Loads images into the nodes in a thread.
+    """Loads images into the nodes in threads.
 
     Args:
-        stack: the stack. Its nodes need not exist when the thread begins.
+        stack: the stack. Its nodes need not exist when the threads begin.
     """
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._progress = stack.progress
         self._loaded: set[str] = set()
+        self._taken: set[str] = set()
+        self._lock = threading.Lock()
         self._cluster_is_up = threading.Event()
         self._background: Background | None = None
 
@@ -65,8 +71,14 @@ class NodeLoading:
             self._stack.progress.note("waiting for images")
             sleep(_POLL_SECONDS)
 
+    def finish(self) -> None:
+        """Wait for all images, as :meth:`wait`, and for the end of the threads."""
+        self.wait(())
+        if self._background is not None:
+            self._background.finish()
+
     def cancel(self) -> None:
-        """Stop the thread, if it has not ended."""
+        """Stop the threads, if they have not ended."""
         if self._background is not None:
             self._background.cancel()
 
@@ -79,33 +91,41 @@ class NodeLoading:
             present = provider.images_present(self._stack.cluster)
             lost = {name for name in self._loaded if images.reference(name) not in present}
             self._loaded -= lost
+            self._taken -= lost
         self._cluster_is_up.set()
         if self._background is None or self._background.ended:
             self.start()
 
     def _run(self) -> None:
         with step(self._progress, "Load the images into the nodes"):
-            while missing := self._missing():
-                self._try_to_load(missing)
+            in_parallel(self._work, range(_WORKERS))
+
+    def _work(self, _: int) -> None:
+        while self._missing():
+            try:
+                if self._load_some():
+                    continue
+            except DevstackError:
+                # While a node starts, it may not run containerd yet, or be replaced.
+                if self._cluster_is_up.is_set():
+                    raise
+            self._pause()
 
     def _missing(self) -> list[str]:
-        """Return the names of images that were not loaded, those that are needed first first."""
+        """Return the names of images that no thread has taken, those that are needed first first."""
         names = [name for service in self._stack.services for name in service.images]
-        return [name for name in dict.fromkeys([*names, "task"]) if name not in self._loaded]
+        return [name for name in dict.fromkeys([*names, "task"]) if name not in self._taken]
 
-    def _try_to_load(self, missing: list[str]) -> None:
+    def _load_some(self) -> bool:
+        """Load the next images; return False if there are none yet, or no nodes."""
+        batch = self._take_batch() if self._nodes_run() else []
         try:
-            batch = self._next_batch(missing)
-            if batch and self._nodes_run():
-                self._load(batch)
-                self._loaded.update(batch)
-            else:
-                self._pause()
-        except DevstackError:
-            # While a node starts, it may not run containerd yet, or be replaced.
-            if self._cluster_is_up.is_set():
-                raise
-            self._pause()
+            self._load(batch)
+        except BaseException:
+            self._taken.difference_update(batch)
+            raise
+        self._loaded.update(batch)
+        return bool(batch)
 
     def _pause(self) -> None:
         """Sleep for a moment; for longer if there is no cluster."""
@@ -114,16 +134,18 @@ class NodeLoading:
         while time.monotonic() < until and not self._cluster_is_up.is_set():
             sleep(_POLL_SECONDS)
 
-    def _next_batch(self, missing: list[str]) -> list[str]:
+    def _take_batch(self) -> list[str]:
         images = self._stack.images
-        arrived = images.arrived(missing)
-        batch: list[str] = []
-        total = 0
-        for row in images.rows(arrived) if arrived else ():
-            total += row.size
-            if batch and total > BATCH_BYTES:
-                break
-            batch.append(row.name)
+        with self._lock:
+            arrived = images.arrived(self._missing())
+            batch: list[str] = []
+            total = 0
+            for row in images.rows(arrived) if arrived else ():
+                total += row.size
+                if batch and total > BATCH_BYTES:
+                    break
+                batch.append(row.name)
+            self._taken.update(batch)
         return batch
 
     def _nodes_run(self) -> bool:
@@ -133,7 +155,7 @@ class NodeLoading:
 
     def _load(self, names: list[str]) -> None:
         provider, cluster = self._stack.provider, self._stack.cluster
-        if not isinstance(provider, LoadsImages):
+        if not (names and isinstance(provider, LoadsImages)):
             return
         present = provider.images_present(cluster)
         references = [self._stack.images.reference(name) for name in names]

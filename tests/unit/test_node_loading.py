@@ -92,10 +92,11 @@ def test_a_failure_afterwards_is_an_error(provider: Provider, loading: NodeLoadi
 
 
 def test_images_that_went_to_replaced_nodes_are_loaded_again(
-    provider: Provider, loading: NodeLoading
+    world: World, provider: Provider, loading: NodeLoading
 ) -> None:
     loading.start()
-    eventually("all images to be loaded", lambda: len(provider.loaded) == 3)
+    title = "Load the images into the nodes"
+    eventually("all images to be loaded", lambda: world.progress.states.get(title) == "done")
     provider.loaded.clear()
     loading.wait(["rbac", "minio", "task"])
     assert len(provider.loaded) == 3

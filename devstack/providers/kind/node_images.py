@@ -65,7 +65,7 @@ def load_images(
         engine: has the images.
         nodes: the containers of the nodes.
         references: the images.
-        cluster: names the folder of the copy; one process at a time may use it.
+        cluster: names the folder of the copy, together with the first image.
         timeout: seconds for one node.
         clock: measures how long the images take to be visible.
         note: shows how much was sent.
@@ -73,7 +73,8 @@ def load_images(
     Raises:
         DevstackError: ``IMAGE_ADD_FAILED``, ``DISK_FULL`` or ``WAIT_TIMEOUT``.
     """
-    with ArtifactCache().scratch(f"load-{cluster}") as scratch:
+    first = references[0].replace("/", "-").replace(":", "-")
+    with ArtifactCache().scratch(f"load-{cluster}-{first}") as scratch:
         note(f"exporting {len(references)} images from {engine.engine.title}")
         saved = scratch / "images.tar"
         engine.save_images(saved, references)
