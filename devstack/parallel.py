@@ -19,13 +19,16 @@ _thread = threading.local()
 """Its ``stop`` is the event of the call that the thread belongs to."""
 
 
-def in_parallel(act: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+def in_parallel(
+    act: Callable[[_Item], _Result], items: Iterable[_Item], at_once: int = AT_ONCE
+) -> list[_Result]:
     """Act on all items at once; return the results in their order.
 
     Args:
         act: is called with each item, in threads. If the command is interrupted, it ends at the
             next :func:`sleep`, and a program that it runs is ended.
         items: the items.
+        at_once: the most threads; the first items come first.
 
     Raises:
         Exception: the first error, once all have ended.
@@ -36,7 +39,7 @@ def in_parallel(act: Callable[[_Item], _Result], items: Iterable[_Item]) -> list
     from concurrent.futures import ThreadPoolExecutor, wait
 
     stop: threading.Event = getattr(_thread, "stop", None) or threading.Event()
-    with ThreadPoolExecutor(AT_ONCE, initializer=belong, initargs=(stop,)) as pool:
+    with ThreadPoolExecutor(at_once, initializer=belong, initargs=(stop,)) as pool:
         try:
             tasks = [pool.submit(act, item) for item in items]
             # In short turns: a signal that comes just before a wait without limit does not end it.

@@ -119,9 +119,8 @@ class ImageFetcher:
         errors: dict[str, DevstackError] = {}
 
         def pull(progress: Progress) -> None:
-            distinct = list(dict.fromkeys(pulls.values()))
             finish = partial(self._finish, pulls, progress)
-            failed = pull_images(distinct, progress, finish)
+            failed = pull_images(_in_order(pulls), progress, finish)
             errors.update({name: failed[each] for name, each in pulls.items() if each in failed})
 
         def install(progress: Progress) -> None:
@@ -147,20 +146,18 @@ class ImageFetcher:
         """Give a pulled image its names, and build upon it."""
         self._require_platform(pulled.reference)
 
-        def finish(image: Image) -> None:
+        for image in find_images([name for name, each in pulls.items() if each == pulled]):
             upstream = image.upstream
             if image.name not in ADDITIONS or upstream is None:
                 self._docker.tag(pulled.reference, image.reference)
                 self._on_ready(image.name)
-                return
+                continue
             progress.note(f"building the {image.name} image upon {upstream.reference}")
             try:
                 self._additions.build(image.name, pulled.reference, upstream)
                 self._on_ready(image.name)
             except DevstackError as error:
                 self.not_built[image.name] = error
-
-        in_parallel(finish, find_images([name for name, each in pulls.items() if each == pulled]))
 
     def _require_platform(self, reference: str) -> None:
         """Raise ``IMAGE_PLATFORM`` if an image is for another processor than the engine's.
@@ -198,6 +195,17 @@ class ImageFetcher:
         product, host = recognize(info, {}), engine_host(self._docker.engine)
         is_here = is_plainly_local(product, info, host) and os.path.isdir(root)
         return shutil.disk_usage(root).free if is_here else None
+
+
+def _in_order(pulls: Mapping[str, Pull]) -> list[Pull]:
+    """Return the distinct pulls in the order in which they are to begin.
+
+    The first one is waited for. Packages are added to some, which takes as long as a pull; and a
+    large image that comes last would be pulled alone.
+    """
+    first, *others = dict.fromkeys(pulls.values())
+    based = {pull for name, pull in pulls.items() if name in ADDITIONS and ADDITIONS[name].packages}
+    return [first, *sorted(others, key=lambda pull: (pull not in based, -pull.size))]
 
 
 def _cannot_boot(image: Image) -> DevstackError:

@@ -20,6 +20,8 @@ from devstack.images.pull_progress import PullActivity, PullProgress, total_size
 from devstack.parallel import in_parallel, raise_if_interrupted
 from devstack.progress import Progress
 
+PULLS_AT_ONCE = 3
+"""The engine unpacks each image on one CPU; more at once would only delay those needed first."""
 PROBE_SECONDS = 8.0
 """How long a registry may take to answer; all are asked at once."""
 OF_REGISTRY = (
@@ -76,7 +78,7 @@ def pull_images(
     """Pull images at the same time; return the errors of those that could not be pulled.
 
     Args:
-        pulls: what to pull.
+        pulls: what to pull, what is needed first first.
         progress: shows the bytes of all together.
         then: is called with each that was pulled, in a thread.
     """
@@ -97,7 +99,7 @@ def pull_images(
     progress.start(title)
     state = "failed"
     try:
-        errors = in_parallel(pull_one, pulls)
+        errors = in_parallel(pull_one, pulls, PULLS_AT_ONCE)
         state = "failed" if any(errors) else "done"
     finally:
         progress.done(title, state)
