@@ -33,6 +33,9 @@ VISIBLE_TIMEOUT = 20.0
 
 _ATTEMPTS = 3
 
+_import_lock = threading.Lock()
+"""Held during an import, which discards layers that another one may share."""
+
 _ID = "sha256:"
 """containerd's CRI plug-in names each image by its id as well."""
 
@@ -105,6 +108,19 @@ def import_images(
     Raises:
         DevstackError: ``IMAGE_ADD_FAILED`` or ``WAIT_TIMEOUT``.
     """
+    with _import_lock:
+        _import_all(engine, nodes, archive, timeout, clock, label, note)
+
+
+def _import_all(
+    engine: DockerClient,
+    nodes: Sequence[Any],
+    archive: ImageArchive,
+    timeout: float,
+    clock: Clock,
+    label: str,
+    note: Callable[[str], None],
+) -> None:
     ids = in_parallel(partial(_image_ids, engine), nodes)
     before = {node.name: each for node, each in zip(nodes, ids, strict=True)}
     sent = _Sent(len(archive.images), len(nodes), note)
