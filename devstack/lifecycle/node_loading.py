@@ -24,8 +24,6 @@ BATCH_BYTES = 300_000_000
 """Images are loaded together up to this size: each load takes about a second by itself."""
 
 _POLL_SECONDS = 0.02
-
-
 _WORKERS = 2
 """One exports images while another imports: either keeps little more than one CPU busy."""
 
