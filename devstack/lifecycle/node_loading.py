@@ -7,6 +7,7 @@ is there, in the order in which services need them.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterable
@@ -45,7 +46,7 @@ class NodeLoading:
         self._background: Background | None = None
 
     def start(self) -> None:
-        """Begin, if the provider loads images; until :meth:`wait`, failures are tried again."""
+        """Begin, if the provider loads images; what fails before :meth:`wait` is tried again."""
         if isinstance(self._stack.provider, LoadsImages):
             self._progress = self._stack.progress.branch("Nodes")
             self._background = Background(self._run)
@@ -101,13 +102,13 @@ class NodeLoading:
     def _work(self, _: int) -> None:
         while self._missing():
             try:
-                if self._load_some():
-                    continue
+                if not self._load_some():
+                    self._pause(RETRY_SECONDS)
             except DevstackError:
-                # While a node starts, it may not run containerd yet, or be replaced.
                 if self._cluster_is_up.is_set():
                     raise
-            self._pause()
+                # kind replaces nodes that do not start; more attempts would only slow them down.
+                self._pause(math.inf)
 
     def _missing(self) -> list[str]:
         """Return the names of images that no thread has taken, those that are needed first first."""
@@ -125,10 +126,10 @@ class NodeLoading:
         self._loaded.update(batch)
         return bool(batch)
 
-    def _pause(self) -> None:
+    def _pause(self, seconds: float) -> None:
         """Sleep for a moment; for longer if there is no cluster."""
         sleep(_POLL_SECONDS)
-        until = time.monotonic() + RETRY_SECONDS
+        until = time.monotonic() + seconds
         while time.monotonic() < until and not self._cluster_is_up.is_set():
             sleep(_POLL_SECONDS)
 
@@ -147,9 +148,12 @@ class NodeLoading:
         return batch
 
     def _nodes_run(self) -> bool:
-        if self._cluster_is_up.is_set():
+        """Return True if images can be loaded: the nodes run containerd, which has some images."""
+        provider, cluster = self._stack.provider, self._stack.cluster
+        if self._cluster_is_up.is_set() or not isinstance(provider, LoadsImages):
             return True
-        return self._stack.provider.status(self._stack.cluster).state == "running"
+        running = provider.status(cluster).state == "running"
+        return running and bool(provider.images_present(cluster))
 
     def _load(self, names: list[str]) -> None:
         provider, cluster = self._stack.provider, self._stack.cluster
