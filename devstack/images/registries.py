@@ -78,7 +78,7 @@ def pull_images(
     """Pull images at the same time; return the errors of those that could not be pulled.
 
     Args:
-        pulls: what to pull, what is needed first first.
+        pulls: what to pull, in the order in which it is to begin.
         progress: shows the bytes of all together.
         then: is called with each that was pulled, in a thread.
     """

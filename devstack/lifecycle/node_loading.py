@@ -111,7 +111,7 @@ class NodeLoading:
                 self._pause(math.inf)
 
     def _missing(self) -> list[str]:
-        """Return the names of images that no thread has taken, those that are needed first first."""
+        """Return the images that no thread has taken, in the order in which they are needed."""
         names = [name for service in self._stack.services for name in service.images]
         return [name for name in dict.fromkeys([*names, "task"]) if name not in self._taken]
 
