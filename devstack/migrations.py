@@ -35,10 +35,17 @@ def _add_kubernetes(state: State) -> State:
     return {"kubernetes": "1.36", **state}
 
 
+def _add_mapped_ports(state: State) -> State:
+    """Version 3 had no host ports but those that a cluster of kind's is created with."""
+    mapped = sorted(state.get("ports", {})) if state.get("provider") == "kind" else []
+    return {"mapped_ports": mapped, **state}
+
+
 _MIGRATIONS: tuple[Callable[[State], State], ...] = (
     _rename_prepared,
     _set_up_minio_again,
     _add_kubernetes,
+    _add_mapped_ports,
 )
 """The function at index N turns version N into N + 1."""
 

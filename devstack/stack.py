@@ -159,7 +159,6 @@ class Stack:
         return ServiceContext(
             self.state,
             kube,
-            self.maps_ports,
             restarted,
             databases,
             self.provider.owns_cluster,

@@ -47,6 +47,8 @@ class StackState:
         pool: the tables ``[[pool]]`` that the cluster was created with.
         pool_file: the file that they are from; empty if they are from the command line.
         ports: host ports on loopback by name ("minio": 40311), chosen once.
+        mapped_ports: names of the host ports that the cluster maps; it was created with them.
+            The others are forwarded.
         credentials: random secrets by name, generated once.
         images: image references by catalogue name.
         loaded: the images loaded into the nodes, by catalogue name.
@@ -78,6 +80,7 @@ class StackState:
     pool: list[dict[str, Any]] = field(default_factory=list)
     pool_file: str = ""
     ports: dict[str, int] = field(default_factory=dict)
+    mapped_ports: list[str] = field(default_factory=list)
     credentials: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     loaded: dict[str, str] = field(default_factory=dict)

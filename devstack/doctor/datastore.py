@@ -12,7 +12,7 @@ _REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied")
 
 
 def _datastore(stack: Stack) -> list[Finding]:
-    if not stack.maps_ports:
+    if "minio" not in stack.state.mapped_ports:
         raise NotApplicableError("it is reached through a port-forward")
     import urllib3
     from minio.error import MinioException, S3Error

@@ -106,6 +106,7 @@ def _ensure_cluster(stack: Stack) -> None:
     if stack.state.cluster != _fingerprint(kubeconfig):
         stack.state.loaded = {}
         stack.state.capabilities = {}
+        stack.state.mapped_ports = sorted(stack.state.ports) if stack.maps_ports else []
         stack.dir.kubeconfig.unlink(missing_ok=True)
         stack.state.cluster = _fingerprint(kubeconfig)
         stack.save()

@@ -57,7 +57,7 @@ def down(stack: Stack, *, keep_data: bool = False) -> list[str]:
 def build_undo(stack: Stack, *, keep_data: bool = False) -> list[tuple[str, Callable[[], None]]]:
     """Return the titles and actions of `down`: what undoes the steps of `up`, in reverse."""
     undo: list[tuple[str, Callable[[], None]]] = []
-    if not stack.maps_ports:
+    if not stack.maps_ports or set(stack.state.ports) - set(stack.state.mapped_ports):
         undo.append(("Stop port-forwards", lambda: stop_port_forwards(stack)))
     if stack.provider.owns_cluster and foreign_owner(stack) is not None:
         return undo

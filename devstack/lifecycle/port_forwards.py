@@ -1,4 +1,8 @@
-"""Port-forwards, for providers that do not map ports."""
+"""Port-forwards of the ports that the cluster does not map.
+
+These are all ports, if the provider maps none; otherwise those that a service of a later release
+or of later settings added: kind maps ports when it creates a cluster.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +38,8 @@ def stop_port_forwards(stack: Stack) -> None:
 
 
 def _forwards(stack: Stack, service: Service) -> list[Forward]:
-    if stack.maps_ports:
-        return []
     return [
         Forward(port.name, stack.state.ports[port.name], port.target)
         for port in service.host_ports
-        if port.name in stack.state.ports
+        if port.name in stack.state.ports and port.name not in stack.state.mapped_ports
     ]

@@ -26,8 +26,6 @@ class ServiceContext:
     Attributes:
         state: the stack's persistent state: namespace, ports, credentials.
         kube: the API, as administrator; None while only planning.
-        host_mapped: True if ``state.ports`` reach the service directly (kind);
-            False if a port-forward is needed (context).
         restarted: True if the cluster was created or started by this command, so
             that the API may still report pods as they were before.
         databases: the databases that the services of the stack declare.
@@ -37,11 +35,18 @@ class ServiceContext:
 
     state: StackState
     kube: KubeClient | None = None
-    host_mapped: bool = True
     restarted: bool = False
     databases: tuple[str, ...] = ()
     owns_cluster: bool = True
     has_pools: bool = False
+
+    def is_mapped(self, port: str) -> bool:
+        """Return True if a host port reaches its service directly, without a port-forward.
+
+        Args:
+            port: its name in ``state.ports``.
+        """
+        return port in self.state.mapped_ports
 
     @property
     def needs_probe(self) -> bool:

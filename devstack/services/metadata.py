@@ -50,7 +50,7 @@ class MetadataService(Service):
         observation = observe_deployment(ctx.api, NAMESPACE, "metadata")
         if (
             not isinstance(observation, Ready)
-            or not ctx.host_mapped
+            or not ctx.is_mapped("metadata")
             or answers(ctx.state.ports.get("metadata", 0), "/ready")
         ):
             return observation

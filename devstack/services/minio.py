@@ -102,7 +102,7 @@ class MinioService(Service):
         observation = observe_deployment(ctx.api, NAMESPACE, "minio")
         if (
             not isinstance(observation, Ready)
-            or not ctx.host_mapped
+            or not ctx.is_mapped("minio")
             or answers(ctx.state.ports.get("minio", 0), "/minio/health/ready")
         ):
             return observation

@@ -29,7 +29,7 @@ class RegistryService(Service):
         observation = observe_deployment(ctx.api, NAMESPACE, "registry")
         if (
             not isinstance(observation, Ready)
-            or not ctx.host_mapped
+            or not ctx.is_mapped("registry")
             or answers(ctx.state.ports.get("registry", 0), "/v2/")
         ):
             return observation

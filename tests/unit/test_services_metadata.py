@@ -112,8 +112,9 @@ def port() -> Iterator[int]:
 def observe(port: int, *, mapped: bool = True) -> Observation:
     api = FakeApi()
     api.add(available("metadata", "metadata"))
-    state = StackState("mine", ports={"metadata": port})
-    return MetadataService().observe(ServiceContext(state, api.client(), host_mapped=mapped))
+    mapped_ports = ["metadata"] if mapped else []
+    state = StackState("mine", ports={"metadata": port}, mapped_ports=mapped_ports)
+    return MetadataService().observe(ServiceContext(state, api.client()))
 
 
 def test_it_is_ready_if_it_answers_the_host(port: int) -> None:

@@ -128,8 +128,9 @@ def health() -> Iterator[tuple[type[Health], int]]:
 def observe(port: int, *, host_mapped: bool = True) -> Observation:
     api = FakeApi()
     api.add(available("minio"))
-    state = StackState("mine", ports={"minio": port})
-    return MinioService().observe(ServiceContext(state, api.client(), host_mapped))
+    mapped_ports = ["minio"] if host_mapped else []
+    state = StackState("mine", ports={"minio": port}, mapped_ports=mapped_ports)
+    return MinioService().observe(ServiceContext(state, api.client()))
 
 
 def test_it_is_ready_when_its_deployment_and_its_health_endpoint_are(

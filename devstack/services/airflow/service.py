@@ -82,7 +82,7 @@ class AirflowService(Service):
             if not isinstance(observation, Ready):
                 # The components wait for the Job; if it fails, that is the reason.
                 return _setup_failure(ctx) or observation
-        if not ctx.host_mapped:
+        if not ctx.is_mapped("airflow"):
             return Ready()
         try:
             get_health(connect(ctx, timeout=READY_TIMEOUT))
