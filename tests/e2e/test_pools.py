@@ -118,7 +118,7 @@ def test_the_only_node_offers_more_than_the_machine(stack: Devstack) -> None:
 
 
 def weight_of_the_api_server(stack: Devstack) -> str:
-    """Return the CPU weight of the API server's pod; empty while the kubelet recreates its cgroup."""
+    """Return the CPU weight of the API server's pod; empty while its cgroup is recreated."""
     uid = stack.admin_kubectl(
         "get", "pods", "-n", "kube-system", "-l", "component=kube-apiserver", "-o", _HASH
     ).stdout

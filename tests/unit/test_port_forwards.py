@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from devstack.kube.forward import Forward
 from devstack.lifecycle import port_forwards
 from devstack.lifecycle.up import up
 from devstack.migrations import migrate
+from devstack.stack import Stack
 from tests.fakes.stack import World
 
 
@@ -28,6 +31,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_port_that_the_cluster_does_not_map_is_forwarded(
     monkeypatch: pytest.MonkeyPatch, started: list[str], mapped: list[str], forwarded: list[str]
 ) -> None:
+    monkeypatch.setattr(Stack, "kubectl", lambda _: Path("kubectl"))
     world = World(monkeypatch)
     stack = world.open()
     monkeypatch.setattr(port_forwards, "is_forwarded", lambda *_: "minio" in started)
