@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypedDict, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from devstack.airflow_settings import AirflowSettings, with_absolute_files
 from devstack.errors import DevstackError, ExitStatus
 from devstack.mirror_settings import mirror_mistakes
 from devstack.paths import config_home
@@ -22,11 +23,7 @@ from devstack.pools.settings import PoolSettings
 from devstack.validation import table_mistakes
 
 ImageSource = Literal["auto", "pull", "build"]
-Executor = Literal["LocalExecutor", "KubernetesExecutor"]
-"""How Airflow runs tasks: in its scheduler, or each in a pod of its own."""
-
 IMAGE_SOURCES: tuple[str, ...] = get_args(ImageSource)
-EXECUTORS: tuple[str, ...] = get_args(Executor)
 
 NAMESPACE_LIMIT = 14
 """Characters; Metaflow's @parallel builds a host name of 50 more, and Linux allows 64."""
@@ -57,9 +54,6 @@ Kubernetes = Annotated[
     str,
     Meta(description='is not a minor version of Kubernetes in quotes, such as "1.36"'),
 ]
-AirflowOption = Annotated[
-    str | int | float | bool, Meta(description="is neither text, a number, true nor false")
-]
 
 
 class ClusterSettings(TypedDict, total=False):
@@ -67,13 +61,6 @@ class ClusterSettings(TypedDict, total=False):
 
     kubernetes: Kubernetes
     engine: str
-
-
-class AirflowSettings(TypedDict, total=False):
-    """The table ``[airflow]``: the executor, and additions to airflow.cfg by section."""
-
-    executor: Executor
-    config: dict[str, dict[str, AirflowOption]]
 
 
 class ImageSettings(TypedDict, total=False):
@@ -102,7 +89,7 @@ class StackSpec:
         offline: True if nothing may be downloaded.
         without: optional services to leave out.
         included: optional services to include again; ``with`` in the file.
-        airflow: Airflow's executor and additions to airflow.cfg.
+        airflow: Airflow's settings; the files that they name as absolute paths.
         kubernetes: the minor version of Kubernetes; ``cluster.kubernetes`` in the file. Empty for
             the default; the stack's own has the version that it gets.
         engine: the engine in which kind's nodes run, a key of `devstack.providers.engines`;
@@ -157,6 +144,8 @@ def load(file: Path | None = None, **chosen: Any) -> StackSpec:
         settings["manifests"] = [
             str(path.parent.resolve() / each) for each in settings["manifests"]
         ]
+    if path and "airflow" in settings:
+        settings["airflow"] = with_absolute_files(settings["airflow"], path.parent.resolve())
     given = {key: value for key, value in chosen.items() if value is not None}
     _require_valid(given, fields, "the command line")
     merged = {

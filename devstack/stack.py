@@ -24,7 +24,7 @@ from devstack.providers.choose import ProviderParts, make_provider, require_know
 from devstack.providers.engines import OF_EARLIER_RELEASES, select_engine
 from devstack.services import SERVICES
 from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
-from devstack.services.selection import disabled_services, enabled_services
+from devstack.services.selection import disabled_services, enabled_services, required_services
 from devstack.state import StackDir, StackState
 from devstack.waits import Clock, SystemClock
 
@@ -45,6 +45,7 @@ class Stack:
         progress: displays what is done.
         services: the services of the stack, dependencies first.
         disabled: the services that it leaves out.
+        required: the names of services that only its settings include.
     """
 
     spec: StackSpec
@@ -55,6 +56,7 @@ class Stack:
     progress: Progress
     services: Sequence[Service] = tuple(SERVICES)
     disabled: Sequence[Service] = ()
+    required: Sequence[str] = ()
     _clients: dict[tuple[str, float], KubeClient] = field(default_factory=dict)
 
     @cached_property
@@ -172,6 +174,11 @@ class Stack:
             manifests = on_base_nodes(manifests)
         return with_owner(manifests, self.spec.name, self.state.owner)
 
+    def leftovers(self, service: Service) -> list[Manifest]:
+        """Return the objects of a service that earlier settings may have left."""
+        leftovers = service.leftovers(self.context(None))
+        return with_owner(leftovers, self.spec.name, self.state.owner)
+
     def outputs(self) -> Outputs:
         """Return the combined outputs of all services."""
         context = self.context(None)
@@ -212,8 +219,8 @@ def open_stack(
         ignore_corrupt_state: continue without state, as `down` must.
 
     Raises:
-        DevstackError: ``PROVIDER_UNKNOWN``, ``KUBERNETES_UNSUPPORTED``, ``STATE_BROKEN`` or
-            ``STATE_NEWER``.
+        DevstackError: ``PROVIDER_UNKNOWN``, ``KUBERNETES_UNSUPPORTED``, ``STATE_BROKEN``,
+            ``STATE_NEWER`` or ``SERVICE_NEEDED``.
     """
     require_known(spec.provider)
     if spec.kubernetes:
@@ -229,6 +236,8 @@ def open_stack(
         saved_without=state.without,
         saved_included=state.included,
     )
+    required = required_services(SERVICES, without, spec.airflow, without=spec.without)
+    without = tuple(name for name in without if name not in required)
     spec = replace(spec, without=without, kubernetes=spec.kubernetes or DEFAULT)
     services = enabled_services(SERVICES, without)
     existing = (state.engine or OF_EARLIER_RELEASES) if known else None
@@ -242,6 +251,7 @@ def open_stack(
         progress=progress or Silent(),
         services=services,
         disabled=[service for service in SERVICES if service not in services],
+        required=required,
     )
 
 

@@ -7,11 +7,24 @@ of a table is checked by itself, so that all mistakes are reported at once.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
 import msgspec
 from msgspec import Meta
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule in an ``Annotated`` type that a plain type and ``Meta`` cannot express.
+
+    Attributes:
+        problem: returns what is wrong with a value, after "VALUE"; empty if nothing is.
+    """
+
+    problem: Callable[[Any], str]
+
 
 _DESCRIPTIONS: dict[Any, str] = {str: "is not text", bool: "is neither true nor false"}
 
@@ -78,16 +91,20 @@ def _not_table(path: str, value: Any) -> str:
     return f"{path}: {value!r} is not a table"
 
 
-def _split(kind: Any) -> tuple[Any, list[Meta]]:
+def _split(kind: Any) -> tuple[Any, list[Meta | Check]]:
     """Return the type inside ``Annotated``, and its constraints."""
     if get_origin(kind) is not Annotated:
         return kind, []
     plain, *annotations = get_args(kind)
-    return plain, [each for each in annotations if isinstance(each, Meta)]
+    return plain, [each for each in annotations if isinstance(each, (Meta, Check))]
 
 
-def _leaf_mistakes(value: Any, plain: Any, constraints: list[Meta], path: str) -> list[str]:
+def _leaf_mistakes(value: Any, plain: Any, constraints: list[Meta | Check], path: str) -> list[str]:
     for constraint in constraints or [Meta()]:
+        if isinstance(constraint, Check):
+            if problem := constraint.problem(value):
+                return [f"{path}: {value!r} {problem}"]
+            continue
         try:
             msgspec.convert(value, Annotated[plain, constraint])
         except msgspec.ValidationError:

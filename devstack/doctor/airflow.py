@@ -15,6 +15,7 @@ from devstack.kube.readiness import observe_deployment
 from devstack.kube.resources import APPS
 from devstack.services import postgres
 from devstack.services.airflow import service as airflow
+from devstack.services.airflow.installation import DEFAULT
 from devstack.stack import Stack
 from devstack.waits import Ready
 
@@ -36,7 +37,7 @@ def _check_database(stack: Stack) -> list[Finding]:
 def _check_scheduler(stack: Stack) -> list[Finding]:
     _require(stack, "airflow")
     remedy = "devstack logs airflow; `devstack up` restarts it"
-    if reason := _unavailable_reason(stack, airflow.NAMESPACE, "airflow-scheduler"):
+    if reason := _unavailable_reason(stack, DEFAULT.namespace, "airflow-scheduler"):
         cause = f"Airflow's scheduler is down, so no task starts: {reason}"
         return [Finding(cause, remedy, "SCHEDULER_DOWN")]
     health = _health(stack)

@@ -122,7 +122,10 @@ def _apply_step(stack: Stack, service: Service, loading: NodeLoading) -> Step:
     return Step(
         f"apply-{service.name}",
         f"Apply {service.name}",
-        is_done=lambda: not differing(stack.kube(), stack.manifests(service)),
+        is_done=lambda: (
+            not differing(stack.kube(), stack.manifests(service))
+            and not any_present(stack.kube(), stack.leftovers(service))
+        ),
         ensure=lambda: _apply(stack, service, loading),
         commands=lambda: [_describe(item) for item in stack.manifests(service)],
         needs_api=True,
@@ -141,6 +144,10 @@ def _apply(stack: Stack, service: Service, loading: NodeLoading) -> None:
         note=stack.progress.note,
         before_workloads=lambda: _wait_for_service_network(stack),
     )
+    leftovers = stack.leftovers(service)
+    # It reads in parallel: most often there are none.
+    if any_present(stack.kube(), leftovers):
+        _delete(stack, leftovers)
 
 
 def _wait_for_service_network(stack: Stack) -> None:

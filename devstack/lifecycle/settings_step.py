@@ -165,6 +165,12 @@ def same_pools(stack: Stack) -> bool:
     return _pools(stack.state.pool) == _pools(stack.spec.pool)
 
 
+def _included(stack: Stack) -> list[str]:
+    """Return the services off by default that the user included; settings may change again."""
+    off = [each.name for each in stack.services if not each.enabled_by_default]
+    return [name for name in off if name not in stack.required]
+
+
 def _save_settings(stack: Stack) -> None:
     state, spec = stack.state, stack.spec
     if not stack.dir.exists():
@@ -180,7 +186,7 @@ def _save_settings(stack: Stack) -> None:
     state.pool_file = pool_file(stack)
     state.pool = msgspec.json.decode(msgspec.json.encode(spec.pool))
     state.without = list(spec.without)
-    state.included = [each.name for each in stack.services if not each.enabled_by_default]
+    state.included = _included(stack)
     state.airflow = dict(spec.airflow)
     state.mirror = dict(spec.mirror)
     state.phase = "creating"

@@ -121,7 +121,7 @@ class Service(ABC):
         needs: names of the services that it depends on.
         optional: True if a stack can be brought up without it.
         enabled_by_default: False for an optional service that `up` includes only on
-            request.
+            request, or if the settings require it.
         own_nodes_only: True if it changes nodes, so that it runs only on those that the
             provider creates.
         images: catalogue names of the images that its pods run.
@@ -145,6 +145,18 @@ class Service(ABC):
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:
         """Return all objects of the service; by default those of its folder below k8s/."""
         return kube_manifests.with_images(kube_manifests.load(self.name), ctx.state.images)
+
+    def leftovers(self, ctx: ServiceContext) -> list[Manifest]:
+        """Return objects that earlier settings may have left, in order of deletion."""
+        return []
+
+    def required_by(self, airflow: Mapping[str, Any]) -> str:
+        """Return which setting requires the service, off by default; empty if none does.
+
+        Args:
+            airflow: the table ``[airflow]`` of devstack.toml.
+        """
+        return ""
 
     @abstractmethod
     def observe(self, ctx: ServiceContext) -> Observation:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.services.base import Service
@@ -57,6 +58,39 @@ def disabled_services(
     known = {service.name for service in services}
     saved = (_dependants(services, saved_without) & known) | (off - {*saved_included})
     return tuple(sorted({*without} | (saved - wanted)))
+
+
+def required_services(
+    services: Sequence[Service],
+    disabled: Collection[str],
+    airflow: Mapping[str, Any],
+    *,
+    without: Collection[str] = (),
+) -> tuple[str, ...]:
+    """Return the names of services that are left out although the settings require them.
+
+    Args:
+        services: all services.
+        disabled: names of those that are left out.
+        airflow: the table ``[airflow]``; without Airflow it requires nothing.
+        without: names that the user leaves out now.
+
+    Raises:
+        DevstackError: ``SERVICE_NEEDED``, with the setting, if one of them is in ``without``.
+    """
+    if "airflow" in _dependants(services, disabled):
+        return ()
+    reasons = {each.name: each.required_by(airflow) for each in services}
+    for name in without:
+        if reasons[name]:
+            raise DevstackError(
+                f"cannot leave out {name}",
+                cause=f"Airflow's setting {reasons[name]} needs it",
+                remedy="change that setting in the table [airflow], or add --without airflow",
+                code="SERVICE_NEEDED",
+                exit_status=ExitStatus.USAGE,
+            )
+    return tuple(name for name in disabled if reasons[name])
 
 
 def require_dependencies(services: Sequence[Service], without: Collection[str]) -> None:

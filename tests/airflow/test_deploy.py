@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from devstack.services.airflow.service import KUBECONFIG
+from devstack.services.airflow.objects import KUBECONFIG
 from devstack.waits import Observation, Ready, SystemClock, Waiting, wait_until
 from tests.airflow.airflow_stack import Airflow
 from tests.airflow.flows_on_airflow import (

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from devstack.airflow.health import Activity, Health
-from devstack.config import EXECUTORS
+from devstack.airflow_settings import EXECUTORS, KUBERNETES_EXECUTOR
 from devstack.kube.client import Object
 from devstack.ports import any_free
-from devstack.services.airflow.config import FILE, KUBERNETES_EXECUTOR, WORKER_FILE
+from devstack.services.airflow.config import FILE, WORKER_FILE
+from devstack.services.airflow.installation import Installation
 from devstack.services.airflow.service import COMPONENTS, AirflowService
 from devstack.services.base import ServiceContext
 from devstack.services.postgres import PostgresService
@@ -132,6 +133,35 @@ def test_worker_pods_and_their_role_exist_only_for_the_kubernetes_executor(execu
     roles = {item["metadata"]["name"] for item in objects if item["kind"] == "Role"}
     assert settings(ctx)["core"]["executor"] == executor
     assert (WORKER_FILE in config, "airflow-workers" in roles) == (needed, needed)
+
+
+def test_what_other_executors_need_is_removed() -> None:
+    local = AirflowService().leftovers(context())
+    assert [(item["kind"], item["metadata"]["name"]) for item in local] == [
+        ("RoleBinding", "airflow-workers"),
+        ("Role", "airflow-workers"),
+    ]
+    assert not AirflowService().leftovers(context(airflow={"executor": KUBERNETES_EXECUTOR}))
+
+
+def test_two_installations_have_no_object_and_no_credential_in_common() -> None:
+    ctx = context(airflow={"executor": KUBERNETES_EXECUTOR})
+    first = AirflowService().manifests(ctx)
+    known = set(ctx.state.credentials) - {name for name in ctx.state.credentials if "minio" in name}
+    second = AirflowService(Installation("team-a")).manifests(ctx)
+    identified = [
+        {
+            (item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"])
+            for item in each
+        }
+        for each in (first, second)
+    ]
+    assert not identified[0] & identified[1]
+    assert {namespace for _, namespace, _ in identified[1]} == {"airflow-team-a", "flows", None}
+    added = {name for name in ctx.state.credentials if name.startswith("airflow_team_a_")}
+    assert added == {name.replace("airflow_", "airflow_team_a_") for name in known}
+    (subject,) = find(second, "RoleBinding", "airflow-tasks-team-a")["subjects"]
+    assert subject["namespace"] == "airflow-team-a"
 
 
 def test_a_worker_pod_is_the_schedulers_pod_with_the_command_of_a_task() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from devstack.services.selection import (
     disabled_services,
     enabled_services,
     require_dependencies,
+    required_services,
     sort_by_dependencies,
 )
 from devstack.waits import Ready
@@ -31,6 +33,13 @@ class FakeService(Service):
 
     def observe(self, ctx: ServiceContext) -> Ready:
         return Ready()
+
+
+class RequiredService(FakeService):
+    """A service off by default that a setting requires."""
+
+    def required_by(self, airflow: Mapping[str, Any]) -> str:
+        return "queue = true" if airflow.get("queue") else ""
 
 
 DATABASE = (
@@ -120,6 +129,27 @@ def test_leaving_out_what_another_service_needs_is_rejected_with_the_flag_to_add
 def test_a_service_is_never_enabled_without_what_it_needs() -> None:
     assert names(enabled_services(DATABASE, ["db"])) == ["base"]
     assert names(enabled_services(DATABASE, [])) == ["base", "db", "web"]
+
+
+REQUIRING = (
+    FakeService("base", optional=False),
+    FakeService("airflow"),
+    RequiredService("queue", default=False),
+)
+
+
+def test_a_service_is_included_as_long_as_a_setting_requires_it() -> None:
+    assert required_services(REQUIRING, ["queue"], {"queue": True}) == ("queue",)
+    assert required_services(REQUIRING, ["queue"], {}) == ()
+    assert required_services(REQUIRING, [], {"queue": True}) == ()
+    assert required_services(REQUIRING, ["queue", "airflow"], {"queue": True}) == ()
+
+
+def test_leaving_out_what_a_setting_requires_is_rejected_with_the_setting() -> None:
+    with pytest.raises(DevstackError) as caught:
+        required_services(REQUIRING, ["queue"], {"queue": True}, without=["queue"])
+    assert str(caught.value) == ("cannot leave out queue: Airflow's setting queue = true needs it")
+    assert (caught.value.code, caught.value.exit_status) == ("SERVICE_NEEDED", 2)
 
 
 @pytest.mark.parametrize(

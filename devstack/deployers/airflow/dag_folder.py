@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from devstack.errors import DevstackError
-from devstack.services.airflow.service import HOME, NAMESPACE, SCHEDULER
+from devstack.services.airflow.installation import DEFAULT, HOME, SCHEDULER
 from devstack.stack import Stack
 
 EXEC_TIMEOUT = 60.0
@@ -47,7 +47,7 @@ class DagFolder:
             str(stack.kubectl()),
             f"--kubeconfig={stack.dir.admin_kubeconfig}",
             f"--cache-dir={stack.dir.kubectl_cache}",
-            f"--namespace={NAMESPACE}",
+            f"--namespace={DEFAULT.namespace}",
             "exec",
             "--stdin",
             "--container=scheduler",
@@ -67,7 +67,7 @@ class DagFolder:
             )
 
     def _scheduler_pod(self) -> str:
-        pods = self.stack.kube().list_objects("v1", "Pod", NAMESPACE, labels=SCHEDULER)
+        pods = self.stack.kube().list_objects("v1", "Pod", DEFAULT.namespace, labels=SCHEDULER)
         for pod in pods:
             statuses = pod.get("status", {}).get("containerStatuses") or []
             running = any("running" in each.get("state", {}) for each in statuses)

@@ -9,10 +9,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from devstack.config import EXECUTORS
+from devstack.airflow_settings import KUBERNETES_EXECUTOR, LOCAL_EXECUTOR, executor_names
+from devstack.services.airflow.installation import Installation
 from devstack.services.base import Manifest
 
-LOCAL_EXECUTOR, KUBERNETES_EXECUTOR = EXECUTORS
 FILE = "airflow.cfg"
 WORKER_FILE = "worker.yaml"
 
@@ -20,20 +20,31 @@ _SERVER_FIELDS = ("args", "ports", "startupProbe", "readinessProbe", "livenessPr
 
 
 def executor(settings: Mapping[str, Any]) -> str:
-    """Return the executor of ``settings``, the table ``[airflow]`` of devstack.toml."""
-    return str(settings.get("executor", LOCAL_EXECUTOR))
+    """Return the executors of ``settings``, the table ``[airflow]`` of devstack.toml."""
+    return ",".join(executor_names(settings.get("executor", LOCAL_EXECUTOR)))
 
 
-def with_settings(config_map: Manifest, settings: Mapping[str, Any]) -> Manifest:
+def has_worker_pods(settings: Mapping[str, Any]) -> bool:
+    """Return True if an executor of ``settings`` creates a pod for each task."""
+    return KUBERNETES_EXECUTOR in executor_names(executor(settings))
+
+
+def with_settings(
+    config_map: Manifest, settings: Mapping[str, Any], installation: Installation
+) -> Manifest:
     """Return the ConfigMap with the user's options.
 
     Args:
         config_map: the one of k8s/airflow.
         settings: the table ``[airflow]`` of devstack.toml.
+        installation: whose ConfigMap it is.
     """
     parser = _parser()
     parser.read_string(config_map["data"][FILE])
-    overrides = {"core": {"executor": executor(settings)}}
+    overrides = {
+        "core": {"executor": executor(settings)},
+        "kubernetes_executor": {"namespace": installation.namespace},
+    }
     for table in (overrides, settings.get("config", {})):
         for section, options in table.items():
             if not parser.has_section(section):

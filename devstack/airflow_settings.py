@@ -1,0 +1,129 @@
+"""The table ``[airflow]`` of devstack.toml: its settings, their types, and what they may be.
+
+A setting is in :class:`AirflowSettings` once something implements it; the types of
+the others are ready. A sentence about a mistake follows the value: "VALUE is ...".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict
+
+from msgspec import Meta
+
+from devstack.validation import Check, closest_match
+
+LOCAL_EXECUTOR = "LocalExecutor"
+KUBERNETES_EXECUTOR = "KubernetesExecutor"
+EXECUTORS = (LOCAL_EXECUTOR, KUBERNETES_EXECUTOR)
+"""How Airflow runs tasks: in its scheduler, or each in a pod of its own."""
+
+ALONE: tuple[str, ...] = ()
+"""Executors that no other can be combined with."""
+
+MOST_WORKERS = 20
+FILES = ("requirements", "cfg")
+"""Settings that name a file, relative to the folder of devstack.toml."""
+
+_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?\Z")
+
+
+def executor_names(value: str) -> tuple[str, ...]:
+    """Return the executors of the setting ``executor``, a list with commas between names."""
+    return tuple(name.strip() for name in value.split(","))
+
+
+def _executor_problem(value: Any) -> str:
+    known = ", ".join(EXECUTORS)
+    names = executor_names(value) if isinstance(value, str) else ("",)
+    for name in names:
+        if name not in EXECUTORS:
+            closest = closest_match(name, EXECUTORS)
+            return f"is none of {known}" + (f" (did you mean {closest!r}?)" if closest else "")
+        if name in ALONE and len(names) > 1:
+            return f"combines {name} with another executor; it already is two of them"
+    return "" if len(set(names)) == len(names) else "names an executor twice"
+
+
+def _workers_problem(value: Any) -> str:
+    problem = f"is neither a number from 0 to {MOST_WORKERS} nor {{min = 0, max = 4}}"
+    if isinstance(value, Mapping):
+        if set(value) != {"min", "max"} or not all(map(_is_count, value.values())):
+            return problem
+        return "" if value["min"] <= value["max"] >= 1 else "has a min above its max, or no worker"
+    return "" if _is_count(value) else problem
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MOST_WORKERS
+
+
+def _url_problem(value: Any) -> str:
+    fits = isinstance(value, str) and _URL.match(value)
+    return "" if fits else "is not a URL such as https://host.example/airflow"
+
+
+Executor = Annotated[str, Check(_executor_problem)]
+Broker = Literal["rabbitmq", "redis"]
+Workers = Annotated[Any, Check(_workers_problem)]
+WorkerConcurrency = Annotated[int, Meta(ge=1, le=64, description="is not a number from 1 to 64")]
+Schedulers = Annotated[int, Meta(ge=1, le=4, description="is not a number from 1 to 4")]
+Dags = Literal["deploy", "git", "image", "volume"]
+BaseUrl = Annotated[str, Check(_url_problem)]
+AirflowOption = Annotated[
+    str | int | float | bool, Meta(description="is neither text, a number, true nor false")
+]
+Seconds = Annotated[
+    float, Meta(ge=1, le=3600, description="is not a number of seconds from 1 to 3600")
+]
+Depth = Annotated[int, Meta(ge=0, description="is not a number of commits; 0 is all of them")]
+
+
+class GitSettings(TypedDict, total=False):
+    """The table ``[airflow.git]``: the repository of DAG files.
+
+    Attributes:
+        repo: its URL, for HTTPS or SSH.
+        branch: the branch that is followed.
+        subfolder: the folder of DAG files in it; empty for the whole repository.
+        interval: seconds between two looks at the repository.
+        depth: the number of commits that are fetched.
+        secret: the Secret in Airflow's namespace with the credentials; empty for none.
+    """
+
+    repo: str
+    branch: str
+    subfolder: str
+    interval: Seconds
+    depth: Depth
+    secret: str
+
+
+class AirflowSettings(TypedDict, total=False):
+    """The table ``[airflow]``.
+
+    Attributes:
+        executor: one or several executors, with commas between them.
+        config: additions to airflow.cfg by section.
+    """
+
+    # How tasks run.
+    executor: Executor
+
+    # How DAG files are delivered.
+
+    # Airflow's own configuration.
+    config: dict[str, dict[str, AirflowOption]]
+
+
+def with_absolute_files(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the settings with the files that they name as absolute paths.
+
+    Args:
+        settings: the table ``[airflow]``, valid.
+        folder: the folder of the file that they are from.
+    """
+    files = {name: str(folder / settings[name]) for name in FILES if settings.get(name)}
+    return {**settings, **files}

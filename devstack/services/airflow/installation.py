@@ -1,0 +1,50 @@
+"""One installation of Airflow on the stack: the names of all that is its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from devstack.state import StackState
+
+HOME = "/airflow"
+"""AIRFLOW_HOME in its pods: one volume, with the DAG files in ``dags``."""
+
+SCHEDULER = "component=scheduler"
+"""Label selector of the schedulers' pods."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An installation; several on one cluster share no name.
+
+    Attributes:
+        prefix: what distinguishes it from the others; empty for the stack's first one.
+    """
+
+    prefix: str = ""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of its pods, and part of the addresses of its Services."""
+        return self.named("airflow")
+
+    @property
+    def database(self) -> str:
+        """The Postgres database, and the role of the same name; also the broker's vhost."""
+        return self.named("airflow").replace("-", "_")
+
+    def named(self, name: str) -> str:
+        """Return the name of something outside its namespace: a host port or a Role."""
+        return f"{name}-{self.prefix}" if self.prefix else name
+
+    def credential(self, state: StackState, name: str, length: int = 24) -> str:
+        """Return the random secret ``name`` of ``length`` bytes, such as "admin_password"."""
+        return state.credential(f"{self.database}_{name}", length)
+
+    def host_port(self, state: StackState, name: str) -> int:
+        """Return the port on the host of ``name``, such as "airflow"; 0 if it has none yet."""
+        return state.ports.get(self.named(name), 0)
+
+
+DEFAULT = Installation()
+"""The stack's first installation, whose names have no prefix."""

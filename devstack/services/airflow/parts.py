@@ -1,0 +1,34 @@
+"""Which objects of k8s/airflow the settings need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from devstack.services.airflow import config as airflow_config
+from devstack.services.airflow.objects import key
+from devstack.services.base import Manifest
+
+WORKER_PODS = frozenset({("Role", "airflow-workers"), ("RoleBinding", "airflow-workers")})
+"""What allows worker pods, which only KubernetesExecutor creates."""
+
+
+def needed(objects: list[Manifest], settings: Mapping[str, Any]) -> list[Manifest]:
+    """Return the objects that the settings need, in the same order.
+
+    Args:
+        objects: all objects of k8s/airflow.
+        settings: the table ``[airflow]`` of devstack.toml.
+    """
+    omitted = _omitted(settings)
+    return [item for item in objects if key(item) not in omitted]
+
+
+def not_needed(objects: list[Manifest], settings: Mapping[str, Any]) -> list[Manifest]:
+    """Return the objects that earlier settings may have left, in order of deletion."""
+    omitted = _omitted(settings)
+    return [item for item in reversed(objects) if key(item) in omitted]
+
+
+def _omitted(settings: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    return frozenset() if airflow_config.has_worker_pods(settings) else WORKER_PODS
