@@ -119,9 +119,17 @@ class AirflowClient:
         """Return the resource at ``path`` as plain text: a log, or a DAG's source."""
         return self._send("GET", path, query=query, accept="text/plain").decode(errors="replace")
 
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Create a resource and return it."""
-        return self._json("POST", path, body=body)
+    def post(
+        self, path: str, body: Mapping[str, Any], *, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """Create a resource and return it.
+
+        Args:
+            path: the collection.
+            body: the resource.
+            timeout: seconds to wait for the answer; the client's if None.
+        """
+        return self._json("POST", path, body=body, timeout=timeout)
 
     def patch(
         self, path: str, body: Mapping[str, Any], *, timeout: float | None = None, **query: Any

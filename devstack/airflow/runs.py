@@ -111,6 +111,25 @@ def list_runs(client: AirflowClient, dag_id: str = "", limit: int = 25) -> list[
     return [_run(item) for item in answer["dag_runs"]]
 
 
+def list_runs_between(client: AirflowClient, dag_id: str, first: str, last: str) -> list[DagRun]:
+    """Return the runs of a DAG with logical dates from ``first`` to ``last``, in order.
+
+    Args:
+        client: Airflow.
+        dag_id: the DAG.
+        first: the first date, ISO 8601.
+        last: the last date, inclusive.
+    """
+    items = client.list_all(
+        f"/dags/{quoted(dag_id)}/dagRuns",
+        "dag_runs",
+        order_by="execution_date",
+        execution_date_gte=first,
+        execution_date_lte=last,
+    )
+    return [_run(item) for item in items]
+
+
 def get_run(client: AirflowClient, dag_id: str, run_id: str) -> DagRun:
     """Return the current state of a run."""
     return _run(client.get(f"/dags/{quoted(dag_id)}/dagRuns/{quoted(run_id)}"))

@@ -9,11 +9,16 @@ from devstack.cli.lazy import LazyGroup
 COMMANDS = {
     "deploy": "Deploy a flow as a DAG, and wait until the scheduler has parsed it.",
     "trigger": "Trigger a run of a DAG.",
+    "backfill": "Run a DAG for dates in the past.",
+    "test": "Run one task without recording its state.",
     "runs": "List runs.",
     "logs": "Show the logs of a run's tasks.",
     "list": "List DAGs, and DAG files that cannot be imported.",
     "delete": "Delete DAGs with their runs and history.",
     "open": "Open Airflow's UI.",
+    "pools": "List and change pools.",
+    "connections": "List, add, test and delete connections.",
+    "variables": "List, read and change variables.",
 }
 
 
@@ -25,7 +30,7 @@ COMMANDS = {
     epilog="Example: devstack airflow deploy my_flow.py && devstack airflow trigger MyFlow --wait",
 )
 def command() -> None:
-    """Deploy flows as DAGs; trigger, follow and delete them.
+    """Deploy flows as DAGs; trigger, follow and delete them; change pools and connections.
 
     A DAG is named by its id, or by the flow's name if no other DAG ends in it.
     """

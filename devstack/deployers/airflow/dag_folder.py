@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from devstack.deployers.airflow.scheduler_pod import SchedulerPod, last_line
 from devstack.errors import DevstackError
-from devstack.services.airflow.installation import DEFAULT, HOME, SCHEDULER
+from devstack.services.airflow.installation import HOME
 from devstack.stack import Stack
 
 EXEC_TIMEOUT = 60.0
@@ -42,43 +43,14 @@ class DagFolder:
         self._exec(['rm -f "$1"', "delete", dag_path(dag_id)], "")
 
     def _exec(self, script: list[str], text: str) -> None:
-        stack = self.stack
-        argv = [
-            str(stack.kubectl()),
-            f"--kubeconfig={stack.dir.admin_kubeconfig}",
-            f"--cache-dir={stack.dir.kubectl_cache}",
-            f"--namespace={DEFAULT.namespace}",
-            "exec",
-            "--stdin",
-            "--container=scheduler",
-            self._scheduler_pod(),
-            "--",
-            "sh",
-            "-ec",
-            *script,
-        ]
-        done = stack.runner.run(argv, input=text, timeout=EXEC_TIMEOUT, check=False)
+        done = SchedulerPod(self.stack).exec(["sh", "-ec", *script], text, timeout=EXEC_TIMEOUT)
         if not done.ok:
             raise DevstackError(
                 "cannot write to Airflow's folder of DAG files",
-                cause=(done.stderr.strip() or f"status {done.returncode}").splitlines()[-1],
+                cause=last_line(done.stderr) or f"status {done.returncode}",
                 remedy="check the scheduler with `devstack status`",
                 code="DELIVERY_FAILED",
             )
-
-    def _scheduler_pod(self) -> str:
-        pods = self.stack.kube().list_objects("v1", "Pod", DEFAULT.namespace, labels=SCHEDULER)
-        for pod in pods:
-            statuses = pod.get("status", {}).get("containerStatuses") or []
-            running = any("running" in each.get("state", {}) for each in statuses)
-            if running and "deletionTimestamp" not in pod["metadata"]:
-                return str(pod["metadata"]["name"])
-        raise DevstackError(
-            "Airflow's scheduler is not running",
-            cause="its pod is not running" if pods else "it has no pod",
-            remedy="devstack why, devstack logs airflow; `devstack up` restores it",
-            code="SCHEDULER_DOWN",
-        )
 
 
 def dag_path(dag_id: str) -> str:

@@ -72,7 +72,7 @@ def follow_run(
             clock.sleep(POLL_INTERVAL)
             continue
         if current.finished:
-            return RunResult(current, tasks, ok=_succeeded(current, tasks))
+            return RunResult(current, tasks, ok=succeeded(current, tasks))
         note(progress_of(current, tasks))
         if timeout is not None and clock.now() - began > timeout:
             raise _timeout_error(current, tasks, timeout)
@@ -90,7 +90,7 @@ def _observe(stack: Stack, client: AirflowClient, run: DagRun) -> tuple[DagRun, 
     return current, list_tasks(client, current)
 
 
-def _succeeded(run: DagRun, tasks: Sequence[Task]) -> bool:
+def succeeded(run: DagRun, tasks: Sequence[Task]) -> bool:
     """Return True if a run did its work: a run without any task is a success for Airflow."""
     return run.state == "success" and any(task.state == "success" for task in tasks)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from devstack.deployers.airflow.parameters import convert_value
+from devstack.deployers.airflow.parameters import convert_value, kind_of_schema
 from devstack.errors import DevstackError, ExitStatus
 
 
@@ -23,6 +23,22 @@ def convert_parameters(
         DevstackError: ``PARAMETER_WRONG``.
     """
     return {name: _convert(name, text, kinds, usage) for name, text in values.items()}
+
+
+def run_conf(details: Mapping[str, Any], values: Mapping[str, str], usage: str) -> dict[str, Any]:
+    """Return the configuration of a run in the types of the DAG's parameters.
+
+    Args:
+        details: the DAG's details as Airflow returns them.
+        values: values by name, as typed by the user.
+        usage: the command with which the user gives a value.
+
+    Raises:
+        DevstackError: ``PARAMETER_WRONG``.
+    """
+    declared = details.get("params") or {}
+    kinds = {name: kind_of_schema(each.get("schema") or {}) for name, each in declared.items()}
+    return convert_parameters(kinds, values, usage)
 
 
 def _convert(name: str, text: str, kinds: Mapping[str, str], usage: str) -> Any:

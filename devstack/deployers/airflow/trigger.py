@@ -8,8 +8,7 @@ from devstack.airflow.client import AirflowClient
 from devstack.airflow.dags import find_dag_details
 from devstack.airflow.runs import DagRun, start_run
 from devstack.deployers.airflow.lookup import unknown_dag
-from devstack.deployers.airflow.parameter_values import convert_parameters
-from devstack.deployers.airflow.parameters import kind_of_schema
+from devstack.deployers.airflow.parameter_values import run_conf
 from devstack.errors import DevstackError
 
 _USAGE = "devstack airflow trigger --param NAME=VALUE DAG"
@@ -36,6 +35,4 @@ def trigger_dag(client: AirflowClient, dag_id: str, parameters: Mapping[str, str
             remedy=f"devstack airflow trigger --unpause {dag_id}",
             code="DAG_PAUSED",
         )
-    declared = details.get("params") or {}
-    kinds = {name: kind_of_schema(each.get("schema") or {}) for name, each in declared.items()}
-    return start_run(client, dag_id, convert_parameters(kinds, parameters, _USAGE))
+    return start_run(client, dag_id, run_conf(details, parameters, _USAGE))
