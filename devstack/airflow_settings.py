@@ -106,6 +106,8 @@ class AirflowSettings(TypedDict, total=False):
 
     Attributes:
         executor: one or several executors, with commas between them.
+        cfg: a complete airflow.cfg of the user; the stack keeps its text.
+        base_url: where users reach the web server: scheme, host and path.
         config: additions to airflow.cfg by section.
     """
 
@@ -115,6 +117,8 @@ class AirflowSettings(TypedDict, total=False):
     # How DAG files are delivered.
 
     # Airflow's own configuration.
+    cfg: str
+    base_url: BaseUrl
     config: dict[str, dict[str, AirflowOption]]
 
 
@@ -127,3 +131,34 @@ def with_absolute_files(settings: Mapping[str, Any], folder: Path) -> dict[str, 
     """
     files = {name: str(folder / settings[name]) for name in FILES if settings.get(name)}
     return {**settings, **files}
+
+
+def text_key(name: str) -> str:
+    """Return the key under which the saved settings have the text of a file.
+
+    Args:
+        name: one of :data:`FILES`.
+    """
+    return f"{name}_text"
+
+
+def with_texts(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with the text of each file that they name.
+
+    `up` saves them, so that later commands do not need the files.
+
+    Args:
+        settings: the table ``[airflow]`` with absolute paths.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: a file is not text; its name is the second argument.
+    """
+    texts = {}
+    for name in FILES:
+        if file := settings.get(name):
+            try:
+                texts[text_key(name)] = Path(file).read_text()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"it is not text: {error.reason}", file) from error
+    return {**settings, **texts}

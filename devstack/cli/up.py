@@ -116,6 +116,7 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
     """
     from devstack.doctor.machine import memory_warnings
     from devstack.doctor.stack import policies_warnings
+    from devstack.lifecycle.setting_files import read_setting_files
     from devstack.lifecycle.step import pending_steps
     from devstack.lifecycle.up import build_steps, up
     from devstack.stack import open_stack
@@ -123,6 +124,7 @@ def command(output: Output, config_file: Path | None, dry_run: bool, **chosen: A
     began = time.monotonic()
     stack = open_stack(load(config_file, **chosen), output.progress())
     if dry_run:
+        read_setting_files(stack)
         _show_plan(output, pending_steps(build_steps(stack)))
         return
     for finding in memory_warnings(stack):

@@ -21,6 +21,9 @@ JOBSET = "jobset.x-k8s.io/v1alpha2"
 POD_GROUPS = ("scheduling.k8s.io/v1beta1", "scheduling.k8s.io/v1alpha2")
 """The APIs of Kubernetes' own PodGroups, the preferred one first: from 1.37 on, and of 1.36."""
 SCHEDULING = "scheduling.k8s.io/v1"
+NETWORKING = "networking.k8s.io/v1"
+GATEWAY = "gateway.networking.k8s.io/v1"
+"""The Gateway API, which a cluster has if its CRDs are installed."""
 COSCHEDULING = "scheduling.x-k8s.io/v1alpha1"
 """The API of the coscheduling plug-in of kube-scheduler."""
 
@@ -100,6 +103,8 @@ _NAMESPACED = {
     JOBSET: {"JobSet": "jobsets"},
     **{version: {"PodGroup": "podgroups"} for version in POD_GROUPS},
     COSCHEDULING: {"PodGroup": "podgroups"},
+    NETWORKING: {"Ingress": "ingresses"},
+    GATEWAY: {"Gateway": "gateways", "HTTPRoute": "httproutes"},
 }
 _POLICIES = {
     "MutatingAdmissionPolicy": "mutatingadmissionpolicies",
@@ -122,6 +127,7 @@ _CLUSTER_SCOPED = {
     EXTENSIONS: {"CustomResourceDefinition": "customresourcedefinitions"},
     REGISTRATION: {"APIService": "apiservices"},
     CERTIFICATES: {"CertificateSigningRequest": "certificatesigningrequests"},
+    NETWORKING: {"IngressClass": "ingressclasses"},
 }
 
 KNOWN: dict[tuple[str, str], Resource] = {}

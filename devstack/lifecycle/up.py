@@ -7,6 +7,7 @@ from devstack.lifecycle.manifests_step import require_manifests
 from devstack.lifecycle.node_loading import NodeLoading
 from devstack.lifecycle.plan import build_plan
 from devstack.lifecycle.pools_step import require_pools_supported
+from devstack.lifecycle.setting_files import read_setting_files
 from devstack.lifecycle.settings_step import require_changeable, warn_of_old_nodes
 from devstack.lifecycle.step import Step, run_steps
 from devstack.lifecycle.volume_loss import require_pools_changeable
@@ -23,6 +24,7 @@ def up(stack: Stack) -> list[str]:
     with stack.dir.lock():
         # Another `up` may have written it before this one got the lock.
         stack.state = stack.dir.read() or stack.state
+        read_setting_files(stack)
         require_pools_supported(stack)
         require_manifests(stack)
         require_changeable(stack)

@@ -6,10 +6,16 @@ import configparser
 import copy
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from devstack.airflow_settings import KUBERNETES_EXECUTOR, LOCAL_EXECUTOR, executor_names
+from devstack.airflow_settings import (
+    KUBERNETES_EXECUTOR,
+    LOCAL_EXECUTOR,
+    executor_names,
+    text_key,
+)
+from devstack.services.airflow import address, cfg_file
 from devstack.services.airflow.installation import Installation
 from devstack.services.base import Manifest
 
@@ -41,19 +47,78 @@ def with_settings(
     """
     parser = _parser()
     parser.read_string(config_map["data"][FILE])
-    overrides = {
-        "core": {"executor": executor(settings)},
-        "kubernetes_executor": {"namespace": installation.namespace},
-    }
-    for table in (overrides, settings.get("config", {})):
-        for section, options in table.items():
-            if not parser.has_section(section):
-                parser.add_section(section)
-            for name, value in options.items():
-                parser.set(section, name, str(value))
+    needed = needed_options(config_map, settings, installation)
+    _add(parser, _cfg_options(settings, needed))
+    _add(parser, ((section, name, value) for (section, name), value in needed.items()))
+    for table in (address.options(settings), settings.get("config", {})):
+        _add(parser, _options(table))
     text = io.StringIO()
     parser.write(text)
     return {**config_map, "data": {**config_map["data"], FILE: text.getvalue()}}
+
+
+def needed_options(
+    config_map: Manifest, settings: Mapping[str, Any], installation: Installation
+) -> dict[tuple[str, str], str]:
+    """Return the options that the stack needs, by section and name.
+
+    Args:
+        config_map: the one of k8s/airflow.
+        settings: the table ``[airflow]`` of devstack.toml.
+        installation: whose ConfigMap it is.
+    """
+    parser = _parser()
+    parser.read_string(config_map["data"][FILE])
+    _add(
+        parser,
+        [
+            ("core", "executor", executor(settings)),
+            ("kubernetes_executor", "namespace", installation.namespace),
+        ],
+    )
+    return {each: parser.get(*each) for each in cfg_file.NEEDED}
+
+
+def require_usable_cfg(
+    config_map: Manifest, settings: Mapping[str, Any], installation: Installation
+) -> list[str]:
+    """Check the user's airflow.cfg; return which of its options are replaced.
+
+    Args:
+        config_map: the one of k8s/airflow.
+        settings: the table ``[airflow]`` of devstack.toml, with the file's text.
+        installation: whose file it is.
+
+    Raises:
+        DevstackError: ``AIRFLOW_CFG_INVALID`` or ``AIRFLOW_CFG_SECRET``.
+    """
+    text, file = settings.get(text_key("cfg")), str(settings.get("cfg"))
+    if not text:
+        return []
+    found = cfg_file.parse(text, file)
+    cfg_file.require_no_secrets(found, file, installation)
+    return cfg_file.replaced(found, needed_options(config_map, settings, installation))
+
+
+def _cfg_options(
+    settings: Mapping[str, Any], needed: Mapping[tuple[str, str], str]
+) -> Iterator[tuple[str, str, str]]:
+    if text := settings.get(text_key("cfg")):
+        found = cfg_file.parse(text, str(settings.get("cfg")))
+        yield from cfg_file.usable_options(found, needed)
+
+
+def _options(table: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    for section, options in table.items():
+        for name, value in options.items():
+            yield section, name, str(value)
+
+
+def _add(parser: configparser.ConfigParser, options: Iterable[tuple[str, str, str]]) -> None:
+    for section, name, value in options:
+        if not parser.has_section(section):
+            parser.add_section(section)
+        parser.set(section, name, value)
 
 
 def with_worker(config_map: Manifest, scheduler: Manifest) -> Manifest:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from devstack.kube import manifests
 from devstack.services.airflow import config as airflow_config
+from devstack.services.airflow.address import path_prefix
 from devstack.services.airflow.installation import Installation
 from devstack.services.base import Manifest, ServiceContext
 
@@ -15,6 +16,9 @@ KUBECONFIG = "/etc/airflow/kubeconfig"
 
 CONFIG = ("ConfigMap", "airflow-config")
 SCHEDULER = ("Deployment", "airflow-scheduler")
+WEBSERVER = ("Deployment", "airflow-webserver")
+
+_PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 _NAMESPACE = "airflow"
 """Airflow's namespace in the files below k8s/."""
@@ -28,6 +32,8 @@ def all_objects(ctx: ServiceContext, installation: Installation) -> list[Manifes
     objects = manifests.with_namespace(manifests.load("airflow"), _TASK_NAMESPACE, namespace)
     objects = [_of_installation(item, installation) for item in objects]
     objects = [_with_sidecar(item, images) for item in manifests.with_images(objects, images)]
+    prefix = path_prefix(ctx.state.airflow)
+    objects = [_with_probe_paths(item, prefix) for item in objects]
     return [_with_settings(item, objects, ctx, installation) for item in objects]
 
 
@@ -72,6 +78,19 @@ def _with_sidecar(item: Manifest, images: Mapping[str, str]) -> Manifest:
         for variable in pod["containers"][0]["env"]:
             if variable["name"] == "DEVSTACK_XCOM_IMAGE":
                 variable["value"] = images["xcom"]
+
+    return change_pods(item, change)
+
+
+def _with_probe_paths(item: Manifest, prefix: str) -> Manifest:
+    """Return the web server with probes below the path of ``base_url``; others unchanged."""
+    if not prefix or key(item) != WEBSERVER:
+        return item
+
+    def change(pod: Manifest) -> None:
+        for name in _PROBES:
+            request = pod["containers"][0][name]["httpGet"]
+            request["path"] = prefix + request["path"]
 
     return change_pods(item, change)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from devstack.airflow.client import ADMIN, AirflowClient
 from devstack.airflow.health import get_activity, get_health
 from devstack.errors import DevstackError
@@ -9,7 +12,9 @@ from devstack.kube import manifests
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
 from devstack.services import minio
-from devstack.services.airflow import parts
+from devstack.services.airflow import parts, routes
+from devstack.services.airflow.address import path_prefix, public_url
+from devstack.services.airflow.config import require_usable_cfg
 from devstack.services.airflow.installation import DEFAULT, Installation
 from devstack.services.airflow.objects import CONFIG, all_objects, key
 from devstack.services.airflow.secrets import administrator, secrets, variables
@@ -49,11 +54,31 @@ class AirflowService(Service):
         objects = [
             with_job_name(item, version) for item in manifests.with_restarts(objects, settings)
         ]
-        return [namespace, *secrets(ctx, self.installation, env), *objects]
+        routed = self._routes(ctx, routes.backends(ctx.state.airflow))
+        return [namespace, *secrets(ctx, self.installation, env), *objects, *routed]
 
     def leftovers(self, ctx: ServiceContext) -> list[Manifest]:
         """Return the objects that only other settings need."""
-        return parts.not_needed(self._objects(ctx), ctx.state.airflow)
+        unused = parts.not_needed(self._objects(ctx), ctx.state.airflow)
+        if public_url(ctx.state.airflow):
+            return unused
+        return [*self._routes(ctx, routes.ALL_BACKENDS), *unused]
+
+    def capabilities_detected(self, ctx: ServiceContext) -> bool:
+        """Return True if the state records what routes requests for ``base_url``."""
+        return not public_url(ctx.state.airflow) or bool(self._entry(ctx).kind)
+
+    def adapt(self, ctx: ServiceContext) -> str:
+        """Detect a Gateway or an IngressClass; say so if the cluster has neither."""
+        settings = ctx.state.airflow
+        entry = routes.find_entry(ctx.api, settings, self.installation)
+        ctx.state.capabilities[self._capability] = str(entry)
+        if entry.kind:
+            return ""
+        return (
+            f"the cluster has neither a Gateway that accepts {public_url(settings)} nor an "
+            f"IngressClass: {url(ctx, self.installation)} serves it on this machine"
+        )
 
     def observe(self, ctx: ServiceContext) -> Observation:
         """Check that all components run and, if its port is mapped, that the web server answers."""
@@ -84,11 +109,24 @@ class AirflowService(Service):
 
     def describe(self, ctx: ServiceContext) -> str:
         """Return the scheduler's heartbeat, the number of tasks, and DAG import errors."""
+        entry = self._entry(ctx) if public_url(ctx.state.airflow) else routes.Entry()
+        routed = f"; {public_url(ctx.state.airflow)} by {entry}" if entry.kind else ""
         try:
-            return str(get_activity(connect(ctx, self.installation, timeout=STATUS_TIMEOUT)))
+            activity = get_activity(connect(ctx, self.installation, timeout=STATUS_TIMEOUT))
+            return f"{activity}{routed}"
         except DevstackError as error:
             address = url(ctx, self.installation)
             return f"its REST API does not answer on {address}: {error.cause}"
+
+    @property
+    def _capability(self) -> str:
+        return f"{self.installation.named(self.name)}-routes"
+
+    def _entry(self, ctx: ServiceContext) -> routes.Entry:
+        return routes.parse_entry(ctx.state.capabilities.get(self._capability, ""))
+
+    def _routes(self, ctx: ServiceContext, backends: list[routes.Backend]) -> list[Manifest]:
+        return routes.routes(ctx.state.airflow, self._entry(ctx), self.installation, backends)
 
     def _objects(self, ctx: ServiceContext) -> list[Manifest]:
         return all_objects(ctx, self.installation)
@@ -104,4 +142,21 @@ def connect(
 
 def url(ctx: ServiceContext, installation: Installation = DEFAULT) -> str:
     """Return the address of an installation's UI and REST API on the host."""
-    return f"http://{LOOPBACK}:{installation.host_port(ctx.state, 'airflow')}"
+    port = installation.host_port(ctx.state, "airflow")
+    return f"http://{LOOPBACK}:{port}{path_prefix(ctx.state.airflow)}"
+
+
+def replaced_options(
+    settings: Mapping[str, Any], installation: Installation = DEFAULT
+) -> list[str]:
+    """Check the user's airflow.cfg; return a sentence for each option that is replaced.
+
+    Args:
+        settings: the table ``[airflow]`` of devstack.toml, with the texts of its files.
+        installation: whose file it is.
+
+    Raises:
+        DevstackError: ``AIRFLOW_CFG_INVALID`` or ``AIRFLOW_CFG_SECRET``.
+    """
+    config = next(item for item in manifests.load("airflow") if key(item) == CONFIG)
+    return require_usable_cfg(config, settings, installation)
