@@ -197,7 +197,7 @@ def ready_context(port: int) -> ServiceContext:
     """Return the context of a stack on which all components of Airflow are available."""
     api = FakeApi()
     api.add(*(available(f"airflow-{name}", "airflow") for name in COMPONENTS))
-    state = StackState("mine", ports={"airflow": port})
+    state = StackState("mine", ports={"airflow": port}, mapped_ports=["airflow"])
     state.credentials["airflow_admin_password"] = PASSWORD
     return ServiceContext(state, api.client())
 
