@@ -171,11 +171,11 @@ def _accepts(
     if not _hosts_match(listener.get("hostname") or "", address.host_name(settings)):
         return False
     allowed = (listener.get("allowedRoutes") or {}).get("namespaces") or {}
-    origin = allowed.get("from", "Same")
+    origin = str(allowed.get("from", "Same"))
     if origin == "Selector":
         labels: Object = (allowed.get("selector") or {}).get("matchLabels") or {}
         return labels == {_NAMESPACE_LABEL: installation.namespace}
-    same = gateway["metadata"]["namespace"] == installation.namespace
+    same = bool(gateway["metadata"]["namespace"] == installation.namespace)
     return origin == "All" or (origin == "Same" and same)
 
 
