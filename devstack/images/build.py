@@ -12,6 +12,7 @@ from devstack.images.golang import Compiler
 from devstack.images.kubernetes_versions import SUPPORTED, node_image
 from devstack.images.programs import CLIENTS, PROGRAMS, Program
 from devstack.images.recipes.airflow import AirflowImage
+from devstack.images.recipes.git import GitImage
 from devstack.images.recipes.metadata import MetadataImage
 from devstack.images.recipes.minio import MinioImage
 from devstack.images.recipes.node import ROOT, NodeImage, PartialImage
@@ -30,6 +31,7 @@ RECIPES: dict[str, Recipe] = {
     "metadata": MetadataImage(),
     "postgres": PostgresImage(),
     "xcom": XcomImage(),
+    "git": GitImage(),
     "jobset": ProgramImage(IMAGES["jobset"].reference, "jobset"),
     "gang": ProgramImage(IMAGES["gang"].reference, "gang"),
     "node-agent": ProgramImage(IMAGES["node-agent"].reference, "node-agent", ROOT),

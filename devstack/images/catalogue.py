@@ -113,6 +113,12 @@ IMAGES = {
             "the registry for images that users push",
             on_request=True,
         ),
+        Image(
+            "git",
+            f"devstack/git:{versions.GIT}",
+            "a Git server, and git-sync for Airflow's DAG files",
+            on_request=True,
+        ),
     )
 }
 
