@@ -27,6 +27,10 @@ MOST_WORKERS = 20
 FILES = ("requirements", "cfg")
 """Settings that name a file, relative to the folder of devstack.toml."""
 
+_REPO = re.compile(r"(https?|ssh|git)://[^\s/]+/\S+\Z|[\w.-]+@[\w.-]+:\S+\Z")
+_PASSWORD_IN_URL = re.compile(r"https?://[^/]*@|\w+://[^/@]*:[^/@]*@")
+_BRANCH = re.compile(r"[^\s~^:?*\[\\/.-][^\s~^:?*\[\\]*\Z")
+_OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?\Z")
 
 
@@ -65,6 +69,31 @@ def _url_problem(value: Any) -> str:
     return "" if fits else "is not a URL such as https://host.example/airflow"
 
 
+def _repo_problem(value: Any) -> str:
+    if not isinstance(value, str) or not _REPO.match(value):
+        return (
+            "is none of https://HOST/PATH, http://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH"
+        )
+    if _PASSWORD_IN_URL.match(value):
+        return "contains a login; put it into a Secret, and name that as `secret`"
+    return ""
+
+
+def _subfolder_problem(value: Any) -> str:
+    fits = isinstance(value, str) and ".." not in value.split("/")
+    return "" if fits else "is no folder of the repository"
+
+
+def _branch_problem(value: Any) -> str:
+    fits = isinstance(value, str) and _BRANCH.match(value) and ".." not in value
+    return "" if fits else "is no name of a branch"
+
+
+def _object_name_problem(value: Any) -> str:
+    fits = isinstance(value, str) and _OBJECT_NAME.match(value)
+    return "" if fits else "is no name of an object in Kubernetes"
+
+
 Executor = Annotated[str, Check(_executor_problem)]
 Broker = Literal["rabbitmq", "redis"]
 Workers = Annotated[Any, Check(_workers_problem)]
@@ -93,12 +122,12 @@ class GitSettings(TypedDict, total=False):
         secret: the Secret in Airflow's namespace with the credentials; empty for none.
     """
 
-    repo: str
-    branch: str
-    subfolder: str
+    repo: Annotated[str, Check(_repo_problem, may_be_secret=True)]
+    branch: Annotated[str, Check(_branch_problem)]
+    subfolder: Annotated[str, Check(_subfolder_problem)]
     interval: Seconds
     depth: Depth
-    secret: str
+    secret: Annotated[str, Check(_object_name_problem)]
 
 
 class AirflowSettings(TypedDict, total=False):
@@ -106,6 +135,8 @@ class AirflowSettings(TypedDict, total=False):
 
     Attributes:
         executor: one or several executors, with commas between them.
+        dags: how DAG files are delivered.
+        git: the repository that they come from, for "git"; by default the stack's own.
         cfg: a complete airflow.cfg of the user; the stack keeps its text.
         base_url: where users reach the web server: scheme, host and path.
         config: additions to airflow.cfg by section.
@@ -115,6 +146,8 @@ class AirflowSettings(TypedDict, total=False):
     executor: Executor
 
     # How DAG files are delivered.
+    dags: Dags
+    git: GitSettings
 
     # Airflow's own configuration.
     cfg: str

@@ -21,9 +21,11 @@ class Check:
 
     Attributes:
         problem: returns what is wrong with a value, after "VALUE"; empty if nothing is.
+        may_be_secret: True if the value must not be shown.
     """
 
     problem: Callable[[Any], str]
+    may_be_secret: bool = False
 
 
 _DESCRIPTIONS: dict[Any, str] = {str: "is not text", bool: "is neither true nor false"}
@@ -103,7 +105,8 @@ def _leaf_mistakes(value: Any, plain: Any, constraints: list[Meta | Check], path
     for constraint in constraints or [Meta()]:
         if isinstance(constraint, Check):
             if problem := constraint.problem(value):
-                return [f"{path}: {value!r} {problem}"]
+                shown = "its value" if constraint.may_be_secret else repr(value)
+                return [f"{path}: {shown} {problem}"]
             continue
         try:
             msgspec.convert(value, Annotated[plain, constraint])

@@ -49,12 +49,14 @@ def run_on_airflow(
     """
     from devstack.cli.sample_results import raise_failures, show_table
     from devstack.deployers.airflow.deployer import open_deployer
+    from devstack.deployers.airflow.other_delivery import require_deployable
     from devstack.deployers.suite import DeployerSuite
     from devstack.flows.python import find_python
     from devstack.flows.suite import SAMPLE_SECONDS
     from devstack.schema import EndedDagRun, SampleOutcome, dump
 
     deployer = open_deployer(stack)
+    require_deployable(stack)
     suite = DeployerSuite(stack, deployer, flow_environment(stack), timeout or SAMPLE_SECONDS)
     if sources:
         flow_python = find_python(python, stack.runner, os.environ)

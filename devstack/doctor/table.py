@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from devstack.doctor.airflow import AIRFLOW_CHECKS
 from devstack.doctor.check import Check
 from devstack.doctor.clock import CLOCK_CHECKS
+from devstack.doctor.dag_delivery import DAG_DELIVERY_CHECKS
 from devstack.doctor.datastore import DATASTORE_CHECKS
 from devstack.doctor.engine import ENGINE_CHECKS
 from devstack.doctor.images import IMAGES_CHECKS
@@ -39,6 +40,7 @@ _BY_NAME = {
         RIGHTS_CHECKS,
         POD_SETTINGS_CHECKS,
         AIRFLOW_CHECKS,
+        DAG_DELIVERY_CHECKS,
     )
     for check in checks
 }
@@ -50,7 +52,7 @@ _GROUPS = {
     "Cluster": "owner cluster api nodes kubeconfig images dns network-policies",
     "Stack": "state phase files ports services datastore database",
     "Task pods": "secrets rights quota task-pods proxies pod-certificates",
-    "Airflow": "scheduler dags",
+    "Airflow": "scheduler dags dag-delivery",
 }
 
 GROUPS: Mapping[str, tuple[Check, ...]] = {

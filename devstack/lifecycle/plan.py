@@ -6,6 +6,7 @@ from devstack.client_files import client_files_current, ensure_client_files
 from devstack.lifecycle.autoscaler import autoscaler_steps
 from devstack.lifecycle.backup import restore_step
 from devstack.lifecycle.cluster_steps import ClusterProbe, cluster_step, machine_step
+from devstack.lifecycle.dag_delivery_step import dag_delivery_steps
 from devstack.lifecycle.image_steps import images_step, remaining_images_step
 from devstack.lifecycle.manifests_step import manifests_steps
 from devstack.lifecycle.new_nodes import new_nodes_steps
@@ -45,6 +46,7 @@ def build_plan(stack: Stack, loading: NodeLoading | None = None) -> list[Step]:
         *new_nodes_steps(stack),
         *manifests_steps(stack),
         _client_files_step(stack),
+        *dag_delivery_steps(stack),
         *autoscaler_steps(stack),
     ]
 

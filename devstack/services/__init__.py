@@ -5,6 +5,8 @@ from __future__ import annotations
 from devstack.services.airflow.service import AirflowService
 from devstack.services.base import Service
 from devstack.services.gang import GangService
+from devstack.services.git import GitService
+from devstack.services.git_sync import GitSyncService
 from devstack.services.jobset import JobSetService
 from devstack.services.metadata import MetadataService
 from devstack.services.metrics_server import MetricsServerService
@@ -33,6 +35,8 @@ SERVICES: tuple[Service, ...] = tuple(
             NetworkPoliciesService(),
             PackagesService(),
             RegistryService(),
+            GitService(),
+            GitSyncService(),
             SamplesService(),
         )
     )

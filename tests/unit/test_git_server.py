@@ -58,7 +58,14 @@ def test_only_the_user_is_served(url: str, login: tuple[str, str] | None) -> Non
 
 @pytest.mark.parametrize(
     "path",
-    ["/HEAD", "/config", "/info/refs", "/info/refs?service=x", "/../../etc/passwd", "/objects/pack"],
+    [
+        "/HEAD",
+        "/config",
+        "/info/refs",
+        "/info/refs?service=x",
+        "/../../etc/passwd",
+        "/objects/pack",
+    ],
 )
 def test_other_files_are_not_served(url: str, path: str) -> None:
     assert requests.get(url + path, auth=(USER, PASSWORD), timeout=10).status_code == 404

@@ -88,7 +88,8 @@ def test_the_latest_commit_is_served(clone: Clone, settings: Settings) -> None:
     assert files(settings) == {"package/two.py": "3"}
     assert not commits.update()
     served_now = commits.served()
-    assert served_now and (served_now.id, served_now.subject) == (second, "second")
+    assert served_now
+    assert (served_now.id, served_now.subject) == (second, "second")
     assert (settings.folder / "commits" / first).exists(), "tasks may still read it"
 
 
@@ -145,9 +146,7 @@ def test_a_forced_push_is_followed(clone: Clone, settings: Settings) -> None:
     assert files(settings) == {"one.py": "3"}
 
 
-def test_readers_never_see_a_mixture_during_fifty_pushes(
-    clone: Clone, settings: Settings
-) -> None:
+def test_readers_never_see_a_mixture_during_fifty_pushes(clone: Clone, settings: Settings) -> None:
     commits = start(settings)
     names = [f"dag{number}.py" for number in range(20)]
     clone.commit(dict.fromkeys(names, "start"))
@@ -245,15 +244,18 @@ def test_problems_have_codes_and_reasons(
         "there is no branch prod; the branches are main",
     )
     folder = failure(start(replace(settings, subfolder="dags")))
-    assert folder.code == "SUBFOLDER_MISSING" and "'dags'" in folder.reason
+    assert folder.code == "SUBFOLDER_MISSING"
+    assert "'dags'" in folder.reason
     unknown = failure(start(replace(settings, repo=settings.repo.replace("dags.", "other."))))
     assert unknown.code == "REPOSITORY_MISSING"
     (credentials / "password").write_text("wrong")
     refused = failure(start(settings))
-    assert refused.code == "UNAUTHORISED" and "wrong" not in refused.reason
+    assert refused.code == "UNAUTHORISED"
+    assert "wrong" not in refused.reason
     (credentials / "password").unlink()
     none = failure(start(settings))
-    assert none.code == "UNAUTHORISED" and "airflow-git" in none.reason
+    assert none.code == "UNAUTHORISED"
+    assert "airflow-git" in none.reason
 
 
 @pytest.mark.parametrize(
@@ -315,7 +317,8 @@ def test_the_login_is_no_argument_of_any_process(
 
     monkeypatch.setattr("git_sync.git.subprocess.Popen", record)
     start(settings).update()
-    assert started and not any(PASSWORD in each for each in started)
+    assert started
+    assert not any(PASSWORD in each for each in started)
 
 
 def test_the_state_is_written_when_it_changes(clone: Clone, settings: Settings) -> None:
@@ -329,7 +332,8 @@ def test_the_state_is_written_when_it_changes(clone: Clone, settings: Settings) 
     clone.push()
     look(settings, commits, report)
     assert [each["state"] for each in written] == ["empty", "synced"]
-    assert written[1]["commit"] == commit and written[1]["subject"] == "first"
+    assert written[1]["commit"] == commit
+    assert written[1]["subject"] == "first"
     assert lines == [
         "empty REPOSITORY_EMPTY: the repository has no commit yet",
         f"synced {commit[:10]} first",
@@ -351,7 +355,8 @@ def test_a_state_that_cannot_be_written_is_written_later() -> None:
     report = Report(write, lines.append)
     report.show("synced", commit="abc")
     report.show("synced", commit="abc")
-    assert len(written) == 1 and lines[-1] == "cannot write the status: no route"
+    assert len(written) == 1
+    assert lines[-1] == "cannot write the status: no route"
 
 
 def test_settings_come_from_variables() -> None:
@@ -365,6 +370,4 @@ def test_settings_come_from_variables() -> None:
             "GIT_SYNC_SECRET": "login",
         }
     )
-    assert found == Settings(
-        "https://git.example/dags.git", "prod", "dags", 2.5, 0, secret="login"
-    )
+    assert found == Settings("https://git.example/dags.git", "prod", "dags", 2.5, 0, secret="login")

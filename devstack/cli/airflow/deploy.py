@@ -68,6 +68,12 @@ CREATE_OPTIONS = ("authorize", "new_token", "namespace", "max_workers", "worker_
     metavar="PATH",
     help="Python that compiles the flow.  [default: the active environment's, if it has Metaflow]",
 )
+@click.option(
+    "--only-compile",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the DAG's file to FILE, or into an existing folder; deliver nothing.",
+)
 @click.option("--stack", "name", metavar="NAME", envvar="DEVSTACK_NAME", help="Name of the stack.")
 @timeout_option
 @json_option
@@ -86,6 +92,7 @@ def command(
     tags: tuple[str, ...],
     generate_new_token: bool,
     python: str,
+    only_compile: Path | None,
     config_file: Path | None,
     name: str | None,
     timeout: float | None,
@@ -98,6 +105,7 @@ def command(
     use `--stack` for the stack.
     """
     from devstack.deployers.airflow.deployer import open_deployer
+    from devstack.deployers.airflow.other_delivery import require_deployable
     from devstack.deployers.arguments import sort_arguments
     from devstack.deployers.base import DeployOptions
     from devstack.deployers.deploy import deploy
@@ -127,11 +135,21 @@ def command(
     )
     stack = open_stack(load(config_file, name=name, timeout=timeout))
     deployer, env = open_deployer(stack), flow_environment(stack)
+    if only_compile is None:
+        require_deployable(stack)
     flow_python = find_python(python, stack.runner, os.environ)
     show_python(output, flow_python)
     env = replace(env, python=flow_python.path)
     ensure_flow_images(output, stack, options.source, options.metaflow_options)
     progress = output.progress()
+    if only_compile is not None:
+        with step(progress, f"Compile {flow.name}"):
+            compiled = deployer.compile(options, env)
+            path = deployer.write(compiled, only_compile)
+        output.data(dag_id=compiled.dag_id, file=str(path))
+        output.text(f"{compiled.dag_id} is compiled: {path}")
+        output.finish()
+        return int(ExitStatus.OK)
     with step(progress, f"Deploy {flow.name}"):
         deployment = deploy(deployer, options, env, stack.clock, progress.note)
     output.record(dump(Deployment, deployment))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from devstack.airflow.client import AirflowClient, AirflowUnavailableError
 from devstack.airflow.dags import (
@@ -16,7 +17,7 @@ from devstack.airflow.dags import (
 from devstack.deployers.airflow.compile import CompiledDag
 from devstack.deployers.airflow.dag_folder import DagFolder, dag_path
 from devstack.deployers.base import Deployment, Note
-from devstack.errors import DevstackError
+from devstack.errors import DevstackError, ExitStatus
 from devstack.stack import Stack
 from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
 
@@ -66,6 +67,30 @@ def deliver_dag(
             "parse_seconds": round(seconds, 2),
         },
     )
+
+
+def write_dag(compiled: CompiledDag, target: Path) -> Path:
+    """Write a DAG's file on this machine; return its path.
+
+    Args:
+        compiled: the DAG.
+        target: a file, or a folder that exists.
+
+    Raises:
+        DevstackError: ``DAG_NOT_WRITTEN``.
+    """
+    path = target / f"{compiled.dag_id}.py" if target.is_dir() else target
+    try:
+        path.write_text(compiled.text, encoding="utf-8")
+    except OSError as error:
+        raise DevstackError(
+            f"cannot write {path}",
+            cause=error.strerror or str(error),
+            remedy="name a file in a folder that exists, or such a folder",
+            code="DAG_NOT_WRITTEN",
+            exit_status=ExitStatus.USAGE,
+        ) from error
+    return path
 
 
 @dataclass

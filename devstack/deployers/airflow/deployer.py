@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from devstack.airflow.client import AirflowClient
-from devstack.airflow.dags import Dag, ImportFailure, dag_url, list_dags, list_import_failures
+from devstack.airflow.dags import (
+    Dag,
+    ImportFailure,
+    dag_url,
+    ensure_pool,
+    list_dags,
+    list_import_failures,
+)
 from devstack.airflow.dags import set_paused as set_dag_paused
 from devstack.airflow.runs import (
     DagRun,
@@ -19,9 +27,10 @@ from devstack.airflow.task_log import task_lines
 from devstack.deployers.airflow.compile import CompiledDag, compile_flow
 from devstack.deployers.airflow.dag_lock import dag_lock, lock_folder
 from devstack.deployers.airflow.delete import delete_dag
-from devstack.deployers.airflow.deliver import deliver_dag
+from devstack.deployers.airflow.deliver import POOL_SLOTS, deliver_dag, write_dag
 from devstack.deployers.airflow.follow import failure_of, follow_run, wait_scheduled_run
 from devstack.deployers.airflow.lookup import find_run, find_tasks, resolve_dag
+from devstack.deployers.airflow.other_delivery import require_deletable, require_deployable
 from devstack.deployers.airflow.trigger import trigger_dag
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
 from devstack.errors import DevstackError, ExitStatus
@@ -53,8 +62,22 @@ class AirflowDeployer:
 
     def deliver(self, compiled: CompiledDag, note: Note) -> Deployment:
         """Write the DAG file; return when the scheduler has parsed it."""
+        require_deployable(self.stack)
         with dag_lock(self.stack, compiled.dag_id, note):
             return deliver_dag(self.stack, self.client, compiled, note)
+
+    def write(self, compiled: CompiledDag, target: Path) -> Path:
+        """Write the DAG file on this machine, for any way of delivery; return its path.
+
+        Pools that the DAG's tasks use are created in Airflow.
+
+        Args:
+            compiled: the DAG.
+            target: a file, or a folder that exists.
+        """
+        for name in compiled.pools:
+            ensure_pool(self.client, name, POOL_SLOTS)
+        return write_dag(compiled, target)
 
     def resolve(self, name: str, *, broken: bool = False) -> str:
         """Return the id of a DAG given by its id, or by the flow's name if unique.
@@ -114,6 +137,7 @@ class AirflowDeployer:
 
     def delete(self, name: str, *, force: bool) -> None:
         """Delete a DAG with its runs and history."""
+        require_deletable(self.stack)
         with dag_lock(self.stack, name):
             delete_dag(self.stack, self.client, name, force=force)
 

@@ -16,6 +16,7 @@ from devstack.airflow_settings import (
     text_key,
 )
 from devstack.services.airflow import address, cfg_file
+from devstack.services.airflow.dag_delivery import dags_folder
 from devstack.services.airflow.installation import Installation
 from devstack.services.base import Manifest
 
@@ -73,6 +74,7 @@ def needed_options(
         parser,
         [
             ("core", "executor", executor(settings)),
+            ("core", "dags_folder", dags_folder(settings)),
             ("kubernetes_executor", "namespace", installation.namespace),
         ],
     )

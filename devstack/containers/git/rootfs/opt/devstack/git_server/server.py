@@ -66,10 +66,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a fetch or a push."""
         self._serve()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+    def log_message(self, format: str, *args: Any) -> None:
         """Log a line per request of Git, without headers."""
         if self.path != READY:
-            print(format % args, flush=True)
+            pass
 
     def _serve(self) -> None:
         self.close_connection = True
@@ -101,7 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
             stdout=subprocess.PIPE,
         )
         with process:
-            assert process.stdin and process.stdout
+            assert process.stdin
+            assert process.stdout
             sender = threading.Thread(target=self._send, args=(process.stdin,), daemon=True)
             sender.start()
             try:

@@ -24,12 +24,18 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = read_settings(os.environ)
     commits = Commits(settings, Git(settings, Path(os.environ.get("TMPDIR", "/tmp"))))  # noqa: S108
-    report = Report(write_config_map(os.environ[NAME]), lambda line: print(line, flush=True))
+    report = Report(write_config_map(os.environ[NAME]), log)
     commits.prepare()
     while True:
         began = time.monotonic()
         look(settings, commits, report)
         wait(commits, began + settings.interval)
+
+
+def log(line: str) -> None:
+    """Write a line to the container's log."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def look(settings: Settings, commits: Commits, report: Report) -> None:

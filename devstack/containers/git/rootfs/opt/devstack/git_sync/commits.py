@@ -162,9 +162,7 @@ class Commits:
             return
         entries = self._git.local("ls-tree", "-d", commit, "--", subfolder)
         if not entries.strip():
-            raise SyncError(
-                SUBFOLDER_MISSING, f"commit {commit[:10]} has no folder {subfolder!r}"
-            )
+            raise SyncError(SUBFOLDER_MISSING, f"commit {commit[:10]} has no folder {subfolder!r}")
 
     def _check_out(self, commit: str) -> None:
         folder = self._folders / commit

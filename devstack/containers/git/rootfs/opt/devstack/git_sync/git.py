@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from git_sync.failures import HOST_KEY_UNKNOWN, UNAUTHORISED, UNREACHABLE, SyncError, failure_of
@@ -48,7 +48,7 @@ class Git:
         """
         return self._run(argv, variables or {}, FETCH_SECONDS)
 
-    def _run(self, argv: object, variables: Mapping[str, str], timeout: float) -> str:
+    def _run(self, argv: Sequence[str], variables: Mapping[str, str], timeout: float) -> str:
         clone = self._settings.folder / "repository"
         # Messages are classified, so they must not be translated.
         always = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1"}
