@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from devstack.errors import DevstackError
@@ -240,6 +241,28 @@ class Deployer(Protocol[CompiledT, RunT]):
 
     def wait_scheduled_run(self, name: str, known: Collection[str], note: Note) -> RunT:
         """Wait until the schedule starts a run whose id is not in ``known``, and return it."""
+        ...
+
+    def backfill(
+        self,
+        name: str,
+        dates: tuple[datetime, datetime],
+        date_parameter: str,
+        note: Note,
+        timeout: float | None = None,
+    ) -> list[RunResult[RunT]]:
+        """Run a deployment again for each date of its schedule, and wait until all have ended.
+
+        Args:
+            name: the deployment.
+            dates: the first and the last date.
+            date_parameter: the parameter that gets the date.
+            note: shows the progress.
+            timeout: maximum seconds to wait; unlimited if None.
+
+        Returns:
+            The runs that succeeded, in the order of their dates.
+        """
         ...
 
     def stop(self, run: RunT) -> None:

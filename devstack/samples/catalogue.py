@@ -19,6 +19,7 @@ class Sample:
         slow: True if it takes long on any machine; it starts first.
         concurrent: True to run it twice at the same time, with capacity for one.
         scheduled: True for a DAG that Airflow's scheduler starts.
+        backfilled: True for a DAG whose runs are those of a backfill of three days.
         expected_failure: text that the report of its failure must contain; empty if it
             should succeed.
         packages: Python packages that its steps install with uv, from the package index.
@@ -29,6 +30,7 @@ class Sample:
     slow: bool = False
     concurrent: bool = False
     scheduled: bool = False
+    backfilled: bool = False
     expected_failure: str = ""
     packages: tuple[str, ...] = ()
 
@@ -68,6 +70,7 @@ DAG_SAMPLES = (
     Sample("flaky", "@retry after a real failure, and @catch"),
     Sample("branches", "two parallel branches, and their join"),
     Sample("scheduled", "a run started by the scheduler", slow=True, scheduled=True),
+    Sample("backfill", "a schedule's runs of three past days", slow=True, backfilled=True),
 )
 """The samples for Airflow, in reading order."""
 

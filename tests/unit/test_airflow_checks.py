@@ -29,6 +29,7 @@ STEPS: Mapping[str, list[dict[str, Any]]] = {
     "flaky": [{"step": "start", "attempts": 2}, {"step": "always_fails"}, {"step": "end"}],
     "branches": [{"step": step} for step in ("start", "letters", "words", "join", "end")],
     "scheduled": [{"step": "start"}, {"step": "end"}],
+    "backfill": [{"step": "start"}, {"step": "end"}],
 }
 DATA: Mapping[str, dict[str, Any]] = {
     "linear": {"sentence": "Hello Hello Airflow", "in_pod": True},
@@ -36,8 +37,12 @@ DATA: Mapping[str, dict[str, Any]] = {
     "flaky": {"attempt": 1, "reason": "ValueError: this is not a number, on purpose"},
     "branches": {"counts": {"letters": 13, "words": 6}, "text": "to be or not to be"},
     "scheduled": {},
+    "backfill": {"date": "2026-11-01", "weekday": "Sunday"},
 }
-OUTPUT = "The DAG said: Hello Hello Airflow. The scheduler called at 15:00"
+KINDS = {"backfill": "backfill__2026-11-01T00:00:00+00:00"}
+"""The run's id in Airflow, if it is not one of the schedule."""
+
+OUTPUT = "The DAG said: Hello Hello Airflow. The scheduler called at 15:00, was a Sunday"
 FAILED = "RuntimeError: the first attempt fails, on purpose"
 
 
@@ -45,7 +50,8 @@ class FakeRun:
     """Fake of a run in Metaflow's client."""
 
     def __init__(self, name: str, **changed: Any) -> None:
-        facts = {"successful": True, "output": OUTPUT, "kind": "scheduled__1", **changed}
+        kind = KINDS.get(name, "scheduled__1")
+        facts = {"successful": True, "output": OUTPUT, "kind": kind, **changed}
         self.successful = facts["successful"]
         now = datetime.now(timezone.utc)
         self._data = {"now": now, **DATA[name], **facts.get("data", {})}

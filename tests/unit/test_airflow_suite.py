@@ -12,8 +12,9 @@ import pytest
 from devstack.airflow.runs import DagRun
 from devstack.deployers.airflow.compile import LAUNCH
 from devstack.deployers.airflow.deployer import AirflowDeployer
-from devstack.deployers.base import DeployOptions
+from devstack.deployers.base import DeployOptions, RunResult
 from devstack.deployers.suite import DeployerSuite
+from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import read_source
 from devstack.progress import Silent
@@ -249,3 +250,35 @@ def test_ctrl_c_stops_active_runs(suite: DeployerSuite, dags: FakeDags) -> None:
     with pytest.raises(KeyboardInterrupt):
         suite.run_samples(named("linear"), 1, Interrupting())
     assert dags.stopped == ["Linear"]
+
+
+def test_a_backfilled_sample_is_checked_for_each_day(
+    suite: DeployerSuite, runner: FakeRunner, dags: FakeDags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [DagRun("Backfill", f"backfill__{day}", "success", "manual", 0, 1, {}) for day in "123"]
+    results = [RunResult(run, [], ok=True) for run in runs]
+    asked: list[Any] = []
+
+    def backfill(_deployer: Any, *arguments: Any) -> list[Any]:
+        asked.extend(arguments)
+        return results
+
+    monkeypatch.setattr(AirflowDeployer, "backfill", backfill)
+    [outcome] = suite.run_samples(named("backfill"), 1, Silent())
+    assert outcome.verdict == "ok"
+    (first, last), parameter = asked[1:3]
+    assert ((last - first).days, parameter) == (2, "day")
+    assert [call.argv[-1] for call in checks(runner)] == [f"Backfill/{r.metaflow_id}" for r in runs]
+    assert dags.paused == ["Backfill"]
+
+
+def test_a_failed_backfill_fails_the_sample_and_pauses_the_dag(
+    suite: DeployerSuite, dags: FakeDags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def backfill(*_arguments: Any) -> list[Any]:
+        raise DevstackError("a day failed", code="RUN_FAILED")
+
+    monkeypatch.setattr(AirflowDeployer, "backfill", backfill)
+    [outcome] = suite.run_samples(named("backfill"), 1, Silent())
+    assert outcome.wrong == ["a day failed"]
+    assert dags.paused == ["Backfill"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from devstack.airflow.client import AirflowClient
@@ -18,12 +19,16 @@ from devstack.airflow.dags import (
 from devstack.airflow.dags import set_paused as set_dag_paused
 from devstack.airflow.runs import (
     DagRun,
+    delete_run,
+    get_run,
     list_runs,
+    list_runs_between,
     list_tasks,
     read_log,
     stop_run,
 )
 from devstack.airflow.task_log import task_lines
+from devstack.deployers.airflow.backfill import BackfillOptions, backfill_dag, follow_backfill
 from devstack.deployers.airflow.compile import CompiledDag, compile_flow
 from devstack.deployers.airflow.dag_lock import dag_lock, lock_folder
 from devstack.deployers.airflow.delete import delete_dag
@@ -119,6 +124,24 @@ class AirflowDeployer:
     def wait_scheduled_run(self, name: str, known: Collection[str], note: Note) -> DagRun:
         """Wait until the scheduler starts a run whose id is not in ``known``, and return it."""
         return wait_scheduled_run(self.stack, self.client, name, known, note)
+
+    def backfill(
+        self,
+        name: str,
+        dates: tuple[datetime, datetime],
+        date_parameter: str,
+        note: Note,
+        timeout: float | None = None,
+    ) -> list[RunResult[DagRun]]:
+        """Run a DAG again for each date of its schedule, and wait until all runs have ended."""
+        start, end = dates
+        for run in list_runs_between(self.client, name, start.isoformat(), end.isoformat()):
+            delete_run(self.client, run)
+        options = BackfillOptions(start, end, date_parameters={date_parameter: "ds"})
+        made = backfill_dag(self.stack, self.client, name, options)
+        follow_backfill(self.stack, self.client, made, note, timeout)
+        runs = [get_run(self.client, name, run.dag_run_id) for run in made.runs]
+        return [RunResult(run, list_tasks(self.client, run), ok=True) for run in runs]
 
     def stop(self, run: DagRun) -> None:
         """Mark a run as failed, which stops its tasks."""

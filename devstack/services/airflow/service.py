@@ -37,7 +37,7 @@ class AirflowService(Service):
     optional = True
     images = ("airflow", "xcom")
     database = DEFAULT.database
-    samples = ("linear", "fanout", "flaky", "branches", "scheduled")
+    samples = ("linear", "fanout", "flaky", "branches", "scheduled", "backfill")
     host_ports = (HostPort("airflow", 8080, 30880, f"{DEFAULT.namespace}/airflow:8080", "Airflow"),)
 
     def __init__(self, installation: Installation = DEFAULT) -> None:
