@@ -82,6 +82,9 @@ class Task:
         queued: when it was queued, in seconds since the epoch; None before that.
         began: start of the last attempt, in seconds since the epoch; None before that.
         ended: end of the last attempt, in seconds since the epoch; None before that.
+        pool: the pool whose slots it occupies.
+        queue: the queue of an executor with workers.
+        worker: the host that ran the last attempt; empty before that.
     """
 
     step: str
@@ -91,6 +94,9 @@ class Task:
     queued: float | None
     began: float | None
     ended: float | None
+    pool: str = ""
+    queue: str = ""
+    worker: str = ""
 
     @property
     def name(self) -> str:
@@ -194,6 +200,9 @@ def _task(item: Mapping[str, Any]) -> Task:
         queued=_timestamp(item.get("queued_when")),
         began=_timestamp(item.get("start_date")),
         ended=_timestamp(item.get("end_date")),
+        pool=item.get("pool") or "",
+        queue=item.get("queue") or "",
+        worker=item.get("hostname") or "",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,11 @@ from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.config import load
 from devstack.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from devstack.errors import DevstackError
+    from devstack.stack import Stack
+    from devstack.why.answer import Answer
 
 
 def _complete_subjects(
@@ -29,8 +34,43 @@ def _complete_subjects(
     return [name for name in names if name.startswith(incomplete)]
 
 
-@click.command("why", epilog="Examples: devstack why js-1a2b3c | devstack why pod/t-1a2b3c-x7x8z")
-@click.argument("subject", metavar="JOBSET|JOB|POD", shell_complete=_complete_subjects)
+def _explain(stack: Stack, subject: str, namespace: str) -> Answer:
+    """Explain a workload of this name, or else a run of Airflow."""
+    from devstack.errors import DevstackError
+    from devstack.why.explain import explain
+    from devstack.why.subject import find_subject
+
+    kube = stack.kube()
+    try:
+        found = find_subject(kube, subject, namespace)
+    except DevstackError as unknown:
+        if not any(service.name == "airflow" for service in stack.services):
+            raise
+        return _explain_run(stack, subject, unknown)
+    return explain(kube, found)
+
+
+def _explain_run(stack: Stack, name: str, unknown: DevstackError) -> Answer:
+    """Explain a run; raise the error for an unknown workload if there is no such run."""
+    from devstack.deployers.airflow.deployer import open_deployer
+    from devstack.deployers.airflow.explain import explain_run
+    from devstack.errors import DevstackError
+
+    try:
+        return explain_run(stack, open_deployer(stack).client, name)
+    except DevstackError as error:
+        if error.code != "RUN_UNKNOWN":
+            raise
+        unknown.message = unknown.message.replace("or pod", "or pod, and no run of Airflow,")
+        raise unknown from None
+
+
+@click.command(
+    "why",
+    epilog="Examples: devstack why js-1a2b3c | devstack why pod/t-1a2b3c-x7x8z"
+    " | devstack why MyFlow/start",
+)
+@click.argument("subject", metavar="JOBSET|JOB|POD|RUN|DAG/TASK", shell_complete=_complete_subjects)
 @click.option("--namespace", "-n", help="The workload's namespace.  [default: the stack's]")
 @stack_options
 @pass_output
@@ -41,19 +81,18 @@ def command(
     config_file: Path | None,
     **chosen: Any,
 ) -> int:
-    """Explain why a JobSet, a Job or a pod does not run; exit with 1 if waiting cannot help.
+    """Explain why something does not run: a JobSet, a Job, a pod, or a run of a DAG.
 
-    A bare name is looked up among the JobSets first, then the Jobs, then the
-    pods; jobset/NAME, job/NAME and pod/NAME are unambiguous.
+    A bare name is looked up among the JobSets first, then the Jobs, the pods, and
+    Airflow's runs and DAGs; jobset/NAME, job/NAME and pod/NAME are unambiguous. A run
+    is named by Airflow's id, Metaflow's, or its DAG for the latest; DAG/TASK is one task.
+    Exits with 1 if waiting cannot help.
     """
     from devstack.stack import open_stack, require_up
-    from devstack.why.explain import explain
-    from devstack.why.subject import find_subject
 
     stack = open_stack(load(config_file, **chosen))
     require_up(stack)
-    kube = stack.kube()
-    answer = explain(kube, find_subject(kube, subject, namespace or stack.state.namespace))
+    answer = _explain(stack, subject, namespace or stack.state.namespace)
     answer = replace(answer, remedy=output.with_stack(answer.remedy))
     output.record(answer)
     output.text(f"{answer.paragraph}.")
