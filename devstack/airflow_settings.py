@@ -136,6 +136,9 @@ class AirflowSettings(TypedDict, total=False):
     Attributes:
         executor: one or several executors, with commas between them.
         dags: how DAG files are delivered.
+        dags_volume: the claim of the volume that they are on, for "volume"; by default one of
+            the stack's own.
+        requirements: a requirements file of packages that DAGs need; the stack keeps its text.
         git: the repository that they come from, for "git"; by default the stack's own.
         cfg: a complete airflow.cfg of the user; the stack keeps its text.
         base_url: where users reach the web server: scheme, host and path.
@@ -148,6 +151,8 @@ class AirflowSettings(TypedDict, total=False):
     # How DAG files are delivered.
     dags: Dags
     git: GitSettings
+    dags_volume: Annotated[str, Check(_object_name_problem)]
+    requirements: str
 
     # Airflow's own configuration.
     cfg: str

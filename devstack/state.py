@@ -55,6 +55,8 @@ class StackState:
         without: optional services that are left out.
         included: optional services, off by default, that the stack has.
         airflow: the table ``[airflow]`` of devstack.toml.
+        airflow_image: the image with the requirements and DAG files of the stack's Airflow;
+            empty if it has none, so that the common one is enough.
         mirror: the mirrors of registries.
         logins: the registries at which task pods have this machine's login.
         gangs: the cluster's gang scheduling: "native", "coscheduling" or
@@ -87,6 +89,7 @@ class StackState:
     without: list[str] = field(default_factory=list)
     included: list[str] = field(default_factory=list)
     airflow: dict[str, Any] = field(default_factory=dict)
+    airflow_image: str = ""
     mirror: dict[str, str] = field(default_factory=dict)
     logins: list[str] = field(default_factory=list)
     gangs: str = ""

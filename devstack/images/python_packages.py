@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import certificates
 from devstack.images.machine import machine_name
-from devstack.process import Runner
+from devstack.process import Completed, Runner
 
 
 def install_packages(
@@ -51,6 +52,48 @@ def install_packages(
             exit_status=ExitStatus.ENVIRONMENT,
             output=error.output,
         ) from error
+
+
+def resolve_packages(
+    runner: Runner, requirements: Path, constraints: Path, python: str
+) -> list[str]:
+    """Return what requirements need, as NAME==VERSION; nothing is installed.
+
+    Args:
+        runner: starts pip, or else uv.
+        requirements: a requirements file.
+        constraints: versions that must not be changed, in a file.
+        python: minor version that the packages are for.
+
+    Raises:
+        DevstackError: ``PIP_MISSING``, or that of a program that failed, with its output.
+    """
+    installer = _installer(runner)
+    options = ["--only-binary", ":all:", "--python-version", python, *_platform(installer)]
+    options += ["--constraint", str(constraints)]
+    if Path(installer[0]).stem == "uv":
+        argv = [installer[0], "pip", "compile", "--no-config", "--no-header", "--no-annotate"]
+        done = _run(runner, [*argv, *options, str(requirements)])
+        return [line.split(" ")[0] for line in done.stdout.splitlines() if "==" in line]
+    report = requirements.with_name("report.json")
+    argv = [*installer, "--dry-run", "--ignore-installed", "--no-input", "--progress-bar=off"]
+    argv += ["--target", str(requirements.with_name("unused")), "--report", str(report), *options]
+    _run(runner, [*argv, "--requirement", str(requirements)])
+    found = (each["metadata"] for each in json.loads(report.read_text())["install"])
+    return [f"{each['name']}=={each['version']}" for each in found]
+
+
+def _run(runner: Runner, argv: Sequence[str]) -> Completed:
+    """Run an installer; its error has all output, since pip prints reasons on both streams."""
+    done = runner.run(argv, env=certificates.variables(), check=False)
+    if done.ok:
+        return done
+    raise DevstackError(
+        "cannot find the Python packages that are required",
+        cause=f"the installer ended with status {done.returncode}",
+        code="PACKAGES_NOT_FOUND",
+        output=f"{done.stdout}\n{done.stderr}",
+    )
 
 
 def _platform(installer: Sequence[str]) -> list[str]:

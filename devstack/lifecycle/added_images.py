@@ -152,6 +152,11 @@ def supply_image(stack: Stack, name: str) -> bool:
     return True
 
 
+def is_added(stack: Stack, name: str) -> bool:
+    """Return True if an image was put on the nodes of the stack's present cluster."""
+    return familiar(name) in _read(stack)
+
+
 def supply_added_images(stack: Stack) -> None:
     """Put the images that users added on nodes that lack them, as far as this machine has them."""
     provider = stack.provider

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devstack.client_files import client_files_current, ensure_client_files
+from devstack.lifecycle.airflow_image import airflow_image_steps
 from devstack.lifecycle.autoscaler import autoscaler_steps
 from devstack.lifecycle.backup import restore_step
 from devstack.lifecycle.cluster_steps import ClusterProbe, cluster_step, machine_step
@@ -40,6 +41,7 @@ def build_plan(stack: Stack, loading: NodeLoading | None = None) -> list[Step]:
         *shape_steps(stack),
         remaining_images_step(stack),
         *restore,
+        *airflow_image_steps(stack),
         *service_steps(stack, loading),
         *registries_steps(stack),
         *login_steps(stack),

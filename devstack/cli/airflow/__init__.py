@@ -16,6 +16,8 @@ COMMANDS = {
     "list": "List DAGs, and DAG files that cannot be imported.",
     "delete": "Delete DAGs with their runs and history.",
     "open": "Open Airflow's UI.",
+    "image": "Build an image with DAG files.",
+    "volume": "Copy DAG files to the volume that Airflow reads.",
     "pools": "List and change pools.",
     "connections": "List, add, test and delete connections.",
     "variables": "List, read and change variables.",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from devstack.kube import manifests
 from devstack.services.airflow import config as airflow_config
 from devstack.services.airflow.address import path_prefix
+from devstack.services.airflow.dag_delivery import VOLUME, dags_claim, dags_folder
 from devstack.services.airflow.installation import Installation
 from devstack.services.base import Manifest, ServiceContext
 
@@ -28,13 +29,21 @@ _TASK_NAMESPACE = "metaflow"
 
 def all_objects(ctx: ServiceContext, installation: Installation) -> list[Manifest]:
     """Return all objects of k8s/airflow, whether or not the settings need them."""
-    images, namespace = ctx.state.images, ctx.state.namespace
+    images, namespace = _images(ctx), ctx.state.namespace
     objects = manifests.with_namespace(manifests.load("airflow"), _TASK_NAMESPACE, namespace)
     objects = [_of_installation(item, installation) for item in objects]
     objects = [_with_sidecar(item, images) for item in manifests.with_images(objects, images)]
+    claim = dags_claim(ctx.state.airflow)
+    objects = [_with_dags_volume(item, claim) for item in objects]
     prefix = path_prefix(ctx.state.airflow)
     objects = [_with_probe_paths(item, prefix) for item in objects]
     return [_with_settings(item, objects, ctx, installation) for item in objects]
+
+
+def _images(ctx: ServiceContext) -> Mapping[str, str]:
+    """Return the images by name; Airflow's with what the stack has added to it."""
+    added = {"airflow": ctx.state.airflow_image} if ctx.state.airflow_image else {}
+    return {**ctx.state.images, **added}
 
 
 def key(item: Manifest) -> tuple[str, str]:
@@ -78,6 +87,26 @@ def _with_sidecar(item: Manifest, images: Mapping[str, str]) -> Manifest:
         for variable in pod["containers"][0]["env"]:
             if variable["name"] == "DEVSTACK_XCOM_IMAGE":
                 variable["value"] = images["xcom"]
+
+    return change_pods(item, change)
+
+
+def _with_dags_volume(item: Manifest, claim: str) -> Manifest:
+    """Return a workload that mounts the volume of DAG files; others unchanged.
+
+    Args:
+        item: any object.
+        claim: the volume's claim; empty for none.
+    """
+    if not claim:
+        return item
+
+    def change(pod: Manifest) -> None:
+        volume = {"name": "dags", "persistentVolumeClaim": {"claimName": claim}}
+        pod["volumes"] = [*pod["volumes"], volume]
+        for container in pod["containers"]:
+            mount = {"name": "dags", "mountPath": dags_folder({"dags": VOLUME})}
+            container["volumeMounts"] = [*container["volumeMounts"], mount]
 
     return change_pods(item, change)
 

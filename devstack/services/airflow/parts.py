@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from devstack.services.airflow import config as airflow_config
+from devstack.services.airflow.dag_delivery import OWN_CLAIM, dags_claim
 from devstack.services.airflow.objects import key
 from devstack.services.base import Manifest
 
 WORKER_PODS = frozenset({("Role", "airflow-workers"), ("RoleBinding", "airflow-workers")})
 """What allows worker pods, which only KubernetesExecutor creates."""
+
+
+DAGS_VOLUME = frozenset({("PersistentVolumeClaim", OWN_CLAIM)})
+"""The volume of DAG files, unless they come otherwise, or from a volume of the user's."""
 
 
 def needed(objects: list[Manifest], settings: Mapping[str, Any]) -> list[Manifest]:
@@ -27,8 +32,11 @@ def needed(objects: list[Manifest], settings: Mapping[str, Any]) -> list[Manifes
 def not_needed(objects: list[Manifest], settings: Mapping[str, Any]) -> list[Manifest]:
     """Return the objects that earlier settings may have left, in order of deletion."""
     omitted = _omitted(settings)
-    return [item for item in reversed(objects) if key(item) in omitted]
+    # Users decide about what they have stored.
+    kept = (item for item in reversed(objects) if item["kind"] != "PersistentVolumeClaim")
+    return [item for item in kept if key(item) in omitted]
 
 
 def _omitted(settings: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    return frozenset() if airflow_config.has_worker_pods(settings) else WORKER_PODS
+    workers = frozenset() if airflow_config.has_worker_pods(settings) else WORKER_PODS
+    return workers if dags_claim(settings) == OWN_CLAIM else workers | DAGS_VOLUME

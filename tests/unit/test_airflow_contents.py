@@ -1,0 +1,89 @@
+"""Images with DAG files: their names, what is in them, and files that are not Python."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from devstack.errors import DevstackError
+from devstack.images import airflow_contents
+from devstack.images.airflow_contents import AirflowContents, pack_dags, packed_requirements
+from devstack.images.artifact_cache import ArtifactCache
+from devstack.progress import Silent
+from tests.fakes.runner import FakeRunner
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "dags"
+    (made / "package" / "__pycache__").mkdir(parents=True)
+    (made / ".git").mkdir()
+    for name in ("one.py", "package/two.py", "package/__pycache__/two.pyc", ".git/config"):
+        (made / name).write_text("x = 1\n")
+    return made
+
+
+def packed(folder: Path) -> Path:
+    archive = folder.parent / "dags.tar"
+    pack_dags(folder, archive)
+    return archive
+
+
+def test_files_of_tools_are_left_out(folder: Path) -> None:
+    with tarfile.open(packed(folder)) as tar:
+        files = [each.name for each in tar if each.isfile()]
+    assert files == ["opt/dags/one.py", "opt/dags/package/two.py"]
+
+
+@pytest.mark.parametrize("content", [{}, {"readme.txt": ""}])
+def test_a_folder_without_dag_files_is_refused(tmp_path: Path, content: dict[str, str]) -> None:
+    for name, text in content.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DevstackError) as raised:
+        pack_dags(tmp_path, tmp_path / "dags.tar")
+    assert raised.value.code == "DAG_FOLDER_INVALID"
+
+
+def test_requirements_come_with_the_files(folder: Path) -> None:
+    assert packed_requirements(packed(folder)) == ""
+    (folder / "requirements.txt").write_text("cowsay\n")
+    assert packed_requirements(packed(folder)) == "cowsay\n"
+
+
+def test_a_name_tells_the_contents(folder: Path) -> None:
+    assert AirflowContents().reference == ""
+    assert AirflowContents(" \n").reference == ""
+    first = AirflowContents("cowsay", packed(folder)).reference
+    assert first == AirflowContents("cowsay", packed(folder)).reference
+    (folder / "one.py").write_text("x = 2\n")
+    others = {
+        AirflowContents("cowsay").reference,
+        AirflowContents("cowsay", packed(folder)).reference,
+        AirflowContents("", packed(folder)).reference,
+    }
+    assert len({first, *others}) == 4
+
+
+def test_a_file_that_is_not_python_is_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = FakeRunner()
+    runner.answer("docker")
+    broken = "SYNTAX ERROR one.py:3: invalid syntax\n"
+    runner.answer("docker", "start", returncode=1, stderr=broken)
+
+    class Engine:
+        def __init__(self, _runner: object) -> None: ...
+
+        def inspect_images(self, _names: list[str]) -> dict[str, object]:
+            return {}
+
+    monkeypatch.setattr(airflow_contents, "engine_client", Engine)
+    with pytest.raises(DevstackError) as raised:
+        AirflowContents("", packed(folder)).build(
+            runner, Silent(), ArtifactCache(tmp_path / "cache")
+        )
+    assert raised.value.code == "DAG_SYNTAX"
+    assert raised.value.cause == "one.py:3: invalid syntax"
