@@ -19,7 +19,7 @@ _PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?==([^\s;\\]+)", re.MULTIL
 _WANTED = re.compile(r"^\s*(The user requested (?!\(constraint\)).+|\S+ \S+ depends on .+)$", re.M)
 _PINNED = re.compile(r"^\s*The user requested \(constraint\) (\S+)$", re.MULTILINE)
 _CONFLICT = re.compile(r"conflicting dependencies|unsatisfiable|ResolutionImpossible")
-_ERROR = re.compile(r"^\s*(?:ERROR|error|×|╰─▶):?\s*(.+)$", re.MULTILINE)
+_ERROR = re.compile(r"^\s*(?:ERROR|error|\u00d7|\u2570\u2500\u25b6):?\s*(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The image of a stack's Airflow with requirements and DAG files: `up` and `airflow image build`."""
+"""The image of a stack's Airflow with requirements and DAG files, for `up` and on request."""
 
 from __future__ import annotations
 
