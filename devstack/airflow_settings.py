@@ -17,13 +17,20 @@ from devstack.validation import Check, closest_match
 
 LOCAL_EXECUTOR = "LocalExecutor"
 KUBERNETES_EXECUTOR = "KubernetesExecutor"
-EXECUTORS = (LOCAL_EXECUTOR, KUBERNETES_EXECUTOR)
-"""How Airflow runs tasks: in its scheduler, or each in a pod of its own."""
+CELERY_EXECUTOR = "CeleryExecutor"
+CELERY_KUBERNETES_EXECUTOR = "CeleryKubernetesExecutor"
+EXECUTORS = (LOCAL_EXECUTOR, KUBERNETES_EXECUTOR, CELERY_EXECUTOR, CELERY_KUBERNETES_EXECUTOR)
+"""How Airflow runs tasks: in its scheduler, each in a pod of its own, in Celery workers, or in
+either of the last two, by queue."""
 
-ALONE: tuple[str, ...] = ()
+ALONE: tuple[str, ...] = (CELERY_KUBERNETES_EXECUTOR,)
 """Executors that no other can be combined with."""
 
+RABBITMQ = "rabbitmq"
 MOST_WORKERS = 20
+DEFAULT_WORKERS = 1
+DEFAULT_CONCURRENCY = 4
+"""Tasks at a time in one worker; on two cores, more only take longer each."""
 FILES = ("requirements", "cfg")
 """Settings that name a file, relative to the folder of devstack.toml."""
 
@@ -39,6 +46,51 @@ def executor_names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(","))
 
 
+def executors(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the executors of ``settings``, the table ``[airflow]``; the first is the default."""
+    return executor_names(settings.get("executor", LOCAL_EXECUTOR))
+
+
+def has_celery(settings: Mapping[str, Any]) -> bool:
+    """Return True if an executor of ``settings`` sends tasks to Celery workers."""
+    return not {CELERY_EXECUTOR, CELERY_KUBERNETES_EXECUTOR}.isdisjoint(executors(settings))
+
+
+def has_worker_pods(settings: Mapping[str, Any]) -> bool:
+    """Return True if an executor of ``settings`` creates a pod for a task."""
+    creating = {KUBERNETES_EXECUTOR, CELERY_KUBERNETES_EXECUTOR}
+    return not creating.isdisjoint(executors(settings))
+
+
+def broker(settings: Mapping[str, Any]) -> str:
+    """Return the broker of ``settings``, if there are Celery workers."""
+    return str(settings.get("broker", RABBITMQ)) if has_celery(settings) else ""
+
+
+def required_broker(settings: Mapping[str, Any], name: str) -> str:
+    """Return the settings that require the broker ``name``; empty if none does."""
+    if broker(settings) != name:
+        return ""
+    reason = f'executor = "{settings["executor"]}"'
+    return f'{reason} with broker = "{name}"' if "broker" in settings else reason
+
+
+def worker_range(settings: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the least and the most Celery workers; equal if their number is fixed."""
+    workers = settings.get("workers", DEFAULT_WORKERS)
+    return (workers["min"], workers["max"]) if isinstance(workers, Mapping) else (workers, workers)
+
+
+def is_scaled(settings: Mapping[str, Any]) -> bool:
+    """Return True if the number of Celery workers follows the queue."""
+    return has_celery(settings) and isinstance(settings.get("workers"), Mapping)
+
+
+def concurrency(settings: Mapping[str, Any]) -> int:
+    """Return the number of tasks at a time in one Celery worker."""
+    return int(settings.get("worker_concurrency", DEFAULT_CONCURRENCY))
+
+
 def _executor_problem(value: Any) -> str:
     known = ", ".join(EXECUTORS)
     names = executor_names(value) if isinstance(value, str) else ("",)
@@ -51,7 +103,8 @@ def _executor_problem(value: Any) -> str:
     return "" if len(set(names)) == len(names) else "names an executor twice"
 
 
-def _workers_problem(value: Any) -> str:
+def workers_problem(value: Any) -> str:
+    """Return what is wrong with the setting ``workers``, after the value; empty if it is valid."""
     problem = f"is neither a number from 0 to {MOST_WORKERS} nor {{min = 0, max = 4}}"
     if isinstance(value, Mapping):
         if set(value) != {"min", "max"} or not all(map(_is_count, value.values())):
@@ -96,7 +149,7 @@ def _object_name_problem(value: Any) -> str:
 
 Executor = Annotated[str, Check(_executor_problem)]
 Broker = Literal["rabbitmq", "redis"]
-Workers = Annotated[Any, Check(_workers_problem)]
+Workers = Annotated[Any, Check(workers_problem)]
 WorkerConcurrency = Annotated[int, Meta(ge=1, le=64, description="is not a number from 1 to 64")]
 Schedulers = Annotated[int, Meta(ge=1, le=4, description="is not a number from 1 to 4")]
 Dags = Literal["deploy", "git", "image", "volume"]
@@ -135,6 +188,10 @@ class AirflowSettings(TypedDict, total=False):
 
     Attributes:
         executor: one or several executors, with commas between them.
+        broker: what passes tasks to Celery workers.
+        workers: the number of Celery workers, or the least and the most of them.
+        worker_concurrency: tasks at a time in each worker.
+        schedulers: the number of schedulers.
         dags: how DAG files are delivered.
         dags_volume: the claim of the volume that they are on, for "volume"; by default one of
             the stack's own.
@@ -147,6 +204,10 @@ class AirflowSettings(TypedDict, total=False):
 
     # How tasks run.
     executor: Executor
+    broker: Broker
+    workers: Workers
+    worker_concurrency: WorkerConcurrency
+    schedulers: Schedulers
 
     # How DAG files are delivered.
     dags: Dags

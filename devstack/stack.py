@@ -156,8 +156,9 @@ class Stack:
 
     def context(self, kube: KubeClient | None, *, restarted: bool = False) -> ServiceContext:
         """Return what services need; ``restarted`` if the cluster was just restarted."""
-        declared = {service.database for service in (*self.services, *self.disabled)}
-        databases = tuple(sorted(declared - {""}))
+        services = (*self.services, *self.disabled)
+        databases = tuple(sorted({service.database for service in services} - {""}))
+        vhosts = tuple(sorted({service.vhost for service in services} - {""}))
         return ServiceContext(
             self.state,
             kube,
@@ -165,6 +166,7 @@ class Stack:
             databases,
             self.provider.owns_cluster,
             isinstance(self.provider, HasPools),
+            vhosts,
         )
 
     def manifests(self, service: Service) -> list[Manifest]:

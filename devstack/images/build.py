@@ -18,6 +18,8 @@ from devstack.images.recipes.minio import MinioImage
 from devstack.images.recipes.node import ROOT, NodeImage, PartialImage
 from devstack.images.recipes.postgres import PostgresImage
 from devstack.images.recipes.program import ProgramImage
+from devstack.images.recipes.rabbitmq import RabbitmqImage
+from devstack.images.recipes.redis import RedisImage
 from devstack.images.recipes.task import TaskImage
 from devstack.images.recipes.xcom import XcomImage
 from devstack.images.timed_progress import StepTime, TimedProgress
@@ -31,6 +33,8 @@ RECIPES: dict[str, Recipe] = {
     "metadata": MetadataImage(),
     "postgres": PostgresImage(),
     "xcom": XcomImage(),
+    "rabbitmq": RabbitmqImage(),
+    "redis": RedisImage(),
     "git": GitImage(),
     "jobset": ProgramImage(IMAGES["jobset"].reference, "jobset"),
     "gang": ProgramImage(IMAGES["gang"].reference, "gang"),

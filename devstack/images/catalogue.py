@@ -95,7 +95,7 @@ IMAGES = {
         Image(
             "airflow",
             f"devstack/airflow:{versions.AIRFLOW}-{versions.AIRFLOW_RECIPE}",
-            "Airflow: scheduler, web server, triggerer",
+            "Airflow: scheduler, web server, triggerer, Celery workers, Flower",
         ),
         Image(
             "metadata",
@@ -111,6 +111,18 @@ IMAGES = {
             "registry",
             f"devstack/registry:{versions.REGISTRY}",
             "the registry for images that users push",
+            on_request=True,
+        ),
+        Image(
+            "rabbitmq",
+            f"devstack/rabbitmq:{versions.RABBITMQ}",
+            "the message broker of Airflow's Celery workers",
+            on_request=True,
+        ),
+        Image(
+            "redis",
+            f"devstack/redis:{versions.REDIS}",
+            "Redis, as another broker",
             on_request=True,
         ),
         Image(

@@ -111,7 +111,7 @@ def with_namespace(objects: Iterable[Object], old: str, new: str) -> list[Object
 
 
 def with_restarts(objects: Iterable[Object], settings: Mapping[str, str]) -> list[Object]:
-    """Return the objects with Deployments that restart when ``settings`` change.
+    """Return the objects with Deployments and StatefulSets that restart when ``settings`` change.
 
     Pods read Secrets and configuration only when they start; a stack whose state was
     lost, for example, creates new credentials.
@@ -121,9 +121,7 @@ def with_restarts(objects: Iterable[Object], settings: Mapping[str, str]) -> lis
         settings: what its pods read; only a checksum of it is stored.
     """
     value = checksum(settings)
-    return [
-        _with_checksum(item, value) if item["kind"] == "Deployment" else item for item in objects
-    ]
+    return [_with_checksum(item, value) if item["kind"] in _PLACED else item for item in objects]
 
 
 def checksum(values: object) -> str:
@@ -131,8 +129,8 @@ def checksum(values: object) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _with_checksum(deployment: Object, value: str) -> Object:
-    changed = copy.deepcopy(deployment)
+def _with_checksum(workload: Object, value: str) -> Object:
+    changed = copy.deepcopy(workload)
     annotations = changed["spec"]["template"]["metadata"].setdefault("annotations", {})
     annotations["devstack/credentials"] = value
     return changed

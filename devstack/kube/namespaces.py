@@ -14,6 +14,8 @@ SERVICE_NAMESPACES = (
     "network-policies",
     "node-agent",
     "postgres",
+    "rabbitmq",
+    "redis",
     "registry",
 )
 """Pods of all other namespaces are those of flows, and come after these for memory and CPUs."""

@@ -33,12 +33,30 @@ def service_steps(stack: Stack, loading: NodeLoading) -> list[Step]:
     services = stack.services
     adapting = [service for service in services if isinstance(service, DetectsCapabilities)]
     return [
+        *(_tidy_step(stack, service) for service in services if stack.leftovers(service)),
         *(_remove_step(stack, service) for service in stack.disabled),
         *(_adapt_step(stack, service) for service in adapting),
         *(_apply_step(stack, service, loading) for service in services),
         node_images_step(stack, loading),
         *(_ready_step(stack, service) for service in services),
     ]
+
+
+def _tidy_step(stack: Stack, service: Service) -> Step:
+    """Return the step that deletes what a service needed with earlier settings only.
+
+    It comes before services are removed: workers finish their tasks with the broker's help.
+    """
+    return Step(
+        f"tidy-{service.name}",
+        f"Remove what {service.name} no longer needs",
+        is_done=lambda: (
+            not stack.dir.admin_kubeconfig.exists()
+            or not any_present(stack.kube(), stack.leftovers(service))
+        ),
+        ensure=lambda: _delete(stack, stack.leftovers(service)),
+        commands=lambda: [f"delete {identify(item)}" for item in stack.leftovers(service)],
+    )
 
 
 def _remove_step(stack: Stack, service: Service) -> Step:
@@ -122,10 +140,7 @@ def _apply_step(stack: Stack, service: Service, loading: NodeLoading) -> Step:
     return Step(
         f"apply-{service.name}",
         f"Apply {service.name}",
-        is_done=lambda: (
-            not differing(stack.kube(), stack.manifests(service))
-            and not any_present(stack.kube(), stack.leftovers(service))
-        ),
+        is_done=lambda: not differing(stack.kube(), stack.manifests(service)),
         ensure=lambda: _apply(stack, service, loading),
         commands=lambda: [_describe(item) for item in stack.manifests(service)],
         needs_api=True,
@@ -144,10 +159,6 @@ def _apply(stack: Stack, service: Service, loading: NodeLoading) -> None:
         note=stack.progress.note,
         before_workloads=lambda: _wait_for_service_network(stack),
     )
-    leftovers = stack.leftovers(service)
-    # It reads in parallel: most often there are none.
-    if any_present(stack.kube(), leftovers):
-        _delete(stack, leftovers)
 
 
 def _wait_for_service_network(stack: Stack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devstack.lifecycle.backup import remove_backup
+from devstack.lifecycle.executor_change import report_executor_change
 from devstack.lifecycle.manifests_step import require_manifests
 from devstack.lifecycle.node_loading import NodeLoading
 from devstack.lifecycle.plan import build_plan
@@ -30,6 +31,7 @@ def up(stack: Stack) -> list[str]:
         require_changeable(stack)
         require_pools_changeable(stack)
         warn_of_old_nodes(stack)
+        report_executor_change(stack)
         if stack.state.phase in ("deleting", "retained"):
             stack.state.phase = "creating"
             stack.save()

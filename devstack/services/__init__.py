@@ -15,7 +15,9 @@ from devstack.services.network_policies import NetworkPoliciesService
 from devstack.services.node_agent import NodeAgentService
 from devstack.services.packages.service import PackagesService
 from devstack.services.postgres import PostgresService
+from devstack.services.rabbitmq import RabbitmqService
 from devstack.services.rbac import RbacService
+from devstack.services.redis import RedisService
 from devstack.services.registry import RegistryService
 from devstack.services.samples import SamplesService
 from devstack.services.selection import sort_by_dependencies
@@ -26,6 +28,8 @@ SERVICES: tuple[Service, ...] = tuple(
             RbacService(),
             MinioService(),
             PostgresService(),
+            RabbitmqService(),
+            RedisService(),
             AirflowService(),
             MetadataService(),
             JobSetService(),

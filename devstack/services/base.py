@@ -31,6 +31,7 @@ class ServiceContext:
         databases: the databases that the services of the stack declare.
         owns_cluster: False if the cluster, and so its nodes, are not the stack's alone.
         has_pools: True if the provider creates the nodes, of any size.
+        vhosts: the virtual hosts on the message broker that the services declare.
     """
 
     state: StackState
@@ -39,6 +40,7 @@ class ServiceContext:
     databases: tuple[str, ...] = ()
     owns_cluster: bool = True
     has_pools: bool = False
+    vhosts: tuple[str, ...] = ()
 
     def is_mapped(self, port: str) -> bool:
         """Return True if a host port reaches its service directly, without a port-forward.
@@ -128,6 +130,8 @@ class Service(ABC):
         host_ports: ports reachable from the host.
         database: the Postgres database, and the role of the same name that owns it;
             empty if it needs none. A service with a database needs ``postgres``.
+        vhost: the virtual host on the message broker, and the user of the same name that owns
+            it; empty if it needs none.
         samples: names of the sample flows that do not work without it.
     """
 
@@ -140,6 +144,7 @@ class Service(ABC):
     images: tuple[str, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
     database: str = ""
+    vhost: str = ""
     samples: tuple[str, ...] = ()
 
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:
@@ -147,7 +152,10 @@ class Service(ABC):
         return kube_manifests.with_images(kube_manifests.load(self.name), ctx.state.images)
 
     def leftovers(self, ctx: ServiceContext) -> list[Manifest]:
-        """Return objects that earlier settings may have left, in order of deletion."""
+        """Return objects that earlier settings may have left, in order of deletion.
+
+        They are deleted before anything is applied.
+        """
         return []
 
     def required_by(self, airflow: Mapping[str, Any]) -> str:

@@ -84,7 +84,8 @@ def test_a_base_url_has_a_scheme_and_no_query() -> None:
 def test_every_mistake_in_the_repository_is_reported() -> None:
     table = {"repo": 1, "interval": 0, "depth": -1, "brnch": "main"}
     assert mistakes(table, GitSettings) == [
-        "x.repo: 1 is not text",
+        "x.repo: its value is none of https://HOST/PATH, http://HOST/PATH, ssh://USER@HOST/PATH, "
+        "USER@HOST:PATH",
         "x.interval: 0 is not a number of seconds from 1 to 3600",
         "x.depth: -1 is not a number of commits; 0 is all of them",
         "unknown setting 'x.brnch' (did you mean 'branch'?)",

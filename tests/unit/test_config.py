@@ -157,7 +157,8 @@ def test_every_mistake_within_a_table_is_reported() -> None:
         "5 mistakes: ports.minio: 0 is not a port from 1 to 65535",
         "ports.console: 65536 is not a port from 1 to 65535",
         "unknown setting 'airflow.executer' (did you mean 'executor'?)",
-        "airflow.executor: 'Celery' is none of LocalExecutor, KubernetesExecutor",
+        "airflow.executor: 'Celery' is none of LocalExecutor, KubernetesExecutor, "
+        "CeleryExecutor, CeleryKubernetesExecutor (did you mean 'CeleryExecutor'?)",
         "airflow.config.core.parallelism: [8] is neither text, a number, true nor false",
     ]
 

@@ -48,6 +48,8 @@ def test_the_node_images_are_those_that_kind_published(version: object) -> None:
         # Tags without the last number move to the next release.
         ("task", rf"{versions.TASK_PYTHON}\.\d+-slim-{versions.DEBIAN_SUITE}"),
         ("postgres", rf"{versions.POSTGRES}\.\d+-{versions.DEBIAN_SUITE}"),
+        ("rabbitmq", rf"{versions.RABBITMQ}\.\d+-management"),
+        ("redis", rf"{versions.REDIS}\.\d+\.\d+-{versions.DEBIAN_SUITE}"),
         ("xcom", f"{versions.BUSYBOX}-musl"),
         ("registry", versions.REGISTRY.removeprefix("v")),
     ],

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 from devstack.airflow.health import Activity, Health
-from devstack.airflow_settings import EXECUTORS, KUBERNETES_EXECUTOR
+from devstack.airflow_settings import (
+    CELERY_EXECUTOR,
+    CELERY_KUBERNETES_EXECUTOR,
+    EXECUTORS,
+    KUBERNETES_EXECUTOR,
+    LOCAL_EXECUTOR,
+)
 from devstack.kube.client import Object
 from devstack.ports import any_free
 from devstack.services.airflow.config import FILE, WORKER_FILE
@@ -125,10 +131,10 @@ def test_all_components_wait_for_their_version_of_the_setup() -> None:
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_worker_pods_and_their_role_exist_only_for_the_kubernetes_executor(executor: str) -> None:
+def test_worker_pods_and_their_role_exist_only_for_executors_of_kubernetes(executor: str) -> None:
     ctx = context(airflow={"executor": executor})
     objects = AirflowService().manifests(ctx)
-    needed = executor == KUBERNETES_EXECUTOR
+    needed = executor in (KUBERNETES_EXECUTOR, CELERY_KUBERNETES_EXECUTOR)
     config = find(objects, "ConfigMap", "airflow-config")["data"]
     roles = {item["metadata"]["name"] for item in objects if item["kind"] == "Role"}
     assert settings(ctx)["core"]["executor"] == executor
@@ -136,12 +142,21 @@ def test_worker_pods_and_their_role_exist_only_for_the_kubernetes_executor(execu
 
 
 def test_what_other_executors_need_is_removed() -> None:
-    local = AirflowService().leftovers(context())
-    assert [(item["kind"], item["metadata"]["name"]) for item in local] == [
-        ("RoleBinding", "airflow-workers"),
+    def left(executor: str) -> set[tuple[str, str]]:
+        objects = AirflowService().leftovers(context(airflow={"executor": executor}))
+        return {(item["kind"], item["metadata"]["name"]) for item in objects}
+
+    assert left(LOCAL_EXECUTOR) > {
         ("Role", "airflow-workers"),
-    ]
-    assert not AirflowService().leftovers(context(airflow={"executor": KUBERNETES_EXECUTOR}))
+        ("StatefulSet", "airflow-worker"),
+        ("Deployment", "airflow-flower"),
+        ("Secret", "airflow-flower"),
+    }
+    assert left(LOCAL_EXECUTOR) - left(KUBERNETES_EXECUTOR) == {
+        ("Role", "airflow-workers"),
+        ("RoleBinding", "airflow-workers"),
+    }
+    assert {name for _, name in left(CELERY_EXECUTOR)} == {"airflow-workers", "airflow-autoscaler"}
 
 
 def test_two_installations_have_no_object_and_no_credential_in_common() -> None:

@@ -21,11 +21,17 @@ from devstack.errors import ExitStatus
 def command(
     output: Output, dag: str | None, no_browser: bool, config_file: Path | None, **options: Any
 ) -> int:
-    """Open Airflow's UI, or the page of DAG, and print its address."""
+    """Open Airflow's UI, or the page of DAG, and print its address.
+
+    `devstack airflow open flower` opens Flower, which shows Celery's workers.
+    """
     from devstack.airflow.client import ADMIN
 
     deployer = open_deployer(config_file, **options)
-    url = deployer.url(deployer.resolve(dag) if dag else "")
+    if dag == "flower":
+        url = deployer.flower_url()
+    else:
+        url = deployer.url(deployer.resolve(dag) if dag else "")
     output.data(url=url, user=ADMIN)
     output.text(url)
     name = name_flag(options.get("name") or "devstack")

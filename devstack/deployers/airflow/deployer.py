@@ -28,6 +28,7 @@ from devstack.airflow.runs import (
     stop_run,
 )
 from devstack.airflow.task_log import task_lines
+from devstack.airflow_settings import has_celery
 from devstack.deployers.airflow.backfill import BackfillOptions, backfill_dag, follow_backfill
 from devstack.deployers.airflow.compile import CompiledDag, compile_flow
 from devstack.deployers.airflow.dag_lock import dag_lock, lock_folder
@@ -167,6 +168,23 @@ class AirflowDeployer:
     def url(self, name: str = "") -> str:
         """Return the address of a DAG's page, or of Airflow's home page."""
         return dag_url(self.client, name) if name else f"{self.client.url}/home"
+
+    def flower_url(self) -> str:
+        """Return the address of Flower.
+
+        Raises:
+            DevstackError: ``CELERY_DISABLED``.
+        """
+        if not has_celery(self.stack.state.airflow):
+            raise DevstackError(
+                "there is no Flower",
+                cause="Airflow's executor is not one of Celery",
+                remedy='set executor = "CeleryExecutor" in the table [airflow] of devstack.toml, '
+                "then devstack up",
+                code="CELERY_DISABLED",
+                exit_status=ExitStatus.ENVIRONMENT,
+            )
+        return airflow.flower_url(self.stack.context(None))
 
 
 def open_deployer(stack: Stack) -> AirflowDeployer:

@@ -9,12 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from devstack.airflow_settings import (
-    KUBERNETES_EXECUTOR,
-    LOCAL_EXECUTOR,
-    executor_names,
-    text_key,
-)
+from devstack.airflow_settings import LOCAL_EXECUTOR, executors, has_celery, text_key
 from devstack.services.airflow import address, cfg_file
 from devstack.services.airflow.dag_delivery import dags_folder
 from devstack.services.airflow.installation import Installation
@@ -23,17 +18,45 @@ from devstack.services.base import Manifest
 FILE = "airflow.cfg"
 WORKER_FILE = "worker.yaml"
 
+CELERY: dict[str, dict[str, Any]] = {
+    "core": {
+        # Sent to the workers, whose number may change at any time: enough for all of them, and
+        # a few that wait in the queue, so that no worker waits for the scheduler.
+        "parallelism": 32,
+        "max_active_tasks_per_dag": 32,
+    },
+    "scheduler": {"max_tis_per_query": 0, "scheduler_idle_sleep_time": 0.2},
+    "celery": {
+        "task_acks_late": True,
+        # A worker takes no message before it can execute its task.
+        "worker_prefetch_multiplier": 1,
+        # While the broker is down, tasks wait in the scheduler; each attempt takes a second.
+        "operation_timeout": 1.0,
+        "task_publish_max_retries": 1_000_000,
+        "extra_celery_config": json.dumps(
+            {
+                "task_publish_retry_policy": {
+                    "max_retries": 100,
+                    "interval_start": 0.1,
+                    "interval_step": 0.1,
+                    "interval_max": 0.3,
+                },
+                "broker_connection_timeout": 2,
+                "broker_connection_max_retries": None,
+                # Seconds: a broker that was killed sends no FIN.
+                "broker_heartbeat": 20,
+                "worker_cancel_long_running_tasks_on_connection_loss": False,
+                # A lost process is a failed task, which Airflow retries, if the task allows.
+                "task_reject_on_worker_lost": False,
+            }
+        ),
+    },
+    # Redis only: seconds until an unacknowledged message is delivered again.
+    "celery_broker_transport_options": {"visibility_timeout": 3600},
+}
+"""What Celery's executors need in airflow.cfg."""
+
 _SERVER_FIELDS = ("args", "ports", "startupProbe", "readinessProbe", "livenessProbe")
-
-
-def executor(settings: Mapping[str, Any]) -> str:
-    """Return the executors of ``settings``, the table ``[airflow]`` of devstack.toml."""
-    return ",".join(executor_names(settings.get("executor", LOCAL_EXECUTOR)))
-
-
-def has_worker_pods(settings: Mapping[str, Any]) -> bool:
-    """Return True if an executor of ``settings`` creates a pod for each task."""
-    return KUBERNETES_EXECUTOR in executor_names(executor(settings))
 
 
 def with_settings(
@@ -48,6 +71,7 @@ def with_settings(
     """
     parser = _parser()
     parser.read_string(config_map["data"][FILE])
+    _add(parser, _options(CELERY if has_celery(settings) else {}))
     needed = needed_options(config_map, settings, installation)
     _add(parser, _cfg_options(settings, needed))
     _add(parser, ((section, name, value) for (section, name), value in needed.items()))
@@ -73,7 +97,7 @@ def needed_options(
     _add(
         parser,
         [
-            ("core", "executor", executor(settings)),
+            ("core", "executor", ",".join(executors(settings))),
             ("core", "dags_folder", dags_folder(settings)),
             ("kubernetes_executor", "namespace", installation.namespace),
         ],

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 
+from devstack.airflow_settings import has_worker_pods
 from devstack.kube import manifests
 from devstack.services.airflow import config as airflow_config
-from devstack.services.airflow.address import path_prefix
+from devstack.services.airflow.address import flower_prefix, path_prefix
 from devstack.services.airflow.dag_delivery import VOLUME, dags_claim, dags_folder
 from devstack.services.airflow.installation import Installation
 from devstack.services.base import Manifest, ServiceContext
@@ -17,6 +18,7 @@ KUBECONFIG = "/etc/airflow/kubeconfig"
 
 CONFIG = ("ConfigMap", "airflow-config")
 SCHEDULER = ("Deployment", "airflow-scheduler")
+FLOWER = ("Deployment", "airflow-flower")
 WEBSERVER = ("Deployment", "airflow-webserver")
 
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -30,13 +32,15 @@ _TASK_NAMESPACE = "metaflow"
 def all_objects(ctx: ServiceContext, installation: Installation) -> list[Manifest]:
     """Return all objects of k8s/airflow, whether or not the settings need them."""
     images, namespace = _images(ctx), ctx.state.namespace
-    objects = manifests.with_namespace(manifests.load("airflow"), _TASK_NAMESPACE, namespace)
+    files = [*manifests.load("airflow"), *manifests.load("airflow/celery")]
+    objects = manifests.with_namespace(files, _TASK_NAMESPACE, namespace)
     objects = [_of_installation(item, installation) for item in objects]
     objects = [_with_sidecar(item, images) for item in manifests.with_images(objects, images)]
-    claim = dags_claim(ctx.state.airflow)
+    settings = ctx.state.airflow
+    claim = dags_claim(settings)
     objects = [_with_dags_volume(item, claim) for item in objects]
-    prefix = path_prefix(ctx.state.airflow)
-    objects = [_with_probe_paths(item, prefix) for item in objects]
+    prefixes = {WEBSERVER: path_prefix(settings), FLOWER: flower_prefix(settings)}
+    objects = [_with_probe_paths(item, prefixes.get(key(item), "")) for item in objects]
     return [_with_settings(item, objects, ctx, installation) for item in objects]
 
 
@@ -79,12 +83,12 @@ def _of_installation(item: Manifest, installation: Installation) -> Manifest:
 
 
 def _with_sidecar(item: Manifest, images: Mapping[str, str]) -> Manifest:
-    """Return a Deployment with the stack's image for the XCom sidecar."""
-    if item["kind"] != "Deployment" or "xcom" not in images:
+    """Return a workload with the stack's image for the XCom sidecar."""
+    if item["kind"] == "Job" or "xcom" not in images:
         return item
 
     def change(pod: Manifest) -> None:
-        for variable in pod["containers"][0]["env"]:
+        for variable in pod["containers"][0].get("env", ()):
             if variable["name"] == "DEVSTACK_XCOM_IMAGE":
                 variable["value"] = images["xcom"]
 
@@ -112,8 +116,8 @@ def _with_dags_volume(item: Manifest, claim: str) -> Manifest:
 
 
 def _with_probe_paths(item: Manifest, prefix: str) -> Manifest:
-    """Return the web server with probes below the path of ``base_url``; others unchanged."""
-    if not prefix or key(item) != WEBSERVER:
+    """Return a workload with probes below the path of ``base_url``, if it has one."""
+    if not prefix:
         return item
 
     def change(pod: Manifest) -> None:
@@ -132,7 +136,7 @@ def _with_settings(
         return item
     settings = ctx.state.airflow
     changed = airflow_config.with_settings(item, settings, installation)
-    if not airflow_config.has_worker_pods(settings):
+    if not has_worker_pods(settings):
         return changed
     scheduler = next(each for each in objects if key(each) == SCHEDULER)
     return airflow_config.with_worker(changed, scheduler)

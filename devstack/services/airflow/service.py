@@ -1,4 +1,4 @@
-"""Airflow: scheduler, web server and triggerer."""
+"""Airflow: scheduler, web server, triggerer, and what Celery needs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,26 @@ from typing import Any
 
 from devstack.airflow.client import ADMIN, AirflowClient
 from devstack.airflow.health import get_activity, get_health
+from devstack.airflow_settings import has_celery, is_scaled
 from devstack.errors import DevstackError
 from devstack.kube import manifests
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
 from devstack.services import minio
 from devstack.services.airflow import parts, routes
-from devstack.services.airflow.address import path_prefix, public_url
+from devstack.services.airflow.address import flower_prefix, path_prefix, public_url
+from devstack.services.airflow.celery import observe_workers, with_replicas
 from devstack.services.airflow.config import require_usable_cfg
 from devstack.services.airflow.installation import DEFAULT, Installation
 from devstack.services.airflow.objects import CONFIG, all_objects, key
-from devstack.services.airflow.secrets import administrator, secrets, variables
+from devstack.services.airflow.secrets import (
+    FLOWER_SECRET,
+    FLOWER_USER,
+    administrator,
+    flower_password,
+    secrets,
+    variables,
+)
 from devstack.services.airflow.setup_job import setup_failure, setup_id, with_job_name
 from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.waits import Observation, Ready, Waiting
@@ -32,13 +41,17 @@ class AirflowService(Service):
     """Airflow, allowed to run pods in the task namespace only."""
 
     name = "airflow"
-    about = "runs flows as DAGs, by LocalExecutor or KubernetesExecutor"
+    about = "runs flows as DAGs, by LocalExecutor, KubernetesExecutor or CeleryExecutor"
     needs = ("rbac", "minio", "postgres")
     optional = True
     images = ("airflow", "xcom")
     database = DEFAULT.database
+    vhost = DEFAULT.database
     samples = ("linear", "fanout", "flaky", "branches", "scheduled", "backfill")
-    host_ports = (HostPort("airflow", 8080, 30880, f"{DEFAULT.namespace}/airflow:8080", "Airflow"),)
+    host_ports = (
+        HostPort("airflow", 8080, 30880, f"{DEFAULT.namespace}/airflow:8080", "Airflow"),
+        HostPort("flower", 5555, 30555, f"{DEFAULT.namespace}/airflow-flower:5555", "Flower"),
+    )
 
     def __init__(self, installation: Installation = DEFAULT) -> None:
         self.installation = installation
@@ -54,12 +67,16 @@ class AirflowService(Service):
         objects = [
             with_job_name(item, version) for item in manifests.with_restarts(objects, settings)
         ]
-        routed = self._routes(ctx, routes.backends(ctx.state.airflow))
+        objects = [with_replicas(item, ctx.state.airflow) for item in objects]
+        has_flower = has_celery(ctx.state.airflow)
+        routed = self._routes(ctx, routes.backends(ctx.state.airflow, flower=has_flower))
         return [namespace, *secrets(ctx, self.installation, env), *objects, *routed]
 
     def leftovers(self, ctx: ServiceContext) -> list[Manifest]:
         """Return the objects that only other settings need."""
         unused = parts.not_needed(self._objects(ctx), ctx.state.airflow)
+        if not has_celery(ctx.state.airflow):
+            unused.append(manifests.secret(FLOWER_SECRET, self.installation.namespace, {}))
         if public_url(ctx.state.airflow):
             return unused
         return [*self._routes(ctx, routes.ALL_BACKENDS), *unused]
@@ -82,12 +99,17 @@ class AirflowService(Service):
 
     def observe(self, ctx: ServiceContext) -> Observation:
         """Check that all components run and, if its port is mapped, that the web server answers."""
-        for component in COMPONENTS:
+        settings, namespace = ctx.state.airflow, self.installation.namespace
+        for component in components(settings):
             name = f"airflow-{component}"
-            observation = observe_deployment(ctx.api, self.installation.namespace, name)
+            observation = observe_deployment(ctx.api, namespace, name)
             if not isinstance(observation, Ready):
                 # The components wait for the Job; if it fails, that is the reason.
                 return setup_failure(ctx, self.installation) or observation
+        if has_celery(settings):
+            workers = observe_workers(ctx.api, namespace, settings)
+            if not isinstance(workers, Ready):
+                return workers
         if not ctx.is_mapped(self.installation.named("airflow")):
             return Ready()
         try:
@@ -103,9 +125,25 @@ class AirflowService(Service):
         return Outputs(
             # Metaflow's default, an hour, would hide a pod that cannot start.
             metaflow={"METAFLOW_AIRFLOW_KUBERNETES_STARTUP_TIMEOUT_SECONDS": "600"},
-            urls={name: url(ctx, self.installation)},
-            secrets={f"{name}-user": ADMIN, f"{name}-password": password},
+            urls={name: url(ctx, self.installation), **self._flower_urls(ctx)},
+            secrets={
+                f"{name}-user": ADMIN,
+                f"{name}-password": password,
+                **self._flower_login(ctx),
+            },
         )
+
+    def _flower_urls(self, ctx: ServiceContext) -> dict[str, str]:
+        if not has_celery(ctx.state.airflow):
+            return {}
+        return {self.installation.named("flower"): flower_url(ctx, self.installation)}
+
+    def _flower_login(self, ctx: ServiceContext) -> dict[str, str]:
+        if not has_celery(ctx.state.airflow):
+            return {}
+        name = self.installation.named("flower")
+        password = flower_password(ctx, self.installation)
+        return {f"{name}-user": FLOWER_USER, f"{name}-password": password}
 
     def describe(self, ctx: ServiceContext) -> str:
         """Return the scheduler's heartbeat, the number of tasks, and DAG import errors."""
@@ -130,6 +168,12 @@ class AirflowService(Service):
 
     def _objects(self, ctx: ServiceContext) -> list[Manifest]:
         return all_objects(ctx, self.installation)
+
+
+def components(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the components that are Deployments, with the table ``[airflow]``."""
+    celery = ("flower",) if has_celery(settings) else ()
+    return (*COMPONENTS, *celery, *(("autoscaler",) if is_scaled(settings) else ()))
 
 
 def connect(
@@ -160,3 +204,9 @@ def replaced_options(
     """
     config = next(item for item in manifests.load("airflow") if key(item) == CONFIG)
     return require_usable_cfg(config, settings, installation)
+
+
+def flower_url(ctx: ServiceContext, installation: Installation = DEFAULT) -> str:
+    """Return the address of an installation's Flower on the host."""
+    port = installation.host_port(ctx.state, "flower")
+    return f"http://{LOOPBACK}:{port}{flower_prefix(ctx.state.airflow)}"

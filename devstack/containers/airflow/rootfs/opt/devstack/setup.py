@@ -24,10 +24,19 @@ def prepare(setup_id: str) -> None:
         builder.add_permissions(update_perms=True)
         builder.sm.sync_roles()
         _ensure_administrator(builder.sm, os.environ["AIRFLOW_ADMIN_PASSWORD"])
+    if "AIRFLOW__CELERY__BROKER_URL" in os.environ:
+        _create_result_tables()
     with create_session() as session:
         session.execute(text("DROP TABLE IF EXISTS devstack_setup"))
         session.execute(text("CREATE TABLE devstack_setup (mark text PRIMARY KEY)"))
         session.execute(text("INSERT INTO devstack_setup VALUES (:mark)"), {"mark": setup_id})
+
+
+def _create_result_tables() -> None:
+    """Create the tables of Celery's results: several workers at once would fail to."""
+    from airflow.providers.celery.executors.celery_executor_utils import app
+
+    app.backend.ResultSession().close()
 
 
 def _ensure_administrator(security: object, password: str) -> None:

@@ -1,6 +1,6 @@
 """Start a component of Airflow after the database is reachable and set up.
 
-python3 start.py setup | scheduler | triggerer | webserver
+python3 start.py setup | scheduler | triggerer | webserver | worker | flower | autoscaler
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg2
 
@@ -18,6 +19,10 @@ LOG_SECONDS = 10.0
 COMMANDS = {
     "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
     "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+    "worker": ["celery_worker"],
+    "autoscaler": ["autoscaler"],
+    # Celery's program alone: Flower reads messages of workers, and needs no Airflow.
+    "flower": ["celery", "flower", "--port=5555", "--address=0.0.0.0"],
     # `airflow webserver` loads the application in three processes.
     "webserver": [
         "gunicorn",
@@ -35,8 +40,10 @@ COMMANDS = {
 
 def main(component: str) -> None:
     """Run the setup, or replace this process by a component."""
-    for folder in ("dags", "logs"):
-        (Path(os.environ["AIRFLOW_HOME"]) / folder).mkdir(exist_ok=True)
+    if component == "flower":
+        execute(component)
+    if component != "autoscaler":
+        make_folders()
     if component == "setup":
         wait_for_database(is_prepared=False)
         # Not at the top: it takes a second to import.
@@ -45,8 +52,19 @@ def main(component: str) -> None:
         prepare(expected_setup())
         return
     wait_for_database(is_prepared=True)
+    execute(component)
+
+
+def execute(component: str) -> NoReturn:
+    """Replace this process by a component."""
     os.environ["DEVSTACK_AIRFLOW_PART"] = component
     os.execvp(sys.executable, [sys.executable, "-m", *COMMANDS[component]])  # noqa: S606
+
+
+def make_folders() -> None:
+    """Create the folders of DAG files and logs on the volume."""
+    for folder in ("dags", "logs"):
+        (Path(os.environ["AIRFLOW_HOME"]) / folder).mkdir(exist_ok=True)
 
 
 def expected_setup() -> str:

@@ -1,0 +1,152 @@
+"""Celery's worker of Airflow: executes tasks, serves and keeps their logs.
+
+`airflow celery worker` starts processes of gunicorn for the logs, and imports Airflow in each
+process that executes tasks. Here Airflow is imported once, before the processes are forked.
+docs/adr/0026-celery.md has the reasons.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+import task_logs
+import task_state
+
+TICK_SECONDS = 5.0
+"""Interval at which the worker's loop reports that it runs."""
+HUNG_SECONDS = 60.0
+"""A connected worker whose loop has not reported for this long hangs."""
+QUEUE = "default"
+
+
+class Pulse:
+    """Whether the worker is ready, and whether its loop runs."""
+
+    def __init__(self) -> None:
+        self.is_ready = False
+        self.consumer: Any = None
+        self._ticked = time.monotonic()
+
+    def tick(self) -> None:
+        """Record that the loop runs."""
+        self._ticked = time.monotonic()
+
+    def is_alive(self) -> bool:
+        """Return False if the loop hangs.
+
+        Without a connection there is no loop: during an outage of the broker, the worker waits
+        for it while its processes execute their tasks.
+        """
+        is_connected = getattr(self.consumer, "connection", None) is not None
+        return not is_connected or time.monotonic() - self._ticked < HUNG_SECONDS
+
+
+PULSE = Pulse()
+
+
+def main() -> None:
+    """Run the worker until SIGTERM and the end of its tasks."""
+    import_airflow()
+    from airflow.providers.celery.executors.celery_executor_utils import app
+
+    install_task(app)
+    watch_loop(app)
+    folder = task_logs.local_folder()
+    # What a killed container could not copy.
+    task_logs.keep_all(folder)
+    threading.Thread(target=task_logs.serve, args=(folder, PULSE), daemon=True).start()
+    close_connections()
+    worker = app.Worker(
+        hostname=f"celery@{socket.gethostname()}",
+        queues=[QUEUE],
+        optimization="fair",
+        loglevel="INFO",
+        without_gossip=True,
+        without_mingle=True,
+        task_events=True,
+    )
+    worker.start()
+    sys.exit(worker.exitcode or 0)
+
+
+def import_airflow() -> None:
+    """Import what almost every task needs: forked processes share it, and start tasks faster."""
+    import airflow.jobs.local_task_job_runner
+    import airflow.providers.cncf.kubernetes.operators.pod
+    import airflow.task.task_runner.standard_task_runner  # noqa: F401
+    from airflow.cli.cli_parser import get_parser
+
+    # The parser of `airflow tasks run`, cached.
+    get_parser()
+
+
+def close_connections() -> None:
+    """Close the database connections of this process: forked ones would use the same sockets."""
+    from airflow import settings
+
+    settings.engine.dispose()
+
+
+def install_task(app: Any) -> None:
+    """Replace Airflow's Celery task by one that tolerates messages that are delivered twice."""
+    from airflow.providers.celery.executors import celery_executor_utils as provider
+    from celery.exceptions import Ignore
+
+    execute = provider.execute_command.run
+
+    def execute_command(command_to_exec: list[str]) -> None:
+        request = app.current_task.request
+        task = task_state.Task.of_command(command_to_exec, request.id)
+        if (request.delivery_info or {}).get("redelivered") and task_state.is_running_elsewhere(
+            task
+        ):
+            # The broker lost the connection of the worker that executes the task, and delivered
+            # its message again. A result would be taken for that of the execution that goes on.
+            raise Ignore()
+        try:
+            execute(command_to_exec)
+        finally:
+            task_logs.keep(task_logs.local_folder(), task)
+        if task_state.is_running(task):
+            # Another execution was faster to start; Airflow has refused this one.
+            raise Ignore()
+
+    app.tasks.pop("execute_command", None)
+    app.task(name="execute_command")(execute_command)
+
+
+def watch_loop(app: Any) -> None:
+    """Let the worker's loop report to the probes."""
+    from celery import bootsteps
+    from celery.signals import worker_ready
+
+    class Watch(bootsteps.StartStopStep):
+        requires = ("celery.worker.components:Timer",)
+
+        def __init__(self, parent: Any, **_options: Any) -> None:
+            self.timer: Any = None
+
+        def start(self, parent: Any) -> None:
+            self.timer = parent.timer.call_repeatedly(TICK_SECONDS, PULSE.tick)
+
+        def stop(self, parent: Any) -> None:
+            if self.timer:
+                self.timer.cancel()
+
+    app.steps["worker"].add(Watch)
+
+    @worker_ready.connect(weak=False)
+    def ready(sender: Any, **_options: Any) -> None:
+        PULSE.consumer = sender
+        PULSE.tick()
+        PULSE.is_ready = True
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DEVSTACK_AIRFLOW_PART", "worker")
+    main()

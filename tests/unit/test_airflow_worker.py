@@ -1,0 +1,90 @@
+"""What the Airflow image adds to Celery's workers: scaling, kept logs, tasks of messages."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from devstack.images.recipes.airflow import ROOTFS
+
+
+def load(name: str) -> ModuleType:
+    """Return a module of the image; what it needs must be installed here."""
+    spec = importlib.util.spec_from_file_location(name, ROOTFS / "opt/devstack" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def database_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image's modules import it; no test here connects."""
+    import sys
+
+    monkeypatch.setitem(sys.modules, "psycopg2", ModuleType("psycopg2"))
+
+
+@pytest.fixture
+def autoscaler(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    import sys
+
+    # `@dataclass` looks the module up.
+    monkeypatch.setitem(sys.modules, "autoscaler", ModuleType("autoscaler"))
+    return load("autoscaler")
+
+
+@pytest.fixture
+def task_state(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "task_state", ModuleType("task_state"))
+    return load("task_state")
+
+
+def test_workers_are_added_at_once_and_removed_after_a_minute(autoscaler: ModuleType) -> None:
+    demand = autoscaler.Demand(least=0, most=4, concurrency=4)
+    assert demand.workers(0, now=0) == 0
+    assert demand.workers(9, now=1) == 3
+    assert demand.workers(100, now=2) == 4
+    assert demand.workers(0, now=61) == 4
+    assert demand.workers(1, now=63) == 1
+    assert demand.workers(0, now=124) == 0
+
+
+def test_the_least_number_of_workers_is_kept(autoscaler: ModuleType) -> None:
+    assert autoscaler.Demand(least=2, most=4, concurrency=4).workers(0, now=0) == 2
+
+
+def test_a_message_names_its_task(task_state: ModuleType) -> None:
+    command = ["airflow", "tasks", "run", "dag", "work", "manual__1", "--local"]
+    task = task_state.Task.of_command(command, "id-1")
+    assert (task.dag, task.task, task.run, task.index) == ("dag", "work", "manual__1", -1)
+    assert task.log_folder == "dag_id=dag/run_id=manual__1/task_id=work"
+    mapped = task_state.Task.of_command([*command, "--map-index", "3"])
+    assert mapped.log_folder.endswith("/task_id=work/map_index=3")
+
+
+def test_logs_are_kept_on_the_volume(
+    tmp_path: Path, task_state: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_logs = load("task_logs")
+    local, home = tmp_path / "local", tmp_path / "home"
+    monkeypatch.setenv("AIRFLOW_HOME", str(home))
+    task = task_state.Task("dag", "work", "run")
+    path = local / task.log_folder / "attempt=1.log"
+    path.parent.mkdir(parents=True)
+    path.write_text("first")
+    task_logs.keep(local, task)
+    kept = home / "logs" / task.log_folder / "attempt=1.log"
+    assert kept.read_text() == "first"
+    path.write_text("first, and more")
+    os.utime(path, (kept.stat().st_mtime + 1,) * 2)
+    task_logs.keep_all(local)
+    assert kept.read_text() == "first, and more"
+    assert [each.name for each in kept.parent.iterdir()] == ["attempt=1.log"]
