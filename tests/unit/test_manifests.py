@@ -118,7 +118,7 @@ def test_node_ports_are_those_that_the_services_declare() -> None:
     declared = {port.node_port for service in SERVICES for port in service.host_ports}
     in_files = {
         port["nodePort"]
-        for folder in FOLDERS
+        for folder in (*FOLDERS, "airflow/celery")
         for item in manifests.load(folder)
         if item["kind"] == "Service"
         for port in item["spec"]["ports"]
@@ -130,7 +130,7 @@ def test_node_ports_are_those_that_the_services_declare() -> None:
 def test_a_port_forward_targets_an_existing_service() -> None:
     offered = {
         f"{item['metadata']['namespace']}/{item['metadata']['name']}:{port['port']}"
-        for folder in FOLDERS
+        for folder in (*FOLDERS, "airflow/celery")
         for item in manifests.load(folder)
         if item["kind"] == "Service"
         for port in item["spec"]["ports"]

@@ -12,6 +12,7 @@ from devstack.airflow_settings import (
     CELERY_KUBERNETES_EXECUTOR,
     concurrency,
     executors,
+    has_celery,
     is_scaled,
     worker_range,
 )
@@ -30,6 +31,13 @@ AUTOSCALER = ("Deployment", "airflow-autoscaler")
 WORKER_PODS = "component=celery-worker"
 """Label selector of the workers' pods."""
 
+_BROKER_TIMEOUTS = [
+    {"name": f"AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__{name}_TIMEOUT", "value": "5"}
+    for name in ("READ", "WRITE")
+]
+"""Seconds. A scheduler that waits for a broker which hangs would hang too: the alarm of
+``operation_timeout`` is lost if Python calls its handler inside a destructor."""
+
 KUBERNETES_QUEUE = "kubernetes"
 """CeleryKubernetesExecutor runs its tasks in pods (Airflow's default)."""
 
@@ -47,6 +55,8 @@ def with_replicas(item: Manifest, settings: Mapping[str, Any]) -> Manifest:
         return item
     changed = copy.deepcopy(item)
     change(changed["spec"], settings)
+    if key(item) == SCHEDULER and has_celery(settings):
+        changed["spec"]["template"]["spec"]["containers"][0]["env"] += _BROKER_TIMEOUTS
     return changed
 
 

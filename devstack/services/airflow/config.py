@@ -30,8 +30,8 @@ CELERY: dict[str, dict[str, Any]] = {
         "task_acks_late": True,
         # A worker takes no message before it can execute its task.
         "worker_prefetch_multiplier": 1,
-        # While the broker is down, tasks wait in the scheduler; each attempt takes a second.
-        "operation_timeout": 1.0,
+        # While the broker is down, tasks wait in the scheduler. Seconds for each attempt.
+        "operation_timeout": 3.0,
         "task_publish_max_retries": 1_000_000,
         "extra_celery_config": json.dumps(
             {
