@@ -139,6 +139,9 @@ class Commits:
         if wanted in refs:
             return refs[wanted]
         heads = _refs(self._git.remote("ls-remote", "--heads", settings.repo))
+        if wanted in heads:
+            # It was pushed in between.
+            return heads[wanted]
         names = sorted(name.removeprefix("refs/heads/") for name in heads)
         if not names:
             raise SyncError(REPOSITORY_EMPTY, "the repository has no commit yet")
