@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from devstack.doctor.airflow import AIRFLOW_CHECKS
+from devstack.doctor.celery import CELERY_CHECKS
 from devstack.doctor.check import Check
 from devstack.doctor.clock import CLOCK_CHECKS
 from devstack.doctor.dag_delivery import DAG_DELIVERY_CHECKS
@@ -40,6 +41,7 @@ _BY_NAME = {
         RIGHTS_CHECKS,
         POD_SETTINGS_CHECKS,
         AIRFLOW_CHECKS,
+        CELERY_CHECKS,
         DAG_DELIVERY_CHECKS,
     )
     for check in checks
@@ -52,7 +54,7 @@ _GROUPS = {
     "Cluster": "owner cluster api nodes kubeconfig images dns network-policies",
     "Stack": "state phase files ports services datastore database",
     "Task pods": "secrets rights quota task-pods proxies pod-certificates",
-    "Airflow": "scheduler dags dag-delivery",
+    "Airflow": "scheduler dags celery dag-delivery",
 }
 
 GROUPS: Mapping[str, tuple[Check, ...]] = {

@@ -13,10 +13,13 @@ from devstack.airflow.runs import DagRun, Task, list_runs, list_tasks
 from devstack.deployers.airflow.follow import (
     failure_of,
     find_failed_pod,
+    find_unserved_task,
     progress_of,
     succeeded,
 )
 from devstack.deployers.airflow.lookup import MAX_RUNS, find_run, find_tasks, shown
+from devstack.services.airflow.celery_health import broker_problem, worker_problem
+from devstack.services.airflow.installation import DEFAULT
 from devstack.stack import Stack
 from devstack.waits import Failed
 from devstack.why.answer import Answer
@@ -117,6 +120,23 @@ def _too_many_runs(case: _Case) -> Answer | None:
     return case.answer("waiting", because, "wait until one of them ends")
 
 
+def _broker_down(case: _Case) -> Answer | None:
+    if not _waiting(case):
+        return None
+    return case.stuck(broker_problem(case.stack.kube(), case.stack.state.airflow))
+
+
+def _queue_unserved(case: _Case) -> Answer | None:
+    return case.stuck(find_unserved_task(case.stack, case.tasks))
+
+
+def _workers_down(case: _Case) -> Answer | None:
+    if not any(task.state == "queued" for task in case.tasks):
+        return None
+    stack = case.stack
+    return case.stuck(worker_problem(stack.kube(), DEFAULT.namespace, stack.state.airflow))
+
+
 def _pod_failed(case: _Case) -> Answer | None:
     return case.stuck(find_failed_pod(case.stack, case.run))
 
@@ -151,6 +171,9 @@ _CAUSES: tuple[Callable[[_Case], Answer | None], ...] = (
     _scheduler_down,
     _paused,
     _too_many_runs,
+    _broker_down,
+    _queue_unserved,
+    _workers_down,
     _pod_failed,
     _pool_full,
     _waiting_for_slots,

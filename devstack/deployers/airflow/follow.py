@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from devstack.airflow.client import AirflowClient, AirflowUnavailableError
 from devstack.airflow.runs import (
@@ -23,6 +24,7 @@ from devstack.kube.client import Object
 from devstack.kube.offers import measure_offers
 from devstack.kube.pods import observe_pod
 from devstack.kube.volumes import first_missing_claim
+from devstack.services.airflow.celery_health import queue_problem
 from devstack.stack import Stack
 from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
 
@@ -82,12 +84,13 @@ def follow_run(
 def _observe(stack: Stack, client: AirflowClient, run: DagRun) -> tuple[DagRun, Sequence[Task]]:
     """Return the run's state and tasks; stop it if one of its pods cannot start."""
     current = get_run(client, run.dag_id, run.run_id)
+    tasks = list_tasks(client, current)
     if not current.finished:
-        failure = find_failed_pod(stack, current)
+        failure = find_failed_pod(stack, current) or find_unserved_task(stack, tasks)
         if failure:
             stop_run(client, current)
             raise _stopped_error(current, failure)
-    return current, list_tasks(client, current)
+    return current, tasks
 
 
 def succeeded(run: DagRun, tasks: Sequence[Task]) -> bool:
@@ -157,6 +160,16 @@ def find_failed_pod(stack: Stack, run: DagRun) -> Failed | None:
         observation = observe_pod(stack.kube(), pod, offers)
         if isinstance(observation, Failed):
             return observation
+    return None
+
+
+def find_unserved_task(stack: Stack, tasks: Sequence[Task]) -> Failed | None:
+    """Return that no worker serves the queue of a task, or None if one serves each."""
+    for task in tasks:
+        # Airflow has put it there; it would wait forever.
+        problem = queue_problem(task.queue, stack.state.airflow) if task.state == "queued" else None
+        if problem:
+            return replace(problem, reason=f"{task.name} waits: {problem.reason}")
     return None
 
 

@@ -1,0 +1,135 @@
+"""What keeps Celery's workers from taking tasks: the broker, the workers, their queues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from devstack.airflow_settings import (
+    CELERY_KUBERNETES_EXECUTOR,
+    broker,
+    executors,
+    has_celery,
+    is_scaled,
+)
+from devstack.kube.client import KubeClient, Object
+from devstack.kube.pods import observe_pod
+from devstack.kube.readiness import observe_deployment
+from devstack.kube.resources import APPS
+from devstack.services.airflow.celery import KUBERNETES_QUEUE, WORKER, WORKER_PODS
+from devstack.waits import Failed, Ready, Waiting
+
+DEFAULT_QUEUE = "default"
+"""Airflow's `[operators] default_queue`, the only one that the stack's workers serve."""
+
+
+def broker_problem(kube: KubeClient, settings: Mapping[str, Any]) -> Failed | None:
+    """Return why the broker is down; None if it runs, or is not needed.
+
+    Args:
+        kube: the cluster.
+        settings: the table ``[airflow]`` of devstack.toml.
+    """
+    name = broker(settings)
+    if not name:
+        return None
+    observation = observe_deployment(kube, name, name)
+    if isinstance(observation, Ready):
+        return None
+    return Failed(
+        f"the broker {name} is down: {observation.reason}",
+        f"devstack logs {name}; `devstack up` restarts it",
+        code="BROKER_DOWN",
+    )
+
+
+def worker_problem(kube: KubeClient, namespace: str, settings: Mapping[str, Any]) -> Failed | None:
+    """Return why there is no worker that could take a task; None if there is one.
+
+    Args:
+        kube: the cluster.
+        namespace: Airflow's.
+        settings: the table ``[airflow]`` of devstack.toml.
+    """
+    if not has_celery(settings):
+        return None
+    if is_scaled(settings):
+        return _autoscaler_problem(kube, namespace)
+    live = kube.find(APPS, *WORKER, namespace)
+    wanted = int(live["spec"].get("replicas", 1)) if live else 0
+    if not wanted:
+        return Failed(
+            "there is no Celery worker",
+            "devstack airflow scale 1",
+            code="WORKER_MISSING",
+        )
+    if live and live.get("status", {}).get("readyReplicas"):
+        return None
+    return Failed(
+        f"no Celery worker is ready: {_reason(kube, namespace)}",
+        "devstack logs airflow; `devstack up` restarts them",
+        code="WORKERS_DOWN",
+    )
+
+
+def queue_problem(queue: str, settings: Mapping[str, Any]) -> Failed | None:
+    """Return that no worker serves a queue; None if one does, or none is needed.
+
+    Args:
+        queue: the queue of a task that is queued.
+        settings: the table ``[airflow]`` of devstack.toml.
+    """
+    if not has_celery(settings) or queue in served_queues(settings):
+        return None
+    served = ", ".join(served_queues(settings))
+    return Failed(
+        f"no worker serves the queue {queue!r}; the stack's workers serve {served}",
+        f"let the task name the queue {served_queues(settings)[0]!r}, or none",
+        code="QUEUE_WITHOUT_WORKER",
+    )
+
+
+def served_queues(settings: Mapping[str, Any]) -> list[str]:
+    """Return the queues whose tasks are run.
+
+    Args:
+        settings: the table ``[airflow]`` of devstack.toml.
+    """
+    chosen = settings.get("config", {}).get("operators", {}).get("default_queue", DEFAULT_QUEUE)
+    pods = [KUBERNETES_QUEUE] if CELERY_KUBERNETES_EXECUTOR in executors(settings) else []
+    return [str(chosen), *pods]
+
+
+def lost_workers(kube: KubeClient, namespace: str) -> list[str]:
+    """Return the workers that should run and do not, each with the reason."""
+    lost = []
+    for pod in _worker_pods(kube, namespace):
+        observation = observe_pod(kube, pod)
+        if not isinstance(observation, Ready):
+            lost.append(f"{pod['metadata']['name']}: {observation.reason}")
+    live = kube.find(APPS, *WORKER, namespace)
+    wanted = int(live["spec"].get("replicas", 1)) if live else 0
+    missing = wanted - len(_worker_pods(kube, namespace))
+    return lost + ([f"{missing} of {wanted} have no pod"] if missing > 0 else [])
+
+
+def _autoscaler_problem(kube: KubeClient, namespace: str) -> Failed | None:
+    observation = observe_deployment(kube, namespace, "airflow-autoscaler")
+    if isinstance(observation, Ready):
+        return None
+    return Failed(
+        f"the autoscaler of the workers is down: {observation.reason}",
+        "devstack logs airflow; `devstack up` restarts it",
+        code="WORKERS_DOWN",
+    )
+
+
+def _reason(kube: KubeClient, namespace: str) -> str:
+    found = (observe_pod(kube, pod) for pod in _worker_pods(kube, namespace))
+    reasons = [each.reason for each in found if isinstance(each, (Failed, Waiting))]
+    return reasons[0] if reasons else "they have no pods"
+
+
+def _worker_pods(kube: KubeClient, namespace: str) -> list[Object]:
+    pods = kube.list_objects("v1", "Pod", namespace, labels=WORKER_PODS)
+    return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]

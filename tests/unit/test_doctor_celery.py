@@ -1,0 +1,147 @@
+"""The check of what Celery's executors need, and the same problems in followed runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devstack.airflow.runs import Task
+from devstack.deployers.airflow.follow import find_unserved_task
+from devstack.doctor.celery import CELERY_CHECKS
+from devstack.doctor.check import Diagnosis, run_checks
+from devstack.services.airflow.celery_health import served_queues
+from devstack.stack import Stack
+from tests.fakes.airflow import FakeAirflow, airflow_stack, fake_airflow
+from tests.fakes.api import FakeApi, available, pod, waiting
+
+NAMESPACE = "airflow"
+QUEUED = "/dags/~/dagRuns/~/taskInstances"
+
+
+def workers(replicas: int, ready: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "airflow-worker", "namespace": NAMESPACE, "generation": 1},
+        "spec": {"replicas": replicas},
+        "status": {"readyReplicas": ready, "replicas": replicas, "observedGeneration": 1},
+    }
+
+
+def worker(index: int, **status: Any) -> dict[str, Any]:
+    name, labels = f"airflow-worker-{index}", {"component": "celery-worker"}
+    ready = {"conditions": [{"type": "Ready", "status": "True"}], "phase": "Running"}
+    return pod(name, NAMESPACE, labels=labels, **(status or ready))
+
+
+@pytest.fixture
+def airflow() -> Iterator[FakeAirflow]:
+    with fake_airflow() as served:
+        served.set(QUEUED, {"task_instances": [], "total_entries": 0})
+        yield served
+
+
+@pytest.fixture
+def stack(airflow: FakeAirflow, tmp_path: Path) -> Stack:
+    made = airflow_stack(airflow.port, tmp_path)
+    made.state.airflow = {"executor": "CeleryExecutor"}
+    return made
+
+
+@pytest.fixture
+def api(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
+    """A cluster with a broker, two workers and Flower."""
+    made = FakeApi()
+    monkeypatch.setattr(stack, "kube", lambda *_a, **_o: made.client())
+    made.add(available("rabbitmq", "rabbitmq"), available("airflow-flower", NAMESPACE))
+    made.add(workers(2, 2), worker(0), worker(1))
+    return made
+
+
+def diagnosed(stack: Stack) -> Diagnosis:
+    [made] = run_checks(list(CELERY_CHECKS), stack)
+    return made
+
+
+def codes(stack: Stack) -> list[str]:
+    return [finding.code for finding in diagnosed(stack).findings]
+
+
+def remove(api: FakeApi, name: str) -> None:
+    [path] = [path for path in api.objects if path.endswith(f"/{name}")]
+    del api.objects[path]
+
+
+def test_a_healthy_stack_has_no_findings(api: FakeApi, stack: Stack) -> None:
+    assert diagnosed(stack).state == "ok"
+    assert api.writes == []
+
+
+def test_other_executors_need_no_workers(api: FakeApi, stack: Stack) -> None:
+    stack.state.airflow = {}
+    assert diagnosed(stack).state == "skipped"
+
+
+@pytest.mark.breaks("celery")
+def test_a_broker_that_is_down_is_the_only_finding(api: FakeApi, stack: Stack) -> None:
+    remove(api, "rabbitmq")
+    assert codes(stack) == ["BROKER_DOWN"]
+
+
+@pytest.mark.breaks("celery")
+def test_no_worker_at_all(api: FakeApi, stack: Stack) -> None:
+    api.add(workers(0, 0))
+    assert codes(stack) == ["WORKER_MISSING"]
+    assert "devstack airflow scale" in diagnosed(stack).findings[0].remedy
+
+
+@pytest.mark.breaks("celery")
+def test_a_worker_that_is_lost_while_another_runs(api: FakeApi, stack: Stack) -> None:
+    api.add(
+        workers(2, 1), worker(1, phase="Running", containerStatuses=[waiting("CrashLoopBackOff")])
+    )
+    [finding] = diagnosed(stack).findings
+    assert (finding.code, finding.severity) == ("WORKER_LOST", "warning")
+    assert "airflow-worker-1" in finding.cause
+
+
+@pytest.mark.breaks("celery")
+def test_no_worker_that_is_ready(api: FakeApi, stack: Stack) -> None:
+    api.add(workers(2, 0))
+    assert codes(stack) == ["WORKERS_DOWN"]
+
+
+@pytest.mark.breaks("celery")
+def test_a_queue_that_no_worker_serves(api: FakeApi, airflow: FakeAirflow, stack: Stack) -> None:
+    tasks = [{"queue": "gpu"}, {"queue": "default"}]
+    airflow.set(QUEUED, {"task_instances": tasks, "total_entries": 2})
+    [finding] = diagnosed(stack).findings
+    assert finding.code == "QUEUE_WITHOUT_WORKER"
+    assert "'gpu'" in finding.cause
+
+
+@pytest.mark.breaks("celery")
+def test_flower_that_is_unreachable(api: FakeApi, stack: Stack) -> None:
+    remove(api, "airflow-flower")
+    [finding] = diagnosed(stack).findings
+    assert (finding.code, finding.severity) == ("FLOWER_DOWN", "warning")
+
+
+def test_a_followed_run_with_such_a_queue_does_not_wait(api: FakeApi, stack: Stack) -> None:
+    def task(state: str, queue: str) -> Task:
+        return Task("train", -1, state, 0, None, None, None, queue=queue)
+
+    assert find_unserved_task(stack, [task("queued", "default"), task("success", "gpu")]) is None
+    failed = find_unserved_task(stack, [task("queued", "gpu")])
+    assert failed is not None
+    assert failed.code == "QUEUE_WITHOUT_WORKER"
+    assert failed.reason.startswith("train waits: no worker serves the queue 'gpu'")
+
+
+def test_the_queue_of_pods_is_served_with_both_kinds_of_executors() -> None:
+    assert served_queues({"executor": "CeleryKubernetesExecutor"}) == ["default", "kubernetes"]
+    config = {"operators": {"default_queue": "main"}}
+    assert served_queues({"executor": "CeleryExecutor", "config": config}) == ["main"]
