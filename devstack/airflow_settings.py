@@ -38,6 +38,7 @@ _REPO = re.compile(r"(https?|ssh|git)://[^\s/]+/\S+\Z|[\w.-]+@[\w.-]+:\S+\Z")
 _PASSWORD_IN_URL = re.compile(r"https?://[^/]*@|\w+://[^/@]*:[^/@]*@")
 _BRANCH = re.compile(r"[^\s~^:?*\[\\/.-][^\s~^:?*\[\\]*\Z")
 _OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")
+_INSTALLATION = re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?\Z")
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?\Z")
 
 
@@ -147,6 +148,22 @@ def _object_name_problem(value: Any) -> str:
     return "" if fits else "is no name of an object in Kubernetes"
 
 
+_OF_FIRST = ("dags", "git", "requirements")
+"""Settings of the first installation: the Git server and the image are the stack's."""
+
+
+def _only_of_first(settings: Any) -> str:
+    names = settings if isinstance(settings, Mapping) else ()
+    return next((name for name in names if name in _OF_FIRST), "")
+
+
+def _installations_problem(value: Any) -> str:
+    wrong = [name for name in value if not _INSTALLATION.match(name)]
+    if not wrong:
+        return ""
+    return f"names {wrong[0]!r}, which is not 1 to 20 lower-case letters, digits and dashes"
+
+
 Executor = Annotated[str, Check(_executor_problem)]
 Broker = Literal["rabbitmq", "redis"]
 Workers = Annotated[Any, Check(workers_problem)]
@@ -183,8 +200,8 @@ class GitSettings(TypedDict, total=False):
     secret: Annotated[str, Check(_object_name_problem)]
 
 
-class AirflowSettings(TypedDict, total=False):
-    """The table ``[airflow]``.
+class InstallationSettings(TypedDict, total=False):
+    """The settings of one installation: ``[airflow]``, or ``[airflow.installations.NAME]``.
 
     Attributes:
         executor: one or several executors, with commas between them.
@@ -221,6 +238,19 @@ class AirflowSettings(TypedDict, total=False):
     config: dict[str, dict[str, AirflowOption]]
 
 
+Installations = Annotated[dict[str, InstallationSettings], Check(_installations_problem)]
+
+
+class AirflowSettings(InstallationSettings, total=False):
+    """The table ``[airflow]``: the first installation, and the others by their names.
+
+    Attributes:
+        installations: further installations on the same cluster.
+    """
+
+    installations: Installations
+
+
 def with_absolute_files(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the settings with the files that they name as absolute paths.
 
@@ -229,7 +259,9 @@ def with_absolute_files(settings: Mapping[str, Any], folder: Path) -> dict[str, 
         folder: the folder of the file that they are from.
     """
     files = {name: str(folder / settings[name]) for name in FILES if settings.get(name)}
-    return {**settings, **files}
+    others = settings.get("installations", {})
+    nested = {name: with_absolute_files(each, folder) for name, each in others.items()}
+    return {**settings, **files, **({"installations": nested} if others else {})}
 
 
 def text_key(name: str) -> str:
@@ -260,4 +292,6 @@ def with_texts(settings: Mapping[str, Any]) -> dict[str, Any]:
                 texts[text_key(name)] = Path(file).read_text()
             except UnicodeDecodeError as error:
                 raise ValueError(f"it is not text: {error.reason}", file) from error
-    return {**settings, **texts}
+    others = settings.get("installations", {})
+    nested = {name: with_texts(each) for name, each in others.items()}
+    return {**settings, **texts, **({"installations": nested} if others else {})}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
@@ -17,12 +18,15 @@ from devstack.kube.client import KubeClient
 from devstack.kube.manifests import on_base_nodes, with_owner
 from devstack.pools.nodes import base_node, pool_nodes
 from devstack.pools.scaling import largest, smallest
-from devstack.process import Runner, SubprocessRunner
+from devstack.process import Completed, Runner, SubprocessRunner
 from devstack.progress import Progress, Silent
 from devstack.providers.base import ClusterSpec, HasPools, MapsPorts, Provider
 from devstack.providers.choose import ProviderParts, make_provider, require_known
 from devstack.providers.engines import OF_EARLIER_RELEASES, select_engine
-from devstack.services import SERVICES
+from devstack.services import SERVICES, installations
+from devstack.services.airflow.installation import DEFAULT as FIRST_INSTALLATION
+from devstack.services.airflow.installation import Installation
+from devstack.services.airflow.service import AirflowService
 from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.services.selection import disabled_services, enabled_services, required_services
 from devstack.state import StackDir, StackState
@@ -46,6 +50,7 @@ class Stack:
         services: the services of the stack, dependencies first.
         disabled: the services that it leaves out.
         required: the names of services that only its settings include.
+        installation: the installation of Airflow on which commands work.
     """
 
     spec: StackSpec
@@ -57,6 +62,7 @@ class Stack:
     services: Sequence[Service] = tuple(SERVICES)
     disabled: Sequence[Service] = ()
     required: Sequence[str] = ()
+    installation: Installation = FIRST_INSTALLATION
     _clients: dict[tuple[str, float], KubeClient] = field(default_factory=dict)
 
     @cached_property
@@ -98,10 +104,15 @@ class Stack:
         return {port.name: port for service in services for port in service.host_ports}
 
     @property
+    def mappable_ports(self) -> list[str]:
+        """The names of the host ports that a cluster can be created with."""
+        return [name for name, port in self.host_ports.items() if port.node_port]
+
+    @property
     def cluster(self) -> ClusterSpec:
         """The cluster that the provider is to create."""
         ports = {**self.port_names, **self.spec.ports, **self.state.ports}
-        mapped = {ports[name]: port.node_port for name, port in self.host_ports.items()}
+        mapped = {ports[name]: self.host_ports[name].node_port for name in self.mappable_ports}
         return ClusterSpec(
             name=self.spec.name,
             nodes=self.spec.nodes,
@@ -125,6 +136,45 @@ class Stack:
         preferred = {name: port.preferred for name, port in self.host_ports.items()}
         own = self.provider.own_ports if isinstance(self.provider, MapsPorts) else ()
         return {**preferred, **dict.fromkeys(own, 0)}
+
+    def execute(
+        self,
+        namespace: str,
+        target: str,
+        command: Sequence[str],
+        text: str = "",
+        *,
+        container: str = "",
+        timeout: float | None = 60.0,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Run a command in a pod, as administrator.
+
+        Args:
+            namespace: the pod's.
+            target: the pod, or a workload such as ``deployment/postgres``.
+            command: the command; never a secret.
+            text: its standard input.
+            container: the container; empty for the pod's first one.
+            timeout: seconds after which it is given up; unlimited if None.
+            on_line: called with each line of its output as it appears.
+
+        Raises:
+            DevstackError: ``TOOL_TIMEOUT``.
+        """
+        argv = [
+            str(self.kubectl()),
+            f"--kubeconfig={self.dir.admin_kubeconfig}",
+            f"--cache-dir={self.dir.kubectl_cache}",
+            f"--namespace={namespace}",
+            "exec",
+            "--stdin",
+            *([f"--container={container}"] if container else []),
+            target,
+            "--",
+            *command,
+        ]
+        return self.runner.run(argv, input=text, timeout=timeout, check=False, on_line=on_line)
 
     def kubectl(self) -> Path:
         """Return the kubectl that fits the cluster, compiled now if there is none."""
@@ -157,13 +207,17 @@ class Stack:
     def context(self, kube: KubeClient | None, *, restarted: bool = False) -> ServiceContext:
         """Return what services need; ``restarted`` if the cluster was just restarted."""
         services = (*self.services, *self.disabled)
-        databases = tuple(sorted({service.database for service in services} - {""}))
+        declared = {each.database: each for each in services}
+        databases = tuple(sorted(declared.keys() - {""}))
+        added = tuple(name for name in databases if declared[name].added)
         vhosts = tuple(sorted({service.vhost for service in services} - {""}))
         return ServiceContext(
             self.state,
             kube,
             restarted,
             databases,
+            added,
+            self.execute,
             self.provider.owns_cluster,
             isinstance(self.provider, HasPools),
             vhosts,
@@ -231,30 +285,60 @@ def open_stack(
     known = directory.read_or_none() if ignore_corrupt_state else directory.read()
     state = known or StackState(name=spec.name, namespace=spec.namespace)
     spec = _with_saved_settings(spec, state) if known else spec
-    without = disabled_services(
-        SERVICES,
-        without=spec.without,
-        included=spec.included,
-        saved_without=state.without,
-        saved_included=state.included,
-    )
-    required = required_services(SERVICES, without, spec.airflow, without=spec.without)
-    without = tuple(name for name in without if name not in required)
-    spec = replace(spec, without=without, kubernetes=spec.kubernetes or DEFAULT)
-    services = enabled_services(SERVICES, without)
+    spec = replace(spec, kubernetes=spec.kubernetes or DEFAULT)
     existing = (state.engine or OF_EARLIER_RELEASES) if known else None
     engine, runner = select_engine(spec.engine, runner or SubprocessRunner(), existing)
+    chosen = _choose_services(spec, state)
     return Stack(
-        spec=replace(spec, engine=engine),
+        spec=replace(spec, engine=engine, without=chosen.without),
         dir=directory,
         state=state,
         runner=runner,
         clock=clock or SystemClock(),
         progress=progress or Silent(),
-        services=services,
-        disabled=[service for service in SERVICES if service not in services],
-        required=required,
+        services=chosen.services,
+        disabled=chosen.disabled,
+        required=chosen.required,
     )
+
+
+@dataclass(frozen=True)
+class _Services:
+    """The services of a stack, and the others; see :class:`Stack`."""
+
+    services: Sequence[Service]
+    disabled: Sequence[Service]
+    without: tuple[str, ...]
+    required: Sequence[str]
+
+
+def _choose_services(spec: StackSpec, state: StackState) -> _Services:
+    further = installations(spec.airflow, state.installations)
+    every = (*SERVICES, *further)
+    without = disabled_services(
+        every,
+        without=spec.without,
+        included=spec.included,
+        saved_without=state.without,
+        saved_included=state.included,
+    )
+    gone = {each.name for each in further if each.installation.prefix not in _named(spec)}
+    enabled = [each for each in enabled_services(every, without) if each.name not in gone]
+    tables = [
+        each.installation.settings(spec.airflow)
+        for each in enabled
+        if isinstance(each, AirflowService)
+    ]
+    required = required_services(every, without, tables, without=spec.without)
+    without = tuple(name for name in without if name not in required)
+    services = [each for each in enabled_services(every, without) if each.name not in gone]
+    disabled = [each for each in every if each not in services]
+    return _Services(services, disabled, without, required)
+
+
+def _named(spec: StackSpec) -> Mapping[str, Any]:
+    """Return the settings of Airflow's further installations, by name."""
+    return spec.airflow.get("installations", {})
 
 
 def _with_saved_settings(spec: StackSpec, state: StackState) -> StackSpec:

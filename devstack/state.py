@@ -57,11 +57,13 @@ class StackState:
         airflow: the table ``[airflow]`` of devstack.toml.
         airflow_image: the image with the requirements and DAG files of the stack's Airflow;
             empty if it has none, so that the common one is enough.
+        installations: Airflow's further installations that the stack has or had.
         mirror: the mirrors of registries.
         logins: the registries at which task pods have this machine's login.
         gangs: the cluster's gang scheduling: "native", "coscheduling" or
             "off"; empty if not yet detected.
         capabilities: what services detected of the cluster, by the service's name.
+        databases: the databases that were added to a running Postgres.
         initialized_services: services whose one-time setup (a bucket, for example) is done.
         owner: what marks the stack's objects in a cluster as this state directory's; empty
             for stacks of releases that marked them with the stack's name only.
@@ -94,6 +96,8 @@ class StackState:
     logins: list[str] = field(default_factory=list)
     gangs: str = ""
     capabilities: dict[str, str] = field(default_factory=dict)
+    databases: list[str] = field(default_factory=list)
+    installations: list[str] = field(default_factory=list)
     initialized_services: list[str] = field(default_factory=list)
     owner: str = ""
     cluster: str = ""

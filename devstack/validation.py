@@ -74,6 +74,9 @@ def _value_mistakes(value: Any, kind: Any, path: str) -> list[str]:
     if get_origin(plain) is dict:
         if not isinstance(value, Mapping):
             return [_not_table(path, value)]
+        checks = [each for each in constraints if isinstance(each, Check)]
+        if problems := [found for each in checks if (found := each.problem(value))]:
+            return [f"{path} {problems[0]}"]
         entry = get_args(plain)[1]
         return [
             wrong

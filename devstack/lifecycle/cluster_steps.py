@@ -106,10 +106,16 @@ def _ensure_cluster(stack: Stack) -> None:
     if stack.state.cluster != _fingerprint(kubeconfig):
         stack.state.loaded = {}
         stack.state.capabilities = {}
-        stack.state.mapped_ports = sorted(stack.state.ports) if stack.maps_ports else []
+        stack.state.mapped_ports = _mapped_ports(stack)
         stack.dir.kubeconfig.unlink(missing_ok=True)
         stack.state.cluster = _fingerprint(kubeconfig)
         stack.save()
+
+
+def _mapped_ports(stack: Stack) -> list[str]:
+    """Return the names of the host ports that a new cluster maps, the provider's included."""
+    forwarded = stack.host_ports.keys() - {*stack.mappable_ports}
+    return sorted(stack.state.ports.keys() - forwarded) if stack.maps_ports else []
 
 
 def _choose_other_ports(stack: Stack) -> bool:

@@ -40,6 +40,6 @@ def stop_port_forwards(stack: Stack) -> None:
 def _forwards(stack: Stack, service: Service) -> list[Forward]:
     return [
         Forward(port.name, stack.state.ports[port.name], port.target)
-        for port in service.host_ports
+        for port in service.served_ports(stack.context(None))
         if port.name in stack.state.ports and port.name not in stack.state.mapped_ports
     ]

@@ -176,6 +176,8 @@ def _ready_step(stack: Stack, service: Service) -> Step:
     def is_done() -> bool:
         if service.name not in stack.state.initialized_services:
             return False
+        if not service.is_prepared(stack.context(None)):
+            return False
         if not port_forwards_running(stack, service):
             return False
         return isinstance(_observe(service, stack.context(stack.kube())), Ready)

@@ -7,6 +7,7 @@ from typing import cast
 
 from devstack.airflow_settings import AirflowSettings, with_texts
 from devstack.errors import DevstackError, ExitStatus
+from devstack.services.airflow.installation import Installation
 from devstack.services.airflow.service import replaced_options
 from devstack.stack import Stack
 
@@ -35,5 +36,7 @@ def read_setting_files(stack: Stack) -> None:
             exit_status=ExitStatus.USAGE,
         ) from error
     stack.spec = replace(spec, airflow=cast("AirflowSettings", settings))
-    for sentence in replaced_options(settings):
-        stack.progress.warn(f"airflow.cfg: {sentence}")
+    for prefix in ("", *settings.get("installations", {})):
+        installation = Installation(prefix)
+        for sentence in replaced_options(installation.settings(settings), installation):
+            stack.progress.warn(f"airflow.cfg: {sentence}")

@@ -188,6 +188,7 @@ def _save_settings(stack: Stack) -> None:
     state.without = list(spec.without)
     state.included = _included(stack)
     state.airflow = dict(spec.airflow)
+    state.installations = sorted({*state.installations, *spec.airflow.get("installations", {})})
     state.mirror = dict(spec.mirror)
     state.phase = "creating"
     stack.save()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from devstack.services.airflow.installation import Installation
 from devstack.services.airflow.service import AirflowService
 from devstack.services.base import Service
 from devstack.services.gang import GangService
@@ -52,3 +56,14 @@ RBAC, whose token Kubernetes takes seconds to issue, and MinIO, whose volume tak
 seconds. Airflow starts slowest, so JobSet, whose new kind the API serves after a
 second, comes after it.
 """
+
+
+def installations(airflow: Mapping[str, Any], known: Iterable[str]) -> list[AirflowService]:
+    """Return Airflow's further installations: those of the settings, and those of before.
+
+    Args:
+        airflow: the table ``[airflow]`` of devstack.toml.
+        known: the names of installations that the stack has or had.
+    """
+    names = {*airflow.get("installations", {}), *known}
+    return [AirflowService(Installation(name)) for name in sorted(names)]

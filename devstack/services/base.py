@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -12,11 +12,27 @@ from devstack.kube import manifests as kube_manifests
 
 if TYPE_CHECKING:
     from devstack.kube.client import KubeClient
+    from devstack.process import Completed
     from devstack.state import StackState
     from devstack.waits import Observation
 
 Manifest = dict[str, Any]
 """One Kubernetes object, in the form of its JSON."""
+
+
+class Execute(Protocol):
+    """Runs a command in a pod."""
+
+    def __call__(self, namespace: str, target: str, command: Sequence[str], text: str) -> Completed:
+        """Return what the command printed, and its status.
+
+        Args:
+            namespace: the pod's.
+            target: the pod, or a workload such as ``deployment/postgres``.
+            command: the command; never a secret.
+            text: its standard input.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,8 @@ class ServiceContext:
         restarted: True if the cluster was created or started by this command, so
             that the API may still report pods as they were before.
         databases: the databases that the services of the stack declare.
+        added_databases: those among them of services that settings add to a running stack.
+        execute: runs a command in a pod, as :class:`Execute`; None while only planning.
         owns_cluster: False if the cluster, and so its nodes, are not the stack's alone.
         has_pools: True if the provider creates the nodes, of any size.
         vhosts: the virtual hosts on the message broker that the services declare.
@@ -38,6 +56,8 @@ class ServiceContext:
     kube: KubeClient | None = None
     restarted: bool = False
     databases: tuple[str, ...] = ()
+    added_databases: tuple[str, ...] = ()
+    execute: Execute | None = None
     owns_cluster: bool = True
     has_pools: bool = False
     vhosts: tuple[str, ...] = ()
@@ -77,7 +97,7 @@ class HostPort:
     Attributes:
         name: unique among all services; the key in ``state.ports``.
         preferred: the host port tried first.
-        node_port: the NodePort of the Service in k8s/.
+        node_port: the NodePort of the Service in k8s/; 0 if it has none and is always forwarded.
         target: the Service as ``namespace/name:port``, for a port-forward.
         about: what listens there, for `devstack status`.
     """
@@ -126,6 +146,8 @@ class Service(ABC):
             request, or if the settings require it.
         own_nodes_only: True if it changes nodes, so that it runs only on those that the
             provider creates.
+        added: True if settings add it to the services that every stack knows: its ports are
+            forwarded, and its database is created in the running server.
         images: catalogue names of the images that its pods run.
         host_ports: ports reachable from the host.
         database: the Postgres database, and the role of the same name that owns it;
@@ -141,6 +163,7 @@ class Service(ABC):
     optional: bool = False
     enabled_by_default: bool = True
     own_nodes_only: bool = False
+    added: bool = False
     images: tuple[str, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
     database: str = ""
@@ -150,6 +173,10 @@ class Service(ABC):
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:
         """Return all objects of the service; by default those of its folder below k8s/."""
         return kube_manifests.with_images(kube_manifests.load(self.name), ctx.state.images)
+
+    def served_ports(self, ctx: ServiceContext) -> tuple[HostPort, ...]:
+        """Return the host ports behind which something listens, with the stack's settings."""
+        return self.host_ports
 
     def leftovers(self, ctx: ServiceContext) -> list[Manifest]:
         """Return objects that earlier settings may have left, in order of deletion.
@@ -162,13 +189,17 @@ class Service(ABC):
         """Return which setting requires the service, off by default; empty if none does.
 
         Args:
-            airflow: the table ``[airflow]`` of devstack.toml.
+            airflow: the settings of an installation of Airflow.
         """
         return ""
 
     @abstractmethod
     def observe(self, ctx: ServiceContext) -> Observation:
         """Return whether the service is ready; if not, which object is not."""
+
+    def is_prepared(self, ctx: ServiceContext) -> bool:
+        """Return True if :meth:`prepare`, called before, has nothing more to do."""
+        return True
 
     def prepare(self, ctx: ServiceContext) -> None:  # noqa: B027 - most services need none
         """Set up what manifests cannot express (a bucket); idempotent, called when ready.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from devstack.errors import DevstackError
 from devstack.kube import manifests
 from devstack.kube.readiness import observe_deployment
 from devstack.services.base import Manifest, Service, ServiceContext
@@ -34,11 +35,44 @@ class PostgresService(Service):
             manifests.secret(DATABASES_SECRET, NAMESPACE, roles),
         ]
         objects = manifests.with_images(objects, ctx.state.images)
-        return [namespace, *secrets, *manifests.with_restarts(objects, {**server, **roles})]
+        # What is added to a running server does not restart it, and the services that use it.
+        known = {name: each for name, each in roles.items() if name not in ctx.added_databases}
+        return [namespace, *secrets, *manifests.with_restarts(objects, {**server, **known})]
 
     def observe(self, ctx: ServiceContext) -> Observation:
         """Return whether the server accepts connections."""
         return observe_deployment(ctx.api, NAMESPACE, "postgres")
+
+    def is_prepared(self, ctx: ServiceContext) -> bool:
+        """Return whether the server has all databases."""
+        return set(ctx.added_databases) <= set(ctx.state.databases)
+
+    def prepare(self, ctx: ServiceContext) -> None:
+        """Create the databases that were added since the server started; idempotent.
+
+        Raises:
+            DevstackError: ``DATABASE_FAILED`` with the end of psql's output.
+        """
+        for name in ctx.added_databases:
+            _create_database(ctx, name)
+        ctx.state.databases = list(ctx.added_databases)
+
+
+def _create_database(ctx: ServiceContext, name: str) -> None:
+    if ctx.execute is None:
+        raise RuntimeError("a plan must not create databases")
+    scripts = next(item for item in manifests.load("postgres") if item["kind"] == "ConfigMap")
+    # The script of this devstack: the kubelet updates a mounted one with a delay.
+    command = ["sh", "-c", scripts["data"]["ensure-databases"], "ensure-databases", name]
+    done = ctx.execute(NAMESPACE, "deployment/postgres", command, password(ctx.state, name))
+    if not done.ok:
+        raise DevstackError(
+            f"cannot create the database {name!r}",
+            cause=f"psql ended with status {done.returncode}",
+            remedy="devstack logs postgres; then `devstack up` again",
+            code="DATABASE_FAILED",
+            output=done.stderr,
+        )
 
 
 def password(state: StackState, database: str) -> str:

@@ -63,7 +63,7 @@ def disabled_services(
 def required_services(
     services: Sequence[Service],
     disabled: Collection[str],
-    airflow: Mapping[str, Any],
+    tables: Sequence[Mapping[str, Any]],
     *,
     without: Collection[str] = (),
 ) -> tuple[str, ...]:
@@ -72,15 +72,13 @@ def required_services(
     Args:
         services: all services.
         disabled: names of those that are left out.
-        airflow: the table ``[airflow]``; without Airflow it requires nothing.
+        tables: the settings of each installation of Airflow that the stack includes.
         without: names that the user leaves out now.
 
     Raises:
         DevstackError: ``SERVICE_NEEDED``, with the setting, if one of them is in ``without``.
     """
-    if "airflow" in _dependants(services, disabled):
-        return ()
-    reasons = {each.name: each.required_by(airflow) for each in services}
+    reasons = {each.name: _reason(each, tables) for each in services}
     for name in without:
         if reasons[name]:
             raise DevstackError(
@@ -91,6 +89,10 @@ def required_services(
                 exit_status=ExitStatus.USAGE,
             )
     return tuple(name for name in disabled if reasons[name])
+
+
+def _reason(service: Service, tables: Sequence[Mapping[str, Any]]) -> str:
+    return next(filter(None, (service.required_by(table) for table in tables)), "")
 
 
 def require_dependencies(services: Sequence[Service], without: Collection[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from devstack.cli.airflow.options import INSTALLATION
 from devstack.cli.lazy import LazyGroup
 
 COMMANDS = {
@@ -32,8 +33,15 @@ COMMANDS = {
     helps=COMMANDS,
     epilog="Example: devstack airflow deploy my_flow.py && devstack airflow trigger MyFlow --wait",
 )
-def command() -> None:
+@click.option(
+    "--installation",
+    metavar="NAME",
+    help="One of [airflow.installations] in devstack.toml, instead of the first.",
+)
+@click.pass_context
+def command(context: click.Context, installation: str | None) -> None:
     """Deploy flows as DAGs; trigger, follow and delete them; change pools and connections.
 
     A DAG is named by its id, or by the flow's name if no other DAG ends in it.
     """
+    context.meta[INSTALLATION] = installation or ""

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from devstack.cli.airflow.options import select_installation
 from devstack.cli.deployments import show_deployment, show_python
 from devstack.cli.flow_environment import flow_environment
 from devstack.cli.flow_images import ensure_flow_images
@@ -133,7 +134,7 @@ def command(
         create_options=[*_create_options(create, tags, generate_new_token), *passed.create],
         metaflow_options=passed.metaflow,
     )
-    stack = open_stack(load(config_file, name=name, timeout=timeout))
+    stack = select_installation(open_stack(load(config_file, name=name, timeout=timeout)))
     deployer, env = open_deployer(stack), flow_environment(stack)
     if only_compile is None:
         require_deployable(stack)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,10 @@ from devstack.config import load
 
 if TYPE_CHECKING:
     from devstack.deployers.airflow.deployer import AirflowDeployer
+    from devstack.stack import Stack
+
+INSTALLATION = "devstack.installation"
+"""The key of `--installation` in click's context."""
 
 
 def open_deployer(config_file: Path | None, **options: Any) -> AirflowDeployer:
@@ -18,7 +23,15 @@ def open_deployer(config_file: Path | None, **options: Any) -> AirflowDeployer:
     from devstack.deployers.airflow import deployer
     from devstack.stack import open_stack
 
-    return deployer.open_deployer(open_stack(load(config_file, **options)))
+    return deployer.open_deployer(select_installation(open_stack(load(config_file, **options))))
+
+
+def select_installation(stack: Stack) -> Stack:
+    """Return the stack with the installation of Airflow that `--installation` names."""
+    from devstack.services.airflow.installation import Installation
+
+    prefix = click.get_current_context().meta.get(INSTALLATION, "")
+    return replace(stack, installation=Installation(prefix))
 
 
 def complete_dags(

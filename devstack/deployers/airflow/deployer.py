@@ -43,6 +43,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.image_names import spellings
 from devstack.lifecycle.added_images import latest_names
+from devstack.lifecycle.port_forwards import ensure_port_forwards
 from devstack.services.airflow import service as airflow
 from devstack.stack import Stack, require_up
 
@@ -188,18 +189,38 @@ class AirflowDeployer:
 
 
 def open_deployer(stack: Stack) -> AirflowDeployer:
-    """Return the deployer for a stack's Airflow.
+    """Return the deployer for a stack's Airflow, the installation that the stack selects.
 
     Raises:
-        DevstackError: ``STACK_DOWN``, or ``AIRFLOW_DISABLED`` if the stack has no Airflow.
+        DevstackError: ``STACK_DOWN``, ``AIRFLOW_DISABLED`` if the stack has no Airflow, or
+            ``INSTALLATION_UNKNOWN``.
     """
     require_up(stack)
-    if not any(service.name == airflow.AirflowService.name for service in stack.services):
-        raise DevstackError(
-            "Airflow is disabled on this stack",
-            cause="the stack was created without it",
-            remedy=f"devstack up --with airflow --name {stack.spec.name}",
-            code="AIRFLOW_DISABLED",
-            exit_status=ExitStatus.USAGE,
-        )
-    return AirflowDeployer(stack, airflow.connect(stack.context(None)))
+    name = stack.installation.named(airflow.AirflowService.name)
+    service = next((each for each in stack.services if each.name == name), None)
+    if service is None:
+        raise _unknown_installation(stack) if stack.installation.prefix else _disabled(stack)
+    if service.added:
+        ensure_port_forwards(stack, service)
+    return AirflowDeployer(stack, airflow.connect(stack.context(None), stack.installation))
+
+
+def _disabled(stack: Stack) -> DevstackError:
+    return DevstackError(
+        "Airflow is disabled on this stack",
+        cause="the stack was created without it",
+        remedy=f"devstack up --with airflow --name {stack.spec.name}",
+        code="AIRFLOW_DISABLED",
+        exit_status=ExitStatus.USAGE,
+    )
+
+
+def _unknown_installation(stack: Stack) -> DevstackError:
+    names = sorted(stack.state.airflow.get("installations", {}))
+    return DevstackError(
+        f"Airflow has no installation {stack.installation.prefix!r} on this stack",
+        cause=f"its further installations are {', '.join(names) or 'none'}",
+        remedy="add the table [airflow.installations.NAME] to devstack.toml, then `devstack up`",
+        code="INSTALLATION_UNKNOWN",
+        exit_status=ExitStatus.USAGE,
+    )

@@ -15,7 +15,7 @@ from typing import Any
 
 from devstack.errors import DevstackError
 from devstack.process import Completed
-from devstack.services.airflow.installation import DEFAULT, SCHEDULER, Installation
+from devstack.services.airflow.installation import SCHEDULER
 from devstack.stack import Stack
 
 CONTAINER = "scheduler"
@@ -35,11 +35,9 @@ class SchedulerPod:
 
     Attributes:
         stack: the stack.
-        installation: its Airflow.
     """
 
     stack: Stack
-    installation: Installation = DEFAULT
 
     def exec(
         self,
@@ -60,20 +58,16 @@ class SchedulerPod:
         Raises:
             DevstackError: ``SCHEDULER_DOWN`` or ``TOOL_TIMEOUT``.
         """
-        stack = self.stack
-        argv = [
-            str(stack.kubectl()),
-            f"--kubeconfig={stack.dir.admin_kubeconfig}",
-            f"--cache-dir={stack.dir.kubectl_cache}",
-            f"--namespace={self.installation.namespace}",
-            "exec",
-            "--stdin",
-            f"--container={CONTAINER}",
+        namespace = self.stack.installation.namespace
+        return self.stack.execute(
+            namespace,
             self.name(),
-            "--",
-            *command,
-        ]
-        return stack.runner.run(argv, input=text, timeout=timeout, check=False, on_line=on_line)
+            command,
+            text,
+            container=CONTAINER,
+            timeout=timeout,
+            on_line=on_line,
+        )
 
     def run_program(self, name: str, arguments: Mapping[str, Any], what: str) -> Any:
         """Run a program of the folder ``programs`` and return its result.
@@ -105,7 +99,7 @@ class SchedulerPod:
         Raises:
             DevstackError: ``SCHEDULER_DOWN``.
         """
-        namespace = self.installation.namespace
+        namespace = self.stack.installation.namespace
         pods = self.stack.kube().list_objects("v1", "Pod", namespace, labels=SCHEDULER)
         for pod in pods:
             statuses = pod.get("status", {}).get("containerStatuses") or []

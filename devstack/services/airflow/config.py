@@ -17,6 +17,7 @@ from devstack.services.base import Manifest
 
 FILE = "airflow.cfg"
 WORKER_FILE = "worker.yaml"
+WEB_FILE = "webserver_config.py"
 
 CELERY: dict[str, dict[str, Any]] = {
     "core": {
@@ -79,7 +80,15 @@ def with_settings(
         _add(parser, _options(table))
     text = io.StringIO()
     parser.write(text)
-    return {**config_map, "data": {**config_map["data"], FILE: text.getvalue()}}
+    web = config_map["data"][WEB_FILE] + _web_settings(installation)
+    return {**config_map, "data": {**config_map["data"], FILE: text.getvalue(), WEB_FILE: web}}
+
+
+def _web_settings(installation: Installation) -> str:
+    """Return settings of Flask: browsers send a cookie to all ports of a host."""
+    return (
+        f"SESSION_COOKIE_NAME = {installation.named('session')!r}\n" if installation.prefix else ""
+    )
 
 
 def needed_options(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from devstack.state import StackState
 
@@ -32,6 +34,14 @@ class Installation:
     def database(self) -> str:
         """The Postgres database, and the role of the same name; also the broker's vhost."""
         return self.named("airflow").replace("-", "_")
+
+    def settings(self, airflow: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the installation's settings.
+
+        Args:
+            airflow: the table ``[airflow]`` of devstack.toml.
+        """
+        return airflow.get("installations", {}).get(self.prefix, {}) if self.prefix else airflow
 
     def named(self, name: str) -> str:
         """Return the name of something outside its namespace: a host port or a Role."""

@@ -31,12 +31,15 @@ _TASK_NAMESPACE = "metaflow"
 
 def all_objects(ctx: ServiceContext, installation: Installation) -> list[Manifest]:
     """Return all objects of k8s/airflow, whether or not the settings need them."""
-    images, namespace = _images(ctx), ctx.state.namespace
+    images, namespace = _images(ctx, installation), ctx.state.namespace
     files = [*manifests.load("airflow"), *manifests.load("airflow/celery")]
     objects = manifests.with_namespace(files, _TASK_NAMESPACE, namespace)
+    if installation.prefix:
+        # Node ports are the first installation's: those of the others are forwarded.
+        objects = [item for item in objects if item.get("spec", {}).get("type") != "NodePort"]
     objects = [_of_installation(item, installation) for item in objects]
     objects = [_with_sidecar(item, images) for item in manifests.with_images(objects, images)]
-    settings = ctx.state.airflow
+    settings = installation.settings(ctx.state.airflow)
     claim = dags_claim(settings)
     objects = [_with_dags_volume(item, claim) for item in objects]
     prefixes = {WEBSERVER: path_prefix(settings), FLOWER: flower_prefix(settings)}
@@ -44,10 +47,11 @@ def all_objects(ctx: ServiceContext, installation: Installation) -> list[Manifes
     return [_with_settings(item, objects, ctx, installation) for item in objects]
 
 
-def _images(ctx: ServiceContext) -> Mapping[str, str]:
-    """Return the images by name; Airflow's with what the stack has added to it."""
-    added = {"airflow": ctx.state.airflow_image} if ctx.state.airflow_image else {}
-    return {**ctx.state.images, **added}
+def _images(ctx: ServiceContext, installation: Installation) -> Mapping[str, str]:
+    """Return the images by name; the first Airflow's with what the stack has added to it."""
+    if installation.prefix or not ctx.state.airflow_image:
+        return ctx.state.images
+    return {**ctx.state.images, "airflow": ctx.state.airflow_image}
 
 
 def key(item: Manifest) -> tuple[str, str]:
@@ -134,7 +138,7 @@ def _with_settings(
     """Return the ConfigMap with the settings of the stack; others unchanged."""
     if key(item) != CONFIG:
         return item
-    settings = ctx.state.airflow
+    settings = installation.settings(ctx.state.airflow)
     changed = airflow_config.with_settings(item, settings, installation)
     if not has_worker_pods(settings):
         return changed

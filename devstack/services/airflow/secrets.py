@@ -36,7 +36,7 @@ def variables(ctx: ServiceContext, installation: Installation) -> dict[str, str]
 
 def _broker(ctx: ServiceContext, installation: Installation) -> dict[str, str]:
     """Return the variable with the broker's URL; none without Celery."""
-    settings = ctx.state.airflow
+    settings = installation.settings(ctx.state.airflow)
     if not has_celery(settings):
         return {}
     if broker(settings) != RABBITMQ:
@@ -47,10 +47,10 @@ def _broker(ctx: ServiceContext, installation: Installation) -> dict[str, str]:
 def flower(ctx: ServiceContext, installation: Installation) -> dict[str, str]:
     """Return the variables of Flower: the broker, its management API, and the login."""
     values = {
-        "FLOWER_URL_PREFIX": flower_prefix(ctx.state.airflow),
+        "FLOWER_URL_PREFIX": flower_prefix(installation.settings(ctx.state.airflow)),
         "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{flower_password(ctx, installation)}",
     }
-    if broker(ctx.state.airflow) == RABBITMQ:
+    if broker(installation.settings(ctx.state.airflow)) == RABBITMQ:
         address = rabbitmq.management_url(ctx.state, installation.database)
         values["FLOWER_BROKER_API"] = address
     return {**values, "CELERY_BROKER_URL": _broker(ctx, installation)[BROKER_URL]}
@@ -81,7 +81,7 @@ def secrets(
         ADMIN_SECRET: administrator(ctx, installation),
         S3_SECRET: minio.pod_environment(ctx),
     }
-    if has_celery(ctx.state.airflow):
+    if has_celery(installation.settings(ctx.state.airflow)):
         values[FLOWER_SECRET] = flower(ctx, installation)
     namespace = installation.namespace
     return [manifests.secret(name, namespace, each) for name, each in values.items()]

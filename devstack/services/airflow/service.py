@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from devstack.airflow.client import ADMIN, AirflowClient
@@ -47,18 +48,25 @@ class AirflowService(Service):
     images = ("airflow", "xcom")
     database = DEFAULT.database
     vhost = DEFAULT.database
-    samples = ("linear", "fanout", "flaky", "branches", "scheduled", "backfill")
-    host_ports = (
+    samples: tuple[str, ...] = ("linear", "fanout", "flaky", "branches", "scheduled", "backfill")
+    host_ports: tuple[HostPort, ...] = (
         HostPort("airflow", 8080, 30880, f"{DEFAULT.namespace}/airflow:8080", "Airflow"),
         HostPort("flower", 5555, 30555, f"{DEFAULT.namespace}/airflow-flower:5555", "Flower"),
     )
 
     def __init__(self, installation: Installation = DEFAULT) -> None:
         self.installation = installation
+        if installation.prefix:
+            self.name = installation.named("airflow")
+            self.about = f"Airflow's installation {installation.prefix}"
+            self.added = True
+            self.database = self.vhost = installation.database
+            self.samples = ()
+            self.host_ports = tuple(_own_port(port, installation) for port in self.host_ports)
 
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:
         """Return the objects of k8s/airflow, its Secrets, and its configuration."""
-        namespace, *objects = parts.needed(self._objects(ctx), ctx.state.airflow)
+        namespace, *objects = parts.needed(self._objects(ctx), self._settings(ctx))
         env = variables(ctx, self.installation)
         version = setup_id(ctx, objects, {**env, **administrator(ctx, self.installation)})
         env["DEVSTACK_SETUP"] = version
@@ -67,27 +75,33 @@ class AirflowService(Service):
         objects = [
             with_job_name(item, version) for item in manifests.with_restarts(objects, settings)
         ]
-        objects = [with_replicas(item, ctx.state.airflow) for item in objects]
-        has_flower = has_celery(ctx.state.airflow)
-        routed = self._routes(ctx, routes.backends(ctx.state.airflow, flower=has_flower))
+        objects = [with_replicas(item, self._settings(ctx)) for item in objects]
+        has_flower = has_celery(self._settings(ctx))
+        routed = self._routes(ctx, routes.backends(self._settings(ctx), flower=has_flower))
         return [namespace, *secrets(ctx, self.installation, env), *objects, *routed]
+
+    def served_ports(self, ctx: ServiceContext) -> tuple[HostPort, ...]:
+        """Return the host ports, without Flower's if no executor is Celery's."""
+        flower = self.installation.named("flower")
+        with_flower = has_celery(self._settings(ctx))
+        return tuple(port for port in self.host_ports if with_flower or port.name != flower)
 
     def leftovers(self, ctx: ServiceContext) -> list[Manifest]:
         """Return the objects that only other settings need."""
-        unused = parts.not_needed(self._objects(ctx), ctx.state.airflow)
-        if not has_celery(ctx.state.airflow):
+        unused = parts.not_needed(self._objects(ctx), self._settings(ctx))
+        if not has_celery(self._settings(ctx)):
             unused.append(manifests.secret(FLOWER_SECRET, self.installation.namespace, {}))
-        if public_url(ctx.state.airflow):
+        if public_url(self._settings(ctx)):
             return unused
         return [*self._routes(ctx, routes.ALL_BACKENDS), *unused]
 
     def capabilities_detected(self, ctx: ServiceContext) -> bool:
         """Return True if the state records what routes requests for ``base_url``."""
-        return not public_url(ctx.state.airflow) or bool(self._entry(ctx).kind)
+        return not public_url(self._settings(ctx)) or bool(self._entry(ctx).kind)
 
     def adapt(self, ctx: ServiceContext) -> str:
         """Detect a Gateway or an IngressClass; say so if the cluster has neither."""
-        settings = ctx.state.airflow
+        settings = self._settings(ctx)
         entry = routes.find_entry(ctx.api, settings, self.installation)
         ctx.state.capabilities[self._capability] = str(entry)
         if entry.kind:
@@ -99,7 +113,7 @@ class AirflowService(Service):
 
     def observe(self, ctx: ServiceContext) -> Observation:
         """Check that all components run and, if its port is mapped, that the web server answers."""
-        settings, namespace = ctx.state.airflow, self.installation.namespace
+        settings, namespace = self._settings(ctx), self.installation.namespace
         for component in components(settings):
             name = f"airflow-{component}"
             observation = observe_deployment(ctx.api, namespace, name)
@@ -134,12 +148,12 @@ class AirflowService(Service):
         )
 
     def _flower_urls(self, ctx: ServiceContext) -> dict[str, str]:
-        if not has_celery(ctx.state.airflow):
+        if not has_celery(self._settings(ctx)):
             return {}
         return {self.installation.named("flower"): flower_url(ctx, self.installation)}
 
     def _flower_login(self, ctx: ServiceContext) -> dict[str, str]:
-        if not has_celery(ctx.state.airflow):
+        if not has_celery(self._settings(ctx)):
             return {}
         name = self.installation.named("flower")
         password = flower_password(ctx, self.installation)
@@ -147,8 +161,8 @@ class AirflowService(Service):
 
     def describe(self, ctx: ServiceContext) -> str:
         """Return the scheduler's heartbeat, the number of tasks, and DAG import errors."""
-        entry = self._entry(ctx) if public_url(ctx.state.airflow) else routes.Entry()
-        routed = f"; {public_url(ctx.state.airflow)} by {entry}" if entry.kind else ""
+        entry = self._entry(ctx) if public_url(self._settings(ctx)) else routes.Entry()
+        routed = f"; {public_url(self._settings(ctx))} by {entry}" if entry.kind else ""
         try:
             activity = get_activity(connect(ctx, self.installation, timeout=STATUS_TIMEOUT))
             return f"{activity}{routed}"
@@ -158,13 +172,16 @@ class AirflowService(Service):
 
     @property
     def _capability(self) -> str:
-        return f"{self.installation.named(self.name)}-routes"
+        return f"{self.name}-routes"
 
     def _entry(self, ctx: ServiceContext) -> routes.Entry:
         return routes.parse_entry(ctx.state.capabilities.get(self._capability, ""))
 
     def _routes(self, ctx: ServiceContext, backends: list[routes.Backend]) -> list[Manifest]:
-        return routes.routes(ctx.state.airflow, self._entry(ctx), self.installation, backends)
+        return routes.routes(self._settings(ctx), self._entry(ctx), self.installation, backends)
+
+    def _settings(self, ctx: ServiceContext) -> Mapping[str, Any]:
+        return self.installation.settings(ctx.state.airflow)
 
     def _objects(self, ctx: ServiceContext) -> list[Manifest]:
         return all_objects(ctx, self.installation)
@@ -174,6 +191,14 @@ def components(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the components that are Deployments, with the table ``[airflow]``."""
     celery = ("flower",) if has_celery(settings) else ()
     return (*COMPONENTS, *celery, *(("autoscaler",) if is_scaled(settings) else ()))
+
+
+def _own_port(port: HostPort, installation: Installation) -> HostPort:
+    """Return an installation's port: it is forwarded, since a cluster maps a fixed set of ports."""
+    target = port.target.replace(f"{DEFAULT.namespace}/", f"{installation.namespace}/", 1)
+    return replace(
+        port, name=installation.named(port.name), preferred=0, node_port=0, target=target
+    )
 
 
 def connect(
@@ -187,7 +212,7 @@ def connect(
 def url(ctx: ServiceContext, installation: Installation = DEFAULT) -> str:
     """Return the address of an installation's UI and REST API on the host."""
     port = installation.host_port(ctx.state, "airflow")
-    return f"http://{LOOPBACK}:{port}{path_prefix(ctx.state.airflow)}"
+    return f"http://{LOOPBACK}:{port}{path_prefix(installation.settings(ctx.state.airflow))}"
 
 
 def replaced_options(
@@ -209,4 +234,4 @@ def replaced_options(
 def flower_url(ctx: ServiceContext, installation: Installation = DEFAULT) -> str:
     """Return the address of an installation's Flower on the host."""
     port = installation.host_port(ctx.state, "flower")
-    return f"http://{LOOPBACK}:{port}{flower_prefix(ctx.state.airflow)}"
+    return f"http://{LOOPBACK}:{port}{flower_prefix(installation.settings(ctx.state.airflow))}"
