@@ -158,10 +158,12 @@ def _only_of_first(settings: Any) -> str:
 
 
 def _installations_problem(value: Any) -> str:
-    wrong = [name for name in value if not _INSTALLATION.match(name)]
-    if not wrong:
-        return ""
-    return f"names {wrong[0]!r}, which is not 1 to 20 lower-case letters, digits and dashes"
+    for name, settings in value.items():
+        if not _INSTALLATION.match(name):
+            return f"names {name!r}, which is not 1 to 20 lower-case letters, digits and dashes"
+        if isinstance(settings, Mapping) and settings.get("dags", "deploy") != "deploy":
+            return f"gives {name!r} another delivery than \"deploy\", which only [airflow] can have"
+    return ""
 
 
 Executor = Annotated[str, Check(_executor_problem)]

@@ -118,3 +118,11 @@ def test_mistakes_in_the_settings_of_an_installation_are_named(tmp_path: Path) -
     with pytest.raises(DevstackError) as refused:
         load(file)
     assert "airflow.installations.a.executor" in refused.value.cause
+
+
+def test_only_the_first_installation_has_other_deliveries(tmp_path: Path) -> None:
+    file = tmp_path / "devstack.toml"
+    file.write_text('[airflow.installations.a]\ndags = "git"\n')
+    with pytest.raises(DevstackError, match="settings") as refused:
+        load(file)
+    assert "only [airflow]" in refused.value.cause
