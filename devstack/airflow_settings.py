@@ -162,7 +162,7 @@ def _installations_problem(value: Any) -> str:
         if not _INSTALLATION.match(name):
             return f"names {name!r}, which is not 1 to 20 lower-case letters, digits and dashes"
         if isinstance(settings, Mapping) and settings.get("dags", "deploy") != "deploy":
-            return f"gives {name!r} another delivery than \"deploy\", which only [airflow] can have"
+            return f'gives {name!r} another delivery than "deploy", which only [airflow] can have'
     return ""
 
 
