@@ -154,6 +154,8 @@ _OF_FIRST = ("dags", "git", "requirements")
 
 def _only_of_first(settings: Any) -> str:
     names = settings if isinstance(settings, Mapping) else ()
+    if names and settings.get("broker") == "redis":
+        return "broker"  # its queues have no vhosts
     return next((name for name in names if name in _OF_FIRST), "")
 
 
