@@ -61,7 +61,7 @@ def secret_of(spec: Object) -> Object:
 )
 def test_settings_include_what_they_need(airflow: dict[str, Any], required: tuple[str]) -> None:
     off = disabled_services(SERVICES)
-    assert required_services(SERVICES, off, airflow) == required
+    assert required_services(SERVICES, off, [airflow]) == required
 
 
 def test_the_stacks_own_server_is_used_without_a_repo() -> None:

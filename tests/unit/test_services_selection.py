@@ -139,15 +139,15 @@ REQUIRING = (
 
 
 def test_a_service_is_included_as_long_as_a_setting_requires_it() -> None:
-    assert required_services(REQUIRING, ["queue"], {"queue": True}) == ("queue",)
-    assert required_services(REQUIRING, ["queue"], {}) == ()
-    assert required_services(REQUIRING, [], {"queue": True}) == ()
-    assert required_services(REQUIRING, ["queue", "airflow"], {"queue": True}) == ()
+    assert required_services(REQUIRING, ["queue"], [{"queue": True}]) == ("queue",)
+    assert required_services(REQUIRING, ["queue"], []) == ()
+    assert required_services(REQUIRING, [], [{"queue": True}]) == ()
+    assert required_services(REQUIRING, ["queue", "airflow"], []) == ()
 
 
 def test_leaving_out_what_a_setting_requires_is_rejected_with_the_setting() -> None:
     with pytest.raises(DevstackError) as caught:
-        required_services(REQUIRING, ["queue"], {"queue": True}, without=["queue"])
+        required_services(REQUIRING, ["queue"], [{"queue": True}], without=["queue"])
     assert str(caught.value) == ("cannot leave out queue: Airflow's setting queue = true needs it")
     assert (caught.value.code, caught.value.exit_status) == ("SERVICE_NEEDED", 2)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +26,11 @@ def open_deployer(config_file: Path | None, **options: Any) -> AirflowDeployer:
 
 
 def select_installation(stack: Stack) -> Stack:
-    """Return the stack with the installation of Airflow that `--installation` names."""
+    """Let the stack's commands work on the installation of Airflow that `--installation` names."""
     from devstack.services.airflow.installation import Installation
 
-    prefix = click.get_current_context().meta.get(INSTALLATION, "")
-    return replace(stack, installation=Installation(prefix))
+    stack.installation = Installation(click.get_current_context().meta.get(INSTALLATION, ""))
+    return stack
 
 
 def complete_dags(
