@@ -88,22 +88,22 @@ def test_a_task_is_tested_without_a_trace(stack: Devstack, dag: Airflow) -> None
 
 
 def test_connections_are_added_tested_and_deleted(stack: Devstack, tmp_path: Path) -> None:
-    host = Airflow(stack)
     secret = tmp_path / "password"
-    secret.write_text(host.state["credentials"]["airflow_admin_password"])
-    options = ("--type", "http", "--host", "airflow.airflow.svc", "--port", "8080")
-    login = ("--login", "admin", "--password-file", str(secret))
-    stack.run("airflow", "connections", "add", "web", *options, *login)
+    secret.write_text("s3cret-of-this-test")
+    login = ("--login", "me", "--password-file", str(secret))
+    stack.run("airflow", "connections", "add", "web", "--type", "http", "--host", "h", *login)
+    given = ("--type", "sqlite", "--host")
+    stack.run("airflow", "connections", "add", "local", *given, "/tmp/local.db")
     listed = stack.run("airflow", "connections", "list").stdout
-    assert "admin@airflow.airflow.svc:8080" in listed
+    assert "me@h" in listed
     assert secret.read_text() not in listed
     assert secret.read_text() in stack.run("airflow", "connections", "list", "--secrets").stdout
-    tested = stack.run("airflow", "connections", "test", "web", check=False)
+    tested = stack.run("airflow", "connections", "test", "local", check=False)
     assert tested.returncode == ExitStatus.OK, tested.stderr
-    stack.run("airflow", "connections", "add", "web", *options[:4], "--port", "1", "--replace")
-    refused = stack.run("airflow", "connections", "test", "web", "--json", check=False)
+    stack.run("airflow", "connections", "add", "local", *given, "/no/such", "--replace")
+    refused = stack.run("airflow", "connections", "test", "local", "--json", check=False)
     assert json.loads(refused.stdout)["error"]["code"] == "CONNECTION_FAILED"
-    stack.run("airflow", "connections", "delete", "web")
+    stack.run("airflow", "connections", "delete", "local", "web")
 
 
 def test_pools_and_variables_are_set_and_deleted(stack: Devstack, tmp_path: Path) -> None:
