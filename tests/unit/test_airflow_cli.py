@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from devstack.cli.airflow import COMMANDS, connections, pools, variables
+from devstack.cli.airflow import COMMANDS, connections, image, pools, variables, volume
 from devstack.cli.main import run
 from devstack.cli.output import Output
 from devstack.deployers.arguments import sort_arguments
@@ -33,6 +33,9 @@ NEEDS = {
     "variables delete": ["region"],
     "variables import": ["variables.json"],
     "variables export": ["out.json"],
+    "scale": ["2"],
+    "image build": ["."],
+    "volume copy": ["."],
 }
 """Required arguments of a command."""
 
@@ -40,6 +43,8 @@ GROUPS = {
     "pools": pools.COMMANDS,
     "connections": connections.COMMANDS,
     "variables": variables.COMMANDS,
+    "image": image.COMMANDS,
+    "volume": volume.COMMANDS,
 }
 CALLED = [
     *(name for name in COMMANDS if name not in GROUPS),
