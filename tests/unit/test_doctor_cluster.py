@@ -76,7 +76,8 @@ def stack(
     """A healthy stack with the real services, without Airflow and a registry."""
     monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda *_a, **_o: api.client())
     directory = StackDir("mine", tmp_path)
-    directory.write(StackState("mine", ports={"minio": minio}, phase="up"))
+    state = StackState("mine", ports={"minio": minio}, mapped_ports=["minio"], phase="up")
+    directory.write(state)
     state = directory.read()
     assert state is not None
     progress = Recorder()
