@@ -36,9 +36,12 @@ def _add_kubernetes(state: State) -> State:
 
 
 def _add_mapped_ports(state: State) -> State:
-    """Version 3 had no host ports but those that a cluster of kind's is created with."""
-    mapped = sorted(state.get("ports", {})) if state.get("provider") == "kind" else []
-    return {"mapped_ports": mapped, **state}
+    """Version 3 had no host ports but those that a cluster is created with, if it maps any.
+
+    A cluster that maps ports has a port of its API among them.
+    """
+    ports = state.get("ports", {})
+    return {"mapped_ports": sorted(ports) if "api" in ports else [], **state}
 
 
 _MIGRATIONS: tuple[Callable[[State], State], ...] = (

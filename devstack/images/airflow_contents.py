@@ -141,3 +141,8 @@ def _not_python(errors: list[str]) -> DevstackError:
         code="DAG_SYNTAX",
         exit_status=ExitStatus.USAGE,
     )
+
+
+def remove_image(runner: Runner, reference: str) -> None:
+    """Remove an image that the stack's Airflow no longer runs."""
+    engine_client(runner).remove_image(reference)

@@ -8,6 +8,7 @@ SERVICE_NAMESPACES = (
     "airflow",
     "devstack",
     "gang-system",
+    "git",
     "jobset-system",
     "metadata",
     "metrics-server",

@@ -6,9 +6,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from devstack.docker.podman_client import engine_client
 from devstack.errors import DevstackError, ExitStatus
-from devstack.images.airflow_contents import AirflowContents, pack_dags, packed_requirements
+from devstack.images.airflow_contents import (
+    AirflowContents,
+    pack_dags,
+    packed_requirements,
+    remove_image,
+)
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.kube.apply import apply_all
 from devstack.lifecycle.added_images import is_added, supply_image
@@ -82,7 +86,7 @@ def build_image(stack: Stack, folder: Path) -> BuiltImage:
         kept.with_suffix(".new").replace(kept)
         stack.save()
         if former:
-            engine_client(stack.runner).remove_image(former)
+            remove_image(stack.runner, former)
     return BuiltImage(contents.reference, changed=True)
 
 

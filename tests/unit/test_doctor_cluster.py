@@ -76,8 +76,8 @@ def stack(
     """A healthy stack with the real services, without Airflow and a registry."""
     monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda *_a, **_o: api.client())
     directory = StackDir("mine", tmp_path)
-    state = StackState("mine", ports={"minio": minio}, mapped_ports=["minio"], phase="up")
-    directory.write(state)
+    ports = {"minio": minio}
+    directory.write(StackState("mine", ports=ports, mapped_ports=["minio"], phase="up"))
     state = directory.read()
     assert state is not None
     progress = Recorder()

@@ -42,7 +42,7 @@ def test_a_port_that_the_cluster_does_not_map_is_forwarded(
     assert started == forwarded
 
 
-@pytest.mark.parametrize(("provider", "mapped"), [("kind", ["minio"]), ("context", [])])
-def test_an_earlier_release_mapped_all_ports_of_kind(provider: str, mapped: list[str]) -> None:
-    state = migrate({"name": "mine", "provider": provider, "ports": {"minio": 9000}}, 3)
-    assert state["mapped_ports"] == mapped
+@pytest.mark.parametrize("own", [{"api": 6443}, {}])
+def test_an_earlier_release_mapped_all_ports_if_any(own: dict[str, int]) -> None:
+    state = migrate({"name": "mine", "ports": {"minio": 9000, **own}}, 3)
+    assert state["mapped_ports"] == (["api", "minio"] if own else [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -125,29 +126,33 @@ def report(state: str, age: float = 1.0, **values: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("made", "shown"),
     [
-        ("", "has reported nothing yet"),
-        ("{", "has reported nothing yet"),
+        (lambda: "", "has reported nothing yet"),
+        (lambda: "{", "has reported nothing yet"),
         (
-            report("synced", commit="0123456789abcdef", subject="Add a DAG"),
+            lambda: report("synced", commit="0123456789abcdef", subject="Add a DAG"),
             "serves commit 0123456789 of main: Add a DAG",
         ),
         (
-            report("failed", commit="0123456789abcdef", code="UNREACHABLE", reason="no route"),
+            lambda: report(
+                "failed", commit="0123456789abcdef", code="UNREACHABLE", reason="no route"
+            ),
             "serves commit 0123456789 of main; UNREACHABLE: no route",
         ),
         (
-            report("failed", code="UNAUTHORISED", reason="refused"),
+            lambda: report("failed", code="UNAUTHORISED", reason="refused"),
             "serves no commit yet; UNAUTHORISED: refused",
         ),
         (
-            report("empty", repo="https://git.example/dags.git", code="REPOSITORY_EMPTY"),
+            lambda: report("empty", repo="https://git.example/dags.git", code="REPOSITORY_EMPTY"),
             "https://git.example/dags.git has no commit yet: push one to main",
         ),
     ],
 )
-def test_the_status_tells_what_is_served(text: str, shown: str) -> None:
+def test_the_status_tells_what_is_served(made: Callable[[], str], shown: str) -> None:
+    # When it was written counts, so it is made now.
+    text = made()
     api = FakeApi()
     data = {"data": {"status": text}} if text else {}
     metadata = {"name": "git-sync", "namespace": "airflow"}
