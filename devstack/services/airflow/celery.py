@@ -35,8 +35,8 @@ _BROKER_TIMEOUTS = [
     {"name": f"AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__{name}_TIMEOUT", "value": "5"}
     for name in ("READ", "WRITE")
 ]
-"""Seconds. A scheduler that waits for a broker which hangs would hang too: the alarm of
-``operation_timeout`` is lost if Python calls its handler inside a destructor."""
+"""Seconds. A scheduler was seen to hang in a publish to a broker that did not answer, in spite
+of ``operation_timeout``; with these it went on."""
 
 KUBERNETES_QUEUE = "kubernetes"
 """CeleryKubernetesExecutor runs its tasks in pods (Airflow's default)."""
