@@ -8,6 +8,9 @@ import pytest
 
 from tests.support.commandline import Devstack
 
+collect_ignore = ["test_commands.py", "test_delivery.py"]
+"""Written, but not yet run on a stack, so their time limits are guesses."""
+
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
