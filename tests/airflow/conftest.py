@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.commandline import Devstack
 
-collect_ignore = ["test_commands.py", "test_delivery.py"]
-"""Written, but not yet run on a stack, so their time limits are guesses."""
+collect_ignore = ["test_commands.py", "test_delivery.py", "test_installations.py"]
+"""Written, but not yet run to their end on a stack, so their time limits are guesses."""
 
 
 @pytest.fixture(scope="package")
