@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from devstack.config import StackSpec
 from devstack.errors import DevstackError, ExitStatus
@@ -315,6 +314,8 @@ class _Services:
 def _choose_services(spec: StackSpec, state: StackState) -> _Services:
     further = installations(spec.airflow, state.installations)
     every = (*SERVICES, *further)
+    named = spec.airflow.get("installations", {})
+    gone = {each.name for each in further if each.installation.prefix not in named}
     without = disabled_services(
         every,
         without=spec.without,
@@ -322,23 +323,16 @@ def _choose_services(spec: StackSpec, state: StackState) -> _Services:
         saved_without=state.without,
         saved_included=state.included,
     )
-    gone = {each.name for each in further if each.installation.prefix not in _named(spec)}
-    enabled = [each for each in enabled_services(every, without) if each.name not in gone]
     tables = [
         each.installation.settings(spec.airflow)
-        for each in enabled
+        for each in enabled_services(every, {*without, *gone})
         if isinstance(each, AirflowService)
     ]
     required = required_services(every, without, tables, without=spec.without)
     without = tuple(name for name in without if name not in required)
-    services = [each for each in enabled_services(every, without) if each.name not in gone]
+    services = enabled_services(every, {*without, *gone})
     disabled = [each for each in every if each not in services]
     return _Services(services, disabled, without, required)
-
-
-def _named(spec: StackSpec) -> Mapping[str, Any]:
-    """Return the settings of Airflow's further installations, by name."""
-    return spec.airflow.get("installations", {})
 
 
 def _with_saved_settings(spec: StackSpec, state: StackState) -> StackSpec:

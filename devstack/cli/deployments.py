@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from devstack.cli.output import Output
     from devstack.deployers.base import Deployment, Run
     from devstack.flows.python import FlowPython
+
+Command = TypeVar("Command", bound=Callable[..., int])
 
 
 def parse_parameters(
@@ -25,6 +27,21 @@ def parse_parameters(
             raise click.BadParameter(f"{value!r} is not NAME=VALUE")
         parameters[name] = text
     return parameters
+
+
+def parameters_option(
+    help_text: str = "A parameter of the flow; may be repeated.",
+) -> Callable[[Command], Command]:
+    """Return the option ``--param NAME=VALUE``, whose values are ``parameters`` by name."""
+    return click.option(
+        "--param",
+        "-p",
+        "parameters",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=parse_parameters,
+        help=help_text,
+    )
 
 
 def show_python(output: Output, python: FlowPython) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from devstack.cli.airflow.options import complete_dags, open_deployer
-from devstack.cli.deployments import parse_parameters
+from devstack.cli.deployments import parameters_option
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
@@ -60,15 +60,7 @@ def _parse_date_parameters(
     callback=_parse_date,
     help="Last logical date, inclusive.",
 )
-@click.option(
-    "--param",
-    "-p",
-    "parameters",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=parse_parameters,
-    help="A parameter of the flow for all runs; may be repeated.",
-)
+@parameters_option("A parameter of the flow for all runs; may be repeated.")
 @click.option(
     "--date-param",
     "date_parameters",

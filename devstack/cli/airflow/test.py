@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from devstack.cli.airflow.options import complete_dags, open_deployer
-from devstack.cli.deployments import parse_parameters
+from devstack.cli.deployments import parameters_option
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 
@@ -18,15 +18,7 @@ from devstack.cli.output import Output
 @click.argument("task")
 @click.option("--date", metavar="DATE", help="Logical date.  [default: now]")
 @click.option("--run", "run_name", default="", help="Run that the task belongs to.")
-@click.option(
-    "--param",
-    "-p",
-    "parameters",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=parse_parameters,
-    help="A parameter of the flow; may be repeated.",
-)
+@parameters_option()
 @stack_options
 @pass_output
 def command(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from devstack.cli.airflow.options import complete_dags, open_deployer
-from devstack.cli.deployments import parse_parameters
+from devstack.cli.deployments import parameters_option
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
@@ -17,15 +17,7 @@ from devstack.schema import DagRun, EndedDagRun, dump
 
 @click.command("trigger", epilog="Example: devstack airflow trigger MyFlow --param n=3 --wait")
 @click.argument("dag", shell_complete=complete_dags)
-@click.option(
-    "--param",
-    "-p",
-    "parameters",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=parse_parameters,
-    help="A parameter of the flow; may be repeated.",
-)
+@parameters_option()
 @click.option("--wait", is_flag=True, help="Wait until the run ends; status 5 if it fails.")
 @click.option("--unpause", is_flag=True, help="Unpause the DAG first.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="Maximum time for --wait.")

@@ -100,7 +100,7 @@ class AirflowService(Service):
         return not public_url(self._settings(ctx)) or bool(self._entry(ctx).kind)
 
     def adapt(self, ctx: ServiceContext) -> str:
-        """Detect a Gateway or an IngressClass; say so if the cluster has neither."""
+        """Detect a Gateway or an IngressClass; return a warning if the cluster has neither."""
         settings = self._settings(ctx)
         entry = routes.find_entry(ctx.api, settings, self.installation)
         ctx.state.capabilities[self._capability] = str(entry)

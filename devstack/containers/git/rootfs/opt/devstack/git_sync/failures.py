@@ -73,7 +73,7 @@ def failure_of(output: str) -> SyncError:
 
 
 def _reason(text: str, position: int) -> str:
-    """Return the line that tells the reason, without git's prefixes."""
+    """Return the line with the reason, without git's prefixes."""
     start = text.rfind("\n", 0, position) + 1
     line = text[start:].partition("\n")[0]
     if position == len(text):

@@ -74,7 +74,7 @@ class Git:
         return output
 
     def _credentials(self) -> dict[str, str]:
-        """Return the variables that make git use the Secret; it is read anew each time."""
+        """Return the variables that make git use the Secret; it is read at each call."""
         found = {name for name in (KEY, KNOWN_HOSTS, USER, PASSWORD) if self._file(name).is_file()}
         secret = self._settings.secret
         if secret and not found & {KEY, PASSWORD}:
