@@ -183,7 +183,8 @@ class StackDir:
             raise self._newer(version)
         try:
             return msgspec.convert(migrate(raw, version), StackState)
-        except msgspec.ValidationError as error:
+        # A migration reads values whose types only the conversion after it checks.
+        except (msgspec.ValidationError, TypeError) as error:
             raise self._corrupt(str(error)) from error
 
     def read_or_none(self) -> StackState | None:

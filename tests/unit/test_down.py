@@ -94,7 +94,15 @@ def test_an_interrupted_up_is_removed(world: World, home: Path) -> None:
     assert left(home) == []
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"name": "devstack", "ports": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"name": "devstack", "ports": 3}',
+        '{"name": "devstack", "initialized_services": 3}',
+    ],
+)
 def test_a_stack_whose_state_is_broken_is_removed(world: World, home: Path, text: str) -> None:
     up(world.open())
     (world.open().dir.path / STATE_FILE).write_text(text)
