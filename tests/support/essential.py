@@ -1,0 +1,62 @@
+"""The tests with clusters that CI runs even on a machine that is too slow for all of them.
+
+They use every part of the product once: both shared stacks, a flow, a gang, a DAG, the rights,
+what `up` repairs and `down` removes, another user's stack, the installed package, a pull.  How CI
+chooses: docs/adr/0030-ci-time.md.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+ESSENTIAL = (
+    "tests/conformance/metadata/test_protocol.py",
+    "tests/airflow/test_credentials.py",
+    "tests/airflow/test_deploy.py::test_a_flow_is_deployed_triggered_with_parameters_read_and_deleted",
+    "tests/airflow/test_doctor.py::test_a_healthy_stack_has_no_findings",
+    "tests/airflow/test_metadata.py::test_requests_without_the_key_are_rejected",
+    "tests/airflow/test_platform.py::test_the_api_and_the_ui_require_a_login",
+    "tests/airflow/test_platform.py::test_a_database_accepts_only_its_own_user",
+    "tests/airflow/test_platform.py::test_up_with_nothing_to_do_writes_nothing",
+    "tests/airflow/test_rbac.py",
+    "tests/e2e/reference/test_parameters.py::test_cpu_and_memory_are_limits_of_a_guaranteed_pod",
+    "tests/e2e/reference/test_parameters.py::test_gpus_are_counted_and_assigned",
+    "tests/e2e/test_api_cases.py",
+    "tests/e2e/test_commands.py",
+    "tests/e2e/test_control_plane.py",
+    "tests/e2e/test_datastore_rights.py",
+    "tests/e2e/test_faults_cluster.py::test_killed_minio_restarts_with_its_data",
+    "tests/e2e/test_faults_cluster.py::test_up_restores_only_changed_objects",
+    "tests/e2e/test_gang_flows.py::test_a_failed_rank_fails_the_step_and_the_whole_gang_is_retried",
+    "tests/e2e/test_pools.py::test_services_come_before_tasks_for_the_cpus",
+    "tests/e2e/test_samples.py::test_a_sample_with_arguments_runs_like_a_user_flow",
+    "tests/e2e/test_user_flows.py::test_a_failing_flow_ends_with_its_status_and_the_pods_output",
+    "tests/e2e/test_user_flows.py::test_a_flow_without_decorators_runs_on_the_cluster",
+    "tests/e2e/test_user_flows.py::test_an_interruption_leaves_no_pod_and_no_process",
+    "tests/images/test_kustomize.py",
+    "tests/images/test_runc_wrapper.py",
+    "tests/package/test_install.py::test_the_installed_command_is_complete",
+    "tests/providers/test_docker_faults.py",
+    "tests/providers/test_interruptions.py::test_down_removes_an_incomplete_cluster",
+    "tests/providers/test_ownership.py",
+    "tests/providers/test_ports.py",
+    "tests/providers/test_settings.py",
+    "tests/pull/test_empty_docker.py",
+    "tests/pull/test_registry.py",
+)
+"""Starts of their ids: a file, or one test with all its cases."""
+
+
+def is_essential(nodeid: str) -> bool:
+    """Return whether CI runs a test on every machine."""
+    path, _, name = nodeid.partition("::")
+    return path in ESSENTIAL or f"{path}::{name.partition('[')[0]}" in ESSENTIAL
+
+
+# First, so that it happens before pytest selects tests by their marks.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the essential tests."""
+    for item in items:
+        if is_essential(item.nodeid):
+            item.add_marker("essential")

@@ -1,0 +1,38 @@
+"""How many minutes all tests with clusters take on this machine, estimated from its speed.
+
+Machines with the same number of cores differ by a factor of four (docs/adr/0030-ci-time.md), so
+CI asks before it starts tests that it could not end within its time limit.
+``python -m tests.support.machine_speed`` prints the number.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+REFERENCE_SECONDS = 0.25
+"""The time of :func:`loop_seconds` on the machine on which the tests were timed."""
+
+REFERENCE_MINUTES = 50
+"""The minutes that all tests with clusters took on that machine."""
+
+ATTEMPTS = 5
+
+
+def loop_seconds() -> float:
+    """Return the seconds that a fixed piece of work takes, the shortest of some attempts."""
+    seconds = []
+    for _ in range(ATTEMPTS):
+        started = time.perf_counter()
+        sum(number * number for number in range(3_000_000))
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def minutes_needed(seconds: float) -> int:
+    """Return the minutes for all tests with clusters where the fixed work takes ``seconds``."""
+    return round(REFERENCE_MINUTES * seconds / REFERENCE_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{minutes_needed(loop_seconds())}\n")
