@@ -17,6 +17,7 @@ from devstack.lifecycle.executor_change import report_executor_change
 from devstack.lifecycle.up import up
 from devstack.lifecycle.worker_scale import scale_workers
 from devstack.services.airflow.celery import observe_workers, scaling
+from devstack.services.airflow.installation import Installation
 from devstack.services.airflow.service import AirflowService, components
 from devstack.services.base import ServiceContext
 from devstack.services.rabbitmq import RabbitmqService
@@ -180,7 +181,30 @@ def test_up_says_what_happens_to_running_tasks_when_the_executor_changes(world: 
 
 
 def test_without_celery_there_is_nothing_to_scale(world: World) -> None:
+    world.services.append(FakeService("airflow"))
     up(world.open())
     with pytest.raises(DevstackError) as caught:
         scale_workers(world.open(), 3)
     assert caught.value.code == "CELERY_DISABLED"
+
+
+def test_the_workers_of_the_selected_installation_are_scaled() -> None:
+    table = {"workers": 1, "installations": {"b": {"workers": 2}}}
+    changed = Installation("b").with_setting(table, "workers", 3)
+    assert changed == {"workers": 1, "installations": {"b": {"workers": 3}}}
+    assert Installation().with_setting(table, "workers", 3) == {**table, "workers": 3}
+    assert table["installations"] == {"b": {"workers": 2}}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "code"), [("", "AIRFLOW_DISABLED"), ("b", "INSTALLATION_UNKNOWN")]
+)
+def test_an_installation_that_the_stack_lacks_is_named(
+    world: World, prefix: str, code: str
+) -> None:
+    up(world.open())
+    stack = world.open()
+    stack.installation = Installation(prefix)
+    with pytest.raises(DevstackError) as caught:
+        scale_workers(stack, 3)
+    assert caught.value.code == code

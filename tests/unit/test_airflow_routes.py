@@ -173,6 +173,18 @@ def test_up_detects_the_entry_and_says_if_there_is_none() -> None:
     assert service.capabilities_detected(ctx)
     assert [each for each in service.manifests(ctx) if each["kind"] == "Ingress"]
     ctx.state.airflow = {}
-    kinds = [each["kind"] for each in service.leftovers(ctx)]
-    assert kinds.count("Ingress") == 2
+    assert ingresses(service.leftovers(ctx)) == ["airflow-flower", "airflow"]
     assert service.capabilities_detected(context())
+
+
+def test_flowers_route_goes_with_celery() -> None:
+    fake, service = FakeApi(), AirflowService()
+    fake.add(ingress_class("nginx"))
+    ctx = context(fake, **{**SETTINGS, "executor": "LocalExecutor"})
+    service.adapt(ctx)
+    assert ingresses(service.manifests(ctx)) == ["airflow"]
+    assert ingresses(service.leftovers(ctx)) == ["airflow-flower"]
+
+
+def ingresses(objects: list[Object]) -> list[str]:
+    return [each["metadata"]["name"] for each in objects if each["kind"] == "Ingress"]

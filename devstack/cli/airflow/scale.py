@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from devstack.cli.airflow.options import select_installation
 from devstack.cli.options import pass_output, stack_options, timeout_option
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
@@ -50,7 +51,7 @@ def command(
     from devstack.lifecycle.worker_scale import scale_workers
     from devstack.stack import open_stack
 
-    stack = open_stack(load(config_file, **options), output.progress())
+    stack = select_installation(open_stack(load(config_file, **options), output.progress()))
     before = scale_workers(stack, workers)
     output.data(workers=workers, before=before)
     output.text(f"Celery workers: {before} -> {workers}")

@@ -28,7 +28,6 @@ from devstack.airflow.runs import (
     stop_run,
 )
 from devstack.airflow.task_log import task_lines
-from devstack.airflow_settings import has_celery
 from devstack.deployers.airflow.backfill import BackfillOptions, backfill_dag, follow_backfill
 from devstack.deployers.airflow.compile import CompiledDag, compile_flow
 from devstack.deployers.airflow.dag_lock import dag_lock, lock_folder
@@ -39,13 +38,14 @@ from devstack.deployers.airflow.lookup import find_run, find_tasks, resolve_dag
 from devstack.deployers.airflow.other_delivery import require_deletable, require_deployable
 from devstack.deployers.airflow.trigger import trigger_dag
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
-from devstack.errors import DevstackError, ExitStatus
+from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
 from devstack.image_names import spellings
 from devstack.lifecycle.added_images import latest_names
+from devstack.lifecycle.airflow_service import require_airflow, require_celery
 from devstack.lifecycle.port_forwards import ensure_port_forwards
 from devstack.services.airflow import service as airflow
-from devstack.stack import Stack, require_up
+from devstack.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -176,16 +176,8 @@ class AirflowDeployer:
         Raises:
             DevstackError: ``CELERY_DISABLED``.
         """
-        if not has_celery(self.stack.state.airflow):
-            raise DevstackError(
-                "there is no Flower",
-                cause="Airflow's executor is not one of Celery",
-                remedy='set executor = "CeleryExecutor" in the table [airflow] of devstack.toml, '
-                "then devstack up",
-                code="CELERY_DISABLED",
-                exit_status=ExitStatus.ENVIRONMENT,
-            )
-        return airflow.flower_url(self.stack.context(None))
+        require_celery(self.stack, "there is no Flower")
+        return airflow.flower_url(self.stack.context(None), self.stack.installation)
 
 
 def open_deployer(stack: Stack) -> AirflowDeployer:
@@ -195,32 +187,7 @@ def open_deployer(stack: Stack) -> AirflowDeployer:
         DevstackError: ``STACK_DOWN``, ``AIRFLOW_DISABLED`` if the stack has no Airflow, or
             ``INSTALLATION_UNKNOWN``.
     """
-    require_up(stack)
-    name = stack.installation.named(airflow.AirflowService.name)
-    service = next((each for each in stack.services if each.name == name), None)
-    if service is None:
-        raise _unknown_installation(stack) if stack.installation.prefix else _disabled(stack)
+    service = require_airflow(stack)
     if service.added:
         ensure_port_forwards(stack, service)
     return AirflowDeployer(stack, airflow.connect(stack.context(None), stack.installation))
-
-
-def _disabled(stack: Stack) -> DevstackError:
-    return DevstackError(
-        "Airflow is disabled on this stack",
-        cause="the stack was created without it",
-        remedy=f"devstack up --with airflow --name {stack.spec.name}",
-        code="AIRFLOW_DISABLED",
-        exit_status=ExitStatus.USAGE,
-    )
-
-
-def _unknown_installation(stack: Stack) -> DevstackError:
-    names = sorted(stack.state.airflow.get("installations", {}))
-    return DevstackError(
-        f"Airflow has no installation {stack.installation.prefix!r} on this stack",
-        cause=f"its further installations are {', '.join(names) or 'none'}",
-        remedy="add the table [airflow.installations.NAME] to devstack.toml, then `devstack up`",
-        code="INSTALLATION_UNKNOWN",
-        exit_status=ExitStatus.USAGE,
-    )

@@ -43,6 +43,19 @@ class Installation:
         """
         return airflow.get("installations", {}).get(self.prefix, {}) if self.prefix else airflow
 
+    def with_setting(self, airflow: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+        """Return the table ``[airflow]`` in which one of the installation's settings is changed.
+
+        Args:
+            airflow: the table ``[airflow]`` of devstack.toml.
+            name: the setting.
+            value: its new value.
+        """
+        changed = {**self.settings(airflow), name: value}
+        if not self.prefix:
+            return changed
+        return {**airflow, "installations": {**airflow["installations"], self.prefix: changed}}
+
     def named(self, name: str) -> str:
         """Return the name of something outside its namespace: a host port or a Role."""
         return f"{name}-{self.prefix}" if self.prefix else name

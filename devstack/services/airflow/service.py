@@ -88,12 +88,13 @@ class AirflowService(Service):
 
     def leftovers(self, ctx: ServiceContext) -> list[Manifest]:
         """Return the objects that only other settings need."""
-        unused = parts.not_needed(self._objects(ctx), self._settings(ctx))
-        if not has_celery(self._settings(ctx)):
+        settings = self._settings(ctx)
+        unused = parts.not_needed(self._objects(ctx), settings)
+        if not has_celery(settings):
             unused.append(manifests.secret(FLOWER_SECRET, self.installation.namespace, {}))
-        if public_url(self._settings(ctx)):
-            return unused
-        return [*self._routes(ctx, routes.ALL_BACKENDS), *unused]
+        routed = {each.name for each in routes.backends(settings, flower=has_celery(settings))}
+        unrouted = [each for each in routes.ALL_BACKENDS if each.name not in routed]
+        return [*self._routes(ctx, unrouted), *unused]
 
     def capabilities_detected(self, ctx: ServiceContext) -> bool:
         """Return True if the state records what routes requests for ``base_url``."""
