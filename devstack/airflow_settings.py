@@ -57,6 +57,11 @@ def has_celery(settings: Mapping[str, Any]) -> bool:
     return not {CELERY_EXECUTOR, CELERY_KUBERNETES_EXECUTOR}.isdisjoint(executors(settings))
 
 
+def is_celery_default(settings: Mapping[str, Any]) -> bool:
+    """Return True if Celery workers run the tasks that choose neither executor nor queue."""
+    return executors(settings)[0] in (CELERY_EXECUTOR, CELERY_KUBERNETES_EXECUTOR)
+
+
 def has_worker_pods(settings: Mapping[str, Any]) -> bool:
     """Return True if an executor of ``settings`` creates a pod for a task."""
     creating = {KUBERNETES_EXECUTOR, CELERY_KUBERNETES_EXECUTOR}

@@ -95,7 +95,7 @@ def command(
     samples of its own.
     """
     from devstack.flows.arguments import parse_arguments
-    from devstack.flows.target import find_targets, runnable
+    from devstack.flows.target import find_targets, runnable, runnable_on_airflow
     from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
     from devstack.stack import open_stack
 
@@ -111,11 +111,13 @@ def command(
     stack = open_stack(load(config_file, **chosen))
     if on_airflow and local:
         raise click.UsageError("--local does not apply to --airflow")
+    explicit = bool(names or named)
     if on_airflow:
+        samples = runnable_on_airflow(samples, stack.state.airflow, explicit=explicit)
         run_on_airflow(output, stack, sources, samples, arguments, at_once, timeout, python)
         output.finish()
         return int(ExitStatus.OK)
-    samples = runnable(samples, stack.disabled, explicit=bool(names or named))
+    samples = runnable(samples, stack.disabled, explicit=explicit)
     env = flow_environment(stack)
     if sources:
         flow_python = _find_python(stack, python, is_sample=bool(targets.samples))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from devstack.airflow_settings import executors, is_celery_default
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.source import FlowSource, read_source, unknown_flow
 from devstack.samples.catalogue import SAMPLES, Sample, find_sample
@@ -79,6 +81,34 @@ def runnable(
             exit_status=ExitStatus.USAGE,
         )
     return [each for each in samples if each not in unsupported]
+
+
+def runnable_on_airflow(
+    samples: Sequence[Sample], settings: Mapping[str, Any], *, explicit: bool
+) -> list[Sample]:
+    """Return the samples that the executor of a stack's Airflow can run.
+
+    Args:
+        samples: the samples to run.
+        settings: the table ``[airflow]`` of devstack.toml.
+        explicit: True if the user named these samples, so that none may be left out.
+
+    Raises:
+        DevstackError: ``SAMPLE_UNSUPPORTED``.
+    """
+    left_out = (
+        [] if is_celery_default(settings) else [each for each in samples if each.needs_celery]
+    )
+    if left_out and explicit:
+        raise DevstackError(
+            f"cannot run the sample {left_out[0].name!r}",
+            cause=f"it needs Celery workers, and Airflow's executor is {executors(settings)[0]}",
+            remedy='set executor = "CeleryExecutor" in the table [airflow] of devstack.toml, then '
+            "devstack up",
+            code="SAMPLE_UNSUPPORTED",
+            exit_status=ExitStatus.USAGE,
+        )
+    return [each for each in samples if each not in left_out]
 
 
 def _sample(name: str, known: Sequence[Sample]) -> Sample:

@@ -20,6 +20,7 @@ class Sample:
         concurrent: True to run it twice at the same time, with capacity for one.
         scheduled: True for a DAG that Airflow's scheduler starts.
         backfilled: True for a DAG whose runs are those of a backfill of three days.
+        needs_celery: True for a DAG whose tasks Celery workers must execute.
         expected_failure: text that the report of its failure must contain; empty if it
             should succeed.
         packages: Python packages that its steps install with uv, from the package index.
@@ -31,6 +32,7 @@ class Sample:
     concurrent: bool = False
     scheduled: bool = False
     backfilled: bool = False
+    needs_celery: bool = False
     expected_failure: str = ""
     packages: tuple[str, ...] = ()
 
@@ -71,6 +73,7 @@ DAG_SAMPLES = (
     Sample("branches", "two parallel branches, and their join"),
     Sample("scheduled", "a run started by the scheduler", slow=True, scheduled=True),
     Sample("backfill", "a schedule's runs of three past days", slow=True, backfilled=True),
+    Sample("celery", "a foreach shared by Celery workers", needs_celery=True),
 )
 """The samples for Airflow, in reading order."""
 

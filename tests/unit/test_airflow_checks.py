@@ -30,6 +30,12 @@ STEPS: Mapping[str, list[dict[str, Any]]] = {
     "branches": [{"step": step} for step in ("start", "letters", "words", "join", "end")],
     "scheduled": [{"step": "start"}, {"step": "end"}],
     "backfill": [{"step": "start"}, {"step": "end"}],
+    "celery": [
+        {"step": "start"},
+        *({"step": "work", "index": index} for index in range(4)),
+        {"step": "join"},
+        {"step": "end"},
+    ],
 }
 DATA: Mapping[str, dict[str, Any]] = {
     "linear": {"sentence": "Hello Hello Airflow", "in_pod": True},
@@ -38,11 +44,14 @@ DATA: Mapping[str, dict[str, Any]] = {
     "branches": {"counts": {"letters": 13, "words": 6}, "text": "to be or not to be"},
     "scheduled": {},
     "backfill": {"date": "2026-11-01", "weekday": "Sunday"},
+    "celery": {"total": 100},
 }
 KINDS = {"backfill": "backfill__2026-11-01T00:00:00+00:00"}
 """The run's id in Airflow, if it is not one of the schedule."""
 
-OUTPUT = "The DAG said: Hello Hello Airflow. The scheduler called at 15:00, was a Sunday"
+OUTPUT = (
+    "The DAG said: Hello Hello Airflow. The scheduler called at 15:00, was a Sunday, add up to 100"
+)
 FAILED = "RuntimeError: the first attempt fails, on purpose"
 
 
@@ -76,7 +85,8 @@ class _Step(list[Any]):
 
 
 def tasks(name: str, **changed: Any) -> list[dict[str, Any]]:
-    usual = {"index": -1, "attempts": 1, "state": "success"}
+    worker = "airflow-worker-0.airflow-worker.airflow.svc.cluster.local"
+    usual = {"index": -1, "attempts": 1, "state": "success", "worker": worker}
     return [{**usual, **task, **changed} for task in STEPS[name]]
 
 
@@ -110,6 +120,6 @@ def test_every_check_can_fail(examine: Any, name: str) -> None:
     wrong = dict.fromkeys(DATA[name], "wrong") | {"now": long_ago}
     run = FakeRun(name, successful=False, data=wrong, output="", kind="manual__1")
     run._names = [*run._names, "work"]
-    broken = tasks(name, state="failed", attempts=7, step="other", index=9)
+    broken = tasks(name, state="failed", attempts=7, step="other", index=9, worker="scheduler")
     findings = examine(name, run, broken, card="", failed="")
     assert [finding.what for finding in findings if finding.ok] == []

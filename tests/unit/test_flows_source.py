@@ -11,7 +11,7 @@ import pytest
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.source import read_source
-from devstack.flows.target import find_targets, runnable
+from devstack.flows.target import find_targets, runnable, runnable_on_airflow
 from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
 from devstack.services.metadata import MetadataService
 
@@ -136,6 +136,17 @@ def test_a_sample_that_the_user_named_is_not_left_out_silently() -> None:
         runnable(find_targets(("report",)).samples, [MetadataService()], explicit=True)
     assert caught.value.code == "SAMPLE_UNSUPPORTED"
     assert caught.value.remedy == "devstack up --with metadata"
+
+
+def test_a_sample_of_celery_runs_where_workers_run_tasks_by_default() -> None:
+    celery = {"executor": "CeleryExecutor,LocalExecutor"}
+    assert runnable_on_airflow(DAG_SAMPLES, celery, explicit=True) == list(DAG_SAMPLES)
+    local = {"executor": "LocalExecutor,CeleryExecutor"}
+    left = runnable_on_airflow(DAG_SAMPLES, local, explicit=False)
+    assert {sample.name for sample in DAG_SAMPLES} - {sample.name for sample in left} == {"celery"}
+    with pytest.raises(DevstackError, match="'celery'") as caught:
+        runnable_on_airflow(DAG_SAMPLES, local, explicit=True)
+    assert "LocalExecutor" in caught.value.cause
 
 
 def test_every_sample_has_a_file_a_check_and_a_description() -> None:

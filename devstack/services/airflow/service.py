@@ -13,6 +13,7 @@ from devstack.errors import DevstackError
 from devstack.kube import manifests
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
+from devstack.samples.catalogue import DAG_SAMPLES
 from devstack.services import minio
 from devstack.services.airflow import parts, routes
 from devstack.services.airflow.address import flower_prefix, path_prefix, public_url
@@ -48,7 +49,7 @@ class AirflowService(Service):
     images = ("airflow", "xcom")
     database = DEFAULT.database
     vhost = DEFAULT.database
-    samples: tuple[str, ...] = ("linear", "fanout", "flaky", "branches", "scheduled", "backfill")
+    samples: tuple[str, ...] = tuple(sample.name for sample in DAG_SAMPLES)
     host_ports: tuple[HostPort, ...] = (
         HostPort("airflow", 8080, 30880, f"{DEFAULT.namespace}/airflow:8080", "Airflow"),
         HostPort("flower", 5555, 30555, f"{DEFAULT.namespace}/airflow-flower:5555", "Flower"),
