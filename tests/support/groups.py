@@ -44,6 +44,7 @@ GROUPS = {
         Group("airflow"),
         # It uses the stack of `airflow`, once the tests of that group are done with it.
         Group("load", lane="airflow", alone=True),
+        Group("celery"),
         Group("e2e"),
         Group("providers"),
         Group("metadata"),
