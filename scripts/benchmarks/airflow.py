@@ -1,26 +1,17 @@
-"""Measures Airflow's times and memory on a stack, with kind alone in the same run.
-
-Memory is the proportional set size of all processes of a pod: what several of
-them share counts once.
-"""
+"""Measures Airflow's times and memory on a stack, with kind alone in the same run."""
 
 from __future__ import annotations
 
-import json
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from devstack.airflow.client import AirflowClient
-from scripts.benchmarks.figures import Figure, parse_arguments, report
+from scripts.benchmarks.figures import Figure, parse_arguments, report, seconds_between
+from scripts.benchmarks.pod_memory import pod_memory
 from scripts.benchmarks.stack import kind_alone
 from tests.airflow.airflow_stack import Airflow
 from tests.support.commandline import Devstack
@@ -31,13 +22,9 @@ TRIVIAL = 'mkdir -p /airflow/xcom && echo "{}" >/airflow/xcom/return.json'
 IDLE_SECONDS = 30.0
 """How long nothing runs before idle memory is measured."""
 
-_POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f_-]{27})")
-_READ_MEMORY = "awk '/^Pss:/ {print FILENAME, $2}' /proc/[0-9]*/smaps_rollup 2>/dev/null"
-_FIND = "grep -H kubepods /proc/[0-9]*/cgroup 2>/dev/null"
-_MIB = 1024.0
+NAMESPACES = ("airflow", "postgres")
 
 _FOUR = """\
-from datetime import datetime
 from airflow import DAG
 from airflow.providers.cncf.kubernetes.operators.kubernetes_pod import KubernetesPodOperator
 
@@ -128,7 +115,7 @@ def _time_task(airflow: Airflow) -> float:
     if airflow.finish(run) != "success":
         raise SystemExit(airflow.log(run))
     task = airflow.task(run)
-    return _between(task["queued_when"], task["end_date"])
+    return seconds_between(task["queued_when"], task["end_date"])
 
 
 def _time_flow(airflow: Airflow, runs: int) -> Iterator[Figure]:
@@ -143,16 +130,12 @@ def _time_flow(airflow: Airflow, runs: int) -> Iterator[Figure]:
         if airflow.finish(run) != "success":
             raise SystemExit(f"{run} failed")
         details = airflow.get(run)
-        walls.append(_between(details["start_date"], details["end_date"]))
+        walls.append(seconds_between(details["start_date"], details["end_date"]))
     yield Figure("a run of 6 pods", "s", statistics.median(walls), 40.0)
 
 
-def _between(begin: str, end: str) -> float:
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
-
-
 def _measure_idle_memory(airflow: Airflow) -> Iterator[Figure]:
-    pods = _memory(airflow)
+    pods = pod_memory(airflow, NAMESPACES)
     yield Figure("scheduler idle", "MiB", pods["airflow-scheduler"], 320.0)
     yield Figure("web server idle", "MiB", pods["airflow-webserver"], 210.0)
     yield Figure("triggerer idle", "MiB", pods["airflow-triggerer"])
@@ -167,42 +150,9 @@ def _measure_busy_memory(airflow: Airflow, client: AirflowClient) -> float:
     run = airflow.start("bench-four")
     most = 0.0
     while airflow.state_of(run) in ("queued", "running"):
-        most = max(most, sum(_memory(airflow).values()))
+        most = max(most, sum(pod_memory(airflow, NAMESPACES).values()))
         time.sleep(1)
     return most
-
-
-def _memory(airflow: Airflow) -> dict[str, float]:
-    """Return the MiB of each Deployment of Airflow and of Postgres."""
-    names = _deployments(airflow)
-    shell = ["docker", "exec", f"devstack-{airflow.stack.name}-control-plane", "sh", "-c"]
-    found = subprocess.run([*shell, _FIND], capture_output=True, text=True, check=False).stdout
-    memory = subprocess.run(
-        [*shell, _READ_MEMORY], capture_output=True, text=True, check=False
-    ).stdout
-    pods = {}
-    for line in found.splitlines():
-        match = _POD.search(line)
-        if match:
-            pods[line.split("/")[2]] = names.get(match.group(1).replace("_", "-"), "")
-    total: dict[str, float] = defaultdict(float)
-    for line in memory.splitlines():
-        path, kib = line.split()
-        name = pods.get(path.split("/")[2])
-        if name:
-            total[name] += int(kib) / _MIB
-    return total
-
-
-def _deployments(airflow: Airflow) -> dict[str, str]:
-    """Return the Deployment of each pod of Airflow and Postgres, by the pod's uid."""
-    found: dict[str, str] = {}
-    for namespace in ("airflow", "postgres"):
-        argv = ("get", "pods", f"--namespace={namespace}", "-ojson")
-        listing: list[dict[str, Any]] = json.loads(airflow.kubectl(*argv))["items"]
-        for pod in listing:
-            found[pod["metadata"]["uid"]] = pod["metadata"]["name"].rsplit("-", 2)[0]
-    return found
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,8 @@ def report(figures: Sequence[Figure], title: str, file: Path | None, **more: Any
         rows = [{**asdict(figure), "met": figure.met} for figure in figures]
         file.write_text(json.dumps({"figures": rows, **more}, indent=2) + "\n")
     return 0 if all(figure.met for figure in figures) else 1
+
+
+def seconds_between(begin: str, end: str) -> float:
+    """Return the seconds between two times of Airflow's REST API."""
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
