@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import urllib3
 
@@ -15,53 +17,107 @@ from devstack.services.airflow.celery_health import (
     broker_problem,
     lost_workers,
     queue_problem,
+    ready_workers,
     worker_problem,
 )
-from devstack.services.airflow.installation import DEFAULT
+from devstack.services.airflow.dag_delivery import dags_folder
+from devstack.services.airflow.installation import Installation
+from devstack.services.airflow.service import AirflowService
 from devstack.stack import Stack
 from devstack.waits import Failed, Ready
 
 _QUEUED = "/dags/~/dagRuns/~/taskInstances"
 _MOST_TASKS = 100
+_EXECUTE_TIMEOUT = 20.0
+
+
+_DAG_FILES = (
+    'cd "$1" && find -L . -type f -name "*.py" -exec sha256sum {} + | LC_ALL=C sort | sha256sum'
+)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """An installation of Airflow with Celery workers.
+
+    Attributes:
+        stack: its stack.
+        installation: the installation.
+        settings: its table in devstack.toml.
+    """
+
+    stack: Stack
+    installation: Installation
+    settings: Mapping[str, Any]
+
+    @property
+    def namespace(self) -> str:
+        return self.installation.namespace
 
 
 def _check_celery(stack: Stack) -> list[Finding]:
-    settings = stack.state.airflow
-    if not any(each.name == "airflow" for each in stack.services) or not has_celery(settings):
+    found = [each.installation for each in stack.services if isinstance(each, AirflowService)]
+    cases = [_Case(stack, each, each.settings(stack.state.airflow)) for each in found]
+    cases = [case for case in cases if has_celery(case.settings)]
+    if not cases:
         raise NotApplicableError("Airflow uses no Celery workers")
-    kube = stack.kube(REQUEST_TIMEOUT)
-    if problem := broker_problem(kube, settings):
+    return [finding for case in cases for finding in _check_installation(case)]
+
+
+def _check_installation(case: _Case) -> list[Finding]:
+    kube = case.stack.kube(REQUEST_TIMEOUT)
+    if problem := broker_problem(kube, case.settings):
         return [_finding(problem)]
-    if problem := worker_problem(kube, DEFAULT.namespace, settings):
-        return [_finding(problem), *_flower_down(stack)]
-    return [*_lost(stack), *_unserved(stack), *_flower_down(stack)]
+    if problem := worker_problem(kube, case.namespace, case.settings):
+        return [_finding(problem), *_flower_down(case)]
+    return [*_lost(case), *_unserved(case), *_dags_differ(case), *_flower_down(case)]
 
 
-def _lost(stack: Stack) -> Iterator[Finding]:
+def _lost(case: _Case) -> Iterator[Finding]:
     remedy = "devstack logs airflow; its tasks return to the queue; `devstack up` restores it"
-    for each in lost_workers(stack.kube(REQUEST_TIMEOUT), DEFAULT.namespace):
+    for each in lost_workers(case.stack.kube(REQUEST_TIMEOUT), case.namespace):
         yield Finding(f"a Celery worker is lost: {each}", remedy, "WORKER_LOST", "warning")
 
 
-def _unserved(stack: Stack) -> Iterator[Finding]:
-    client = airflow.connect(stack.context(None), timeout=REQUEST_TIMEOUT)
+def _unserved(case: _Case) -> Iterator[Finding]:
+    ctx = case.stack.context(None)
+    client = airflow.connect(ctx, case.installation, timeout=REQUEST_TIMEOUT)
     try:
         queued = client.get(_QUEUED, state="queued", limit=_MOST_TASKS)["task_instances"]
     except AirflowUnavailableError:
         # Reported by the check of services.
         return
     for queue in sorted({task["queue"] for task in queued if task.get("queue")}):
-        if problem := queue_problem(queue, stack.state.airflow):
+        if problem := queue_problem(queue, case.settings):
             yield _finding(problem)
 
 
-def _flower_down(stack: Stack) -> Iterator[Finding]:
-    observation = observe_deployment(
-        stack.kube(REQUEST_TIMEOUT), DEFAULT.namespace, "airflow-flower"
-    )
+def _dags_differ(case: _Case) -> Iterator[Finding]:
+    expected = _digest(case, "deployment/airflow-scheduler")
+    for worker in ready_workers(case.stack.kube(REQUEST_TIMEOUT), case.namespace):
+        found = _digest(case, worker)
+        if expected and found and found != expected:
+            yield Finding(
+                f"{worker} has other DAG files than the scheduler",
+                "wait for the end of a roll-out, then `devstack up`; if it stays: "
+                f"devstack kubectl --admin -n {case.namespace} delete pod {worker}",
+                "DAGS_DIFFER",
+            )
+
+
+def _digest(case: _Case, target: str) -> str:
+    """Return a digest of all DAG files of a pod; empty if it cannot be read."""
+    command = ["sh", "-c", _DAG_FILES, "sh", dags_folder(case.settings)]
+    done = case.stack.execute(case.namespace, target, command, timeout=_EXECUTE_TIMEOUT)
+    return done.stdout.strip() if done.ok else ""
+
+
+def _flower_down(case: _Case) -> Iterator[Finding]:
+    kube, ctx = case.stack.kube(REQUEST_TIMEOUT), case.stack.context(None)
+    observation = observe_deployment(kube, case.namespace, "airflow-flower")
     reason = "" if isinstance(observation, Ready) else observation.reason
-    if not reason and stack.context(None).is_mapped(DEFAULT.named("flower")):
-        reason = _http_problem(airflow.flower_url(stack.context(None)) + "/healthcheck")
+    if not reason and ctx.is_mapped(case.installation.named("flower")):
+        reason = _http_problem(airflow.flower_url(ctx, case.installation) + "/healthcheck")
     if reason:
         remedy = "tasks run without it; devstack logs airflow; `devstack up` restarts it"
         yield Finding(f"Flower is unreachable: {reason}", remedy, "FLOWER_DOWN", "warning")
@@ -111,6 +167,11 @@ CELERY_CHECKS = (
                 "QUEUE_WITHOUT_WORKER",
                 "A task is in a queue that no worker serves, so it waits forever.",
                 "Let it name the default queue, or none.",
+            ),
+            Fault(
+                "DAGS_DIFFER",
+                "A worker has other DAG files than the scheduler, so it may execute older code.",
+                "Wait for the end of a roll-out; otherwise delete the worker's pod.",
             ),
             Fault(
                 "FLOWER_DOWN",

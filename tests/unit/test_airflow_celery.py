@@ -178,6 +178,11 @@ def test_up_says_what_happens_to_running_tasks_when_the_executor_changes(world: 
     stack.spec.airflow.update(executor="CeleryExecutor")
     report_executor_change(stack)
     assert "changes from LocalExecutor to CeleryExecutor" in str(stack.progress.__dict__)
+    stack.state.airflow = {**stack.spec.airflow, "installations": {"b": {}, "gone": {}}}
+    stack.spec.airflow["installations"] = {"b": {"executor": "KubernetesExecutor"}}
+    report_executor_change(stack)
+    assert "executor in the installation 'b' changes" in str(stack.progress.__dict__)
+    assert "gone" not in str(stack.progress.__dict__)
 
 
 def test_without_celery_there_is_nothing_to_scale(world: World) -> None:

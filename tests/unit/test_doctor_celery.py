@@ -12,6 +12,7 @@ from devstack.airflow.runs import Task
 from devstack.deployers.airflow.follow import find_unserved_task
 from devstack.doctor.celery import CELERY_CHECKS
 from devstack.doctor.check import Diagnosis, run_checks
+from devstack.process import Completed
 from devstack.services.airflow.celery_health import served_queues
 from devstack.stack import Stack
 from tests.fakes.airflow import FakeAirflow, airflow_stack, fake_airflow
@@ -52,7 +53,20 @@ def stack(airflow: FakeAirflow, tmp_path: Path) -> Stack:
 
 
 @pytest.fixture
-def api(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
+def digests(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The digests of the DAG files that pods have; by default all the same."""
+    found: dict[str, str] = {}
+
+    def execute(_namespace: str, target: str, command: list[str], **_options: Any) -> Completed:
+        assert command[-1] == "/airflow/dags"
+        return Completed(tuple(command), 0, found.get(target, "same"), "")
+
+    monkeypatch.setattr(stack, "execute", execute)
+    return found
+
+
+@pytest.fixture
+def api(stack: Stack, digests: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     """A cluster with a broker, two workers and Flower."""
     made = FakeApi()
     monkeypatch.setattr(stack, "kube", lambda *_a, **_o: made.client())
@@ -121,6 +135,14 @@ def test_a_queue_that_no_worker_serves(api: FakeApi, airflow: FakeAirflow, stack
     [finding] = diagnosed(stack).findings
     assert finding.code == "QUEUE_WITHOUT_WORKER"
     assert "'gpu'" in finding.cause
+
+
+@pytest.mark.breaks("celery")
+def test_a_worker_with_other_dag_files(api: FakeApi, digests: dict[str, str], stack: Stack) -> None:
+    digests["airflow-worker-1"] = "other"
+    [finding] = diagnosed(stack).findings
+    assert finding.code == "DAGS_DIFFER"
+    assert finding.cause.startswith("airflow-worker-1 has other DAG files")
 
 
 @pytest.mark.breaks("celery")

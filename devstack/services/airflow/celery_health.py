@@ -113,6 +113,12 @@ def lost_workers(kube: KubeClient, namespace: str) -> list[str]:
     return lost + ([f"{missing} of {wanted} have no pod"] if missing > 0 else [])
 
 
+def ready_workers(kube: KubeClient, namespace: str) -> list[str]:
+    """Return the names of the workers' pods that are ready."""
+    pods = _worker_pods(kube, namespace)
+    return [pod["metadata"]["name"] for pod in pods if isinstance(observe_pod(kube, pod), Ready)]
+
+
 def _autoscaler_problem(kube: KubeClient, namespace: str) -> Failed | None:
     observation = observe_deployment(kube, namespace, "airflow-autoscaler")
     if isinstance(observation, Ready):
