@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from devstack.airflow_settings import has_celery
 from devstack.errors import DevstackError, ExitStatus
 from devstack.services.airflow.service import AirflowService
@@ -24,6 +27,11 @@ def require_airflow(stack: Stack) -> Service:
     return service
 
 
+def installation_settings(stack: Stack) -> Mapping[str, Any]:
+    """Return the settings of the installation that the stack selects."""
+    return stack.installation.settings(stack.state.airflow)
+
+
 def require_celery(stack: Stack, what: str) -> None:
     """Raise ``CELERY_DISABLED`` unless the selected installation has an executor of Celery.
 
@@ -32,7 +40,7 @@ def require_celery(stack: Stack, what: str) -> None:
         what: what is missing otherwise.
     """
     installation = stack.installation
-    if has_celery(installation.settings(stack.state.airflow)):
+    if has_celery(installation_settings(stack)):
         return
     table = f"airflow.installations.{installation.prefix}" if installation.prefix else "airflow"
     raise DevstackError(

@@ -18,8 +18,8 @@ from devstack.deployers.airflow.follow import (
     succeeded,
 )
 from devstack.deployers.airflow.lookup import MAX_RUNS, find_run, find_tasks, shown
+from devstack.lifecycle.airflow_service import installation_settings
 from devstack.services.airflow.celery_health import broker_problem, worker_problem
-from devstack.services.airflow.installation import DEFAULT
 from devstack.stack import Stack
 from devstack.waits import Failed
 from devstack.why.answer import Answer
@@ -123,7 +123,7 @@ def _too_many_runs(case: _Case) -> Answer | None:
 def _broker_down(case: _Case) -> Answer | None:
     if not _waiting(case):
         return None
-    return case.stuck(broker_problem(case.stack.kube(), case.stack.state.airflow))
+    return case.stuck(broker_problem(case.stack.kube(), installation_settings(case.stack)))
 
 
 def _queue_unserved(case: _Case) -> Answer | None:
@@ -134,7 +134,8 @@ def _workers_down(case: _Case) -> Answer | None:
     if not any(task.state == "queued" for task in case.tasks):
         return None
     stack = case.stack
-    return case.stuck(worker_problem(stack.kube(), DEFAULT.namespace, stack.state.airflow))
+    namespace = stack.installation.namespace
+    return case.stuck(worker_problem(stack.kube(), namespace, installation_settings(stack)))
 
 
 def _pod_failed(case: _Case) -> Answer | None:

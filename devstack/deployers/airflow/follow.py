@@ -24,6 +24,7 @@ from devstack.kube.client import Object
 from devstack.kube.offers import measure_offers
 from devstack.kube.pods import observe_pod
 from devstack.kube.volumes import first_missing_claim
+from devstack.lifecycle.airflow_service import installation_settings
 from devstack.services.airflow.celery_health import queue_problem
 from devstack.stack import Stack
 from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
@@ -165,9 +166,10 @@ def find_failed_pod(stack: Stack, run: DagRun) -> Failed | None:
 
 def find_unserved_task(stack: Stack, tasks: Sequence[Task]) -> Failed | None:
     """Return that no worker serves the queue of a task, or None if one serves each."""
+    settings = installation_settings(stack)
     for task in tasks:
         # Airflow has put it there; it would wait forever.
-        problem = queue_problem(task.queue, stack.state.airflow) if task.state == "queued" else None
+        problem = queue_problem(task.queue, settings) if task.state == "queued" else None
         if problem:
             return replace(problem, reason=f"{task.name} waits: {problem.reason}")
     return None
