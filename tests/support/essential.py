@@ -19,8 +19,6 @@ ESSENTIAL = (
     "tests/airflow/test_platform.py::test_a_database_accepts_only_its_own_user",
     "tests/airflow/test_platform.py::test_up_with_nothing_to_do_writes_nothing",
     "tests/airflow/test_rbac.py",
-    "tests/e2e/reference/test_parameters.py::test_cpu_and_memory_are_limits_of_a_guaranteed_pod",
-    "tests/e2e/reference/test_parameters.py::test_gpus_are_counted_and_assigned",
     "tests/e2e/test_api_cases.py",
     "tests/e2e/test_commands.py",
     "tests/e2e/test_control_plane.py",
