@@ -1,7 +1,8 @@
 """How many minutes all tests with clusters take on this machine, estimated from its speed.
 
 Machines with the same number of cores differ by a factor of four (docs/adr/0030-ci-time.md), so
-CI asks before it starts tests that it could not end within its time limit.
+CI asks before it starts tests that it could not end within its time limit, and waits of tests are
+longer on a slower one.
 ``python -m tests.support.machine_speed`` prints the number.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import cache
 
 REFERENCE_SECONDS = 0.25
 """The time of :func:`loop_seconds` on the machine on which the tests were timed."""
@@ -16,7 +18,7 @@ REFERENCE_SECONDS = 0.25
 REFERENCE_MINUTES = 50
 """The minutes that all tests with clusters took on that machine."""
 
-ATTEMPTS = 5
+ATTEMPTS = 3
 
 
 def loop_seconds() -> float:
@@ -27,6 +29,12 @@ def loop_seconds() -> float:
         sum(number * number for number in range(3_000_000))
         seconds.append(time.perf_counter() - started)
     return min(seconds)
+
+
+@cache
+def slowness() -> float:
+    """Return how many times slower this machine is than the one of the figures; at least 1."""
+    return max(1.0, loop_seconds() / REFERENCE_SECONDS)
 
 
 def minutes_needed(seconds: float) -> int:
