@@ -35,8 +35,7 @@ _BROKER_TIMEOUTS = [
     {"name": f"AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__{name}_TIMEOUT", "value": "5"}
     for name in ("READ", "WRITE")
 ]
-"""Seconds. A scheduler was seen to hang in a publish to a broker that did not answer, in spite
-of ``operation_timeout``; with these it went on."""
+"""Seconds after which the scheduler's connection to a broker that does not answer ends."""
 
 KUBERNETES_QUEUE = "kubernetes"
 """CeleryKubernetesExecutor runs its tasks in pods (Airflow's default)."""
