@@ -12,6 +12,7 @@ from pathlib import Path
 from scripts.benchmarks.figures import Figure, parse_arguments, report, seconds_between
 from scripts.benchmarks.pod_memory import pod_memory
 from tests.airflow.airflow_stack import Airflow
+from tests.celery.conftest import OTHER_SERVICES
 from tests.celery.counted import deploy_counted, executions, instances
 from tests.support.commandline import Devstack
 
@@ -29,7 +30,6 @@ def main() -> int:
     arguments = parse_arguments(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         stack = Devstack(STACK, Path(folder))
-        stack.leave_out("jobset", "gang", "metrics-server", "node-agent")
         try:
             figures = list(_measure(stack, Path(folder) / "devstack.toml", arguments.runs))
         finally:
@@ -60,7 +60,7 @@ def _measure(stack: Devstack, settings: Path, runs: int) -> Iterator[Figure]:
 
 
 def _up(stack: Devstack, settings: Path, table: str) -> None:
-    settings.write_text(f"[airflow]\n{table}")
+    settings.write_text(f"{OTHER_SERVICES}[airflow]\n{table}")
     stack.run("up", "--config", str(settings), "--timeout", "900", timeout=3600)
 
 

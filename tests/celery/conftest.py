@@ -13,6 +13,7 @@ from tests.support.eventually import eventually
 
 Configure = Callable[[str], None]
 
+OTHER_SERVICES = 'without = ["jobset", "gang", "metrics-server", "node-agent"]\n'
 CELERY = 'executor = "CeleryExecutor"\nworkers = 2\n'
 
 
@@ -20,7 +21,7 @@ CELERY = 'executor = "CeleryExecutor"\nworkers = 2\n'
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the settings file of the stack."""
     file = tmp_path_factory.mktemp("settings") / "devstack.toml"
-    file.write_text(f"[airflow]\n{CELERY}")
+    file.write_text(f"{OTHER_SERVICES}[airflow]\n{CELERY}")
     return file
 
 
@@ -28,7 +29,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stack(tmp_path_factory: pytest.TempPathFactory, settings: Path) -> Iterator[Devstack]:
     """A stack with two workers that is up; tests restore its state."""
     devstack = Devstack("celery", tmp_path_factory.mktemp("celery"))
-    devstack.leave_out("jobset", "gang", "metrics-server", "node-agent")
     with devstack.brought_up("--config", str(settings)):
         yield devstack
 
@@ -47,7 +47,7 @@ def configure(stack: Devstack, settings: Path) -> Iterator[Configure]:
     """Bring the stack up with another table ``[airflow]``; afterwards with two workers again."""
 
     def act(table: str) -> None:
-        settings.write_text(f"[airflow]\n{table}")
+        settings.write_text(f"{OTHER_SERVICES}[airflow]\n{table}")
         stack.run("up", "--config", str(settings), "--timeout", "600", timeout=1500)
 
     yield act
