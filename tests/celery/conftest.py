@@ -13,7 +13,7 @@ from tests.support.eventually import eventually
 
 Configure = Callable[[str], None]
 
-OTHER_SERVICES = 'without = ["jobset", "gang", "metrics-server", "node-agent"]\n'
+OTHER_SERVICES = 'without = ["metrics-server"]\n'
 CELERY = 'executor = "CeleryExecutor"\nworkers = 2\n'
 
 

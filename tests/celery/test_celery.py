@@ -39,11 +39,11 @@ def workers(airflow: Airflow) -> list[str]:
 
 
 def test_a_worker_serves_the_logs_of_its_tasks_to_the_web_server_only(airflow: Airflow) -> None:
-    deploy_counted(airflow, "logged", 1, 20)
+    deploy_counted(airflow, "logged", 1, 40)
     run = airflow.start("logged")
     eventually("the task to run", lambda: running_on(airflow, run))
-    (worker,) = running_on(airflow, run)
-    address = f"http://{worker}.airflow-worker.airflow.svc.cluster.local:8793/log/"
+    (task,) = instances(airflow, run)
+    address = f"http://{task['hostname']}:8793/log/"
 
     def log() -> str:
         path = f"{run}/taskInstances/work/logs/1?full_content=true&map_index=0"
@@ -82,7 +82,10 @@ def test_a_queue_that_no_worker_serves_is_reported_immediately(
     error = json.loads(done.stdout)["error"]
     assert error["code"] == "QUEUE_WITHOUT_WORKER"
     assert "'gpu'" in error["message"] + error["cause"]
+    run = airflow.start("unserved")
+    eventually("the task to be queued", lambda: instances(airflow, run)[0]["state"] == "queued")
     assert "'gpu'" in stack.run("why", "unserved").stdout
+    assert "QUEUE_WITHOUT_WORKER" in stack.run("doctor", check=False).stdout
     stack.run("airflow", "delete", "--force", "unserved")
 
 
