@@ -103,7 +103,7 @@ def _time_many(airflow: Airflow) -> float:
     run = airflow.start("many")
     if airflow.finish(run) != "success":
         raise SystemExit(f"{run} failed")
-    if executions(airflow, "many") != dict.fromkeys(range(MANY), 1):
+    if executions(airflow, run) != dict.fromkeys(range(MANY), 1):
         raise SystemExit("a task was lost, or executed more than once")
     tasks = instances(airflow, run)
     return seconds_between(

@@ -15,8 +15,8 @@ from airflow import DAG
 from airflow.models import Variable
 from airflow.operators.python import PythonOperator
 
-def work(number):
-    Variable.set(f"{dag_id}.{{number}}.{{uuid.uuid4().hex}}", "begun")
+def work(number, run_id):
+    Variable.set(f"{dag_id}.{{number}}.{{uuid.uuid4().hex}}", run_id)
     time.sleep({seconds})
 
 with DAG("{dag_id}", start_date=datetime(2026, 1, 1), schedule=None, is_paused_upon_creation=False,
@@ -45,25 +45,26 @@ def deploy_counted(
     eventually(f"DAG {dag_id}", lambda: airflow.request("GET", f"dags/{dag_id}").status_code == 200)
 
 
-def executions(airflow: Airflow, dag_id: str) -> Counter[int]:
-    """Return how often each task was executed."""
+def executions(airflow: Airflow, run: str) -> Counter[int]:
+    """Return how often each task of a run was executed."""
+    dag_id, run_id = run.split("/")[1], run.rpartition("/")[2]
     found: Counter[int] = Counter()
-    while True:
-        page = airflow.get(f"variables?limit=100&offset={found.total()}&order_by=key")
-        if not page["variables"]:
-            break
-        for variable in page["variables"]:
-            dag, _, rest = variable["key"].partition(".")
-            found[int(rest.partition(".")[0]) if dag == dag_id else -1] += 1
-    del found[-1]
+    for variable in _all(airflow, "variables", "variables"):
+        dag, number, _ = f"{variable['key']}..".split(".")[:3]
+        if (dag, variable["value"]) == (dag_id, run_id):
+            found[int(number)] += 1
     return found
 
 
 def instances(airflow: Airflow, run: str) -> list[dict[str, Any]]:
     """Return the instances of a run's task."""
+    return _all(airflow, f"{run}/taskInstances", "task_instances")
+
+
+def _all(airflow: Airflow, path: str, name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     while True:
-        page = airflow.get(f"{run}/taskInstances?limit=100&offset={len(found)}")["task_instances"]
+        page = airflow.get(f"{path}?limit=100&offset={len(found)}")[name]
         if not page:
             return found
         found += page

@@ -29,8 +29,18 @@ class Pulse:
 
     def __init__(self) -> None:
         self.is_ready = False
-        self.consumer: Any = None
+        self._is_connected = False
         self._ticked = time.monotonic()
+
+    def connected(self) -> None:
+        """Record that the worker gets tasks from the broker."""
+        self.tick()
+        self._is_connected = True
+        self.is_ready = True
+
+    def disconnected(self) -> None:
+        """Record that the worker has lost the broker."""
+        self._is_connected = False
 
     def tick(self) -> None:
         """Record that the loop runs."""
@@ -42,8 +52,7 @@ class Pulse:
         Without a connection there is no loop: during an outage of the broker, the worker waits
         for it while its processes execute their tasks.
         """
-        is_connected = getattr(self.consumer, "connection", None) is not None
-        return not is_connected or time.monotonic() - self._ticked < HUNG_SECONDS
+        return not self._is_connected or time.monotonic() - self._ticked < HUNG_SECONDS
 
 
 PULSE = Pulse()
@@ -121,9 +130,8 @@ def install_task(app: Any) -> None:
 
 
 def watch_loop(app: Any) -> None:
-    """Let the worker's loop report to the probes."""
+    """Let the worker's loop and its connection report to the probes."""
     from celery import bootsteps
-    from celery.signals import worker_ready
 
     class Watch(bootsteps.StartStopStep):
         requires = ("celery.worker.components:Timer",)
@@ -138,13 +146,19 @@ def watch_loop(app: Any) -> None:
             if self.timer:
                 self.timer.cancel()
 
-    app.steps["worker"].add(Watch)
+    class Connected(bootsteps.StartStopStep):
+        # Started after the subscription to the queues, and the first one that an outage stops.
+        # The connection itself says nothing: the consumer keeps it until it has the next one.
+        requires = ("celery.worker.consumer.tasks:Tasks",)
 
-    @worker_ready.connect(weak=False)
-    def ready(sender: Any, **_options: Any) -> None:
-        PULSE.consumer = sender
-        PULSE.tick()
-        PULSE.is_ready = True
+        def start(self, parent: Any) -> None:
+            PULSE.connected()
+
+        def stop(self, parent: Any) -> None:
+            PULSE.disconnected()
+
+    app.steps["worker"].add(Watch)
+    app.steps["consumer"].add(Connected)
 
 
 if __name__ == "__main__":
