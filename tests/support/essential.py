@@ -30,7 +30,6 @@ ESSENTIAL = (
     "tests/e2e/test_samples.py::test_a_sample_with_arguments_runs_like_a_user_flow",
     "tests/e2e/test_user_flows.py::test_a_failing_flow_ends_with_its_status_and_the_pods_output",
     "tests/e2e/test_user_flows.py::test_a_flow_without_decorators_runs_on_the_cluster",
-    "tests/e2e/test_user_flows.py::test_an_interruption_leaves_no_pod_and_no_process",
     "tests/images/test_kustomize.py",
     "tests/images/test_runc_wrapper.py",
     "tests/package/test_install.py::test_the_installed_command_is_complete",
