@@ -12,7 +12,7 @@ from devstack.images import certificates, versions
 from devstack.images.artifact_cache import ArtifactCache, digest
 from devstack.images.machine import architecture
 from devstack.images.programs import PROGRAMS, Program
-from devstack.images.python_packages import install_packages
+from devstack.images.python_packages import PIP_MISSING, install_packages
 from devstack.process import Runner
 from devstack.progress import Progress, step
 
@@ -132,6 +132,9 @@ def _install_go(runner: Runner, progress: Progress, path: Path) -> None:
         try:
             install_packages(runner, path, [RELEASE_FROM_INDEX])
         except DevstackError as error:
+            if error.code == PIP_MISSING:
+                # Go alone would not help: other images need packages too.
+                raise
             raise DevstackError(
                 "cannot install Go, which compiles the images' programs",
                 cause=str(error),

