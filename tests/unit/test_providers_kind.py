@@ -171,6 +171,20 @@ def test_the_error_of_kind_is_the_cause(kind: KindSetting) -> None:
     assert not kind.dir.admin_kubeconfig.exists()
 
 
+def test_the_output_ends_with_the_reason_of_kubeadm_not_its_stack_trace(kind: KindSetting) -> None:
+    stderr = (
+        "ERROR: failed to create cluster\n"
+        "error execution phase wait-control-plane: timed out\n"
+        "k8s.io/kubernetes/cmd/kubeadm/app.Run\n"
+        "\tk8s.io/kubernetes@v1.37.2/cmd/kubeadm/app/kubeadm.go:48\n"
+        "runtime.goexit\n"
+        "\truntime/asm_amd64.s:1771\n"
+    )
+    kind.runner.answer("kind", "create", returncode=1, stderr=stderr)
+    tail = refused(kind.provider.ensure, SPEC).output_tail
+    assert tail[-1] == "error execution phase wait-control-plane: timed out"
+
+
 def test_nothing_is_left_after_delete(kind: KindSetting) -> None:
     kind.provider.ensure(SPEC)
     kind.provider.delete(SPEC)

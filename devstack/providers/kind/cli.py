@@ -22,6 +22,10 @@ _PORT_TAKEN = ("port is already allocated", "address already in use")
 """Parts of Docker's messages for a host port in use, from its proxy and from the kernel."""
 
 
+_STACK_FRAME = re.compile(r"^\S+\n\s+\S+\.(go|s):\d+$\n?", re.MULTILINE)
+"""A function and its source line in a stack trace of Go; kubeadm ends an error with many."""
+
+
 def kind_failed(verb: str, cluster: str, output: str) -> DevstackError:
     """Return the error for a command of kind that failed.
 
@@ -43,5 +47,6 @@ def kind_failed(verb: str, cluster: str, output: str) -> DevstackError:
         remedy=remedy,
         code="KIND_FAILED",
         exit_status=ExitStatus.ENVIRONMENT,
-        output=output,
+        # Without them, the end is kubeadm's reason.
+        output=_STACK_FRAME.sub("", output),
     )
