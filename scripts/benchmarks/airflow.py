@@ -25,6 +25,7 @@ IDLE_SECONDS = 30.0
 NAMESPACES = ("airflow", "postgres")
 
 _FOUR = """\
+from datetime import datetime
 from airflow import DAG
 from airflow.providers.cncf.kubernetes.operators.kubernetes_pod import KubernetesPodOperator
 
