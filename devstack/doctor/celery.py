@@ -31,7 +31,7 @@ from devstack.waits import Failed, Ready
 _QUEUED = "/dags/~/dagRuns/~/taskInstances"
 _MOST_TASKS = 100
 _EXECUTE_TIMEOUT = 10.0
-"""Seconds; a check has 20 for everything."""
+"""Seconds for each pod; the whole check times out after 20 seconds."""
 
 
 _DAG_FILES = (

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from devstack.airflow_settings import DEFAULT_WORKERS
-from devstack.lifecycle.airflow_service import require_airflow, require_celery
+from devstack.lifecycle.airflow_service import (
+    installation_settings,
+    require_airflow,
+    require_celery,
+)
 from devstack.lifecycle.node_loading import NodeLoading
 from devstack.lifecycle.service_steps import service_steps
 from devstack.lifecycle.step import run_steps
@@ -27,7 +31,7 @@ def scale_workers(stack: Stack, workers: int | dict[str, int]) -> int | dict[str
         stack.state = stack.dir.read() or stack.state
         service = require_airflow(stack)
         installation = stack.installation
-        settings = installation.settings(stack.state.airflow)
+        settings = installation_settings(stack)
         require_celery(stack, "there are no Celery workers to scale")
         before: int | dict[str, int] = settings.get("workers", DEFAULT_WORKERS)
         stack.state.airflow = installation.with_setting(stack.state.airflow, "workers", workers)

@@ -126,9 +126,13 @@ class Airflow:
             _DAG.format(dag_id=dag_id, image=image, script=script, retries=retries, note=note),
         )
         if parsed:
-            eventually(
-                f"DAG {dag_id}", lambda: self.request("GET", f"dags/{dag_id}").status_code == 200
-            )
+            self.await_dag(dag_id)
+
+    def await_dag(self, dag_id: str) -> None:
+        """Wait until Airflow has parsed a DAG."""
+        eventually(
+            f"DAG {dag_id}", lambda: self.request("GET", f"dags/{dag_id}").status_code == 200
+        )
 
     def start(self, dag_id: str, date: str = "") -> str:
         """Trigger a run; return its path below the API's root.
@@ -171,10 +175,11 @@ class Airflow:
         """Return the result of the run's task."""
         return self.get(f"{run}/taskInstances/task/xcomEntries/return_value")["value"]
 
-    def log(self, run: str, attempt: int = 1) -> str:
-        """Return the log of the run's task."""
-        answer = self.request("GET", f"{run}/taskInstances/task/logs/{attempt}?full_content=true")
-        return answer.text
+    def log(self, run: str, attempt: int = 1, map_index: int = -1) -> str:
+        """Return the log of the run's task, or of one of its mapped instances."""
+        mapped = f"&map_index={map_index}" if map_index >= 0 else ""
+        path = f"{run}/taskInstances/task/logs/{attempt}?full_content=true{mapped}"
+        return self.request("GET", path).text
 
     def task_pods(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the current pods of the DAG's tasks."""

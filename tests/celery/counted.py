@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any
 
 from tests.airflow.airflow_stack import Airflow
-from tests.support.eventually import eventually
 
 _DAG = """\
 import time, uuid
@@ -22,7 +21,7 @@ def work(number, run_id):
 with DAG("{dag_id}", start_date=datetime(2026, 1, 1), schedule=None, is_paused_upon_creation=False,
          max_active_tasks=1000):
     PythonOperator.partial(
-        task_id="work", python_callable=work, retry_delay=timedelta(seconds=1), {options}
+        task_id="task", python_callable=work, retry_delay=timedelta(seconds=1), {options}
     ).expand(op_args=[[number] for number in range({tasks})])
 """
 
@@ -42,7 +41,7 @@ def deploy_counted(
     given = ", ".join(f"{name}={value!r}" for name, value in options.items())
     text = _DAG.format(dag_id=dag_id, tasks=tasks, seconds=seconds, options=given)
     airflow.write(dag_id, text)
-    eventually(f"DAG {dag_id}", lambda: airflow.request("GET", f"dags/{dag_id}").status_code == 200)
+    airflow.await_dag(dag_id)
 
 
 def executions(airflow: Airflow, run: str) -> Counter[int]:

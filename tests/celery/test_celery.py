@@ -21,8 +21,7 @@ def test_a_worker_serves_the_logs_of_its_tasks_to_the_web_server_only(airflow: A
     address = f"http://{task['hostname']}:8793/log/"
 
     def log() -> str:
-        path = f"{run}/taskInstances/work/logs/1?full_content=true&map_index=0"
-        return airflow.request("GET", path).text
+        return airflow.log(run, map_index=0)
 
     # What runs now is on the worker only.
     eventually("the log", lambda: address in log() and "Executing" in log(), timeout=15)

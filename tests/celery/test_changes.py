@@ -99,7 +99,7 @@ with DAG("both", start_date=datetime(2026, 1, 1), schedule=None, is_paused_upon_
 def test_one_dag_uses_workers_and_pods(airflow: Airflow, configure: Configure) -> None:
     configure('executor = "CeleryKubernetesExecutor"\nworkers = 1\n')
     airflow.write("both", BOTH)
-    eventually("the DAG", lambda: airflow.request("GET", "dags/both").status_code == 200)
+    airflow.await_dag("both")
     run = airflow.start("both")
     assert airflow.finish(run) == "success"
     hosts = {task["task_id"]: task["hostname"] for task in instances(airflow, run)}
