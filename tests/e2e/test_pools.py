@@ -25,6 +25,7 @@ FLOWS = Path(__file__).parent / "flows"
 WORK = "name=work,cpu=3,memory=5Gi,disk=7Gi,zones=us-east-1a,labels=team=a,taints=team=a:NoSchedule"
 _HASH = "jsonpath={.items[0].metadata.annotations.kubernetes\\.io/config\\.hash}"
 """The uid of a pod that the kubelet has read from a file."""
+_UID = "jsonpath={.items[0].metadata.uid}"
 NO_POOLS = ("--pool", "name=control-plane")
 
 
@@ -117,21 +118,42 @@ def test_the_only_node_offers_more_than_the_machine(stack: Devstack) -> None:
     assert 0 < limit_of_pods(node(stack)) < real
 
 
-def weight_of_the_api_server(stack: Devstack) -> str:
-    """Return the CPU weight of the API server's pod; empty while its cgroup is recreated."""
-    uid = stack.admin_kubectl(
-        "get", "pods", "-n", "kube-system", "-l", "component=kube-apiserver", "-o", _HASH
-    ).stdout
-    pods = "kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice"
-    pod = f"{pods}/kubelet-kubepods-burstable-pod{uid}.slice"
-    files = [f"/sys/fs/cgroup/{pod}/cpu.weight", f"/sys/fs/cgroup/cpu/{pod}/cpu.shares"]
+def weight_in_node(stack: Devstack, cgroup: str) -> int:
+    """Return the CPU weight of a cgroup below `kubelet.slice`; 0 while it is recreated."""
+    path = f"kubelet.slice/{cgroup}"
+    files = [f"/sys/fs/cgroup/{path}/cpu.weight", f"/sys/fs/cgroup/cpu/{path}/cpu.shares"]
     read = ["sh", "-c", f"cat {' '.join(files)} 2>/dev/null"]
-    return str(node(stack).exec_run(read).output.decode().strip())
+    return int(node(stack).exec_run(read).output.decode().strip() or 0)
 
 
-def test_services_come_before_tasks_for_the_cpus(stack: Devstack) -> None:
+def weight_of_a_pod(stack: Devstack, uid: str) -> int:
+    """Return the CPU weight of a burstable pod of the control plane's node."""
+    burstable = "kubelet-kubepods.slice/kubelet-kubepods-burstable.slice"
+    pod = f"kubelet-kubepods-burstable-pod{uid.replace('-', '_')}.slice"
+    return weight_in_node(stack, f"{burstable}/{pod}")
+
+
+@pytest.mark.parametrize(
+    ("query", "weights"),
+    [
+        (("-n", "kube-system", "-l", "component=kube-apiserver", "-o", _HASH), (3656, 81920)),
+        (("-n", "devstack", "-l", "app.kubernetes.io/name=minio", "-o", _UID), (1134, 20480)),
+    ],
+    ids=["control-plane", "service"],
+)
+def test_services_come_before_tasks_for_the_cpus(
+    stack: Devstack, query: tuple[str, ...], weights: tuple[int, int]
+) -> None:
     # A task that requests one CPU has 39 or 100 of 10,000 in cgroup v2, 1024 in v1.
-    eventually("the weight", lambda: weight_of_the_api_server(stack) in ("1134", "20480"))
+    def has_the_weight() -> bool:
+        return weight_of_a_pod(stack, stack.admin_kubectl("get", "pods", *query).stdout) in weights
+
+    eventually("the weight", has_the_weight)
+
+
+def test_the_kubelet_comes_before_all_pods_for_the_cpus(stack: Devstack) -> None:
+    kubelet = weight_in_node(stack, "kubelet.service")
+    assert kubelet > weight_in_node(stack, "kubelet-kubepods.slice") > 0
 
 
 def test_a_pool_is_added_and_resized_while_the_services_continue(pools: Devstack) -> None:

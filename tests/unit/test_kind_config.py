@@ -23,9 +23,10 @@ def config(spec: ClusterSpec, api_port: int = 40000) -> dict[str, Any]:
     return parsed
 
 
-def patch_of(built: dict[str, Any], kind: str) -> dict[str, Any]:
+def patch_of(built: dict[str, Any], kind: str, field: str = "kind") -> dict[str, Any]:
+    """Return the only patch of a kind of kubeadm's configuration that sets a field."""
     patches = [yaml.safe_load(text) for text in built["kubeadmConfigPatches"]]
-    (found,) = [patch for patch in patches if patch["kind"] == kind]
+    (found,) = [patch for patch in patches if patch["kind"] == kind and field in patch]
     assert isinstance(found, dict)
     return found
 
@@ -97,13 +98,18 @@ def test_kube_proxy_updates_its_rules_immediately() -> None:
     assert patch["iptables"] == {"minSyncPeriod": "100ms"}
 
 
+def test_kubeadm_waits_longer_for_the_api_than_a_slow_machine_needs() -> None:
+    patch = patch_of(config(ClusterSpec("ci")), "InitConfiguration", "timeouts")
+    assert patch["timeouts"] == {"kubernetesAPICall": "5m0s"}
+
+
 def test_kubeadm_reads_the_patches_on_the_control_plane_only(tmp_path: Path) -> None:
     text = build_config(ClusterSpec("ci", nodes=2), 0, patches=tmp_path)
     built: dict[str, Any] = yaml.safe_load(text)
     control_plane, worker = built["nodes"]
     (mount,) = control_plane["extraMounts"]
     assert (mount["hostPath"], mount["readOnly"]) == (str(tmp_path), True)
-    patch = patch_of(built, "InitConfiguration")
+    patch = patch_of(built, "InitConfiguration", "patches")
     assert patch["patches"] == {"directory": mount["containerPath"]}
     assert "extraMounts" not in worker
 

@@ -53,6 +53,12 @@ def test_a_node_has_its_settings_and_what_it_is_to_be(tmp_path: Path) -> None:
         assert mount["readOnly"]
 
 
+def test_the_kubelet_has_the_highest_weight_for_the_cpus(tmp_path: Path) -> None:
+    """tests/e2e/test_pools.py reads both weights on a node."""
+    write_node_files(tmp_path / "nodes" / "n", SPEC, MACHINE)
+    assert "CPUWeight=10000" in (tmp_path / "nodes" / "n" / "kubelet.conf").read_text()
+
+
 def test_nodes_that_are_started_may_use_what_the_machine_has_now(tmp_path: Path) -> None:
     stack = StackDir("s", tmp_path)
     folder = node_folder(stack, "n")

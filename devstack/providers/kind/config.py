@@ -31,6 +31,16 @@ nodeStatusUpdateFrequency: 1s
 nodeStatusReportFrequency: 5m
 """
 
+# kubeadm waits a minute for each request of its own to succeed.  On a slow machine the API server
+# is away for longer while the node loads images.  kind writes kubeadm's v1beta4 from Kubernetes
+# 1.36 on; with v1beta3, which has no such field, the patch matches no document and is ignored.
+KUBEADM_PATCH = """\
+kind: InitConfiguration
+apiVersion: kubeadm.k8s.io/v1beta4
+timeouts:
+  kubernetesAPICall: 5m0s
+"""
+
 # kind's own value is 1 s: each new Service, and each pod behind one that becomes ready,
 # would be reachable up to a second later.  With tens of Services a sync is cheap.
 KUBE_PROXY_PATCH = """\
@@ -97,7 +107,7 @@ def _plain_config(spec: ClusterSpec, api_port: int) -> dict[str, Any]:
         "featureGates": dict(features.gates),
         "runtimeConfig": dict(features.apis),
         "networking": {"apiServerAddress": LOOPBACK, "apiServerPort": api_port},
-        "kubeadmConfigPatches": [KUBELET_PATCH + kubelet, KUBE_PROXY_PATCH],
+        "kubeadmConfigPatches": [KUBELET_PATCH + kubelet, KUBE_PROXY_PATCH, KUBEADM_PATCH],
         "kubeadmConfigPatchesJSON6902": [controller_manager_patch(spec.kubernetes)],
         "nodes": [control_plane, *({"role": "worker"} for _ in range(spec.nodes - 1))],
     }
