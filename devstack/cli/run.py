@@ -95,7 +95,7 @@ def command(
     samples of its own.
     """
     from devstack.flows.arguments import parse_arguments
-    from devstack.flows.target import find_targets, runnable, runnable_on_airflow
+    from devstack.flows.target import find_targets, runnable
     from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
     from devstack.stack import open_stack
 
@@ -113,8 +113,9 @@ def command(
         raise click.UsageError("--local does not apply to --airflow")
     explicit = bool(names or named)
     if on_airflow:
-        samples = runnable_on_airflow(samples, stack.state.airflow, explicit=explicit)
-        run_on_airflow(output, stack, sources, samples, arguments, at_once, timeout, python)
+        run_on_airflow(
+            output, stack, sources, samples, arguments, at_once, timeout, python, explicit=explicit
+        )
         output.finish()
         return int(ExitStatus.OK)
     samples = runnable(samples, stack.disabled, explicit=explicit)

@@ -31,6 +31,8 @@ def run_on_airflow(
     at_once: int,
     timeout: float | None,
     python: str,
+    *,
+    explicit: bool,
 ) -> None:
     """Deploy flows and run them as DAGs; check the results of samples.
 
@@ -43,6 +45,7 @@ def run_on_airflow(
         at_once: maximum number of concurrent samples.
         timeout: maximum seconds for one run.
         python: the interpreter for the user's flows, as the user names it.
+        explicit: True if the user named the samples, so that none may be left out.
 
     Raises:
         DevstackError: a flow failed, or cannot be deployed.
@@ -53,10 +56,13 @@ def run_on_airflow(
     from devstack.deployers.suite import DeployerSuite
     from devstack.flows.python import find_python
     from devstack.flows.suite import SAMPLE_SECONDS
+    from devstack.flows.target import runnable_on_airflow
     from devstack.schema import EndedDagRun, SampleOutcome, dump
 
     deployer = open_deployer(stack)
     require_deployable(stack)
+    # After the checks above: what is wrong with the stack comes before what a sample needs of it.
+    samples = runnable_on_airflow(samples, stack.state.airflow, explicit=explicit)
     suite = DeployerSuite(stack, deployer, flow_environment(stack), timeout or SAMPLE_SECONDS)
     if sources:
         flow_python = find_python(python, stack.runner, os.environ)

@@ -55,10 +55,10 @@ class Compiler:
         return {program.name: self._cache.path(program.name, program.key) for program in wanted}
 
     def _compile(self, programs: Sequence[Program]) -> None:
-        first = programs[0]
+        first, title = programs[0], _title(programs)
         go = find_go(self._runner, self._progress, self._cache)
         with (
-            step(self._progress, f"Compile {first.title}"),
+            step(self._progress, f"Compile {title}"),
             self._cache.scratch(f"go-{first.module.name}") as folder,
         ):
             argv = [go, "build", "-v", *first.flags, "-o", f"{folder}/"]
@@ -71,9 +71,16 @@ class Compiler:
                     pidfile=self._cache.pidfile("compile"),
                 )
             except DevstackError as error:
-                raise _compile_failed(first.title, error) from error
+                raise _compile_failed(title, error) from error
             for program in programs:
                 self._cache.add(program.name, program.key, folder / program.output)
+
+
+def _title(programs: Sequence[Program]) -> str:
+    """Return the title of the module of ``programs``, or the programs' names."""
+    names = [program.name for program in programs]
+    more = f" and {len(names) - 2} more programs" if len(names) > 3 else ""
+    return programs[0].title or ", ".join(names[:2] if more else names) + more
 
 
 def group_by_module(programs: Iterable[Program]) -> list[list[Program]]:

@@ -75,7 +75,8 @@ class Program:
         package: the import path of its main package.
         module: the folder whose go.mod pins its dependencies. One `go build` compiles all
             programs of a module.
-        title: the name of the module in the progress display.
+        title: the name of the module in the progress display; empty for the names of the
+            programs that are compiled.
         kubernetes: the minor version of Kubernetes that the module requires.
         system: the operating system that it runs on.
     """
@@ -83,7 +84,7 @@ class Program:
     name: str
     package: str
     module: Path = CONTAINERS / "kubernetes"
-    title: str = "containerd"
+    title: str = ""
     kubernetes: str = SHARED
     system: str = "linux"
 

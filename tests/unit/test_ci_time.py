@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 
 import pytest
 
@@ -29,3 +31,18 @@ def test_all_cases_of_an_essential_test_are_essential() -> None:
 def test_a_slower_machine_needs_more_time() -> None:
     assert minutes_needed(REFERENCE_SECONDS) == REFERENCE_MINUTES
     assert minutes_needed(3 * REFERENCE_SECONDS) == 3 * REFERENCE_MINUTES
+
+
+def test_a_faster_machine_gets_no_shorter_estimate() -> None:
+    assert minutes_needed(REFERENCE_SECONDS / 2) == REFERENCE_MINUTES
+
+
+def test_versions_of_python_without_time_left_are_left_out_and_named() -> None:
+    script = str(project_file("scripts", "test-pythons"))
+    done = subprocess.run(
+        [script, "--minutes", "0", "--without", "3.12"], capture_output=True, text=True, check=True
+    )
+    late = done.stdout.partition("no time left for: ")[2]
+    assert "passed on none; failed on none" in done.stdout
+    assert f"{sys.version_info[0]}.{sys.version_info[1]}" in f"{late} 3.12"
+    assert "3.12" not in late

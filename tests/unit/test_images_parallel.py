@@ -135,3 +135,20 @@ def test_the_times_of_parallel_steps_are_recorded_apart() -> None:
     assert [install.title, compile_time.title] == ["Install", "Compile"]
     assert compile_time.seconds >= install.seconds
     assert compile_time.start <= install.start
+
+
+@pytest.mark.parametrize(
+    ("names", "title"),
+    [
+        (["kind"], "kind"),
+        (["kind", "pause", "crictl"], "crictl, pause, kind"),
+        (["kind", "pause", "jobset", "crictl"], "crictl, pause and 2 more programs"),
+        (["curl"], "the health check"),
+    ],
+)
+def test_the_display_names_what_is_compiled(tmp_path: Path, names: list[str], title: str) -> None:
+    runner, recorder = FakeRunner(), Recorder()
+    _go(runner)
+    runner.answer(GO, "build", effect=_compile)
+    Compiler(runner, recorder, ArtifactCache(tmp_path)).ensure(PROGRAMS[name] for name in names)
+    assert ("start", f"Compile {title}") in recorder.events
