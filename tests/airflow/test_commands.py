@@ -106,6 +106,29 @@ def test_connections_are_added_tested_and_deleted(stack: Devstack, tmp_path: Pat
     stack.run("airflow", "connections", "delete", "local", "web")
 
 
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        ("http", ("airflow-webserver", "8080"), ("airflow-webserver", "8081")),
+        ("postgres", ("postgres.postgres", "5432"), ("postgres.postgres", "5433")),
+    ],
+)
+def test_a_connection_to_a_server_is_tested_from_a_pod(
+    stack: Devstack, kind: str, good: tuple[str, str], bad: tuple[str, str], tmp_path: Path
+) -> None:
+    state = json.loads((stack.directory / "stack.json").read_text())
+    secret = tmp_path / "password"
+    secret.write_text(state["credentials"]["postgres_airflow_password"])
+    login = ("--login", "airflow", "--schema", "airflow", "--password-file", str(secret))
+    add = ("airflow", "connections", "add", "there", "--type", kind, "--replace")
+    for (host, port), status in ((good, ExitStatus.OK), (bad, ExitStatus.FAILURE)):
+        more = login if kind == "postgres" else ()
+        stack.run(*add, "--host", host, "--port", port, *more)
+        tested = stack.run("airflow", "connections", "test", "there", check=False)
+        assert tested.returncode == status, tested.stderr
+    stack.run("airflow", "connections", "delete", "there")
+
+
 def test_pools_and_variables_are_set_and_deleted(stack: Devstack, tmp_path: Path) -> None:
     def call(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return stack.run("airflow", *argv, **options)
