@@ -118,10 +118,10 @@ def test_a_connection_to_a_server_is_tested_from_a_pod(
 ) -> None:
     state = json.loads((stack.directory / "stack.json").read_text())
     secret = tmp_path / "password"
-    secret.write_text(state["credentials"]["postgres_airflow_password"])
+    secret.write_text(state["credentials"]["airflow_db_password"])
     login = ("--login", "airflow", "--schema", "airflow", "--password-file", str(secret))
     add = ("airflow", "connections", "add", "there", "--type", kind, "--replace")
-    for (host, port), status in ((good, ExitStatus.OK), (bad, ExitStatus.FAILURE)):
+    for (host, port), status in ((good, ExitStatus.OK), (bad, ExitStatus.FAILED)):
         more = login if kind == "postgres" else ()
         stack.run(*add, "--host", host, "--port", port, *more)
         tested = stack.run("airflow", "connections", "test", "there", check=False)
