@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from devstack.airflow.client import AirflowClient, quoted
+from devstack.airflow.client import AirflowApiError, AirflowClient, quoted
 from devstack.airflow.runs import MANY_TASKS_TIMEOUT
 
 
@@ -59,12 +60,27 @@ class ImportFailure:
 
 def list_dags(client: AirflowClient) -> list[Dag]:
     """Return all DAGs whose files exist, sorted by id."""
-    return [_dag(item) for item in client.list_all("/dags", "dags", order_by="dag_id")]
+    return [read_dag(item) for item in client.list_all("/dags", "dags", order_by="dag_id")]
 
 
 def find_dag_details(client: AirflowClient, dag_id: str) -> Mapping[str, Any] | None:
     """Return a DAG's details as Airflow returns them, or None if there is no such DAG."""
     return client.find(f"/dags/{quoted(dag_id)}/details")
+
+
+def find_dag_source(client: AirflowClient, file_token: str) -> str:
+    """Return the text of a DAG's file, as Airflow last parsed it; empty if it is not stored.
+
+    Args:
+        client: Airflow.
+        file_token: the field of the DAG's details that names its file.
+    """
+    try:
+        return client.text(f"/dagSources/{quoted(file_token)}")
+    except AirflowApiError as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return ""
+        raise
 
 
 def set_paused(client: AirflowClient, dag_id: str, paused: bool) -> None:
@@ -101,7 +117,8 @@ def dag_url(client: AirflowClient, dag_id: str) -> str:
     return f"{client.url}/dags/{quoted(dag_id)}/grid"
 
 
-def _dag(item: Mapping[str, Any]) -> Dag:
+def read_dag(item: Mapping[str, Any]) -> Dag:
+    """Return a DAG from an item of Airflow's list, or from its details."""
     schedule = item.get("schedule_interval") or {}
     return Dag(
         dag_id=item["dag_id"],

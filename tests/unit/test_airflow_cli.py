@@ -21,6 +21,7 @@ NEEDS = {
     "trigger": ["MyFlow"],
     "backfill": ["MyFlow", "--start", "2026-11-01", "--end", "2026-11-02"],
     "test": ["MyFlow", "start"],
+    "stop": ["MyFlow"],
     "logs": ["MyFlow"],
     "delete": ["MyFlow"],
     "pools set": ["few", "2"],

@@ -20,14 +20,21 @@ from devstack.schema import DagRun, dump
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, help="Number of runs.  [default: 20]"
 )
+@click.option("--run", metavar="RUN", help="Only this run: Airflow's id or Metaflow's.")
 @stack_options
 @pass_output
 def command(
-    output: Output, dag: str | None, limit: int, config_file: Path | None, **options: Any
+    output: Output,
+    dag: str | None,
+    limit: int,
+    run: str | None,
+    config_file: Path | None,
+    **options: Any,
 ) -> int:
     """List the latest runs of DAG, or of all DAGs."""
     deployer = open_deployer(config_file, **options)
-    runs = deployer.runs(deployer.resolve(dag) if dag else "", limit)
+    dag_id = deployer.resolve(dag) if dag else ""
+    runs = [deployer.find_run(run, dag_id)] if run else deployer.runs(dag_id, limit)
     output.data(runs=dump(list[DagRun], runs))
     show_runs(output, "DAG", runs)
     output.finish()

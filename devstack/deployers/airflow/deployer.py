@@ -33,6 +33,11 @@ from devstack.deployers.airflow.compile import CompiledDag, compile_flow
 from devstack.deployers.airflow.dag_lock import dag_lock, lock_folder
 from devstack.deployers.airflow.delete import delete_dag
 from devstack.deployers.airflow.deliver import POOL_SLOTS, deliver_dag, write_dag
+from devstack.deployers.airflow.deployed_flow import (
+    DeployedFlow,
+    get_deployed_flow,
+    list_deployed_flows,
+)
 from devstack.deployers.airflow.follow import failure_of, follow_run, wait_scheduled_run
 from devstack.deployers.airflow.lookup import find_run, find_tasks, resolve_dag
 from devstack.deployers.airflow.other_delivery import require_deletable, require_deployable
@@ -115,9 +120,22 @@ class AirflowDeployer:
         """Return the latest runs of a DAG, or of all; the latest first."""
         return list_runs(self.client, name, limit)
 
-    def find_run(self, name: str) -> DagRun:
-        """Return a run by Airflow's id, Metaflow's id, or the latest run of a DAG."""
-        return find_run(self.client, name)
+    def deployed_flow(self, dag_id: str) -> DeployedFlow:
+        """Return the flow that a DAG was compiled from."""
+        return get_deployed_flow(self.client, dag_id)
+
+    def deployed_flows(self) -> list[DeployedFlow]:
+        """Return the flows of all DAGs that Metaflow compiled, sorted by the DAG's id."""
+        return list_deployed_flows(self.client)
+
+    def find_run(self, name: str, dag_id: str = "") -> DagRun:
+        """Return a run by Airflow's id, Metaflow's id, or the latest run of a DAG.
+
+        Args:
+            name: what the user typed.
+            dag_id: the DAG of the run; any if empty.
+        """
+        return find_run(self.client, name, dag_id)
 
     def follow(self, run: DagRun, note: Note, timeout: float | None = None) -> RunResult[DagRun]:
         """Wait until a run is finished."""

@@ -7,6 +7,7 @@ KubernetesPodOperator), and the kubelet then expands ``$(NAME)`` and ``$$`` in i
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 
@@ -15,6 +16,7 @@ MAX_BYTES = 120_000
 
 _MAX_LABEL = 63
 _PLAIN = re.compile(r"[\w ./:=@,+-]*", re.ASCII)
+_LITERAL = re.compile(r"\{\{ (\"[^\"]*\") \}\}")
 _PLAIN_CHARACTER = re.compile(r"[\w ./:=@,+-]", re.ASCII)
 
 
@@ -24,6 +26,12 @@ def template_literal(text: str) -> str:
     Jinja would otherwise interpret braces, and alter the ends of lines.
     """
     return text if _PLAIN.fullmatch(text) else f"{{{{ {template_string(text)} }}}}"
+
+
+def literal_text(template: str) -> str:
+    """Return the text of a template that :func:`template_literal` returned; others unchanged."""
+    match = _LITERAL.fullmatch(template)
+    return str(ast.literal_eval(match[1])) if match else template
 
 
 def template_string(text: str) -> str:

@@ -45,18 +45,19 @@ def resolve_dag(client: AirflowClient, name: str, *, broken: bool = False) -> st
     raise unknown_dag(client, name)
 
 
-def find_run(client: AirflowClient, name: str) -> DagRun:
+def find_run(client: AirflowClient, name: str, dag_id: str = "") -> DagRun:
     """Return a run.
 
     Args:
         client: Airflow.
         name: Airflow's run id or Metaflow's (``airflow-0123456789ab``), optionally
             after ``DAG/`` or ``FLOW/``; or a DAG, for its latest run.
+        dag_id: the DAG of the run; any if empty.
 
     Raises:
         DevstackError: ``RUN_UNKNOWN``.
     """
-    runs = list_runs(client, limit=MAX_RUNS)
+    runs = list_runs(client, dag_id, limit=MAX_RUNS)
     run_id = name.rpartition("/")[2]
     for run in runs:
         if run_id in (run.run_id, run.metaflow_id):
