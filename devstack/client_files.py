@@ -7,6 +7,7 @@ files are neither read nor written.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from devstack.paths import private_folder
@@ -15,6 +16,23 @@ from devstack.stack import Stack
 
 PROFILE = "devstack"
 """The Metaflow profile; its file is ``config_devstack.json`` in METAFLOW_HOME."""
+
+EXTENSION_FOLDER = Path(__file__).resolve().parent / "metaflow_extension"
+"""The folder of devstack's Metaflow extension, for PYTHONPATH; it has no other module."""
+
+
+def with_extension(folders: str) -> str:
+    """Return a value of PYTHONPATH with the folder of the Metaflow extension.
+
+    Extensions of other installations of devstack, from an outer `devstack shell`, are removed:
+    Metaflow refuses two extensions of the same name.
+
+    Args:
+        folders: the user's value; its other folders keep their order and precedence.
+    """
+    end = EXTENSION_FOLDER.parts[-2:]
+    theirs = [each for each in folders.split(os.pathsep) if Path(each).parts[-2:] != end]
+    return os.pathsep.join([*(theirs if any(theirs) else []), str(EXTENSION_FOLDER)])
 
 
 def client_files_current(stack: Stack) -> bool:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from devstack.client_files import PROFILE, aws_file, scratch_folder
+from devstack.client_files import PROFILE, aws_file, scratch_folder, with_extension
 from devstack.environment_variables import STACK_PROGRAMS, always_overridden, overridden
 from devstack.paths import APP
 from devstack.ports import LOOPBACK
 from devstack.project_config import find_project_config, settings_against
 from devstack.stack import Stack
 
+EXECUTABLE = "DEVSTACK_EXECUTABLE"
+"""The variable with the path of the ``devstack`` command, for its Metaflow extension."""
+
+_SEARCHED = "METAFLOW_EXTENSIONS_SEARCH_DIRS"
 _USER_VARIABLES = ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER")
 """Where Metaflow looks for the user's name."""
 _PROXY_VARIABLES = (
@@ -45,6 +50,7 @@ def build_environment(stack: Stack) -> dict[str, str]:
         **_no_proxy_variables(),
         **_micromamba(),
         **_user(),
+        **_extension(),
         **outputs.environment,
         "METAFLOW_HOME": str(home),
         "METAFLOW_PROFILE": PROFILE,
@@ -57,6 +63,19 @@ def build_environment(stack: Stack) -> dict[str, str]:
         "KUBECACHEDIR": str(stack.dir.kubectl_cache),
         "DEVSTACK_NAME": stack.spec.name,
     }
+
+
+def _extension() -> dict[str, str]:
+    """Return the variables with which Metaflow finds devstack's extension, and it devstack."""
+    own = Path(sys.executable).parent / APP
+    executable = str(own) if own.is_file() else shutil.which(APP)
+    variables = {"PYTHONPATH": with_extension(os.environ.get("PYTHONPATH", ""))}
+    if executable:
+        variables[EXECUTABLE] = executable
+    # Metaflow finds extensions only there, if it is set.
+    if searched := os.environ.get(_SEARCHED):
+        variables[_SEARCHED] = with_extension(searched)
+    return variables
 
 
 def _micromamba() -> dict[str, str]:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from devstack.client_files import EXTENSION_FOLDER
 from devstack.environment_variables import STACK_PROGRAMS, rows_by_precedence
 from devstack.environment_variables.variable import Policy
 from devstack.stack import Stack
@@ -39,6 +40,21 @@ _devstack_unset
 unset -f _devstack_unset
 {exports}
 """
+
+_SEARCH_PATH = "PYTHONPATH"
+"""A list of the user's: the startup files may extend or replace it, so it is only appended to."""
+
+_POSIX_APPEND = """\
+case ":${{{name}-}}:" in
+  *:{folder}:*) ;;
+  *) {name}=${{{name}:+${name}:}}{folder} ;;
+esac
+export {name}"""
+
+# fish splits and joins variables whose names end with PATH.
+_FISH_APPEND = """\
+contains -- {folder} ${name}
+or set --global --export {name} ${name} {folder}"""
 
 _BASH = """\
 [ ! -r ~/.bashrc ] || . ~/.bashrc
@@ -196,8 +212,14 @@ def _posix(names: str, environment: Mapping[str, str]) -> str:
         f"      {row.name}) {_posix_action(row.policy)};;"
         for row in rows_by_precedence(STACK_PROGRAMS)
     )
-    exports = "\n".join(f"export {key}={shlex.quote(value)}" for key, value in environment.items())
+    exports = "\n".join(_posix_export(key, value) for key, value in environment.items())
     return _POSIX_UNSET.format(names=names, cases=cases, exports=exports)
+
+
+def _posix_export(name: str, value: str) -> str:
+    if name != _SEARCH_PATH:
+        return f"export {name}={shlex.quote(value)}"
+    return _POSIX_APPEND.format(name=name, folder=shlex.quote(str(EXTENSION_FOLDER)))
 
 
 def _posix_action(policy: Policy) -> str:
@@ -211,10 +233,14 @@ def _fish(environment: Mapping[str, str]) -> str:
         + (_FISH_UNSET if row.policy is Policy.OVERRIDDEN else "true")
         for row in rows_by_precedence(STACK_PROGRAMS)
     )
-    exports = "\n".join(
-        f"set --global --export {key} {_fish_quote(value)}" for key, value in environment.items()
-    )
+    exports = "\n".join(_fish_export(key, value) for key, value in environment.items())
     return _FISH.format(cases=cases, exports=exports)
+
+
+def _fish_export(name: str, value: str) -> str:
+    if name != _SEARCH_PATH:
+        return f"set --global --export {name} {_fish_quote(value)}"
+    return _FISH_APPEND.format(name=name, folder=_fish_quote(str(EXTENSION_FOLDER)))
 
 
 def _fish_quote(text: str) -> str:

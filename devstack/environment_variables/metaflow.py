@@ -147,7 +147,7 @@ METAFLOW = (
         ),
         (
             "METAFLOW_EXTENSIONS_SEARCH_DIRS METAFLOW_ENV_ESCAPE_DISABLED",
-            "extensions that the user installed",
+            "extensions that the user installed; devstack's own is found beside them",
         ),
         ("METAFLOW_SKIP_INSTALL_DEPENDENCIES", "read in task pods only"),
         (

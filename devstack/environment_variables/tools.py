@@ -148,6 +148,7 @@ _PYTHON = (
     *keep(
         "Python",
         ("PYTHONHOME", "devstack itself does not start with a wrong one"),
+        ("PYTHONPATH", "the user's modules; the folder of devstack's Metaflow extension is added"),
         ("PYTHON*", "modules and behaviour of the user's flow"),
         ("VIRTUAL_ENV CONDA_*", "the active environment; conda's own settings"),
         ("PYLINT* PYLINTRC", "rules of pylint"),

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
-from devstack.client_files import client_files_current
+from devstack.client_files import EXTENSION_FOLDER, client_files_current
 from devstack.environment import build_environment, conflicting_variables
 from devstack.lifecycle.up import up
 from tests.fakes.stack import World
@@ -143,3 +144,45 @@ def test_loopback_is_exempt_from_a_proxy(
     assert build_environment(ready.open())["NO_PROXY"] == ".corp,localhost,.other,127.0.0.1"
     monkeypatch.setenv("no_proxy", "*")
     assert build_environment(ready.open())["NO_PROXY"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "kept"),
+    [
+        ("", []),
+        ("/one:/two", ["/one", "/two"]),
+        # An empty entry is the current folder.
+        (":/one", ["", "/one"]),
+        (f"/one:{EXTENSION_FOLDER}:/two", ["/one", "/two"]),
+        ("/other/devstack/metaflow_extension:/one", ["/one"]),
+    ],
+)
+def test_the_metaflow_extension_is_added_to_the_users_modules(
+    ready: World, monkeypatch: pytest.MonkeyPatch, theirs: str, kept: list[str]
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", theirs)
+    monkeypatch.setenv("METAFLOW_EXTENSIONS_SEARCH_DIRS", "/theirs")
+    environment = build_environment(ready.open())
+    assert environment["PYTHONPATH"] == os.pathsep.join([*kept, str(EXTENSION_FOLDER)])
+    searched = environment["METAFLOW_EXTENSIONS_SEARCH_DIRS"]
+    assert searched == f"/theirs{os.pathsep}{EXTENSION_FOLDER}"
+    monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
+    assert build_environment(ready.open())["PYTHONPATH"] == environment["PYTHONPATH"]
+
+
+def test_the_metaflow_extension_finds_this_installation_of_devstack(
+    ready: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executable = tmp_path / "bin" / "devstack"
+    executable.parent.mkdir()
+    executable.touch()
+    monkeypatch.setattr("sys.executable", str(executable.with_name("python")))
+    environment = build_environment(ready.open())
+    assert environment["DEVSTACK_EXECUTABLE"] == str(executable)
+
+
+def test_metaflow_searches_extensions_everywhere_unless_the_user_restricts_it(
+    ready: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("METAFLOW_EXTENSIONS_SEARCH_DIRS", raising=False)
+    assert "METAFLOW_EXTENSIONS_SEARCH_DIRS" not in build_environment(ready.open())

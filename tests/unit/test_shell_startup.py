@@ -11,6 +11,7 @@ import pytest
 
 from devstack.cli.main import run
 from devstack.cli.output import Output
+from devstack.client_files import EXTENSION_FOLDER
 from devstack.environment import build_environment
 from devstack.lifecycle.up import up
 from devstack.shell_startup import (
@@ -124,6 +125,23 @@ def test_zsh_reads_the_folder_that_zshenv_chooses(stack: Stack) -> None:
     environment = variables(stack, shell)
     check(stack, environment)
     assert environment["ZDOTDIR"] == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("startup", "first"),
+    [
+        ("export PYTHONPATH=/theirs", ["/theirs"]),
+        ("export PYTHONPATH=/first:$PYTHONPATH", ["/first", "/outer"]),
+        ("unset PYTHONPATH", []),
+    ],
+)
+def test_the_users_startup_files_may_change_the_search_path_of_modules(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, startup: str, first: list[str]
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/outer")
+    Path.home().joinpath(".bashrc").write_text(f"{startup}\n")
+    environment = variables(stack, installed("bash"))
+    assert environment["PYTHONPATH"].split(":") == [*first, str(EXTENSION_FOLDER)]
 
 
 def test_fish_keeps_the_stacks_variables(stack: Stack) -> None:

@@ -140,7 +140,11 @@ class AirflowService(Service):
         password = administrator(ctx, self.installation)["password"]
         return Outputs(
             # Metaflow's default, an hour, would hide a pod that cannot start.
-            metaflow={"METAFLOW_AIRFLOW_KUBERNETES_STARTUP_TIMEOUT_SECONDS": "600"},
+            metaflow={
+                "METAFLOW_AIRFLOW_KUBERNETES_STARTUP_TIMEOUT_SECONDS": "600",
+                # The engine of `DeployedFlow.from_deployment`; Metaflow's default is Argo.
+                "METAFLOW_DEFAULT_FROM_DEPLOYMENT_IMPL": "airflow",
+            },
             urls={name: url(ctx, self.installation), **self._flower_urls(ctx)},
             secrets={
                 f"{name}-user": ADMIN,
