@@ -10,7 +10,7 @@ from pathlib import Path
 
 from devstack.client_files import PROFILE, aws_file, scratch_folder, with_extension
 from devstack.environment_variables import STACK_PROGRAMS, always_overridden, overridden
-from devstack.paths import APP
+from devstack.paths import APP, absolute_folders
 from devstack.ports import LOOPBACK
 from devstack.project_config import find_project_config, settings_against
 from devstack.stack import Stack
@@ -69,7 +69,8 @@ def _extension() -> dict[str, str]:
     """Return the variables with which Metaflow finds devstack's extension, and it devstack."""
     own = Path(sys.executable).parent / APP
     executable = str(own) if own.is_file() else shutil.which(APP)
-    variables = {"PYTHONPATH": with_extension(os.environ.get("PYTHONPATH", ""))}
+    path = with_extension(os.environ.get("PYTHONPATH", ""))
+    variables = {"PYTHONPATH": path, **absolute_folders()}
     if executable:
         variables[EXECUTABLE] = executable
     # Metaflow finds extensions only there, if it is set.

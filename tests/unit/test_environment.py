@@ -177,8 +177,11 @@ def test_the_metaflow_extension_finds_this_installation_of_devstack(
     executable.parent.mkdir()
     executable.touch()
     monkeypatch.setattr("sys.executable", str(executable.with_name("python")))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DEVSTACK_HOME", "theirs")
     environment = build_environment(ready.open())
     assert environment["DEVSTACK_EXECUTABLE"] == str(executable)
+    assert environment["DEVSTACK_HOME"] == str(tmp_path / "theirs")
 
 
 def test_metaflow_searches_extensions_everywhere_unless_the_user_restricts_it(
