@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ PROVIDERS = """
 from metaflow.plugins import DEPLOYER_IMPL_PROVIDERS
 found = {each.TYPE: each.__module__ for each in DEPLOYER_IMPL_PROVIDERS}
 """
+PROJECT = EXTENSION_FOLDER.parent.parent
 OURS = "metaflow_extensions.devstack.plugins.airflow_deployer"
 
 OWN_DEPLOYER = """
@@ -138,3 +140,35 @@ def test_a_pod_gets_no_module_of_it_and_metaflow_works_there(
     )
     assert shown.stderr == ""
     assert shown.stdout.split() == [f"{tmp_path}/pod/.mf_code/metaflow/__init__.py", "False"]
+
+
+def test_it_needs_the_standard_library_and_metaflow_only() -> None:
+    files = list(EXTENSION_FOLDER.rglob("*.py"))
+    assert len(files) > 5
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    # A relative import stays in the extension.
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    packages = {name.partition(".")[0] for name in [*names, *(str(each.module) for each in froms)]}
+    assert packages - set(sys.stdlib_module_names) == {"metaflow"}
+
+
+def test_an_error_of_the_real_devstack_reaches_the_user(
+    devstack: FakeDevstack, tmp_path: Path
+) -> None:
+    command = f'exec env PYTHONPATH="{PROJECT}" "{sys.executable}" -m devstack "$@"'
+    (tmp_path / "devstack").write_text(f"#!/bin/sh\n{command}\n")
+    (tmp_path / "my_flow.py").write_text(FLOW)
+    program = """
+    found = []
+    for call in (lambda: Deployer("my_flow.py", decospecs=["retry"]).airflow().create(),
+                 lambda: list(DeployedFlow.list_deployed_flows()),
+                 lambda: DeployedFlow.get_triggered_run("MyFlow", "airflow-0")):
+        try:
+            call()
+        except Exception as error:
+            found.append([type(error).__name__, error.code, error.remedy])
+    """
+    found = devstack.run(program, DEVSTACK_HOME=str(tmp_path / "none"), DEVSTACK_NAME="none")
+    assert [each[:2] for each in found] == [["DevstackCommandError", "STACK_DOWN"]] * 3
+    assert "devstack up" in found[0][2]
