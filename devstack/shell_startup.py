@@ -44,12 +44,10 @@ unset -f _devstack_unset
 _SEARCH_PATH = "PYTHONPATH"
 """A list of the user's: the startup files may extend or replace it, so it is only appended to."""
 
-_POSIX_APPEND = """\
-case ":${{{name}-}}:" in
-  *:{folder}:*) ;;
-  *) {name}=${{{name}:+${name}:}}{folder} ;;
-esac
-export {name}"""
+_POSIX_APPEND = (
+    'case ":${{{name}-}}:" in *:{folder}:*) ;; *) {name}=${{{name}:+${name}:}}{folder} ;; esac; '
+    "export {name}"
+)
 
 # fish splits and joins variables whose names end with PATH.
 _FISH_APPEND = """\
@@ -110,6 +108,23 @@ class ShellStart:
     argv: list[str]
     variables: Mapping[str, str]
     keeps_variables: bool = True
+
+
+def export_command(name: str, value: str, current: str = "") -> str:
+    """Return the command of a POSIX shell that exports one of the stack's variables.
+
+    PYTHONPATH is the user's, and may be another one when the command runs: the folder of the
+    Metaflow extension is appended to it.
+
+    Args:
+        name: the variable.
+        value: its value.
+        current: the value in the user's environment. If ``value`` does not begin with it,
+            something in it must not remain, and ``value`` replaces it.
+    """
+    if name != _SEARCH_PATH or not value.startswith(current):
+        return f"export {name}={shlex.quote(value)}"
+    return _POSIX_APPEND.format(name=name, folder=shlex.quote(str(EXTENSION_FOLDER)))
 
 
 def start_shell(stack: Stack, shell: str, environment: Mapping[str, str]) -> ShellStart:
@@ -212,14 +227,8 @@ def _posix(names: str, environment: Mapping[str, str]) -> str:
         f"      {row.name}) {_posix_action(row.policy)};;"
         for row in rows_by_precedence(STACK_PROGRAMS)
     )
-    exports = "\n".join(_posix_export(key, value) for key, value in environment.items())
+    exports = "\n".join(export_command(key, value) for key, value in environment.items())
     return _POSIX_UNSET.format(names=names, cases=cases, exports=exports)
-
-
-def _posix_export(name: str, value: str) -> str:
-    if name != _SEARCH_PATH:
-        return f"export {name}={shlex.quote(value)}"
-    return _POSIX_APPEND.format(name=name, folder=shlex.quote(str(EXTENSION_FOLDER)))
 
 
 def _posix_action(policy: Policy) -> str:

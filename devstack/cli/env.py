@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from devstack.config import load
 def command(output: Output, config_file: Path | None, **chosen: Any) -> None:
     """Print the variables that point Metaflow, kubectl and S3 clients at the stack."""
     from devstack.environment import build_environment, conflicting_variables
+    from devstack.shell_startup import export_command
     from devstack.stack import open_stack, require_up
 
     stack = open_stack(load(config_file, **chosen))
@@ -30,5 +31,5 @@ def command(output: Output, config_file: Path | None, **chosen: Any) -> None:
     output.data(environment=environment, unset=unset)
     output.text(f"unset {' '.join(unset)}")
     for key, value in sorted(environment.items()):
-        output.text(f"export {key}={shlex.quote(value)}")
+        output.text(export_command(key, value, os.environ.get(key, "")))
     output.finish()

@@ -11,11 +11,12 @@ import pytest
 
 from devstack.cli.main import run
 from devstack.cli.output import Output
-from devstack.client_files import EXTENSION_FOLDER
+from devstack.client_files import EXTENSION_FOLDER, with_extension
 from devstack.environment import build_environment
 from devstack.lifecycle.up import up
 from devstack.shell_startup import (
     changed_by_startup,
+    export_command,
     is_plain_shell,
     start_shell,
     startup_options,
@@ -142,6 +143,29 @@ def test_the_users_startup_files_may_change_the_search_path_of_modules(
     Path.home().joinpath(".bashrc").write_text(f"{startup}\n")
     environment = variables(stack, installed("bash"))
     assert environment["PYTHONPATH"].split(":") == [*first, str(EXTENSION_FOLDER)]
+
+
+@pytest.mark.parametrize(
+    ("before", "later", "expected"),
+    [
+        ("", "", [str(EXTENSION_FOLDER)]),
+        ("/job", "/job:/step", ["/job", "/step", str(EXTENSION_FOLDER)]),
+        (f"/job:{EXTENSION_FOLDER}", f"{EXTENSION_FOLDER}:/step", [str(EXTENSION_FOLDER), "/step"]),
+        ("/other/devstack/metaflow_extension", "/other", [str(EXTENSION_FOLDER)]),
+    ],
+)
+def test_the_search_path_of_modules_is_extended_when_the_output_of_env_is_read(
+    before: str, later: str, expected: list[str]
+) -> None:
+    command = export_command("PYTHONPATH", with_extension(before), before)
+    done = subprocess.run(
+        ["sh", "-c", f'{command}; {command}; env | grep "^PYTHONPATH="'],
+        env={"PATH": os.defpath, "PYTHONPATH": later},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == f"PYTHONPATH={':'.join(expected)}"
 
 
 def test_fish_keeps_the_stacks_variables(stack: Stack) -> None:
