@@ -16,7 +16,7 @@ from devstack.deployers.airflow.delete import START_SECONDS
 from devstack.deployers.airflow.deliver import TOUCH_INTERVAL
 from devstack.deployers.airflow.deployer import AirflowDeployer, open_deployer
 from devstack.deployers.airflow.lookup import find_tasks
-from devstack.deployers.airflow.parameter_values import convert_parameters
+from devstack.deployers.airflow.parameter_values import convert_parameters, run_conf
 from devstack.deployers.airflow.parameters import FILE_MEDIA, JSON_MEDIA, kind_of_schema
 from devstack.deployers.base import Deployment
 from devstack.errors import DevstackError, ExitStatus
@@ -277,6 +277,32 @@ def test_parameters_are_converted_to_the_flows_types() -> None:
     expected = {"n": 3, "rate": 2.0, "who": text, "flag": True, "data": '{"a": [1]}'}
     assert convert_parameters(KINDS, given, "usage") == expected
     assert convert_parameters(KINDS, {"who": ""}, "usage") == {"who": ""}
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "expected"),
+    [
+        ({"value": 1}, "13", 13),
+        ({"value": 0.5}, "2", 2.0),
+        ({"value": False}, "true", True),
+        ({"value": "1"}, "13", "13"),
+        ({"value": None}, "13", "13"),
+        ({"value": []}, '["a", 1]', ["a", 1]),
+        ({"value": None, "schema": {"type": "object"}}, '{"a": 1}', {"a": 1}),
+        ({"value": None, "schema": {"type": ["null", "integer"]}}, "13", 13),
+        ({"value": 1, "schema": {"type": "string"}}, "13", "13"),
+    ],
+)
+def test_values_get_the_types_of_a_dag_without_metaflow(
+    declared: dict[str, Any], text: str, expected: object
+) -> None:
+    assert run_conf({"params": {"n": declared}}, {"n": text}, "usage") == {"n": expected}
+
+
+def test_a_value_of_another_json_type_is_reported() -> None:
+    with pytest.raises(DevstackError, match="invalid value") as wrong:
+        run_conf({"params": {"n": {"value": []}}}, {"n": '{"a": 1}'}, "usage")
+    assert "JSON of another type, dict" in wrong.value.cause
 
 
 @pytest.mark.parametrize(

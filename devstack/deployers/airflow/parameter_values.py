@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from devstack.deployers.airflow.parameters import convert_value, kind_of_schema
 from devstack.errors import DevstackError, ExitStatus
+
+_CONTAINERS = {"array": list, "object": dict}
+"""Types that only DAGs without Metaflow have, as JSON schema names them."""
+_BY_DEFAULT = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+"""The kind of a parameter without a schema, by the type of its default; others are texts."""
 
 
 def convert_parameters(
@@ -37,8 +43,25 @@ def run_conf(details: Mapping[str, Any], values: Mapping[str, str], usage: str) 
         DevstackError: ``PARAMETER_WRONG``.
     """
     declared = details.get("params") or {}
-    kinds = {name: kind_of_schema(each.get("schema") or {}) for name, each in declared.items()}
+    kinds = {name: _kind(each) for name, each in declared.items()}
     return convert_parameters(kinds, values, usage)
+
+
+def _kind(declared: Mapping[str, Any]) -> str:
+    """Return the kind of a DAG's parameter; it may have several types, or no schema."""
+    schema = declared.get("schema") or {}
+    types = schema.get("type") or []
+    names = [types] if isinstance(types, str) else [each for each in types if each != "null"]
+    if not names:
+        return _BY_DEFAULT.get(type(declared.get("value")), "string")
+    return names[0] if names[0] in _CONTAINERS else kind_of_schema({**schema, "type": names[0]})
+
+
+def _json_value(kind: str, text: str) -> Any:
+    value = json.loads(text)
+    if not isinstance(value, _CONTAINERS[kind]):
+        raise ValueError(f"it is JSON of another type, {type(value).__name__}")
+    return value
 
 
 def _convert(name: str, text: str, kinds: Mapping[str, str], usage: str) -> Any:
@@ -53,7 +76,7 @@ def _convert(name: str, text: str, kinds: Mapping[str, str], usage: str) -> Any:
             "set it as the parameter's default, then devstack airflow deploy FLOW.py",
         )
     try:
-        return convert_value(kind, text)
+        return _json_value(kind, text) if kind in _CONTAINERS else convert_value(kind, text)
     except ValueError as error:
         raise _invalid(name, f"{text[:80]!r} is not of type {kind}: {error}", usage) from None
 
