@@ -6,6 +6,7 @@ import importlib.util
 import os
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -88,3 +89,39 @@ def test_logs_are_kept_on_the_volume(
     task_logs.keep_all(local)
     assert kept.read_text() == "first, and more"
     assert [each.name for each in kept.parent.iterdir()] == ["attempt=1.log"]
+
+
+def test_the_worker_serves_the_queue_of_tasks_that_name_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+    from types import SimpleNamespace
+
+    started: dict[str, Any] = {}
+
+    def make_worker(**options: Any) -> Any:
+        started.update(options)
+        return SimpleNamespace(start=lambda: None, exitcode=0)
+
+    options = {("operators", "default_queue"): "main"}
+    conf = SimpleNamespace(get_mandatory_value=lambda *path: options[path])
+    utils = "airflow.providers.celery.executors.celery_executor_utils"
+    for name, content in {
+        "airflow.configuration": {"conf": conf},
+        utils: {"app": SimpleNamespace(Worker=make_worker)},
+        "task_logs": {"local_folder": lambda: tmp_path, "keep_all": print, "serve": print},
+        "task_state": {},
+    }.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    for count in range(1, len(utils.split("."))):
+        monkeypatch.setitem(
+            sys.modules, name := ".".join(utils.split(".")[:count]), ModuleType(name)
+        )
+    worker = load("celery_worker")
+    for each in ("import_airflow", "install_task", "watch_loop", "close_connections"):
+        monkeypatch.setattr(worker, each, lambda *_arguments: None)
+    with pytest.raises(SystemExit):
+        worker.main()
+    assert started["queues"] == ["main"]

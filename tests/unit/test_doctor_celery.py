@@ -13,6 +13,7 @@ from devstack.deployers.airflow.follow import find_unserved_task
 from devstack.doctor.celery import CELERY_CHECKS
 from devstack.doctor.check import Diagnosis, run_checks
 from devstack.process import Completed
+from devstack.services.airflow.celery import scaling
 from devstack.services.airflow.celery_health import served_queues
 from devstack.stack import Stack
 from tests.fakes.airflow import FakeAirflow, airflow_stack, fake_airflow
@@ -167,3 +168,12 @@ def test_the_queue_of_pods_is_served_with_both_kinds_of_executors() -> None:
     assert served_queues({"executor": "CeleryKubernetesExecutor"}) == ["default", "kubernetes"]
     config = {"operators": {"default_queue": "main"}}
     assert served_queues({"executor": "CeleryExecutor", "config": config}) == ["main"]
+
+
+def test_the_queues_that_the_users_airflow_cfg_names_are_served() -> None:
+    text = (
+        "[operators]\ndefault_queue = main\n[celery_kubernetes_executor]\nkubernetes_queue = pods\n"
+    )
+    settings = {"executor": "CeleryKubernetesExecutor", "cfg": "airflow.cfg", "cfg_text": text}
+    assert served_queues(settings) == ["main", "pods"]
+    assert scaling({**settings, "workers": {"min": 0, "max": 2}})["without_queue"] == "pods"

@@ -19,6 +19,7 @@ from devstack.airflow_settings import (
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.pods import observe_pod
 from devstack.kube.resources import APPS
+from devstack.services.airflow.config import option
 from devstack.services.airflow.objects import SCHEDULER, key
 from devstack.services.base import Manifest
 from devstack.waits import Failed, Observation, Ready, Waiting
@@ -36,9 +37,6 @@ _BROKER_TIMEOUTS = [
     for name in ("READ", "WRITE")
 ]
 """Seconds after which the scheduler's connection to a broker that does not answer ends."""
-
-KUBERNETES_QUEUE = "kubernetes"
-"""CeleryKubernetesExecutor runs its tasks in pods (Airflow's default)."""
 
 
 def with_replicas(item: Manifest, settings: Mapping[str, Any]) -> Manifest:
@@ -89,6 +87,16 @@ def observe_workers(client: KubeClient, namespace: str, settings: Mapping[str, A
     return next(waiting, Waiting(f"StatefulSet {namespace}/{WORKER[1]} is not available yet"))
 
 
+def default_queue(settings: Mapping[str, Any]) -> str:
+    """Return the queue of tasks that name none; the only one that the stack's workers serve."""
+    return option(settings, "operators", "default_queue", "default")
+
+
+def kubernetes_queue(settings: Mapping[str, Any]) -> str:
+    """Return the queue whose tasks CeleryKubernetesExecutor runs in pods."""
+    return option(settings, "celery_kubernetes_executor", "kubernetes_queue", "kubernetes")
+
+
 def scaling(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the autoscaler needs to know; it counts the tasks of Celery's executors."""
     least, most = worker_range(settings)
@@ -100,7 +108,9 @@ def scaling(settings: Mapping[str, Any]) -> dict[str, Any]:
         "concurrency": concurrency(settings),
         "executor": celery,
         "is_default": names[0] == celery,
-        "without_queue": KUBERNETES_QUEUE if celery == CELERY_KUBERNETES_EXECUTOR else "",
+        "without_queue": (
+            kubernetes_queue(settings) if celery == CELERY_KUBERNETES_EXECUTOR else ""
+        ),
     }
 
 

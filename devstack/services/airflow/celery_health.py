@@ -16,11 +16,13 @@ from devstack.kube.client import KubeClient, Object
 from devstack.kube.pods import observe_pod
 from devstack.kube.readiness import observe_deployment
 from devstack.kube.resources import APPS
-from devstack.services.airflow.celery import KUBERNETES_QUEUE, WORKER, WORKER_PODS
+from devstack.services.airflow.celery import (
+    WORKER,
+    WORKER_PODS,
+    default_queue,
+    kubernetes_queue,
+)
 from devstack.waits import Failed, Ready, Waiting
-
-DEFAULT_QUEUE = "default"
-"""Airflow's `[operators] default_queue`, the only one that the stack's workers serve."""
 
 
 def broker_problem(kube: KubeClient, settings: Mapping[str, Any]) -> Failed | None:
@@ -95,9 +97,8 @@ def served_queues(settings: Mapping[str, Any]) -> list[str]:
     Args:
         settings: the table ``[airflow]`` of devstack.toml.
     """
-    chosen = settings.get("config", {}).get("operators", {}).get("default_queue", DEFAULT_QUEUE)
-    pods = [KUBERNETES_QUEUE] if CELERY_KUBERNETES_EXECUTOR in executors(settings) else []
-    return [str(chosen), *pods]
+    has_pods = CELERY_KUBERNETES_EXECUTOR in executors(settings)
+    return [default_queue(settings), *([kubernetes_queue(settings)] if has_pods else [])]
 
 
 def lost_workers(kube: KubeClient, namespace: str) -> list[str]:

@@ -84,6 +84,24 @@ def with_settings(
     return {**config_map, "data": {**config_map["data"], FILE: text.getvalue(), WEB_FILE: web}}
 
 
+def option(settings: Mapping[str, Any], section: str, name: str, default: str) -> str:
+    """Return an option of airflow.cfg that the stack itself does not set.
+
+    Args:
+        settings: the table ``[airflow]`` of devstack.toml, with the texts of its files.
+        section: the option's section.
+        name: its name.
+        default: Airflow's own value.
+    """
+    table = settings.get("config", {}).get(section, {})
+    if name in table:
+        return str(table[name])
+    if text := settings.get(text_key("cfg")):
+        found = cfg_file.parse(text, str(settings.get("cfg")))
+        return found.get(section, name, fallback="").strip() or default
+    return default
+
+
 def _web_settings(installation: Installation) -> str:
     """Return settings of Flask: browsers send a cookie to all ports of a host."""
     return (

@@ -21,7 +21,6 @@ TICK_SECONDS = 5.0
 """Interval at which the worker's loop reports that it runs."""
 HUNG_SECONDS = 60.0
 """A connected worker whose loop has not reported for this long hangs."""
-QUEUE = "default"
 
 
 class Pulse:
@@ -61,6 +60,7 @@ PULSE = Pulse()
 def main() -> None:
     """Run the worker until SIGTERM and the end of its tasks."""
     import_airflow()
+    from airflow.configuration import conf
     from airflow.providers.celery.executors.celery_executor_utils import app
 
     install_task(app)
@@ -72,7 +72,8 @@ def main() -> None:
     close_connections()
     worker = app.Worker(
         hostname=f"celery@{socket.gethostname()}",
-        queues=[QUEUE],
+        # Where Airflow puts the tasks that name no queue.
+        queues=[conf.get_mandatory_value("operators", "default_queue")],
         optimization="fair",
         loglevel="INFO",
         without_gossip=True,
