@@ -153,23 +153,27 @@ def _object_name_problem(value: Any) -> str:
     return "" if fits else "is no name of an object in Kubernetes"
 
 
-_OF_FIRST = ("dags", "git", "requirements")
-"""Settings of the first installation: the Git server and the image are the stack's."""
-
-
 def _only_of_first(settings: Any) -> str:
-    names = settings if isinstance(settings, Mapping) else ()
-    if names and settings.get("broker") == "redis":
-        return "broker"  # its queues have no vhosts
-    return next((name for name in names if name in _OF_FIRST), "")
+    """Return what is wrong with an installation's settings, after its name; empty if nothing is."""
+    if not isinstance(settings, Mapping):
+        return ""
+    if settings.get("dags", "deploy") != "deploy":
+        return 'another delivery than "deploy"'
+    if settings.get("broker") == "redis":
+        # It has no vhosts: workers of all installations would take tasks from the same queues.
+        return 'the broker "redis"'
+    # git-sync and the image with packages are the first one's.
+    return next(
+        (f"the setting {name!r}" for name in ("git", "requirements") if name in settings), ""
+    )
 
 
 def _installations_problem(value: Any) -> str:
     for name, settings in value.items():
         if not _INSTALLATION.match(name):
             return f"names {name!r}, which is not 1 to 20 lower-case letters, digits and dashes"
-        if isinstance(settings, Mapping) and settings.get("dags", "deploy") != "deploy":
-            return f'gives {name!r} another delivery than "deploy", which only [airflow] can have'
+        if given := _only_of_first(settings):
+            return f"gives {name!r} {given}, which only [airflow] can have"
     return ""
 
 

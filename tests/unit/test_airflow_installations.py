@@ -120,9 +120,28 @@ def test_mistakes_in_the_settings_of_an_installation_are_named(tmp_path: Path) -
     assert "airflow.installations.a.executor" in refused.value.cause
 
 
-def test_only_the_first_installation_has_other_deliveries(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ('dags = "git"', "another delivery"),
+        ('git = {branch = "prod"}', "'git'"),
+        ('requirements = "dags.txt"', "'requirements'"),
+        ('broker = "redis"', '"redis"'),
+    ],
+)
+def test_what_only_the_first_installation_can_have_is_refused(
+    tmp_path: Path, line: str, what: str
+) -> None:
     file = tmp_path / "devstack.toml"
-    file.write_text('[airflow.installations.a]\ndags = "git"\n')
+    (tmp_path / "dags.txt").write_text("six\n")
+    file.write_text(f"[airflow.installations.a]\n{line}\n")
     with pytest.raises(DevstackError, match="settings") as refused:
         load(file)
     assert "only [airflow]" in refused.value.cause
+    assert what in refused.value.cause
+
+
+def test_an_installation_may_name_the_delivery_that_it_has(tmp_path: Path) -> None:
+    file = tmp_path / "devstack.toml"
+    file.write_text('[airflow.installations.a]\ndags = "deploy"\nbroker = "rabbitmq"\n')
+    assert load(file).airflow["installations"]["a"]["broker"] == "rabbitmq"
