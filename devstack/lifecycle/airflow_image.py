@@ -16,6 +16,7 @@ from devstack.images.airflow_contents import (
 from devstack.images.artifact_cache import ArtifactCache
 from devstack.kube.apply import apply_all
 from devstack.lifecycle.added_images import is_added, supply_image
+from devstack.lifecycle.airflow_service import require_delivery
 from devstack.lifecycle.step import Step
 from devstack.services.airflow.dag_delivery import IMAGE, delivery
 from devstack.services.base import Service
@@ -69,7 +70,7 @@ def build_image(stack: Stack, folder: Path) -> BuiltImage:
         DevstackError: ``DAGS_ELSEWHERE``, ``DAG_FOLDER_INVALID``, ``ROLL_OUT_FAILED``, or those of
             :meth:`AirflowContents.build`.
     """
-    _require_image_delivery(stack)
+    require_delivery(stack, IMAGE, "cannot build an image with DAG files")
     cache = ArtifactCache()
     with stack.dir.lock(), cache.scratch("airflow-dag-files") as scratch:
         archive = scratch / DAGS_FILE
@@ -166,15 +167,3 @@ def _run_from(stack: Stack, service: Service, reference: str) -> None:
         clock=stack.clock,
         note=progress.note,
     )
-
-
-def _require_image_delivery(stack: Stack) -> None:
-    way = delivery(stack.state.airflow)
-    if way != IMAGE:
-        raise DevstackError(
-            "cannot build an image with DAG files",
-            cause=f'Airflow does not read DAG files from its image: dags = "{way}"',
-            remedy='set dags = "image" in the table [airflow] of devstack.toml, then devstack up',
-            code="DAGS_ELSEWHERE",
-            exit_status=ExitStatus.USAGE,
-        )

@@ -7,6 +7,7 @@ from typing import Any
 
 from devstack.airflow_settings import has_celery
 from devstack.errors import DevstackError, ExitStatus
+from devstack.services.airflow.dag_delivery import delivery
 from devstack.services.airflow.service import AirflowService
 from devstack.services.base import Service
 from devstack.stack import Stack, require_up
@@ -30,6 +31,32 @@ def require_airflow(stack: Stack) -> Service:
 def installation_settings(stack: Stack) -> Mapping[str, Any]:
     """Return the settings of the installation that the stack selects."""
     return stack.installation.settings(stack.state.airflow)
+
+
+def require_delivery(stack: Stack, way: str, what: str) -> None:
+    """Raise ``DAGS_ELSEWHERE`` unless the selected installation gets its DAG files this way.
+
+    Args:
+        stack: the stack.
+        way: the value of the setting ``dags``; not "deploy".
+        what: what cannot be done otherwise.
+    """
+    found = delivery(installation_settings(stack))
+    if found == way:
+        return
+    name = stack.installation.prefix
+    remedy = f'set dags = "{way}" in the table [airflow] of devstack.toml, then devstack up'
+    if name:
+        # Only the first installation has another delivery.
+        remedy = f"devstack airflow --installation {name} deploy FLOW.py"
+    of = f" of the installation {name!r}" if name else ""
+    raise DevstackError(
+        what,
+        cause=f'the DAG files{of} come from elsewhere: dags = "{found}"',
+        remedy=remedy,
+        code="DAGS_ELSEWHERE",
+        exit_status=ExitStatus.USAGE,
+    )
 
 
 def require_celery(stack: Stack, what: str) -> None:

@@ -12,8 +12,11 @@ from devstack.airflow_settings import AirflowSettings
 from devstack.deployers.airflow.compile import CompiledDag
 from devstack.deployers.airflow.deployer import AirflowDeployer, open_deployer
 from devstack.deployers.airflow.other_delivery import require_deletable, require_deployable
+from devstack.deployers.airflow.volume import copy_to_volume
 from devstack.errors import DevstackError
+from devstack.lifecycle.airflow_image import build_image
 from devstack.services.airflow.dag_delivery import dags_folder
+from devstack.services.airflow.installation import Installation
 from devstack.stack import Stack
 from devstack.validation import table_mistakes
 from tests.fakes.airflow import FakeAirflow, airflow_stack, fake_airflow
@@ -64,6 +67,21 @@ def test_other_deliveries_are_explained(
     with pytest.raises(DevstackError) as raised:
         require_deployable(stack)
     assert remedy in raised.value.remedy
+
+
+def test_other_installations_have_their_own_delivery(stack: Stack, tmp_path: Path) -> None:
+    stack.state.airflow = {"dags": "volume", "installations": {"team-a": {}}}
+    stack.installation = Installation("team-a")
+    require_deployable(stack)
+    require_deletable(stack)
+    for refuse in (
+        lambda: copy_to_volume(stack, tmp_path, delete=True),
+        lambda: build_image(stack, tmp_path),
+    ):
+        with pytest.raises(DevstackError) as raised:
+            refuse()
+        assert raised.value.code == "DAGS_ELSEWHERE"
+        assert raised.value.remedy == "devstack airflow --installation team-a deploy FLOW.py"
 
 
 @pytest.fixture

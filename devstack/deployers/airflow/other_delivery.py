@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.lifecycle.airflow_service import installation_settings
 from devstack.services.airflow.dag_delivery import DEPLOY, GIT, IMAGE, VOLUME, delivery
 from devstack.services.git_sync import source_of
 from devstack.stack import Stack
@@ -32,14 +33,14 @@ def require_deployable(stack: Stack) -> None:
     Raises:
         DevstackError: ``DAGS_ELSEWHERE``, with what to do instead.
     """
-    way = delivery(stack.state.airflow)
+    way = delivery(installation_settings(stack))
     if way != DEPLOY:
         raise _refusal("deploy the flow", stack, way, _ADDING[way])
 
 
 def require_deletable(stack: Stack) -> None:
     """Refuse to delete a DAG's file if it is not this stack's; see :func:`require_deployable`."""
-    way = delivery(stack.state.airflow)
+    way = delivery(installation_settings(stack))
     if way != DEPLOY:
         raise _refusal("delete the DAG", stack, way, _REMOVING[way])
 
@@ -47,7 +48,7 @@ def require_deletable(stack: Stack) -> None:
 def _refusal(what: str, stack: Stack, way: str, remedy: str) -> DevstackError:
     where = _WAYS[way]
     if way == GIT:
-        source = source_of(stack.state.airflow)
+        source = source_of(installation_settings(stack))
         where += f": branch {source.branch} of {source.repo}"
     return DevstackError(
         f"cannot {what}",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.deployers.airflow.scheduler_pod import SchedulerPod
-from devstack.errors import DevstackError, ExitStatus
 from devstack.images.dag_files import dag_files
-from devstack.services.airflow.dag_delivery import VOLUME, dags_folder, delivery
+from devstack.lifecycle.airflow_service import require_delivery
+from devstack.services.airflow.dag_delivery import VOLUME, dags_folder
 from devstack.stack import Stack
 
 
@@ -40,16 +40,9 @@ def copy_to_volume(stack: Stack, folder: Path, *, delete: bool) -> CopiedFiles:
         DevstackError: ``DAGS_ELSEWHERE`` if Airflow does not read a volume, ``DAG_FOLDER_INVALID``,
             or those of :class:`SchedulerPod`.
     """
-    settings = stack.state.airflow
-    if delivery(settings) != VOLUME:
-        raise DevstackError(
-            "cannot copy DAG files to a volume",
-            cause=f'Airflow does not read one: dags = "{delivery(settings)}"',
-            remedy='set dags = "volume" in the table [airflow] of devstack.toml, then devstack up',
-            code="DAGS_ELSEWHERE",
-            exit_status=ExitStatus.USAGE,
-        )
-    arguments = {"folder": dags_folder(settings), "archive": _archive(folder), "delete": delete}
+    require_delivery(stack, VOLUME, "cannot copy DAG files to a volume")
+    folder_of_dags = dags_folder({"dags": VOLUME})
+    arguments = {"folder": folder_of_dags, "archive": _archive(folder), "delete": delete}
     found = SchedulerPod(stack).run_program("copy_dags", arguments, "copy DAG files to the volume")
     return CopiedFiles(found["written"], found["deleted"])
 
