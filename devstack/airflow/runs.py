@@ -85,6 +85,7 @@ class Task:
         pool: the pool whose slots it occupies.
         queue: the queue of an executor with workers.
         worker: the host that ran the last attempt; empty before that.
+        executor: the executor that it names; empty for Airflow's default one.
     """
 
     step: str
@@ -97,6 +98,7 @@ class Task:
     pool: str = ""
     queue: str = ""
     worker: str = ""
+    executor: str = ""
 
     @property
     def name(self) -> str:
@@ -203,6 +205,7 @@ def _task(item: Mapping[str, Any]) -> Task:
         pool=item.get("pool") or "",
         queue=item.get("queue") or "",
         worker=item.get("hostname") or "",
+        executor=item.get("executor") or "",
     )
 
 

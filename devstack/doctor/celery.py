@@ -90,8 +90,9 @@ def _unserved(case: _Case) -> Iterator[Finding]:
     except AirflowUnavailableError:
         # Reported by the check of services.
         return
-    for queue in sorted({task["queue"] for task in queued if task.get("queue")}):
-        if problem := queue_problem(queue, case.settings):
+    waiting = {(each["queue"], each.get("executor") or "") for each in queued if each.get("queue")}
+    for queue, executor in sorted(waiting):
+        if problem := queue_problem(queue, executor, case.settings):
             yield _finding(problem)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,20 @@ def test_a_followed_run_with_such_a_queue_does_not_wait(api: FakeApi, stack: Sta
     assert failed is not None
     assert failed.code == "QUEUE_WITHOUT_WORKER"
     assert failed.reason.startswith("train waits: no worker serves the queue 'gpu'")
+
+
+def test_executors_without_workers_ignore_queues(
+    api: FakeApi, airflow: FakeAirflow, stack: Stack
+) -> None:
+    local = Task("train", -1, "queued", 0, None, None, None, queue="gpu")
+    celery = replace(local, executor="CeleryExecutor")
+    stack.state.airflow = {"executor": "LocalExecutor,CeleryExecutor"}
+    assert find_unserved_task(stack, [local]) is None
+    assert find_unserved_task(stack, [local, celery]) is not None
+    airflow.set(QUEUED, {"task_instances": [{"queue": "gpu", "executor": None}]})
+    assert codes(stack) == []
+    airflow.set(QUEUED, {"task_instances": [{"queue": "gpu", "executor": "CeleryExecutor"}]})
+    assert codes(stack) == ["QUEUE_WITHOUT_WORKER"]
 
 
 def test_the_queue_of_pods_is_served_with_both_kinds_of_executors() -> None:

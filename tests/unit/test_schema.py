@@ -72,7 +72,7 @@ def test_a_dag_run_is_shown_with_its_tasks() -> None:
     shown = dump(schema.EndedDagRun, RunResult(DAG_RUN, [TASK], ok=True))
     task = {"step": "start", "index": -1, "state": "success", "attempts": 1}
     times = {"queued": 1.0, "began": 2.0, "ended": 3.0}
-    place = {"pool": "", "queue": "", "worker": ""}
+    place = {"pool": "", "queue": "", "worker": "", "executor": ""}
     assert shown == {**DAG_RUN_JSON, "tasks": [{**task, **times, **place}]}
 
 

@@ -169,8 +169,8 @@ def find_unserved_task(stack: Stack, tasks: Sequence[Task]) -> Failed | None:
     settings = installation_settings(stack)
     for task in tasks:
         # Airflow has put it there; it would wait forever.
-        problem = queue_problem(task.queue, settings) if task.state == "queued" else None
-        if problem:
+        waits = task.state == "queued"
+        if waits and (problem := queue_problem(task.queue, task.executor, settings)):
             return replace(problem, reason=f"{task.name} waits: {problem.reason}")
     return None
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from devstack.airflow_settings import (
+    CELERY_EXECUTOR,
     CELERY_KUBERNETES_EXECUTOR,
     broker,
     executors,
@@ -74,14 +75,18 @@ def worker_problem(kube: KubeClient, namespace: str, settings: Mapping[str, Any]
     )
 
 
-def queue_problem(queue: str, settings: Mapping[str, Any]) -> Failed | None:
+def queue_problem(queue: str, executor: str, settings: Mapping[str, Any]) -> Failed | None:
     """Return that no worker serves a queue; None if one does, or none is needed.
 
     Args:
         queue: the queue of a task that is queued.
+        executor: the executor that the task names; empty for the default one.
         settings: the table ``[airflow]`` of devstack.toml.
     """
-    if not has_celery(settings) or queue in served_queues(settings):
+    # It may be the path of a class. Other executors ignore queues.
+    chosen = executor.rpartition(".")[2] or executors(settings)[0]
+    has_queues = chosen in (CELERY_EXECUTOR, CELERY_KUBERNETES_EXECUTOR)
+    if not has_queues or queue in served_queues(settings):
         return None
     served = ", ".join(served_queues(settings))
     return Failed(
