@@ -81,6 +81,11 @@ class AirflowContents:
         """
         if self.reference in engine_client(runner).inspect_images([self.reference]):
             return
+        # Another stack's build would use the same folders and the same container.
+        with cache.lock(progress):
+            self._build(runner, progress, cache)
+
+    def _build(self, runner: Runner, progress: Progress, cache: ArtifactCache) -> None:
         wanted = self.requirements.strip()
         packages = self._packages.install(runner, progress, cache) if wanted else None
         with step(progress, "Build the image of Airflow"), cache.scratch("airflow-dags") as scratch:

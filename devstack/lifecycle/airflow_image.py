@@ -70,25 +70,28 @@ def build_image(stack: Stack, folder: Path) -> BuiltImage:
         DevstackError: ``DAGS_ELSEWHERE``, ``DAG_FOLDER_INVALID``, ``ROLL_OUT_FAILED``, or those of
             :meth:`AirflowContents.build`.
     """
-    require_delivery(stack, IMAGE, "cannot build an image with DAG files")
     cache = ArtifactCache()
-    with stack.dir.lock(), cache.scratch("airflow-dag-files") as scratch:
+    # Other stacks use the same cache at the same time.
+    with stack.dir.lock(), cache.scratch(f"airflow-dag-files-{stack.spec.name}") as scratch:
+        # The command that had the lock may have changed it.
+        stack.state = stack.dir.read() or stack.state
+        require_delivery(stack, IMAGE, "cannot build an image with DAG files")
         archive = scratch / DAGS_FILE
         pack_dags(folder, archive)
         contents = _contents(stack, archive)
-        if contents.reference == stack.state.airflow_image:
-            return BuiltImage(contents.reference, changed=False)
+        reference, former = contents.reference, stack.state.airflow_image
+        if reference == former:
+            return BuiltImage(reference, changed=False)
         contents.build(stack.runner, stack.progress, cache)
-        _load(stack, contents.reference)
-        former = stack.state.airflow_image
-        _roll_out(stack, contents.reference, former)
+        _load(stack, reference)
+        _roll_out(stack, reference, former)
         kept = stack.dir.path / DAGS_FILE
         shutil.copyfile(archive, kept.with_suffix(".new"))
         kept.with_suffix(".new").replace(kept)
         stack.save()
         if former:
             remove_image(stack.runner, former)
-    return BuiltImage(contents.reference, changed=True)
+    return BuiltImage(reference, changed=True)
 
 
 def _contents(stack: Stack, archive: Path | None = None) -> AirflowContents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import tarfile
 from pathlib import Path
 
@@ -66,6 +67,32 @@ def test_a_name_tells_the_contents(folder: Path) -> None:
     assert len({first, *others}) == 4
 
 
+class EmptyEngine:
+    """An engine without images."""
+
+    def __init__(self, _runner: object) -> None: ...
+
+    def inspect_images(self, _names: list[str]) -> dict[str, object]:
+        return {}
+
+
+def test_stacks_build_one_after_the_other(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = ArtifactCache(tmp_path / "cache")
+    locked = []
+
+    def commit(*_arguments: object) -> None:
+        with (cache.root / "build.lock").open() as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locked.append(True)
+
+    monkeypatch.setattr(airflow_contents, "engine_client", EmptyEngine)
+    monkeypatch.setattr(AirflowContents, "_commit", commit)
+    AirflowContents("", packed(folder)).build(FakeRunner(), Silent(), cache)
+    assert locked
+
+
 def test_a_file_that_is_not_python_is_named(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,13 +101,7 @@ def test_a_file_that_is_not_python_is_named(
     broken = "SYNTAX ERROR one.py:3: invalid syntax\n"
     runner.answer("docker", "start", returncode=1, stderr=broken)
 
-    class Engine:
-        def __init__(self, _runner: object) -> None: ...
-
-        def inspect_images(self, _names: list[str]) -> dict[str, object]:
-            return {}
-
-    monkeypatch.setattr(airflow_contents, "engine_client", Engine)
+    monkeypatch.setattr(airflow_contents, "engine_client", EmptyEngine)
     with pytest.raises(DevstackError) as raised:
         AirflowContents("", packed(folder)).build(
             runner, Silent(), ArtifactCache(tmp_path / "cache")

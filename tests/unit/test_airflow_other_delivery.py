@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from devstack.deployers.airflow.deployer import AirflowDeployer, open_deployer
 from devstack.deployers.airflow.other_delivery import require_deletable, require_deployable
 from devstack.deployers.airflow.volume import copy_to_volume
 from devstack.errors import DevstackError
+from devstack.images.airflow_contents import AirflowContents
+from devstack.lifecycle import airflow_image
 from devstack.lifecycle.airflow_image import build_image
 from devstack.services.airflow.dag_delivery import dags_folder
 from devstack.services.airflow.installation import Installation
@@ -69,8 +72,10 @@ def test_other_deliveries_are_explained(
     assert remedy in raised.value.remedy
 
 
+@pytest.mark.usefixtures("home")
 def test_other_installations_have_their_own_delivery(stack: Stack, tmp_path: Path) -> None:
     stack.state.airflow = {"dags": "volume", "installations": {"team-a": {}}}
+    stack.save()
     stack.installation = Installation("team-a")
     require_deployable(stack)
     require_deletable(stack)
@@ -82,6 +87,22 @@ def test_other_installations_have_their_own_delivery(stack: Stack, tmp_path: Pat
             refuse()
         assert raised.value.code == "DAGS_ELSEWHERE"
         assert raised.value.remedy == "devstack airflow --installation team-a deploy FLOW.py"
+
+
+@pytest.mark.usefixtures("home")
+def test_an_image_is_built_with_the_settings_that_another_command_has_saved(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dag.py").write_text("# a DAG\n")
+    saved = {"dags": "image", "executor": "CeleryExecutor", "workers": 3}
+    stack.dir.write(replace(stack.state, airflow=saved))
+    monkeypatch.setattr(AirflowContents, "build", lambda *_arguments: None)
+    for step in ("_load", "_roll_out", "remove_image"):
+        monkeypatch.setattr(airflow_image, step, lambda *_arguments: None)
+    assert build_image(stack, tmp_path).changed
+    kept = stack.dir.read()
+    assert kept is not None
+    assert kept.airflow == saved
 
 
 @pytest.fixture
