@@ -143,11 +143,26 @@ def test_flower_has_a_login_and_nothing_of_airflow() -> None:
     assert not [name for name in values if name.startswith("AIRFLOW")]
 
 
-def test_the_users_options_override_those_for_celery() -> None:
-    ctx = context(config={"core": {"parallelism": 5}})
-    config = find(AirflowService().manifests(ctx), "ConfigMap", "airflow-config")
+def airflow_cfg(**settings: Any) -> configparser.ConfigParser:
+    objects = AirflowService().manifests(context(**settings))
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(config["data"]["airflow.cfg"])
+    parser.read_string(find(objects, "ConfigMap", "airflow-config")["data"]["airflow.cfg"])
+    return parser
+
+
+def test_tasks_that_wait_long_for_a_worker_do_not_fail() -> None:
+    # By default Airflow fails a task that has been queued for three times ten minutes.
+    assert airflow_cfg().getint("scheduler", "num_stuck_in_queued_retries") > 1000
+
+
+def test_local_tasks_beside_those_of_workers_fit_into_the_scheduler() -> None:
+    both = airflow_cfg(executor="LocalExecutor,CeleryExecutor")
+    assert both.getint("core", "parallelism") == 8
+    assert airflow_cfg().getint("core", "parallelism") == 32
+
+
+def test_the_users_options_override_those_for_celery() -> None:
+    parser = airflow_cfg(config={"core": {"parallelism": 5}})
     assert parser["core"]["parallelism"] == "5"
     assert parser["celery"]["task_acks_late"] == "True"
 

@@ -26,7 +26,13 @@ CELERY: dict[str, dict[str, Any]] = {
         "parallelism": 32,
         "max_active_tasks_per_dag": 32,
     },
-    "scheduler": {"max_tis_per_query": 0, "scheduler_idle_sleep_time": 0.2},
+    "scheduler": {
+        "max_tis_per_query": 0,
+        "scheduler_idle_sleep_time": 0.2,
+        # Tasks wait in the broker until a worker is free. One that waits for ten minutes is sent
+        # again, in case that its message was lost; by default, Airflow fails it the third time.
+        "num_stuck_in_queued_retries": 1_000_000,
+    },
     "celery": {
         "task_acks_late": True,
         # A worker takes no message before it can execute its task.
@@ -57,6 +63,10 @@ CELERY: dict[str, dict[str, Any]] = {
 }
 """What Celery's executors need in airflow.cfg."""
 
+WITH_LOCAL_TASKS = 8
+"""The number of tasks at a time if LocalExecutor and Celery's run them. LocalExecutor starts as
+many processes, and its tasks share the memory of the scheduler's container."""
+
 _SERVER_FIELDS = ("args", "ports", "startupProbe", "readinessProbe", "livenessProbe")
 
 
@@ -72,7 +82,7 @@ def with_settings(
     """
     parser = _parser()
     parser.read_string(config_map["data"][FILE])
-    _add(parser, _options(CELERY if has_celery(settings) else {}))
+    _add(parser, _options(_celery_options(settings)))
     needed = needed_options(config_map, settings, installation)
     _add(parser, _cfg_options(settings, needed))
     _add(parser, ((section, name, value) for (section, name), value in needed.items()))
@@ -82,6 +92,14 @@ def with_settings(
     parser.write(text)
     web = config_map["data"][WEB_FILE] + _web_settings(installation)
     return {**config_map, "data": {**config_map["data"], FILE: text.getvalue(), WEB_FILE: web}}
+
+
+def _celery_options(settings: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    if not has_celery(settings):
+        return {}
+    if LOCAL_EXECUTOR not in executors(settings):
+        return CELERY
+    return {**CELERY, "core": {**CELERY["core"], "parallelism": WITH_LOCAL_TASKS}}
 
 
 def option(settings: Mapping[str, Any], section: str, name: str, default: str) -> str:
