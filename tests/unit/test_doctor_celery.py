@@ -131,6 +131,22 @@ def test_no_worker_that_is_ready(api: FakeApi, stack: Stack) -> None:
 
 
 @pytest.mark.breaks("celery")
+def test_scaled_workers_that_all_fail(api: FakeApi, stack: Stack) -> None:
+    stack.state.airflow["workers"] = {"min": 0, "max": 4}
+    api.add(available("airflow-autoscaler", NAMESPACE))
+    broken = {
+        "phase": "Running",
+        "containerStatuses": [waiting("CreateContainerConfigError", "no key")],
+    }
+    api.add(workers(2, 0), worker(0, **broken), worker(1, phase="Pending"))
+    # One that starts may be the first that the queue needs.
+    assert "WORKERS_DOWN" not in codes(stack)
+    api.add(worker(1, **broken))
+    assert codes(stack) == ["WORKERS_DOWN"]
+    assert "no key" in diagnosed(stack).findings[0].cause
+
+
+@pytest.mark.breaks("celery")
 def test_a_queue_that_no_worker_serves(api: FakeApi, airflow: FakeAirflow, stack: Stack) -> None:
     tasks = [{"queue": "gpu"}, {"queue": "default"}]
     airflow.set(QUEUED, {"task_instances": tasks, "total_entries": 2})

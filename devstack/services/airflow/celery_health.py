@@ -57,7 +57,7 @@ def worker_problem(kube: KubeClient, namespace: str, settings: Mapping[str, Any]
     if not has_celery(settings):
         return None
     if is_scaled(settings):
-        return _autoscaler_problem(kube, namespace)
+        return _autoscaler_problem(kube, namespace) or _failed_workers(kube, namespace)
     live = kube.find(APPS, *WORKER, namespace)
     wanted = int(live["spec"].get("replicas", 1)) if live else 0
     if not wanted:
@@ -68,11 +68,7 @@ def worker_problem(kube: KubeClient, namespace: str, settings: Mapping[str, Any]
         )
     if live and live.get("status", {}).get("readyReplicas"):
         return None
-    return Failed(
-        f"no Celery worker is ready: {_reason(kube, namespace)}",
-        "devstack logs airflow; `devstack up` restarts them",
-        code="WORKERS_DOWN",
-    )
+    return _workers_down(_reason(kube, namespace))
 
 
 def queue_problem(queue: str, executor: str, settings: Mapping[str, Any]) -> Failed | None:
@@ -132,6 +128,21 @@ def _autoscaler_problem(kube: KubeClient, namespace: str) -> Failed | None:
     return Failed(
         f"the autoscaler of the workers is down: {observation.reason}",
         "devstack logs airflow; `devstack up` restarts it",
+        code="WORKERS_DOWN",
+    )
+
+
+def _failed_workers(kube: KubeClient, namespace: str) -> Failed | None:
+    """Return why the workers that the autoscaler has started fail; None while one may start."""
+    found = [observe_pod(kube, pod) for pod in _worker_pods(kube, namespace)]
+    failed = [each for each in found if isinstance(each, Failed)]
+    return _workers_down(failed[0].reason) if failed and len(failed) == len(found) else None
+
+
+def _workers_down(reason: str) -> Failed:
+    return Failed(
+        f"no Celery worker is ready: {reason}",
+        "devstack logs airflow; `devstack up` restarts them",
         code="WORKERS_DOWN",
     )
 
