@@ -73,3 +73,15 @@ def test_other_files_are_not_served(url: str, path: str) -> None:
 
 def test_probes_need_no_login(url: str) -> None:
     assert requests.get(url.replace("/dags.git", "/ready"), timeout=10).text == "ready\n"
+
+
+def test_requests_are_logged_without_the_login(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requests.get(f"{url.rpartition('/')[0]}/ready", timeout=10)
+    path = "info/refs?service=git-receive-pack"
+    requests.get(f"{url}/{path}", auth=(USER, PASSWORD), timeout=10)
+    requests.get(f"{url}/{path}", auth=(USER, "wrong"), timeout=10)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition('" ')[2].split()[0] for line in lines] == ["200", "401"]
+    assert all(path in line and PASSWORD not in line for line in lines)

@@ -9,6 +9,7 @@ import base64
 import hmac
 import re
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -68,8 +69,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log a line per request of Git, without headers."""
-        if self.path != READY:
-            pass
+        # A request that cannot be parsed has no path.
+        if getattr(self, "path", "") != READY:
+            sys.stdout.write(f"{self.client_address[0]} {format % args}\n")
+            sys.stdout.flush()
 
     def _serve(self) -> None:
         self.close_connection = True
