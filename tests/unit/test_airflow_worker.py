@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.util
+import json
 import os
 from pathlib import Path
 from types import ModuleType
@@ -60,6 +62,38 @@ def test_workers_are_added_at_once_and_removed_after_a_minute(autoscaler: Module
 
 def test_the_least_number_of_workers_is_kept(autoscaler: ModuleType) -> None:
     assert autoscaler.Demand(least=2, most=4, concurrency=4).workers(0, now=0) == 2
+
+
+@pytest.mark.parametrize(
+    "fault", [http.client.IncompleteRead(b""), json.JSONDecodeError("cut off", "", 0), OSError()]
+)
+def test_an_answer_that_is_cut_off_does_not_end_the_autoscaler(
+    autoscaler: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    written: list[int] = []
+    answers = iter([fault, 0])
+
+    class Scale:
+        def read(self) -> int:
+            answer = next(answers)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        def write(self, count: int) -> None:
+            written.append(count)
+            raise KeyboardInterrupt
+
+    monkeypatch.setenv("DEVSTACK_SCALING", '{"min": 0, "max": 4, "concurrency": 4}')
+    monkeypatch.setattr(autoscaler.psycopg2, "Error", LookupError, raising=False)
+    monkeypatch.setattr(autoscaler, "ALIVE", tmp_path / "alive")
+    monkeypatch.setattr(autoscaler, "Scale", Scale)
+    monkeypatch.setattr(autoscaler, "POLL_SECONDS", 0)
+    monkeypatch.setattr(autoscaler, "_connect", lambda: "connection")
+    monkeypatch.setattr(autoscaler, "_count", lambda *_arguments: 9)
+    with pytest.raises(KeyboardInterrupt):
+        autoscaler.main()
+    assert written == [3]
 
 
 def test_a_message_names_its_task(task_state: ModuleType) -> None:

@@ -5,6 +5,7 @@ It needs no Airflow: it counts in the database, and changes one number by the Ku
 
 from __future__ import annotations
 
+import http.client
 import json
 import math
 import os
@@ -115,7 +116,7 @@ def main() -> None:
         except psycopg2.Error as error:
             print(f"cannot count tasks: {error}".strip(), flush=True)  # noqa: T201
             connection = None
-        except OSError as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             print(f"cannot scale the workers: {error}", flush=True)  # noqa: T201
         time.sleep(POLL_SECONDS)
 
