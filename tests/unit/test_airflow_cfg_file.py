@@ -90,6 +90,16 @@ def test_replaced_options_are_named_without_their_values() -> None:
     assert replaced_options(table("[core]\nexecutor = LocalExecutor\n")) == []
 
 
+def test_options_that_settings_replace_are_named() -> None:
+    assert replaced_options(table("[celery]\nworker_concurrency = 16\n")) == [
+        "[celery] worker_concurrency is replaced by the setting `worker_concurrency`"
+    ]
+    config = {"celery": {"worker_concurrency": 16, "worker_prefetch_multiplier": 2}}
+    assert replaced_options({"config": config}) == [
+        "[celery] worker_concurrency has no effect; the stack uses the setting `worker_concurrency`"
+    ]
+
+
 @pytest.mark.parametrize(
     ("section", "option", "value"),
     [

@@ -38,8 +38,13 @@ FIXED = {
     ("scheduler", "scheduler_health_check_server_port"): "8974",
     ("celery", "broker_url"): "the stack's broker",
     ("celery", "result_backend"): "the stack's Postgres",
+    ("celery", "worker_concurrency"): "the setting `worker_concurrency`",
 }
 """Options that are no part of the file, with what the stack uses."""
+
+WITHOUT_EFFECT = frozenset(FIXED) - {("celery", "result_backend")}
+"""Those among them that have no effect in the table ``[airflow.config]`` either: variables and
+arguments of the components override them."""
 
 _SENSITIVE = {
     ("core", "fernet_key"),
@@ -151,6 +156,19 @@ def replaced(parser: configparser.ConfigParser, needed: Mapping[tuple[str, str],
             advice = "; choose it by the setting `executor`" if option == "executor" else ""
             found.append(f"[{section}] {option} is replaced by {value}{advice}")
     return found
+
+
+def without_effect(table: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Return a sentence for each option that overrides nothing.
+
+    Args:
+        table: the table ``[airflow.config]`` of devstack.toml.
+    """
+    given = {(section, option) for section, options in table.items() for option in options}
+    return [
+        f"[{section}] {option} has no effect; the stack uses {FIXED[section, option]}"
+        for section, option in sorted(given & WITHOUT_EFFECT)
+    ]
 
 
 def usable_options(

@@ -153,7 +153,7 @@ def needed_options(
 def require_usable_cfg(
     config_map: Manifest, settings: Mapping[str, Any], installation: Installation
 ) -> list[str]:
-    """Check the user's airflow.cfg; return which of its options are replaced.
+    """Check the user's airflow.cfg; return which of its and of the table's options are not used.
 
     Args:
         config_map: the one of k8s/airflow.
@@ -163,12 +163,14 @@ def require_usable_cfg(
     Raises:
         DevstackError: ``AIRFLOW_CFG_INVALID`` or ``AIRFLOW_CFG_SECRET``.
     """
+    unused = cfg_file.without_effect(settings.get("config", {}))
     text, file = settings.get(text_key("cfg")), str(settings.get("cfg"))
     if not text:
-        return []
+        return unused
     found = cfg_file.parse(text, file)
     cfg_file.require_no_secrets(found, file, installation)
-    return cfg_file.replaced(found, needed_options(config_map, settings, installation))
+    needed = needed_options(config_map, settings, installation)
+    return [*cfg_file.replaced(found, needed), *unused]
 
 
 def _cfg_options(
