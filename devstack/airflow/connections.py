@@ -45,15 +45,22 @@ def save_connection(
 
     Args:
         client: Airflow.
-        fields: ``connection_id``, ``conn_type`` and others, as in Airflow's API.
+        fields: ``connection_id``, ``conn_type`` and others, as in Airflow's API; None for those
+            that it does not have.
         replace: replace all fields of an existing one.
     """
     path = f"/connections/{quoted(str(fields['connection_id']))}"
+    # The API refuses a password that is null.
+    given = {name: value for name, value in fields.items() if value is not None}
     if client.find(path) is None:
-        client.post("/connections", fields)
+        client.post("/connections", given)
         return True
-    if replace:
+    if replace and fields.get("password"):
         client.patch(path, fields)
+    elif replace:
+        # A change cannot remove a password: the former one would be sent to another host.
+        client.delete(path)
+        client.post("/connections", given)
     return replace
 
 

@@ -337,9 +337,24 @@ def test_an_existing_connection_is_replaced_on_request_only(
     (tmp_path / "extra.json").write_text('{"sslmode": "require"}')
     argv = ("connections", "add", "shop", "--type", "http", "--extra-file", "extra.json")
     assert platform.call(*argv)[1]["error"]["code"] == "CONNECTION_EXISTS"
-    assert platform.call(*argv, "--replace")[0] == ExitStatus.OK
+    (tmp_path / "password").write_text("s3cret")
+    replacing = (*argv, "--replace", "--password-file", "password")
+    assert platform.call(*replacing)[0] == ExitStatus.OK
     [(_, body)] = platform.server.requested("PATCH")
     assert (body["extra"], body["host"]) == ('{"sslmode": "require"}', None)
+    assert body["password"] == "s3cret"
+
+
+def test_a_connection_without_a_password_keeps_none_of_before(platform: Platform) -> None:
+    platform.server.answer("POST", "/connections", (200, {}))
+    argv = ("connections", "add", "shop", "--type", "http", "--host", "other")
+    assert platform.call(*argv)[0] == ExitStatus.OK
+    platform.server.answer("GET", "/connections/shop", (200, {}))
+    platform.server.answer("DELETE", "/connections/shop", (204, {}))
+    assert platform.call(*argv, "--replace")[0] == ExitStatus.OK
+    assert len(platform.server.requested("DELETE")) == 1
+    expected = {"connection_id": "shop", "conn_type": "http", "host": "other"}
+    assert [body for _, body in platform.server.requested("POST")] == [expected] * 2
 
 
 def test_extra_fields_must_be_json_and_are_not_quoted_in_the_error(
