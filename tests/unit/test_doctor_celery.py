@@ -9,13 +9,19 @@ from typing import Any
 
 import pytest
 
-from devstack.airflow.runs import Task
-from devstack.deployers.airflow.follow import find_unserved_task
+from devstack.airflow.runs import DagRun, Task
+from devstack.deployers.airflow.follow import (
+    find_unserved_task,
+    find_worker_problem,
+    follow_run,
+)
 from devstack.doctor.celery import CELERY_CHECKS
 from devstack.doctor.check import Diagnosis, run_checks
+from devstack.errors import DevstackError
 from devstack.process import Completed
 from devstack.services.airflow.celery import scaling
 from devstack.services.airflow.celery_health import served_queues
+from devstack.services.airflow.service import connect
 from devstack.stack import Stack
 from tests.fakes.airflow import FakeAirflow, airflow_stack, fake_airflow
 from tests.fakes.api import FakeApi, available, pod, waiting
@@ -179,6 +185,37 @@ def test_a_followed_run_with_such_a_queue_does_not_wait(api: FakeApi, stack: Sta
     assert failed is not None
     assert failed.code == "QUEUE_WITHOUT_WORKER"
     assert failed.reason.startswith("train waits: no worker serves the queue 'gpu'")
+
+
+def queued(executor: str = "") -> Task:
+    return Task("train", -1, "queued", 0, None, None, None, queue="default", executor=executor)
+
+
+def test_a_followed_run_without_any_worker_does_not_wait(
+    api: FakeApi, airflow: FakeAirflow, stack: Stack
+) -> None:
+    api.add(workers(0, 0))
+    run = {"dag_id": "d", "dag_run_id": "r", "state": "running", "run_type": "manual"}
+    task = {"task_id": "train", "state": "queued", "queue": "default"}
+    airflow.set("/dags/d/dagRuns/r", run)
+    airflow.set("/dags/d/dagRuns/r/taskInstances", {"task_instances": [task], "total_entries": 1})
+    airflow.server.answer("PATCH", "/dags/d/dagRuns/r", (200, run))
+    followed = DagRun("d", "r", "running", "manual", None, None, {})
+    with pytest.raises(DevstackError) as raised:
+        follow_run(stack, connect(stack.context(None)), followed, lambda _line: None)
+    assert raised.value.code == "WORKER_MISSING"
+    assert "devstack airflow scale" in raised.value.remedy
+
+
+def test_a_task_waits_for_broker_and_workers_of_its_executor(api: FakeApi, stack: Stack) -> None:
+    assert find_worker_problem(stack, [queued()]) is None
+    remove(api, "rabbitmq")
+    assert find_worker_problem(stack, [replace(queued(), state="running")]) is None
+    problem = find_worker_problem(stack, [queued()])
+    assert problem is not None
+    assert problem.code == "BROKER_DOWN"
+    stack.state.airflow = {"executor": "CeleryExecutor,LocalExecutor"}
+    assert find_worker_problem(stack, [queued("LocalExecutor")]) is None
 
 
 def test_executors_without_workers_ignore_queues(

@@ -14,12 +14,13 @@ from devstack.deployers.airflow.follow import (
     failure_of,
     find_failed_pod,
     find_unserved_task,
+    find_worker_problem,
     progress_of,
     succeeded,
 )
 from devstack.deployers.airflow.lookup import MAX_RUNS, find_run, find_tasks, shown
 from devstack.lifecycle.airflow_service import installation_settings
-from devstack.services.airflow.celery_health import broker_problem, worker_problem
+from devstack.services.airflow.celery_health import broker_problem
 from devstack.stack import Stack
 from devstack.waits import Failed
 from devstack.why.answer import Answer
@@ -131,11 +132,7 @@ def _queue_unserved(case: _Case) -> Answer | None:
 
 
 def _workers_down(case: _Case) -> Answer | None:
-    if not any(task.state == "queued" for task in case.tasks):
-        return None
-    stack = case.stack
-    namespace = stack.installation.namespace
-    return case.stuck(worker_problem(stack.kube(), namespace, installation_settings(stack)))
+    return case.stuck(find_worker_problem(case.stack, case.tasks))
 
 
 def _pod_failed(case: _Case) -> Answer | None:

@@ -25,7 +25,13 @@ from devstack.kube.offers import measure_offers
 from devstack.kube.pods import observe_pod
 from devstack.kube.volumes import first_missing_claim
 from devstack.lifecycle.airflow_service import installation_settings
-from devstack.services.airflow.celery_health import queue_problem
+from devstack.services.airflow.celery_health import (
+    WORKER_MISSING,
+    broker_problem,
+    needs_worker,
+    queue_problem,
+    worker_problem,
+)
 from devstack.stack import Stack
 from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
 
@@ -66,7 +72,7 @@ def follow_run(
     began = last_answer = clock.now()
     while True:
         try:
-            current, tasks = _observe(stack, client, run)
+            current, tasks, progress = _observe(stack, client, run)
             last_answer = clock.now()
         except _OUTAGES as error:
             if clock.now() - last_answer > OUTAGE_TIMEOUT:
@@ -76,22 +82,32 @@ def follow_run(
             continue
         if current.finished:
             return RunResult(current, tasks, ok=succeeded(current, tasks))
-        note(progress_of(current, tasks))
+        note(progress)
         if timeout is not None and clock.now() - began > timeout:
             raise _timeout_error(current, tasks, timeout)
         clock.sleep(POLL_INTERVAL)
 
 
-def _observe(stack: Stack, client: AirflowClient, run: DagRun) -> tuple[DagRun, Sequence[Task]]:
-    """Return the run's state and tasks; stop it if one of its pods cannot start."""
+def _observe(
+    stack: Stack, client: AirflowClient, run: DagRun
+) -> tuple[DagRun, Sequence[Task], str]:
+    """Return the run's state, its tasks, and its activity in one line.
+
+    It is stopped if one of its pods cannot start, or one of its tasks would wait forever.
+    """
     current = get_run(client, run.dag_id, run.run_id)
     tasks = list_tasks(client, current)
-    if not current.finished:
-        failure = find_failed_pod(stack, current) or find_unserved_task(stack, tasks)
-        if failure:
-            stop_run(client, current)
-            raise _stopped_error(current, failure)
-    return current, tasks
+    progress = progress_of(current, tasks)
+    if current.finished:
+        return current, tasks, progress
+    worker = find_worker_problem(stack, tasks)
+    failure = find_failed_pod(stack, current) or find_unserved_task(stack, tasks)
+    if failure is None and worker and worker.code == WORKER_MISSING:
+        failure = worker
+    if failure:
+        stop_run(client, current)
+        raise _stopped_error(current, failure)
+    return current, tasks, f"{progress}; {worker.reason}" if worker else progress
 
 
 def succeeded(run: DagRun, tasks: Sequence[Task]) -> bool:
@@ -173,6 +189,19 @@ def find_unserved_task(stack: Stack, tasks: Sequence[Task]) -> Failed | None:
         if waits and (problem := queue_problem(task.queue, task.executor, settings)):
             return replace(problem, reason=f"{task.name} waits: {problem.reason}")
     return None
+
+
+def find_worker_problem(stack: Stack, tasks: Sequence[Task]) -> Failed | None:
+    """Return what keeps a queued task from a Celery worker; None if nothing does.
+
+    All but a number of workers of zero may end without the user's help.
+    """
+    settings = installation_settings(stack)
+    queued = (task for task in tasks if task.state == "queued")
+    if not any(needs_worker(task.queue, task.executor, settings) for task in queued):
+        return None
+    kube, namespace = stack.kube(), stack.installation.namespace
+    return broker_problem(kube, settings) or worker_problem(kube, namespace, settings)
 
 
 def task_pods(stack: Stack, run: DagRun) -> Iterator[Object]:

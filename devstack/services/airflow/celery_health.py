@@ -25,6 +25,9 @@ from devstack.services.airflow.celery import (
 )
 from devstack.waits import Failed, Ready, Waiting
 
+WORKER_MISSING = "WORKER_MISSING"
+"""The code of a number of workers of zero."""
+
 
 def broker_problem(kube: KubeClient, settings: Mapping[str, Any]) -> Failed | None:
     """Return why the broker is down; None if it runs, or is not needed.
@@ -64,7 +67,7 @@ def worker_problem(kube: KubeClient, namespace: str, settings: Mapping[str, Any]
         return Failed(
             "there is no Celery worker",
             "devstack airflow scale 1",
-            code="WORKER_MISSING",
+            code=WORKER_MISSING,
         )
     if live and live.get("status", {}).get("readyReplicas"):
         return None
@@ -79,10 +82,7 @@ def queue_problem(queue: str, executor: str, settings: Mapping[str, Any]) -> Fai
         executor: the executor that the task names; empty for the default one.
         settings: the table ``[airflow]`` of devstack.toml.
     """
-    # It may be the path of a class. Other executors ignore queues.
-    chosen = executor.rpartition(".")[2] or executors(settings)[0]
-    has_queues = chosen in (CELERY_EXECUTOR, CELERY_KUBERNETES_EXECUTOR)
-    if not has_queues or queue in served_queues(settings):
+    if not _has_queues(executor, settings) or queue in served_queues(settings):
         return None
     served = ", ".join(served_queues(settings))
     return Failed(
@@ -90,6 +90,18 @@ def queue_problem(queue: str, executor: str, settings: Mapping[str, Any]) -> Fai
         f"let the task name the queue {served_queues(settings)[0]!r}, or none",
         code="QUEUE_WITHOUT_WORKER",
     )
+
+
+def needs_worker(queue: str, executor: str, settings: Mapping[str, Any]) -> bool:
+    """Return True if a task that is queued waits for a Celery worker; see :func:`queue_problem`."""
+    return _has_queues(executor, settings) and queue == default_queue(settings)
+
+
+def _has_queues(executor: str, settings: Mapping[str, Any]) -> bool:
+    """Return True if an executor's tasks run by their queue; other executors ignore it."""
+    # It may be the path of a class.
+    chosen = executor.rpartition(".")[2] or executors(settings)[0]
+    return chosen in (CELERY_EXECUTOR, CELERY_KUBERNETES_EXECUTOR)
 
 
 def served_queues(settings: Mapping[str, Any]) -> list[str]:
