@@ -264,6 +264,26 @@ class AirflowSettings(InstallationSettings, total=False):
     installations: Installations
 
 
+def unused_settings(settings: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each setting that another one leaves without effect.
+
+    Args:
+        settings: the settings of one installation, valid.
+    """
+    way = settings.get("dags", "deploy")
+    unused = {
+        "git": way != "git" and f'dags = "{way}"',
+        "dags_volume": way != "volume" and f'dags = "{way}"',
+    }
+    without_workers = not has_celery(settings) and f'executor = "{",".join(executors(settings))}"'
+    unused |= dict.fromkeys(("broker", "workers", "worker_concurrency"), without_workers)
+    return [
+        f"`{name}` has no effect with {why}"
+        for name, why in unused.items()
+        if why and name in settings
+    ]
+
+
 def with_absolute_files(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the settings with the files that they name as absolute paths.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from devstack.airflow_settings import AirflowSettings, with_texts
+from devstack.airflow_settings import AirflowSettings, unused_settings, with_texts
 from devstack.errors import DevstackError, ExitStatus
 from devstack.services.airflow.installation import Installation
 from devstack.services.airflow.service import replaced_options
@@ -40,3 +40,6 @@ def read_setting_files(stack: Stack) -> None:
         installation = Installation(prefix)
         for sentence in replaced_options(installation.settings(settings), installation):
             stack.progress.warn(f"airflow.cfg: {sentence}")
+        table = f"airflow.installations.{prefix}" if prefix else "airflow"
+        for sentence in unused_settings(installation.settings(settings)):
+            stack.progress.warn(f"[{table}] {sentence}")

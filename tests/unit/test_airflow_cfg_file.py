@@ -10,6 +10,7 @@ import pytest
 
 from devstack.config import StackSpec, load
 from devstack.errors import DevstackError, ExitStatus
+from devstack.lifecycle.setting_files import read_setting_files
 from devstack.lifecycle.up import up
 from devstack.services.airflow.config import FILE
 from devstack.services.airflow.service import AirflowService, replaced_options
@@ -180,3 +181,20 @@ def test_up_changes_nothing_if_the_file_has_a_secret(
     with pytest.raises(DevstackError):
         up(stack)
     assert not stack.dir.exists()
+
+
+def test_up_names_the_settings_that_have_no_effect(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("devstack.toml").write_text(
+        '[airflow]\nworkers = 2\n[airflow.git]\nbranch = "prod"\n'
+        '[airflow.installations.a]\nexecutor = "CeleryExecutor"\nworkers = 2\n'
+        'dags_volume = "mine"\n'
+    )
+    read_setting_files(world.open(load()))
+    assert [event[1] for event in world.progress.events if event[0] == "warn"] == [
+        '[airflow] `git` has no effect with dags = "deploy"',
+        '[airflow] `workers` has no effect with executor = "LocalExecutor"',
+        '[airflow.installations.a] `dags_volume` has no effect with dags = "deploy"',
+    ]
