@@ -113,6 +113,43 @@ def test_folders_of_former_commits_are_removed_after_a_while(
     assert files(settings) == {"one.py": "2"}
 
 
+def test_a_folder_that_is_half_removed_is_not_served_again(
+    clone: Clone, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = start(settings)
+    clone.commit({"one.py": "1", "two.py": "1"})
+    clone.push()
+    commits.update()
+    clone.commit({"one.py": "2"})
+    clone.push()
+    commits.update()
+
+    def killed(folder: Path) -> None:
+        (folder / "two.py").unlink()
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(commits_module, "GRACE_SECONDS", -1.0)
+        patched.setattr(commits_module, "_remove", killed)
+        with pytest.raises(SystemExit):
+            commits.tend()
+    clone.git("reset", "--quiet", "--hard", "HEAD~1")
+    clone.push("--force")
+    again = start(settings)
+    again.update()
+    assert files(settings) == {"one.py": "1", "two.py": "1"}
+
+
+def test_a_commit_whose_folder_is_lost_is_served_again(clone: Clone, settings: Settings) -> None:
+    commits = start(settings)
+    commit = clone.commit({"one.py": "1"})
+    clone.push()
+    commits.update()
+    shutil.rmtree(settings.folder / "commits" / commit)
+    commits.update()
+    assert files(settings) == {"one.py": "1"}
+
+
 def test_files_get_the_time_at_which_they_are_served_and_a_later_one(
     clone: Clone, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

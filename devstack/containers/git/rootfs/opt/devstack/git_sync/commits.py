@@ -116,7 +116,10 @@ class Commits:
         for folder in self._folders.iterdir():
             age = time.time() - folder.stat().st_mtime
             if folder.name != current and age > GRACE_SECONDS:
-                _remove(folder)
+                # Renamed first: what a killed process has left of it must not be taken for the
+                # commit, which the branch may return to.
+                left = folder.with_name(f"{_UNFINISHED}{folder.name.removeprefix(_UNFINISHED)}")
+                _remove(folder.replace(left))
 
     @property
     def tend_in(self) -> float:
@@ -203,7 +206,8 @@ class Commits:
                 os.utime(path)
 
     def _is_served(self, commit: str) -> bool:
-        return self._link.is_symlink() and os.readlink(self._link) == self._target(commit)
+        # A link may lead nowhere: others can write to the volume.
+        return self._link.exists() and os.readlink(self._link) == self._target(commit)
 
     def _target(self, commit: str) -> str:
         # Relative, so that it is valid wherever the volume is mounted.
