@@ -38,6 +38,25 @@ def test_files_of_tools_are_left_out(folder: Path) -> None:
     assert files == ["opt/dags/one.py", "opt/dags/package/two.py"]
 
 
+def test_a_link_to_a_file_of_the_folder_is_followed(folder: Path) -> None:
+    (folder / "same.py").symlink_to("one.py")
+    with tarfile.open(packed(folder)) as tar:
+        assert tar.getmember("opt/dags/same.py").isfile()
+
+
+@pytest.mark.parametrize(("target", "why"), [("private", "leads out"), ("package", "to a folder")])
+def test_a_link_that_leads_elsewhere_is_refused(
+    folder: Path, tmp_path: Path, target: str, why: str
+) -> None:
+    (tmp_path / "private").write_text("s3cret")
+    (folder / "linked").symlink_to(tmp_path / "private" if target == "private" else target)
+    with pytest.raises(DevstackError) as raised:
+        packed(folder)
+    assert raised.value.code == "DAG_FOLDER_INVALID"
+    assert raised.value.cause.startswith("the link linked leads")
+    assert why in raised.value.cause
+
+
 @pytest.mark.parametrize("content", [{}, {"readme.txt": ""}])
 def test_a_folder_without_dag_files_is_refused(tmp_path: Path, content: dict[str, str]) -> None:
     for name, text in content.items():
