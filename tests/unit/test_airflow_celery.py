@@ -77,19 +77,19 @@ def test_a_range_leaves_the_number_of_workers_to_the_autoscaler() -> None:
 
 
 @pytest.mark.parametrize(
-    ("executor", "counted", "is_default", "without"),
+    ("executor", "counted", "is_default"),
     [
-        ("CeleryExecutor", "CeleryExecutor", True, ""),
-        ("LocalExecutor,CeleryExecutor", "CeleryExecutor", False, ""),
-        ("CeleryKubernetesExecutor", "CeleryKubernetesExecutor", True, "kubernetes"),
+        ("CeleryExecutor", "CeleryExecutor", True),
+        ("LocalExecutor,CeleryExecutor", "CeleryExecutor", False),
+        ("CeleryKubernetesExecutor", "CeleryKubernetesExecutor", True),
     ],
 )
 def test_the_autoscaler_counts_the_tasks_of_celery_only(
-    executor: str, counted: str, is_default: bool, without: str
+    executor: str, counted: str, is_default: bool
 ) -> None:
     found = scaling({"executor": executor, "workers": RANGE})
     assert found["executor"] == counted
-    assert (found["is_default"], found["without_queue"]) == (is_default, without)
+    assert (found["is_default"], found["queue"]) == (is_default, "default")
 
 
 def test_the_parts_follow_the_executor() -> None:

@@ -244,4 +244,4 @@ def test_the_queues_that_the_users_airflow_cfg_names_are_served() -> None:
     )
     settings = {"executor": "CeleryKubernetesExecutor", "cfg": "airflow.cfg", "cfg_text": text}
     assert served_queues(settings) == ["main", "pods"]
-    assert scaling({**settings, "workers": {"min": 0, "max": 2}})["without_queue"] == "pods"
+    assert scaling({**settings, "workers": {"min": 0, "max": 2}})["queue"] == "main"

@@ -108,9 +108,8 @@ def scaling(settings: Mapping[str, Any]) -> dict[str, Any]:
         "concurrency": concurrency(settings),
         "executor": celery,
         "is_default": names[0] == celery,
-        "without_queue": (
-            kubernetes_queue(settings) if celery == CELERY_KUBERNETES_EXECUTOR else ""
-        ),
+        # More workers would not help tasks of a queue that none of them serves.
+        "queue": default_queue(settings),
     }
 
 

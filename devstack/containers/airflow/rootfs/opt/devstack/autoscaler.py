@@ -29,7 +29,7 @@ WORKERS = "airflow-worker"
 
 COUNT = """
 SELECT count(*) FROM task_instance
-WHERE state IN ('queued', 'running', 'restarting') AND queue IS DISTINCT FROM %(without_queue)s
+WHERE state IN ('queued', 'running', 'restarting') AND queue = %(queue)s
   AND (executor = %(executor)s OR (executor IS NULL AND %(is_default)s))
 """
 
