@@ -52,16 +52,25 @@ def task_state(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_workers_are_added_at_once_and_removed_after_a_minute(autoscaler: ModuleType) -> None:
     demand = autoscaler.Demand(least=0, most=4, concurrency=4)
-    assert demand.workers(0, now=0) == 0
-    assert demand.workers(9, now=1) == 3
-    assert demand.workers(100, now=2) == 4
-    assert demand.workers(0, now=61) == 4
-    assert demand.workers(1, now=63) == 1
-    assert demand.workers(0, now=124) == 0
+    assert demand.workers(0, 0, now=0) == 0
+    assert demand.workers(9, 0, now=1) == 3
+    assert demand.workers(100, 4, now=2) == 4
+    assert demand.workers(0, 0, now=61) == 4
+    assert demand.workers(1, 1, now=63) == 1
+    assert demand.workers(0, 0, now=124) == 0
+
+
+def test_a_worker_that_executes_a_task_is_kept(autoscaler: ModuleType) -> None:
+    demand = autoscaler.Demand(least=0, most=4, concurrency=4)
+    demand.workers(16, 4, now=0)
+    # The last of four workers has the only task left; the others would not be removed before it.
+    assert demand.workers(1, 4, now=600) == 4
+    assert demand.workers(0, 0, now=661) == 0
+    assert demand.workers(1, 12, now=662) == 4, "those that the settings do not allow any more"
 
 
 def test_the_least_number_of_workers_is_kept(autoscaler: ModuleType) -> None:
-    assert autoscaler.Demand(least=2, most=4, concurrency=4).workers(0, now=0) == 2
+    assert autoscaler.Demand(least=2, most=4, concurrency=4).workers(0, 0, now=0) == 2
 
 
 @pytest.mark.parametrize(
@@ -90,7 +99,7 @@ def test_an_answer_that_is_cut_off_does_not_end_the_autoscaler(
     monkeypatch.setattr(autoscaler, "Scale", Scale)
     monkeypatch.setattr(autoscaler, "POLL_SECONDS", 0)
     monkeypatch.setattr(autoscaler, "_connect", lambda: "connection")
-    monkeypatch.setattr(autoscaler, "_count", lambda *_arguments: 9)
+    monkeypatch.setattr(autoscaler, "_count", lambda *_arguments: (9, 0))
     with pytest.raises(KeyboardInterrupt):
         autoscaler.main()
     assert written == [3]

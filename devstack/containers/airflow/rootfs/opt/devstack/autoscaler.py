@@ -28,7 +28,9 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 WORKERS = "airflow-worker"
 
 COUNT = """
-SELECT count(*) FROM task_instance
+SELECT count(*), coalesce(1 + max(substring(hostname FROM '^airflow-worker-([0-9]+)')::int)
+  FILTER (WHERE state = 'running'), 0)
+FROM task_instance
 WHERE state IN ('queued', 'running', 'restarting') AND queue = %(queue)s
   AND (executor = %(executor)s OR (executor IS NULL AND %(is_default)s))
 """
@@ -51,14 +53,18 @@ class Demand:
     def __post_init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
 
-    def workers(self, tasks: int, now: float) -> int:
+    def workers(self, tasks: int, occupied: int, now: float) -> int:
         """Return the number of workers: up at once, down after they were idle for a while.
 
         Args:
             tasks: those that wait or run.
+            occupied: the number of workers up to the last one that executes a task. Kubernetes
+                removes the last ones first, which may kill a task that takes longer than the
+                grace period.
             now: seconds of a clock that never goes back.
         """
-        needed = min(max(math.ceil(tasks / self.concurrency), self.least), self.most)
+        needed = max(math.ceil(tasks / self.concurrency), occupied, self.least)
+        needed = min(needed, self.most)
         self._seen.append((now, needed))
         while now - self._seen[0][0] > IDLE_SECONDS:
             self._seen.popleft()
@@ -108,7 +114,7 @@ def main() -> None:
         ALIVE.touch()
         try:
             connection = connection or _connect()
-            wanted = demand.workers(_count(connection, settings), time.monotonic())
+            wanted = demand.workers(*_count(connection, settings), time.monotonic())
             current = scale.read()
             if wanted != current:
                 print(f"{current} workers, {wanted} needed", flush=True)  # noqa: T201
@@ -128,10 +134,12 @@ def _connect() -> Any:
     return connection
 
 
-def _count(connection: Any, settings: dict[str, Any]) -> int:
+def _count(connection: Any, settings: dict[str, Any]) -> tuple[int, int]:
+    """Return the number of tasks, and of workers up to the last one that executes one."""
     with connection.cursor() as cursor:
         cursor.execute(COUNT, settings)
-        return int(cursor.fetchone()[0])
+        tasks, occupied = cursor.fetchone()
+        return int(tasks), int(occupied)
 
 
 if __name__ == "__main__":
