@@ -134,6 +134,25 @@ def test_logs_are_kept_on_the_volume(
     assert [each.name for each in kept.parent.iterdir()] == ["attempt=1.log"]
 
 
+def test_an_attempt_that_goes_on_at_another_worker_keeps_its_log(
+    tmp_path: Path, task_state: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_logs = load("task_logs")
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
+    task = task_state.Task("dag", "work", "run")
+    for number in range(3):
+        local = tmp_path / f"worker-{number % 2}"
+        task_logs.restore(local, task)
+        path = local / task.log_folder / "attempt=1.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as log:
+            log.write(f"{number}\n")
+        os.utime(path, (number + 1, number + 1))
+        task_logs.keep(local, task)
+    kept = tmp_path / "home" / "logs" / task.log_folder / "attempt=1.log"
+    assert kept.read_text() == "0\n1\n2\n"
+
+
 def test_the_worker_serves_the_queue_of_tasks_that_name_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

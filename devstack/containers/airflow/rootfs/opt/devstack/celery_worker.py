@@ -118,6 +118,7 @@ def install_task(app: Any) -> None:
             # The broker lost the connection of the worker that executes the task, and delivered
             # its message again. A result would be taken for that of the execution that goes on.
             raise Ignore()
+        task_logs.restore(task_logs.local_folder(), task)
         try:
             execute(command_to_exec)
         finally:

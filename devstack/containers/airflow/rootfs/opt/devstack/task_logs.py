@@ -30,6 +30,20 @@ def kept_folder() -> Path:
     return Path(os.environ["AIRFLOW_HOME"]) / "logs"
 
 
+def restore(folder: Path, task: Any) -> None:
+    """Copy the logs of a task's attempts from the volume, before it is executed.
+
+    An attempt that was deferred or rescheduled may go on at another worker. Its log is appended
+    to, and what the other one has written would be lost when it is kept.
+
+    Args:
+        folder: this worker's logs.
+        task: the task, see `task_state.Task`.
+    """
+    for path in (kept_folder() / task.log_folder).glob("attempt=*.log"):
+        _copy(path, folder / path.relative_to(kept_folder()))
+
+
 def keep(folder: Path, task: Any) -> None:
     """Copy the logs of a task's attempts to the volume: they outlive the worker.
 
@@ -38,17 +52,20 @@ def keep(folder: Path, task: Any) -> None:
         task: the task, see `task_state.Task`.
     """
     for path in (folder / task.log_folder).glob("attempt=*.log"):
-        _copy(folder, path)
+        _copy(path, kept_folder() / path.relative_to(folder))
 
 
 def keep_all(folder: Path) -> None:
     """Copy the logs that are newer than on the volume, those of a killed container."""
     for path in folder.rglob("*.log"):
-        _copy(folder, path)
+        _copy(path, kept_folder() / path.relative_to(folder))
 
 
-def _copy(folder: Path, path: Path) -> None:
-    target = kept_folder() / path.relative_to(folder)
+def _copy(path: Path, target: Path) -> None:
+    """Copy a log, unless the target is as new.
+
+    The copy has the time of the original, so that it is older than one that is appended to.
+    """
     # A task must not fail because its log could not be copied: the worker still serves it.
     with suppress(OSError):
         if target.exists() and target.stat().st_mtime >= path.stat().st_mtime:
