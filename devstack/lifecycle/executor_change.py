@@ -1,17 +1,23 @@
-"""What happens to running tasks when Airflow's executor changes."""
+"""What happens to running tasks when Airflow's executor or its broker changes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from devstack.airflow_settings import LOCAL_EXECUTOR, executors, has_celery, has_worker_pods
+from devstack.airflow_settings import (
+    LOCAL_EXECUTOR,
+    broker,
+    executors,
+    has_celery,
+    has_worker_pods,
+)
 from devstack.services.airflow.installation import DEFAULT, Installation
 from devstack.stack import Stack
 
 
 def report_executor_change(stack: Stack) -> None:
-    """Say what happens to running tasks, if `up` changes the executor of a stack that is up."""
+    """Say what happens to tasks, if `up` changes executor or broker of a stack that is up."""
     has_airflow = any(service.name == "airflow" for service in stack.services)
     if stack.state.phase != "up" or not has_airflow:
         return
@@ -22,6 +28,8 @@ def report_executor_change(stack: Stack) -> None:
         after = installation.settings(stack.spec.airflow)
         if executors(before) != executors(after):
             stack.progress.warn(_message(installation, before, after))
+        elif broker(before) != broker(after):
+            stack.progress.warn(_broker_message(installation, before, after))
 
 
 def _message(
@@ -36,11 +44,26 @@ def _message(
         effects.append(
             "Celery workers continue"
             if has_celery(after)
-            else "Celery workers finish their tasks first; after ten minutes the rest is returned"
+            else "Celery workers finish their tasks first; after ten minutes the rest is stopped, "
+            "and retried if it has retries"
         )
-    of = f" in the installation {installation.prefix!r}" if installation.prefix else ""
     return (
-        f"Airflow's executor{of} changes from {','.join(executors(before))} to "
+        f"Airflow's executor{_of(installation)} changes from {','.join(executors(before))} to "
         f"{','.join(executors(after))}: {'; '.join(effects)}; queued tasks are queued again; "
         "DAGs, history and pools are kept"
     )
+
+
+def _broker_message(
+    installation: Installation, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> str:
+    # Airflow takes them for tasks that the former broker still has, until that time is over.
+    return (
+        f"the broker of Airflow's Celery workers{_of(installation)} changes from {broker(before)} "
+        f"to {broker(after)}: running tasks continue; tasks that are queued may wait for ten "
+        "minutes until they are queued again; DAGs, history and pools are kept"
+    )
+
+
+def _of(installation: Installation) -> str:
+    return f" in the installation {installation.prefix!r}" if installation.prefix else ""

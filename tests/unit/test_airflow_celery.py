@@ -200,6 +200,20 @@ def test_up_says_what_happens_to_running_tasks_when_the_executor_changes(world: 
     assert "gone" not in str(stack.progress.__dict__)
 
 
+def test_up_says_what_happens_to_queued_tasks_when_the_broker_changes(world: World) -> None:
+    world.services.append(FakeService("airflow"))
+    up(world.open())
+    stack = world.open()
+    stack.state.airflow = {"executor": "CeleryExecutor"}
+    stack.spec.airflow.update(executor="CeleryExecutor", broker="rabbitmq")
+    report_executor_change(stack)
+    assert not [event for event in world.progress.events if event[0] == "warn"]
+    stack.spec.airflow["broker"] = "redis"
+    report_executor_change(stack)
+    [warning] = [event[1] for event in world.progress.events if event[0] == "warn"]
+    assert "changes from rabbitmq to redis: running tasks continue" in warning
+
+
 def test_without_celery_there_is_nothing_to_scale(world: World) -> None:
     world.services.append(FakeService("airflow"))
     up(world.open())
