@@ -142,9 +142,13 @@ def _roll_out(stack: Stack, reference: str, former: str) -> None:
     try:
         _run_from(stack, service, reference)
     except DevstackError as error:
-        _run_from(stack, service, former)
+        after = "it runs from the former one again"
+        try:
+            _run_from(stack, service, former)
+        except DevstackError:
+            after = "it has the former one again, and is not ready yet either"
         raise DevstackError(
-            "Airflow does not become ready from the new image; it runs from the former one again",
+            f"Airflow does not become ready from the new image; {after}",
             cause=error.cause or str(error),
             remedy=error.remedy,
             code="ROLL_OUT_FAILED",

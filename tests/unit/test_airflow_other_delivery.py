@@ -20,6 +20,7 @@ from devstack.lifecycle import airflow_image
 from devstack.lifecycle.airflow_image import build_image
 from devstack.services.airflow.dag_delivery import dags_folder
 from devstack.services.airflow.installation import Installation
+from devstack.services.base import Service
 from devstack.stack import Stack
 from devstack.validation import table_mistakes
 from tests.fakes.airflow import FakeAirflow, airflow_stack, fake_airflow
@@ -103,6 +104,27 @@ def test_an_image_is_built_with_the_settings_that_another_command_has_saved(
     kept = stack.dir.read()
     assert kept is not None
     assert kept.airflow == saved
+
+
+@pytest.mark.parametrize(
+    ("broken", "after"),
+    [({"new"}, "it runs from the former one again"), ({"new", "old"}, "is not ready yet either")],
+)
+def test_a_roll_out_that_fails_names_the_reason_and_the_former_image(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, broken: set[str], after: str
+) -> None:
+    def run_from(_stack: Stack, _service: Service, reference: str) -> None:
+        stack.state.airflow_image = reference
+        if reference in broken:
+            cause, remedy = f"the {reference} image is broken", "correct it"
+            raise DevstackError("not ready", cause=cause, remedy=remedy, code="WAIT_TIMEOUT")
+
+    monkeypatch.setattr(airflow_image, "_run_from", run_from)
+    with pytest.raises(DevstackError) as raised:
+        airflow_image._roll_out(stack, "new", "old")
+    assert (raised.value.code, raised.value.cause) == ("ROLL_OUT_FAILED", "the new image is broken")
+    assert after in str(raised.value)
+    assert stack.state.airflow_image == "old"
 
 
 @pytest.fixture
