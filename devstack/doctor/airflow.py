@@ -15,7 +15,8 @@ from devstack.kube.readiness import observe_deployment
 from devstack.kube.resources import APPS
 from devstack.services import postgres
 from devstack.services.airflow import service as airflow
-from devstack.services.airflow.installation import DEFAULT
+from devstack.services.airflow.installation import DEFAULT, Installation
+from devstack.services.airflow.service import AirflowService
 from devstack.stack import Stack
 from devstack.waits import Ready
 
@@ -34,19 +35,27 @@ def _check_database(stack: Stack) -> list[Finding]:
     return []
 
 
-def _check_scheduler(stack: Stack) -> list[Finding]:
-    _require(stack, "airflow")
-    remedy = "devstack logs airflow; `devstack up` restarts it"
-    if reason := _unavailable_reason(stack, DEFAULT.namespace, "airflow-scheduler"):
-        cause = f"Airflow's scheduler is down, so no task starts: {reason}"
-        return [Finding(cause, remedy, "SCHEDULER_DOWN")]
-    health = _health(stack)
+def _check_schedulers(stack: Stack) -> list[Finding]:
+    found = [each.installation for each in stack.services if isinstance(each, AirflowService)]
+    if not found:
+        _require(stack, "airflow")
+    return [finding for each in found for finding in _check_scheduler(stack, each)]
+
+
+def _check_scheduler(stack: Stack, installation: Installation) -> Iterator[Finding]:
+    name = installation.named("airflow")
+    of = f" of the installation {installation.prefix!r}" if installation.prefix else ""
+    remedy = f"devstack logs {name}; `devstack up` restarts it"
+    if reason := _unavailable_reason(stack, installation.namespace, "airflow-scheduler"):
+        cause = f"Airflow's scheduler{of} is down, so no task starts: {reason}"
+        yield Finding(cause, remedy, "SCHEDULER_DOWN")
+        return
+    health = _health(stack, installation)
     if SCHEDULER in health.unhealthy:
         heartbeat = health.scheduler_heartbeat
         last = heartbeat.isoformat() if heartbeat else "never"
-        cause = f"Airflow's scheduler hangs; its latest heartbeat: {last}"
-        return [Finding(cause, remedy, "SCHEDULER_DOWN")]
-    return []
+        cause = f"Airflow's scheduler{of} hangs; its latest heartbeat: {last}"
+        yield Finding(cause, remedy, "SCHEDULER_DOWN")
 
 
 def _check_dags(stack: Stack) -> list[Finding]:
@@ -124,13 +133,14 @@ def _client(stack: Stack) -> AirflowClient:
     return airflow.connect(stack.context(None), timeout=REQUEST_TIMEOUT)
 
 
-def _health(stack: Stack) -> Health:
+def _health(stack: Stack, installation: Installation = DEFAULT) -> Health:
     """Return Airflow's health; without complaints if the web server is down.
 
     That has a check of its own.
     """
     try:
-        return get_health(_client(stack))
+        ctx = stack.context(None)
+        return get_health(airflow.connect(ctx, installation, timeout=REQUEST_TIMEOUT))
     except AirflowUnavailableError:
         return Health({})
 
@@ -152,7 +162,7 @@ AIRFLOW_CHECKS = (
     Check(
         "scheduler",
         "Airflow's scheduler is running",
-        _check_scheduler,
+        _check_schedulers,
         (
             Fault(
                 "SCHEDULER_DOWN",

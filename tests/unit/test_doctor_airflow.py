@@ -16,6 +16,8 @@ from devstack.doctor.rights import RIGHTS_CHECKS
 from devstack.kube.client import Object
 from devstack.ports import any_free
 from devstack.services import SERVICES
+from devstack.services.airflow.installation import Installation
+from devstack.services.airflow.service import AirflowService
 from devstack.stack import Stack
 from tests.fakes.airflow import FakeAirflow, airflow_stack, fake_airflow
 from tests.fakes.api import FakeApi, available, pod, waiting
@@ -279,3 +281,13 @@ def test_a_stack_without_airflow_gets_no_requests(
         "dags": "the stack leaves out airflow",
     }
     assert airflow.paths == []
+
+
+def test_the_scheduler_of_another_installation_is_named(api: FakeApi, stack: Stack) -> None:
+    stack.services = [*stack.services, AirflowService(Installation("team-a"))]
+    [finding] = diagnose(stack)["scheduler"].findings
+    assert finding.code == "SCHEDULER_DOWN"
+    assert "of the installation 'team-a' is down" in finding.cause
+    assert "devstack logs airflow-team-a" in finding.remedy
+    api.add(available("airflow-scheduler", "airflow-team-a"))
+    assert diagnose(stack)["scheduler"].state == "ok"
