@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.kube.client import Object
+from devstack.services.airflow.service import AirflowService
 from devstack.stack import Stack
 
 SERVICE_LABEL = "app.kubernetes.io/name"
@@ -34,14 +36,14 @@ def log_targets(stack: Stack, target: str | None) -> list[LogTarget]:
     """
     kube = stack.kube()
     pods = [
-        (pod["metadata"]["namespace"], pod["metadata"]["name"], pod["metadata"].get("labels", {}))
+        (pod["metadata"]["namespace"], pod["metadata"]["name"], service_of(stack, pod))
         for pod in kube.list_objects("v1", "Pod")
     ]
     services = {service.name for service in stack.services}
     found = [
         LogTarget(f"{namespace}/{name}", namespace, name)
-        for namespace, name, labels in pods
-        if _matches(target, namespace, name, labels.get(SERVICE_LABEL, ""), services)
+        for namespace, name, service in pods
+        if _matches(target, namespace, name, service, services)
     ]
     if not found:
         raise DevstackError(
@@ -54,6 +56,20 @@ def log_targets(stack: Stack, target: str | None) -> list[LogTarget]:
             exit_status=ExitStatus.USAGE,
         )
     return found
+
+
+def service_of(stack: Stack, pod: Object) -> str:
+    """Return the name of the service that a pod belongs to; empty if it has no label of one.
+
+    Pods of all installations of Airflow have the same label.
+    """
+    metadata = pod["metadata"]
+    label = str(metadata.get("labels", {}).get(SERVICE_LABEL, ""))
+    if label != AirflowService.name:
+        return label
+    installed = (each for each in stack.services if isinstance(each, AirflowService))
+    names = {each.installation.namespace: each.name for each in installed}
+    return names.get(metadata["namespace"], label)
 
 
 def _matches(

@@ -6,7 +6,7 @@ from devstack.kube.api_errors import ServerFaultError, UnreachableError
 from devstack.kube.apply import any_present, apply_all, delete_all, differing, identify
 from devstack.kube.pods import ImagePullFailed, observe_pod
 from devstack.lifecycle.image_steps import load_images, node_images_step, wait_for_images
-from devstack.lifecycle.logs import SERVICE_LABEL
+from devstack.lifecycle.logs import SERVICE_LABEL, service_of
 from devstack.lifecycle.node_loading import NodeLoading
 from devstack.lifecycle.port_forwards import ensure_port_forwards, port_forwards_running
 from devstack.lifecycle.step import Step, Undo
@@ -236,5 +236,6 @@ def _restore_images(stack: Stack, service: Service) -> None:
     """Load images that nodes lost, and replace the pods: the kubelet backs off for minutes."""
     load_images(stack)
     kube = stack.kube()
-    pods = kube.list_objects("v1", "Pod", labels=f"{SERVICE_LABEL}={service.name}")
+    pods = kube.list_objects("v1", "Pod", labels=SERVICE_LABEL)
+    pods = [pod for pod in pods if service_of(stack, pod) == service.name]
     _delete(stack, [pod for pod in pods if isinstance(observe_pod(kube, pod), Failed)])

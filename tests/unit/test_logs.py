@@ -8,6 +8,9 @@ from devstack import tools
 from devstack.errors import DevstackError, ExitStatus
 from devstack.lifecycle.logs import LogTarget, log_arguments, log_targets, read_logs
 from devstack.lifecycle.up import up
+from devstack.services.airflow.installation import Installation
+from devstack.services.airflow.service import AirflowService
+from tests.fakes.api import pod
 from tests.fakes.stack import World
 
 
@@ -40,6 +43,16 @@ def test_without_a_target_the_pods_of_all_services_are_selected(ready: World) ->
 @pytest.mark.parametrize("target", ["minio", "minio-0", "devstack/minio-0"])
 def test_a_pod_is_found_by_service_by_name_and_by_namespace(ready: World, target: str) -> None:
     assert labels(ready, target) == ["devstack/minio-0"]
+
+
+def test_installations_of_airflow_have_logs_of_their_own(ready: World) -> None:
+    installations = [AirflowService(), AirflowService(Installation("team-a"))]
+    ready.services += installations  # type: ignore[arg-type]
+    for each in installations:
+        namespace = each.installation.namespace
+        ready.api.add(pod("scheduler-1", namespace, labels={"app.kubernetes.io/name": "airflow"}))
+    assert labels(ready, "airflow") == ["airflow/scheduler-1"]
+    assert labels(ready, "airflow-team-a") == ["airflow-team-a/scheduler-1"]
 
 
 def test_any_pod_can_be_named(ready: World) -> None:
