@@ -71,13 +71,15 @@ def _check_installation(case: _Case) -> list[Finding]:
     kube = case.stack.kube(REQUEST_TIMEOUT)
     if problem := broker_problem(kube, case.settings):
         return [_finding(problem)]
-    if problem := worker_problem(kube, case.namespace, case.settings):
+    if problem := worker_problem(kube, case.installation, case.settings):
         return [_finding(problem), *_flower_down(case)]
     return [*_lost(case), *_unserved(case), *_dags_differ(case), *_flower_down(case)]
 
 
 def _lost(case: _Case) -> Iterator[Finding]:
-    remedy = "devstack logs airflow; its tasks return to the queue; `devstack up` restores it"
+    remedy = (
+        f"devstack logs {case.namespace}; its tasks return to the queue; `devstack up` restores it"
+    )
     for each in lost_workers(case.stack.kube(REQUEST_TIMEOUT), case.namespace):
         yield Finding(f"a Celery worker is lost: {each}", remedy, "WORKER_LOST", "warning")
 
@@ -127,7 +129,7 @@ def _flower_down(case: _Case) -> Iterator[Finding]:
     if not reason and ctx.is_mapped(case.installation.named("flower")):
         reason = _http_problem(airflow.flower_url(ctx, case.installation) + "/healthcheck")
     if reason:
-        remedy = "tasks run without it; devstack logs airflow; `devstack up` restarts it"
+        remedy = f"tasks run without it; devstack logs {case.namespace}; `devstack up` restarts it"
         yield Finding(f"Flower is unreachable: {reason}", remedy, "FLOWER_DOWN", "warning")
 
 

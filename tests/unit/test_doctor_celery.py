@@ -20,7 +20,8 @@ from devstack.doctor.check import Diagnosis, run_checks
 from devstack.errors import DevstackError
 from devstack.process import Completed
 from devstack.services.airflow.celery import scaling
-from devstack.services.airflow.celery_health import served_queues
+from devstack.services.airflow.celery_health import served_queues, worker_problem
+from devstack.services.airflow.installation import Installation
 from devstack.services.airflow.service import connect
 from devstack.stack import Stack
 from tests.fakes.airflow import FakeAirflow, airflow_stack, fake_airflow
@@ -118,6 +119,16 @@ def test_no_worker_at_all(api: FakeApi, stack: Stack) -> None:
     api.add(workers(0, 0))
     assert codes(stack) == ["WORKER_MISSING"]
     assert "devstack airflow scale" in diagnosed(stack).findings[0].remedy
+
+
+def test_remedies_name_the_installation(api: FakeApi, stack: Stack) -> None:
+    team, settings = Installation("team-a"), {"executor": "CeleryExecutor"}
+    missing = worker_problem(api.client(), team, settings)
+    assert missing is not None
+    assert missing.remedy == "devstack airflow --installation team-a scale 1"
+    scaled = worker_problem(api.client(), team, {**settings, "workers": {"min": 0, "max": 1}})
+    assert scaled is not None
+    assert scaled.remedy.startswith("devstack logs airflow-team-a;")
 
 
 @pytest.mark.breaks("celery")

@@ -200,8 +200,8 @@ def find_worker_problem(stack: Stack, tasks: Sequence[Task]) -> Failed | None:
     queued = (task for task in tasks if task.state == "queued")
     if not any(needs_worker(task.queue, task.executor, settings) for task in queued):
         return None
-    kube, namespace = stack.kube(), stack.installation.namespace
-    return broker_problem(kube, settings) or worker_problem(kube, namespace, settings)
+    kube = stack.kube()
+    return broker_problem(kube, settings) or worker_problem(kube, stack.installation, settings)
 
 
 def task_pods(stack: Stack, run: DagRun) -> Iterator[Object]:

@@ -23,6 +23,7 @@ from devstack.services.airflow.celery import (
     default_queue,
     kubernetes_queue,
 )
+from devstack.services.airflow.installation import Installation
 from devstack.waits import Failed, Ready, Waiting
 
 WORKER_MISSING = "WORKER_MISSING"
@@ -49,14 +50,17 @@ def broker_problem(kube: KubeClient, settings: Mapping[str, Any]) -> Failed | No
     )
 
 
-def worker_problem(kube: KubeClient, namespace: str, settings: Mapping[str, Any]) -> Failed | None:
+def worker_problem(
+    kube: KubeClient, installation: Installation, settings: Mapping[str, Any]
+) -> Failed | None:
     """Return why there is no worker that could take a task; None if there is one.
 
     Args:
         kube: the cluster.
-        namespace: Airflow's.
-        settings: the table ``[airflow]`` of devstack.toml.
+        installation: the installation of Airflow.
+        settings: its settings.
     """
+    namespace = installation.namespace
     if not has_celery(settings):
         return None
     if is_scaled(settings):
@@ -66,12 +70,12 @@ def worker_problem(kube: KubeClient, namespace: str, settings: Mapping[str, Any]
     if not wanted:
         return Failed(
             "there is no Celery worker",
-            "devstack airflow scale 1",
+            f"devstack airflow {installation.option}scale 1",
             code=WORKER_MISSING,
         )
     if live and live.get("status", {}).get("readyReplicas"):
         return None
-    return _workers_down(_reason(kube, namespace))
+    return _workers_down(namespace, _reason(kube, namespace))
 
 
 def queue_problem(queue: str, executor: str, settings: Mapping[str, Any]) -> Failed | None:
@@ -139,7 +143,7 @@ def _autoscaler_problem(kube: KubeClient, namespace: str) -> Failed | None:
         return None
     return Failed(
         f"the autoscaler of the workers is down: {observation.reason}",
-        "devstack logs airflow; `devstack up` restarts it",
+        f"devstack logs {namespace}; `devstack up` restarts it",
         code="WORKERS_DOWN",
     )
 
@@ -148,13 +152,16 @@ def _failed_workers(kube: KubeClient, namespace: str) -> Failed | None:
     """Return why the workers that the autoscaler has started fail; None while one may start."""
     found = [observe_pod(kube, pod) for pod in _worker_pods(kube, namespace)]
     failed = [each for each in found if isinstance(each, Failed)]
-    return _workers_down(failed[0].reason) if failed and len(failed) == len(found) else None
+    return (
+        _workers_down(namespace, failed[0].reason) if failed and len(failed) == len(found) else None
+    )
 
 
-def _workers_down(reason: str) -> Failed:
+def _workers_down(namespace: str, reason: str) -> Failed:
     return Failed(
         f"no Celery worker is ready: {reason}",
-        "devstack logs airflow; `devstack up` restarts them",
+        # The service of an installation has the name of its namespace.
+        f"devstack logs {namespace}; `devstack up` restarts them",
         code="WORKERS_DOWN",
     )
 

@@ -35,6 +35,11 @@ class Installation:
         """The Postgres database, and the role of the same name; also the broker's vhost."""
         return self.named("airflow").replace("-", "_")
 
+    @property
+    def option(self) -> str:
+        """The option of `devstack airflow` that selects it, and a space; empty for the first."""
+        return f"--installation {self.prefix} " if self.prefix else ""
+
     def settings(self, airflow: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the installation's settings.
 
