@@ -141,6 +141,24 @@ def test_a_followed_backfill_ends_with_its_runs(platform: Platform) -> None:
     assert [each["state"] for each in envelope["data"]["runs"]] == ["success", "success"]
 
 
+def test_a_run_of_a_backfill_that_would_wait_forever_is_stopped(platform: Platform) -> None:
+    platform.deployer.stack.state.airflow = {"executor": "CeleryExecutor"}
+    platform.result(made(planned(DAYS[0])))
+    states = [
+        (200, {"dag_runs": [dag_run(DAYS[0], state)], "total_entries": 1})
+        for state in ("running", "failed")
+    ]
+    platform.server.answer("GET", "/dags/Daily/dagRuns", *states)
+    path = f"/dags/Daily/dagRuns/backfill__{DAYS[0]}".replace(":", "%3A").replace("+", "%2B")
+    task = {"task_id": "start", "state": "queued", "queue": "gpu"}
+    answer = (200, {"task_instances": [task], "total_entries": 1})
+    platform.server.answer("GET", f"{path}/taskInstances", answer)
+    platform.server.answer("PATCH", path, (200, {}))
+    status, envelope = platform.call(*BACKFILL, "--wait")
+    assert (status, envelope["error"]["code"]) == (ExitStatus.FLOW_FAILED, "QUEUE_WITHOUT_WORKER")
+    assert platform.server.requested("PATCH") == [(path, {"state": "failed"})]
+
+
 def test_a_failed_run_of_a_backfill_is_reported_with_how_to_run_it_again(
     platform: Platform,
 ) -> None:

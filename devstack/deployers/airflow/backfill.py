@@ -22,9 +22,11 @@ from devstack.airflow.runs import (
     list_tasks,
     stop_run,
 )
+from devstack.airflow_settings import has_celery
 from devstack.deployers.airflow.follow import (
     OUTAGE_TIMEOUT,
     failure_of,
+    find_endless_wait,
     find_failed_pod,
     succeeded,
 )
@@ -34,7 +36,9 @@ from devstack.deployers.airflow.scheduler_pod import SchedulerPod
 from devstack.deployers.base import Note
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, UnreachableError
+from devstack.lifecycle.airflow_service import installation_settings
 from devstack.stack import Stack
+from devstack.waits import Failed
 
 MAX_RUNS = 1000
 """Number of runs of one backfill: each is created with all of its tasks."""
@@ -229,15 +233,14 @@ class _Follower:
         return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
 
     def observe(self) -> None:
-        """Read the states; stop runs with a pod that cannot start."""
+        """Read the states; stop runs with a pod that cannot start, or a task that waits forever."""
         dates = [run.logical_date for run in self.backfill.active]
         found = list_runs_between(self.client, self.backfill.dag_id, dates[0], dates[-1])
         self.runs = {run.run_id: run for run in found if run.run_id in self.waited}
         if missing := self.waited - set(self.runs):
             raise _deleted_error(self.backfill.dag_id, sorted(missing))
         for run in self.runs.values():
-            failure = find_failed_pod(self.stack, run) if run.state == "running" else None
-            if failure:
+            if failure := self._failure_of_running(run):
                 stop_run(self.client, run)
                 self.stopped = self.stopped or DevstackError(
                     f"run {run.run_id} of {run.dag_id} was stopped",
@@ -247,6 +250,15 @@ class _Follower:
                     exit_status=ExitStatus.FLOW_FAILED,
                     output=failure.output,
                 )
+
+    def _failure_of_running(self, run: DagRun) -> Failed | None:
+        if run.state != "running":
+            return None
+        if found := find_failed_pod(self.stack, run):
+            return found
+        if not has_celery(installation_settings(self.stack)):
+            return None
+        return find_endless_wait(self.stack, list_tasks(self.client, run))
 
     def finish(self) -> Backfill:
         """Return the backfill with the runs' states, if all succeeded."""

@@ -100,13 +100,10 @@ def _observe(
     progress = progress_of(current, tasks)
     if current.finished:
         return current, tasks, progress
-    worker = find_worker_problem(stack, tasks)
-    failure = find_failed_pod(stack, current) or find_unserved_task(stack, tasks)
-    if failure is None and worker and worker.code == WORKER_MISSING:
-        failure = worker
-    if failure:
+    if failure := find_failed_pod(stack, current) or find_endless_wait(stack, tasks):
         stop_run(client, current)
         raise _stopped_error(current, failure)
+    worker = find_worker_problem(stack, tasks)
     return current, tasks, f"{progress}; {worker.reason}" if worker else progress
 
 
@@ -178,6 +175,14 @@ def find_failed_pod(stack: Stack, run: DagRun) -> Failed | None:
         if isinstance(observation, Failed):
             return observation
     return None
+
+
+def find_endless_wait(stack: Stack, tasks: Sequence[Task]) -> Failed | None:
+    """Return why a queued task would wait forever: no worker serves its queue, or there is none."""
+    if unserved := find_unserved_task(stack, tasks):
+        return unserved
+    worker = find_worker_problem(stack, tasks)
+    return worker if worker and worker.code == WORKER_MISSING else None
 
 
 def find_unserved_task(stack: Stack, tasks: Sequence[Task]) -> Failed | None:
