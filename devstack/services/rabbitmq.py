@@ -8,10 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from devstack.airflow_settings import required_broker
+from devstack.airflow_settings import has_celery, required_broker
 from devstack.kube import manifests
 from devstack.kube.readiness import observe_deployment
 from devstack.ports import LOOPBACK
+from devstack.services.airflow.installation import Installation
 from devstack.services.base import HostPort, Manifest, Outputs, Service, ServiceContext
 from devstack.services.http_probe import answers
 from devstack.state import StackState
@@ -85,7 +86,11 @@ def management_url(state: StackState, vhost: str) -> str:
 
 
 def _password(state: StackState, vhost: str) -> str:
-    return state.credential(f"{vhost}_rabbitmq_password")
+    return state.credential(_credential(vhost))
+
+
+def _credential(vhost: str) -> str:
+    return f"{vhost}_rabbitmq_password"
 
 
 def _admin_password(state: StackState) -> str:
@@ -94,7 +99,7 @@ def _admin_password(state: StackState) -> str:
 
 def _definitions(ctx: ServiceContext) -> dict[str, Any]:
     """Return what the broker imports at its start (RabbitMQ: Schema Definition Export)."""
-    owners = {vhost: _password(ctx.state, vhost) for vhost in ctx.vhosts}
+    owners = {vhost: _password(ctx.state, vhost) for vhost in _used_vhosts(ctx)}
     users = [_user(name, password, "management") for name, password in owners.items()]
     everything = {"configure": ".*", "write": ".*", "read": ".*"}
     rights = [(vhost, user) for vhost in owners for user in (vhost, ADMIN)]
@@ -103,6 +108,19 @@ def _definitions(ctx: ServiceContext) -> dict[str, Any]:
         "vhosts": [{"name": vhost} for vhost in owners],
         "permissions": [{"vhost": vhost, "user": user, **everything} for vhost, user in rights],
     }
+
+
+def _used_vhosts(ctx: ServiceContext) -> list[str]:
+    """Return the virtual hosts that an installation of Airflow uses, or once has used.
+
+    A change restarts the broker, so others neither come with an installation nor go with it.
+    """
+    airflow = ctx.state.airflow
+    installations = [Installation(prefix) for prefix in ("", *airflow.get("installations", {}))]
+    now = {each.database for each in installations if has_celery(each.settings(airflow))}
+    return [
+        each for each in ctx.vhosts if each in now or _credential(each) in ctx.state.credentials
+    ]
 
 
 def _user(name: str, password: str, tags: str) -> dict[str, str]:

@@ -116,6 +116,19 @@ def test_airflow_and_rabbitmq_agree_on_user_password_and_virtual_host() -> None:
     assert password not in json.dumps(definitions)
 
 
+def test_the_broker_restarts_only_for_an_installation_that_uses_it() -> None:
+    def broker(**installations: Any) -> list[Object]:
+        state.airflow = {"executor": "CeleryExecutor", "installations": installations}
+        return RabbitmqService().manifests(ServiceContext(state, vhosts=("airflow", "airflow_b")))
+
+    state = StackState("mine")
+    before = broker()
+    assert broker(b={"executor": "KubernetesExecutor"}) == before
+    used = broker(b={"executor": "CeleryExecutor"})
+    assert used != before
+    assert broker() == used, "it is not restarted when the installation goes"
+
+
 def test_airflow_and_redis_agree_on_the_password() -> None:
     ctx = context(broker="redis")
     objects = AirflowService().manifests(ctx)
