@@ -33,9 +33,10 @@ def dag_delivery_steps(stack: Stack) -> list[Step]:
 
 
 def _is_fine(stack: Stack, status: GitStatus) -> bool:
-    """Return True if a status is that of the branch in the settings, without a problem."""
+    """Return True if a status is that of the settings, without a problem."""
     source = source_of(stack.state.airflow)
-    is_same = (status.repo, status.branch) == (source.repo, source.branch)
+    wanted = (source.repo, source.branch, source.subfolder)
+    is_same = (status.repo, status.branch, status.subfolder) == wanted
     return is_same and status.state in ("synced", "empty") and problem_of(status) is None
 
 

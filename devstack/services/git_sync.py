@@ -137,6 +137,7 @@ class GitStatus:
         state: "synced", "empty", "failed", or "unknown" if it has reported nothing yet.
         repo: the repository's URL.
         branch: the branch.
+        subfolder: the folder of DAG files; empty for the repository's root.
         commit: the id of the commit that is served; empty if there is none.
         subject: the first line of that commit's message.
         code: why no later commit is served, such as ``UNAUTHORISED``.
@@ -148,6 +149,7 @@ class GitStatus:
     state: str = "unknown"
     repo: str = ""
     branch: str = ""
+    subfolder: str = ""
     commit: str = ""
     subject: str = ""
     code: str = ""

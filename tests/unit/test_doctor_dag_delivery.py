@@ -11,7 +11,9 @@ import pytest
 
 from devstack.doctor.check import run_checks
 from devstack.doctor.dag_delivery import DAG_DELIVERY_CHECKS
+from devstack.lifecycle.dag_delivery_step import dag_delivery_steps
 from devstack.services import SERVICES
+from devstack.services.git import ADDRESS
 from devstack.services.git_sync import GitSyncService
 from devstack.stack import Stack
 from tests.fakes.airflow import airflow_stack
@@ -74,3 +76,12 @@ def test_stacks_without_git_have_nothing_to_check(stack: Stack) -> None:
     (made,) = run_checks(DAG_DELIVERY_CHECKS, replace(stack, services=[]))
     assert made.findings == []
     assert made.reason == "DAG files do not come from Git"
+
+
+def test_up_waits_for_the_folder_of_changed_settings(stack: Stack, api: FakeApi) -> None:
+    stack.state.airflow = {"dags": "git", "git": {"subfolder": "dags"}}
+    [step] = dag_delivery_steps(stack)
+    report(api, state="synced", repo=ADDRESS)
+    assert not step.is_done(), "git-sync has not seen the change yet"
+    report(api, state="synced", repo=ADDRESS, subfolder="dags")
+    assert step.is_done()
