@@ -16,7 +16,7 @@ from devstack.kube.client import Object
 from devstack.lifecycle.executor_change import report_executor_change
 from devstack.lifecycle.up import up
 from devstack.lifecycle.worker_scale import scale_workers
-from devstack.services.airflow.celery import observe_workers, scaling
+from devstack.services.airflow.celery import WORKER, observe_workers, scaling
 from devstack.services.airflow.installation import Installation
 from devstack.services.airflow.service import AirflowService, components
 from devstack.services.base import ServiceContext
@@ -55,6 +55,16 @@ def test_workers_and_schedulers_are_as_many_as_the_settings_say() -> None:
     assert worker["spec"]["replicas"] == 3
     assert environment(worker)["AIRFLOW__CELERY__WORKER_CONCURRENCY"] == "2"
     assert (scheduler["replicas"], scheduler["strategy"]["type"]) == (2, "RollingUpdate")
+
+
+def test_the_memory_limit_of_a_worker_is_enough_for_its_tasks() -> None:
+    def limit(**settings: Any) -> str:
+        worker = find(AirflowService().manifests(context(**settings)), *WORKER)
+        (container,) = worker["spec"]["template"]["spec"]["containers"]
+        return str(container["resources"]["limits"]["memory"])
+
+    assert limit() == limit(worker_concurrency=12) == "2Gi"
+    assert limit(worker_concurrency=64) == "11520M"
 
 
 def test_only_the_workers_change_when_their_number_does() -> None:

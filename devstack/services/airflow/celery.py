@@ -29,6 +29,10 @@ FOLDER = "airflow/celery"
 
 WORKER = ("StatefulSet", "airflow-worker")
 AUTOSCALER = ("Deployment", "airflow-autoscaler")
+TASKS_IN_LIMIT = 12
+"""Tasks at a time in one worker for which the memory limit in k8s/ suffices."""
+TASK_MEGABYTES = 180
+"""Memory of each task in a worker with more of them; a lower limit would kill some."""
 WORKER_PODS = "component=celery-worker"
 """Label selector of the workers' pods."""
 
@@ -127,9 +131,12 @@ def _set_workers(spec: Manifest, settings: Mapping[str, Any]) -> None:
         del spec["replicas"]
     else:
         spec["replicas"] = worker_range(settings)[1]
-    for variable in spec["template"]["spec"]["containers"][0]["env"]:
+    container = spec["template"]["spec"]["containers"][0]
+    for variable in container["env"]:
         if variable["name"] == "AIRFLOW__CELERY__WORKER_CONCURRENCY":
             variable["value"] = str(concurrency(settings))
+    if concurrency(settings) > TASKS_IN_LIMIT:
+        container["resources"]["limits"]["memory"] = f"{concurrency(settings) * TASK_MEGABYTES}M"
 
 
 def _set_scaling(spec: Manifest, settings: Mapping[str, Any]) -> None:
