@@ -5,6 +5,7 @@ Airflow is a server with real HTTP; what runs in the scheduler's pod is recorded
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from collections.abc import Iterator
@@ -429,18 +430,35 @@ def test_a_secret_is_not_accepted_as_an_argument(platform: Platform) -> None:
     assert platform.server.requests == []
 
 
+def test_an_export_that_fails_leaves_the_file_of_before(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    platform.collection("/variables", {"key": "region", "value": "eu"})
+    (tmp_path / "out.json").write_text("{}")
+    monkeypatch.setattr("devstack.cli.airflow.variables.export.os.fdopen", full)
+    status, envelope = platform.call("variables", "export", "out.json")
+    assert (status, envelope["error"]["code"]) == (ExitStatus.USAGE, "FILE_UNWRITABLE")
+    assert (tmp_path / "out.json").read_text() == "{}"
+    assert not list(tmp_path.glob(".out.json*"))
+
+
 def test_variables_are_exported_to_a_private_file_and_imported(
     platform: Platform, tmp_path: Path
 ) -> None:
-    values = {"text": "north", "list": "[1, 2]"}
+    values = {"text": "north", "list": "[1, 2]", "version": "1.10"}
     platform.collection("/variables", *({"key": k, "value": v} for k, v in values.items()))
     platform.call("variables", "export", "out.json")
     assert (tmp_path / "out.json").stat().st_mode & 0o777 == 0o600
-    assert json.loads((tmp_path / "out.json").read_text()) == {"text": "north", "list": [1, 2]}
-    platform.collection("/variables", {"key": "text", "value": "kept"})
+    exported = {"text": "north", "list": [1, 2], "version": "1.10"}
+    assert json.loads((tmp_path / "out.json").read_text()) == exported
+    existing = [{"key": key, "value": "kept"} for key in ("text", "version")]
+    platform.collection("/variables", *existing)
     platform.server.answer("POST", "/variables", (200, {}))
     status, envelope = platform.call("variables", "import", "out.json", "--existing", "skip")
-    assert (status, envelope["data"]["skipped"]) == (ExitStatus.OK, ["text"])
+    assert (status, envelope["data"]["skipped"]) == (ExitStatus.OK, ["text", "version"])
     [(_, body)] = platform.server.requested("POST")
     assert (body["key"], json.loads(body["value"])) == ("list", [1, 2])
 

@@ -30,10 +30,7 @@ def command(output: Output, file: Path, config_file: Path | None, **options: Any
     values = {each.key: _decoded(each.value) for each in list_variables(client)}
     text = json.dumps(values, indent=4, sort_keys=True) + "\n"
     try:
-        file.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(file, flags, 0o600), "w") as stream:
-            stream.write(text)
+        _write_private(file, text)
     except OSError as error:
         raise DevstackError(
             f"cannot write {file}",
@@ -48,8 +45,22 @@ def command(output: Output, file: Path, config_file: Path | None, **options: Any
     return int(ExitStatus.OK)
 
 
-def _decoded(value: str) -> Any:
+def _write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read; one that exists stays until it is complete."""
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        return json.loads(value)
+        with os.fdopen(os.open(unfinished, flags, 0o600), "w") as stream:
+            stream.write(text)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _decoded(value: str) -> Any:
+    """Return an object or a list as such, others as text: 1.10 must not become 1.1."""
+    try:
+        found = json.loads(value)
     except ValueError:
         return value
+    return found if isinstance(found, (dict, list)) else value
