@@ -10,9 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from git_sync import __main__ as main_module
 from git_sync import commits as commits_module
+from git_sync import report as report_module
 from git_sync.__main__ import look
 from git_sync.commits import Commits
 from git_sync.failures import SyncError, failure_of
@@ -399,6 +402,30 @@ def test_a_state_that_cannot_be_written_is_written_later() -> None:
     report.show("synced", commit="abc")
     assert len(written) == 1
     assert lines[-1] == "cannot write the status: no route"
+
+
+def test_the_state_is_written_again_during_a_long_interval(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        slept.append(seconds)
+        now += seconds
+
+    for module in (main_module, report_module):
+        monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(main_module.time, "sleep", sleep)
+    monkeypatch.setattr(main_module, "ALIVE", tmp_path / "alive")
+    written: list[str] = []
+    report = Report(written.append, print)
+    report.show("synced", commit="abc")
+    idle = SimpleNamespace(tend=lambda: None, tend_in=float("inf"))
+    main_module.wait(idle, report, now + 3600)  # type: ignore[arg-type]
+    assert max(slept) <= 30, "the liveness probe looks at a file that each turn touches"
+    assert len(written) >= 100
 
 
 def test_settings_come_from_variables() -> None:

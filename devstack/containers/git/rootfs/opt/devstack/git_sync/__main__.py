@@ -11,7 +11,7 @@ from pathlib import Path
 from git_sync.commits import Commits
 from git_sync.failures import REPOSITORY_EMPTY, SyncError
 from git_sync.git import Git
-from git_sync.report import Report, write_config_map
+from git_sync.report import HEARTBEAT_SECONDS, Report, write_config_map
 from git_sync.settings import Settings, read_settings
 
 ALIVE = Path("/tmp/alive")  # noqa: S108 - a pod's own
@@ -29,7 +29,7 @@ def main() -> None:
     while True:
         began = time.monotonic()
         look(settings, commits, report)
-        wait(commits, began + settings.interval)
+        wait(commits, report, began + settings.interval)
 
 
 def log(line: str) -> None:
@@ -56,15 +56,16 @@ def look(settings: Settings, commits: Commits, report: Report) -> None:
     report.show(state, **details)
 
 
-def wait(commits: Commits, until: float) -> None:
-    """Wait until a time of the monotonic clock."""
+def wait(commits: Commits, report: Report, until: float) -> None:
+    """Wait until a time of the monotonic clock; the interval may be an hour."""
     while True:
         ALIVE.touch()
         commits.tend()
+        report.repeat()
         left = until - time.monotonic()
         if left <= 0:
             return
-        time.sleep(min(left, max(0.05, commits.tend_in)))
+        time.sleep(min(left, HEARTBEAT_SECONDS, max(0.05, commits.tend_in)))
 
 
 if __name__ == "__main__":

@@ -42,19 +42,32 @@ class Report:
             details: the repository, the branch, the commit, the reason.
         """
         shown = {"state": state, **details}
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         if shown != self._shown:
-            self._since = now
+            self._since = _now()
             self._due = 0.0
             self._log(" ".join(filter(None, (state, _line(details)))))
         self._shown = shown
-        if time.monotonic() < self._due:
-            return
+        if time.monotonic() >= self._due:
+            self._store()
+
+    def repeat(self) -> None:
+        """Write the state again, if it is time to: the next one may come after an hour."""
+        # One that could not be written is written with the next one.
+        if self._due and time.monotonic() >= self._due:
+            self._store()
+
+    def _store(self) -> None:
+        self._due = 0.0
+        now = _now()
         try:
-            self._write(json.dumps({**shown, "since": self._since, "checked": now}))
+            self._write(json.dumps({**self._shown, "since": self._since, "checked": now}))
             self._due = time.monotonic() + HEARTBEAT_SECONDS
         except (OSError, ValueError, http.client.HTTPException) as error:
             self._log(f"cannot write the status: {error}")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _line(details: dict[str, str]) -> str:
