@@ -183,6 +183,18 @@ def test_up_changes_nothing_if_the_file_has_a_secret(
     assert not stack.dir.exists()
 
 
+def test_the_executor_is_chosen_by_its_own_setting_only() -> None:
+    settings = {
+        "executor": "KubernetesExecutor",
+        "config": {"core": {"executor": "CeleryExecutor"}},
+    }
+    # Otherwise there would be neither a broker nor workers.
+    assert merged(settings)["core"]["executor"] == "KubernetesExecutor"
+    assert replaced_options(settings) == [
+        "[core] executor has no effect; the stack uses the setting `executor`"
+    ]
+
+
 def test_up_names_the_settings_that_have_no_effect(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

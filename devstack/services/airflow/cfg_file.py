@@ -42,9 +42,12 @@ FIXED = {
 }
 """Options that are no part of the file, with what the stack uses."""
 
-WITHOUT_EFFECT = frozenset(FIXED) - {("celery", "result_backend")}
-"""Those among them that have no effect in the table ``[airflow.config]`` either: variables and
-arguments of the components override them."""
+WITHOUT_EFFECT = {
+    ("core", "executor"): "the setting `executor`",
+    **{path: used for path, used in FIXED.items() if path != ("celery", "result_backend")},
+}
+"""Options that have no effect in the table ``[airflow.config]``, with what the stack uses: other
+objects depend on the executor; variables and arguments of the components override the rest."""
 
 _SENSITIVE = {
     ("core", "fernet_key"),
@@ -166,8 +169,8 @@ def without_effect(table: Mapping[str, Mapping[str, object]]) -> list[str]:
     """
     given = {(section, option) for section, options in table.items() for option in options}
     return [
-        f"[{section}] {option} has no effect; the stack uses {FIXED[section, option]}"
-        for section, option in sorted(given & WITHOUT_EFFECT)
+        f"[{section}] {option} has no effect; the stack uses {WITHOUT_EFFECT[section, option]}"
+        for section, option in sorted(given & WITHOUT_EFFECT.keys())
     ]
 
 

@@ -87,7 +87,8 @@ def with_settings(
     _add(parser, _cfg_options(settings, needed))
     _add(parser, ((section, name, value) for (section, name), value in needed.items()))
     for table in (address.options(settings), settings.get("config", {})):
-        _add(parser, _options(table))
+        options = (each for each in _options(table) if each[:2] != ("core", "executor"))
+        _add(parser, options)
     text = io.StringIO()
     parser.write(text)
     web = config_map["data"][WEB_FILE] + _web_settings(installation)
