@@ -16,7 +16,7 @@ from devstack.docker.recognition import is_plainly_local, recognize
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images.additions import ADDITIONS, Additions
 from devstack.images.artifact_cache import ArtifactCache
-from devstack.images.catalogue import Image, find_images
+from devstack.images.catalogue import Image, find_image
 from devstack.images.machine import ARCHITECTURES
 from devstack.images.mirrors import Mirrors
 from devstack.images.pull_errors import BUILD, NO_SPACE, OTHER_PLATFORM, cannot_pull
@@ -74,7 +74,7 @@ class ImageFetcher:
         Raises:
             DevstackError: ``DOCKER_DISK_FULL``.
         """
-        images = {image.name: image for image in find_images(names)}
+        images = {name: find_image(name) for name in names}
         pulls = {name: self._pull_of(image) for name, image in images.items()}
         errors = {name: _cannot_boot(images[name]) for name in self._unbootable(images)}
         pulls = {name: pull for name, pull in pulls.items() if name not in errors}
@@ -96,7 +96,7 @@ class ImageFetcher:
         Args:
             names: images, each with an upstream; one of each registry is asked for.
         """
-        return unreachable_registries([self._pull_of(image) for image in find_images(names)])
+        return unreachable_registries([self._pull_of(find_image(name)) for name in names])
 
     def _unbootable(self, images: Mapping[str, Image]) -> list[str]:
         """Return the images that do not boot on the engine's version of cgroups."""
@@ -146,7 +146,7 @@ class ImageFetcher:
         """Give a pulled image its names, and build upon it."""
         self._require_platform(pulled.reference)
 
-        for image in find_images([name for name, each in pulls.items() if each == pulled]):
+        for image in (find_image(name) for name, each in pulls.items() if each == pulled):
             upstream = image.upstream
             if image.name not in ADDITIONS or upstream is None:
                 self._docker.tag(pulled.reference, image.reference)

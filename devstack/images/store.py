@@ -213,7 +213,7 @@ class ImageStore:
         from devstack.images.fetching import ImageFetcher
         from devstack.images.pull_errors import combine
 
-        published = [image.name for image in find_images(names) if image.upstream]
+        published = [name for name in names if find_image(name).upstream]
         own = [name for name in names if name not in published]
         fetcher = ImageFetcher(
             self._runner, self._progress, self._cache, self._mirrors, self._on_ready

@@ -137,6 +137,16 @@ def test_without_a_registry_everything_is_built_after_one_question_for_each(
     assert all(re.search(r"about \d+ minute", text) for text in warnings(progress))
 
 
+def test_an_image_that_nobody_publishes_is_built_without_a_question(
+    built: list[str], engine: Registries
+) -> None:
+    """`up` that adds the service git to a stack needs this image only."""
+    store(docker(returncode=1)).ensure(["git"])
+    assert built == ["git"]
+    assert engine.asked == []
+    assert store(docker(returncode=1)).find_unreachable(["git"]) == {}
+
+
 def test_images_are_pulled_by_digest_and_tagged_as_manifests_do(
     built: list[str], engine: Registries
 ) -> None:
