@@ -5,6 +5,7 @@ from __future__ import annotations
 from devstack.kube.api_errors import ServerFaultError, UnreachableError
 from devstack.kube.apply import any_present, apply_all, delete_all, differing, identify
 from devstack.kube.pods import ImagePullFailed, observe_pod
+from devstack.lifecycle.former_jobs import delete_former_jobs
 from devstack.lifecycle.image_steps import load_images, node_images_step, wait_for_images
 from devstack.lifecycle.logs import SERVICE_LABEL, service_of
 from devstack.lifecycle.node_loading import NodeLoading
@@ -151,6 +152,7 @@ def _apply_step(stack: Stack, service: Service, loading: NodeLoading) -> Step:
 def _apply(stack: Stack, service: Service, loading: NodeLoading) -> None:
     wait_for_images(stack, loading, service.images)
     stack.save()
+    delete_former_jobs(stack, service)
     apply_all(
         stack.kube(),
         stack.manifests(service),
