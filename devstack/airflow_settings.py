@@ -97,6 +97,14 @@ def concurrency(settings: Mapping[str, Any]) -> int:
     return int(settings.get("worker_concurrency", DEFAULT_CONCURRENCY))
 
 
+def most_slots(settings: Mapping[str, Any]) -> int:
+    """Return the number of tasks at a time in as many Celery workers as there may ever be.
+
+    Their present number may change at any time, and what depends on this must not change with it.
+    """
+    return MOST_WORKERS * concurrency(settings)
+
+
 def _executor_problem(value: Any) -> str:
     known = ", ".join(EXECUTORS)
     names = executor_names(value) if isinstance(value, str) else ("",)

@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 
-from devstack.airflow_settings import has_worker_pods, required_broker, worker_range
+from devstack.airflow_settings import (
+    MOST_WORKERS,
+    has_worker_pods,
+    required_broker,
+    worker_range,
+)
 from devstack.errors import DevstackError
 from devstack.kube.client import Object
 from devstack.lifecycle.executor_change import report_executor_change
@@ -181,7 +186,14 @@ def test_tasks_that_wait_long_for_a_worker_do_not_fail() -> None:
 def test_local_tasks_beside_those_of_workers_fit_into_the_scheduler() -> None:
     both = airflow_cfg(executor="LocalExecutor,CeleryExecutor")
     assert both.getint("core", "parallelism") == 8
-    assert airflow_cfg().getint("core", "parallelism") == 32
+
+
+def test_the_scheduler_allows_as_many_tasks_as_the_most_workers_execute() -> None:
+    for concurrency in (4, 16):
+        options = airflow_cfg(worker_concurrency=concurrency)["core"]
+        slots = MOST_WORKERS * concurrency
+        assert options["parallelism"] == options["max_active_tasks_per_dag"] == str(slots)
+        assert int(options["default_pool_task_slot_count"]) >= slots
 
 
 def test_the_users_options_override_those_for_celery() -> None:

@@ -143,6 +143,16 @@ def test_a_compiled_flow_is_written_into_a_folder(
     assert deployer.write(compiled(), tmp_path / "dag.py").read_text() == "# a DAG\n"
 
 
+@pytest.mark.parametrize(("executor", "slots"), [("LocalExecutor", 4), ("CeleryExecutor", 160)])
+def test_a_new_pool_limits_no_worker(
+    deployer: AirflowDeployer, airflow: FakeAirflow, tmp_path: Path, executor: str, slots: int
+) -> None:
+    deployer.stack.state.airflow = {"executor": executor, "worker_concurrency": 8}
+    airflow.server.answer("POST", "/pools", (200, {}))
+    deployer.write(compiled("few"), tmp_path)
+    assert airflow.server.requested("POST") == [("/pools", {"name": "few", "slots": slots})]
+
+
 def test_a_folder_that_does_not_exist_is_named(deployer: AirflowDeployer, tmp_path: Path) -> None:
     with pytest.raises(DevstackError) as raised:
         deployer.write(compiled(), tmp_path / "absent" / "dag.py")

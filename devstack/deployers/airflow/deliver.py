@@ -18,11 +18,10 @@ from devstack.deployers.airflow.compile import CompiledDag
 from devstack.deployers.airflow.dag_folder import DagFolder, dag_path
 from devstack.deployers.base import Deployment, Note
 from devstack.errors import DevstackError, ExitStatus
+from devstack.lifecycle.airflow_service import installation_settings
+from devstack.services.airflow.config import parallelism
 from devstack.stack import Stack
 from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
-
-POOL_SLOTS = 4
-"""Slots of a new pool; equal to Airflow's parallelism on a stack."""
 
 POLL_INTERVAL = 0.25
 
@@ -50,7 +49,7 @@ def deliver_dag(
             traceback, or ``WAIT_TIMEOUT``.
     """
     began = stack.clock.now()
-    created = [name for name in compiled.pools if ensure_pool(client, name, POOL_SLOTS)]
+    created = create_pools(stack, client, compiled)
     _Delivery(stack, client, compiled).run(note)
     seconds = stack.clock.now() - began
     set_paused(client, compiled.dag_id, compiled.paused)
@@ -67,6 +66,20 @@ def deliver_dag(
             "parse_seconds": round(seconds, 2),
         },
     )
+
+
+def create_pools(stack: Stack, client: AirflowClient, compiled: CompiledDag) -> list[str]:
+    """Create the pools of a DAG's tasks that do not exist; return their names.
+
+    They have as many slots as tasks may run at a time: what limits tasks are the workers.
+
+    Args:
+        stack: the stack.
+        client: its Airflow.
+        compiled: the DAG.
+    """
+    slots = parallelism(installation_settings(stack))
+    return [name for name in compiled.pools if ensure_pool(client, name, slots)]
 
 
 def write_dag(compiled: CompiledDag, target: Path) -> Path:

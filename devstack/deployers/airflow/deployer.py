@@ -12,7 +12,6 @@ from devstack.airflow.dags import (
     Dag,
     ImportFailure,
     dag_url,
-    ensure_pool,
     list_dags,
     list_import_failures,
 )
@@ -32,7 +31,7 @@ from devstack.deployers.airflow.backfill import BackfillOptions, backfill_dag, f
 from devstack.deployers.airflow.compile import CompiledDag, compile_flow
 from devstack.deployers.airflow.dag_lock import dag_lock, lock_folder
 from devstack.deployers.airflow.delete import delete_dag
-from devstack.deployers.airflow.deliver import POOL_SLOTS, deliver_dag, write_dag
+from devstack.deployers.airflow.deliver import create_pools, deliver_dag, write_dag
 from devstack.deployers.airflow.deployed_flow import (
     DeployedFlow,
     get_deployed_flow,
@@ -87,8 +86,7 @@ class AirflowDeployer:
             compiled: the DAG.
             target: a file, or a folder that exists.
         """
-        for name in compiled.pools:
-            ensure_pool(self.client, name, POOL_SLOTS)
+        create_pools(self.stack, self.client, compiled)
         return write_dag(compiled, target)
 
     def resolve(self, name: str, *, broken: bool = False) -> str:

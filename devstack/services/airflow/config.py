@@ -9,7 +9,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from devstack.airflow_settings import LOCAL_EXECUTOR, executors, has_celery, text_key
+from devstack.airflow_settings import (
+    LOCAL_EXECUTOR,
+    executors,
+    has_celery,
+    most_slots,
+    text_key,
+)
 from devstack.services.airflow import address, cfg_file
 from devstack.services.airflow.dag_delivery import dags_folder
 from devstack.services.airflow.installation import Installation
@@ -20,12 +26,6 @@ WORKER_FILE = "worker.yaml"
 WEB_FILE = "webserver_config.py"
 
 CELERY: dict[str, dict[str, Any]] = {
-    "core": {
-        # Sent to the workers, whose number may change at any time: enough for all of them, and
-        # a few that wait in the queue, so that no worker waits for the scheduler.
-        "parallelism": 32,
-        "max_active_tasks_per_dag": 32,
-    },
     "scheduler": {
         "max_tis_per_query": 0,
         "scheduler_idle_sleep_time": 0.2,
@@ -63,6 +63,9 @@ CELERY: dict[str, dict[str, Any]] = {
 }
 """What Celery's executors need in airflow.cfg."""
 
+LOCAL_TASKS = 4
+"""Airflow's parallelism in k8s/, and the slots of a new pool, without Celery."""
+
 WITH_LOCAL_TASKS = 8
 """The number of tasks at a time if LocalExecutor and Celery's run them. LocalExecutor starts as
 many processes, and its tasks share the memory of the scheduler's container."""
@@ -98,9 +101,27 @@ def with_settings(
 def _celery_options(settings: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     if not has_celery(settings):
         return {}
-    if LOCAL_EXECUTOR not in executors(settings):
-        return CELERY
-    return {**CELERY, "core": {**CELERY["core"], "parallelism": WITH_LOCAL_TASKS}}
+    slots = most_slots(settings)
+    # Sent to the workers, whose number may change at any time: enough for all of them, so that no
+    # worker waits for the scheduler. The rest waits in the queue.
+    core = {
+        "parallelism": parallelism(settings),
+        "max_active_tasks_per_dag": slots,
+        # Airflow's default is 128. An existing pool keeps its slots.
+        "default_pool_task_slot_count": max(128, slots),
+    }
+    return {**CELERY, "core": core}
+
+
+def parallelism(settings: Mapping[str, Any]) -> int:
+    """Return the number of tasks at a time that each scheduler allows, unless the user sets it.
+
+    Args:
+        settings: the table ``[airflow]`` of devstack.toml.
+    """
+    if not has_celery(settings):
+        return LOCAL_TASKS
+    return WITH_LOCAL_TASKS if LOCAL_EXECUTOR in executors(settings) else most_slots(settings)
 
 
 def option(settings: Mapping[str, Any], section: str, name: str, default: str) -> str:
