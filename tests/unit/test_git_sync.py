@@ -366,6 +366,23 @@ def test_the_login_is_no_argument_of_any_process(
     assert not any(PASSWORD in each for each in started)
 
 
+def test_a_long_fetch_does_not_read_as_a_stopped_synchronization(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks: list[None] = []
+    monkeypatch.setattr("git_sync.git.TICK_SECONDS", 0.02)
+    git = Git(settings, tmp_path, tick=lambda: ticks.append(None))
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nsleep 0.3\necho done\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    slow.rename(tmp_path / "git")
+    assert git.remote("fetch") == "done\n"
+    assert len(ticks) > 2
+    with pytest.raises(SyncError, match=r"no answer within 0.1 s"):
+        git.remote("fetch", timeout=0.1)
+
+
 def test_the_state_is_written_when_it_changes(clone: Clone, settings: Settings) -> None:
     written: list[dict[str, str]] = []
     lines: list[str] = []

@@ -23,8 +23,9 @@ def main() -> None:
     """Follow the branch that the environment names."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = read_settings(os.environ)
-    commits = Commits(settings, Git(settings, Path(os.environ.get("TMPDIR", "/tmp"))))  # noqa: S108
     report = Report(write_config_map(os.environ[NAME]), log)
+    scratch = Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108
+    commits = Commits(settings, Git(settings, scratch, tick=lambda: stay_alive(report)))
     commits.prepare()
     while True:
         began = time.monotonic()
@@ -36,6 +37,12 @@ def log(line: str) -> None:
     """Write a line to the container's log."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def stay_alive(report: Report) -> None:
+    """Show that the program runs: a fetch may take ten minutes."""
+    ALIVE.touch()
+    report.repeat()
 
 
 def look(settings: Settings, commits: Commits, report: Report) -> None:
@@ -59,9 +66,8 @@ def look(settings: Settings, commits: Commits, report: Report) -> None:
 def wait(commits: Commits, report: Report, until: float) -> None:
     """Wait until a time of the monotonic clock; the interval may be an hour."""
     while True:
-        ALIVE.touch()
         commits.tend()
-        report.repeat()
+        stay_alive(report)
         left = until - time.monotonic()
         if left <= 0:
             return

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from git_sync.failures import HOST_KEY_UNKNOWN, UNAUTHORISED, UNREACHABLE, SyncError, failure_of
@@ -13,6 +14,7 @@ from git_sync.settings import Settings
 
 QUERY_SECONDS = 60.0
 FETCH_SECONDS = 600.0
+TICK_SECONDS = 10.0
 ASKPASS = "/opt/devstack/askpass"
 KEY, KNOWN_HOSTS, USER, PASSWORD = "ssh-privatekey", "known_hosts", "username", "password"
 _SLOW = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=20", "-c", "gc.autoDetach=false")
@@ -25,12 +27,20 @@ class Git:
         settings: what to follow.
         scratch: a private folder, for the SSH key.
         askpass: the program that tells git the user's name and password.
+        tick: called every few seconds while git runs.
     """
 
-    def __init__(self, settings: Settings, scratch: Path, askpass: str = ASKPASS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        scratch: Path,
+        askpass: str = ASKPASS,
+        tick: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._scratch = scratch
         self._askpass = askpass
+        self._tick = tick
 
     def remote(self, *argv: str, timeout: float = QUERY_SECONDS) -> str:
         """Run a command that connects to the repository; return its output.
@@ -64,14 +74,24 @@ class Git:
             start_new_session=True,
         )
         try:
-            output, errors = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired as expired:
-            raise SyncError(UNREACHABLE, f"no answer within {timeout:g} s") from expired
+            output, errors = self._communicate(process, timeout)
         finally:
             _end(process)
         if process.returncode:
             raise failure_of(errors or output)
         return output
+
+    def _communicate(self, process: subprocess.Popen[str], timeout: float) -> tuple[str, str]:
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                # It keeps what it has read, and may be called again.
+                return process.communicate(timeout=max(0.0, min(left, TICK_SECONDS)))
+            except subprocess.TimeoutExpired as expired:
+                if left <= TICK_SECONDS:
+                    raise SyncError(UNREACHABLE, f"no answer within {timeout:g} s") from expired
+            self._tick()
 
     def _credentials(self) -> dict[str, str]:
         """Return the variables that make git use the Secret; it is read at each call."""
