@@ -60,6 +60,11 @@ PROBLEMS: Mapping[str, GitProblem] = {
         "Airflow's volume is full, so that no commit can be checked out.",
         "Delete what is not needed on the volume of the namespace airflow.",
     ),
+    "VOLUME_UNUSABLE": GitProblem(
+        "Files cannot be written to Airflow's volume, or read from it.",
+        "Check the volume of the namespace airflow: rights, read-only mounts, disk errors; "
+        "`devstack logs git-sync`.",
+    ),
     "GIT_FAILED": GitProblem(
         "git fails for another reason.",
         "`devstack logs git-sync`.",

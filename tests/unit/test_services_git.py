@@ -165,7 +165,9 @@ def test_problems_have_remedies() -> None:
     assert problem_of(parse_status(report("empty", code="REPOSITORY_EMPTY"))) is None
     known = parse_status(report("failed", code="BRANCH_MISSING"))
     assert problem_of(known) == PROBLEMS["BRANCH_MISSING"]
-    other = parse_status(report("failed", code="VOLUME_UNUSABLE"))
+    volume = parse_status(report("failed", code="VOLUME_UNUSABLE"))
+    assert problem_of(volume) == PROBLEMS["VOLUME_UNUSABLE"]
+    other = parse_status(report("failed", code="NEWER"))
     assert problem_of(other) == PROBLEMS["GIT_FAILED"]
 
 
