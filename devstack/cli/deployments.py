@@ -44,6 +44,17 @@ def parameters_option(
     )
 
 
+wait_timeout_option = click.option(
+    "--timeout", type=float, metavar="SECONDS", help="Maximum time for --wait."
+)
+
+
+def require_wait(wait: bool, timeout: float | None) -> None:
+    """Refuse a limit of a wait that does not take place."""
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout limits --wait: add --wait, or omit --timeout")
+
+
 def show_python(output: Output, python: FlowPython) -> None:
     """Print the interpreter that compiles a flow."""
     for warning in python.warnings:

@@ -97,6 +97,17 @@ def test_a_parameter_is_a_name_and_a_value(
     assert "NAME=VALUE" in envelope["error"]["message"]
 
 
+@pytest.mark.parametrize("name", ["trigger", "backfill"])
+def test_a_limit_of_a_wait_needs_the_wait(
+    flow: None, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    argv = ("airflow", name, *NEEDS[name], "--timeout", "9")
+    status, envelope = called(capsys, *argv)
+    assert status == ExitStatus.USAGE
+    assert "add --wait" in envelope["error"]["message"]
+    assert called(capsys, *argv, "--wait")[1]["error"]["code"] == "STACK_DOWN"
+
+
 def test_the_samples_for_airflow_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     _, envelope = called(capsys, "run", "--airflow", "--list")
     names = [sample["name"] for sample in envelope["data"]["samples"]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from devstack.cli.airflow.options import complete_dags, open_deployer
-from devstack.cli.deployments import parameters_option
+from devstack.cli.deployments import parameters_option, require_wait, wait_timeout_option
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
@@ -73,7 +73,7 @@ def _parse_date_parameters(
 @click.option("--dry-run", is_flag=True, help="Only list the dates.")
 @click.option("--wait", is_flag=True, help="Wait until the runs end; status 5 if one fails.")
 @click.option("--unpause", is_flag=True, help="Unpause the DAG first; its schedule continues too.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Maximum time for --wait.")
+@wait_timeout_option
 @stack_options
 @pass_output
 def command(
@@ -96,6 +96,7 @@ def command(
     Dates that have a run are skipped. As many runs as the DAG allows
     (max_active_runs) are active at once, on the stack's own executor.
     """
+    require_wait(wait, timeout)
     from devstack.deployers.airflow.backfill import (
         BackfillOptions,
         backfill_dag,

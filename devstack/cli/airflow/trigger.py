@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from devstack.cli.airflow.options import complete_dags, open_deployer
-from devstack.cli.deployments import parameters_option
+from devstack.cli.deployments import parameters_option, require_wait, wait_timeout_option
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
@@ -20,7 +20,7 @@ from devstack.schema import DagRun, EndedDagRun, dump
 @parameters_option()
 @click.option("--wait", is_flag=True, help="Wait until the run ends; status 5 if it fails.")
 @click.option("--unpause", is_flag=True, help="Unpause the DAG first.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Maximum time for --wait.")
+@wait_timeout_option
 @stack_options
 @pass_output
 def command(
@@ -34,6 +34,7 @@ def command(
     **options: Any,
 ) -> int:
     """Trigger a run of DAG."""
+    require_wait(wait, timeout)
     deployer = open_deployer(config_file, **options)
     dag_id = deployer.resolve(dag)
     if unpause:
