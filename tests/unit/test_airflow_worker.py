@@ -168,12 +168,13 @@ def test_the_worker_serves_the_queue_of_tasks_that_name_none(
     options = {("operators", "default_queue"): "main"}
     conf = SimpleNamespace(get_mandatory_value=lambda *path: options[path])
     utils = "airflow.providers.celery.executors.celery_executor_utils"
-    for name, content in {
+    modules: dict[str, dict[str, Any]] = {
         "airflow.configuration": {"conf": conf},
         utils: {"app": SimpleNamespace(Worker=make_worker)},
         "task_logs": {"local_folder": lambda: tmp_path, "keep_all": print, "serve": print},
         "task_state": {},
-    }.items():
+    }
+    for name, content in modules.items():
         module = ModuleType(name)
         vars(module).update(content)
         monkeypatch.setitem(sys.modules, name, module)
@@ -187,3 +188,37 @@ def test_the_worker_serves_the_queue_of_tasks_that_name_none(
     with pytest.raises(SystemExit):
         worker.main()
     assert started["queues"] == ["main"]
+
+
+@pytest.mark.parametrize("is_database", [True, False])
+def test_only_a_database_gets_tables_for_the_results_of_tasks(
+    monkeypatch: pytest.MonkeyPatch, is_database: bool
+) -> None:
+    import sys
+    from types import SimpleNamespace
+
+    made: list[str] = []
+
+    class DatabaseBackend:
+        def ResultSession(self) -> Any:  # noqa: N802 - Celery's name
+            return SimpleNamespace(close=lambda: made.append("tables"))
+
+    app = SimpleNamespace(backend=DatabaseBackend() if is_database else object())
+    modules: dict[str, dict[str, Any]] = {
+        "airflow.providers.celery.executors.celery_executor_utils": {"app": app},
+        "airflow.providers.fab.auth_manager.cli_commands.utils": {"get_application_builder": 0},
+        "airflow.utils": {"db": 0},
+        "airflow.utils.session": {"create_session": 0},
+        "celery.backends.database": {"DatabaseBackend": DatabaseBackend},
+        "sqlalchemy": {"text": 0},
+        "werkzeug.security": {"generate_password_hash": 0},
+    }
+    for name, content in modules.items():
+        parts = name.split(".")
+        for count in range(1, len(parts) + 1):
+            parent = ".".join(parts[:count])
+            monkeypatch.setitem(sys.modules, parent, sys.modules.get(parent, ModuleType(parent)))
+        monkeypatch.setitem(sys.modules, name, module := ModuleType(name))
+        vars(module).update(content)
+    load("setup")._create_result_tables()
+    assert made == ["tables"] * is_database

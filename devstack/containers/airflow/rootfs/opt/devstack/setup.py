@@ -35,8 +35,11 @@ def prepare(setup_id: str) -> None:
 def _create_result_tables() -> None:
     """Create the tables of Celery's results: several workers at once would fail to."""
     from airflow.providers.celery.executors.celery_executor_utils import app
+    from celery.backends.database import DatabaseBackend
 
-    app.backend.ResultSession().close()
+    # `[celery] result_backend` may name another one, which has no tables.
+    if isinstance(app.backend, DatabaseBackend):
+        app.backend.ResultSession().close()
 
 
 def _ensure_administrator(security: object, password: str) -> None:
