@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,7 +16,7 @@ from devstack.kube.readiness import observe_deployment
 from devstack.kube.resources import APPS
 from devstack.services import postgres
 from devstack.services.airflow import service as airflow
-from devstack.services.airflow.installation import DEFAULT, Installation
+from devstack.services.airflow.installation import Installation
 from devstack.services.airflow.service import AirflowService
 from devstack.stack import Stack
 from devstack.waits import Ready
@@ -29,22 +30,25 @@ def _check_database(stack: Stack) -> list[Finding]:
     if reason := _unavailable_reason(stack, postgres.NAMESPACE, "postgres"):
         remedy = "devstack logs postgres; `devstack up` restarts it"
         return [Finding(f"Postgres is down: {reason}", remedy, "DATABASE_DOWN")]
-    if _has(stack, "airflow") and METADATABASE in _health(stack).unhealthy:
-        remedy = "devstack logs airflow; `devstack up` resets the password and the schema"
-        return [Finding("Airflow cannot use its database", remedy, "DATABASE_DOWN")]
-    return []
+    return [finding for each in _installations(stack) for finding in _unusable(stack, each)]
+
+
+def _unusable(stack: Stack, installation: Installation) -> Iterator[Finding]:
+    if METADATABASE in _health(stack, installation).unhealthy:
+        name = installation.named("airflow")
+        remedy = f"devstack logs {name}; `devstack up` resets the password and the schema"
+        cause = f"Airflow{_of(installation)} cannot use its database"
+        yield Finding(cause, remedy, "DATABASE_DOWN")
 
 
 def _check_schedulers(stack: Stack) -> list[Finding]:
-    found = [each.installation for each in stack.services if isinstance(each, AirflowService)]
-    if not found:
-        _require(stack, "airflow")
+    found = _required_installations(stack)
     return [finding for each in found for finding in _check_scheduler(stack, each)]
 
 
 def _check_scheduler(stack: Stack, installation: Installation) -> Iterator[Finding]:
     name = installation.named("airflow")
-    of = f" of the installation {installation.prefix!r}" if installation.prefix else ""
+    of = _of(installation)
     remedy = f"devstack logs {name}; `devstack up` restarts it"
     if reason := _unavailable_reason(stack, installation.namespace, "airflow-scheduler"):
         cause = f"Airflow's scheduler{of} is down, so no task starts: {reason}"
@@ -59,55 +63,81 @@ def _check_scheduler(stack: Stack, installation: Installation) -> Iterator[Findi
 
 
 def _check_dags(stack: Stack) -> list[Finding]:
-    _require(stack, "airflow")
-    client = _client(stack)
-    try:
-        dags = list(client.list_all("/dags", "dags"))
-        return [
-            *_broken(client),
-            *_not_parsed(dags),
-            *_paused(client, dags),
-            *_missing_pools(client, dags),
-        ]
-    except AirflowUnavailableError as error:
-        # Reported by the check of services.
-        raise NotApplicableError("Airflow does not respond") from error
+    found, answered = [], False
+    for installation in _required_installations(stack):
+        try:
+            found += _check_dags_of(stack, installation)
+            answered = True
+        except AirflowUnavailableError:
+            # Reported by the check of services.
+            continue
+    if not answered:
+        raise NotApplicableError("Airflow does not respond")
+    return found
 
 
-def _broken(client: AirflowClient) -> Iterator[Finding]:
-    for failure in list_import_failures(client):
-        cause = f"DAG file {PurePosixPath(failure.file).name} cannot be imported: {failure.reason}"
-        remedy = "deploy the flow again: devstack airflow deploy FLOW.py; or delete the DAG"
-        yield Finding(cause, remedy, "DAG_BROKEN")
+def _check_dags_of(stack: Stack, installation: Installation) -> list[Finding]:
+    case = _Dags(installation, _client(stack, installation))
+    dags = list(case.client.list_all("/dags", "dags"))
+    return [*case.broken(), *case.not_parsed(dags), *case.paused(dags), *case.missing_pools(dags)]
 
 
-def _not_parsed(dags: list[dict[str, Any]]) -> Iterator[Finding]:
-    now = datetime.now(timezone.utc)
-    for dag in dags:
-        parsed = dag.get("last_parsed_time")
-        if dag["is_active"] and parsed and now - datetime.fromisoformat(parsed) > PARSE_DEADLINE:
-            cause = f"DAG {dag['dag_id']} was last parsed at {parsed}: later changes are not seen"
-            remedy = "devstack logs airflow shows what the scheduler does"
-            yield Finding(cause, remedy, "DAG_NOT_PARSED")
+@dataclass(frozen=True)
+class _Dags:
+    """The DAGs of an installation.
 
+    Attributes:
+        installation: the installation.
+        client: its API.
+    """
 
-def _paused(client: AirflowClient, dags: list[dict[str, Any]]) -> Iterator[Finding]:
-    for dag_id in (dag["dag_id"] for dag in dags if dag["is_paused"]):
-        queued = client.get(f"/dags/{quoted(dag_id)}/dagRuns", state="queued", limit=1)
-        if count := queued["total_entries"]:
-            cause = f"DAG {dag_id} is paused, and {count} of its runs are queued"
-            remedy = f"unpause it: devstack airflow trigger --unpause {dag_id} starts one more run"
-            yield Finding(cause, remedy, "DAG_PAUSED", severity="warning")
+    installation: Installation
+    client: AirflowClient
 
+    @property
+    def _of(self) -> str:
+        return _of(self.installation)
 
-def _missing_pools(client: AirflowClient, dags: list[dict[str, Any]]) -> Iterator[Finding]:
-    pools = {pool["name"] for pool in client.list_all("/pools", "pools")}
-    for dag_id in (dag["dag_id"] for dag in dags if dag["is_active"]):
-        tasks = client.get(f"/dags/{quoted(dag_id)}/tasks")["tasks"]
-        for pool in sorted({task["pool"] for task in tasks} - pools):
-            cause = f"DAG {dag_id} uses the pool {pool!r}, which does not exist: its tasks wait"
-            remedy = f"devstack airflow deploy FLOW.py --worker-pool {pool} creates it"
-            yield Finding(cause, remedy, "POOL_MISSING")
+    @property
+    def _command(self) -> str:
+        return f"devstack airflow {self.installation.option}"
+
+    def broken(self) -> Iterator[Finding]:
+        for failure in list_import_failures(self.client):
+            file = PurePosixPath(failure.file).name
+            cause = f"DAG file {file}{self._of} cannot be imported: {failure.reason}"
+            remedy = f"deploy the flow again: {self._command}deploy FLOW.py; or delete the DAG"
+            yield Finding(cause, remedy, "DAG_BROKEN")
+
+    def not_parsed(self, dags: list[dict[str, Any]]) -> Iterator[Finding]:
+        now = datetime.now(timezone.utc)
+        for dag in dags:
+            parsed = dag.get("last_parsed_time")
+            late = parsed and now - datetime.fromisoformat(parsed) > PARSE_DEADLINE
+            if dag["is_active"] and late:
+                cause = f"DAG {dag['dag_id']}{self._of} was last parsed at {parsed}: "
+                logs = f"devstack logs {self.installation.named('airflow')}"
+                remedy = f"{logs} shows what the scheduler does"
+                yield Finding(f"{cause}later changes are not seen", remedy, "DAG_NOT_PARSED")
+
+    def paused(self, dags: list[dict[str, Any]]) -> Iterator[Finding]:
+        for dag_id in (dag["dag_id"] for dag in dags if dag["is_paused"]):
+            path = f"/dags/{quoted(dag_id)}/dagRuns"
+            if count := self.client.get(path, state="queued", limit=1)["total_entries"]:
+                cause = f"DAG {dag_id}{self._of} is paused, and {count} of its runs are queued"
+                remedy = (
+                    f"unpause it: {self._command}trigger --unpause {dag_id} starts one more run"
+                )
+                yield Finding(cause, remedy, "DAG_PAUSED", severity="warning")
+
+    def missing_pools(self, dags: list[dict[str, Any]]) -> Iterator[Finding]:
+        pools = {pool["name"] for pool in self.client.list_all("/pools", "pools")}
+        for dag_id in (dag["dag_id"] for dag in dags if dag["is_active"]):
+            tasks = self.client.get(f"/dags/{quoted(dag_id)}/tasks")["tasks"]
+            for pool in sorted({task["pool"] for task in tasks} - pools):
+                cause = f"DAG {dag_id}{self._of} uses the pool {pool!r}, which does not exist: "
+                remedy = f"{self._command}deploy FLOW.py --worker-pool {pool} creates it"
+                yield Finding(f"{cause}its tasks wait", remedy, "POOL_MISSING")
 
 
 def _unavailable_reason(stack: Stack, namespace: str, name: str) -> str:
@@ -129,18 +159,32 @@ def _has(stack: Stack, service: str) -> bool:
     return any(each.name == service for each in stack.services)
 
 
-def _client(stack: Stack) -> AirflowClient:
-    return airflow.connect(stack.context(None), timeout=REQUEST_TIMEOUT)
+def _installations(stack: Stack) -> list[Installation]:
+    return [each.installation for each in stack.services if isinstance(each, AirflowService)]
 
 
-def _health(stack: Stack, installation: Installation = DEFAULT) -> Health:
+def _required_installations(stack: Stack) -> list[Installation]:
+    found = _installations(stack)
+    if not found:
+        _require(stack, "airflow")
+    return found
+
+
+def _of(installation: Installation) -> str:
+    return f" of the installation {installation.prefix!r}" if installation.prefix else ""
+
+
+def _client(stack: Stack, installation: Installation) -> AirflowClient:
+    return airflow.connect(stack.context(None), installation, timeout=REQUEST_TIMEOUT)
+
+
+def _health(stack: Stack, installation: Installation) -> Health:
     """Return Airflow's health; without complaints if the web server is down.
 
     That has a check of its own.
     """
     try:
-        ctx = stack.context(None)
-        return get_health(airflow.connect(ctx, installation, timeout=REQUEST_TIMEOUT))
+        return get_health(_client(stack, installation))
     except AirflowUnavailableError:
         return Health({})
 

@@ -291,3 +291,36 @@ def test_the_scheduler_of_another_installation_is_named(api: FakeApi, stack: Sta
     assert "devstack logs airflow-team-a" in finding.remedy
     api.add(available("airflow-scheduler", "airflow-team-a"))
     assert diagnose(stack)["scheduler"].state == "ok"
+
+
+@pytest.fixture
+def team(api: FakeApi, stack: Stack) -> Iterator[FakeAirflow]:
+    """Another installation of Airflow, which is healthy."""
+    service = AirflowService(Installation("team-a"))
+    with fake_airflow() as served:
+        stack.services = [*stack.services, service]
+        stack.state.ports["airflow-team-a"] = served.port
+        stack.state.credentials["airflow_team_a_admin_password"] = served.password
+        ctx = stack.context(api.client())
+        api.add(*(item for item in service.manifests(ctx) if item["kind"] in KEPT))
+        api.add(available("airflow-scheduler", "airflow-team-a"))
+        yield served
+
+
+def test_a_database_that_another_installation_cannot_use(stack: Stack, team: FakeAirflow) -> None:
+    team.answers["/health"]["metadatabase"]["status"] = "unhealthy"
+    finding = found(stack, "database")
+    assert finding.cause == "Airflow of the installation 'team-a' cannot use its database"
+    assert "devstack logs airflow-team-a" in finding.remedy
+
+
+def test_the_dags_of_another_installation_are_checked(
+    stack: Stack, airflow: FakeAirflow, team: FakeAirflow
+) -> None:
+    airflow.add_dag("Good")
+    team.add_dag("Pooled", pool="gpus")
+    finding = found(stack, "dags")
+    assert "DAG Pooled of the installation 'team-a' uses the pool 'gpus'" in finding.cause
+    assert "--installation team-a deploy" in finding.remedy
+    stack.state.ports["airflow"] = any_free(set())
+    assert found(stack, "dags") == finding, "also if the first one is down"
