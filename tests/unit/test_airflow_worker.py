@@ -6,6 +6,7 @@ import http.client
 import importlib.util
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,7 +81,7 @@ def test_an_answer_that_is_cut_off_does_not_end_the_autoscaler(
     autoscaler: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     written: list[int] = []
-    answers = iter([fault, 0])
+    answers: Iterator[Exception | int] = iter([fault, 0])
 
     class Scale:
         def read(self) -> int:
@@ -134,6 +135,36 @@ def test_logs_are_kept_on_the_volume(
     assert [each.name for each in kept.parent.iterdir()] == ["attempt=1.log"]
 
 
+def test_a_worker_deletes_old_logs_that_are_on_the_volume(
+    tmp_path: Path, task_state: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_logs = load("task_logs")
+    local = tmp_path / "local"
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
+
+    def log(name: str) -> Path:
+        path: Path = local / task_state.Task("dag", name, "run").log_folder / "attempt=1.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+        return path
+
+    ended, running, killed, refused = map(log, ("ended", "running", "killed", "refused"))
+    volume = tmp_path / "home" / "logs"
+    task_logs.keep(local, task_state.Task("dag", "ended", "run"))
+    task_logs.prune(local, [])
+    assert ended.exists(), "it is new"
+    monkeypatch.setattr(task_logs, "PRUNE_AGE", -1)
+    # Nothing can be copied there.
+    (volume / refused.relative_to(local).parent).write_text("")
+    task_logs.prune(local, [str(running.relative_to(local).parent)])
+    assert [each.exists() for each in (ended, killed)] == [False, False]
+    assert running.exists()
+    assert refused.exists()
+    assert not ended.parent.exists()
+    for path in (ended, killed):
+        assert (volume / path.relative_to(local)).read_text() in path.parent.name
+
+
 def test_an_attempt_that_goes_on_at_another_worker_keeps_its_log(
     tmp_path: Path, task_state: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +202,10 @@ def test_the_worker_serves_the_queue_of_tasks_that_name_none(
     modules: dict[str, dict[str, Any]] = {
         "airflow.configuration": {"conf": conf},
         utils: {"app": SimpleNamespace(Worker=make_worker)},
-        "task_logs": {"local_folder": lambda: tmp_path, "keep_all": print, "serve": print},
+        "task_logs": {
+            "local_folder": lambda: tmp_path,
+            **dict.fromkeys(("keep_all", "serve", "prune_regularly"), print),
+        },
         "task_state": {},
     }
     for name, content in modules.items():

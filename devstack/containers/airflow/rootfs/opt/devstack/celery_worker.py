@@ -68,7 +68,8 @@ def main() -> None:
     folder = task_logs.local_folder()
     # What a killed container could not copy.
     task_logs.keep_all(folder)
-    threading.Thread(target=task_logs.serve, args=(folder, PULSE), daemon=True).start()
+    for act, argument in ((task_logs.serve, PULSE), (task_logs.prune_regularly, active_logs)):
+        threading.Thread(target=act, args=(folder, argument), daemon=True).start()
     close_connections()
     worker = app.Worker(
         hostname=f"celery@{socket.gethostname()}",
@@ -129,6 +130,14 @@ def install_task(app: Any) -> None:
 
     app.tasks.pop("execute_command", None)
     app.task(name="execute_command")(execute_command)
+
+
+def active_logs() -> set[str]:
+    """Return the log folders of the tasks that this worker executes, or has taken."""
+    from celery.worker import state
+
+    requests = tuple(state.reserved_requests)
+    return {task_state.Task.of_command(request.args[0]).log_folder for request in requests}
 
 
 def watch_loop(app: Any) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +18,9 @@ from typing import Any
 from urllib.parse import unquote
 
 PORT = 8793
+PRUNE_SECONDS = 300.0
+PRUNE_AGE = 900.0
+"""Seconds after which a log that is on the volume is deleted here."""
 AUDIENCE = "task-instance-logs"
 """Of the tokens that Airflow's web server signs for one file each."""
 
@@ -59,6 +64,58 @@ def keep_all(folder: Path) -> None:
     """Copy the logs that are newer than on the volume, those of a killed container."""
     for path in folder.rglob("*.log"):
         _copy(path, kept_folder() / path.relative_to(folder))
+
+
+def prune_regularly(folder: Path, active: Callable[[], Collection[str]]) -> None:
+    """Delete old logs every few minutes, for as long as the process lives.
+
+    Args:
+        folder: this worker's logs.
+        active: returns the log folders of the tasks that are executed.
+    """
+    while True:
+        time.sleep(PRUNE_SECONDS)
+        # The set of tasks may change while it is read; then the next time.
+        with suppress(OSError, RuntimeError, LookupError):
+            prune(folder, active())
+
+
+def prune(folder: Path, active: Collection[str]) -> None:
+    """Delete old logs, which are on the volume, and folders that have become empty.
+
+    The web server reads those of tasks that have ended from the volume.
+
+    Args:
+        folder: this worker's logs.
+        active: log folders of the tasks that are executed: these append to their logs.
+    """
+    for path in list(folder.rglob("attempt=*.log")):
+        relative = path.relative_to(folder)
+        with suppress(OSError):
+            if str(relative.parent) in active or _age(path) < PRUNE_AGE:
+                continue
+            # The process of a task that was killed could not copy its log.
+            _copy(path, target := kept_folder() / relative)
+            if _is_whole(target, path):
+                path.unlink()
+    for path in sorted(folder.rglob("*"), reverse=True):
+        with suppress(OSError):
+            # A new one may be about to get a log.
+            if path.is_dir() and _age(path) > PRUNE_AGE:
+                path.rmdir()
+
+
+def _age(path: Path) -> float:
+    """Return the seconds since the last change, or since another worker's log was copied."""
+    status = path.stat()
+    return time.time() - max(status.st_mtime, status.st_ctime)
+
+
+def _is_whole(target: Path, path: Path) -> bool:
+    """Return True if ``target`` has all of a log."""
+    kept, local = target.stat(), path.stat()
+    # File systems may cut fractions of a second off.
+    return kept.st_size >= local.st_size and kept.st_mtime >= int(local.st_mtime)
 
 
 def _copy(path: Path, target: Path) -> None:
