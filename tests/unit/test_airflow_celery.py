@@ -183,6 +183,14 @@ def test_tasks_that_wait_long_for_a_worker_do_not_fail() -> None:
     assert airflow_cfg().getint("scheduler", "num_stuck_in_queued_retries") > 1000
 
 
+def test_redis_delivers_no_message_of_a_task_that_runs_for_hours() -> None:
+    options = airflow_cfg(broker="redis")
+    visible = options.getint("celery_broker_transport_options", "visibility_timeout")
+    assert visible >= 24 * 3600
+    # What a lost worker had not started is sent again by the scheduler.
+    assert options.getint("scheduler", "task_queued_timeout_check_interval") <= 60
+
+
 def test_local_tasks_beside_those_of_workers_fit_into_the_scheduler() -> None:
     both = airflow_cfg(executor="LocalExecutor,CeleryExecutor")
     assert both.getint("core", "parallelism") == 8

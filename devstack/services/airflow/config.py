@@ -32,6 +32,7 @@ CELERY: dict[str, dict[str, Any]] = {
         # Tasks wait in the broker until a worker is free. One that waits for ten minutes is sent
         # again, in case that its message was lost; by default, Airflow fails it the third time.
         "num_stuck_in_queued_retries": 1_000_000,
+        "task_queued_timeout_check_interval": 30,
     },
     "celery": {
         "task_acks_late": True,
@@ -58,8 +59,10 @@ CELERY: dict[str, dict[str, Any]] = {
             }
         ),
     },
-    # Redis only: seconds until an unacknowledged message is delivered again.
-    "celery_broker_transport_options": {"visibility_timeout": 3600},
+    # Redis only: seconds until an unacknowledged message is delivered again, also if its task still
+    # runs. A lost worker needs no such message: the scheduler starts its running tasks anew when
+    # their heartbeat stops, and sends those again that are queued for long (`task_queued_timeout`).
+    "celery_broker_transport_options": {"visibility_timeout": 86400},
 }
 """What Celery's executors need in airflow.cfg."""
 
