@@ -42,7 +42,8 @@ def workers(replicas: int, ready: int) -> dict[str, Any]:
 
 
 def worker(index: int, **status: Any) -> dict[str, Any]:
-    name, labels = f"airflow-worker-{index}", {"component": "celery-worker"}
+    name = f"airflow-worker-{index}"
+    labels = {"component": "celery-worker", "app.kubernetes.io/part-of": "devstack"}
     ready = {"conditions": [{"type": "Ready", "status": "True"}], "phase": "Running"}
     return pod(name, NAMESPACE, labels=labels, **(status or ready))
 
@@ -161,6 +162,26 @@ def test_scaled_workers_that_all_fail(api: FakeApi, stack: Stack) -> None:
     api.add(worker(1, **broken))
     assert codes(stack) == ["WORKERS_DOWN"]
     assert "no key" in diagnosed(stack).findings[0].cause
+
+
+def ending_worker(index: int) -> dict[str, Any]:
+    made = worker(index)
+    made["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    return made
+
+
+def test_a_worker_that_finishes_its_tasks_is_not_lost(api: FakeApi, stack: Stack) -> None:
+    api.add(ending_worker(1))
+    assert codes(stack) == []
+
+
+def test_workers_that_all_finish_their_tasks_take_no_others(api: FakeApi, stack: Stack) -> None:
+    # The probe of their readiness still succeeds.
+    api.add(ending_worker(0), ending_worker(1))
+    [finding] = diagnosed(stack).findings
+    assert finding.code == "WORKERS_DOWN"
+    assert "airflow-worker-0, airflow-worker-1 finish their own" in finding.cause
+    assert "delete pod --grace-period" in finding.remedy
 
 
 @pytest.mark.breaks("celery")

@@ -44,8 +44,9 @@ def command(
 ) -> int:
     """Set the number of Celery workers, at most 20; MIN:MAX lets it follow the queue.
 
-    A worker that is removed takes no more tasks, and finishes those that it executes. The
-    number is remembered; a setting `workers` in devstack.toml applies again at the next `up`.
+    A worker that is removed takes no more tasks, and ends when its own have ended; the command
+    does not wait for it. The number is remembered; a setting `workers` in devstack.toml applies
+    again at the next `up`.
     """
     from devstack.config import load
     from devstack.lifecycle.worker_scale import scale_workers

@@ -33,7 +33,7 @@ TASKS_IN_LIMIT = 12
 """Tasks at a time in one worker for which the memory limit in k8s/ suffices."""
 TASK_MEGABYTES = 180
 """Memory of each task in a worker with more of them; a lower limit would kill some."""
-WORKER_PODS = "component=celery-worker"
+WORKER_PODS = "component=celery-worker,app.kubernetes.io/part-of=devstack"
 """Label selector of the workers' pods."""
 
 _BROKER_TIMEOUTS = [
@@ -89,6 +89,18 @@ def observe_workers(client: KubeClient, namespace: str, settings: Mapping[str, A
         return Ready()
     waiting = (each for each in observations if isinstance(each, Waiting))
     return next(waiting, Waiting(f"StatefulSet {namespace}/{WORKER[1]} is not available yet"))
+
+
+def ending_workers(client: KubeClient, namespace: str) -> list[str]:
+    """Return the names of the workers that end once their tasks have ended, sorted.
+
+    Args:
+        client: reads their pods.
+        namespace: Airflow's.
+    """
+    pods = client.list_objects("v1", "Pod", namespace, labels=WORKER_PODS)
+    ending = (pod for pod in pods if pod["metadata"].get("deletionTimestamp"))
+    return sorted(pod["metadata"]["name"] for pod in ending)
 
 
 def default_queue(settings: Mapping[str, Any]) -> str:

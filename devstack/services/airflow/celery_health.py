@@ -21,6 +21,7 @@ from devstack.services.airflow.celery import (
     WORKER,
     WORKER_PODS,
     default_queue,
+    ending_workers,
     kubernetes_queue,
 )
 from devstack.services.airflow.installation import Installation
@@ -73,6 +74,10 @@ def worker_problem(
             f"devstack airflow {installation.option}scale 1",
             code=WORKER_MISSING,
         )
+    started, ending = _worker_pods(kube, namespace), ending_workers(kube, namespace)
+    if ending and not started:
+        # Their readiness does not count: they take no more tasks.
+        return _workers_end(namespace, ending)
     if live and live.get("status", {}).get("readyReplicas"):
         return None
     return _workers_down(namespace, _reason(kube, namespace))
@@ -127,7 +132,9 @@ def lost_workers(kube: KubeClient, namespace: str) -> list[str]:
             lost.append(f"{pod['metadata']['name']}: {observation.reason}")
     live = kube.find(APPS, *WORKER, namespace)
     wanted = int(live["spec"].get("replicas", 1)) if live else 0
-    missing = wanted - len(_worker_pods(kube, namespace))
+    # One that ends is replaced when its tasks have ended.
+    present = len(_worker_pods(kube, namespace)) + len(ending_workers(kube, namespace))
+    missing = wanted - present
     return lost + ([f"{missing} of {wanted} have no pod"] if missing > 0 else [])
 
 
@@ -162,6 +169,15 @@ def _workers_down(namespace: str, reason: str) -> Failed:
         f"no Celery worker is ready: {reason}",
         # The service of an installation has the name of its namespace.
         f"devstack logs {namespace}; `devstack up` restarts them",
+        code="WORKERS_DOWN",
+    )
+
+
+def _workers_end(namespace: str, names: list[str]) -> Failed:
+    return Failed(
+        f"no Celery worker takes tasks: {', '.join(names)} finish their own before they restart",
+        f"wait, or stop these tasks: devstack kubectl --admin -n {namespace} delete pod"
+        f" --grace-period=10 {' '.join(names)}",
         code="WORKERS_DOWN",
     )
 
