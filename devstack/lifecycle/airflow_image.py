@@ -17,6 +17,7 @@ from devstack.images.artifact_cache import ArtifactCache
 from devstack.kube.apply import apply_all
 from devstack.lifecycle.added_images import is_added, supply_image
 from devstack.lifecycle.airflow_service import require_delivery
+from devstack.lifecycle.celery_workers import report_ending_workers
 from devstack.lifecycle.step import Step
 from devstack.services.airflow.dag_delivery import IMAGE, delivery
 from devstack.services.base import Service
@@ -174,3 +175,4 @@ def _run_from(stack: Stack, service: Service, reference: str) -> None:
         clock=stack.clock,
         note=progress.note,
     )
+    report_ending_workers(stack)

@@ -13,6 +13,7 @@ from devstack.kube.client import KubeClient, Object
 from devstack.kube.conditions import has_ended
 from devstack.kube.volumes import claim_names
 from devstack.kube.volumes_on_nodes import node_of
+from devstack.lifecycle.celery_workers import stop_workers
 from devstack.lifecycle.step import Step
 from devstack.progress import step
 from devstack.providers.base import KeepsVolumes
@@ -123,6 +124,8 @@ def _scale_down(stack: Stack, kube: KubeClient) -> None:
     servers = [item for item in objects if item["kind"] == "Deployment"]
     namespaces = {item["metadata"]["namespace"] for item in servers}
     with step(stack.progress, "Stop the services"):
+        for service in services:
+            stop_workers(stack, service)
         delete_all(kube, servers, timeout=stack.spec.timeout, clock=stack.clock)
         wait_until(
             lambda: _observe_scale_down(kube, namespaces),

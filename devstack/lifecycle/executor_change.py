@@ -44,8 +44,8 @@ def _message(
         effects.append(
             "Celery workers continue"
             if has_celery(after)
-            else "Celery workers finish their tasks first; after ten minutes the rest is stopped, "
-            "and retried if it has retries"
+            else "`up` waits for Celery's workers, which finish their tasks; after ten minutes the "
+            "rest is stopped, and retried if it has retries"
         )
     return (
         f"Airflow's executor{_of(installation)} changes from {','.join(executors(before))} to "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from devstack.kube.api_errors import ServerFaultError, UnreachableError
 from devstack.kube.apply import any_present, apply_all, delete_all, differing, identify
 from devstack.kube.pods import ImagePullFailed, observe_pod
+from devstack.lifecycle.celery_workers import finish_tasks, stop_workers, unneeded_workers
 from devstack.lifecycle.former_jobs import delete_former_jobs
 from devstack.lifecycle.image_steps import load_images, node_images_step, wait_for_images
 from devstack.lifecycle.logs import SERVICE_LABEL, service_of
@@ -46,16 +47,25 @@ def service_steps(stack: Stack, loading: NodeLoading) -> list[Step]:
 def _tidy_step(stack: Stack, service: Service) -> Step:
     """Return the step that deletes what a service needed with earlier settings only.
 
-    It comes before services are removed: workers finish their tasks with the broker's help.
+    It comes before services are removed: workers need the broker to finish or return their tasks,
+    so it waits for them.
     """
+
+    def is_done() -> bool:
+        if not stack.dir.admin_kubeconfig.exists():
+            return True
+        leftovers = stack.leftovers(service)
+        return not any_present(stack.kube(), leftovers) and not unneeded_workers(stack, service)
+
+    def tidy() -> None:
+        _delete(stack, stack.leftovers(service))
+        finish_tasks(stack, service)
+
     return Step(
         f"tidy-{service.name}",
         f"Remove what {service.name} no longer needs",
-        is_done=lambda: (
-            not stack.dir.admin_kubeconfig.exists()
-            or not any_present(stack.kube(), stack.leftovers(service))
-        ),
-        ensure=lambda: _delete(stack, stack.leftovers(service)),
+        is_done=is_done,
+        ensure=tidy,
         commands=lambda: [f"delete {identify(item)}" for item in stack.leftovers(service)],
     )
 
@@ -83,6 +93,7 @@ def _objects_without_data(stack: Stack, service: Service) -> list[Manifest]:
 
 
 def _remove(stack: Stack, service: Service) -> None:
+    stop_workers(stack, service)
     _delete(stack, _objects_without_data(stack, service))
     stack.state.initialized_services = [
         name for name in stack.state.initialized_services if name != service.name
@@ -101,6 +112,8 @@ def _delete_service(stack: Stack, service: Service) -> Undo | None:
         everything = list(reversed(stack.manifests(service)))
         objects = _objects_without_data(stack, service) if keep_data else everything
         try:
+            # A namespace is deleted when its last pod has ended.
+            stop_workers(stack, service)
             _delete(stack, objects)
         except UnreachableError as error:
             folder = stack.dir.path

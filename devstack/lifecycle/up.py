@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devstack.lifecycle.backup import remove_backup
+from devstack.lifecycle.celery_workers import report_ending_workers
 from devstack.lifecycle.executor_change import report_executor_change
 from devstack.lifecycle.manifests_step import require_manifests
 from devstack.lifecycle.node_loading import NodeLoading
@@ -45,6 +46,7 @@ def up(stack: Stack) -> list[str]:
             stack.state.phase = "up"
             stack.save()
         remove_backup(stack)
+        report_ending_workers(stack)
     return changed
 
 

@@ -8,6 +8,7 @@ from devstack.lifecycle.airflow_service import (
     require_airflow,
     require_celery,
 )
+from devstack.lifecycle.celery_workers import report_ending_workers
 from devstack.lifecycle.node_loading import NodeLoading
 from devstack.lifecycle.service_steps import service_steps
 from devstack.lifecycle.step import run_steps
@@ -16,6 +17,8 @@ from devstack.stack import Stack
 
 def scale_workers(stack: Stack, workers: int | dict[str, int]) -> int | dict[str, int]:
     """Apply a number of workers, and wait until those that were added are ready.
+
+    It does not wait for those that were removed, which end when their tasks have ended.
 
     Args:
         stack: one that is up; its selected installation of Airflow has an executor of Celery.
@@ -40,4 +43,5 @@ def scale_workers(stack: Stack, workers: int | dict[str, int]) -> int | dict[str
         names = {f"{verb}-{service.name}" for verb in ("tidy", "apply", "ready")}
         steps = [step for step in service_steps(stack, loading) if step.name in names]
         run_steps(steps, stack.progress, stack.clock)
+        report_ending_workers(stack)
     return before

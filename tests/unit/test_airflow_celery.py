@@ -243,6 +243,18 @@ def test_up_says_what_happens_to_running_tasks_when_the_executor_changes(world: 
     assert "gone" not in str(stack.progress.__dict__)
 
 
+def test_up_says_that_it_waits_for_celerys_workers(world: World) -> None:
+    world.services.append(FakeService("airflow"))
+    up(world.open())
+    stack = world.open()
+    stack.state.airflow = {"executor": "CeleryExecutor"}
+    stack.spec.airflow["executor"] = "LocalExecutor"
+    report_executor_change(stack)
+    [warning] = [event[1] for event in world.progress.events if event[0] == "warn"]
+    assert "`up` waits for Celery's workers" in warning
+    assert "after ten minutes" in warning
+
+
 def test_up_says_what_happens_to_queued_tasks_when_the_broker_changes(world: World) -> None:
     world.services.append(FakeService("airflow"))
     up(world.open())
