@@ -1,14 +1,12 @@
-"""CeleryExecutor: logs, Flower, queues, and what the loss of a worker costs."""
+"""CeleryExecutor: logs, Flower, and what the loss of a worker costs."""
 
 from __future__ import annotations
-
-import json
 
 import requests
 
 from tests.airflow.airflow_stack import Airflow
 from tests.celery.counted import deploy_counted, executions, instances, running_on
-from tests.celery.workers import workers
+from tests.celery.workers import kill_processes, workers
 from tests.support.commandline import Devstack
 from tests.support.eventually import eventually
 
@@ -48,21 +46,6 @@ def test_flower_lists_the_workers_to_those_who_have_the_password(
     assert status["urls"]["flower"] in opened
 
 
-def test_a_queue_that_no_worker_serves_is_reported_immediately(
-    airflow: Airflow, stack: Devstack
-) -> None:
-    deploy_counted(airflow, "unserved", 1, queue="gpu")
-    done = stack.run("airflow", "trigger", "unserved", "--wait", "--json", check=False)
-    error = json.loads(done.stdout)["error"]
-    assert error["code"] == "QUEUE_WITHOUT_WORKER"
-    assert "'gpu'" in error["message"] + error["cause"]
-    run = airflow.start("unserved")
-    eventually("the task to be queued", lambda: instances(airflow, run)[0]["state"] == "queued")
-    assert "'gpu'" in stack.run("why", "unserved", check=False).stdout
-    assert "QUEUE_WITHOUT_WORKER" in stack.run("doctor", check=False).stdout
-    stack.run("airflow", "delete", "--force", "unserved")
-
-
 def test_a_worker_that_is_killed_costs_its_tasks_one_attempt(airflow: Airflow) -> None:
     deploy_counted(airflow, "killed", 8, 30, retries=1)
     run = airflow.start("killed")
@@ -73,8 +56,7 @@ def test_a_worker_that_is_killed_costs_its_tasks_one_attempt(airflow: Airflow) -
         for task in instances(airflow, run)
         if task["hostname"].startswith(f"{victim}.")
     }
-    kill = "for each in /proc/[0-9]*; do n=${each#/proc/}; [ $n != $$ ] && kill -KILL $n; done"
-    airflow.kubectl("exec", victim, "--", "sh", "-c", f"{kill} 2>/dev/null; true")
+    kill_processes(airflow, victim)
     assert airflow.finish(run) == "success"
     expected = {number: 2 if number in lost else 1 for number in range(8)}
     assert executions(airflow, run) == expected

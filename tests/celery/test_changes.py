@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,13 +35,6 @@ def test_a_run_survives_a_killed_broker(airflow: Airflow) -> None:
     airflow.kill("rabbitmq", namespace="rabbitmq")
     assert airflow.finish(run) == "success"
     assert executions(airflow, run) == dict.fromkeys(range(24), 1)
-
-
-@pytest.fixture
-def three_workers(stack: Devstack) -> Iterator[None]:
-    stack.run("airflow", "scale", "3")
-    yield
-    stack.run("airflow", "scale", "2")
 
 
 @pytest.mark.usefixtures("three_workers")
