@@ -17,7 +17,7 @@ from devstack.images.artifact_cache import ArtifactCache
 from devstack.kube.apply import apply_all
 from devstack.lifecycle.added_images import is_added, supply_image
 from devstack.lifecycle.airflow_service import require_delivery
-from devstack.lifecycle.celery_workers import report_ending_workers
+from devstack.lifecycle.celery_workers import report_ending_workers, restart_outdated_workers
 from devstack.lifecycle.step import Step
 from devstack.services.airflow.dag_delivery import IMAGE, delivery
 from devstack.services.base import Service
@@ -160,13 +160,14 @@ def _roll_out(stack: Stack, reference: str, former: str) -> None:
 def _run_from(stack: Stack, service: Service, reference: str) -> None:
     stack.state.airflow_image = reference
     progress = stack.progress
-    apply_all(
+    written = apply_all(
         stack.kube(),
         stack.manifests(service),
         timeout=stack.spec.timeout,
         clock=stack.clock,
         note=progress.note,
     )
+    restart_outdated_workers(stack, service, written)
     ctx = stack.context(stack.kube())
     wait_until(
         lambda: service.observe(ctx),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from devstack.airflow_settings import has_celery
 from devstack.kube.apply import any_present, delete_all
 from devstack.kube.client import Object
+from devstack.kube.resources import APPS
 from devstack.services.airflow.celery import WORKER, WORKER_PODS, ending_workers
 from devstack.services.airflow.objects import key
 from devstack.services.airflow.service import AirflowService
@@ -16,6 +17,7 @@ from devstack.waits import Observation, Ready, Waiting, wait_until
 
 TASKS_TIMEOUT = 600.0
 """Seconds that tasks of workers get, before what the workers need is removed."""
+_REVISION = "controller-revision-hash"
 STOP_SECONDS = 10
 """Seconds for a worker to end when it is stopped with its tasks."""
 
@@ -73,6 +75,52 @@ def stop_workers(stack: Stack, service: Service) -> None:
     workers = [item for item in objects if key(item) == WORKER]
     delete_all(stack.kube(), workers, timeout=stack.spec.timeout, clock=stack.clock)
     _stop(stack, _pods(stack, service))
+
+
+def restart_outdated_workers(stack: Stack, service: Service, written: Sequence[str]) -> None:
+    """Let all workers with former settings end, and so restart, at the same time.
+
+    The StatefulSet's controller would restart one after the other, each once its tasks have ended:
+    for hours, workers would execute tasks with former settings, DAG files and broker.
+
+    Args:
+        stack: the stack.
+        service: any service; only Airflow has workers.
+        written: the objects that were applied, as `devstack.kube.apply.identify` names them.
+    """
+    if not isinstance(service, AirflowService):
+        return
+    kind, name = WORKER
+    namespace = service.installation.namespace
+    if f"{kind} {namespace}/{name}" not in written:
+        return
+    revision = _updated_revision(stack, namespace)
+    for pod in _pods(stack, service):
+        metadata = pod["metadata"]
+        if metadata.get("labels", {}).get(_REVISION) != revision:
+            stack.kube().delete("v1", "Pod", metadata["name"], namespace)
+
+
+def _updated_revision(stack: Stack, namespace: str) -> str:
+    """Wait until the controller knows the new StatefulSet; return the label of its pods."""
+    found: list[str] = []
+
+    def observe() -> Observation:
+        live = stack.kube().find(APPS, *WORKER, namespace) or {"metadata": {}}
+        status = live.get("status", {})
+        if status.get("observedGeneration", 0) < live["metadata"].get("generation", 0):
+            return Waiting("the controller has not seen the new settings of Celery's workers")
+        found.append(status.get("updateRevision", ""))
+        return Ready()
+
+    wait_until(
+        observe,
+        what="Celery's workers to be updated",
+        timeout=stack.spec.timeout,
+        clock=stack.clock,
+        note=stack.progress.note,
+    )
+    return found[-1]
 
 
 def report_ending_workers(stack: Stack) -> None:

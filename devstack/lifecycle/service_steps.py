@@ -5,6 +5,12 @@ from __future__ import annotations
 from devstack.kube.api_errors import ServerFaultError, UnreachableError
 from devstack.kube.apply import any_present, apply_all, delete_all, differing, identify
 from devstack.kube.pods import ImagePullFailed, observe_pod
+from devstack.lifecycle.celery_workers import (
+    finish_tasks,
+    restart_outdated_workers,
+    stop_workers,
+    unneeded_workers,
+)
 from devstack.lifecycle.celery_workers import finish_tasks, stop_workers, unneeded_workers
 from devstack.lifecycle.former_jobs import delete_former_jobs
 from devstack.lifecycle.image_steps import load_images, node_images_step, wait_for_images
@@ -167,6 +173,7 @@ def _apply(stack: Stack, service: Service, loading: NodeLoading) -> None:
     stack.save()
     delete_former_jobs(stack, service)
     apply_all(
+    written = apply_all(
         stack.kube(),
         stack.manifests(service),
         timeout=stack.spec.timeout,
@@ -174,6 +181,7 @@ def _apply(stack: Stack, service: Service, loading: NodeLoading) -> None:
         note=stack.progress.note,
         before_workloads=lambda: _wait_for_service_network(stack),
     )
+    restart_outdated_workers(stack, service, written)
 
 
 def _wait_for_service_network(stack: Stack) -> None:

@@ -14,6 +14,7 @@ from devstack.lifecycle.celery_workers import (
     TASKS_TIMEOUT,
     finish_tasks,
     report_ending_workers,
+    restart_outdated_workers,
     stop_workers,
 )
 from devstack.lifecycle.node_loading import NodeLoading
@@ -147,6 +148,29 @@ def test_workers_that_go_on_are_named(api: FakeApi, stack: Stack) -> None:
     report_ending_workers(stack)
     [warning] = messages(stack, "warn")
     assert "when theirs have ended: airflow-worker-0 airflow-worker-1" in warning
+
+
+WRITTEN = ["StatefulSet airflow/airflow-worker"]
+
+
+def test_all_workers_restart_with_new_settings_at_the_same_time(
+    api: FakeApi, clock: Clock, stack: Stack
+) -> None:
+    [workers] = [item for item in api.objects.values() if item["kind"] == "StatefulSet"]
+    workers["metadata"]["generation"] = 2
+    workers["status"] = {"observedGeneration": 1, "updateRevision": "old"}
+
+    def update() -> None:
+        workers["status"] = {"observedGeneration": 2, "updateRevision": "new"}
+
+    clock.on_sleep = update
+    updated = pod("airflow-worker-2", "airflow", {**LABELS, "controller-revision-hash": "new"})
+    api.add(updated)
+    restart_outdated_workers(stack, SERVICE, [])
+    assert api.writes == []
+    restart_outdated_workers(stack, SERVICE, WRITTEN)
+    assert names(api) == ["airflow-worker-2"]
+    assert graces(api) == ["None", "None"], "they finish their tasks"
 
 
 def test_a_service_that_is_removed_does_not_wait_for_its_workers(
