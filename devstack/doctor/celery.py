@@ -170,7 +170,7 @@ CELERY_CHECKS = (
             ),
             Fault(
                 "WORKERS_DOWN",
-                "No Celery worker is ready, or what scales them is down.",
+                "No Celery worker is ready or takes tasks, or what scales them is down.",
                 "`devstack logs airflow`; `devstack up` restores them.",
             ),
             Fault(

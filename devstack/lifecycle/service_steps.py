@@ -11,7 +11,6 @@ from devstack.lifecycle.celery_workers import (
     stop_workers,
     unneeded_workers,
 )
-from devstack.lifecycle.celery_workers import finish_tasks, stop_workers, unneeded_workers
 from devstack.lifecycle.former_jobs import delete_former_jobs
 from devstack.lifecycle.image_steps import load_images, node_images_step, wait_for_images
 from devstack.lifecycle.logs import SERVICE_LABEL, service_of
@@ -172,7 +171,6 @@ def _apply(stack: Stack, service: Service, loading: NodeLoading) -> None:
     wait_for_images(stack, loading, service.images)
     stack.save()
     delete_former_jobs(stack, service)
-    apply_all(
     written = apply_all(
         stack.kube(),
         stack.manifests(service),

@@ -99,6 +99,18 @@ def test_one_dag_uses_workers_and_pods(airflow: Airflow, configure: Configure) -
     assert hosts["pod"].startswith("both-pod-")
 
 
+def test_workers_finish_their_tasks_before_another_executor_replaces_them(
+    airflow: Airflow, configure: Configure
+) -> None:
+    deploy_counted(airflow, "finished", 8, 30)
+    run = airflow.start("finished")
+    eventually("all slots to be used", lambda: running_on(airflow, run).total() == 8, timeout=90)
+    configure('executor = "LocalExecutor"\n')
+    assert not workers(airflow)
+    assert airflow.finish(run) == "success"
+    assert executions(airflow, run) == dict.fromkeys(range(8), 1)
+
+
 def test_dags_and_history_survive_a_change_of_the_executor_and_of_the_broker(
     airflow: Airflow, configure: Configure
 ) -> None:
