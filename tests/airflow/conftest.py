@@ -8,9 +8,6 @@ import pytest
 
 from tests.support.commandline import Devstack
 
-collect_ignore: list[str] = []
-"""Written, but not yet run to their end on a stack, so their time limits are guesses."""
-
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:

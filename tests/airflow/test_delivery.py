@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from devstack.samples.catalogue import DAG_SAMPLES
+from devstack.paths import project_file
 from tests.airflow.airflow_stack import Airflow
 from tests.fakes.git_repository import Clone, make_clone
 from tests.support.commandline import Devstack
 from tests.support.eventually import eventually
 
+LINEAR = project_file("devstack", "samples", "linear.py")
 NOTICED = 12.0
 """The interval, two seconds for Airflow to look at its folder, and the parse on a busy machine."""
 
@@ -84,8 +85,7 @@ class TestGit:
         self, stack: Devstack, airflow: Airflow, clone: Clone
     ) -> None:
         assert "push one to main" in status_of(stack, "git-sync")
-        linear = next(each for each in DAG_SAMPLES if each.name == "linear")
-        stack.run("airflow", "deploy", str(linear.path), "--only-compile", str(clone.folder))
+        stack.run("airflow", "deploy", str(LINEAR), "--only-compile", str(clone.folder))
         clone.commit({"plain.py": dag("plain")}, "Add DAGs")
         clone.push()
         noticed("the DAGs of the first commit", lambda: len(active_dags(airflow)) == 2)
@@ -94,8 +94,7 @@ class TestGit:
         assert "Add DAGs" in status_of(stack, "git-sync")
 
     def test_deploy_and_delete_explain_themselves(self, stack: Devstack, clone: Clone) -> None:
-        linear = next(each for each in DAG_SAMPLES if each.name == "linear")
-        for command in (["deploy", str(linear.path)], ["delete", "plain"]):
+        for command in (["deploy", str(LINEAR)], ["delete", "plain"]):
             done = stack.run("airflow", *command, check=False)
             assert done.returncode == 2
             assert "from Git: branch main" in done.stderr
