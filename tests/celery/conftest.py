@@ -11,9 +11,6 @@ from tests.airflow.airflow_stack import Airflow
 from tests.support.commandline import Devstack
 from tests.support.eventually import eventually
 
-collect_ignore = ["test_changes.py", "test_faults.py"]
-"""Written, but not yet run to its end on a stack, so its time limits are guesses."""
-
 Configure = Callable[[str], None]
 
 OTHER_SERVICES = 'without = ["metrics-server"]\n'

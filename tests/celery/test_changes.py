@@ -76,6 +76,18 @@ def test_a_killed_scheduler_is_replaced_by_the_other_one(
     assert executions(airflow, run) == dict.fromkeys(range(24), 1)
 
 
+@pytest.mark.parametrize(
+    "executor",
+    ["KubernetesExecutor", "CeleryKubernetesExecutor", "LocalExecutor,CeleryExecutor"],
+)
+def test_a_sample_succeeds_on_every_other_executor(
+    stack: Devstack, configure: Configure, executor: str
+) -> None:
+    configure(f'executor = "{executor}"\n')
+    sample = stack.samples("--airflow", "linear")["linear"]
+    assert sample["ok"], sample["wrong"] or sample["error"]
+
+
 BOTH = """\
 from datetime import datetime
 from airflow import DAG

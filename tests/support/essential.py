@@ -1,8 +1,8 @@
 """The tests with clusters that CI runs even on a machine that is too slow for all of them.
 
-They use every part of the product once: both shared stacks, a flow, a gang, a DAG, the rights,
-what `up` repairs and `down` removes, another user's stack, the installed package, a pull.  How CI
-chooses: docs/adr/0030-ci-time.md.
+They use every part of the product once: the shared stacks, a flow, a gang, all samples for
+Airflow, all executors, the rights, what `up` repairs and `down` removes, another user's stack, the
+installed package, a pull.  How CI chooses: docs/adr/0030-ci-time.md.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pytest
 ESSENTIAL = (
     "tests/conformance/metadata/test_protocol.py",
     "tests/airflow/test_credentials.py",
+    "tests/airflow/test_dag_samples.py",
     "tests/airflow/test_deploy.py::test_a_flow_is_deployed_triggered_with_parameters_read_and_deleted",
     "tests/airflow/test_doctor.py::test_a_healthy_stack_has_no_findings",
     "tests/airflow/test_metadata.py::test_requests_without_the_key_are_rejected",
@@ -19,6 +20,9 @@ ESSENTIAL = (
     "tests/airflow/test_platform.py::test_a_database_accepts_only_its_own_user",
     "tests/airflow/test_platform.py::test_up_with_nothing_to_do_writes_nothing",
     "tests/airflow/test_rbac.py",
+    "tests/celery/test_changes.py::test_a_sample_succeeds",
+    "tests/celery/test_changes.py::test_a_sample_succeeds_on_every_other_executor",
+    "tests/celery/test_queues.py",
     "tests/e2e/test_api_cases.py",
     "tests/e2e/test_commands.py",
     "tests/e2e/test_control_plane.py",
