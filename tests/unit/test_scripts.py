@@ -162,7 +162,7 @@ def test_programs_for_tests_are_installed_unless_that_is_refused(
 
 @pytest.mark.parametrize(
     ("argv", "missing"),
-    [([], "3.10 3.11 3.12 3.13 3.14"), (["--without", "3.11"], "3.10 3.12 3.13 3.14")],
+    [([], "3.10 3.14 3.13 3.12 3.11"), (["--without", "3.11"], "3.10 3.14 3.13 3.12")],
 )
 def test_pythons_that_are_not_installed_are_named(
     tmp_path: Path, argv: list[str], missing: str
