@@ -179,4 +179,7 @@ def test_pythons_that_are_not_installed_are_named(
         check=False,
     )
     assert done.returncode == 1
-    assert f"passed on none; failed on none; not installed: {missing}\n" in done.stdout
+    assert (
+        f"passed on none; failed on none; not installed: {missing}; no time left for: none\n"
+        in done.stdout
+    )
