@@ -36,6 +36,7 @@ with DAG(
     PythonOperator.partial(task_id="work", python_callable=print).expand(op_args=[[1], [2]])
 """
 
+ADD = ("airflow", "connections", "add")
 TODAY = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -91,9 +92,9 @@ def test_connections_are_added_tested_and_deleted(stack: Devstack, tmp_path: Pat
     secret = tmp_path / "password"
     secret.write_text("s3cret-of-this-test")
     login = ("--login", "me", "--password-file", str(secret))
-    stack.run("airflow", "connections", "add", "web", "--type", "http", "--host", "h", *login)
+    stack.run(*ADD, "web", "--replace", "--type", "http", "--host", "h", *login)
     given = ("--type", "sqlite", "--host")
-    stack.run("airflow", "connections", "add", "local", *given, "/tmp/local.db")
+    stack.run(*ADD, "local", "--replace", *given, "/tmp/local.db")
     listed = stack.run("airflow", "connections", "list").stdout
     assert "me@h" in listed
     assert secret.read_text() not in listed
@@ -109,7 +110,7 @@ def test_connections_are_added_tested_and_deleted(stack: Devstack, tmp_path: Pat
 @pytest.mark.parametrize(
     ("kind", "good", "bad"),
     [
-        ("http", ("airflow-webserver", "8080"), ("airflow-webserver", "8081")),
+        ("http", ("airflow", "8080"), ("airflow", "8081")),
         ("postgres", ("postgres.postgres", "5432"), ("postgres.postgres", "5433")),
     ],
 )
