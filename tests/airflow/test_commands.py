@@ -107,27 +107,27 @@ def test_connections_are_added_tested_and_deleted(stack: Devstack, tmp_path: Pat
     stack.run("airflow", "connections", "delete", "local", "web")
 
 
-@pytest.mark.parametrize(
-    ("kind", "good", "bad"),
-    [
-        ("http", ("airflow", "8080"), ("airflow", "8081")),
-        ("postgres", ("postgres.postgres", "5432"), ("postgres.postgres", "5433")),
-    ],
-)
-def test_a_connection_to_a_server_is_tested_from_a_pod(
-    stack: Devstack, kind: str, good: tuple[str, str], bad: tuple[str, str], tmp_path: Path
-) -> None:
+def test_a_connection_to_postgres_is_tested_from_a_pod(stack: Devstack, tmp_path: Path) -> None:
     state = json.loads((stack.directory / "stack.json").read_text())
     secret = tmp_path / "password"
     secret.write_text(state["credentials"]["airflow_db_password"])
     login = ("--login", "airflow", "--schema", "airflow", "--password-file", str(secret))
-    add = ("airflow", "connections", "add", "there", "--type", kind, "--replace")
-    for (host, port), status in ((good, ExitStatus.OK), (bad, ExitStatus.FAILED)):
-        more = login if kind == "postgres" else ()
-        stack.run(*add, "--host", host, "--port", port, *more)
+    add = (*ADD, "there", "--type", "postgres", "--host", "postgres.postgres", "--replace")
+    for port, status in (("5432", ExitStatus.OK), ("5433", ExitStatus.FAILED)):
+        stack.run(*add, "--port", port, *login)
         tested = stack.run("airflow", "connections", "test", "there", check=False)
         assert tested.returncode == status, tested.stderr
     stack.run("airflow", "connections", "delete", "there")
+
+
+def test_a_connection_by_http_is_tested_from_a_pod(stack: Devstack) -> None:
+    """Airflow sends POST, which its own web server refuses: an answer all the same."""
+    for port, answer in (("8080", "405"), ("8081", "Max retries exceeded")):
+        stack.run(*ADD, "web", "--type", "http", "--host", "airflow", "--port", port, "--replace")
+        tested = stack.run("airflow", "connections", "test", "web", check=False)
+        assert tested.returncode == ExitStatus.FAILED
+        assert answer in tested.stderr
+    stack.run("airflow", "connections", "delete", "web")
 
 
 def test_pools_and_variables_are_set_and_deleted(stack: Devstack, tmp_path: Path) -> None:
