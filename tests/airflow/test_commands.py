@@ -122,8 +122,8 @@ def test_a_connection_to_postgres_is_tested_from_a_pod(stack: Devstack, tmp_path
 
 def test_a_connection_by_http_is_tested_from_a_pod(stack: Devstack) -> None:
     """Airflow sends POST, which its own web server refuses: an answer all the same."""
-    for port, answer in (("8080", "405"), ("8081", "Max retries exceeded")):
-        stack.run(*ADD, "web", "--type", "http", "--host", "airflow", "--port", port, "--replace")
+    for host, answer in (("airflow", "405"), ("nowhere", "Max retries exceeded")):
+        stack.run(*ADD, "web", "--type", "http", "--host", host, "--port", "8080", "--replace")
         tested = stack.run("airflow", "connections", "test", "web", check=False)
         assert tested.returncode == ExitStatus.FAILED
         assert answer in tested.stderr

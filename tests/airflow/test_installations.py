@@ -13,6 +13,7 @@ import requests
 from devstack.paths import project_file
 from tests.airflow.airflow_stack import Airflow
 from tests.support.commandline import Devstack
+from tests.support.eventually import eventually
 
 LINEAR = project_file("devstack", "samples", "linear.py")
 SECOND = ("airflow", "--installation", "team-a")
@@ -74,6 +75,6 @@ def test_a_second_installation_runs_flows_and_its_removal_leaves_the_first_alone
     settings.write_text("[airflow]\n")
     stack.run("up", "--config", str(settings))
     assert restarts(first) == before
-    left = first.kubectl("get", "pods,services,secrets", "-n", "airflow-team-a", "-oname")
-    assert left == ""
+    of_second = ("get", "pods,services,secrets", "-n", "airflow-team-a", "-oname")
+    eventually("the second one to end", lambda: not first.kubectl(*of_second), timeout=60)
     assert data(stack, *SECOND, "list", status=2)["code"] == "INSTALLATION_UNKNOWN"
