@@ -12,6 +12,7 @@ from devstack.images.golang import Compiler
 from devstack.images.kubernetes_versions import SUPPORTED, node_image
 from devstack.images.programs import CLIENTS, PROGRAMS, Program
 from devstack.images.recipes.airflow import AirflowImage
+from devstack.images.recipes.argo import ArgoImage
 from devstack.images.recipes.git import GitImage
 from devstack.images.recipes.metadata import MetadataImage
 from devstack.images.recipes.minio import MinioImage
@@ -44,6 +45,8 @@ RECIPES: dict[str, Recipe] = {
         IMAGES["network-policies"].reference, "network-policies", ROOT
     ),
     "registry": ProgramImage(IMAGES["registry"].reference, "registry"),
+    "argo": ArgoImage(),
+    "argoexec": ProgramImage(IMAGES["argoexec"].reference, "argoexec"),
     "minio": MinioImage(),
 }
 """The recipe of each image except the node's, in the order in which they are built."""

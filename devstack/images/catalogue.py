@@ -114,6 +114,18 @@ IMAGES = {
             on_request=True,
         ),
         Image(
+            "argo",
+            f"devstack/argo:{versions.ARGO}",
+            "the controller and the server of Argo Workflows",
+            on_request=True,
+        ),
+        Image(
+            "argoexec",
+            f"devstack/argoexec:{versions.ARGO}",
+            "the executor of Argo Workflows, in each pod of a workflow",
+            on_request=True,
+        ),
+        Image(
             "rabbitmq",
             f"devstack/rabbitmq:{versions.RABBITMQ}",
             "the message broker of Airflow's Celery workers",

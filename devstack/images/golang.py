@@ -10,6 +10,7 @@ from pathlib import Path
 from devstack.errors import DevstackError, ExitStatus
 from devstack.images import certificates, versions
 from devstack.images.artifact_cache import ArtifactCache, digest
+from devstack.images.go_sources import complete
 from devstack.images.machine import architecture
 from devstack.images.programs import PROGRAMS, Program
 from devstack.images.python_packages import PIP_MISSING, install_packages
@@ -62,11 +63,12 @@ class Compiler:
             self._cache.scratch(f"go-{first.module.name}") as folder,
         ):
             argv = [go, "build", "-v", *first.flags, "-o", f"{folder}/"]
+            environment = go_environment(self._cache, first.system)
             try:
                 self._runner.run(
                     [*argv, *(each.package for each in programs)],
-                    cwd=first.module,
-                    env=go_environment(self._cache, first.system),
+                    cwd=complete(first, folder / "sources", self._runner, go, environment),
+                    env=environment,
                     on_line=self._progress.note,
                     pidfile=self._cache.pidfile("compile"),
                 )

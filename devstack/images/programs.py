@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from devstack.images import versions
 from devstack.images.artifact_cache import digest
@@ -28,13 +30,14 @@ _FLAGS = (
 )
 
 
-def build_flags(minor: str) -> tuple[str, ...]:
+def build_flags(minor: str, own: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
     """Return the flags of `go build` for the programs of a module.
 
     Args:
         minor: the minor version of Kubernetes that the module requires.
+        own: versions that only programs of this module report, by Go variable.
     """
-    variables = version_variables(SUPPORTED[minor].built)
+    variables = {**version_variables(SUPPORTED[minor].built), **own}
     settings = " ".join(f"-X {name}={value}" for name, value in variables.items())
     return (*_FLAGS, f"-ldflags=-s -w {settings}")
 
@@ -66,6 +69,21 @@ def versioned(program: str, minor: str) -> str:
 
 
 @dataclass(frozen=True)
+class MissingFiles:
+    """Files without which a published module does not compile, and that it does not contain.
+
+    Attributes:
+        module: the path of the published module.
+        folder: where the files are, below the folder of the program's module.
+        target: where they belong, below the root of the published module.
+    """
+
+    module: str
+    folder: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Program:
     """A Go program.
 
@@ -79,6 +97,8 @@ class Program:
             programs that are compiled.
         kubernetes: the minor version of Kubernetes that the module requires.
         system: the operating system that it runs on.
+        variables: versions that only the programs of this module report, by Go variable.
+        missing: files that are added to a published module before it is compiled.
     """
 
     name: str
@@ -87,6 +107,8 @@ class Program:
     title: str = ""
     kubernetes: str = SHARED
     system: str = "linux"
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
+    missing: MissingFiles | None = None
 
     @property
     def key(self) -> str:
@@ -101,7 +123,7 @@ class Program:
     @property
     def flags(self) -> tuple[str, ...]:
         """The flags of `go build`, the same for all programs of a module."""
-        return build_flags(self.kubernetes)
+        return build_flags(self.kubernetes, self.variables)
 
     @property
     def output(self) -> str:
@@ -143,6 +165,26 @@ def _of_kubernetes(name: str, minor: str) -> Program:
     return Program(versioned(name, minor), package, module, title, minor)
 
 
+_ARGO = "github.com/argoproj/argo-workflows/v3"
+_ARGO_VERSION = {f"{_ARGO}.version": versions.ARGO, f"{_ARGO}.gitTreeState": "clean"}
+
+
+def _of_argo(name: str) -> Program:
+    """Return a program of Argo Workflows.
+
+    Its server embeds the web pages of a build that needs a repository of GitHub; devstack's
+    own page takes their place.
+    """
+    return Program(
+        name,
+        f"{_ARGO}/cmd/{name}",
+        CONTAINERS / "argo",
+        "Argo Workflows",
+        variables=_ARGO_VERSION,
+        missing=MissingFiles(_ARGO, "page", "ui/dist/app"),
+    )
+
+
 _MINORS = sorted(SUPPORTED, key=lambda minor: (minor != DEFAULT, minor == SHARED))
 """The default first; last the one whose programs are in a module with others, which follow."""
 
@@ -168,6 +210,7 @@ PROGRAMS = {
             CONTAINERS / "metrics-server",
             "metrics-server",
         ),
+        *(_of_argo(name) for name in ("workflow-controller", "argo", "argoexec")),
         # It shares few packages with the others, so nothing waits for it but its own image.
         Program("minio", "github.com/minio/minio", CONTAINERS / "minio", "MinIO"),
     )

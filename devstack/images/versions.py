@@ -18,6 +18,8 @@ MINIO = "RELEASE.2025-09-07T16-13-09Z"
 """The last release with an upstream image; a built image is compiled from the same commit."""
 
 REGISTRY = "v3.1.2"
+ARGO = "v3.7.1"
+"""The newest release before those in which Metaflow's conditionals hang, as a Go module."""
 
 POSTGRES = "15"
 """Major version: Debian bookworm's."""

@@ -6,6 +6,7 @@ SERVICE_NAMESPACES = (
     "kube-system",
     "local-path-storage",
     "airflow",
+    "argo",
     "devstack",
     "gang-system",
     "git",

@@ -18,6 +18,7 @@ EXTENSIONS = "apiextensions.k8s.io/v1"
 REGISTRATION = "apiregistration.k8s.io/v1"
 CERTIFICATES = "certificates.k8s.io/v1"
 JOBSET = "jobset.x-k8s.io/v1alpha2"
+ARGO = "argoproj.io/v1alpha1"
 POD_GROUPS = ("scheduling.k8s.io/v1beta1", "scheduling.k8s.io/v1alpha2")
 """The APIs of Kubernetes' own PodGroups, the preferred one first: from 1.37 on, and of 1.36."""
 SCHEDULING = "scheduling.k8s.io/v1"
@@ -101,6 +102,11 @@ _NAMESPACED = {
     BATCH: {"Job": "jobs"},
     RBAC: {"Role": "roles", "RoleBinding": "rolebindings"},
     JOBSET: {"JobSet": "jobsets"},
+    ARGO: {
+        "CronWorkflow": "cronworkflows",
+        "Workflow": "workflows",
+        "WorkflowTemplate": "workflowtemplates",
+    },
     **{version: {"PodGroup": "podgroups"} for version in POD_GROUPS},
     COSCHEDULING: {"PodGroup": "podgroups"},
     NETWORKING: {"Ingress": "ingresses"},

@@ -7,6 +7,7 @@ from typing import Any
 
 from devstack.services.airflow.installation import Installation
 from devstack.services.airflow.service import AirflowService
+from devstack.services.argo import ArgoService
 from devstack.services.base import Service
 from devstack.services.gang import GangService
 from devstack.services.git import GitService
@@ -45,6 +46,7 @@ SERVICES: tuple[Service, ...] = tuple(
             RegistryService(),
             GitService(),
             GitSyncService(),
+            ArgoService(),
             SamplesService(),
         )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from devstack.errors import DevstackError
@@ -115,25 +115,7 @@ class MinioService(Service):
             ServiceUnreachableError: ``MINIO_UNREACHABLE``.
             DevstackError: ``MINIO_REFUSED``.
         """
-        import urllib3
-        from minio.error import MinioException
-
-        store, admin = _connect(ctx)
-        try:
-            if not store.bucket_exists(bucket_name=BUCKET):
-                store.make_bucket(bucket_name=BUCKET)
-            admin.policy_add(_POLICY, policy=_policy())
-            admin.user_add(_FLOW_USER, ctx.state.credential("minio-metaflow"))
-            admin.policy_set(_POLICY, user=_FLOW_USER)
-        except urllib3.exceptions.HTTPError as error:
-            raise _unreachable(ctx, str(error)) from error
-        except MinioException as error:
-            raise DevstackError(
-                "cannot set up the bucket in MinIO",
-                cause=str(error),
-                remedy="devstack logs minio",
-                code="MINIO_REFUSED",
-            ) from error
+        _set_up(ctx, BUCKET, _POLICY, _policy(), _FLOW_USER, ctx.state.credential("minio-metaflow"))
 
     def outputs(self, ctx: ServiceContext) -> Outputs:
         """Return Metaflow's datastore settings, and the keys for processes on the host."""
@@ -153,6 +135,51 @@ class MinioService(Service):
                 "minio-password": ctx.state.credential("minio-root"),
             },
         )
+
+
+def ensure_bucket(ctx: ServiceContext, bucket: str, secret_key: str) -> None:
+    """Create a bucket and a user of the same name who may use it and no other; idempotent.
+
+    Args:
+        ctx: the stack; MinIO must be ready.
+        bucket: the name of bucket, user and access key.
+        secret_key: the user's.
+
+    Raises:
+        ServiceUnreachableError: ``MINIO_UNREACHABLE``.
+        DevstackError: ``MINIO_REFUSED``.
+    """
+    policy = _allow(_of_bucket(bucket))
+    _set_up(ctx, bucket, f"{bucket}-bucket", policy, bucket, secret_key)
+
+
+def _set_up(
+    ctx: ServiceContext,
+    bucket: str,
+    name: str,
+    policy: Mapping[str, Any],
+    user: str,
+    secret_key: str,
+) -> None:
+    import urllib3
+    from minio.error import MinioException
+
+    store, admin = _connect(ctx)
+    try:
+        if not store.bucket_exists(bucket_name=bucket):
+            store.make_bucket(bucket_name=bucket)
+        admin.policy_add(name, policy=dict(policy))
+        admin.user_add(user, secret_key)
+        admin.policy_set(name, user=user)
+    except urllib3.exceptions.HTTPError as error:
+        raise _unreachable(ctx, str(error)) from error
+    except MinioException as error:
+        raise DevstackError(
+            f"cannot set up the bucket {bucket} in MinIO",
+            cause=str(error),
+            remedy="devstack logs minio",
+            code="MINIO_REFUSED",
+        ) from error
 
 
 def _keys(ctx: ServiceContext) -> dict[str, str]:
@@ -208,16 +235,26 @@ def _policy() -> dict[str, Any]:
     In the stack's bucket they may do what Metaflow does. Buckets that they create are theirs.
     Managing users, policies and MinIO itself are administrative actions, which none of these is.
     """
-    bucket, objects = f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            _statement("Allow", _BUCKET_ACTIONS, bucket),
-            _statement("Allow", _OBJECT_ACTIONS, objects),
+    return _allow(
+        (
+            *_of_bucket(BUCKET),
             _statement("Allow", ("s3:*",), "arn:aws:s3:::*"),
-            _statement("Deny", _CHANGES_OF_BUCKETS, bucket),
-        ],
-    }
+            _statement("Deny", _CHANGES_OF_BUCKETS, f"arn:aws:s3:::{BUCKET}"),
+        )
+    )
+
+
+def _of_bucket(bucket: str) -> tuple[dict[str, Any], ...]:
+    """Return the statements of users who read, write and delete objects of a bucket."""
+    resource = f"arn:aws:s3:::{bucket}"
+    return (
+        _statement("Allow", _BUCKET_ACTIONS, resource),
+        _statement("Allow", _OBJECT_ACTIONS, f"{resource}/*"),
+    )
+
+
+def _allow(statements: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def _statement(effect: str, actions: Sequence[str], resource: str) -> dict[str, Any]:
