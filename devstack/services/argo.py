@@ -40,9 +40,7 @@ class ArgoService(Service):
     optional = True
     enabled_by_default = False
     images = ("argo", "argoexec")
-    host_ports = (
-        HostPort("argo", 2746, 30746, f"{NAMESPACE}/argo-server:2746", "Argo Workflows"),
-    )
+    host_ports = (HostPort("argo", 2746, 30746, f"{NAMESPACE}/argo-server:2746", "Argo Workflows"),)
 
     def manifests(self, ctx: ServiceContext) -> list[Manifest]:
         """Return the objects of k8s/argo, and the Secret with keys for artifacts."""
