@@ -66,6 +66,7 @@ def component_versions() -> dict[str, str]:
         "MinIO": versions.MINIO,
         "Postgres": versions.POSTGRES,
         "Airflow": versions.AIRFLOW,
+        "Argo Workflows": versions.ARGO,
         "Metaflow": metaflow,
         "Python": platform.python_version(),
     }

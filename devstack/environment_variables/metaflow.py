@@ -24,6 +24,7 @@ METAFLOW = (
         ("METAFLOW_SERVICE_*", "address and keys of the metadata service"),
         ("METAFLOW_KUBERNETES_*", "cluster, namespace, image and resources of task pods"),
         ("METAFLOW_AIRFLOW_*", "how DAGs start pods"),
+        ("METAFLOW_ARGO_WORKFLOWS_*", "Secrets and variables of workflows, and the server"),
         (
             "METAFLOW_ENVIRONMENT",
             "how packages are installed; pass `--environment` for one flow instead",
@@ -151,8 +152,8 @@ METAFLOW = (
         ),
         ("METAFLOW_SKIP_INSTALL_DEPENDENCIES", "read in task pods only"),
         (
-            "METAFLOW_ARGO_EVENTS_* METAFLOW_ARGO_WORKFLOWS_* METAFLOW_BATCH_* METAFLOW_SFN_* "
-            "METAFLOW_ECS_* METAFLOW_EVENTS_SFN_ACCESS_IAM_ROLE METAFLOW_AZURE_STORAGE_* "
+            "METAFLOW_ARGO_EVENTS_* METAFLOW_BATCH_* METAFLOW_SFN_* METAFLOW_ECS_* "
+            "METAFLOW_EVENTS_SFN_ACCESS_IAM_ROLE METAFLOW_AZURE_STORAGE_* "
             "METAFLOW_GS_STORAGE_WORKLOAD_TYPE",
             "services that a stack does not use",
         ),
