@@ -173,6 +173,7 @@ def test_submitters_may_do_what_metaflow_calls() -> None:
         assert (verb, "workflowtemplates") in verbs
     for verb in ("create", "get", "update", "delete"):
         assert (verb, "cronworkflows") in verbs
+    assert ("delete", "sensors") in verbs
 
 
 def references() -> Iterator[tuple[str, str]]:
