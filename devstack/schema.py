@@ -98,6 +98,26 @@ class EndedDagRun(Struct):
     tasks: list[Any]
 
 
+class WorkflowRun(_Rounded):
+    """:class:`devstack.kube.workflows.Workflow`."""
+
+    template: str = field(name="name")
+    run_id: str
+    metaflow_id: str = field(name="metaflow_run_id")
+    state: str
+    kind: str
+    began: float | None
+    seconds: float | None
+    parameters: dict[str, str]
+
+
+class EndedWorkflow(Struct):
+    """:class:`devstack.deployers.base.RunResult` of a :class:`WorkflowRun`."""
+
+    run: WorkflowRun = field(name=f"{_INLINE}run")
+    tasks: list[Any]
+
+
 class Deployment(_Rounded):
     """:class:`devstack.deployers.base.Deployment`; its details become fields."""
 

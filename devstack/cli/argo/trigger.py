@@ -1,0 +1,47 @@
+"""``devstack argo trigger``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from devstack.cli.argo.options import complete_deployments, open_deployer
+from devstack.cli.deployments import parameters_option
+from devstack.cli.options import pass_output, stack_options
+from devstack.cli.output import Output
+from devstack.errors import ExitStatus
+from devstack.schema import EndedWorkflow, WorkflowRun, dump
+
+
+@click.command("trigger", epilog="Example: devstack argo trigger MyFlow --param n=3 --wait")
+@click.argument("deployment", metavar="NAME", shell_complete=complete_deployments)
+@parameters_option()
+@click.option("--wait", is_flag=True, help="Wait until the run ends; status 5 if it fails.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Maximum time for --wait.")
+@stack_options
+@pass_output
+def command(
+    output: Output,
+    deployment: str,
+    parameters: dict[str, str],
+    wait: bool,
+    timeout: float | None,
+    config_file: Path | None,
+    **options: Any,
+) -> int:
+    """Start a run of the deployment NAME."""
+    deployer = open_deployer(config_file, **options)
+    run = deployer.trigger(deployment, parameters)
+    output.record(dump(WorkflowRun, run))
+    output.text(f"{run.name}: {run.run_id}, in Metaflow {run.metaflow_id}")
+    if wait:
+        result = deployer.follow(run, output.progress().note, timeout)
+        output.close_progress()
+        output.record(dump(EndedWorkflow, result))
+        if not result.ok:
+            raise deployer.failure(result)
+        output.text(f"succeeded in {result.run.seconds or 0.0:.1f} s")
+    output.finish()
+    return int(ExitStatus.OK)

@@ -1,0 +1,122 @@
+"""Hand a compiled flow to Argo, and take it back: its template and its schedule."""
+
+from __future__ import annotations
+
+from devstack.deployers.argo.compile import CompiledTemplate
+from devstack.deployers.argo.lookup import runs_of
+from devstack.deployers.base import Deployment, Note
+from devstack.errors import DevstackError
+from devstack.kube.api_errors import ConflictError
+from devstack.kube.client import KubeClient, Object
+from devstack.kube.resources import ARGO
+from devstack.kube.workflows import pods_of, write_object
+from devstack.stack import Stack
+from devstack.waits import Observation, Ready, Waiting, wait_until
+
+CRON = "CronWorkflow"
+
+
+def deliver_template(stack: Stack, compiled: CompiledTemplate, url: str, note: Note) -> Deployment:
+    """Write the template and the schedule; there is nothing to wait for.
+
+    Args:
+        stack: the stack.
+        compiled: the compiled flow.
+        url: its page in Argo's UI.
+        note: shows the progress.
+
+    Raises:
+        DevstackError: ``DEPLOYED_MEANWHILE``.
+    """
+    began = stack.clock.now()
+    namespace, kube = stack.state.namespace, stack.kube()
+    note("the template is written")
+    try:
+        write_object(kube, {"apiVersion": ARGO, **compiled.template, "kind": "WorkflowTemplate"})
+        if compiled.schedule:
+            write_object(kube, build_schedule(compiled, namespace))
+        else:
+            kube.delete(ARGO, CRON, compiled.name, namespace)
+    except ConflictError as error:
+        raise _deployed_meanwhile(compiled.name) from error
+    return Deployment(
+        name=compiled.name,
+        flow=compiled.flow,
+        schedule=compiled.schedule,
+        paused=compiled.paused,
+        url=url,
+        deliver_seconds=stack.clock.now() - began,
+        details={"template": compiled.name},
+    )
+
+
+def build_schedule(compiled: CompiledTemplate, namespace: str) -> Object:
+    """Return the CronWorkflow of a template, as Metaflow's `create` writes it."""
+    return {
+        "apiVersion": ARGO,
+        "kind": CRON,
+        "metadata": {"name": compiled.name, "namespace": namespace},
+        "spec": {
+            "suspend": compiled.paused,
+            "schedules": [compiled.schedule],
+            "timezone": compiled.timezone or "UTC",
+            "startingDeadlineSeconds": 300,
+            "workflowSpec": {"workflowTemplateRef": {"name": compiled.name}},
+        },
+    }
+
+
+def _deployed_meanwhile(name: str) -> DevstackError:
+    return DevstackError(
+        f"{name} was deployed by somebody else at the same time",
+        cause="the template in the cluster changed between reading and writing it",
+        remedy="deploy it again",
+        code="DEPLOYED_MEANWHILE",
+    )
+
+
+def delete_template(stack: Stack, name: str, *, force: bool) -> None:
+    """Delete a deployment: its schedule, its runs with their pods, and its template.
+
+    Args:
+        stack: the stack.
+        name: the deployment.
+        force: delete active runs too; if False, they are an error.
+
+    Raises:
+        DevstackError: ``DEPLOYMENT_BUSY`` or ``WAIT_TIMEOUT``.
+    """
+    namespace, kube = stack.state.namespace, stack.kube()
+    active = [run for run in runs_of(kube, namespace, name) if not run.finished]
+    if active and not force:
+        raise _busy(name, len(active))
+    kube.delete(ARGO, CRON, name, namespace)
+    runs = runs_of(kube, namespace, name)
+    for run in runs:
+        kube.delete(ARGO, "Workflow", run.run_id, namespace)
+    kube.delete(ARGO, "WorkflowTemplate", name, namespace)
+    wait_until(
+        lambda: _observe_deletion(kube, namespace, [run.run_id for run in runs]),
+        what=f"the runs of {name} to be deleted",
+        timeout=stack.spec.timeout,
+        clock=stack.clock,
+        interval=1.0,
+    )
+
+
+def _observe_deletion(kube: KubeClient, namespace: str, run_ids: list[str]) -> Observation:
+    for run_id in run_ids:
+        if kube.find(ARGO, "Workflow", run_id, namespace):
+            return Waiting(f"workflow {run_id} still exists")
+        if pods := pods_of(kube, namespace, run_id):
+            return Waiting(f"pod {pods[0]['metadata']['name']} is terminating")
+    return Ready()
+
+
+def _busy(name: str, count: int) -> DevstackError:
+    return DevstackError(
+        f"cannot delete {name}",
+        cause=f"{count} of its runs are active",
+        remedy=f"wait until they end, or devstack argo delete --force {name}",
+        code="DEPLOYMENT_BUSY",
+    )
