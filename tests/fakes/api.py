@@ -94,7 +94,7 @@ class FakeApi:
             "GET": self._get,
             "PATCH": self._patch,
             "POST": self._post,
-            "PUT": self._put_subresource,
+            "PUT": self._put,
             "DELETE": self._delete,
         }
         try:
@@ -123,6 +123,9 @@ class FakeApi:
         ]
 
     def _post(self, path: str, query: Mapping[str, str], body: Object) -> Answer:
+        if "name" not in body["metadata"]:
+            name = f"{body['metadata']['generateName']}{next(self._versions):05}"
+            body["metadata"]["name"] = name
         where = f"{path}/{body['metadata']['name']}"
         self._require_place(where, body)
         if body["metadata"].get("resourceVersion"):
@@ -192,9 +195,14 @@ class FakeApi:
             return _status(404, "NotFound", f"{path} not found")
         return self._delete(path, {}, {})
 
-    def _put_subresource(self, path: str, query: Mapping[str, str], body: Object) -> Answer:
-        """Replace the status of an object, the only part that its subresources change."""
+    def _put(self, path: str, query: Mapping[str, str], body: Object) -> Answer:
+        """Replace an object, or its status, the only part that its subresources change."""
         item = path.rsplit("/", 1)[0]
+        if path in self.objects:
+            _require_current(self.objects[path], body)
+            self._require_valid(self.objects[path], body)
+            self.objects[path] = self._stored(path, self.objects[path], body)
+            return _ok(self.objects[path])
         self.objects[item] = {**self.objects[item], "status": body["status"]}
         return _ok(self.objects[item])
 
