@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,6 +205,18 @@ def test_values_of_each_type() -> None:
 def test_a_value_of_another_type_is_refused(kind: str, value: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         encode_value(kind, value)
+
+
+def test_what_is_accepted_arrives_exactly(tmp_path: Path) -> None:
+    """Metaflow's own program writes the script that the first pod of a run sources."""
+    text = "".join(chr(number) for number in range(32, 127) if chr(number) not in "$`\\")
+    value = base64.b64encode(encode_value("str", text).encode()).decode()
+    script = tmp_path / "parameters"
+    module = "metaflow.plugins.argo.set_parameters"
+    subprocess.run([sys.executable, "-m", module, script, f"text,f,{value}"], check=True)
+    command = f'. {script}; printf %s "$METAFLOW_INIT_TEXT"'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout == text
 
 
 def test_runs_are_listed_with_the_latest_first(argo: ArgoDeployer, api: FakeApi) -> None:
