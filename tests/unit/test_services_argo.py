@@ -12,6 +12,7 @@ import yaml
 from devstack.images import versions
 from devstack.images.programs import CONTAINERS
 from devstack.kube.client import Object
+from devstack.kube.resources import ARGO, KNOWN
 from devstack.paths import project_file
 from devstack.services import SERVICES, argo, minio
 from devstack.services.argo import EXECUTOR_TOKEN, USER_TOKEN, ArgoService
@@ -20,6 +21,7 @@ from devstack.services.selection import disabled_services, enabled_services
 from devstack.state import StackState
 from devstack.waits import Ready, Waiting
 from tests.fakes.api import FakeApi, available, decoded
+from tests.fakes.api_schema import schema_errors, unknown_fields
 
 MODULE = "github.com/argoproj/argo-workflows/v3"
 
@@ -176,12 +178,37 @@ def test_submitters_may_do_what_metaflow_calls() -> None:
     assert ("delete", "sensors") in verbs
 
 
+def test_the_objects_are_valid_and_the_kinds_that_flows_use_are_defined() -> None:
+    objects = ArgoService().manifests(context())
+    for item in objects:
+        assert schema_errors(item) == unknown_fields(item) == [], item["metadata"]["name"]
+    defined = {
+        item["spec"]["names"]["kind"]: item["spec"]["names"]["plural"]
+        for item in objects
+        if item["kind"] == "CustomResourceDefinition"
+    }
+    assert {"Workflow", "WorkflowTemplate", "CronWorkflow", "WorkflowTaskResult"} <= set(defined)
+    for kind in ("Workflow", "WorkflowTemplate", "CronWorkflow"):
+        assert KNOWN[ARGO, kind].plural == defined[kind]
+
+
+@pytest.mark.parametrize("kind", ["Workflow", "WorkflowTemplate", "CronWorkflow"])
+def test_what_argo_understands_is_not_pruned(kind: str) -> None:
+    (definition,) = (
+        item
+        for item in ArgoService().manifests(context())
+        if item["kind"] == "CustomResourceDefinition" and item["spec"]["names"]["kind"] == kind
+    )
+    (version,) = definition["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert spec["x-kubernetes-preserve-unknown-fields"] is True
+
+
 def references() -> Iterator[tuple[str, str]]:
     """Where the version is stated, apart from versions.py."""
-    for folder in (CONTAINERS / "argo", project_file("scripts", "argo-crd")):
-        text = (folder / "go.mod").read_text()
-        (line,) = (each for each in text.splitlines() if f"{MODULE} v" in each)
-        yield folder.name, line.split(f"{MODULE} ")[1].split()[0]
+    text = (CONTAINERS / "argo" / "go.mod").read_text()
+    (line,) = (each for each in text.splitlines() if f"{MODULE} v" in each)
+    yield "go.mod", line.split(f"{MODULE} ")[1].split()[0]
     for name in argo.DEPLOYMENTS:
         file = project_file("k8s", "argo", f"{name.removeprefix('argo-')}.yaml")
         for line in file.read_text().splitlines():
