@@ -19,7 +19,7 @@ MINIO = "RELEASE.2025-09-07T16-13-09Z"
 
 REGISTRY = "v3.1.2"
 ARGO = "v3.7.1"
-"""Metaflow's conditionals hang from 3.7.11 on (docs/adr/0031-argo-workflows.md)."""
+"""Metaflow's conditionals hang from 3.7.11 on (docs/adr/0032-argo-workflows.md)."""
 
 POSTGRES = "15"
 """Major version: Debian bookworm's."""
