@@ -26,20 +26,23 @@ _FLAGS = (
     "-pgo=off",
     # No debugging information: a tenth of the compile time, and a smaller image.
     "-gcflags=all=-dwarf=false",
-    "-tags=no_btrfs,no_devmapper,no_zfs",
 )
+_TAGS = ("no_btrfs", "no_devmapper", "no_zfs")
 
 
-def build_flags(minor: str, own: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
+def build_flags(
+    minor: str, own: Mapping[str, str] = MappingProxyType({}), tags: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """Return the flags of `go build` for the programs of a module.
 
     Args:
         minor: the minor version of Kubernetes that the module requires.
         own: versions that only programs of this module report, by Go variable.
+        tags: build tags of this module only.
     """
     variables = {**version_variables(SUPPORTED[minor].built), **own}
     settings = " ".join(f"-X {name}={value}" for name, value in variables.items())
-    return (*_FLAGS, f"-ldflags=-s -w {settings}")
+    return (*_FLAGS, f"-tags={','.join((*_TAGS, *tags))}", f"-ldflags=-s -w {settings}")
 
 
 def version_variables(kubernetes: str) -> dict[str, str]:
@@ -99,6 +102,7 @@ class Program:
         system: the operating system that it runs on.
         variables: versions that only the programs of this module report, by Go variable.
         missing: files that are added to a published module before it is compiled.
+        tags: build tags of this module only.
     """
 
     name: str
@@ -109,6 +113,7 @@ class Program:
     system: str = "linux"
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
     missing: MissingFiles | None = None
+    tags: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -123,7 +128,7 @@ class Program:
     @property
     def flags(self) -> tuple[str, ...]:
         """The flags of `go build`, the same for all programs of a module."""
-        return build_flags(self.kubernetes, self.variables)
+        return build_flags(self.kubernetes, self.variables, self.tags)
 
     @property
     def output(self) -> str:
@@ -182,6 +187,8 @@ def _of_argo(name: str) -> Program:
         "Argo Workflows",
         variables=_ARGO_VERSION,
         missing=MissingFiles(_ARGO, "page", "ui/dist/app"),
+        # Schedules have time zones, and the image has no files that describe them.
+        tags=("timetzdata",),
     )
 
 

@@ -134,6 +134,9 @@ def test_a_schedule_comes_and_goes_with_the_deployment(argo: ArgoDeployer, api: 
     assert cron is not None
     assert cron["spec"]["schedules"] == ["0 * * * *"]
     assert (cron["spec"]["timezone"], cron["spec"]["suspend"]) == ("Europe/Berlin", True)
+    # Argo's own limits: it deletes all but three runs, and all failed ones but one.
+    limits = [cron["spec"][f"{kind}JobsHistoryLimit"] for kind in ("successful", "failed")]
+    assert limits == [10_000, 10_000]
     (listed,) = argo.deployments()
     assert (listed["schedule"], listed["suspended"]) == ("0 * * * *", True)
     argo.set_paused("myflow", False)

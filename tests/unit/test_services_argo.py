@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from devstack.images import versions
-from devstack.images.programs import CONTAINERS
+from devstack.images.programs import CONTAINERS, PROGRAMS
 from devstack.kube.client import Object
 from devstack.kube.resources import ARGO, KNOWN
 from devstack.paths import project_file
@@ -124,6 +124,28 @@ def test_only_the_executors_container_gets_a_token() -> None:
     assert secret["metadata"]["annotations"]["kubernetes.io/service-account.name"] == name
     # Pods whose template names no account, such as that of a JobSet.
     assert defaults["serviceAccountName"] == name
+
+
+def test_an_executor_may_write_where_argo_mounts_no_volume() -> None:
+    """The init container of a `resource` template writes /tmp/manifest.yaml to the image's /tmp."""
+    context_of_executor = setting("executor")["securityContext"]
+    assert context_of_executor["runAsNonRoot"] is True
+    assert not context_of_executor.get("readOnlyRootFilesystem")
+
+
+def test_the_controller_does_not_watch_its_configuration() -> None:
+    # argoproj/argo-workflows#11657; `up` restarts it instead.
+    variables = {each["name"]: each["value"] for each in container("argo-controller")["env"]}
+    assert variables["WATCH_CONTROLLER_SEMAPHORE_CONFIGMAPS"] == "false"
+    deployment = find(context(), "Deployment", "argo-controller")
+    assert "devstack/credentials" in deployment["spec"]["template"]["metadata"]["annotations"]
+
+
+def test_the_programs_know_time_zones() -> None:
+    for name in ("workflow-controller", "argo", "argoexec"):
+        (tags,) = (flag for flag in PROGRAMS[name].flags if flag.startswith("-tags="))
+        assert "timetzdata" in tags.split(",")
+    assert not any("timetzdata" in flag for flag in PROGRAMS["minio"].flags)
 
 
 def permissions(role: str, namespace: str = "flows") -> set[tuple[str, str]]:

@@ -14,6 +14,8 @@ from devstack.stack import Stack
 from devstack.waits import Observation, Ready, Waiting, wait_until
 
 CRON = "CronWorkflow"
+KEPT_RUNS = 10_000
+"""Runs of a schedule that are kept, as Metaflow sets it; the controller deletes old ones."""
 
 
 def deliver_template(stack: Stack, compiled: CompiledTemplate, url: str, note: Note) -> Deployment:
@@ -61,6 +63,9 @@ def build_schedule(compiled: CompiledTemplate, namespace: str) -> Object:
             "schedules": [compiled.schedule],
             "timezone": compiled.timezone or "UTC",
             "startingDeadlineSeconds": 300,
+            # Argo would delete all runs but the last three, and all failed ones but one.
+            "successfulJobsHistoryLimit": KEPT_RUNS,
+            "failedJobsHistoryLimit": KEPT_RUNS,
             "workflowSpec": {"workflowTemplateRef": {"name": compiled.name}},
         },
     }
