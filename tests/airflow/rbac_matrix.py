@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tests.support.rights import permissions
 
 SUBMITTER = "metaflow-submitter"
 TASK = "metaflow-task"
 AIRFLOW = "airflow"
 """Service account in the namespace ``airflow``."""
 
-
-@dataclass(frozen=True)
-class Permission:
-    """A permission that an identity has or does not have.
-
-    Attributes:
-        verb: such as ``create``.
-        resource: such as ``jobs.batch`` or ``pods/log``.
-        allowed: True if the identity has it.
-        namespace: the task namespace if empty, ``*`` for all namespaces.
-    """
-
-    verb: str
-    resource: str
-    allowed: bool
-    namespace: str = ""
-
-    def __str__(self) -> str:
-        suffix = f" in {self.namespace}" if self.namespace else ""
-        return f"{'may' if self.allowed else 'may not'} {self.verb} {self.resource}{suffix}"
-
-
-def _permissions(allowed: bool, table: dict[str, str], namespace: str = "") -> list[Permission]:
-    return [
-        Permission(verb, resource, allowed, namespace)
-        for resource, verbs in table.items()
-        for verb in verbs.split()
-    ]
-
-
 # Requests of Metaflow's client: docs/adr/0003 and Metaflow's plugins/kubernetes.
 SUBMITTER_PERMISSIONS = [
-    *_permissions(
+    *permissions(
         True,
         {
             "jobs.batch": "create get patch delete",
@@ -52,7 +22,7 @@ SUBMITTER_PERMISSIONS = [
             "events": "get list",
         },
     ),
-    *_permissions(
+    *permissions(
         False,
         {
             "jobs.batch": "list watch update deletecollection",
@@ -72,7 +42,7 @@ SUBMITTER_PERMISSIONS = [
             "rolebindings.rbac.authorization.k8s.io": "create",
         },
     ),
-    *_permissions(
+    *permissions(
         True,
         {
             "nodes": "get list",
@@ -81,7 +51,7 @@ SUBMITTER_PERMISSIONS = [
         },
         namespace="*",
     ),
-    *_permissions(
+    *permissions(
         False,
         {
             "nodes": "create update patch delete",
@@ -95,15 +65,15 @@ SUBMITTER_PERMISSIONS = [
         },
         namespace="*",
     ),
-    *_permissions(
+    *permissions(
         False, {"pods": "list create", "secrets": "get", "jobs.batch": "create"}, "devstack"
     ),
-    *_permissions(False, {"pods": "list", "secrets": "get"}, "jobset-system"),
-    *_permissions(False, {"pods": "list", "secrets": "get", "pods/exec": "create"}, "kube-system"),
+    *permissions(False, {"pods": "list", "secrets": "get"}, "jobset-system"),
+    *permissions(False, {"pods": "list", "secrets": "get", "pods/exec": "create"}, "kube-system"),
 ]
 
 TASK_PERMISSIONS = [
-    *_permissions(
+    *permissions(
         False,
         {
             "jobs.batch": "create get list",
@@ -115,12 +85,12 @@ TASK_PERMISSIONS = [
             "events": "list create",
         },
     ),
-    *_permissions(False, {"nodes": "list", "namespaces": "list", "secrets": "list"}, namespace="*"),
+    *permissions(False, {"nodes": "list", "namespaces": "list", "secrets": "list"}, namespace="*"),
 ]
 
 # Requests of KubernetesPodOperator, from the provider's source; see docs/adr/0008.
 AIRFLOW_PERMISSIONS = [
-    *_permissions(
+    *permissions(
         True,
         {
             "pods": "create get list patch delete",
@@ -129,7 +99,7 @@ AIRFLOW_PERMISSIONS = [
             "events": "list",
         },
     ),
-    *_permissions(
+    *permissions(
         False,
         {
             "pods": "watch update deletecollection",
@@ -147,12 +117,12 @@ AIRFLOW_PERMISSIONS = [
         },
     ),
     # Worker pods are for KubernetesExecutor, which is not the default.
-    *_permissions(
+    *permissions(
         False, {"pods": "create get list", "secrets": "get", "pods/exec": "create"}, "airflow"
     ),
-    *_permissions(False, {"pods": "list create", "secrets": "get"}, "postgres"),
-    *_permissions(False, {"pods": "list", "secrets": "get", "pods/exec": "create"}, "kube-system"),
-    *_permissions(
+    *permissions(False, {"pods": "list create", "secrets": "get"}, "postgres"),
+    *permissions(False, {"pods": "list", "secrets": "get", "pods/exec": "create"}, "kube-system"),
+    *permissions(
         False,
         {"nodes": "list", "namespaces": "list", "pods": "list create", "secrets": "list"},
         namespace="*",

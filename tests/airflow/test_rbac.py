@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
-from kubernetes import client, config
+from kubernetes import client
 
 from tests.airflow.rbac_matrix import (
     AIRFLOW,
@@ -14,14 +11,9 @@ from tests.airflow.rbac_matrix import (
     SUBMITTER_PERMISSIONS,
     TASK,
     TASK_PERMISSIONS,
-    Permission,
 )
 from tests.support.commandline import Devstack
-
-
-def connect(kubeconfig: Path) -> client.AuthorizationV1Api:
-    """Return a client that keeps one connection."""
-    return client.AuthorizationV1Api(config.new_client_from_config(str(kubeconfig)))
+from tests.support.rights import Permission, allowed, attributes, connect, is_allowed
 
 
 @pytest.fixture(scope="module")
@@ -36,46 +28,13 @@ def admin(stack: Devstack) -> client.AuthorizationV1Api:
     return connect(stack.directory / "admin.kubeconfig")
 
 
-def attributes(permission: Permission) -> client.V1ResourceAttributes:
-    """Return the attributes of a request, as `kubectl auth can-i` sends them."""
-    name, _, subresource = permission.resource.partition("/")
-    resource, _, group = name.partition(".")
-    namespace = "" if permission.namespace == "*" else permission.namespace or "metaflow"
-    return client.V1ResourceAttributes(
-        verb=permission.verb,
-        group=group,
-        resource=resource,
-        subresource=subresource or None,
-        namespace=namespace,
-    )
-
-
-def is_allowed(
-    api: client.AuthorizationV1Api, namespace: str, account: str, permission: Permission
-) -> bool:
-    """Return whether a service account has a permission."""
-    groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
-    spec = client.V1SubjectAccessReviewSpec(
-        user=f"system:serviceaccount:{namespace}:{account}",
-        groups=[*groups, "system:authenticated"],
-        resource_attributes=attributes(permission),
-    )
-    review = api.create_subject_access_review(client.V1SubjectAccessReview(spec=spec))
-    return _allowed(review)
-
-
-def _allowed(review: Any) -> bool:
-    assert not review.status.evaluation_error
-    return bool(review.status.allowed)
-
-
 @pytest.mark.parametrize("permission", SUBMITTER_PERMISSIONS, ids=str)
 def test_a_submitter(submitter: client.AuthorizationV1Api, permission: Permission) -> None:
     spec = client.V1SelfSubjectAccessReviewSpec(resource_attributes=attributes(permission))
     review = submitter.create_self_subject_access_review(
         client.V1SelfSubjectAccessReview(spec=spec)
     )
-    assert _allowed(review) == permission.allowed
+    assert allowed(review) == permission.allowed
 
 
 @pytest.mark.parametrize("permission", TASK_PERMISSIONS, ids=str)

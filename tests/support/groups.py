@@ -45,6 +45,7 @@ GROUPS = {
         # It uses the stack of `airflow`, once the tests of that group are done with it.
         Group("load", lane="airflow", alone=True),
         Group("celery"),
+        Group("argo"),
         Group("e2e"),
         Group("providers"),
         Group("metadata"),
