@@ -300,6 +300,24 @@ def test_a_failure_quotes_the_log_of_the_last_attempt(argo: ArgoDeployer, api: F
     assert [log.text for log in argo.logs(run, "work", 1)] == ["one"]
 
 
+def test_the_task_that_failed_first_at_its_last_attempt_is_named(
+    argo: ArgoDeployer, api: FakeApi
+) -> None:
+    def ended(second: int) -> dict[str, str]:
+        return {"finishedAt": f"2026-11-27T03:00:0{second}Z"}
+
+    nodes = (
+        node("heartbeat-daemon", "Failed", **ended(1)),
+        node("flaky", "Failed", "flaky(0)", **ended(2)),
+        node("flaky", "Succeeded", "flaky(1)", **ended(3)),
+        node("load", "Failed", **ended(4)),
+        node("capture-error", "Failed", **ended(5)),
+    )
+    api.add(workflow(phase="Failed", nodes=nodes))
+    error = argo.failure(argo.follow(argo.find_run("myflow-1"), silent))
+    assert (error.cause or "").startswith("task load failed")
+
+
 def test_a_failure_without_a_failed_task_says_what_argo_says(
     argo: ArgoDeployer, api: FakeApi
 ) -> None:

@@ -31,6 +31,9 @@ OUTAGE_TIMEOUT = 120.0
 SCHEDULE_TIMEOUT = 300.0
 """Seconds within which Argo starts a workflow that is scheduled every minute."""
 
+HEARTBEAT = "heartbeat-daemon"
+"""Metaflow's template for the pod that reports that a run is alive."""
+
 LOG_LINES = 12
 """Number of log lines that an error quotes."""
 
@@ -179,19 +182,23 @@ def _log(kube: KubeClient, pod: Object, lines: int) -> str:
 def failure_of(stack: Stack, result: RunResult[Workflow]) -> DevstackError:
     """Return the error for a run that did not succeed, with the end of the failed task's log."""
     run = result.run
-    failed = [
-        node
-        for node in result.tasks
-        if isinstance(node, Node) and node.state in ("failed", "error")
-    ]
-    if not failed:
+    node = first_failure([each for each in result.tasks if isinstance(each, Node)])
+    if node is None:
         return _failed_error(run, run.message or f"it ended as {run.state}", "", "")
-    node = failed[-1]
     logs = [log for log in read_logs(stack, run, node.name) if log.lines]
     attempts = f" after {node.attempt} attempts" if node.attempt > 1 else ""
     reason = f": {node.message}" if node.message else ""
     output = "\n".join(logs[-1].lines[-LOG_LINES:]) if logs else ""
     return _failed_error(run, f"task {node.name} failed{attempts}{reason}", node.name, output)
+
+
+def first_failure(nodes: Sequence[Node]) -> Node | None:
+    """Return the task that failed first at its last attempt; hooks of the run fail after it."""
+    last = {node.name: node for node in sorted(nodes, key=lambda each: each.attempt)}
+    failed = [node for node in last.values() if node.state in ("failed", "error")]
+    # Metaflow's heartbeat does not end a run.
+    steps = [node for node in failed if node.step != HEARTBEAT]
+    return min(steps or failed, key=lambda each: each.ended or float("inf"), default=None)
 
 
 def _failed_error(run: Workflow, cause: str, task: str, output: str) -> DevstackError:
