@@ -18,7 +18,7 @@ MINIO = "RELEASE.2025-09-07T16-13-09Z"
 """The last release with an upstream image; a built image is compiled from the same commit."""
 
 REGISTRY = "v3.1.2"
-ARGO = "v3.7.1"
+ARGO = "v3.7.4"
 """Metaflow's conditionals hang from 3.7.11 on (docs/adr/0032-argo-workflows.md)."""
 
 POSTGRES = "15"

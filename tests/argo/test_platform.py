@@ -8,7 +8,7 @@ import pytest
 import requests
 from kubernetes import client
 
-from tests.argo.flows_on_argo import succeeded
+from tests.argo.flows_on_argo import argo, deploy, succeeded
 from tests.argo.rbac_matrix import ACCOUNTS
 from tests.support.commandline import Devstack
 from tests.support.rights import Permission, connect, is_allowed
@@ -61,6 +61,20 @@ def test_the_server_shows_workflows_to_those_who_have_the_token(stack: Devstack)
     assert run["run_id"] in {each["metadata"]["name"] for each in found}
     log = f"{url}/{run['run_id']}/log?logOptions.container=main"
     assert "seen: none" in requests.get(log, headers=login, timeout=30).text
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_workflow_is_created_through_the_server(stack: Devstack) -> None:
+    template = deploy(stack, "line.py")
+    status = stack.json("status", "--secrets")["data"]
+    login = {"Authorization": f"Bearer {status['secrets']['argo-token']}"}
+    spec = {"workflowTemplateRef": {"name": template}}
+    body = {"workflow": {"metadata": {"generateName": "by-hand-"}, "spec": spec}}
+    url = f"{status['urls']['argo']}/api/v1/workflows/metaflow"
+    answer = requests.post(url, headers=login, json=body, timeout=30)
+    assert answer.status_code == 200, answer.text
+    (run,) = argo(stack, "runs", template)["data"]["runs"]
+    assert run["run_id"].startswith("by-hand-")
 
 
 def test_the_controller_reports_no_error(stack: Devstack) -> None:
