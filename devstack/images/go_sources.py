@@ -44,6 +44,8 @@ def complete(
         shutil.copyfile(program.module / name, folder / name)
     _copy_tree(published, folder / "published", *_UNUSED)
     _copy_tree(program.module / missing.folder, folder / "published" / missing.target)
+    for link, target in missing.links.items():
+        shutil.copyfile(folder / "published" / target, folder / "published" / link)
     argv = [go, "mod", "edit", f"-replace={missing.module}=./published"]
     runner.run(argv, cwd=folder, env=environment)
     return folder

@@ -79,11 +79,14 @@ class MissingFiles:
         module: the path of the published module.
         folder: where the files are, below the folder of the program's module.
         target: where they belong, below the root of the published module.
+        links: symbolic links of the repository, which published modules never contain; the
+            paths of their targets by their own, both below the root of the module.
     """
 
     module: str
     folder: str
     target: str
+    links: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,7 @@ def _of_kubernetes(name: str, minor: str) -> Program:
 
 
 _ARGO = "github.com/argoproj/argo-workflows/v3"
+_OSSPECIFIC = "workflow/executor/osspecific"
 _ARGO_VERSION = {f"{_ARGO}.version": versions.ARGO, f"{_ARGO}.gitTreeState": "clean"}
 
 
@@ -186,7 +190,12 @@ def _of_argo(name: str) -> Program:
         CONTAINERS / "argo",
         "Argo Workflows",
         variables=_ARGO_VERSION,
-        missing=MissingFiles(_ARGO, "page", "ui/dist/app"),
+        missing=MissingFiles(
+            _ARGO,
+            "page",
+            "ui/dist/app",
+            {f"{_OSSPECIFIC}/signal_linux.go": f"{_OSSPECIFIC}/signal_darwin.go"},
+        ),
         # Schedules have time zones, and the image has no files that describe them.
         tags=("timetzdata",),
     )
