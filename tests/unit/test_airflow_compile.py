@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from devstack.deployers.airflow.metaflow_compiler import REFUSED_STATUS
+from devstack.deployers.metaflow_process import REFUSED_STATUS
 from devstack.environment_variables import FLOW_PROGRAMS, overridden
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment

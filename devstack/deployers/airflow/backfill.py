@@ -30,10 +30,11 @@ from devstack.deployers.airflow.follow import (
     find_failed_pod,
     succeeded,
 )
-from devstack.deployers.airflow.lookup import shown, unknown_dag
+from devstack.deployers.airflow.lookup import unknown_dag
 from devstack.deployers.airflow.parameter_values import run_conf
 from devstack.deployers.airflow.scheduler_pod import SchedulerPod
 from devstack.deployers.base import Note
+from devstack.deployers.names import shown
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.lifecycle.airflow_service import installation_settings

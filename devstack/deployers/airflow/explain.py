@@ -18,7 +18,8 @@ from devstack.deployers.airflow.follow import (
     progress_of,
     succeeded,
 )
-from devstack.deployers.airflow.lookup import MAX_RUNS, find_run, find_tasks, shown
+from devstack.deployers.airflow.lookup import MAX_RUNS, find_run, find_tasks
+from devstack.deployers.names import shown
 from devstack.lifecycle.airflow_service import installation_settings
 from devstack.services.airflow.celery_health import broker_problem
 from devstack.stack import Stack

@@ -16,8 +16,8 @@ from devstack.airflow.runs import (
     stop_run,
 )
 from devstack.airflow.task_log import failure_reason, task_output_lines
-from devstack.deployers.airflow.lookup import shown
 from devstack.deployers.base import Note, RunResult
+from devstack.deployers.names import shown
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from devstack.airflow.client import AirflowClient
 from devstack.airflow.dags import list_dags, list_import_failures
 from devstack.airflow.runs import DagRun, Task, list_runs
+from devstack.deployers.names import shown, suggestion
 from devstack.errors import DevstackError, ExitStatus
 
 MAX_RUNS = 500
 """Number of latest runs that are searched."""
-
-MAX_SHOWN = 8
-"""Number of tasks that a message names; a foreach may have thousands."""
 
 
 def resolve_dag(client: AirflowClient, name: str, *, broken: bool = False) -> str:
@@ -92,21 +89,13 @@ def find_tasks(tasks: Sequence[Task], name: str) -> list[Task]:
     )
 
 
-def shown(texts: Sequence[str]) -> str:
-    """Return the first texts in one line, and the number of the others."""
-    more = len(texts) - MAX_SHOWN
-    return ", ".join([*texts[:MAX_SHOWN], *([f"and {more} more"] if more > 0 else [])])
-
-
 def unknown_dag(client: AirflowClient, name: str) -> DevstackError:
     """Return the error for a DAG that does not exist, with the closest matches."""
     dag_ids = [dag.dag_id for dag in list_dags(client)]
-    close = difflib.get_close_matches(name, dag_ids, n=3, cutoff=0.4)
-    suggestion = f"did you mean {' or '.join(close)}? " if close else ""
     return DevstackError(
         f"Airflow has no DAG {name!r}",
         cause=f"it has {', '.join(dag_ids)}" if dag_ids else "it has no DAGs",
-        remedy=f"{suggestion}`devstack airflow deploy FLOW.py` deploys a flow",
+        remedy=f"{suggestion(name, dag_ids)}`devstack airflow deploy FLOW.py` deploys a flow",
         code="DAG_UNKNOWN",
         exit_status=ExitStatus.USAGE,
     )

@@ -20,14 +20,12 @@ import fcntl
 import importlib
 import json
 import os
-import runpy
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from devstack.deployers.airflow.parameter_values import convert_parameters
 from devstack.deployers.airflow.parameters import build_parameter
@@ -46,23 +44,15 @@ from devstack.deployers.flow_description import (
     describe_parameter,
     plain_parameters,
 )
+from devstack.deployers.metaflow_process import refuse, refuse_values, run_flow
 from devstack.deployers.unsupported import Violation
-from devstack.errors import DevstackError
-
-REFUSED_STATUS = 64
-"""Exit status for a flow with unsupported features, or a wrong value of a parameter."""
 
 _USAGE = "devstack run --airflow FLOW.py -- --NAME VALUE"
 
 
 def main() -> None:
     """Compile the flow given on the command line."""
-    report, flow = Path(sys.argv[1]), Path(sys.argv[2])
-    sys.argv = sys.argv[2:]
-    # As Python does for a script, so that the flow can import modules next to it.
-    sys.path[0] = str(flow.resolve().parent)
-    _install_hooks(report)
-    runpy.run_path(str(flow), run_name="__main__")
+    run_flow(_install_hooks)
 
 
 def _install_hooks(report: Path) -> None:
@@ -80,21 +70,19 @@ def _install_checks(airflow_cli: Any, report: Path, overrides: DagOverrides) -> 
     def check_then_validate(flow: Any, graph: Any, datastore: Any, *rest: Any) -> None:
         description = describe_flow(flow, graph, datastore.TYPE)
         values = _deploy_values(airflow_cli, datastore, overrides)
-        _refuse(report, find_violations(description, overrides.project))
-        _refuse(report, find_value_violations(description, values))
+        refuse(report, find_violations(description, overrides.project))
+        refuse(report, find_value_violations(description, values))
         _check_parameters(report, description, overrides.parameters)
         validate(_WithoutConfigs(flow), graph, datastore, *rest)
 
     def check_name(name: str | None) -> Any:
         current = airflow_cli.current
         project = current.get("project_flow_name")
-        _refuse(
-            report, check_dag_id(project or name or current.flow_name, is_project=bool(project))
-        )
+        refuse(report, check_dag_id(project or name or current.flow_name, is_project=bool(project)))
         try:
             return resolve_name(name)
         except metaflow_error as error:
-            _refuse(report, [Violation("--name", repr(name), str(error), "use --branch")])
+            refuse(report, [Violation("--name", repr(name), str(error), "use --branch")])
             raise
 
     airflow_cli._validate_workflow = check_then_validate
@@ -124,24 +112,7 @@ def _check_parameters(
 ) -> None:
     """End the process if a value of a parameter is wrong."""
     kinds = {each.name: each.kind for each in description.parameters}
-    try:
-        convert_parameters(kinds, values, _USAGE)
-    except DevstackError as error:
-        fields = ("message", "cause", "remedy", "code")
-        _end(report, {"error": {name: getattr(error, name) for name in fields}})
-
-
-def _refuse(report: Path, violations: Sequence[Violation]) -> None:
-    """End the process if there is a violation."""
-    if violations:
-        _end(report, {"violations": [asdict(each) for each in violations]})
-
-
-def _end(report: Path, reason: Mapping[str, Any]) -> NoReturn:
-    report.write_text(json.dumps(reason))
-    sys.stdout.flush()
-    # SystemExit, because Metaflow would report any other exception as its own error.
-    raise SystemExit(REFUSED_STATUS)
+    refuse_values(report, lambda: convert_parameters(kinds, values, _USAGE))
 
 
 class _WithoutConfigs:
@@ -210,7 +181,7 @@ def _install_patches(airflow_cli: Any, report: Path, overrides: DagOverrides) ->
             try:
                 patch_dag(dag, overrides, values, catching=catching, configs=configs)
             except UnknownScriptError as error:
-                _refuse(report, [_unknown_metaflow(str(error))])
+                refuse(report, [_unknown_metaflow(str(error))])
             report.write_text(json.dumps(_facts(dag)))
             text: str = super()._to_airflow_dag_file(_AsciiDict(dag))
             return text

@@ -9,9 +9,10 @@ from typing import Any
 
 from devstack.airflow.client import AirflowClient, quoted
 from devstack.airflow.dags import find_dag_details
-from devstack.deployers.airflow.lookup import shown, unknown_dag
+from devstack.deployers.airflow.lookup import unknown_dag
 from devstack.deployers.airflow.parameter_values import run_conf
 from devstack.deployers.airflow.scheduler_pod import SchedulerPod, program_text
+from devstack.deployers.names import shown
 from devstack.errors import DevstackError, ExitStatus
 from devstack.stack import Stack
 from devstack.validation import suggest

@@ -9,6 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from devstack.deployers.airflow.parameters import convert_value
+from devstack.deployers.checks import (
+    OTHER_CLUSTERS,
+    check_datastore,
+    check_decorator,
+    check_project,
+)
 from devstack.deployers.flow_description import (
     Decorator,
     FlowDescription,
@@ -37,8 +43,7 @@ _IGNORED_ATTRIBUTES = {
 """Attributes of @kubernetes that Metaflow does not pass to the pod, and what to use instead."""
 
 _STEP_DECORATORS = {
-    "batch": ("it runs steps on AWS Batch", "use @kubernetes or @resources"),
-    "slurm": ("it runs steps on Slurm", "use @kubernetes or @resources"),
+    **OTHER_CLUSTERS,
     "parallel": ("a DAG's task is one pod, not a gang", _USE_RUN),
 }
 _FLOW_DECORATORS = {
@@ -65,33 +70,12 @@ def find_violations(flow: FlowDescription, project: str = "") -> list[Violation]
         project: the @project that it must have; any if empty.
     """
     return [
-        *(_check_project(flow, project) if project else ()),
-        *_check_datastore(flow),
+        *check_project(flow, project),
+        *check_datastore(flow),
         *_check_parameters(flow),
         *_check_flow(flow),
         *(each for step in flow.steps.values() for each in _check_step(flow, step)),
     ]
-
-
-def _check_datastore(flow: FlowDescription) -> Iterator[Violation]:
-    if flow.datastore == "local":
-        yield Violation(
-            f"flow {flow.name}",
-            "the local datastore",
-            "task pods cannot access this machine's disk",
-            "omit --datastore: the stack's datastore is S3",
-        )
-
-
-def _check_project(flow: FlowDescription, project: str) -> Iterator[Violation]:
-    names = [each.attributes.get("name") for each in flow.decorators if each.name == "project"]
-    if project not in names:
-        yield Violation(
-            f"flow {flow.name}",
-            f"--project {project}",
-            f"its @project is {names[0]!r}" if names else "it has no @project",
-            f"write @project(name={project!r}) above the class: its pods read the flow too",
-        )
 
 
 def _check_parameters(flow: FlowDescription) -> Iterator[Violation]:
@@ -132,9 +116,7 @@ def _check_default(parameter: ParameterDescription, where: str) -> Iterator[Viol
 def _check_flow(flow: FlowDescription) -> Iterator[Violation]:
     where = f"flow {flow.name}"
     for decorator in flow.decorators:
-        if decorator.name in _FLOW_DECORATORS:
-            reason, instead = _FLOW_DECORATORS[decorator.name]
-            yield Violation(where, f"@{decorator.name}", reason, instead)
+        yield from check_decorator(where, decorator, _FLOW_DECORATORS)
         if decorator.name == "schedule" and decorator.attributes.get("timezone"):
             yield Violation(
                 where,
@@ -149,9 +131,8 @@ def _check_step(flow: FlowDescription, step: StepDescription) -> Iterator[Violat
     yield from _check_graph(flow, step, where)
     for decorator in step.decorators:
         # num_parallel adds @parallel; report it once.
-        if decorator.name in _STEP_DECORATORS and not step.parallel:
-            reason, instead = _STEP_DECORATORS[decorator.name]
-            yield Violation(where, f"@{decorator.name}", reason, instead)
+        if not step.parallel:
+            yield from check_decorator(where, decorator, _STEP_DECORATORS)
         if decorator.name == "kubernetes":
             yield from _check_kubernetes(decorator, where)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from devstack.deployers.argo.lookup import find_tasks, runs_of, shown
+from devstack.deployers.argo.lookup import find_tasks, runs_of
 from devstack.deployers.base import Note, RunResult, TaskLog
+from devstack.deployers.names import shown
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, NotFoundError, UnreachableError
 from devstack.kube.client import KubeClient, Object

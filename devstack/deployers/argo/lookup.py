@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
+from devstack.deployers.names import shown, suggestion
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.workflows import Node, Workflow, flow_templates, list_workflows
-
-MAX_SHOWN = 8
-"""Number of tasks that a message names; a foreach may have thousands."""
 
 
 def find_template(kube: KubeClient, namespace: str, name: str) -> Object:
@@ -29,12 +26,11 @@ def find_template(kube: KubeClient, namespace: str, name: str) -> Object:
     if matches:
         names = ", ".join(str(each["metadata"]["name"]) for each in matches)
         raise _error(f"several deployments of {name}", names, "use its name", "AMBIGUOUS")
-    close = difflib.get_close_matches(name, [*by_name, *map(flow_of, templates)], n=3, cutoff=0.4)
-    suggestion = f"did you mean {' or '.join(close)}? " if close else ""
+    meant = suggestion(name, [*by_name, *map(flow_of, templates)])
     raise _error(
         f"Argo has no deployment {name!r}",
         f"it has {', '.join(by_name)}" if by_name else "it has none",
-        f"{suggestion}`devstack argo deploy FLOW.py` deploys a flow",
+        f"{meant}`devstack argo deploy FLOW.py` deploys a flow",
         "UNKNOWN",
     )
 
@@ -100,13 +96,6 @@ def find_tasks(nodes: Sequence[Node], name: str) -> list[Node]:
         code="TASK_UNKNOWN",
         exit_status=ExitStatus.USAGE,
     )
-
-
-def shown(texts: Sequence[str]) -> str:
-    """Return the first texts in one line, and the number of the others."""
-    names = list(dict.fromkeys(texts))
-    more = len(names) - MAX_SHOWN
-    return ", ".join([*names[:MAX_SHOWN], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _error(message: str, cause: str, remedy: str, code: str) -> DevstackError:

@@ -16,32 +16,21 @@ from __future__ import annotations
 
 import importlib
 import json
-import runpy
-import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from devstack.deployers.argo.parameters import encode_parameters
 from devstack.deployers.argo.unsupported import TYPES, find_violations
 from devstack.deployers.flow_description import FlowDescription, describe_flow
-from devstack.errors import DevstackError
-
-REFUSED_STATUS = 64
-"""Exit status for a flow with unsupported features, or a wrong value of a parameter."""
+from devstack.deployers.metaflow_process import refuse, refuse_values, run_flow
 
 _USAGE = "devstack argo trigger --param NAME=VALUE"
 
 
 def main() -> None:
     """Compile the flow given on the command line."""
-    report, flow = Path(sys.argv[1]), Path(sys.argv[2])
-    sys.argv = sys.argv[2:]
-    # As Python does for a script, so that the flow can import modules next to it.
-    sys.path[0] = str(flow.resolve().parent)
-    _install_hooks(report)
-    runpy.run_path(str(flow), run_name="__main__")
+    run_flow(_install_hooks)
 
 
 def _install_hooks(report: Path) -> None:
@@ -51,9 +40,7 @@ def _install_hooks(report: Path) -> None:
 
     def check_then_make(obj: Any, *rest: Any) -> Any:
         description = describe_flow(obj.flow, obj.graph, obj.flow_datastore.TYPE)
-        violations = find_violations(description, wanted["project"])
-        if violations:
-            _end(report, {"violations": [asdict(each) for each in violations]})
+        refuse(report, find_violations(description, wanted["project"]))
         _check_parameters(report, description, wanted["parameters"])
         return make_flow(obj, *rest)
 
@@ -86,18 +73,7 @@ def _check_parameters(
         each.name: "FilePath" if each.kind == "file" else TYPES.get(each.kind, "str")
         for each in description.parameters
     }
-    try:
-        encode_parameters(types, values, _USAGE)
-    except DevstackError as error:
-        fields = ("message", "cause", "remedy", "code")
-        _end(report, {"error": {name: getattr(error, name) for name in fields}})
-
-
-def _end(report: Path, reason: Mapping[str, Any]) -> NoReturn:
-    report.write_text(json.dumps(reason))
-    sys.stdout.flush()
-    # SystemExit, because Metaflow would report any other exception as its own error.
-    raise SystemExit(REFUSED_STATUS)
+    refuse_values(report, lambda: encode_parameters(types, values, _USAGE))
 
 
 if __name__ == "__main__":
