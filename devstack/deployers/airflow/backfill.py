@@ -24,7 +24,6 @@ from devstack.airflow.runs import (
 )
 from devstack.airflow_settings import has_celery
 from devstack.deployers.airflow.follow import (
-    OUTAGE_TIMEOUT,
     failure_of,
     find_endless_wait,
     find_failed_pod,
@@ -34,6 +33,7 @@ from devstack.deployers.airflow.lookup import unknown_dag
 from devstack.deployers.airflow.parameter_values import run_conf
 from devstack.deployers.airflow.scheduler_pod import SchedulerPod
 from devstack.deployers.base import Note
+from devstack.deployers.following import OUTAGE_TIMEOUT
 from devstack.deployers.names import shown
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, UnreachableError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from devstack.airflow.client import AirflowClient, AirflowUnavailableError
 from devstack.airflow.runs import (
@@ -16,14 +17,19 @@ from devstack.airflow.runs import (
     stop_run,
 )
 from devstack.airflow.task_log import failure_reason, task_output_lines
+from devstack.deployers import following
 from devstack.deployers.base import Note, RunResult
+from devstack.deployers.following import (
+    LOG_LINES,
+    Seen,
+    follow,
+    stopped_error,
+    wait_for_new_run,
+)
 from devstack.deployers.names import shown
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
-from devstack.kube.offers import measure_offers
-from devstack.kube.pods import observe_pod
-from devstack.kube.volumes import first_missing_claim
 from devstack.lifecycle.airflow_service import installation_settings
 from devstack.services.airflow.celery_health import (
     WORKER_MISSING,
@@ -33,17 +39,10 @@ from devstack.services.airflow.celery_health import (
     worker_problem,
 )
 from devstack.stack import Stack
-from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
+from devstack.waits import Failed
 
-POLL_INTERVAL = 1.0
-OUTAGE_TIMEOUT = 120.0
-"""Seconds for which Airflow or the Kubernetes API may be unavailable."""
-
-SCHEDULE_TIMEOUT = 300.0
-"""Seconds within which the scheduler starts a DAG that is scheduled every minute."""
-
-LOG_LINES = 12
-"""Number of log lines that an error quotes."""
+ENGINE = "airflow"
+"""As in ``devstack ENGINE logs``."""
 
 TASK_PODS = "kubernetes_pod_operator=True"
 """Airflow's label on the pods of its tasks."""
@@ -68,30 +67,12 @@ def follow_run(
     Raises:
         DevstackError: ``RUN_TIMEOUT``, or the code of the reason why a pod cannot start.
     """
-    clock = stack.clock
-    began = last_answer = clock.now()
-    while True:
-        try:
-            current, tasks, progress = _observe(stack, client, run)
-            last_answer = clock.now()
-        except _OUTAGES as error:
-            if clock.now() - last_answer > OUTAGE_TIMEOUT:
-                raise
-            note(str(error))
-            clock.sleep(POLL_INTERVAL)
-            continue
-        if current.finished:
-            return RunResult(current, tasks, ok=succeeded(current, tasks))
-        note(progress)
-        if timeout is not None and clock.now() - began > timeout:
-            raise _timeout_error(current, tasks, timeout)
-        clock.sleep(POLL_INTERVAL)
+    observe = partial(_observe, stack, client, run)
+    return follow(ENGINE, stack.clock, observe, note, timeout, outages=_OUTAGES)
 
 
-def _observe(
-    stack: Stack, client: AirflowClient, run: DagRun
-) -> tuple[DagRun, Sequence[Task], str]:
-    """Return the run's state, its tasks, and its activity in one line.
+def _observe(stack: Stack, client: AirflowClient, run: DagRun) -> Seen[DagRun]:
+    """Return the run's state.
 
     It is stopped if one of its pods cannot start, or one of its tasks would wait forever.
     """
@@ -99,12 +80,14 @@ def _observe(
     tasks = list_tasks(client, current)
     progress = progress_of(current, tasks)
     if current.finished:
-        return current, tasks, progress
+        return Seen(current, tasks, succeeded(current, tasks), progress)
     if failure := find_failed_pod(stack, current) or find_endless_wait(stack, tasks):
         stop_run(client, current)
-        raise _stopped_error(current, failure)
+        raise stopped_error(ENGINE, current, failure)
     worker = find_worker_problem(stack, tasks)
-    return current, tasks, f"{progress}; {worker.reason}" if worker else progress
+    return Seen(
+        current, tasks, ok=False, progress=progress, problem=worker.reason if worker else ""
+    )
 
 
 def succeeded(run: DagRun, tasks: Sequence[Task]) -> bool:
@@ -127,25 +110,15 @@ def wait_scheduled_run(
     Raises:
         DevstackError: ``WAIT_TIMEOUT``.
     """
-    started: list[DagRun] = []
-
-    def observe() -> Observation:
-        try:
-            runs = list_runs(client, dag_id)
-        except AirflowUnavailableError as error:
-            return Waiting(str(error))
-        started[:] = [run for run in runs if run.kind == "scheduled" and run.run_id not in known]
-        return Ready() if started else Waiting("waiting for the scheduler to start a run")
-
-    wait_until(
-        observe,
+    return wait_for_new_run(
+        stack.clock,
+        lambda: list_runs(client, dag_id),
+        known,
+        note,
+        outages=(AirflowUnavailableError,),
         what=f"the scheduler to start {dag_id}",
-        timeout=SCHEDULE_TIMEOUT,
-        clock=stack.clock,
-        interval=POLL_INTERVAL,
-        note=note,
+        waiting="waiting for the scheduler to start a run",
     )
-    return started[-1]
 
 
 def progress_of(run: DagRun, tasks: Sequence[Task]) -> str:
@@ -163,18 +136,7 @@ def progress_of(run: DagRun, tasks: Sequence[Task]) -> str:
 
 def find_failed_pod(stack: Stack, run: DagRun) -> Failed | None:
     """Return why a pod of the run cannot start, or None if all can."""
-    pods = task_pods(stack, run)
-    pending = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
-    unplaced = [pod for pod in pending if not pod["spec"].get("nodeName")]
-    if missing := first_missing_claim(stack.kube(), unplaced):
-        return missing
-    # Once for all pods: it lists all nodes and pods of the cluster.
-    offers = measure_offers(stack.kube()) if unplaced else None
-    for pod in pending:
-        observation = observe_pod(stack.kube(), pod, offers)
-        if isinstance(observation, Failed):
-            return observation
-    return None
+    return following.find_failed_pod(stack.kube(), task_pods(stack, run))
 
 
 def find_endless_wait(stack: Stack, tasks: Sequence[Task]) -> Failed | None:
@@ -248,25 +210,4 @@ def _incomplete_error(run: DagRun, tasks: Sequence[Task]) -> DevstackError:
         remedy=stopped if tasks else too_early,
         code="RUN_FAILED",
         exit_status=ExitStatus.FLOW_FAILED,
-    )
-
-
-def _stopped_error(run: DagRun, failure: Failed) -> DevstackError:
-    return DevstackError(
-        f"run {run.run_id} of {run.dag_id} was stopped",
-        cause=failure.reason,
-        remedy=failure.remedy or f"devstack airflow logs {run.metaflow_id}",
-        code=failure.code,
-        exit_status=ExitStatus.FLOW_FAILED,
-        output=failure.output,
-    )
-
-
-def _timeout_error(run: DagRun, tasks: Sequence[Task], timeout: float) -> DevstackError:
-    return DevstackError(
-        f"run {run.run_id} of {run.dag_id} did not end within {timeout:.0f} s",
-        cause=progress_of(run, tasks),
-        remedy=f"it continues; see devstack airflow logs {run.metaflow_id}",
-        code="RUN_TIMEOUT",
-        exit_status=ExitStatus.TIMEOUT,
     )

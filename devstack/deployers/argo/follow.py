@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 
 from devstack.deployers.argo.lookup import find_tasks, runs_of
 from devstack.deployers.base import Note, RunResult, TaskLog
+from devstack.deployers.following import (
+    LOG_LINES,
+    Seen,
+    find_failed_pod,
+    follow,
+    stopped_error,
+    wait_for_new_run,
+)
 from devstack.deployers.names import shown
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, NotFoundError, UnreachableError
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.offers import measure_offers
-from devstack.kube.pods import observe_pod
 from devstack.kube.resources import ARGO
-from devstack.kube.volumes import first_missing_claim
 from devstack.kube.workflows import (
     NODE_ANNOTATION,
     Node,
@@ -23,20 +29,12 @@ from devstack.kube.workflows import (
     pods_of,
 )
 from devstack.stack import Stack
-from devstack.waits import Failed, Observation, Ready, Waiting, wait_until
 
-POLL_INTERVAL = 1.0
-OUTAGE_TIMEOUT = 120.0
-"""Seconds for which the Kubernetes API may be unavailable."""
-
-SCHEDULE_TIMEOUT = 300.0
-"""Seconds within which Argo starts a workflow that is scheduled every minute."""
+ENGINE = "argo"
+"""As in ``devstack ENGINE logs``."""
 
 HEARTBEAT = "heartbeat-daemon"
 """Metaflow's template for the pod that reports that a run is alive."""
-
-LOG_LINES = 12
-"""Number of log lines that an error quotes."""
 
 WHOLE_LOG = 100_000
 """Maximum number of a log's lines that are read."""
@@ -58,34 +56,24 @@ def follow_run(
     Raises:
         DevstackError: ``RUN_TIMEOUT``, or the code of the reason why a pod cannot start.
     """
-    clock = stack.clock
-    began = last_answer = clock.now()
-    while True:
-        try:
-            current, nodes = _observe(stack, run)
-            last_answer = clock.now()
-        except (ApiError, UnreachableError) as error:
-            if isinstance(error, NotFoundError) or clock.now() - last_answer > OUTAGE_TIMEOUT:
-                raise
-            note(str(error))
-            clock.sleep(POLL_INTERVAL)
-            continue
-        if current.finished:
-            return RunResult(current, nodes, ok=current.state == "succeeded")
-        note(progress_of(current, nodes))
-        if timeout is not None and clock.now() - began > timeout:
-            raise _timeout_error(current, nodes, timeout)
-        clock.sleep(POLL_INTERVAL)
+    observe = partial(_observe, stack, run)
+    outages = (ApiError, UnreachableError)
+    return follow(
+        ENGINE, stack.clock, observe, note, timeout, outages=outages, final=(NotFoundError,)
+    )
 
 
-def _observe(stack: Stack, run: Workflow) -> tuple[Workflow, Sequence[Node]]:
-    """Return the run's state and tasks; stop it if one of its pods cannot start."""
-    item = stack.kube().get(ARGO, "Workflow", run.run_id, stack.state.namespace)
-    current = parse_workflow(item)
-    if not current.finished and (failure := find_failed_pod(stack, current)):
-        stop_run(stack, current)
-        raise _stopped_error(current, failure)
-    return current, parse_nodes(item)
+def _observe(stack: Stack, run: Workflow) -> Seen[Workflow]:
+    """Return the run's state; stop it if one of its pods cannot start."""
+    namespace = stack.state.namespace
+    item = stack.kube().get(ARGO, "Workflow", run.run_id, namespace)
+    current, nodes = parse_workflow(item), parse_nodes(item)
+    if not current.finished:
+        pods = pods_of(stack.kube(), namespace, run.run_id)
+        if failure := find_failed_pod(stack.kube(), pods):
+            stop_run(stack, current)
+            raise stopped_error(ENGINE, current, failure)
+    return Seen(current, nodes, current.state == "succeeded", progress_of(current, nodes))
 
 
 def stop_run(stack: Stack, run: Workflow) -> None:
@@ -99,45 +87,20 @@ def change_run(stack: Stack, run: Workflow, spec: Object) -> None:
     stack.kube().patch(ARGO, "Workflow", run.run_id, changes, stack.state.namespace)
 
 
-def find_failed_pod(stack: Stack, run: Workflow) -> Failed | None:
-    """Return why a pod of the run cannot start, or None if all can."""
-    kube = stack.kube()
-    pods = pods_of(kube, stack.state.namespace, run.run_id)
-    pending = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
-    unplaced = [pod for pod in pending if not pod["spec"].get("nodeName")]
-    if missing := first_missing_claim(kube, unplaced):
-        return missing
-    # Once for all pods: it lists all nodes and pods of the cluster.
-    offers = measure_offers(kube) if unplaced else None
-    for pod in pending:
-        observation = observe_pod(kube, pod, offers)
-        if isinstance(observation, Failed):
-            return observation
-    return None
-
-
 def wait_scheduled_run(stack: Stack, name: str, known: Collection[str], note: Note) -> Workflow:
     """Wait until a schedule starts a run whose id is not in ``known``, and return it.
 
     Raises:
         DevstackError: ``WAIT_TIMEOUT``.
     """
-    started: list[Workflow] = []
-
-    def observe() -> Observation:
-        runs = runs_of(stack.kube(), stack.state.namespace, name)
-        started[:] = [run for run in runs if run.kind == "scheduled" and run.run_id not in known]
-        return Ready() if started else Waiting("waiting for the schedule to start a run")
-
-    wait_until(
-        observe,
+    return wait_for_new_run(
+        stack.clock,
+        lambda: runs_of(stack.kube(), stack.state.namespace, name),
+        known,
+        note,
         what=f"the schedule of {name} to start a run",
-        timeout=SCHEDULE_TIMEOUT,
-        clock=stack.clock,
-        interval=POLL_INTERVAL,
-        note=note,
+        waiting="waiting for the schedule to start a run",
     )
-    return started[-1]
 
 
 def progress_of(run: Workflow, nodes: Sequence[Node]) -> str:
@@ -210,25 +173,4 @@ def _failed_error(run: Workflow, cause: str, task: str, output: str) -> Devstack
         code="RUN_FAILED",
         exit_status=ExitStatus.FLOW_FAILED,
         output=output,
-    )
-
-
-def _stopped_error(run: Workflow, failure: Failed) -> DevstackError:
-    return DevstackError(
-        f"run {run.run_id} of {run.template} was stopped",
-        cause=failure.reason,
-        remedy=failure.remedy or f"devstack argo logs {run.metaflow_id}",
-        code=failure.code,
-        exit_status=ExitStatus.FLOW_FAILED,
-        output=failure.output,
-    )
-
-
-def _timeout_error(run: Workflow, nodes: Sequence[Node], timeout: float) -> DevstackError:
-    return DevstackError(
-        f"run {run.run_id} of {run.template} did not end within {timeout:.0f} s",
-        cause=progress_of(run, nodes),
-        remedy=f"it continues; see devstack argo logs {run.metaflow_id}",
-        code="RUN_TIMEOUT",
-        exit_status=ExitStatus.TIMEOUT,
     )
