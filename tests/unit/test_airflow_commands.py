@@ -369,7 +369,7 @@ def test_a_connection_without_a_password_keeps_none_of_before(platform: Platform
     argv = ("connections", "add", "shop", "--type", "http", "--host", "other")
     assert platform.call(*argv)[0] == ExitStatus.OK
     platform.server.answer("GET", "/connections/shop", (200, {}))
-    platform.server.answer("DELETE", "/connections/shop", (204, {}))
+    platform.server.answer("DELETE", "/connections/shop", (204, ""))
     assert platform.call(*argv, "--replace")[0] == ExitStatus.OK
     assert len(platform.server.requested("DELETE")) == 1
     expected = {"connection_id": "shop", "conn_type": "http", "host": "other"}
