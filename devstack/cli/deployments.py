@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from devstack.schema import dump
+
 if TYPE_CHECKING:
     from devstack.cli.output import Output
-    from devstack.deployers.base import Deployment, Run
+    from devstack.deployers.base import Deployer, Deployment, Run, RunT
     from devstack.flows.python import FlowPython
 
 Command = TypeVar("Command", bound=Callable[..., int])
@@ -77,6 +79,33 @@ def show_deployment(output: Output, engine: str, deployment: Deployment) -> None
     output.text(f"  {deployment.url}")
     if not deployment.paused:
         output.text(f"\nNext: devstack {engine} trigger {deployment.name} --wait")
+
+
+def wait_and_show(
+    output: Output,
+    deployer: Deployer[Any, RunT],
+    run: RunT,
+    structure: type,
+    timeout: float | None,
+) -> None:
+    """Wait until a run ends, and print how it did.
+
+    Args:
+        output: prints.
+        deployer: started the run.
+        run: the run.
+        structure: the ended run in the JSON, one of :mod:`devstack.schema`.
+        timeout: maximum seconds to wait; unlimited if None.
+
+    Raises:
+        DevstackError: the run failed, or did not end in time.
+    """
+    result = deployer.follow(run, output.progress().note, timeout)
+    output.close_progress()
+    output.record(dump(structure, result))
+    if not result.ok:
+        raise deployer.failure(result)
+    output.text(f"succeeded in {result.run.seconds or 0.0:.1f} s")
 
 
 def show_runs(output: Output, heading: str, runs: Sequence[Run]) -> None:

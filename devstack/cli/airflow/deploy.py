@@ -10,18 +10,23 @@ from typing import Any
 import click
 
 from devstack.cli.airflow.options import select_installation
-from devstack.cli.deployments import show_deployment, show_python
+from devstack.cli.deploy_options import (
+    CREATE_OPTIONS,
+    deploy_and_show,
+    deployed_stack_option,
+    limit_options,
+    metaflow_options,
+    read_options,
+    target_options,
+)
+from devstack.cli.deployments import show_python
 from devstack.cli.flow_environment import flow_environment
 from devstack.cli.flow_images import ensure_flow_images
 from devstack.cli.options import config_option, json_option, pass_output, timeout_option
 from devstack.cli.output import Output
-from devstack.cli.passthrough_args import PASSTHROUGH_ARGS, FlowCommand
+from devstack.cli.passthrough_args import FlowCommand
 from devstack.config import load
 from devstack.errors import ExitStatus
-from devstack.schema import Deployment, dump
-
-CREATE_OPTIONS = ("authorize", "new_token", "namespace", "max_workers", "worker_pool")
-"""Options of `airflow create` with a value, which are passed unchanged."""
 
 
 @click.command(
@@ -32,15 +37,7 @@ CREATE_OPTIONS = ("authorize", "new_token", "namespace", "max_workers", "worker_
 )
 @click.argument("flow", metavar="FLOW.py", type=click.Path(path_type=Path))
 @click.option("--name", "dag_name", default="", metavar="DAG", help="Name of the DAG.")
-@click.option("--project", default="", metavar="NAME", help="Require this @project.")
-@click.option("--branch", default="", help="Branch of a @project.")
-@click.option("--production", is_flag=True, help="Production branch of a @project.")
-@click.option(
-    "--schedule",
-    default="",
-    metavar="WHEN",
-    help="hourly, daily, weekly, none or a cron expression.  [default: the flow's @schedule]",
-)
+@target_options
 @click.option(
     "--paused",
     "--is-paused-upon-creation",
@@ -48,34 +45,16 @@ CREATE_OPTIONS = ("authorize", "new_token", "namespace", "max_workers", "worker_
     is_flag=True,
     help="Leave the DAG paused.",
 )
-@click.option(
-    "--max-workers", type=click.IntRange(1), help="Maximum number of concurrent tasks of a run."
-)
-@click.option(
-    "--workflow-timeout",
-    type=click.IntRange(1),
-    metavar="SECONDS",
-    help="Maximum duration of a run.",
-)
+@limit_options
 @click.option("--worker-pool", metavar="POOL", help="Pool of the tasks; created if missing.")
-@click.option("--tag", "tags", multiple=True, help="Tag of the runs; may be repeated.")
-@click.option("--namespace", help="Metaflow namespace of the runs.")
-@click.option("--authorize", metavar="TOKEN", help="Production token of an earlier deployment.")
-@click.option("--new-token", metavar="TOKEN", help="Deploy under this production token.")
-@click.option("--generate-new-token", is_flag=True, help="Deploy under a new production token.")
-@click.option(
-    "--python",
-    default="",
-    metavar="PATH",
-    help="Python that compiles the flow.  [default: the active environment's, if it has Metaflow]",
-)
+@metaflow_options
 @click.option(
     "--only-compile",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write the DAG's file to FILE, or into an existing folder; deliver nothing.",
 )
-@click.option("--stack", "name", metavar="NAME", envvar="DEVSTACK_NAME", help="Name of the stack.")
+@deployed_stack_option
 @timeout_option
 @json_option
 @config_option
@@ -84,20 +63,12 @@ def command(
     output: Output,
     flow: Path,
     dag_name: str,
-    project: str,
-    branch: str,
-    production: bool,
-    schedule: str,
-    paused: bool,
-    workflow_timeout: int | None,
-    tags: tuple[str, ...],
-    generate_new_token: bool,
     python: str,
     only_compile: Path | None,
     config_file: Path | None,
     name: str | None,
     timeout: float | None,
-    **create: Any,
+    **chosen: Any,
 ) -> int:
     """Deploy the flow in FLOW.py as a DAG, and wait until the scheduler has parsed it.
 
@@ -107,33 +78,11 @@ def command(
     """
     from devstack.deployers.airflow.deployer import open_deployer
     from devstack.deployers.airflow.other_delivery import require_deployable
-    from devstack.deployers.arguments import sort_arguments
-    from devstack.deployers.base import DeployOptions
-    from devstack.deployers.deploy import deploy
     from devstack.flows.python import find_python
-    from devstack.flows.source import read_source
     from devstack.progress import step
     from devstack.stack import open_stack
 
-    source = read_source(flow)
-    passed = sort_arguments(source, click.get_current_context().meta.get(PASSTHROUGH_ARGS, []))
-    if passed.parameters:
-        raise click.UsageError(
-            f"--{next(iter(passed.parameters))}: a run gets the parameters:"
-            " devstack airflow trigger --param NAME=VALUE"
-        )
-    options = DeployOptions(
-        source,
-        name=dag_name,
-        project=project,
-        branch=branch,
-        production=production,
-        schedule=schedule,
-        workflow_timeout=workflow_timeout,
-        paused=paused,
-        create_options=[*_create_options(create, tags, generate_new_token), *passed.create],
-        metaflow_options=passed.metaflow,
-    )
+    options = read_options("airflow", flow, dag_name, chosen, (*CREATE_OPTIONS, "worker_pool"))
     stack = select_installation(open_stack(load(config_file, name=name, timeout=timeout)))
     deployer, env = open_deployer(stack), flow_environment(stack)
     if only_compile is None:
@@ -142,30 +91,14 @@ def command(
     show_python(output, flow_python)
     env = replace(env, python=flow_python.path)
     ensure_flow_images(output, stack, options.source, options.metaflow_options)
-    progress = output.progress()
     if only_compile is not None:
-        with step(progress, f"Compile {flow.name}"):
+        with step(output.progress(), f"Compile {flow.name}"):
             compiled = deployer.compile(options, env)
             path = deployer.write(compiled, only_compile)
         output.data(dag_id=compiled.dag_id, file=str(path))
         output.text(f"{compiled.dag_id} is compiled: {path}")
         output.finish()
         return int(ExitStatus.OK)
-    with step(progress, f"Deploy {flow.name}"):
-        deployment = deploy(deployer, options, env, stack.clock, progress.note)
-    output.record(dump(Deployment, deployment))
-    show_deployment(output, deployer.engine, deployment)
+    deploy_and_show(output, stack, deployer, options, env)
     output.finish()
     return int(ExitStatus.OK)
-
-
-def _create_options(
-    create: dict[str, Any], tags: tuple[str, ...], generate_new_token: bool
-) -> list[str]:
-    argv: list[str] = []
-    for key in CREATE_OPTIONS:
-        if create[key] is not None:
-            argv += [f"--{key.replace('_', '-')}", str(create[key])]
-    for tag in tags:
-        argv += ["--tag", tag]
-    return argv + (["--generate-new-token"] if generate_new_token else [])

@@ -8,7 +8,12 @@ from typing import Any
 import click
 
 from devstack.cli.airflow.options import complete_dags, open_deployer
-from devstack.cli.deployments import parameters_option, require_wait, wait_timeout_option
+from devstack.cli.deployments import (
+    parameters_option,
+    require_wait,
+    wait_and_show,
+    wait_timeout_option,
+)
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
@@ -43,11 +48,6 @@ def command(
     output.record(dump(DagRun, run))
     output.text(f"{dag_id}: {run.run_id}, in Metaflow {run.metaflow_id}")
     if wait:
-        result = deployer.follow(run, output.progress().note, timeout)
-        output.close_progress()
-        output.record(dump(EndedDagRun, result))
-        if not result.ok:
-            raise deployer.failure(result)
-        output.text(f"succeeded in {result.run.seconds or 0.0:.1f} s")
+        wait_and_show(output, deployer, run, EndedDagRun, timeout)
     output.finish()
     return int(ExitStatus.OK)

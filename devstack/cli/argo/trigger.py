@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from devstack.cli.argo.options import complete_deployments, open_deployer
-from devstack.cli.deployments import parameters_option
+from devstack.cli.deployments import parameters_option, wait_and_show
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
@@ -37,11 +37,6 @@ def command(
     output.record(dump(WorkflowRun, run))
     output.text(f"{run.name}: {run.run_id}, in Metaflow {run.metaflow_id}")
     if wait:
-        result = deployer.follow(run, output.progress().note, timeout)
-        output.close_progress()
-        output.record(dump(EndedWorkflow, result))
-        if not result.ok:
-            raise deployer.failure(result)
-        output.text(f"succeeded in {result.run.seconds or 0.0:.1f} s")
+        wait_and_show(output, deployer, run, EndedWorkflow, timeout)
     output.finish()
     return int(ExitStatus.OK)
