@@ -8,7 +8,12 @@ from typing import Any
 import click
 
 from devstack.cli.argo.options import complete_deployments, open_deployer
-from devstack.cli.deployments import parameters_option, wait_and_show
+from devstack.cli.deployments import (
+    parameters_option,
+    require_wait,
+    wait_and_show,
+    wait_timeout_option,
+)
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
@@ -19,7 +24,7 @@ from devstack.schema import EndedWorkflow, WorkflowRun, dump
 @click.argument("deployment", metavar="NAME", shell_complete=complete_deployments)
 @parameters_option()
 @click.option("--wait", is_flag=True, help="Wait until the run ends; status 5 if it fails.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Maximum time for --wait.")
+@wait_timeout_option
 @stack_options
 @pass_output
 def command(
@@ -32,6 +37,7 @@ def command(
     **options: Any,
 ) -> int:
     """Start a run of the deployment NAME."""
+    require_wait(wait, timeout)
     deployer = open_deployer(config_file, **options)
     run = deployer.trigger(deployment, parameters)
     output.record(dump(WorkflowRun, run))
