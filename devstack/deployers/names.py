@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from devstack.errors import DevstackError, ExitStatus
+
 MAX_SHOWN = 8
 """Number of tasks that a message names; a foreach may have thousands."""
 
@@ -19,3 +21,14 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """Return a question with the names that resemble one that is unknown; empty if none does."""
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
     return f"did you mean {' or '.join(close)}? " if close else ""
+
+
+def unknown_task(name: str, tasks: Sequence[str]) -> DevstackError:
+    """Return the error for a task that a run does not have; ``tasks`` are those that it has."""
+    return DevstackError(
+        f"the run has no task {name!r}",
+        cause=f"it has {shown(tasks) or 'none'}",
+        remedy="name one of these, or none to see all",
+        code="TASK_UNKNOWN",
+        exit_status=ExitStatus.USAGE,
+    )

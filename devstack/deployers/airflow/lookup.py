@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from devstack.airflow.client import AirflowClient
 from devstack.airflow.dags import list_dags, list_import_failures
 from devstack.airflow.runs import DagRun, Task, list_runs
-from devstack.deployers.names import shown, suggestion
+from devstack.deployers.names import suggestion, unknown_task
 from devstack.errors import DevstackError, ExitStatus
 
 MAX_RUNS = 500
@@ -80,13 +80,7 @@ def find_tasks(tasks: Sequence[Task], name: str) -> list[Task]:
     found = [task for task in tasks if name in ("", task.name, task.step)]
     if found:
         return found
-    raise DevstackError(
-        f"the run has no task {name!r}",
-        cause=f"it has {shown([task.name for task in tasks]) or 'none'}",
-        remedy="name one of these, or none to see all",
-        code="TASK_UNKNOWN",
-        exit_status=ExitStatus.USAGE,
-    )
+    raise unknown_task(name, [task.name for task in tasks])
 
 
 def unknown_dag(client: AirflowClient, name: str) -> DevstackError:

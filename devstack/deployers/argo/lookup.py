@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devstack.deployers.names import shown, suggestion
+from devstack.deployers.names import suggestion, unknown_task
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.workflows import Node, Workflow, flow_templates, list_workflows
@@ -89,13 +89,7 @@ def find_tasks(nodes: Sequence[Node], name: str) -> list[Node]:
     found = [node for node in nodes if wanted in ("", node.name, node.step)]
     if found:
         return found
-    raise DevstackError(
-        f"the run has no task {name!r}",
-        cause=f"it has {shown([node.name for node in nodes]) or 'none'}",
-        remedy="name one of these, or none to see all",
-        code="TASK_UNKNOWN",
-        exit_status=ExitStatus.USAGE,
-    )
+    raise unknown_task(name, [node.name for node in nodes])
 
 
 def _error(message: str, cause: str, remedy: str, code: str) -> DevstackError:
