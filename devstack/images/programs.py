@@ -126,7 +126,9 @@ class Program:
             for file in sorted(self.module.rglob("*"))
             if file.is_file() and not file.name.endswith("_test.go")
         ]
-        return digest(self.name, self.package, *sources, *self.flags, versions.GO, architecture())
+        added = [repr(self.missing)] if self.missing else []
+        own = (self.name, self.package, *sources, *added, *self.flags)
+        return digest(*own, versions.GO, architecture())
 
     @property
     def flags(self) -> tuple[str, ...]:

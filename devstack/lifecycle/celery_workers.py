@@ -8,7 +8,7 @@ from devstack.airflow_settings import has_celery
 from devstack.kube.apply import any_present, delete_all
 from devstack.kube.client import Object
 from devstack.kube.resources import APPS
-from devstack.services.airflow.celery import WORKER, WORKER_PODS, ending_workers
+from devstack.services.airflow.celery import STOP_SECONDS, WORKER, WORKER_PODS, ending_workers
 from devstack.services.airflow.objects import key
 from devstack.services.airflow.service import AirflowService
 from devstack.services.base import Service
@@ -18,8 +18,6 @@ from devstack.waits import Observation, Ready, Waiting, wait_until
 TASKS_TIMEOUT = 600.0
 """Seconds that tasks of workers get, before what the workers need is removed."""
 _REVISION = "controller-revision-hash"
-STOP_SECONDS = 10
-"""Seconds for a worker to end when it is stopped with its tasks."""
 
 
 def unneeded_workers(stack: Stack, service: Service) -> list[Object]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.manifests import OWNER_LABEL
-from devstack.services.base import Service
 from devstack.stack import Stack
 from devstack.waits import Observation, Ready, Waiting, wait_until
 
 _NAME = "app.kubernetes.io/name"
 
 
-def delete_former_jobs(stack: Stack, service: Service) -> None:
+def delete_former_jobs(stack: Stack, manifests: Sequence[Object]) -> None:
     """Delete a service's Jobs of earlier settings, if it has a Job now that is yet to be created.
 
     Their names have checksums of the settings. Without the deletion, the Job of settings that
@@ -22,13 +22,13 @@ def delete_former_jobs(stack: Stack, service: Service) -> None:
 
     Args:
         stack: the stack.
-        service: one of its services.
+        manifests: a service's objects with the present settings.
 
     Raises:
         DevstackError: ``WAIT_TIMEOUT`` or the API's error.
     """
     client = stack.kube()
-    jobs = [item["metadata"] for item in stack.manifests(service) if item["kind"] == "Job"]
+    jobs = [item["metadata"] for item in manifests if item["kind"] == "Job"]
     wanted = {job["name"] for job in jobs}
     for job in jobs:
         found = client.list_objects("batch/v1", "Job", job["namespace"], labels=_selector(job))

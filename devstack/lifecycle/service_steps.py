@@ -170,10 +170,11 @@ def _apply_step(stack: Stack, service: Service, loading: NodeLoading) -> Step:
 def _apply(stack: Stack, service: Service, loading: NodeLoading) -> None:
     wait_for_images(stack, loading, service.images)
     stack.save()
-    delete_former_jobs(stack, service)
+    manifests = stack.manifests(service)
+    delete_former_jobs(stack, manifests)
     written = apply_all(
         stack.kube(),
-        stack.manifests(service),
+        manifests,
         timeout=stack.spec.timeout,
         clock=stack.clock,
         note=stack.progress.note,

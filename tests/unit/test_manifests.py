@@ -186,7 +186,7 @@ def _descriptions(schema: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize(("name", "container"), CONTAINERS, ids=[name for name, _ in CONTAINERS])
 def test_probes_wait_longer_than_a_busy_machine_takes(name: str, container: dict[str, Any]) -> None:
-    """Kubernetes' default is one second; a pod without a second one helps nobody unready."""
+    """Kubernetes' default is one second; a Service whose only pod is unready has no endpoint."""
     probes = {kind: container[kind] for kind in container if kind.endswith("Probe")}
     short = [kind for kind, probe in probes.items() if probe.get("timeoutSeconds", 1) < 5]
     assert not short, name

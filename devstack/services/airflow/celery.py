@@ -35,6 +35,8 @@ TASK_MEGABYTES = 180
 """Memory of each task in a worker with more of them; a lower limit would kill some."""
 WORKER_PODS = "component=celery-worker,app.kubernetes.io/part-of=devstack"
 """Label selector of the workers' pods."""
+STOP_SECONDS = 10
+"""Seconds for a worker to end when it is stopped with its tasks."""
 
 _BROKER_TIMEOUTS = [
     {"name": f"AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__{name}_TIMEOUT", "value": "5"}

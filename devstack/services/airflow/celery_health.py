@@ -18,6 +18,7 @@ from devstack.kube.pods import observe_pod
 from devstack.kube.readiness import observe_deployment
 from devstack.kube.resources import APPS
 from devstack.services.airflow.celery import (
+    STOP_SECONDS,
     WORKER,
     WORKER_PODS,
     default_queue,
@@ -177,7 +178,7 @@ def _workers_end(namespace: str, names: list[str]) -> Failed:
     return Failed(
         f"no Celery worker takes tasks: {', '.join(names)} finish their own before they restart",
         f"wait, or stop these tasks: devstack kubectl --admin -n {namespace} delete pod"
-        f" --grace-period=10 {' '.join(names)}",
+        f" --grace-period={STOP_SECONDS} {' '.join(names)}",
         code="WORKERS_DOWN",
     )
 

@@ -60,8 +60,9 @@ CELERY: dict[str, dict[str, Any]] = {
         ),
     },
     # Redis only: seconds until an unacknowledged message is delivered again, also if its task still
-    # runs. A lost worker needs no such message: the scheduler starts its running tasks anew when
-    # their heartbeat stops, and sends those again that are queued for long (`task_queued_timeout`).
+    # runs. A lost worker needs no such message: the scheduler fails its running tasks when
+    # their heartbeat stops, retries them if they have retries, and sends those again that are
+    # queued for long (`task_queued_timeout`).
     "celery_broker_transport_options": {"visibility_timeout": 86400},
 }
 """What Celery's executors need in airflow.cfg."""

@@ -6,7 +6,7 @@ SMALL = {"cpu": 0.05, "memory": 200, "disk": 100}
 
 
 class ArgoChoiceFlow(FlowSpec):
-    """Counts to two, then says so."""
+    """Count to two: one branch of the conditional leads back to the step that counts."""
 
     @kubernetes(**SMALL)
     @step
