@@ -126,9 +126,8 @@ class Program:
             for file in sorted(self.module.rglob("*"))
             if file.is_file() and not file.name.endswith("_test.go")
         ]
-        added = [repr(self.missing)] if self.missing else []
-        own = (self.name, self.package, *sources, *added, *self.flags)
-        return digest(*own, versions.GO, architecture())
+        settings = [*self.flags, *([repr(self.missing)] if self.missing else [])]
+        return digest(self.name, self.package, *sources, *settings, versions.GO, architecture())
 
     @property
     def flags(self) -> tuple[str, ...]:
