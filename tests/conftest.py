@@ -7,6 +7,7 @@ import signal
 pytest_plugins = [
     "pytester",
     "tests.support.essential",
+    "tests.support.failures",
     "tests.support.golden_option",
     "tests.support.groups",
     "tests.support.home",

@@ -46,3 +46,17 @@ def test_versions_of_python_without_time_left_are_left_out_and_named() -> None:
     assert "passed on none; failed on none" in done.stdout
     assert f"{sys.version_info[0]}.{sys.version_info[1]}" in f"{late} 3.12"
     assert "3.12" not in late
+
+
+def test_a_failure_is_printed_before_the_run_ends(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_it():
+            raise ValueError("the cause")
+        """
+    )
+    lines = pytester.runpytest("-p", "tests.support.failures").outlines
+    failed = next(line for line in lines if line.startswith("FAILED in call: "))
+    following = lines[lines.index(failed) :]
+    assert any("ValueError: the cause" in line for line in following)
+    assert lines.index(failed) < next(n for n, line in enumerate(lines) if " FAILURES " in line)
