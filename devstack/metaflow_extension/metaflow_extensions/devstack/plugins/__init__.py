@@ -1,5 +1,7 @@
 """The plug-ins that Metaflow gets in the environment of a stack: a deployer for Airflow.
 
+For Kubeflow Pipelines it has its own, the package metaflow-kubeflow, which is patched here.
+
 Metaflow imports this module in every process that has the folder on PYTHONPATH. It runs in the
 user's Python, which may not have devstack: it imports the standard library and Metaflow only.
 """
@@ -32,3 +34,8 @@ DEPLOYER_IMPL_PROVIDERS_DESC = (
     if _is_stack() and not _is_own_deployer()
     else []
 )
+
+if _is_stack():
+    from . import kubeflow_patches
+
+    kubeflow_patches.install()
