@@ -1,0 +1,1 @@
+"""From Kubeflow's intermediate representation to Argo: pure functions."""
