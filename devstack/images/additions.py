@@ -22,7 +22,8 @@ from devstack.images.build_context import CONTAINERS
 from devstack.images.catalogue import IMAGES
 from devstack.images.machine import architecture
 from devstack.images.python_packages import install_packages
-from devstack.images.recipes import airflow, metadata, postgres, task
+from devstack.images.recipes import airflow, postgres, python_service, task
+from devstack.images.recipes.metadata import MetadataImage
 from devstack.images.recipes.program import UNPRIVILEGED
 from devstack.images.upstream import Upstream
 from devstack.process import Runner
@@ -124,6 +125,7 @@ def _variables(settings: Mapping[str, str]) -> list[str]:
 
 
 _INIT = Packages("init", INIT_LOCK)
+_METADATA = MetadataImage()
 _STAGED: Mapping[str, Path | bytes] = {f"{STAGE}/{ADD_PACKAGES.name}": ADD_PACKAGES}
 ADDITIONS = {
     "task": Addition(
@@ -155,14 +157,14 @@ ADDITIONS = {
     ),
     "metadata": Addition(
         {
-            "Entrypoint": list(metadata.COMMAND),
+            "Entrypoint": list(_METADATA.command),
             "User": UNPRIVILEGED,
-            "Env": _variables(metadata.ENVIRONMENT),
+            "Env": _variables(python_service.ENVIRONMENT),
         },
         _RUN,
-        (PYTHON / "rootfs", metadata.ROOTFS),
+        (PYTHON / "rootfs", python_service.SHARED, _METADATA.rootfs),
         _STAGED,
-        {"packages": (Packages("metadata", metadata.LOCK), _INIT)},
+        {"packages": (Packages("metadata", _METADATA.lock), _INIT)},
     ),
     "postgres": Addition(
         {

@@ -14,6 +14,7 @@ from devstack.images.programs import CLIENTS, PROGRAMS, Program
 from devstack.images.recipes.airflow import AirflowImage
 from devstack.images.recipes.argo import ArgoImage
 from devstack.images.recipes.git import GitImage
+from devstack.images.recipes.kubeflow import KubeflowImage
 from devstack.images.recipes.metadata import MetadataImage
 from devstack.images.recipes.minio import MinioImage
 from devstack.images.recipes.node import ROOT, NodeImage, PartialImage
@@ -32,6 +33,7 @@ RECIPES: dict[str, Recipe] = {
     "task": TaskImage(),
     "airflow": AirflowImage(),
     "metadata": MetadataImage(),
+    "kubeflow": KubeflowImage(),
     "postgres": PostgresImage(),
     "xcom": XcomImage(),
     "rabbitmq": RabbitmqImage(),

@@ -126,6 +126,12 @@ IMAGES = {
             on_request=True,
         ),
         Image(
+            "kubeflow",
+            f"devstack/kubeflow:{versions.KUBEFLOW}",
+            "devstack's own pipelines API, which runs pipelines of Kubeflow on Argo",
+            on_request=True,
+        ),
+        Image(
             "rabbitmq",
             f"devstack/rabbitmq:{versions.RABBITMQ}",
             "the message broker of Airflow's Celery workers",

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from devstack.images.recipes.metadata import LOCK, ROOTFS, MetadataImage
+from devstack.images.recipes import python_service
+from devstack.images.recipes.metadata import MetadataImage
 from devstack.kube.client import Object
 from devstack.ports import any_free
 from devstack.services.base import ServiceContext
@@ -135,12 +136,15 @@ def test_a_change_of_code_rebuilds_the_image(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     before = MetadataImage().key
-    monkeypatch.setattr("devstack.images.recipes.metadata.ROOTFS", tmp_path)
-    assert MetadataImage().key != before
-    assert (ROOTFS / "opt/devstack/metadata_service/__main__.py").exists()
+    for owner, name in ((MetadataImage, "rootfs"), (python_service, "SHARED")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, tmp_path)
+            assert MetadataImage().key != before
+    assert (MetadataImage().rootfs / "opt/devstack/metadata_service/__main__.py").exists()
+    assert (python_service.SHARED / "opt/devstack/database_service/database.py").exists()
 
 
 def test_the_lock_names_no_index() -> None:
-    text = LOCK.read_text()
+    text = MetadataImage().lock.read_text()
     assert "--hash=sha256:" in text
     assert "index-url" not in text

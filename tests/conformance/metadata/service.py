@@ -94,7 +94,10 @@ class Service:
             "METADATA_HOST": LOOPBACK,
             "METADATA_PORT": str(self.port),
             "METADATA_KEY": self.key,
-            "PYTHONPATH": str(CONTAINERS / "metadata" / "rootfs" / "opt" / "devstack"),
+            "PYTHONPATH": os.pathsep.join(
+                str(CONTAINERS / name / "rootfs" / "opt" / "devstack")
+                for name in ("database_service", "metadata")
+            ),
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

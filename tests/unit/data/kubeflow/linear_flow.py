@@ -1,7 +1,17 @@
 """Parameters of every type, settings of pods, retries: what one task can have."""
 
-from metaflow import FlowSpec, JSONType, Parameter, environment, kubernetes, resources, retry
-from metaflow import schedule, step, timeout
+from metaflow import (
+    FlowSpec,
+    JSONType,
+    Parameter,
+    environment,
+    kubernetes,
+    resources,
+    retry,
+    schedule,
+    step,
+    timeout,
+)
 
 
 @schedule(cron="30 6 * * ? *")

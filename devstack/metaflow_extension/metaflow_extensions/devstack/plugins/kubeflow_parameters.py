@@ -18,9 +18,7 @@ _KNOWN = (int, float, bool, str)
 
 def python_types(parameters: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the parameters with Python's types instead of click's, which kfp refuses."""
-    return {
-        name: {**each, "type": _python_type(each["type"])} for name, each in parameters.items()
-    }
+    return {name: {**each, "type": _python_type(each["type"])} for name, each in parameters.items()}
 
 
 def _python_type(kind: Any) -> type:

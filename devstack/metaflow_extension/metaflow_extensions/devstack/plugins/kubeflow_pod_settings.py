@@ -78,23 +78,25 @@ def pod_settings(
     """
     volumes, mounts = _volumes(attributes)
     extended = _texts(attributes.get("extended_resources"))
-    found = {
-        "serviceAccountName": resources.get("service_account"),
-        "nodeSelector": _texts(attributes.get("node_selector")),
-        "tolerations": list(attributes.get("tolerations") or ()),
-        "imagePullSecrets": [{"name": name} for name in attributes.get("image_pull_secrets") or ()],
-        "volumes": volumes,
-        "container": {
-            "envFrom": [{"secretRef": {"name": name}} for name in sorted(resources["secrets"])],
-            "imagePullPolicy": attributes.get("image_pull_policy"),
-            "ports": _ports(attributes.get("port")),
-            "resources": _resources(amounts, extended),
-            "securityContext": _camel_case(attributes.get("security_context") or {}),
-            "volumeMounts": mounts,
-        },
+    container = {
+        "envFrom": [{"secretRef": {"name": name}} for name in sorted(resources["secrets"])],
+        "imagePullPolicy": attributes.get("image_pull_policy"),
+        "ports": _ports(attributes.get("port")),
+        "resources": _resources(amounts, extended),
+        "securityContext": _camel_case(attributes.get("security_context") or {}),
+        "volumeMounts": mounts,
     }
-    found["container"] = _without_empty(found["container"])
-    return _without_empty(found)
+    pull_secrets = attributes.get("image_pull_secrets") or ()
+    return _without_empty(
+        {
+            "serviceAccountName": resources.get("service_account"),
+            "nodeSelector": _texts(attributes.get("node_selector")),
+            "tolerations": list(attributes.get("tolerations") or ()),
+            "imagePullSecrets": [{"name": name} for name in pull_secrets],
+            "volumes": volumes,
+            "container": _without_empty(container),
+        }
+    )
 
 
 def whole_amount(text: str) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hmac import compare_digest
+from pathlib import Path
 
 import asyncpg
+from database_service.database import Database
+from database_service.errors import ServiceError
+from database_service.json_bodies import JsonResponse
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -15,14 +19,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from metadata_service.database import Database
-from metadata_service.errors import ServiceError
 from metadata_service.heartbeats import heartbeat_routes
-from metadata_service.json_bodies import JsonResponse
 from metadata_service.reading import reading_routes
 from metadata_service.registration import registration_routes
 from metadata_service.settings import Settings
 from metadata_service.tags import tag_routes
+
+NAME = "metaflow-metadata"
+MIGRATIONS = Path(__file__).with_name("migrations")
 
 VERSION = "2.5.0"
 """The version of upstream's service whose features this one has; Metaflow checks it."""
@@ -33,7 +37,9 @@ UNAUTHENTICATED = ("/ping", "/ready")
 
 def build_application(settings: Settings) -> Starlette:
     """Return the application, which connects to the database on startup."""
-    database = Database(settings.database, settings.connections, settings.acquire_timeout)
+    database = Database(
+        NAME, MIGRATIONS, settings.database, settings.connections, settings.acquire_timeout
+    )
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from database_service.errors import ServiceError
+from database_service.json_bodies import JsonResponse, acquire_connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from metadata_service.errors import ServiceError
-from metadata_service.json_bodies import JsonResponse, acquire_connection, path_names
 from metadata_service.reading import path_to
-from metadata_service.records import RUN, TASK
+from metadata_service.records import RUN, TASK, path_names
 
 INTERVAL_SECONDS = 10
 """The interval that clients should send heartbeats in."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from urllib.parse import urlencode
 
+from database_service.errors import ServiceError
+from database_service.json_bodies import JsonResponse, acquire_connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from metadata_service.errors import ServiceError
-from metadata_service.json_bodies import JsonResponse, acquire_connection, path_names
 from metadata_service.records import (
     ARTIFACT,
     FLOW,
@@ -24,6 +24,7 @@ from metadata_service.records import (
     Page,
     find_record,
     list_records,
+    path_names,
 )
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metadata_service.errors import ServiceError
+from database_service.errors import ServiceError
+from starlette.requests import Request
 
 FLOW, RUN, STEP, TASK, ARTIFACT = 1, 2, 3, 4, 5
 """The number of names in the path of a record of each kind."""
@@ -148,6 +149,11 @@ class Page:
 
     records: Sequence[str]
     last: int | None
+
+
+def path_names(request: Request) -> list[str]:
+    """Return the names in the request's path, from the flow down."""
+    return [request.path_params[name] for name in NAMES if name in request.path_params]
 
 
 async def list_records(

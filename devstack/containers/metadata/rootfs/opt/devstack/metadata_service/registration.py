@@ -7,20 +7,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from database_service.errors import ServiceError
+from database_service.json_bodies import (
+    JsonResponse,
+    acquire_connection,
+    read_object,
+    read_objects,
+)
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from metadata_service.errors import ServiceError
-from metadata_service.json_bodies import (
-    JsonResponse,
-    acquire_connection,
-    path_names,
-    read_object,
-    read_objects,
-)
 from metadata_service.reading import path_to
-from metadata_service.records import FLOW, NAMES, STEP, TASK, TASKS, find_record
+from metadata_service.records import FLOW, NAMES, STEP, TASK, TASKS, find_record, path_names
 
 _FLOW = """
     INSERT INTO flows (flow_id, user_name, tags, system_tags) VALUES ($1, $2, $3, $4)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from database_service.errors import ServiceError
+from database_service.json_bodies import JsonResponse, acquire_connection, read_object
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from metadata_service.errors import ServiceError
-from metadata_service.json_bodies import JsonResponse, acquire_connection, path_names, read_object
 from metadata_service.reading import path_to
-from metadata_service.records import RUN
+from metadata_service.records import RUN, path_names
 
 MAX_TAGS = 50
 MAX_TAG_LENGTH = 500

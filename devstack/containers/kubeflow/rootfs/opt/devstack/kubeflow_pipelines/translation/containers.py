@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kubeflow_pipelines.translation.pipeline import Message
 from kubeflow_pipelines.translation.placeholders import (
     OUTPUTS,
     Scope,
     container_text,
     output_path,
 )
-from kubeflow_pipelines.translation.pipeline import Message
 from kubeflow_pipelines.translation.pod_settings import ANNOTATION, apply_settings, read_settings
 from kubeflow_pipelines.translation.unsupported import UnsupportedError, require_only
 
@@ -129,9 +129,7 @@ def _output(name: str) -> dict[str, Any]:
 
 
 def _metadata(task: ContainerTask, metadata: Message) -> dict[str, Any]:
-    scope = Scope(
-        task.where, task.inputs, has_retries=bool(task.retry_policy), expanded=False
-    )
+    scope = Scope(task.where, task.inputs, has_retries=bool(task.retry_policy), expanded=False)
     return {
         kind: {
             name: container_text(str(value), scope)

@@ -155,9 +155,7 @@ def _output_reference(dag: _Dag, task: str, key: str) -> str:
     return "{{tasks." + task + ".outputs.parameters." + key + "}}"
 
 
-def _task(
-    made: Translation, dag: _Dag, dag_inputs: tuple[str, ...], name: str
-) -> dict[str, Any]:
+def _task(made: Translation, dag: _Dag, dag_inputs: tuple[str, ...], name: str) -> dict[str, Any]:
     """Return a task of a DAG in Argo, and add its template."""
     message = dag.tasks[name]
     where = f"task {name}"
@@ -256,7 +254,11 @@ def _loop_template(
                     "name": _ITERATION,
                     "template": body,
                     "arguments": _argo_arguments(
-                        {each: value for each, value in inner.items() if each in _inputs_of(component)}
+                        {
+                            each: value
+                            for each, value in inner.items()
+                            if each in _inputs_of(component)
+                        }
                     ),
                     "withParam": _items(where, iterator["items"], inputs),
                 }

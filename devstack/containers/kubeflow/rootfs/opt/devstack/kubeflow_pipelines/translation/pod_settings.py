@@ -74,6 +74,4 @@ def _joined(first: Any, second: Any) -> Any:
     if isinstance(first, list) or isinstance(second, list):
         return [*(first or []), *(second or [])]
     first, second = first or {}, second or {}
-    return {
-        key: {**first.get(key, {}), **second.get(key, {})} for key in sorted({*first, *second})
-    }
+    return {key: {**first.get(key, {}), **second.get(key, {})} for key in sorted({*first, *second})}

@@ -39,10 +39,10 @@ def format_value(where: str, kind: str, value: Any) -> str:
 
 
 def _is_passed_on(character: str) -> bool:
-    """Return False if Argo's templates write a character in a way that is no JSON.
+    r"""Return False if Argo's templates write a character in a way that is no JSON.
 
-    ``strconv.Quote`` in ``util/template/simple_template.go`` of Argo writes ``\\x01`` and
-    ``\\U000e0001`` for what is not printable.
+    ``strconv.Quote`` in ``util/template/simple_template.go`` of Argo writes ``\x01`` and
+    ``\U000e0001`` for what is not printable.
     """
     code = ord(character)
     if code < 0x20 or code == 0x7F:
@@ -97,7 +97,9 @@ def run_values(
     for name in given:
         if name not in definitions:
             names = ", ".join(sorted(definitions)) or "none"
-            raise UnsupportedError(f"parameter {name}", f"the pipeline has no such parameter: {names}")
+            raise UnsupportedError(
+                f"parameter {name}", f"the pipeline has no such parameter: {names}"
+            )
     found = {}
     for name, definition in definitions.items():
         value = given.get(name)

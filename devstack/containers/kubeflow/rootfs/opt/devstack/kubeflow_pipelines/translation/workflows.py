@@ -90,9 +90,7 @@ def build_workflow(request: RunRequest, target: Target) -> Object:
     }
 
 
-def build_cron_workflow(
-    request: RunRequest, target: Target, cron: str, *, enabled: bool
-) -> Object:
+def build_cron_workflow(request: RunRequest, target: Target, cron: str, *, enabled: bool) -> Object:
     """Return the cron workflow of a recurring run.
 
     Its runs get their ids from Argo: the workflow's own.

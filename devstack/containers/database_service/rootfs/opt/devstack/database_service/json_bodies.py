@@ -9,9 +9,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from metadata_service.database import Database
-from metadata_service.errors import ServiceError
-from metadata_service.records import NAMES
+from database_service.database import Database
+from database_service.errors import ServiceError
 
 MAX_BODY_BYTES = 32 << 20
 """Enough for a task with a hundred thousand artifacts."""
@@ -32,11 +31,6 @@ def acquire_connection(request: Request) -> AbstractAsyncContextManager[Any]:
     """Acquire a database connection; see :meth:`Database.connection`."""
     database: Database = request.app.state.database
     return database.connection()
-
-
-def path_names(request: Request) -> list[str]:
-    """Return the names in the request's path, from the flow down."""
-    return [request.path_params[name] for name in NAMES if name in request.path_params]
 
 
 async def read_object(request: Request) -> dict[str, Any]:

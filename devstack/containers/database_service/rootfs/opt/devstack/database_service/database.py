@@ -11,9 +11,8 @@ from typing import Any
 
 import asyncpg
 
-from metadata_service.errors import ServiceError
+from database_service.errors import ServiceError
 
-MIGRATIONS = Path(__file__).with_name("migrations")
 UNAVAILABLE = (
     # Connection lost or refused.
     OSError,
@@ -43,12 +42,18 @@ class Database:
     """A connection pool that tolerates outages of Postgres.
 
     Args:
+        name: the service's, for Postgres' list of connections.
+        migrations: the folder with the schema, in files that are applied in the order of names.
         url: connection URL; empty for libpq's variables.
         connections: the maximum number of connections.
         acquire_timeout: seconds to wait for a connection.
     """
 
-    def __init__(self, url: str, connections: int, acquire_timeout: float) -> None:
+    def __init__(
+        self, name: str, migrations: Path, url: str, connections: int, acquire_timeout: float
+    ) -> None:
+        self._name = name
+        self._migrations = migrations
         self._url = url
         self._connections = connections
         self._acquire_timeout = acquire_timeout
@@ -95,15 +100,15 @@ class Database:
             ServiceError: 503 if it does not respond.
         """
         async with self.connection() as connection:
-            if await _version(connection) < len(_migrations()):
-                await migrate(connection)
+            if await _version(connection) < len(_files(self._migrations)):
+                await migrate(connection, self._migrations)
 
     async def _open(self) -> None:
         while not self._opened.is_set():
             try:
                 self._pool = self._pool or await self._create_pool()
                 async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
-                    await migrate(connection)
+                    await migrate(connection, self._migrations)
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 self._record_error(error)
                 await asyncio.sleep(RETRY_INTERVAL)
@@ -119,7 +124,7 @@ class Database:
             timeout=CONNECT_SECONDS,
             command_timeout=STATEMENT_SECONDS,
             server_settings={
-                "application_name": "metaflow-metadata",
+                "application_name": self._name,
                 "statement_timeout": str(STATEMENT_SECONDS * 1000),
                 # Compilation pays off only for queries much longer than these.
                 "jit": "off",
@@ -159,12 +164,17 @@ class Database:
         return ServiceError(503, f"the database does not respond: {cause}")
 
 
-async def migrate(connection: Any) -> None:
-    """Migrate the schema to the newest version, in one transaction."""
+async def migrate(connection: Any, migrations: Path) -> None:
+    """Migrate the schema to the newest version, in one transaction.
+
+    Args:
+        connection: a connection to the database.
+        migrations: the folder with the schema.
+    """
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         await connection.execute("CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY)")
-        for migration in _migrations()[await _version(connection) :]:
+        for migration in _files(migrations)[await _version(connection) :]:
             _LOG.info("apply migration %s", migration.name)
             await connection.execute(migration.read_text())
             await connection.execute("INSERT INTO migrations (name) VALUES ($1)", migration.name)
@@ -176,5 +186,5 @@ async def _version(connection: Any) -> int:
     return int(await connection.fetchval("SELECT count(*) FROM migrations"))
 
 
-def _migrations() -> list[Path]:
-    return sorted(MIGRATIONS.glob("*.sql"))
+def _files(migrations: Path) -> list[Path]:
+    return sorted(migrations.glob("*.sql"))

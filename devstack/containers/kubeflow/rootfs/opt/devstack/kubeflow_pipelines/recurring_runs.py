@@ -1,0 +1,189 @@
+"""Recurring runs: pipelines that a schedule starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+from database_service.errors import ServiceError
+from database_service.json_bodies import JsonResponse, read_object
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kubeflow_pipelines.lists import read_listing
+from kubeflow_pipelines.records import (
+    API,
+    Message,
+    Row,
+    connection_of,
+    find_row,
+    kubernetes_of,
+    parameters,
+    reference,
+    refused,
+    settings_of,
+    timestamp,
+    without_none,
+)
+from kubeflow_pipelines.run_requests import read_request
+from kubeflow_pipelines.synchronization import synchronize
+from kubeflow_pipelines.translation.unsupported import UnsupportedError, require_only
+from kubeflow_pipelines.translation.workflows import build_cron_workflow
+
+_INSERT = """
+    INSERT INTO recurring_runs (id, display_name, description, experiment_id, pipeline_id,
+        pipeline_version_id, spec, parameters, cron, enabled, no_catchup, object_name)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING *"""
+_DELETE = "DELETE FROM recurring_runs WHERE id = $1"
+_ENABLE = "UPDATE recurring_runs SET enabled = $2, updated_at = clock_timestamp() WHERE id = $1"
+
+
+def recurring_run_routes() -> Iterator[Route]:
+    """Return the routes."""
+    one = API + "/recurringruns/{recurring_run}"
+    yield Route(API + "/recurringruns", list_recurring_runs, methods=["GET"])
+    yield Route(API + "/recurringruns", create_recurring_run, methods=["POST"])
+    yield Route(one + ":enable", enable_recurring_run, methods=["POST"])
+    yield Route(one + ":disable", disable_recurring_run, methods=["POST"])
+    yield Route(one, show_recurring_run, methods=["GET"])
+    yield Route(one, delete_recurring_run, methods=["DELETE"])
+
+
+async def create_recurring_run(request: Request) -> Response:
+    """Create a recurring run: its cron workflow."""
+    body = await read_object(request)
+    enabled = body.get("mode", "ENABLE") != "DISABLE"
+    async with connection_of(request) as connection:
+        asked = await read_request(connection, body, settings_of(request).target)
+        try:
+            cron = read_cron(body)
+            workflow = build_cron_workflow(asked.run, asked.target, cron, enabled=enabled)
+        except UnsupportedError as error:
+            raise refused(error) from error
+        row = await connection.fetchrow(
+            _INSERT,
+            asked.run.run_id,
+            asked.run.name,
+            asked.description,
+            asked.experiment_id,
+            asked.run.pipeline_id or None,
+            asked.version_id or None,
+            asked.spec,
+            json.dumps(asked.run.parameters),
+            cron,
+            enabled,
+            bool(body.get("no_catchup")),
+            workflow["metadata"]["name"],
+        )
+        try:
+            await kubernetes_of(request).create(workflow)
+        except ServiceError:
+            await connection.execute(_DELETE, asked.run.run_id)
+            raise
+    return JsonResponse(_recurring_run(row))
+
+
+def read_cron(body: Message) -> str:
+    """Return the cron expression of a message ``RecurringRun``.
+
+    Raises:
+        UnsupportedError: it asks for what Argo's schedules do not have.
+    """
+    where = "recurring run"
+    trigger = body.get("trigger") or {}
+    require_only(where, trigger, ("cron_schedule",))
+    schedule = trigger.get("cron_schedule") or {}
+    require_only(where, schedule, ("cron",))
+    if not schedule.get("cron"):
+        raise UnsupportedError(where, "it has no trigger.cron_schedule.cron")
+    concurrency = str(body.get("max_concurrency") or "1")
+    if concurrency != "1":
+        raise UnsupportedError(where, f"max_concurrency {concurrency}: only 1 is supported")
+    return str(schedule["cron"])
+
+
+async def list_recurring_runs(request: Request) -> Response:
+    """List recurring runs."""
+    listing = read_listing(request, "recurring_run_id", ["pipeline_id", "experiment_id"])
+    if experiment := request.query_params.get("experiment_id"):
+        listing = replace(listing, conditions={**listing.conditions, "experiment_id": experiment})
+    query, values = listing.sql("recurring_runs")
+    async with connection_of(request) as connection:
+        rows = await connection.fetch(query, *values)
+        total = await connection.fetchval(listing.count("recurring_runs"), *values)
+    return JsonResponse(
+        {
+            "recurringRuns": [_recurring_run(row) for row in rows[: listing.size]],
+            "total_size": total,
+            "next_page_token": listing.next_page(rows),
+        }
+    )
+
+
+async def show_recurring_run(request: Request) -> Response:
+    """Return a recurring run."""
+    return JsonResponse(_recurring_run(await _find(request)))
+
+
+async def enable_recurring_run(request: Request) -> Response:
+    """Let a schedule start runs again."""
+    return await _set_enabled(request, True)
+
+
+async def disable_recurring_run(request: Request) -> Response:
+    """Let a schedule start no runs."""
+    return await _set_enabled(request, False)
+
+
+async def delete_recurring_run(request: Request) -> Response:
+    """Delete a recurring run; its runs go on, and stay in the list of runs."""
+    row, kubernetes = await _find(request), kubernetes_of(request)
+    async with connection_of(request) as connection:
+        # From now on, nobody would know to which pipeline its runs belong.
+        await synchronize(connection, kubernetes)
+        await kubernetes.delete("CronWorkflow", row["object_name"], keep_owned=True)
+        await connection.execute(_DELETE, row["id"])
+    return JsonResponse({})
+
+
+async def _set_enabled(request: Request, enabled: bool) -> Response:
+    row = await _find(request)
+    changes = {"spec": {"suspend": not enabled}}
+    await kubernetes_of(request).patch("CronWorkflow", row["object_name"], changes)
+    async with connection_of(request) as connection:
+        await connection.execute(_ENABLE, row["id"], enabled)
+    return JsonResponse({})
+
+
+async def _find(request: Request) -> Row:
+    async with connection_of(request) as connection:
+        return await find_row(
+            connection,
+            "recurring_runs",
+            "recurring run",
+            request.path_params["recurring_run"],
+        )
+
+
+def _recurring_run(row: Row) -> Message:
+    own_spec = None if row["pipeline_id"] else json.loads(row["spec"])
+    return without_none(
+        {
+            "recurring_run_id": row["id"],
+            "display_name": row["display_name"],
+            "description": row["description"],
+            "experiment_id": row["experiment_id"],
+            "pipeline_version_reference": reference(row),
+            "pipeline_spec": own_spec,
+            "runtime_config": {"parameters": parameters(row)},
+            "trigger": {"cron_schedule": {"cron": row["cron"]}},
+            "max_concurrency": "1",
+            "no_catchup": row["no_catchup"],
+            "mode": "ENABLE" if row["enabled"] else "DISABLE",
+            "status": "ENABLED" if row["enabled"] else "DISABLED",
+            "created_at": timestamp(row["created_at"]),
+            "updated_at": timestamp(row["updated_at"]),
+        }
+    )
