@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -137,10 +138,49 @@ def _patch_pipelines(module: Any) -> None:
 
         return kubeflow_cron(self.flow._flow_decorators.get("schedule"))
 
+    for name in ("upload", "schedule"):
+        setattr(pipelines, name, _with_reason(module, getattr(pipelines, name)))
+    pipelines.trigger = classmethod(_with_reason(module, pipelines.trigger.__func__))
     pipelines._get_kubernetes_resources = resources
     pipelines._get_environment_variables = variables
     pipelines._process_parameters = parameters
     pipelines._get_schedule = schedule
+
+
+def _with_reason(module: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that raises an error of Metaflow for one of kfp's client.
+
+    The package lets kfp's exceptions pass, which end in a traceback.
+    """
+
+    @wraps(function)
+    def call(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except Exception as error:
+            if type(error).__name__ != "ApiException":
+                raise
+            reason = getattr(error, "reason", "") or str(error)
+            raise module.KubeflowPipelineException(f"Kubeflow Pipelines: {reason}") from error
+
+    return call
+
+
+def _patch_exceptions(module: Any) -> None:
+    """Let an error of the API say why, not only ``Bad Request``: its answer has a message."""
+    original = module.ApiException.__init__
+
+    @wraps(original)
+    def initialize(self: Any, *arguments: Any, **options: Any) -> None:
+        original(self, *arguments, **options)
+        try:
+            message = json.loads(self.body).get("message")
+        except (AttributeError, TypeError, ValueError):
+            return
+        if message:
+            self.reason = f"{self.reason}: {message}"
+
+    module.ApiException.__init__ = initialize
 
 
 def _kubernetes(node: Any) -> dict[str, Any]:
@@ -170,5 +210,6 @@ PATCHES: dict[str, Patch] = {
     f"{PACKAGE}.kubeflow_pipelines_cli": _patch_commands,
     f"{PACKAGE}.kubeflow_pipelines": _patch_pipelines,
     "kfp.client.client": _patch_client,
+    "kfp_server_api.exceptions": _patch_exceptions,
 }
 """What is applied to a module, by its name."""

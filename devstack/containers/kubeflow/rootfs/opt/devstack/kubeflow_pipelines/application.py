@@ -36,8 +36,12 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 BACKEND = "devstack's pipelines API on Argo"
 """Which backend it is, for those who look at the port."""
 
-UNAUTHENTICATED = ("/ping", "/ready")
-"""Paths for the kubelet's probes, which have no token."""
+HEALTH = API + "/healthz"
+UNAUTHENTICATED = ("/ping", "/ready", HEALTH)
+"""Paths for the kubelet's probes, which have no token, and what kfp's client asks first.
+
+The client tries the latter for 25 s, and then shows no reason; of other calls it shows it at once.
+"""
 
 SYNCHRONIZATION_SECONDS = 300.0
 """Often enough to know the end of runs that nobody looks at: Argo keeps them for a week."""
@@ -70,7 +74,7 @@ def build_application(settings: Settings) -> Starlette:
             Route("/", _home),
             Route("/ping", _ping),
             Route("/ready", _ready),
-            Route(API + "/healthz", _health),
+            Route(HEALTH, _health),
             *pipeline_routes(),
             *experiment_routes(),
             *run_routes(),

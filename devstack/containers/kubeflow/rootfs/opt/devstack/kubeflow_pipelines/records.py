@@ -81,8 +81,8 @@ def pipeline_of(spec: Message) -> Pipeline:
 
 
 def refused(error: UnsupportedError) -> ServiceError:
-    """Return the error of the API for what this service does not support."""
-    return ServiceError(400, f"devstack's pipelines API does not support this: {error}")
+    """Return the error of the API for what this service does not support, or what is wrong."""
+    return ServiceError(400, f"devstack's pipelines API refuses this: {error}")
 
 
 def reference(row: Row) -> Message | None:

@@ -225,7 +225,7 @@ def _container_inputs(
             kind = str(definition.get("parameterType"))
             found[name] = format_value(f"{where}: {name}", kind, definition["defaultValue"])
         elif not definition.get("isOptional"):
-            raise UnsupportedError(f"{where}: input {name}", "it has no value")
+            raise UnsupportedError(f"{where}: input {name}", "it has no value", "give it one")
     return found
 
 

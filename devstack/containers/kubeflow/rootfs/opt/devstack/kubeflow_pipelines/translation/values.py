@@ -109,5 +109,5 @@ def run_values(
             kind = str(definition.get("parameterType"))
             found[name] = format_value(f"parameter {name}", kind, value)
         elif not definition.get("isOptional"):
-            raise UnsupportedError(f"parameter {name}", "it has no value")
+            raise UnsupportedError(f"parameter {name}", "it has no value", "give it one")
     return found
