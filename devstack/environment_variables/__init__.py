@@ -16,7 +16,7 @@ from devstack.environment_variables.variable import Policy, Variable
 
 VARIABLES: tuple[Variable, ...] = (*METAFLOW, *AMAZON, *TOOLS)
 
-STACK_PROGRAMS = frozenset({"Metaflow", "boto3", "Kubernetes clients", "Python"})
+STACK_PROGRAMS = frozenset({"Metaflow", "boto3", "Kubernetes clients", "kfp", "Python"})
 """Programs that are used with a stack: in `devstack shell`, and in flows."""
 FLOW_PROGRAMS = STACK_PROGRAMS | {"pip", "uv"}
 """Programs that run in a flow's process: `@pypi` and `--environment=uv` start pip and uv."""

@@ -24,6 +24,7 @@ METAFLOW = (
         ("METAFLOW_SERVICE_*", "address and keys of the metadata service"),
         ("METAFLOW_KUBERNETES_*", "cluster, namespace, image and resources of task pods"),
         ("METAFLOW_AIRFLOW_*", "how DAGs start pods"),
+        ("METAFLOW_KUBEFLOW_*", "the address of Kubeflow Pipelines' API"),
         ("METAFLOW_ARGO_WORKFLOWS_*", "Secrets and variables of workflows, and the server"),
         (
             "METAFLOW_ENVIRONMENT",

@@ -205,4 +205,23 @@ _BASH = (
     ),
 )
 
-TOOLS = (*_KIND, *_DOCKER, *_PODMAN, *_KUBECTL, *_PYTHON, *_GO, *_BASH)
+_KFP = (
+    *override(
+        "kfp",
+        ("KF_PIPELINES_ENDPOINT KF_PIPELINES_UI_ENDPOINT", "the address of the pipelines API"),
+        (
+            "KF_PIPELINES_IAP_OAUTH2_CLIENT_ID KF_PIPELINES_APP_OAUTH2_CLIENT_ID "
+            "KF_PIPELINES_APP_OAUTH2_CLIENT_SECRET",
+            "a login at Google instead of the stack's token",
+        ),
+    ),
+    *keep(
+        "kfp",
+        (
+            "KFP_* _KFP_RUNTIME LOCAL_KFP_CONTEXT",
+            "how pipelines are compiled, and where the client keeps a namespace",
+        ),
+    ),
+)
+
+TOOLS = (*_KIND, *_DOCKER, *_PODMAN, *_KUBECTL, *_KFP, *_PYTHON, *_GO, *_BASH)

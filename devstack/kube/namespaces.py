@@ -11,6 +11,7 @@ SERVICE_NAMESPACES = (
     "gang-system",
     "git",
     "jobset-system",
+    "kubeflow",
     "metadata",
     "metrics-server",
     "network-policies",

@@ -13,6 +13,7 @@ from devstack.services.gang import GangService
 from devstack.services.git import GitService
 from devstack.services.git_sync import GitSyncService
 from devstack.services.jobset import JobSetService
+from devstack.services.kubeflow import KubeflowService
 from devstack.services.metadata import MetadataService
 from devstack.services.metrics_server import MetricsServerService
 from devstack.services.minio import MinioService
@@ -47,6 +48,7 @@ SERVICES: tuple[Service, ...] = tuple(
             GitService(),
             GitSyncService(),
             ArgoService(),
+            KubeflowService(),
             SamplesService(),
         )
     )

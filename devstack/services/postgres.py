@@ -21,7 +21,7 @@ class PostgresService(Service):
     """The server, which creates the databases and roles that services declare at each start."""
 
     name = "postgres"
-    about = "database server of Airflow and the metadata service"
+    about = "database server of Airflow, the metadata service and the pipelines API"
     optional = True
     images = ("postgres",)
 

@@ -174,9 +174,7 @@ def test_wrong_parameters_are_rejected_by_name(service: Service) -> None:
     assert "cuont" in answer.json()["message"]
 
 
-def test_a_run_that_kubernetes_refuses_leaves_no_record(
-    service: Service, api: WorkflowApi
-) -> None:
+def test_a_run_that_kubernetes_refuses_leaves_no_record(service: Service, api: WorkflowApi) -> None:
     made = uploaded(service)
     api.failing = True
     reference = {"pipeline_id": made["pipeline_id"]}

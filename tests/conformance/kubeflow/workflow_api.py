@@ -37,7 +37,9 @@ class WorkflowApi:
         """Let a workflow be in a phase, as the controller does."""
         workflow = self.workflows[name]
         workflow["metadata"]["labels"][PHASE] = phase
-        ended = {"finishedAt": "2026-11-28T05:00:00Z"} if phase not in ("Pending", "Running") else {}
+        ended = (
+            {"finishedAt": "2026-11-28T05:00:00Z"} if phase not in ("Pending", "Running") else {}
+        )
         workflow["status"] = {"phase": phase, "message": message, **ended}
 
     def start_scheduled(self, name: str) -> Object:
