@@ -1,4 +1,7 @@
-"""What a flow cannot have on Kubeflow Pipelines; checked before anything is uploaded."""
+"""What a flow cannot have on Kubeflow Pipelines; checked before anything is uploaded.
+
+``devstack kubeflow deploy`` reports the same problems.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,17 @@ from typing import Any
 
 from metaflow.exception import MetaflowException
 
+Problem = tuple[str, str, str, str]
+"""The place, the feature, why it is not supported, and what to use instead."""
+
 _TAG = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 """Texts that a shell takes as they are: the package writes tags into a script, unquoted."""
 
+_NO_EVENTS = ("events do not start pipelines", "use @schedule, or trigger it")
 _FLOW_DECORATORS = {
-    "trigger": "events do not start pipelines; use @schedule, or trigger it",
-    "trigger_on_finish": "events do not start pipelines; use @schedule, or trigger it",
-    "exit_hook": "pipelines have no exit hooks that Metaflow supports",
+    "trigger": _NO_EVENTS,
+    "trigger_on_finish": _NO_EVENTS,
+    "exit_hook": ("metaflow-kubeflow does not support it", "use a step, or @catch"),
 }
 _OTHER_CLUSTERS = ("batch", "slurm")
 
@@ -28,56 +35,69 @@ class UnsupportedOnKubeflowError(MetaflowException):
 def check_flow(flow: Any, graph: Any, tags: Sequence[str] = ()) -> None:
     """Raise an exception if a flow has unsupported features.
 
+    Raises:
+        UnsupportedOnKubeflowError: it names all of them.
+    """
+    problems = find_problems(flow, graph, tags)
+    if problems:
+        lines = ["{}: {}: {}; instead: {}".format(*each) for each in problems]
+        raise UnsupportedOnKubeflowError("\n".join(lines))
+
+
+def find_problems(flow: Any, graph: Any, tags: Sequence[str] = ()) -> list[Problem]:
+    """Return the unsupported features of a flow.
+
     Args:
         flow: Metaflow's flow.
         graph: its graph.
         tags: the tags of its runs.
-
-    Raises:
-        UnsupportedOnKubeflowError: it names all of them.
     """
-    found = [*_in_graph(graph), *_in_flow(flow), *_in_parameters(flow), *_in_tags(tags)]
-    if found:
-        raise UnsupportedOnKubeflowError("\n".join(found))
+    return [*_in_graph(graph), *_in_flow(flow), *_in_parameters(flow), *_in_tags(tags)]
 
 
-def _in_graph(graph: Any) -> Iterator[str]:
+def _in_graph(graph: Any) -> Iterator[Problem]:
     for node in graph:
         where = f"step {node.name}"
         if node.parallel_step:
-            yield f"{where}: @parallel: metaflow-kubeflow cannot run gangs; use Argo, or foreach"
+            reason = "metaflow-kubeflow cannot run gangs"
+            yield where, "@parallel", reason, "use foreach, or deploy it to Argo"
         if node.type == "split-switch":
-            yield f"{where}: a condition: metaflow-kubeflow has no conditional steps"
+            reason = "metaflow-kubeflow has no conditional steps"
+            yield where, "a condition", reason, "use a branch, or deploy it to Argo"
         for decorator in node.decorators:
             if decorator.name in _OTHER_CLUSTERS:
-                yield f"{where}: @{decorator.name}: it runs steps elsewhere; use @kubernetes"
+                yield where, f"@{decorator.name}", "it runs the step elsewhere", "use @kubernetes"
 
 
-def _in_flow(flow: Any) -> Iterator[str]:
-    for name, reason in _FLOW_DECORATORS.items():
+def _in_flow(flow: Any) -> Iterator[Problem]:
+    where = f"flow {flow.name}"
+    for name, (reason, instead) in _FLOW_DECORATORS.items():
         if flow._flow_decorators.get(name):
-            yield f"flow {flow.name}: @{name}: {reason}"
+            yield where, f"@{name}", reason, instead
     for schedule in flow._flow_decorators.get("schedule") or ():
         if schedule.attributes.get("timezone"):
-            yield (
-                f"flow {flow.name}: @schedule(timezone=...): schedules of Kubeflow Pipelines have "
-                "no time zone; write the schedule in UTC"
-            )
+            reason = "schedules of Kubeflow Pipelines have no time zone"
+            yield where, "@schedule(timezone=...)", reason, "write the schedule in UTC"
 
 
-def _in_parameters(flow: Any) -> Iterator[str]:
+def _in_parameters(flow: Any) -> Iterator[Problem]:
     for _variable, parameter in flow._get_parameters():
         if not parameter.name.isidentifier():
+            name = re.sub(r"[^A-Za-z0-9_]", "_", parameter.name)
             yield (
-                f"parameter {parameter.name}: kfp takes names of Python only; "
-                f"rename it to {re.sub(r'[^A-Za-z0-9_]', '_', parameter.name)}"
+                f"parameter {parameter.name}",
+                "its name",
+                "kfp takes names of Python only",
+                f"rename it to {name}",
             )
 
 
-def _in_tags(tags: Sequence[str]) -> Iterator[str]:
+def _in_tags(tags: Sequence[str]) -> Iterator[Problem]:
     for tag in tags:
         if not _TAG.fullmatch(tag):
             yield (
-                f"tag {tag!r}: metaflow-kubeflow passes it through a shell, which would change it; "
-                "use letters, digits and _@%+=:,./-"
+                f"tag {tag!r}",
+                "its characters",
+                "metaflow-kubeflow passes tags through a shell, which would change them",
+                "use letters, digits and _@%+=:,./-",
             )
