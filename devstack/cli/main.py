@@ -28,6 +28,7 @@ COMMANDS = {
     "run": "Run sample flows, or your own, on the stack.",
     "airflow": "Deploy flows as DAGs; trigger, follow and delete them.",
     "argo": "Deploy flows to Argo Workflows; trigger, follow and delete them.",
+    "kubeflow": "Deploy flows to Kubeflow Pipelines; trigger, follow and delete them.",
     "why": "Explain why a workload, or a run of a DAG, does not run.",
     "logs": "Show the logs of a service, a pod or the cluster.",
     "env": "Print the environment variables for Metaflow, kubectl and S3 clients.",

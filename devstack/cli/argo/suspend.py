@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from devstack.cli.argo.options import complete_deployments, open_deployer
+from devstack.cli.argo.options import ARGO
 from devstack.cli.options import pass_output, stack_options
 from devstack.cli.output import Output
 from devstack.errors import ExitStatus
 
 
 @click.command("suspend", epilog="Example: devstack argo suspend MyFlow --resume")
-@click.argument("deployment", metavar="NAME", shell_complete=complete_deployments)
+@click.argument("deployment", metavar="NAME", shell_complete=ARGO.complete)
 @click.option("--run", "is_run", is_flag=True, help="NAME is a run, or a deployment's latest one.")
 @click.option("--resume", is_flag=True, help="Resume instead.")
 @stack_options
@@ -31,7 +31,7 @@ def command(
 
     The running pods of a suspended run continue; no further ones start.
     """
-    deployer = open_deployer(config_file, **options)
+    deployer = ARGO.open_deployer(config_file, **options)
     if is_run:
         run = deployer.find_run(deployment)
         deployer.set_suspended(run, not resume)

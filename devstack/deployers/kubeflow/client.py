@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 import urllib3
 
@@ -27,12 +28,11 @@ class PipelinesError(DevstackError):
 
     def __init__(self, request: str, status: int, detail: str) -> None:
         usage = status == HTTPStatus.BAD_REQUEST
+        remedy = "docs/kubeflow.md lists what is supported" if usage else "devstack logs kubeflow"
         super().__init__(
             f"Kubeflow Pipelines rejected {request}",
             cause=detail,
-            remedy="docs/kubeflow.md lists what is supported"
-            if usage
-            else "devstack logs kubeflow",
+            remedy=remedy,
             code="KUBEFLOW_REFUSED",
             exit_status=ExitStatus.USAGE if usage else ExitStatus.FAILED,
         )
@@ -142,8 +142,6 @@ class PipelinesClient:
     ) -> dict[str, Any]:
         url = f"{self.url}{API}/{path}"
         if fields:
-            from urllib.parse import urlencode
-
             url += "?" + urlencode(fields)
         options: dict[str, Any] = {"headers": dict(self._headers)}
         if form is not None:

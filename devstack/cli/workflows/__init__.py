@@ -1,0 +1,1 @@
+"""The commands that `devstack argo` and `devstack kubeflow` share."""
