@@ -42,9 +42,14 @@ class Sample:
         return bool(self.packages)
 
     @property
+    def module(self) -> str:
+        """The name of its file without ``.py``, and of its check."""
+        return self.name.replace("-", "_")
+
+    @property
     def file(self) -> Path:
         """The flow's file."""
-        return FOLDER / f"{self.name}.py"
+        return FOLDER / f"{self.module}.py"
 
 
 SAMPLES = (
@@ -76,6 +81,14 @@ DAG_SAMPLES = (
     Sample("celery", "a foreach shared by Celery workers", needs_celery=True),
 )
 """The samples for Airflow, in reading order."""
+
+
+KUBEFLOW_SAMPLES = (
+    Sample("kubeflow-linear", "three pods, Parameters of every type, a retry, a Secret"),
+    Sample("kubeflow-fanout", "a foreach inside a foreach, and both joins"),
+    Sample("kubeflow-scheduled", "a run that a recurring run starts", slow=True, scheduled=True),
+)
+"""The samples for Kubeflow Pipelines, in reading order."""
 
 
 def find_sample(name: str, known: Sequence[Sample] = SAMPLES) -> Sample | None:

@@ -7,8 +7,6 @@ from devstack.cli.workflows.engine import WorkflowEngine
 ARGO = WorkflowEngine(
     name="argo",
     title="Argo",
-    deployment="a template of Argo",
-    create="argo-workflows",
     run_name="the workflow's name",
     example_run="argo-myflow-x2k9q",
 )

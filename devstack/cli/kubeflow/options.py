@@ -7,8 +7,6 @@ from devstack.cli.workflows.engine import WorkflowEngine
 KUBEFLOW = WorkflowEngine(
     name="kubeflow",
     title="Kubeflow Pipelines",
-    deployment="a pipeline of Kubeflow",
-    create="kubeflow-pipelines",
     run_name="the run's id",
     example_run="kfp-0f8fad5b-d9cb-469f-a165-70867728950e",
 )

@@ -20,16 +20,12 @@ class WorkflowEngine:
     Attributes:
         name: as in ``devstack NAME deploy``.
         title: its name in texts.
-        deployment: what a deployed flow is, such as ``a template of Argo``.
-        create: Metaflow's command whose options `deploy` has.
         run_name: what the engine calls a run by, such as ``the workflow's name``.
         example_run: the id of a run, for examples.
     """
 
     name: str
     title: str
-    deployment: str
-    create: str
     run_name: str
     example_run: str
 
@@ -37,12 +33,8 @@ class WorkflowEngine:
         """Return the deployer of the stack that the options select."""
         from devstack.stack import open_stack
 
-        return self.deployer_of(open_stack(load(config_file, **options)))
-
-    def deployer_of(self, stack: Any) -> Any:
-        """Return the deployer of a stack."""
         module = importlib.import_module(f"devstack.deployers.{self.name}.deployer")
-        return module.open_deployer(stack)
+        return module.open_deployer(open_stack(load(config_file, **options)))
 
     @property
     def complete(self) -> Callable[[click.Context, click.Parameter, str], list[str]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
@@ -30,6 +31,7 @@ from devstack.deployers.kubeflow.parameters import convert_values
 from devstack.deployers.kubeflow.runs import PipelineRun, parse_run
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
+from devstack.samples.checks.result import CheckResult
 from devstack.services import argo, kubeflow
 from devstack.stack import Stack, require_up
 
@@ -42,10 +44,13 @@ class KubeflowDeployer:
 
     Attributes:
         stack: the stack.
+        python: the interpreter that compiles flows, which has metaflow-kubeflow; None for that
+            of the flow's environment.
     """
 
     stack: Stack
     engine: str = "kubeflow"
+    python: Path | None = None
 
     @cached_property
     def client(self) -> PipelinesClient:
@@ -55,7 +60,8 @@ class KubeflowDeployer:
 
     def compile(self, options: DeployOptions, env: FlowEnvironment) -> CompiledPipeline:
         """Compile a flow to a pipeline."""
-        return compile_flow(options, env, self.stack.runner)
+        own = replace(env, python=self.python) if self.python else env
+        return compile_flow(options, own, self.stack.runner)
 
     def deliver(self, compiled: CompiledPipeline, note: Note) -> Deployment:
         """Upload the pipeline, and replace its schedule."""
@@ -127,6 +133,20 @@ class KubeflowDeployer:
     def wait_scheduled_run(self, name: str, known: Collection[str], note: Note) -> PipelineRun:
         """Wait until the schedule starts a run whose id is not in ``known``, and return it."""
         return wait_scheduled_run(self.stack, self.client, name, known, note)
+
+    def wait_event_run(self, name: str, known: Collection[str], note: Note) -> PipelineRun:
+        """Raise ``EVENTS_UNSUPPORTED``: events do not start pipelines."""
+        raise DevstackError(
+            f"no event starts a run of {name}",
+            cause="metaflow-kubeflow does not support @trigger and @trigger_on_finish",
+            remedy="use @schedule, or devstack kubeflow trigger",
+            code="EVENTS_UNSUPPORTED",
+            exit_status=ExitStatus.USAGE,
+        )
+
+    def check_run(self, result: RunResult[PipelineRun]) -> list[CheckResult]:
+        """Return no checks: Metaflow's client knows everything of a finished run."""
+        return []
 
     def backfill(
         self,
