@@ -12,7 +12,7 @@ import pytest
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.source import read_source
 from devstack.flows.target import find_targets, runnable, runnable_on_airflow
-from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
+from devstack.samples.catalogue import DAG_SAMPLES, KUBEFLOW_SAMPLES, SAMPLES
 from devstack.services.metadata import MetadataService
 
 
@@ -159,7 +159,9 @@ def test_every_sample_has_a_file_a_check_and_a_description() -> None:
 
 def test_no_flow_among_the_samples_is_left_out() -> None:
     names = {path.stem for path in SAMPLES[0].file.parent.glob("*.py")}
-    assert names - {"__init__", "catalogue"} == {sample.name for sample in (*SAMPLES, *DAG_SAMPLES)}
+    assert names - {"__init__", "catalogue"} == {
+        sample.module for sample in (*SAMPLES, *DAG_SAMPLES, *KUBEFLOW_SAMPLES)
+    }
 
 
 class CyclicGarbage:

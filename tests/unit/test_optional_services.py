@@ -64,7 +64,7 @@ def test_a_plan_applies_every_service_before_it_waits_for_the_first(world: World
 def test_postgres_gets_the_databases_of_services_that_are_left_out_too(world: World) -> None:
     """Including one later must not restart the server."""
     stack = open_without(world, "airflow")
-    assert stack.context(None).databases == ("airflow", "metadata")
+    assert stack.context(None).databases == ("airflow", "kubeflow", "metadata")
 
 
 def test_a_flag_overrides_the_files_opposite(
