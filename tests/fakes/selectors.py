@@ -38,9 +38,12 @@ def matches(item: Object, query: Mapping[str, str]) -> bool:
     for field, unequal, value in _requirements(query.get("fieldSelector", "")):
         if (_at(item, field) == value) == unequal:
             return False
-    return all(
+    # A label without a value has to exist; field selectors have no such form.
+    pairs = [pair for pair in query.get("labelSelector", "").split(",") if pair]
+    existing = [pair for pair in pairs if "=" not in pair]
+    return all(key in labels for key in existing) and all(
         (labels.get(key) == value) != unequal
-        for key, unequal, value in _requirements(query.get("labelSelector", ""))
+        for key, unequal, value in _requirements(",".join(set(pairs) - {*existing}))
     )
 
 

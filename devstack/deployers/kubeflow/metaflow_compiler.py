@@ -37,6 +37,8 @@ def main() -> None:
 def _install_hooks(report: Path) -> None:
     wanted = json.loads(report.read_text())
     refuse_values(report, _require_package)
+    # Metaflow imports its extensions, which import Metaflow.
+    importlib.import_module("metaflow")
     kubeflow_cli: Any = importlib.import_module(_CLI)
     checks: Any = importlib.import_module(_CHECKS)
     make_flow = kubeflow_cli.make_flow

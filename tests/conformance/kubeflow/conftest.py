@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from devstack.client_files import EXTENSION_FOLDER, PROFILE
 from tests.conformance.kubeflow.service import Service
 from tests.conformance.kubeflow.workflow_api import WorkflowApi, workflow_api
 from tests.conformance.metadata.service import Postgres
+from tests.fakes.s3 import fake_s3
 from tests.support.commandline import Devstack
+from tests.support.kubeflow_python import create_kubeflow_python
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +52,38 @@ def api(api_and_service: tuple[WorkflowApi, Service]) -> Iterator[WorkflowApi]:
 def service(api_and_service: tuple[WorkflowApi, Service]) -> Service:
     """The service."""
     return api_and_service[1]
+
+
+@pytest.fixture(scope="session")
+def kubeflow_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with metaflow-kubeflow and kfp."""
+    return create_kubeflow_python(tmp_path_factory.mktemp("python") / "environment")
+
+
+@pytest.fixture
+def flow_variables(service: Service, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What a flow process gets from a stack, with an S3 in memory and this service."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / f"config_{PROFILE}.json").write_text("{}")
+    with fake_s3() as address:
+        yield {
+            "PYTHONPATH": str(EXTENSION_FOLDER),
+            "DEVSTACK_EXECUTABLE": sys.executable,
+            "METAFLOW_PROFILE": PROFILE,
+            "METAFLOW_HOME": str(home),
+            "METAFLOW_DEFAULT_DATASTORE": "s3",
+            "METAFLOW_DEFAULT_METADATA": "local",
+            "METAFLOW_DATASTORE_SYSROOT_S3": "s3://bucket/metaflow",
+            "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(home),
+            "METAFLOW_KUBERNETES_NAMESPACE": "flows",
+            "METAFLOW_KUBERNETES_SECRETS": "stack-keys",
+            "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "devstack/task:1",
+            "METAFLOW_USER": "tester",
+            "METAFLOW_KUBEFLOW_PIPELINES_URL": service.url,
+            "DEVSTACK_KUBEFLOW_TOKEN": service.token,
+            "AWS_ENDPOINT_URL_S3": address,
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "word",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
