@@ -46,6 +46,7 @@ GROUPS = {
         Group("load", lane="airflow", alone=True),
         Group("celery"),
         Group("argo"),
+        Group("kubeflow"),
         Group("e2e"),
         Group("providers"),
         Group("metadata"),

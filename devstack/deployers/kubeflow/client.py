@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from devstack.errors import DevstackError, ExitStatus
+from devstack.paths import document
 
 API = "/apis/v2beta1"
 _TIMEOUT = urllib3.Timeout(connect=3.0, read=30.0)
@@ -28,7 +29,8 @@ class PipelinesError(DevstackError):
 
     def __init__(self, request: str, status: int, detail: str) -> None:
         usage = status == HTTPStatus.BAD_REQUEST
-        remedy = "docs/kubeflow.md lists what is supported" if usage else "devstack logs kubeflow"
+        page = document("kubeflow.md")
+        remedy = f"{page} lists what is supported" if usage else "devstack logs kubeflow"
         super().__init__(
             f"Kubeflow Pipelines rejected {request}",
             cause=detail,

@@ -60,7 +60,11 @@ def deliver_pipeline(
         paused=compiled.paused,
         url=url,
         deliver_seconds=stack.clock.now() - began,
-        details={"pipeline_id": pipeline_id, "version": version["display_name"]},
+        details={
+            "pipeline": compiled.name,
+            "pipeline_id": pipeline_id,
+            "version": version["display_name"],
+        },
     )
 
 
