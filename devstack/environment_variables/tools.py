@@ -218,8 +218,8 @@ _KFP = (
     *keep(
         "kfp",
         (
-            "KFP_* _KFP_RUNTIME LOCAL_KFP_CONTEXT",
-            "how pipelines are compiled, and where the client keeps a namespace",
+            "KFP_* _KFP_RUNTIME",
+            "how pipelines are compiled",
         ),
     ),
 )

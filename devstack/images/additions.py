@@ -23,8 +23,10 @@ from devstack.images.catalogue import IMAGES
 from devstack.images.machine import architecture
 from devstack.images.python_packages import install_packages
 from devstack.images.recipes import airflow, postgres, python_service, task
+from devstack.images.recipes.kubeflow import KubeflowImage
 from devstack.images.recipes.metadata import MetadataImage
 from devstack.images.recipes.program import UNPRIVILEGED
+from devstack.images.recipes.python_service import PythonServiceImage
 from devstack.images.upstream import Upstream
 from devstack.process import Runner
 from devstack.progress import Progress, step
@@ -125,8 +127,24 @@ def _variables(settings: Mapping[str, str]) -> list[str]:
 
 
 _INIT = Packages("init", INIT_LOCK)
-_METADATA = MetadataImage()
 _STAGED: Mapping[str, Path | bytes] = {f"{STAGE}/{ADD_PACKAGES.name}": ADD_PACKAGES}
+
+
+def _python_service(name: str, image: PythonServiceImage) -> Addition:
+    """Return what one of our own services adds to a Python image."""
+    return Addition(
+        {
+            "Entrypoint": list(image.command),
+            "User": UNPRIVILEGED,
+            "Env": _variables(python_service.ENVIRONMENT),
+        },
+        _RUN,
+        (PYTHON / "rootfs", python_service.SHARED, image.rootfs),
+        _STAGED,
+        {"packages": (Packages(name, image.lock), _INIT)},
+    )
+
+
 ADDITIONS = {
     "task": Addition(
         {
@@ -155,17 +173,8 @@ ADDITIONS = {
         _STAGED,
         {"packages": (Packages("airflow", airflow.LOCK, airflow.PACKAGES.from_source), _INIT)},
     ),
-    "metadata": Addition(
-        {
-            "Entrypoint": list(_METADATA.command),
-            "User": UNPRIVILEGED,
-            "Env": _variables(python_service.ENVIRONMENT),
-        },
-        _RUN,
-        (PYTHON / "rootfs", python_service.SHARED, _METADATA.rootfs),
-        _STAGED,
-        {"packages": (Packages("metadata", _METADATA.lock), _INIT)},
-    ),
+    "metadata": _python_service("metadata", MetadataImage()),
+    "kubeflow": _python_service("kubeflow", KubeflowImage()),
     "postgres": Addition(
         {
             "Entrypoint": ["/usr/local/bin/entrypoint"],
