@@ -14,6 +14,7 @@ from devstack.kube.times import parse_time
 
 WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
 CRON_LABEL = "workflows.argoproj.io/cron-workflow"
+SENSOR_LABEL = "events.argoproj.io/sensor"
 NODE_ANNOTATION = "workflows.argoproj.io/node-id"
 FINISHED = frozenset({"Succeeded", "Failed", "Error"})
 """Final phases of a workflow, and of a node that ran."""
@@ -31,7 +32,7 @@ class Workflow:
         template: the name of its template; empty if it has none.
         run_id: its name.
         state: Argo's phase in lower case; ``pending`` before the controller has seen it.
-        kind: ``scheduled`` or ``manual``.
+        kind: ``scheduled``, ``event`` or ``manual``.
         began: start in seconds since the epoch; None before that.
         ended: end in seconds since the epoch; None before that.
         message: why it is in this phase, as Argo says.
@@ -115,13 +116,19 @@ def parse_workflow(item: Object) -> Workflow:
         template=spec.get("workflowTemplateRef", {}).get("name", ""),
         run_id=metadata["name"],
         state=(status.get("phase") or "Pending").lower(),
-        kind="scheduled" if CRON_LABEL in metadata.get("labels", {}) else "manual",
+        kind=_kind(metadata.get("labels", {})),
         began=_seconds(status.get("startedAt")),
         ended=_seconds(status.get("finishedAt")),
         message=status.get("message", ""),
         suspended=bool(spec.get("suspend")),
         parameters={each["name"]: str(each.get("value", "")) for each in parameters},
     )
+
+
+def _kind(labels: Mapping[str, str]) -> str:
+    if CRON_LABEL in labels:
+        return "scheduled"
+    return "event" if SENSOR_LABEL in labels else "manual"
 
 
 def parse_nodes(item: Object) -> list[Node]:

@@ -23,7 +23,7 @@ from devstack.errors import ExitStatus
 def command(
     output: Output, names: tuple[str, ...], force: bool, config_file: Path | None, **options: Any
 ) -> int:
-    """Delete each deployment: its template, its schedule and its runs.
+    """Delete each deployment: its template, its schedule, its sensor and its runs.
 
     Artifacts in the datastore and Metaflow's metadata are kept.
     """

@@ -38,6 +38,7 @@ class CompiledTemplate:
         timezone: the time zone of the schedule; empty for UTC.
         paused: True to leave the schedule suspended.
         output: what Metaflow printed.
+        sensor: the Sensor that starts it when events are published; None if there is none.
     """
 
     flow: str
@@ -46,6 +47,7 @@ class CompiledTemplate:
     timezone: str
     paused: bool
     output: str
+    sensor: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -53,13 +55,16 @@ class CompiledTemplate:
         return str(self.template["metadata"]["name"])
 
 
-def compile_flow(options: DeployOptions, env: FlowEnvironment, runner: Runner) -> CompiledTemplate:
+def compile_flow(
+    options: DeployOptions, env: FlowEnvironment, runner: Runner, enable_events: str = ""
+) -> CompiledTemplate:
     """Compile a flow.
 
     Args:
         options: the flow, and how to compile it.
         env: the environment of the flow's process; its interpreter has Metaflow.
         runner: runs Metaflow.
+        enable_events: the command that adds Argo Events to the stack; empty if it has them.
 
     Raises:
         DevstackError: ``FLOW_UNSUPPORTED`` with every reason, ``PARAMETER_WRONG``,
@@ -69,7 +74,11 @@ def compile_flow(options: DeployOptions, env: FlowEnvironment, runner: Runner) -
     schedule = cron_of(options.schedule)
     with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
         report = Path(folder) / "report.json"
-        wanted = {"project": options.project, "parameters": dict(options.parameters)}
+        wanted = {
+            "project": options.project,
+            "parameters": dict(options.parameters),
+            "enable_events": enable_events,
+        }
         report.write_text(json.dumps(wanted))
         argv = _argv(options, env.python, report)
         done = runner.run(argv, env=env.changes(), timeout=COMPILE_TIMEOUT, check=False)

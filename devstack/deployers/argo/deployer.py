@@ -29,6 +29,7 @@ from devstack.kube.resources import ARGO
 from devstack.kube.workflows import Workflow, flow_templates, parameter_types, start_workflow
 from devstack.owner import login_name
 from devstack.services import argo
+from devstack.services.argo_events import ArgoEventsService
 from devstack.stack import Stack, require_up
 
 _USAGE = "devstack argo trigger --param NAME=VALUE NAME"
@@ -51,10 +52,12 @@ class ArgoDeployer:
 
     def compile(self, options: DeployOptions, env: FlowEnvironment) -> CompiledTemplate:
         """Compile a flow to a template."""
-        return compile_flow(options, env, self.stack.runner)
+        has_events = any(each.name == ArgoEventsService.name for each in self.stack.services)
+        enable = f"devstack up --with argo-events --name {self.stack.spec.name}"
+        return compile_flow(options, env, self.stack.runner, "" if has_events else enable)
 
     def deliver(self, compiled: CompiledTemplate, note: Note) -> Deployment:
-        """Write the template and its schedule."""
+        """Write the template, its schedule and its sensor; wait until it receives events."""
         return deliver_template(self.stack, compiled, self.url(compiled.name), note)
 
     def resolve(self, name: str) -> str:
@@ -153,7 +156,7 @@ class ArgoDeployer:
         return read_logs(self.stack, run, task, attempt)
 
     def delete(self, name: str, *, force: bool) -> None:
-        """Delete a deployment with its schedule and its runs."""
+        """Delete a deployment with its schedule, its sensor and its runs."""
         delete_template(self.stack, name, force=force)
 
     def url(self, name: str = "") -> str:

@@ -40,7 +40,7 @@ def _install_hooks(report: Path) -> None:
 
     def check_then_make(obj: Any, *rest: Any) -> Any:
         description = describe_flow(obj.flow, obj.graph, obj.flow_datastore.TYPE)
-        refuse(report, find_violations(description, wanted["project"]))
+        refuse(report, find_violations(description, wanted["project"], wanted["enable_events"]))
         _check_parameters(report, description, wanted["parameters"])
         return make_flow(obj, *rest)
 
@@ -49,10 +49,11 @@ def _install_hooks(report: Path) -> None:
             """Leave the cluster as it is."""
 
         def deploy(self) -> None:
-            """Write the template and its schedule to the report."""
+            """Write the template, its schedule and its sensor to the report."""
             made = {
                 "flow": self.flow.name,
                 "template": self._workflow_template.to_json(),
+                "sensor": self._sensor.to_json() if self._sensor else None,
                 "schedule": self._schedule or "",
                 "timezone": self._timezone or "",
             }

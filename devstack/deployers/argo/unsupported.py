@@ -17,27 +17,25 @@ from devstack.deployers.unsupported import Violation
 TYPES = {"integer": "int", "number": "float", "boolean": "bool", "json": "JSON"}
 """Metaflow's types by the kind of a parameter."""
 
-_FLOW_DECORATORS = {
-    "trigger": ("the stack has no Argo Events", "use @schedule, or devstack argo trigger"),
-    "trigger_on_finish": (
-        "the stack has no Argo Events",
-        "use @schedule, or devstack argo trigger",
-    ),
-}
+_EVENTS = ("trigger", "trigger_on_finish")
+"""Decorators of flows that start when an event is published."""
 
 
-def find_violations(flow: FlowDescription, project: str = "") -> list[Violation]:
+def find_violations(
+    flow: FlowDescription, project: str = "", enable_events: str = ""
+) -> list[Violation]:
     """Return the unsupported features of a flow.
 
     Args:
         flow: the flow.
         project: the @project that it must have; any if empty.
+        enable_events: the command that adds Argo Events to the stack; empty if it has them.
     """
     return [
         *check_project(flow, project),
         *check_datastore(flow),
         *(each for item in flow.parameters for each in _check_parameter(item)),
-        *_check_decorators(flow),
+        *_check_decorators(flow, enable_events),
     ]
 
 
@@ -51,9 +49,11 @@ def _check_parameter(parameter: ParameterDescription) -> Iterator[Violation]:
         yield Violation(f"parameter {parameter.name}", what, str(error), "use another default")
 
 
-def _check_decorators(flow: FlowDescription) -> Iterator[Violation]:
+def _check_decorators(flow: FlowDescription, enable_events: str) -> Iterator[Violation]:
+    missing = ("the stack has no Argo Events", enable_events)
+    events = dict.fromkeys(_EVENTS, missing) if enable_events else {}
     for decorator in flow.decorators:
-        yield from check_decorator(f"flow {flow.name}", decorator, _FLOW_DECORATORS)
+        yield from check_decorator(f"flow {flow.name}", decorator, events)
     for step in flow.steps.values():
         for decorator in step.decorators:
             yield from check_decorator(f"step {step.name}", decorator, OTHER_CLUSTERS)
