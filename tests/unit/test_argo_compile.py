@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from textwrap import indent
@@ -19,6 +20,10 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
 from devstack.process import SubprocessRunner
+from devstack.services import argo_events
+from devstack.services.argo_events import ArgoEventsService
+from devstack.services.base import ServiceContext
+from devstack.state import StackState
 from tests.fakes.s3 import fake_s3
 from tests.support.dag_compilation import compile_environment
 
@@ -92,13 +97,20 @@ def write(tmp_path: Path) -> Any:
     return write
 
 
-def compiled(source: FlowSource, env: FlowEnvironment, **options: Any) -> CompiledTemplate:
-    return compile_flow(DeployOptions(source, **options), env, SubprocessRunner())
+ENABLE_EVENTS = "devstack up --with argo-events"
 
 
-def refused(source: FlowSource, env: FlowEnvironment, **options: Any) -> DevstackError:
+def compiled(
+    source: FlowSource, env: FlowEnvironment, enable_events: str = "", **options: Any
+) -> CompiledTemplate:
+    return compile_flow(DeployOptions(source, **options), env, SubprocessRunner(), enable_events)
+
+
+def refused(
+    source: FlowSource, env: FlowEnvironment, enable_events: str = ENABLE_EVENTS, **options: Any
+) -> DevstackError:
     with pytest.raises(DevstackError) as caught:
-        compiled(source, env, **options)
+        compiled(source, env, enable_events, **options)
     assert caught.value.exit_status == ExitStatus.USAGE
     return caught.value
 
@@ -134,6 +146,46 @@ def test_what_argo_cannot_run_is_refused_before_anything_is_uploaded(
     assert error.code == "FLOW_UNSUPPORTED"
     for text in ("--project other", "parameter n", "'$'", "@trigger"):
         assert text in error.output
+
+
+@pytest.mark.parametrize("decorator", ["@trigger(event='e')", "@trigger_on_finish(flow='Other')"])
+def test_a_flow_that_waits_for_events_needs_argo_events(
+    write: Any, env: FlowEnvironment, decorator: str
+) -> None:
+    error = refused(write(decorators=decorator), env)
+    assert "no Argo Events" in (error.cause or "")
+    assert error.remedy == ENABLE_EVENTS
+
+
+def test_events_become_a_sensor_that_fills_parameters(
+    write: Any, env: FlowEnvironment, cluster: tuple[type[EmptyCluster], int]
+) -> None:
+    trigger = "@trigger(event={'name': 'data', 'parameters': {'n': 'size'}})"
+    source = write(decorators=trigger, parameters="n = Parameter('n', default=3)")
+    settings = ArgoEventsService().outputs(ServiceContext(StackState("mine"))).metaflow
+    with_events = replace(env, environment={**env.environment, **settings})
+    made = compiled(source, with_events)
+    assert made.sensor is not None
+    # What Metaflow refuses to compile without is set.
+    spec = made.sensor["spec"]
+    assert made.sensor["metadata"]["name"] == made.name
+    assert made.sensor["metadata"]["namespace"] == argo_events.SENSORS
+    assert spec["eventBusName"] == argo_events.BUS
+    assert spec["template"]["serviceAccountName"] == argo_events.SENSOR_ACCOUNT
+    (dependency,) = spec["dependencies"]
+    assert dependency["eventSourceName"] == argo_events.WEBHOOK
+    assert dependency["eventName"] == argo_events.EVENT
+    (task,) = (each for each in made.template["spec"]["templates"] if each["name"] == "start")
+    variables = {each["name"]: each.get("value") for each in task["container"]["env"]}
+    assert variables["METAFLOW_ARGO_EVENTS_WEBHOOK_URL"].endswith(
+        ".svc.cluster.local:12000/metaflow-event"
+    )
+    assert "Bearer " in variables["METAFLOW_SERVICE_HEADERS"]
+    assert cluster[0].written == ()
+
+
+def test_a_flow_without_events_has_no_sensor(write: Any, env: FlowEnvironment) -> None:
+    assert compiled(write(), env).sensor is None
 
 
 def test_a_wrong_value_of_a_parameter_is_refused(write: Any, env: FlowEnvironment) -> None:
