@@ -20,6 +20,7 @@ from devstack.doctor.network import NETWORK_CHECKS
 from devstack.doctor.nodes import NODES_CHECKS
 from devstack.doctor.pod_settings import POD_SETTINGS_CHECKS
 from devstack.doctor.rights import RIGHTS_CHECKS
+from devstack.doctor.sensors import SENSORS_CHECKS
 from devstack.doctor.stack import STACK_CHECKS
 from devstack.doctor.storage import STORAGE_CHECKS
 
@@ -43,6 +44,7 @@ _BY_NAME = {
         AIRFLOW_CHECKS,
         CELERY_CHECKS,
         DAG_DELIVERY_CHECKS,
+        SENSORS_CHECKS,
     )
     for check in checks
 }
@@ -55,6 +57,7 @@ _GROUPS = {
     "Stack": "state phase files ports services datastore database",
     "Task pods": "secrets rights quota task-pods proxies pod-certificates",
     "Airflow": "scheduler dags celery dag-delivery",
+    "Argo": "sensors",
 }
 
 GROUPS: Mapping[str, tuple[Check, ...]] = {

@@ -18,7 +18,7 @@ from devstack.services.base import HostPort, Manifest, Outputs, Service, Service
 from devstack.services.certificates import build_serving_certificate
 from devstack.services.http_probe import answers
 from devstack.services.policies import detect_policy_api, in_served_api
-from devstack.waits import Observation, Ready, Waiting
+from devstack.waits import Failed, Observation, Ready, Waiting
 
 NAMESPACE = "argo-events"
 SENSORS = "argo-sensors"
@@ -131,6 +131,12 @@ class ArgoEventsService(Service):
             for item in _list(ctx.api, kind):
                 _release(ctx.api, kind, item["metadata"]["name"])
 
+    def describe(self, ctx: ServiceContext) -> str:
+        """Return the number of sensors, and the first one that does not run."""
+        text = f"{len(_list(ctx.api, 'Sensor'))} sensors"
+        stopped = [f"; {name}: {why.reason}" for name, why in find_stopped_sensors(ctx.api).items()]
+        return text + (stopped[0] if stopped else "")
+
     def outputs(self, ctx: ServiceContext) -> Outputs:
         """Return Metaflow's settings for publishing events, and for sensors."""
         headers = {"Authorization": f"Bearer {_token(ctx)}"}
@@ -183,6 +189,17 @@ def observe_pods_of(kube: KubeClient, kind: str, name: str) -> Observation:
     if not owned:
         return Waiting(f"the controller has not started {kind} {SENSORS}/{name} yet")
     return observe_deployment(kube, SENSORS, owned[0]["metadata"]["name"])
+
+
+def find_stopped_sensors(kube: KubeClient) -> dict[str, Waiting | Failed]:
+    """Return why sensors do not run, by their names."""
+    found = {}
+    for item in _list(kube, "Sensor"):
+        name = str(item["metadata"]["name"])
+        observation = observe_pods_of(kube, "Sensor", name)
+        if not isinstance(observation, Ready):
+            found[name] = observation
+    return found
 
 
 def deployments_of(kube: KubeClient, kind: str, name: str) -> list[Object]:

@@ -12,12 +12,13 @@ import yaml
 from devstack.images import versions
 from devstack.images.programs import CONTAINERS, PROGRAMS
 from devstack.kube.client import Object
-from devstack.kube.manifests import BASE_POOL, POOL_LABEL
 from devstack.kube.resources import ARGO, KNOWN
 from devstack.paths import project_file
+from devstack.pools.nodes import POOL_LABEL
+from devstack.pools.settings import BASE_POOL
 from devstack.services import SERVICES, argo_events
 from devstack.services.argo_events import SENSORS, ArgoEventsService
-from devstack.services.base import HasFinalizers, ServiceContext
+from devstack.services.base import Describes, HasFinalizers, ServiceContext
 from devstack.services.selection import disabled_services, enabled_services
 from devstack.state import StackState
 from devstack.waits import Ready, Waiting
@@ -306,3 +307,14 @@ def test_users_sensors_are_released_before_the_controller_is_removed(api: FakeAp
     assert api.client().list_objects(ARGO, "EventSource", SENSORS) == []
     # Again, with nothing left.
     service.release(context(api))
+
+
+def test_status_names_a_sensor_that_does_not_run(api: FakeApi) -> None:
+    metadata = {"name": "mine", "namespace": SENSORS}
+    api.add({"apiVersion": ARGO, "kind": "Sensor", "metadata": metadata})
+    service = ArgoEventsService()
+    assert isinstance(service, Describes)
+    text = service.describe(context(api))
+    assert text.startswith("1 sensors; mine: the controller has not started")
+    api.client().delete(ARGO, "Sensor", "mine", SENSORS)
+    assert service.describe(context(api)) == "0 sensors"
