@@ -65,11 +65,15 @@ class ArgoEventsService(Service):
     )
 
     def capabilities_detected(self, ctx: ServiceContext) -> bool:
-        """Return True if the state records already what the cluster supports."""
-        return self.name in ctx.state.capabilities
+        """Return True if the state records what the cluster supports, and the bus's certificate."""
+        return self.name in ctx.state.capabilities and _CERTIFICATE in ctx.state.credentials
 
     def adapt(self, ctx: ServiceContext) -> str:
-        """Detect whether the cluster has admission policies; return a warning if not."""
+        """Detect whether the cluster has admission policies; return a warning if not.
+
+        It also generates the bus's certificate: a stack without Argo Events needs none.
+        """
+        _ensure_certificate(ctx)
         supported = bool(detect_policy_api(ctx))
         ctx.state.capabilities[self.name] = POLICY if supported else NO_POLICY
         if supported:
@@ -231,21 +235,25 @@ def _token(ctx: ServiceContext) -> str:
 def _bus_settings(ctx: ServiceContext) -> dict[str, str]:
     """Return the server's login, and its certificate and key, which the state records."""
     credentials = ctx.state.credentials
-    if _CERTIFICATE not in credentials or _KEY not in credentials:
-        created = build_serving_certificate(BUS_HOST)
-        credentials[_CERTIFICATE], credentials[_KEY] = created.certificate, created.key
     login = json.dumps({"user": _BUS_USER, "password": _password(ctx)})
     return {
         "auth.conf": f"authorization: {login}\n",
-        "tls.crt": credentials[_CERTIFICATE],
-        "tls.key": credentials[_KEY],
+        "tls.crt": credentials.get(_CERTIFICATE, ""),
+        "tls.key": credentials.get(_KEY, ""),
     }
+
+
+def _ensure_certificate(ctx: ServiceContext) -> None:
+    credentials = ctx.state.credentials
+    if _CERTIFICATE not in credentials or _KEY not in credentials:
+        created = build_serving_certificate(BUS_HOST)
+        credentials[_CERTIFICATE], credentials[_KEY] = created.certificate, created.key
 
 
 def _client_settings(ctx: ServiceContext) -> dict[str, str]:
     """Return what webhook and sensors need to use the bus; JSON is YAML."""
     login = {"username": _BUS_USER, "password": _password(ctx)}
-    return {"auth.yaml": json.dumps(login), "ca.crt": ctx.state.credentials[_CERTIFICATE]}
+    return {"auth.yaml": json.dumps(login), "ca.crt": ctx.state.credentials.get(_CERTIFICATE, "")}
 
 
 def _password(ctx: ServiceContext) -> str:

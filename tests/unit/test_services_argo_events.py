@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
 
 from devstack.images import versions
 from devstack.images.programs import CONTAINERS, PROGRAMS
@@ -109,8 +110,15 @@ def test_pods_have_the_stacks_images() -> None:
     assert variables["IMAGE_PULL_POLICY"] == "IfNotPresent"
 
 
+def adapted() -> ServiceContext:
+    """The context of a cluster that `up` has examined."""
+    ctx = context(PolicyApi())
+    assert ArgoEventsService().adapt(ctx) == ""
+    return ctx
+
+
 def test_webhook_and_sensors_log_in_to_the_bus_and_verify_its_certificate() -> None:
-    ctx = context()
+    ctx = adapted()
     bus = find(ctx, "EventBus", argo_events.BUS)["spec"]["jetstreamExotic"]
     assert argo_events.BUS_HOST in bus["url"]
     client = decoded(find(ctx, "Secret", bus["accessSecret"]["name"], SENSORS))
@@ -120,11 +128,30 @@ def test_webhook_and_sensors_log_in_to_the_bus_and_verify_its_certificate() -> N
     # A certificate that is its own authority; the key stays with the server.
     assert client[bus["tls"]["caCertSecret"]["key"]] == server["tls.crt"]
     assert "tls.key" not in client
+    assert "PRIVATE KEY" in server["tls.key"]
+    (name,) = certificate_names(server["tls.crt"])
+    assert f"//{name}:" in bus["url"]
+
+
+def certificate_names(text: str) -> list[str]:
+    certificate = x509.load_pem_x509_certificate(text.encode())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return names.value.get_values_for_type(x509.DNSName)
 
 
 def test_the_bus_has_the_same_certificate_at_each_up() -> None:
+    ctx = adapted()
+    before = ArgoEventsService().manifests(ctx)
+    assert ArgoEventsService().capabilities_detected(ctx)
+    del ctx.state.capabilities["argo-events"]
+    ArgoEventsService().adapt(ctx)
+    assert ArgoEventsService().manifests(ctx) == before
+
+
+def test_a_stack_without_it_generates_no_certificate() -> None:
     ctx = context()
-    assert ArgoEventsService().manifests(ctx) == ArgoEventsService().manifests(ctx)
+    ArgoEventsService().manifests(ctx)
+    assert "argo-events-certificate" not in ctx.state.credentials
 
 
 def test_an_event_is_on_disk_before_its_publisher_is_answered() -> None:
