@@ -143,7 +143,8 @@ class ArgoEventsService(Service):
 
     def outputs(self, ctx: ServiceContext) -> Outputs:
         """Return Metaflow's settings for publishing events, and for sensors."""
-        headers = {"Authorization": f"Bearer {_token(ctx)}"}
+        token = _token(ctx)
+        headers = {"Authorization": f"Bearer {token}"}
         return Outputs(
             metaflow={
                 "METAFLOW_ARGO_EVENTS_EVENT": EVENT,
@@ -160,6 +161,7 @@ class ArgoEventsService(Service):
                 "METAFLOW_SERVICE_HEADERS": json.dumps(headers),
             },
             urls={PORT: url(ctx)},
+            secrets={"argo-events-token": token},
         )
 
     def _has_policy(self, ctx: ServiceContext) -> bool:

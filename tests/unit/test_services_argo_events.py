@@ -167,7 +167,9 @@ def test_only_those_with_the_token_publish_events() -> None:
     ctx = context()
     webhook = event_source()["webhook"][argo_events.EVENT]
     secret = decoded(find(ctx, "Secret", webhook["authSecret"]["name"], SENSORS))
-    settings = ArgoEventsService().outputs(ctx).metaflow
+    outputs = ArgoEventsService().outputs(ctx)
+    settings = outputs.metaflow
+    assert outputs.secrets == {"argo-events-token": secret["token"]}
     assert settings["METAFLOW_ARGO_EVENTS_WEBHOOK_AUTH"] == "service"
     headers = json.loads(settings["METAFLOW_SERVICE_HEADERS"])
     assert headers == {"Authorization": f"Bearer {secret[webhook['authSecret']['key']]}"}
