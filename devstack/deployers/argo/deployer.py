@@ -17,8 +17,9 @@ from devstack.deployers.argo.follow import (
     follow_run,
     read_logs,
     stop_run,
-    wait_scheduled_run,
+    wait_new_run,
 )
+from devstack.deployers.argo.gang_checks import check_gangs
 from devstack.deployers.argo.lookup import find_run, find_template, flow_of, runs_of
 from devstack.deployers.argo.parameters import encode_parameters
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
@@ -26,8 +27,15 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.kube.client import Object
 from devstack.kube.resources import ARGO
-from devstack.kube.workflows import Workflow, flow_templates, parameter_types, start_workflow
+from devstack.kube.workflows import (
+    Node,
+    Workflow,
+    flow_templates,
+    parameter_types,
+    start_workflow,
+)
 from devstack.owner import login_name
+from devstack.samples.checks.result import CheckResult
 from devstack.services import argo
 from devstack.stack import Stack, require_up
 
@@ -121,7 +129,11 @@ class ArgoDeployer:
 
     def wait_scheduled_run(self, name: str, known: Collection[str], note: Note) -> Workflow:
         """Wait until the schedule starts a run whose id is not in ``known``, and return it."""
-        return wait_scheduled_run(self.stack, name, known, note)
+        return wait_new_run(self.stack, name, known, note, "scheduled")
+
+    def wait_event_run(self, name: str, known: Collection[str], note: Note) -> Workflow:
+        """Wait until an event starts a run whose id is not in ``known``, and return it."""
+        return wait_new_run(self.stack, name, known, note, "event")
 
     def backfill(
         self,
@@ -147,6 +159,11 @@ class ArgoDeployer:
     def failure(self, result: RunResult[Workflow]) -> DevstackError:
         """Return the error that explains why a run did not succeed."""
         return failure_of(self.stack, result)
+
+    def check_run(self, result: RunResult[Workflow]) -> list[CheckResult]:
+        """Check that the JobSets of a run were scheduled as gangs."""
+        nodes = [each for each in result.tasks if isinstance(each, Node)]
+        return check_gangs(self.stack.kube(), self._namespace, nodes)
 
     def logs(self, run: Workflow, task: str = "", attempt: int = 0) -> Iterator[TaskLog]:
         """Yield the logs of a run's tasks whose pods exist."""
