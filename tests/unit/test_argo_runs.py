@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,58 +19,10 @@ from devstack.kube.client import Object
 from devstack.kube.resources import ARGO
 from devstack.services import SERVICES
 from devstack.stack import Stack
-from tests.fakes.airflow import airflow_stack
 from tests.fakes.api import FakeApi, namespace, pod
-
-TYPES = {"n": {"type": "int"}, "text": {"type": "str"}}
-
-
-def template(name: str = "myflow", flow: str = "MyFlow") -> Object:
-    annotations = {"metaflow/flow_name": flow, "metaflow/parameters": json.dumps(TYPES)}
-    return {
-        "apiVersion": ARGO,
-        "kind": "WorkflowTemplate",
-        "metadata": {"name": name, "namespace": "metaflow", "annotations": annotations},
-        "spec": {"entrypoint": flow},
-    }
-
+from tests.fakes.argo import argo_stack, node, template, workflow
 
 COMPILED = CompiledTemplate("MyFlow", template(), "", "", paused=False, output="")
-
-
-def node(step: str, phase: str, name: str = "", **more: Any) -> Object:
-    shown = name or step
-    return {
-        "id": f"myflow-1-{abs(hash(shown))}",
-        "name": f"myflow-1.{shown}",
-        "displayName": shown.rpartition(".")[2],
-        "templateName": step,
-        "type": "Pod",
-        "phase": phase,
-        "startedAt": "2026-11-27T03:00:00Z",
-        **more,
-    }
-
-
-def workflow(
-    name: str = "myflow-1", phase: str = "Running", nodes: tuple[Object, ...] = (), **status: Any
-) -> Object:
-    return {
-        "apiVersion": ARGO,
-        "kind": "Workflow",
-        "metadata": {
-            "name": name,
-            "namespace": "metaflow",
-            "creationTimestamp": f"2026-11-27T03:00:0{name[-1]}Z",
-        },
-        "spec": {"workflowTemplateRef": {"name": name.rpartition("-")[0]}},
-        "status": {
-            "phase": phase,
-            "startedAt": "2026-11-27T03:00:00Z",
-            "nodes": {each["id"]: each for each in nodes},
-            **status,
-        },
-    }
 
 
 @pytest.fixture
@@ -83,10 +34,7 @@ def api() -> FakeApi:
 
 @pytest.fixture
 def stack(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    found = airflow_stack(1, tmp_path)
-    found.state.ports["argo"] = 42746
-    monkeypatch.setattr(found, "kube", lambda *_arguments, **_options: api.client())
-    return found
+    return argo_stack(tmp_path, api, monkeypatch)
 
 
 @pytest.fixture
