@@ -239,6 +239,12 @@ def parameter_types(template: Object) -> dict[str, str]:
     return {name: str(each.get("type") or "str") for name, each in json.loads(text).items()}
 
 
+def parameter_defaults(template: Object) -> dict[str, str]:
+    """Return the values of a template's parameters by name, as JSON."""
+    parameters = template["spec"].get("arguments", {}).get("parameters") or []
+    return {each["name"]: str(each.get("value", "")) for each in parameters}
+
+
 def pods_of(kube: KubeClient, namespace: str, run_id: str) -> Sequence[Object]:
     """Return the pods of a workflow."""
     return kube.list_objects("v1", "Pod", namespace, labels=f"{WORKFLOW_LABEL}={run_id}")

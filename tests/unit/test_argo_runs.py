@@ -13,7 +13,7 @@ import pytest
 
 from devstack.deployers.argo.compile import CompiledTemplate
 from devstack.deployers.argo.deployer import ArgoDeployer, open_deployer
-from devstack.deployers.argo.parameters import encode_value
+from devstack.deployers.argo.parameters import EXACT, encode_value
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import Object
 from devstack.kube.resources import ARGO
@@ -126,7 +126,6 @@ def test_parameters_arrive_as_json_of_their_types(argo: ArgoDeployer, api: FakeA
         ("text", "a\\b", "'\\\\'"),
         ("text", "caf\u00e9", "'\u00e9'"),
         ("text", "two\nlines", "'\\n'"),
-        ("text", "{{workflow.name}}", "template"),
     ],
 )
 def test_values_that_would_not_arrive_exactly_are_refused(
@@ -160,14 +159,23 @@ def test_a_value_of_another_type_is_refused(kind: str, value: str, reason: str) 
 
 def test_what_is_accepted_arrives_exactly(tmp_path: Path) -> None:
     """Metaflow's own program writes the script that the first pod of a run sources."""
-    text = "".join(chr(number) for number in range(32, 127) if chr(number) not in "$`\\")
-    value = base64.b64encode(encode_value("str", text).encode()).decode()
+    text = "{{x}}" + "".join(chr(number) for number in range(32, 127) if chr(number) not in "$`\\")
+    encoded = encode_value("str", text, exact=False)
+    value = base64.b64encode(encoded.encode()).decode()
     script = tmp_path / "parameters"
     module = "metaflow.plugins.argo.set_parameters"
     subprocess.run([sys.executable, "-m", module, script, f"text,f,{value}"], check=True)
     command = f'. {script}; printf %s "$METAFLOW_INIT_TEXT"'
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == text
+
+
+def test_any_text_is_accepted_by_what_devstack_deploys(argo: ArgoDeployer, api: FakeApi) -> None:
+    made = template()
+    made["metadata"]["annotations"][EXACT] = "true"
+    api.add(made)
+    run = argo.trigger("MyFlow", {"text": "a$b {{x}} é\n"})
+    assert run.parameters["text"] == '"a$b {\\u007bx}} \\u00e9\\n"'
 
 
 def test_runs_are_listed_with_the_latest_first(argo: ArgoDeployer, api: FakeApi) -> None:

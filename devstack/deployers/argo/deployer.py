@@ -21,7 +21,7 @@ from devstack.deployers.argo.follow import (
 )
 from devstack.deployers.argo.gang_checks import check_gangs
 from devstack.deployers.argo.lookup import find_run, find_template, flow_of, runs_of
-from devstack.deployers.argo.parameters import encode_parameters
+from devstack.deployers.argo.parameters import EXACT, encode_parameters
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
@@ -31,6 +31,7 @@ from devstack.kube.workflows import (
     Node,
     Workflow,
     flow_templates,
+    parameter_defaults,
     parameter_types,
     start_workflow,
 )
@@ -106,7 +107,13 @@ class ArgoDeployer:
     def trigger(self, name: str, parameters: Mapping[str, str]) -> Workflow:
         """Start a run of a deployment."""
         template = self._template(name)
-        values = encode_parameters(parameter_types(template), parameters, _USAGE)
+        values = encode_parameters(
+            parameter_types(template),
+            parameters,
+            _USAGE,
+            exact=template["metadata"]["annotations"].get(EXACT) == "true",
+            defaults=parameter_defaults(template),
+        )
         user = json.dumps({"type": "user", "name": login_name(os.geteuid())})
         annotations = {"metaflow/triggered_by_user": user}
         return start_workflow(
