@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from devstack.deployers.argo.compile import CompiledTemplate
 from devstack.deployers.argo.deployer import ArgoDeployer, open_deployer
@@ -73,6 +74,21 @@ def test_a_template_is_created_then_replaced(argo: ArgoDeployer, api: FakeApi) -
     live = stored(api, "WorkflowTemplate")
     assert live is not None
     assert "metaflow/parameters" not in live["metadata"]["annotations"]
+
+
+def test_a_compiled_flow_is_written_as_manifests(argo: ArgoDeployer, tmp_path: Path) -> None:
+    path = argo.write(replace(COMPILED, schedule="0 * * * *"), tmp_path)
+    assert path == tmp_path / "myflow.yaml"
+    made, cron = yaml.safe_load_all(path.read_text())
+    assert (made["apiVersion"], made["kind"], made["metadata"]["name"]) == (
+        ARGO,
+        "WorkflowTemplate",
+        "myflow",
+    )
+    assert cron["spec"]["workflowSpec"] == {"workflowTemplateRef": {"name": "myflow"}}
+    assert len(list(yaml.safe_load_all(argo.render(COMPILED)))) == 1
+    error = error_of(argo.write, COMPILED, tmp_path / "missing" / "file")
+    assert (error.code, error.exit_status) == ("TEMPLATE_NOT_WRITTEN", ExitStatus.USAGE)
 
 
 def test_a_schedule_comes_and_goes_with_the_deployment(argo: ArgoDeployer, api: FakeApi) -> None:

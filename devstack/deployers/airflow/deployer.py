@@ -31,7 +31,7 @@ from devstack.deployers.airflow.backfill import BackfillOptions, backfill_dag, f
 from devstack.deployers.airflow.compile import CompiledDag, compile_flow
 from devstack.deployers.airflow.dag_lock import dag_lock, lock_folder
 from devstack.deployers.airflow.delete import delete_dag
-from devstack.deployers.airflow.deliver import create_pools, deliver_dag, write_dag
+from devstack.deployers.airflow.deliver import create_pools, deliver_dag
 from devstack.deployers.airflow.deployed_flow import (
     DeployedFlow,
     get_deployed_flow,
@@ -42,6 +42,7 @@ from devstack.deployers.airflow.lookup import find_run, find_tasks, resolve_dag
 from devstack.deployers.airflow.other_delivery import require_deletable, require_deployable
 from devstack.deployers.airflow.trigger import trigger_dag
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
+from devstack.deployers.compiled_file import write_compiled
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.image_names import spellings
@@ -86,9 +87,12 @@ class AirflowDeployer:
         Args:
             compiled: the DAG.
             target: a file, or a folder that exists.
+
+        Raises:
+            DevstackError: ``DAG_NOT_WRITTEN``.
         """
         create_pools(self.stack, self.client, compiled)
-        return write_dag(compiled, target)
+        return write_compiled(compiled.text, f"{compiled.dag_id}.py", target, "DAG_NOT_WRITTEN")
 
     def resolve(self, name: str, *, broken: bool = False) -> str:
         """Return the id of a DAG given by its id, or by the flow's name if unique.

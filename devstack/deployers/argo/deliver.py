@@ -34,10 +34,9 @@ def deliver_template(stack: Stack, compiled: CompiledTemplate, url: str, note: N
     namespace, kube = stack.state.namespace, stack.kube()
     note("the template is written")
     try:
-        write_object(kube, {"apiVersion": ARGO, **compiled.template, "kind": "WorkflowTemplate"})
-        if compiled.schedule:
-            write_object(kube, build_schedule(compiled, namespace))
-        else:
+        for item in build_objects(compiled, namespace):
+            write_object(kube, item)
+        if not compiled.schedule:
             kube.delete(ARGO, CRON, compiled.name, namespace)
     except ConflictError as error:
         raise _deployed_meanwhile(compiled.name) from error
@@ -50,6 +49,19 @@ def deliver_template(stack: Stack, compiled: CompiledTemplate, url: str, note: N
         deliver_seconds=stack.clock.now() - began,
         details={"template": compiled.name},
     )
+
+
+def build_objects(compiled: CompiledTemplate, namespace: str) -> list[Object]:
+    """Return the objects of a deployment: its template, and its schedule if it has one."""
+    template = {"apiVersion": ARGO, **compiled.template, "kind": "WorkflowTemplate"}
+    return [template, *([build_schedule(compiled, namespace)] if compiled.schedule else [])]
+
+
+def render(compiled: CompiledTemplate, namespace: str) -> str:
+    """Return the objects of a deployment as YAML, for `kubectl apply`."""
+    import yaml
+
+    return yaml.safe_dump_all(build_objects(compiled, namespace), sort_keys=False)
 
 
 def build_schedule(compiled: CompiledTemplate, namespace: str) -> Object:

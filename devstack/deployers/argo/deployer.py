@@ -7,10 +7,11 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from devstack.deployers.argo.compile import CompiledTemplate, compile_flow
-from devstack.deployers.argo.deliver import CRON, delete_template, deliver_template
+from devstack.deployers.argo.deliver import CRON, delete_template, deliver_template, render
 from devstack.deployers.argo.follow import (
     change_run,
     failure_of,
@@ -23,6 +24,7 @@ from devstack.deployers.argo.gang_checks import check_gangs
 from devstack.deployers.argo.lookup import find_run, find_template, flow_of, runs_of
 from devstack.deployers.argo.parameters import EXACT, encode_parameters
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
+from devstack.deployers.compiled_file import write_compiled
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.kube.client import Object
@@ -65,6 +67,23 @@ class ArgoDeployer:
     def deliver(self, compiled: CompiledTemplate, note: Note) -> Deployment:
         """Write the template and its schedule."""
         return deliver_template(self.stack, compiled, self.url(compiled.name), note)
+
+    def render(self, compiled: CompiledTemplate) -> str:
+        """Return the template and its schedule as YAML."""
+        return render(compiled, self._namespace)
+
+    def write(self, compiled: CompiledTemplate, target: Path) -> Path:
+        """Write the template and its schedule to a file; return its path.
+
+        Args:
+            compiled: the compiled flow.
+            target: a file, or a folder that exists.
+
+        Raises:
+            DevstackError: ``TEMPLATE_NOT_WRITTEN``.
+        """
+        name = f"{compiled.name}.yaml"
+        return write_compiled(self.render(compiled), name, target, "TEMPLATE_NOT_WRITTEN")
 
     def resolve(self, name: str) -> str:
         """Return the name of a deployment given by its name, or by the flow's if unique."""

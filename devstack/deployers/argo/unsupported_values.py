@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from devstack.deployers.argo.notifications import INSTEAD, OPTIONS, REASON
 from devstack.deployers.argo.schedule import argo_schedule
 from devstack.deployers.cron import ScheduleError
 from devstack.deployers.flow_description import FlowDescription, StepDescription
@@ -26,16 +27,6 @@ _STEP = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_]{0,99}")
 _REPLACED = re.compile(r"\{\{|\$[$(]")
 _UNQUOTED = re.compile(r"[\w@%+=:,./][\w@%+=:,./-]*", re.ASCII)
 KNOWN_ZONE = "Europe/Berlin"
-_NOTIFICATIONS = {
-    "notify_on_error": "--notify-on-error",
-    "notify_on_success": "--notify-on-success",
-    "notify_slack_webhook_url": "--notify-slack-webhook-url",
-    "notify_pager_duty_integration_key": "--notify-pager-duty-integration-key",
-    "notify_incident_io_api_key": "--notify-incident-io-api-key",
-    "incident_io_alert_source_config_id": "--incident-io-alert-source-config-id",
-    "incident_io_metadata": "--incident-io-metadata",
-}
-"""Options of Metaflow's `create` by their names in its function."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +68,9 @@ def find_value_violations(flow: FlowDescription, values: DeployValues) -> list[V
 
 
 def _check_notifications(options: Mapping[str, Any]) -> Iterator[Violation]:
-    for name, option in _NOTIFICATIONS.items():
-        if options.get(name):
-            yield Violation(
-                "the deployment",
-                option,
-                "Argo sends notifications with an agent, a pod with rights that the stack's"
-                " executor does not have; Metaflow would write the key into the template",
-                "wait for the run: `devstack argo trigger --wait` exits with status 5 if it"
-                " fails; or use @exit_hook",
-            )
+    for option in OPTIONS:
+        if options.get(option.removeprefix("--").replace("-", "_")):
+            yield Violation("the deployment", option, REASON, INSTEAD)
 
 
 def _check_texts(values: DeployValues) -> Iterator[Violation]:
