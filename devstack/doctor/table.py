@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from devstack.doctor.airflow import AIRFLOW_CHECKS
+from devstack.doctor.argo import ARGO_CHECKS
 from devstack.doctor.celery import CELERY_CHECKS
 from devstack.doctor.check import Check
 from devstack.doctor.clock import CLOCK_CHECKS
@@ -43,6 +44,7 @@ _BY_NAME = {
         AIRFLOW_CHECKS,
         CELERY_CHECKS,
         DAG_DELIVERY_CHECKS,
+        ARGO_CHECKS,
     )
     for check in checks
 }
@@ -55,6 +57,7 @@ _GROUPS = {
     "Stack": "state phase files ports services datastore database",
     "Task pods": "secrets rights quota task-pods proxies pod-certificates",
     "Airflow": "scheduler dags celery dag-delivery",
+    "Argo Workflows": "argo-controller argo-server workflows argo-artifacts",
 }
 
 GROUPS: Mapping[str, tuple[Check, ...]] = {
