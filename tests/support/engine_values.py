@@ -27,6 +27,10 @@ TEXTS = (
 )
 """Texts with everything that Jinja, Argo, JSON, the kubelet or a shell would interpret."""
 
+TEXT = "Zürich 東京 $HOME $(HOSTNAME) $$ `id` \\n \\ 'a' \"b\" {{ ds }} {% if x %} {# z\n\r\nend\n"
+TAG = "it's $HOME `id` {{ ds }} é; exit 1"
+"""A text and a tag for runs on real engines."""
+
 RECORDER = """\
 #!{python}
 import json, os, sys
