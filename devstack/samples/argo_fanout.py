@@ -26,8 +26,8 @@ class ArgoFanoutFlow(FlowSpec):
     @step
     def region(self):
         """Create the list of one region's shops."""
-        self.name = self.input
-        self.shops = SHOPS[self.name]
+        self.label = self.input
+        self.shops = SHOPS[self.label]
         self.next(self.shop, foreach="shops")
 
     @kubernetes(**SMALL)
@@ -41,7 +41,7 @@ class ArgoFanoutFlow(FlowSpec):
     @step
     def add_region(self, inputs):
         """Add up the shops of one region."""
-        self.total = (inputs[0].name, sum(each.sales for each in inputs))
+        self.total = (inputs[0].label, sum(each.sales for each in inputs))
         self.next(self.add_all)
 
     @kubernetes(**SMALL)

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from devstack.deployers.argo.compile import check_schedule
+from devstack.deployers.argo.parameters import EXACT
 from devstack.deployers.argo.schedule import argo_schedule
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
+from devstack.samples.catalogue import ARGO_SAMPLES
 from tests.fakes.s3 import fake_s3
 from tests.support.template_compilation import (
     EmptyCluster,
@@ -155,3 +157,16 @@ def test_the_option_takes_the_place_of_a_schedule_that_argo_does_not_have(
     source = write(decorators="@schedule(cron='0 9 ? * 6L *')")
     assert "weekday of a month: '6L'" in refused(source, env).cause
     assert compile_template(source, env, schedule="none").schedule == ""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(sample.file for sample in ARGO_SAMPLES if not sample.needs_service),
+        Path(__file__).parents[1] / "argo" / "flows" / "broad.py",
+    ],
+    ids=lambda path: str(path.stem),
+)
+def test_samples_and_the_flow_of_many_decorators_compile(path: Path, env: FlowEnvironment) -> None:
+    made = compile_template(FlowSource(path), env)
+    assert made.template["metadata"]["annotations"][EXACT] == "true"
