@@ -64,7 +64,7 @@ def _install_hooks(report: Path) -> None:
 
     texts = _Texts()
     argo.dict_to_cli_options = texts.values.options(argo.dict_to_cli_options)
-    argo.shlex = SimpleNamespace(split=texts.split)
+    argo.shlex = SimpleNamespace(**{**vars(shlex), "split": texts.split})
 
     class CapturedArgo(argo_cli.ArgoWorkflows):  # type: ignore[misc]
         def __init__(self, *arguments: Any, tags: Any = None, namespace: Any = None, **rest: Any):
@@ -185,8 +185,8 @@ def _check_parameters(
 def _finish(template: dict[str, Any], tags: list[str], *, exact: bool) -> None:
     """Keep Argo from taking the user's texts outside of scripts for templates of its own."""
     spec = template["spec"]
-    for metadata in (template["metadata"], spec["workflowMetadata"], spec["podMetadata"]):
-        annotations = metadata["annotations"]
+    for metadata in (template["metadata"], spec.get("workflowMetadata"), spec.get("podMetadata")):
+        annotations = (metadata or {}).get("annotations", {})
         if tags:
             annotations["metaflow/tags"] = json.dumps(tags)
         for name in ("tags", "parameters", "dag"):
@@ -194,7 +194,7 @@ def _finish(template: dict[str, Any], tags: list[str], *, exact: bool) -> None:
                 annotations[f"metaflow/{name}"] = without_tags(annotations[f"metaflow/{name}"])
         if DESCRIPTION in annotations:
             annotations[DESCRIPTION] = annotations[DESCRIPTION].replace("{{", "{ {")
-    for parameter in spec["arguments"]["parameters"]:
+    for parameter in spec.get("arguments", {}).get("parameters") or []:
         parameter["value"] = without_tags(parameter["value"])
         if parameter.get("description"):
             parameter["description"] = parameter["description"].replace("{{", "{ {")
