@@ -21,7 +21,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -50,6 +50,38 @@ def _install_hooks(report: Path) -> None:
     argo_cli: Any = importlib.import_module("metaflow.plugins.argo.argo_workflows_cli")
     argo: Any = importlib.import_module("metaflow.plugins.argo.argo_workflows")
     wanted = json.loads(report.read_text())
+    described = _install_checks(argo_cli, report, wanted)
+    texts = _Texts()
+    argo.dict_to_cli_options = texts.values.options(argo.dict_to_cli_options)
+    argo.shlex = SimpleNamespace(**{**vars(shlex), "split": texts.split})
+
+    class CapturedArgo(_exact_compiler(argo_cli.ArgoWorkflows, texts)):  # type: ignore[misc]
+        def cleanup_previous_sensors(self) -> None:
+            """Leave the cluster as it is."""
+
+        def deploy(self) -> None:
+            """Write the template and its schedule to the report."""
+            refuse(report, list(check_defaults(described[0], exact=texts.exact)))
+            template = self._workflow_template.to_json()
+            _finish(template, self.given_tags, exact=texts.exact)
+            made = {
+                "flow": self.flow.name,
+                "template": template,
+                "schedule": argo_schedule(wanted["schedule"] or _written_schedule(self.flow)),
+                "timezone": "" if wanted["schedule"] else _timezone(self.flow),
+            }
+            report.write_text(json.dumps(made))
+
+        def schedule(self) -> None:
+            """Leave the cluster as it is."""
+
+    argo_cli.ArgoWorkflows = CapturedArgo
+
+
+def _install_checks(
+    argo_cli: Any, report: Path, wanted: Mapping[str, Any]
+) -> Sequence[FlowDescription]:
+    """Check the flow before Metaflow uploads it; return a list that gets its description."""
     make_flow = argo_cli.make_flow
     described: list[FlowDescription] = []
 
@@ -62,19 +94,29 @@ def _install_hooks(report: Path) -> None:
         described.append(description)
         return make_flow(obj, *rest)
 
-    texts = _Texts()
-    argo.dict_to_cli_options = texts.values.options(argo.dict_to_cli_options)
-    argo.shlex = SimpleNamespace(**{**vars(shlex), "split": texts.split})
+    argo_cli.make_flow = check_then_make
+    return described
 
-    class CapturedArgo(argo_cli.ArgoWorkflows):  # type: ignore[misc]
+
+def _exact_compiler(base: Any, texts: _Texts) -> Any:
+    """Return Metaflow's compiler with placeholders for the user's texts, or what protects them."""
+
+    class ExactArgo(base):  # type: ignore[misc]
         def __init__(self, *arguments: Any, tags: Any = None, namespace: Any = None, **rest: Any):
-            self._given_tags = list(tags or ())
+            self.given_tags = list(tags or ())
             super().__init__(
                 *arguments,
-                tags=[texts.values.placeholder(tag) for tag in self._given_tags],
+                tags=[texts.values.placeholder(tag) for tag in self.given_tags],
                 namespace=namespace and texts.values.placeholder(namespace),
                 **rest,
             )
+
+        def _process_parameters(self) -> Any:
+            # Template and sensor take the defaults from here.
+            parameters = super()._process_parameters()
+            for each in parameters.values():
+                each["value"] = without_tags(each["value"])
+            return parameters
 
         def _compile_workflow_template(self) -> Any:
             for node in self.graph:
@@ -83,27 +125,7 @@ def _install_hooks(report: Path) -> None:
                         _protect_variables(decorator)
             return super()._compile_workflow_template()
 
-        def cleanup_previous_sensors(self) -> None:
-            """Leave the cluster as it is."""
-
-        def deploy(self) -> None:
-            """Write the template and its schedule to the report."""
-            refuse(report, list(check_defaults(described[0], exact=texts.exact)))
-            template = self._workflow_template.to_json()
-            _finish(template, self._given_tags, exact=texts.exact)
-            made = {
-                "flow": self.flow.name,
-                "template": template,
-                "schedule": argo_schedule(wanted["schedule"] or _written_schedule(self.flow)),
-                "timezone": "" if wanted["schedule"] else _timezone(self.flow),
-            }
-            report.write_text(json.dumps(made))
-
-        def schedule(self) -> None:
-            """Leave the cluster as it is."""
-
-    argo_cli.make_flow = check_then_make
-    argo_cli.ArgoWorkflows = CapturedArgo
+    return ExactArgo
 
 
 class _Texts:
@@ -195,7 +217,6 @@ def _finish(template: dict[str, Any], tags: list[str], *, exact: bool) -> None:
         if DESCRIPTION in annotations:
             annotations[DESCRIPTION] = annotations[DESCRIPTION].replace("{{", "{ {")
     for parameter in spec.get("arguments", {}).get("parameters") or []:
-        parameter["value"] = without_tags(parameter["value"])
         if parameter.get("description"):
             parameter["description"] = parameter["description"].replace("{{", "{ {")
     if exact:

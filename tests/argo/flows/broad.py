@@ -11,6 +11,7 @@ from metaflow import (
     exit_hook,
     kubernetes,
     project,
+    retry,
     step,
     timeout,
 )
@@ -58,6 +59,7 @@ class ArgoBroadFlow(FlowSpec):
         self.next(self.join)
 
     @catch(var="failure", print_exception=False)
+    @retry(times=0, minutes_between_retries=0)
     @timeout(minutes=1)
     @kubernetes(**SMALL)
     @step
