@@ -211,8 +211,15 @@ def _select(
     selection = engine.select(samples, stack)
     if explicit:
         selection.require_all()
-    for reason in selection.left_out:
-        output.text(f"{reason.sample.name} is left out: {reason.cause}; {reason.remedy}")
+    for each in selection.left_out:
+        output.text(f"{each.sample.name} is left out: {each.cause}; {each.remedy}")
+    if selection.left_out:
+        output.data(
+            left_out=[
+                {"name": each.sample.name, "cause": each.cause, "remedy": each.remedy}
+                for each in selection.left_out
+            ]
+        )
     return selection.samples
 
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from devstack.cli.output import Output
+from devstack.cli.run_deployed import ENGINES, _select
 from devstack.deployers.argo.compile import LAUNCH
 from devstack.deployers.argo.deployer import open_deployer
 from devstack.deployers.suite import DeployerSuite
+from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
 from devstack.kube.client import Object
 from devstack.kube.resources import ARGO, JOBSET
@@ -203,3 +206,20 @@ def test_a_jobset_that_is_gone_is_no_gang(suite: DeployerSuite, controller: Cont
     controller.node = node("meet", "Succeeded", finishedAt=END, inputs=inputs)
     (outcome,) = suite.run_samples(named("argo-gang"), 1, controller)
     assert outcome.wrong == ["JobSet js-1 exists: it was deleted"]
+
+
+def test_a_sample_that_needs_a_service_is_left_out_with_the_reason(
+    suite: DeployerSuite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (engine,) = (each for each in ENGINES if each.name == "argo")
+    stack = suite.stack
+    stack.services = [each for each in stack.services if each.name != "argo-events"]
+    output = Output()
+    left = _select(output, engine, ARGO_SAMPLES, stack, explicit=False)
+    assert "argo-events" not in {sample.name for sample in left}
+    shown = capsys.readouterr().out
+    assert "argo-events is left out" in shown
+    assert "devstack up --with argo-events" in shown
+    with pytest.raises(DevstackError) as refused:
+        _select(output, engine, ARGO_SAMPLES, stack, explicit=True)
+    assert refused.value.code == "SAMPLE_UNSUPPORTED"
