@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from devstack.doctor.airflow import AIRFLOW_CHECKS
+from devstack.doctor.argo import ARGO_CHECKS
 from devstack.doctor.celery import CELERY_CHECKS
 from devstack.doctor.check import Check
 from devstack.doctor.clock import CLOCK_CHECKS
@@ -44,6 +45,7 @@ _BY_NAME = {
         AIRFLOW_CHECKS,
         CELERY_CHECKS,
         DAG_DELIVERY_CHECKS,
+        ARGO_CHECKS,
         SENSORS_CHECKS,
     )
     for check in checks
@@ -57,7 +59,7 @@ _GROUPS = {
     "Stack": "state phase files ports services datastore database",
     "Task pods": "secrets rights quota task-pods proxies pod-certificates",
     "Airflow": "scheduler dags celery dag-delivery",
-    "Argo": "sensors",
+    "Argo Workflows": "argo-controller argo-server workflows argo-artifacts sensors",
 }
 
 GROUPS: Mapping[str, tuple[Check, ...]] = {

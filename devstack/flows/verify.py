@@ -46,7 +46,7 @@ def check_run(
     """
     module = "devstack.samples.checks"
     done = runner.run(
-        [str(env.python), "-m", module, sample.name, pathspec],
+        [str(env.python), "-m", module, sample.module, pathspec],
         input=json.dumps(list(observed)),
         env=env.changes(),
         timeout=CHECK_SECONDS,

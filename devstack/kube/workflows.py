@@ -14,8 +14,10 @@ from devstack.kube.times import parse_time
 
 WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
 CRON_LABEL = "workflows.argoproj.io/cron-workflow"
-SENSOR_LABEL = "events.argoproj.io/sensor"
 NODE_ANNOTATION = "workflows.argoproj.io/node-id"
+SENSOR_LABEL = "events.argoproj.io/sensor"
+"""The label of runs that a sensor starts: of Argo Events, or of the policy in k8s/argo-events."""
+
 FINISHED = frozenset({"Succeeded", "Failed", "Error"})
 """Final phases of a workflow, and of a node that ran."""
 
@@ -32,7 +34,7 @@ class Workflow:
         template: the name of its template; empty if it has none.
         run_id: its name.
         state: Argo's phase in lower case; ``pending`` before the controller has seen it.
-        kind: ``scheduled``, ``event`` or ``manual``.
+        kind: what started it: ``scheduled``, ``event`` or ``manual``.
         began: start in seconds since the epoch; None before that.
         ended: end in seconds since the epoch; None before that.
         message: why it is in this phase, as Argo says.
@@ -86,6 +88,7 @@ class Node:
         ended: end in seconds since the epoch; None before that.
         node_id: Argo's id.
         message: why it is in this phase, as Argo says.
+        jobset: the JobSet of a @parallel step, which the pod creates and waits for.
     """
 
     step: str
@@ -96,6 +99,7 @@ class Node:
     ended: float | None
     node_id: str
     message: str = ""
+    jobset: str = ""
 
     @property
     def name(self) -> str:
@@ -149,7 +153,14 @@ def _node(item: Mapping[str, Any]) -> Node:
         ended=_seconds(item.get("finishedAt")),
         node_id=item["id"],
         message=item.get("message", ""),
+        jobset=_input(item, "jobset-name"),
     )
+
+
+def _input(item: Mapping[str, Any], name: str) -> str:
+    """Return an input parameter of a node; empty if it has none of this name."""
+    parameters = item.get("inputs", {}).get("parameters") or []
+    return next((str(each.get("value", "")) for each in parameters if each["name"] == name), "")
 
 
 def _seconds(text: str | None) -> float | None:
@@ -226,6 +237,12 @@ def parameter_types(template: Object) -> dict[str, str]:
     """Return Metaflow's types of a template's parameters by name."""
     text = template["metadata"].get("annotations", {}).get("metaflow/parameters", "{}")
     return {name: str(each.get("type") or "str") for name, each in json.loads(text).items()}
+
+
+def parameter_defaults(template: Object) -> dict[str, str]:
+    """Return the values of a template's parameters by name, as JSON."""
+    parameters = template["spec"].get("arguments", {}).get("parameters") or []
+    return {each["name"]: str(each.get("value", "")) for each in parameters}
 
 
 def pods_of(kube: KubeClient, namespace: str, run_id: str) -> Sequence[Object]:

@@ -164,7 +164,7 @@ class TestImage:
         (tmp_path / "requirements.txt").write_text("cowsay==6.1\n")
         (tmp_path / "baked.py").write_text(dag("baked", imports="import cowsay"))
         stack.run("airflow", "image", "build", str(tmp_path))
-        noticed("the DAG of the image", lambda: "baked" in active_dags(airflow))
+        noticed("only the DAG of the image", lambda: set(active_dags(airflow)) == {"baked"})
         before = airflow.pod("scheduler")
         for name, text, code in (
             ("broken.py", "def (:\n", "DAG_SYNTAX"),
@@ -193,4 +193,14 @@ def test_a_volume_gets_files_by_copying(
     folder.mkdir()
     (folder / "copied.py").write_text(dag("copied", imports="import cowsay"))
     stack.run("airflow", "volume", "copy", str(folder))
-    noticed("the DAG of the volume", lambda: "copied" in active_dags(airflow))
+    noticed("only the DAG of the volume", lambda: set(active_dags(airflow)) == {"copied"})
+
+
+def test_dags_of_other_deliveries_are_hidden_and_keep_their_runs(
+    stack: Devstack, configure: Configure, airflow: Airflow
+) -> None:
+    configure('dags = "deploy"')
+    others = {"PushedFlow", "plain", "baked", "copied"}
+    noticed("no DAG of another folder", lambda: not others & set(active_dags(airflow)))
+    assert airflow.get("dags/PushedFlow/dagRuns")["total_entries"] == 1
+    assert not others & set(stack.run("airflow", "list").stdout.split())

@@ -14,6 +14,7 @@ from devstack.deployers.argo.sensors import CHECKSUM, build_sensor, sensor_name
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import Object
 from devstack.kube.resources import ARGO
+from devstack.kube.workflows import SENSOR_LABEL as RUN_LABEL
 from devstack.kube.workflows import parse_workflow
 from devstack.services.argo_events import SENSOR_LABEL, SENSORS
 from devstack.stack import Stack
@@ -225,7 +226,7 @@ def test_the_checksum_covers_the_whole_sensor() -> None:
 
 def test_a_run_that_an_event_started_is_told_apart() -> None:
     item = workflow()
-    item["metadata"]["labels"] = {"events.argoproj.io/sensor": "myflow"}
+    item["metadata"]["labels"] = {RUN_LABEL: "myflow"}
     assert parse_workflow(item).kind == "event"
     assert parse_workflow(workflow()).kind == "manual"
 

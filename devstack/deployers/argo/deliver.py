@@ -5,10 +5,10 @@ from __future__ import annotations
 from devstack.deployers.argo.compile import CompiledTemplate
 from devstack.deployers.argo.lookup import runs_of
 from devstack.deployers.argo.sensors import (
+    build_sensor,
     delete_sensor,
     sensor_name,
     wait_for_sensor,
-    write_sensor,
 )
 from devstack.deployers.base import Deployment, Note
 from devstack.errors import DevstackError
@@ -40,13 +40,10 @@ def deliver_template(stack: Stack, compiled: CompiledTemplate, url: str, note: N
     namespace, kube = stack.state.namespace, stack.kube()
     note("the template is written")
     try:
-        write_object(kube, {"apiVersion": ARGO, **compiled.template, "kind": "WorkflowTemplate"})
-        if compiled.schedule:
-            write_object(kube, build_schedule(compiled, namespace))
-        else:
+        for item in build_objects(compiled, namespace):
+            write_object(kube, item)
+        if not compiled.schedule:
             kube.delete(ARGO, CRON, compiled.name, namespace)
-        if compiled.sensor:
-            write_sensor(kube, compiled.sensor)
     except ConflictError as error:
         raise _deployed_meanwhile(compiled.name) from error
     sensor = {"sensor": sensor_name(compiled.name)} if compiled.sensor else {}
@@ -63,6 +60,23 @@ def deliver_template(stack: Stack, compiled: CompiledTemplate, url: str, note: N
         deliver_seconds=stack.clock.now() - began,
         details={"template": compiled.name, **sensor},
     )
+
+
+def build_objects(compiled: CompiledTemplate, namespace: str) -> list[Object]:
+    """Return the objects of a deployment: its template, and its schedule and sensor if any."""
+    objects: list[Object] = [{"apiVersion": ARGO, **compiled.template, "kind": "WorkflowTemplate"}]
+    if compiled.schedule:
+        objects.append(build_schedule(compiled, namespace))
+    if compiled.sensor:
+        objects.append(build_sensor(compiled.sensor))
+    return objects
+
+
+def render(compiled: CompiledTemplate, namespace: str) -> str:
+    """Return the objects of a deployment as YAML, for `kubectl apply`."""
+    import yaml
+
+    return yaml.safe_dump_all(build_objects(compiled, namespace), sort_keys=False)
 
 
 def build_schedule(compiled: CompiledTemplate, namespace: str) -> Object:

@@ -13,7 +13,6 @@ from devstack.kube.api_errors import ApiError
 from devstack.kube.client import KubeClient, Object
 from devstack.kube.resources import ARGO
 from devstack.kube.times import parse_time
-from devstack.kube.workflows import write_object
 from devstack.services.argo_events import (
     SENSOR_LABEL,
     SENSORS,
@@ -40,15 +39,6 @@ _LOG_BYTES = 200_000
 def sensor_name(template: str) -> str:
     """Return the name of a deployment's sensor, as Metaflow names it: without dots."""
     return template.replace(".", "-")
-
-
-def write_sensor(kube: KubeClient, sensor: Mapping[str, Any]) -> None:
-    """Create or replace a sensor.
-
-    Raises:
-        ConflictError: somebody else has changed it meanwhile.
-    """
-    write_object(kube, build_sensor(sensor))
 
 
 def build_sensor(sensor: Mapping[str, Any]) -> Object:

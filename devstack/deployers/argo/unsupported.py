@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from devstack.deployers.argo.parameters import encode_value
+from devstack.deployers.argo.parameters import encode_value, size_problem
 from devstack.deployers.checks import (
     OTHER_CLUSTERS,
     check_datastore,
@@ -34,19 +34,36 @@ def find_violations(
     return [
         *check_project(flow, project),
         *check_datastore(flow),
-        *(each for item in flow.parameters for each in _check_parameter(item)),
+        *check_defaults(flow),
         *_check_decorators(flow, enable_events),
     ]
 
 
-def _check_parameter(parameter: ParameterDescription) -> Iterator[Violation]:
-    if parameter.default is None or parameter.kind == "file":
-        return
-    try:
-        encode_value(TYPES.get(parameter.kind, "str"), parameter.default)
-    except (TypeError, ValueError) as error:
-        what = f"the default {parameter.default!r:.80}"
-        yield Violation(f"parameter {parameter.name}", what, str(error), "use another default")
+def check_defaults(flow: FlowDescription, *, exact: bool = True) -> Iterator[Violation]:
+    """Yield a violation for each default that a pod would not get as it is.
+
+    Args:
+        flow: the flow.
+        exact: False if the script of the first pod is Metaflow's own.
+    """
+    encoded = {}
+    for each in flow.parameters:
+        if each.default is None or each.kind == "file":
+            continue
+        try:
+            encoded[each.name] = _encode_default(each, exact)
+        except (TypeError, ValueError) as error:
+            what = f"the default {each.default!r:.80}"
+            yield Violation(f"parameter {each.name}", what, str(error), "use another default")
+    if problem := size_problem(encoded):
+        instead = "use shorter ones, or IncludeFile"
+        yield Violation(f"flow {flow.name}", "the defaults", problem, instead)
+
+
+def _encode_default(parameter: ParameterDescription, exact: bool) -> str:
+    if parameter.kind in ("dict", "list"):
+        raise ValueError("Metaflow cannot read it from the text that a run gets; add type=JSONType")
+    return encode_value(TYPES.get(parameter.kind, "str"), parameter.default, exact=exact)
 
 
 def _check_decorators(flow: FlowDescription, enable_events: str) -> Iterator[Violation]:
