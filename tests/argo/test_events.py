@@ -26,6 +26,7 @@ from tests.argo.flows_on_argo import (
 )
 from tests.argo.rbac_matrix import EVENTS_ACCOUNTS
 from tests.support.commandline import Devstack
+from tests.support.engine_values import TEXT
 from tests.support.eventually import eventually
 from tests.support.rights import Permission, connect, is_allowed
 
@@ -117,6 +118,15 @@ def test_an_event_from_the_host_starts_a_flow_with_its_parameters(stack: Devstac
     assert run["kind"] == "event"
     seen = artifact(stack, "ArgoWaiterFlow", run, "start", "seen")
     assert seen == [3, 'it\'s "quoted" & more']
+    assert artifact(stack, "ArgoWaiterFlow", run, "start", "event") == "shipment"
+
+
+def test_any_text_of_an_event_arrives_exactly(stack: Devstack) -> None:
+    template = deploy(stack, "waiter.py")
+    publish(stack, boxes=1, note=TEXT)
+    run = ended(stack, template)
+    assert artifact(stack, "ArgoWaiterFlow", run, "start", "seen") == [1, TEXT]
+    # The step has the event itself as JSON, with this text.
     assert artifact(stack, "ArgoWaiterFlow", run, "start", "event") == "shipment"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from devstack.deployers.argo import sensors
 from devstack.deployers.argo.deployer import ArgoDeployer, open_deployer
@@ -222,6 +223,15 @@ def test_the_checksum_covers_the_whole_sensor() -> None:
     ]
     assert sums[0] == sums[1] != sums[2]
     assert "metadata" not in sensor()["spec"]["template"]
+
+
+def test_a_compiled_file_has_the_sensor(argo: ArgoDeployer, tmp_path: Path) -> None:
+    path = argo.write(EVENTS, tmp_path)
+    template, live = yaml.safe_load_all(path.read_text())
+    assert template["kind"] == "WorkflowTemplate"
+    assert (live["apiVersion"], live["kind"]) == (ARGO, "Sensor")
+    assert live == build_sensor(sensor())
+    assert live["metadata"]["namespace"] == SENSORS
 
 
 def test_a_run_that_an_event_started_is_told_apart() -> None:
