@@ -14,6 +14,7 @@ from devstack.images import versions
 from devstack.images.programs import CONTAINERS, PROGRAMS
 from devstack.kube.client import Object
 from devstack.kube.resources import ARGO, KNOWN
+from devstack.kube.workflows import SENSOR_LABEL as RUN_LABEL
 from devstack.paths import project_file
 from devstack.pools.nodes import POOL_LABEL
 from devstack.pools.settings import BASE_POOL
@@ -239,6 +240,11 @@ def test_webhook_and_sensors_run_on_nodes_that_stay() -> None:
     for where in (text, policy):
         assert POOL_LABEL in where
         assert BASE_POOL in where
+
+
+def test_a_run_that_a_sensor_patches_has_the_label_of_one_that_it_creates() -> None:
+    policy = json.dumps(find(context(), "MutatingAdmissionPolicy", "argo-events.devstack.dev"))
+    assert f'{{\\"{RUN_LABEL}\\": object.metadata.name}}' in policy
 
 
 def test_without_admission_policies_up_warns_and_applies_none() -> None:
