@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from git_server.repository import create_repository
 
 from devstack.paths import project_file
 from tests.airflow.airflow_stack import Airflow
 from tests.fakes.git_repository import Clone, make_clone
+from tests.fakes.ssh_server import ssh_server
 from tests.support.commandline import Devstack
 from tests.support.eventually import eventually
 
@@ -152,6 +155,37 @@ class TestGit:
         noticed("an answer", lambda: "UNREACHABLE" not in status_of(stack, "git-sync"))
         clone.push()
         noticed("recovery", lambda: "BRANCH_MISSING" not in status_of(stack, "git-sync"))
+
+
+def test_a_private_repository_is_followed_over_ssh(
+    stack: Devstack, configure: Configure, airflow: Airflow, tmp_path: Path
+) -> None:
+    repository = tmp_path / "server" / "dags.git"
+    create_repository(repository)
+    clone = make_clone(tmp_path / "clone", str(repository))
+    clone.commit({"private.py": dag("private")})
+    clone.push()
+    with ssh_server(repository.parent, gateway(stack)) as server:
+        (tmp_path / "key").write_text(server.client_key)
+        (tmp_path / "known_hosts").write_text(server.known_hosts)
+        stack.admin_kubectl(
+            *("create", "secret", "generic", "git-ssh", "--namespace=airflow"),
+            f"--from-file=ssh-privatekey={tmp_path / 'key'}",
+            f"--from-file=known_hosts={tmp_path / 'known_hosts'}",
+        )
+        configure(f'dags = "git"\n[airflow.git]\nrepo = "{server.url}"\nsecret = "git-ssh"')
+        noticed("the DAG", lambda: set(active_dags(airflow)) == {"private"})
+        clone.commit({"private.py": dag("private", "changed")})
+        clone.push()
+        noticed("the change", lambda: active_dags(airflow) == {"private": "changed"})
+
+
+def gateway(stack: Devstack) -> str:
+    """Return this machine's address in the network of a stack's nodes."""
+    argv = ["docker", "network", "inspect", f"devstack-{stack.name}"]
+    argv += ["--format", "{{(index .IPAM.Config 0).Gateway}}"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 class TestImage:
