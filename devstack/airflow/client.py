@@ -55,9 +55,10 @@ class AirflowUnavailableError(DevstackError):
     Args:
         url: the web server's address.
         cause: what happened instead of an answer.
+        status: the HTTP status of a server error; 0 if there was no answer.
     """
 
-    def __init__(self, url: str, cause: str) -> None:
+    def __init__(self, url: str, cause: str, status: int = 0) -> None:
         super().__init__(
             f"Airflow does not answer at {url}",
             cause=cause,
@@ -65,6 +66,7 @@ class AirflowUnavailableError(DevstackError):
             code="AIRFLOW_UNREACHABLE",
             exit_status=ExitStatus.ENVIRONMENT,
         )
+        self.status = status
 
 
 class AirflowClient:
@@ -213,7 +215,8 @@ class AirflowClient:
 
     def _error(self, request: str, answer: urllib3.BaseHTTPResponse) -> DevstackError:
         if answer.status >= 500:
-            return AirflowUnavailableError(self.url, f"status {answer.status} for {request}")
+            cause = f"status {answer.status} for {request}"
+            return AirflowUnavailableError(self.url, cause, answer.status)
         if answer.status in _LOGIN_FAILED:
             return DevstackError(
                 f"cannot log in to Airflow at {self.url} as {ADMIN!r}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from devstack.airflow.client import AirflowApiError, AirflowClient, quoted
+from devstack.airflow.client import AirflowApiError, AirflowClient, AirflowUnavailableError, quoted
 from devstack.airflow.runs import MANY_TASKS_TIMEOUT
 
 
@@ -79,6 +79,12 @@ def find_dag_source(client: AirflowClient, file_token: str) -> str:
         return client.text(f"/dagSources/{quoted(file_token)}")
     except AirflowApiError as error:
         if error.status == HTTPStatus.NOT_FOUND:
+            return ""
+        raise
+    except AirflowUnavailableError as error:
+        # Airflow forgets to answer 404 (dag_source_endpoint.py: get_dag_source does not handle
+        # DagCodeNotFound) for a DAG whose file is gone, until it notices that the DAG is, too.
+        if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return ""
         raise
 

@@ -16,7 +16,7 @@ from devstack.cli.flow_images import ensure_flow_images, with_pull_policy
 from devstack.cli.options import pass_output, stack_options, verbose_option
 from devstack.cli.output import Output
 from devstack.cli.passthrough_args import PASSTHROUGH_ARGS, FlowCommand
-from devstack.cli.run_deployed import run_on_airflow
+from devstack.cli.run_deployed import engine_options, pop_engine, run_deployed
 from devstack.config import load
 from devstack.errors import ExitStatus
 
@@ -53,7 +53,7 @@ def _complete_samples(
 @click.option("--sample", "named", multiple=True, metavar="NAME", help="A sample flow, by name.")
 @click.option("--list", "listing", is_flag=True, help="List the sample flows.")
 @click.option("--local", is_flag=True, help="Keep steps without @kubernetes on this machine.")
-@click.option("--airflow", "on_airflow", is_flag=True, help="Run as DAGs on the stack's Airflow.")
+@engine_options
 @click.option(
     "-j",
     "--at-once",
@@ -77,7 +77,6 @@ def command(
     named: tuple[str, ...],
     listing: bool,
     local: bool,
-    on_airflow: bool,
     at_once: int,
     python: str,
     timeout: float | None,
@@ -91,15 +90,16 @@ def command(
     parameters, Metaflow's own options, or another command of Metaflow, such as
     resume or show. The steps of your flows run on the cluster. With --local,
     those without @kubernetes run on this machine, as they do in samples. With
-    --airflow each flow is deployed as a DAG and run by Airflow, which has
-    samples of its own.
+    --airflow or --argo each flow is deployed to that engine and run by it; each
+    engine has samples of its own.
     """
     from devstack.flows.arguments import parse_arguments
     from devstack.flows.target import find_targets, runnable
-    from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
+    from devstack.samples.catalogue import ENGINE_SAMPLES, SAMPLES
     from devstack.stack import open_stack
 
-    known = DAG_SAMPLES if on_airflow else SAMPLES
+    engine = pop_engine(chosen)
+    known = ENGINE_SAMPLES[engine.name] if engine else SAMPLES
     if listing:
         return _list_samples(output, known)
     targets = find_targets(names, named, known)
@@ -109,12 +109,21 @@ def command(
     if arguments:
         sources, samples = _with_arguments(sources, samples), []
     stack = open_stack(load(config_file, **chosen))
-    if on_airflow and local:
-        raise click.UsageError("--local does not apply to --airflow")
+    if engine and local:
+        raise click.UsageError(f"--local does not apply to --{engine.name}")
     explicit = bool(names or named)
-    if on_airflow:
-        run_on_airflow(
-            output, stack, sources, samples, arguments, at_once, timeout, python, explicit=explicit
+    if engine:
+        run_deployed(
+            output,
+            stack,
+            engine,
+            sources,
+            samples,
+            arguments,
+            at_once,
+            timeout,
+            python,
+            explicit=explicit,
         )
         output.finish()
         return int(ExitStatus.OK)
@@ -172,7 +181,7 @@ def _with_arguments(sources: list[FlowSource], samples: list[Sample]) -> list[Fl
 def _list_samples(output: Output, known: Sequence[Sample]) -> int:
     output.data(samples=[{"name": each.name, "shows": each.shows} for each in known])
     for sample in known:
-        output.text(f"{sample.name:<12} {sample.shows}")
+        output.text(f"{sample.name:<14} {sample.shows}")
     output.finish()
     return int(ExitStatus.OK)
 

@@ -67,6 +67,8 @@ def component_versions() -> dict[str, str]:
         "Postgres": versions.POSTGRES,
         "Airflow": versions.AIRFLOW,
         "Argo Workflows": versions.ARGO,
+        "Argo Events": versions.ARGO_EVENTS,
+        "NATS": versions.NATS,
         "Metaflow": metaflow,
         "Python": platform.python_version(),
     }

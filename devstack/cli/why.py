@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ def _complete_subjects(
 
 
 def _explain(stack: Stack, subject: str, namespace: str) -> Answer:
-    """Explain a workload of this name, or else a run of Airflow."""
+    """Explain a workload of this name, or else a run of an engine."""
     from devstack.errors import DevstackError
     from devstack.why.explain import explain
     from devstack.why.subject import find_subject
@@ -44,25 +45,47 @@ def _explain(stack: Stack, subject: str, namespace: str) -> Answer:
     try:
         found = find_subject(kube, subject, namespace)
     except DevstackError as unknown:
-        if not any(service.name == "airflow" for service in stack.services):
-            raise
         return _explain_run(stack, subject, unknown)
     return explain(kube, found)
 
 
 def _explain_run(stack: Stack, name: str, unknown: DevstackError) -> Answer:
-    """Explain a run; raise the error for an unknown workload if there is no such run."""
-    from devstack.deployers.airflow.deployer import open_deployer
-    from devstack.deployers.airflow.explain import explain_run
+    """Explain a run; raise the error for an unknown workload if no engine has such a run."""
     from devstack.errors import DevstackError
 
-    try:
-        return explain_run(stack, open_deployer(stack).client, name)
-    except DevstackError as error:
-        if error.code != "RUN_UNKNOWN":
-            raise
-        unknown.message = unknown.message.replace("or pod", "or pod, and no run of Airflow,")
-        raise unknown from None
+    enabled = {service.name for service in stack.services}
+    engines = [engine for engine in _EXPLAINERS if engine in enabled]
+    for engine in engines:
+        try:
+            return _EXPLAINERS[engine](stack, name)
+        except DevstackError as error:
+            if error.code != "RUN_UNKNOWN":
+                raise
+    if engines:
+        names = " or ".join(sorted(engine.capitalize() for engine in engines))
+        unknown.message = unknown.message.replace("or pod", f"or pod, and no run of {names},")
+    raise unknown
+
+
+def _explain_dag_run(stack: Stack, name: str) -> Answer:
+    from devstack.deployers.airflow.deployer import open_deployer
+    from devstack.deployers.airflow.explain import explain_run
+
+    return explain_run(stack, open_deployer(stack).client, name)
+
+
+def _explain_workflow(stack: Stack, name: str) -> Answer:
+    from devstack.deployers.argo.explain import explain_run
+
+    return explain_run(stack, name)
+
+
+_EXPLAINERS: Mapping[str, Callable[[Stack, str], Answer]] = {
+    # First, because it needs nothing but the cluster's API.
+    "argo": _explain_workflow,
+    "airflow": _explain_dag_run,
+}
+"""What explains a run, by the engine's service."""
 
 
 @click.command(
@@ -70,7 +93,9 @@ def _explain_run(stack: Stack, name: str, unknown: DevstackError) -> Answer:
     epilog="Examples: devstack why js-1a2b3c | devstack why pod/t-1a2b3c-x7x8z"
     " | devstack why MyFlow/start",
 )
-@click.argument("subject", metavar="JOBSET|JOB|POD|RUN|DAG/TASK", shell_complete=_complete_subjects)
+@click.argument(
+    "subject", metavar="JOBSET|JOB|POD|RUN|NAME/TASK", shell_complete=_complete_subjects
+)
 @click.option("--namespace", "-n", help="The workload's namespace.  [default: the stack's]")
 @stack_options
 @pass_output
@@ -81,11 +106,12 @@ def command(
     config_file: Path | None,
     **chosen: Any,
 ) -> int:
-    """Explain why something does not run: a JobSet, a Job, a pod, or a run of a DAG.
+    """Explain why something does not run: a JobSet, a Job, a pod, or a run of an engine.
 
-    A bare name is looked up among the JobSets first, then the Jobs, the pods, and
-    Airflow's runs and DAGs; jobset/NAME, job/NAME and pod/NAME are unambiguous. A run
-    is named by Airflow's id, Metaflow's, or its DAG for the latest; DAG/TASK is one task.
+    A bare name is looked up among the JobSets first, then the Jobs, the pods, and the
+    runs and deployments of Airflow and Argo; jobset/NAME, job/NAME and pod/NAME are
+    unambiguous. A run is named by the engine's id, Metaflow's, or its deployment for the
+    latest; NAME/TASK is one task.
     Exits with 1 if waiting cannot help.
     """
     from devstack.stack import open_stack, require_up

@@ -16,6 +16,7 @@ from devstack.errors import DevstackError
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
 from devstack.flows.timing import Timing, covered
+from devstack.samples.checks.result import CheckResult
 
 Note = Callable[[str], None]
 """Shows what a command is doing."""
@@ -109,7 +110,7 @@ class Run(Protocol):
 
     @property
     def kind(self) -> str:
-        """What started it; ``scheduled`` for its schedule."""
+        """What started it: ``scheduled`` for its schedule, ``event`` for an event."""
         ...
 
     @property
@@ -243,6 +244,10 @@ class Deployer(Protocol[CompiledT, RunT]):
         """Wait until the schedule starts a run whose id is not in ``known``, and return it."""
         ...
 
+    def wait_event_run(self, name: str, known: Collection[str], note: Note) -> RunT:
+        """Wait until an event starts a run whose id is not in ``known``, and return it."""
+        ...
+
     def backfill(
         self,
         name: str,
@@ -271,6 +276,10 @@ class Deployer(Protocol[CompiledT, RunT]):
 
     def failure(self, result: RunResult[RunT]) -> DevstackError:
         """Return the error that explains why a run did not succeed."""
+        ...
+
+    def check_run(self, result: RunResult[RunT]) -> list[CheckResult]:
+        """Check in the cluster what Metaflow's client does not know of a finished run."""
         ...
 
     def logs(self, run: RunT, task: str = "", attempt: int = 0) -> Iterator[TaskLog]:

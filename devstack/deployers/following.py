@@ -111,10 +111,11 @@ def wait_for_new_run(
     note: Note,
     *,
     outages: Errors = (),
+    kind: str = "scheduled",
     what: str,
     waiting: str,
 ) -> RunT:
-    """Wait until a schedule starts a run, and return the first one.
+    """Wait until a schedule or an event starts a run, and return the first one.
 
     Args:
         clock: the clock of the deadline.
@@ -122,6 +123,7 @@ def wait_for_new_run(
         known: ids of earlier runs.
         note: shows the progress.
         outages: errors of ``list_runs`` that may end by themselves.
+        kind: what starts the run, as :attr:`Run.kind`.
         what: what is awaited, for an error.
         waiting: the same for the progress.
 
@@ -135,7 +137,7 @@ def wait_for_new_run(
             runs = list_runs()
         except outages as error:
             return Waiting(str(error))
-        started[:] = [run for run in runs if run.kind == "scheduled" and run.run_id not in known]
+        started[:] = [run for run in runs if run.kind == kind and run.run_id not in known]
         return Ready() if started else Waiting(waiting)
 
     wait_until(

@@ -23,6 +23,9 @@ from devstack.samples.catalogue import Sample
 from devstack.samples.checks.result import CheckResult
 from devstack.stack import Stack
 
+SUCCESS = ("success", "succeeded")
+"""The state of a run that succeeded, as Airflow and Argo call it."""
+
 BACKFILLED_DAYS = 3
 """Number of runs of a sample that is backfilled."""
 
@@ -36,12 +39,15 @@ class DeployerSuite:
         deployer: deploys and runs the flows.
         env: environment of the flows' processes.
         timeout: maximum seconds for one run.
+        deletes_samples: True to delete the deployments of samples that have passed all checks;
+            those of others stay, with what explains the failure.
     """
 
     stack: Stack
     deployer: Deployer[Any, Any]
     env: FlowEnvironment
     timeout: float = SAMPLE_SECONDS
+    deletes_samples: bool = False
 
     def run_flow(self, options: DeployOptions, note: Note) -> tuple[Deployment, RunResult[Run]]:
         """Deploy a flow, trigger a run, and follow it.
@@ -78,7 +84,7 @@ class DeployerSuite:
             progress.note(text)
 
         try:
-            deployment, results = self._run(sample, note)
+            deployments, results = self._run(sample, note)
         except DevstackError as failed:
             if not sample.backfilled:
                 raise
@@ -89,29 +95,50 @@ class DeployerSuite:
             return SampleOutcome(sample, result, 0, [str(error)], error, time.monotonic() - began)
         note("checking the results")
         checks = [
-            CheckResult("Airflow calls the run a success", result.run.state == "success"),
-            *(found for each in results for found in self._check(sample, deployment, each)),
+            self._check_state(result),
+            *(found for each in results for found in self._check(sample, deployments[0], each)),
         ]
-        wrong, seconds = failures(checks), time.monotonic() - began
+        wrong = failures(checks)
+        if self.deletes_samples and not wrong:
+            note("deleting what was deployed")
+            for deployment in deployments:
+                self.deployer.delete(deployment.name, force=True)
+        seconds = time.monotonic() - began
         return SampleOutcome(sample, result, len(checks), wrong, None, seconds)
 
-    def _run(self, sample: Sample, note: Note) -> tuple[Deployment, list[RunResult[Run]]]:
-        """Deploy a sample, and run it as it is meant to be run; return its runs."""
+    def _run(
+        self, sample: Sample, note: Note
+    ) -> tuple[Sequence[Deployment], Sequence[RunResult[Run]]]:
+        """Deploy a sample, and run it as it is meant to be run.
+
+        Returns:
+            Its deployment, followed by that of the flow that starts it, and its runs.
+        """
         source = read_source(sample.file)
         if sample.backfilled:
             return self._run_by_backfill(source, note)
+        if sample.starting_file:
+            return self._run_by_event(source, read_source(sample.starting_file), note)
         if sample.scheduled:
             deployment, result = self._run_by_schedule(source, note)
         else:
             deployment, result = self.run_flow(DeployOptions(source), note)
-        return deployment, [result]
+        return [deployment], [result]
+
+    def _check_state(self, result: RunResult[Run]) -> CheckResult:
+        state = result.run.state
+        what = f"{self.deployer.engine.capitalize()} calls the run a success"
+        return CheckResult(what, state in SUCCESS, "" if state in SUCCESS else state)
 
     def _check(
         self, sample: Sample, deployment: Deployment, result: RunResult[Run]
     ) -> list[CheckResult]:
         pathspec = f"{deployment.flow}/{result.run.metaflow_id}"
         tasks = msgspec.to_builtins(list(result.tasks))
-        return check_run(sample, pathspec, tasks, self.env, self.stack.runner)
+        return [
+            *check_run(sample, pathspec, tasks, self.env, self.stack.runner),
+            *self.deployer.check_run(result),
+        ]
 
     def _run_by_schedule(self, source: FlowSource, note: Note) -> tuple[Deployment, RunResult[Run]]:
         """Deploy a flow, and follow the first run that its schedule starts."""
@@ -123,16 +150,28 @@ class DeployerSuite:
         finally:
             self._pause_and_stop(deployment.name)
 
+    def _run_by_event(
+        self, source: FlowSource, starting: FlowSource, note: Note
+    ) -> tuple[Sequence[Deployment], Sequence[RunResult[Run]]]:
+        """Deploy a flow, run the flow whose end is its event, and follow the run that it starts."""
+        deployment = self._deploy(DeployOptions(source), note)
+        known = {run.run_id for run in self.deployer.runs(deployment.name, limit=1000)}
+        first, result = self.run_flow(DeployOptions(starting), note)
+        if not result.ok:
+            raise self.deployer.failure(result)
+        run = self.deployer.wait_event_run(deployment.name, known, note)
+        return [deployment, first], [self.deployer.follow(run, note, self.timeout)]
+
     def _run_by_backfill(
         self, source: FlowSource, note: Note
-    ) -> tuple[Deployment, list[RunResult[Run]]]:
+    ) -> tuple[Sequence[Deployment], Sequence[RunResult[Run]]]:
         """Deploy a flow, and run it for the last days that have ended."""
         deployment = self._deploy(DeployOptions(source), note)
         today = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
         dates = (today - timedelta(days=BACKFILLED_DAYS), today - timedelta(days=1))
         try:
             runs = self.deployer.backfill(deployment.name, dates, "day", note, self.timeout)
-            return deployment, runs
+            return [deployment], runs
         finally:
             self._pause_and_stop(deployment.name)
 

@@ -12,14 +12,12 @@ from devstack.airflow.client import AirflowClient, AirflowUnavailableError, quot
 from devstack.airflow.dags import list_import_failures
 from devstack.airflow.health import METADATABASE, SCHEDULER, Health, get_health
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
-from devstack.kube.readiness import observe_deployment
-from devstack.kube.resources import APPS
+from devstack.kube.readiness import unavailable_reason
 from devstack.services import postgres
 from devstack.services.airflow import service as airflow
 from devstack.services.airflow.installation import Installation
 from devstack.services.airflow.service import AirflowService
 from devstack.stack import Stack
-from devstack.waits import Ready
 
 PARSE_DEADLINE = timedelta(minutes=3)
 """DAG files are parsed every few seconds; after this long, the scheduler has stopped doing so."""
@@ -27,7 +25,7 @@ PARSE_DEADLINE = timedelta(minutes=3)
 
 def _check_database(stack: Stack) -> list[Finding]:
     _require(stack, "postgres")
-    if reason := _unavailable_reason(stack, postgres.NAMESPACE, "postgres"):
+    if reason := unavailable_reason(stack.kube(REQUEST_TIMEOUT), postgres.NAMESPACE, "postgres"):
         remedy = "devstack logs postgres; `devstack up` restarts it"
         return [Finding(f"Postgres is down: {reason}", remedy, "DATABASE_DOWN")]
     return [finding for each in _installations(stack) for finding in _unusable(stack, each)]
@@ -50,7 +48,8 @@ def _check_scheduler(stack: Stack, installation: Installation) -> Iterator[Findi
     name = installation.named("airflow")
     of = _of(installation)
     remedy = f"devstack logs {name}; `devstack up` restarts it"
-    if reason := _unavailable_reason(stack, installation.namespace, "airflow-scheduler"):
+    kube = stack.kube(REQUEST_TIMEOUT)
+    if reason := unavailable_reason(kube, installation.namespace, "airflow-scheduler"):
         cause = f"Airflow's scheduler{of} is down, so no task starts: {reason}"
         yield Finding(cause, remedy, "SCHEDULER_DOWN")
         return
@@ -138,16 +137,6 @@ class _Dags:
                 cause = f"DAG {dag_id}{self._of} uses the pool {pool!r}, which does not exist: "
                 remedy = f"{self._command}deploy FLOW.py --worker-pool {pool} creates it"
                 yield Finding(f"{cause}its tasks wait", remedy, "POOL_MISSING")
-
-
-def _unavailable_reason(stack: Stack, namespace: str, name: str) -> str:
-    """Return why a Deployment is not available; empty if it is."""
-    kube = stack.kube(REQUEST_TIMEOUT)
-    live = kube.find(APPS, "Deployment", name, namespace)
-    if live and live["spec"].get("replicas") == 0:
-        return f"Deployment {namespace}/{name} is scaled to zero"
-    observation = observe_deployment(kube, namespace, name)
-    return "" if isinstance(observation, Ready) else observation.reason
 
 
 def _require(stack: Stack, service: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from devstack.doctor.airflow import AIRFLOW_CHECKS
+from devstack.doctor.argo import ARGO_CHECKS
 from devstack.doctor.celery import CELERY_CHECKS
 from devstack.doctor.check import Check
 from devstack.doctor.clock import CLOCK_CHECKS
@@ -20,6 +21,7 @@ from devstack.doctor.network import NETWORK_CHECKS
 from devstack.doctor.nodes import NODES_CHECKS
 from devstack.doctor.pod_settings import POD_SETTINGS_CHECKS
 from devstack.doctor.rights import RIGHTS_CHECKS
+from devstack.doctor.sensors import SENSORS_CHECKS
 from devstack.doctor.stack import STACK_CHECKS
 from devstack.doctor.storage import STORAGE_CHECKS
 
@@ -43,6 +45,8 @@ _BY_NAME = {
         AIRFLOW_CHECKS,
         CELERY_CHECKS,
         DAG_DELIVERY_CHECKS,
+        ARGO_CHECKS,
+        SENSORS_CHECKS,
     )
     for check in checks
 }
@@ -55,6 +59,7 @@ _GROUPS = {
     "Stack": "state phase files ports services datastore database",
     "Task pods": "secrets rights quota task-pods proxies pod-certificates",
     "Airflow": "scheduler dags celery dag-delivery",
+    "Argo Workflows": "argo-controller argo-server workflows argo-artifacts sensors",
 }
 
 GROUPS: Mapping[str, tuple[Check, ...]] = {

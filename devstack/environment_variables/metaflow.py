@@ -26,6 +26,7 @@ METAFLOW = (
         ("METAFLOW_AIRFLOW_*", "how DAGs start pods"),
         ("METAFLOW_KUBEFLOW_*", "the address of Kubeflow Pipelines' API"),
         ("METAFLOW_ARGO_WORKFLOWS_*", "Secrets and variables of workflows, and the server"),
+        ("METAFLOW_ARGO_EVENTS_*", "where events are published, and what waits for them"),
         (
             "METAFLOW_ENVIRONMENT",
             "how packages are installed; pass `--environment` for one flow instead",
@@ -153,7 +154,7 @@ METAFLOW = (
         ),
         ("METAFLOW_SKIP_INSTALL_DEPENDENCIES", "read in task pods only"),
         (
-            "METAFLOW_ARGO_EVENTS_* METAFLOW_BATCH_* METAFLOW_SFN_* METAFLOW_ECS_* "
+            "METAFLOW_BATCH_* METAFLOW_SFN_* METAFLOW_ECS_* "
             "METAFLOW_EVENTS_SFN_ACCESS_IAM_ROLE METAFLOW_AZURE_STORAGE_* "
             "METAFLOW_GS_STORAGE_WORKLOAD_TYPE",
             "services that a stack does not use",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,32 +83,79 @@ def runnable(
     return [each for each in samples if each not in unsupported]
 
 
-def runnable_on_airflow(
-    samples: Sequence[Sample], settings: Mapping[str, Any], *, explicit: bool
-) -> list[Sample]:
-    """Return the samples that the executor of a stack's Airflow can run.
+@dataclass(frozen=True)
+class LeftOut:
+    """A sample that a stack cannot run.
+
+    Attributes:
+        sample: the sample.
+        cause: what it needs.
+        remedy: how the stack gets it.
+    """
+
+    sample: Sample
+    cause: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The samples that an engine of a stack can run, and the others.
+
+    Attributes:
+        samples: those that it can run.
+        left_out: the others.
+    """
+
+    samples: Sequence[Sample]
+    left_out: Sequence[LeftOut] = ()
+
+    def require_all(self) -> None:
+        """Raise ``SAMPLE_UNSUPPORTED`` if one was left out."""
+        for each in self.left_out:
+            raise DevstackError(
+                f"cannot run the sample {each.sample.name!r}",
+                cause=each.cause,
+                remedy=each.remedy,
+                code="SAMPLE_UNSUPPORTED",
+                exit_status=ExitStatus.USAGE,
+            )
+
+
+def select_for_airflow(samples: Sequence[Sample], settings: Mapping[str, Any]) -> Selection:
+    """Return which samples the executor of a stack's Airflow can run.
 
     Args:
         samples: the samples to run.
         settings: the table ``[airflow]`` of devstack.toml.
-        explicit: True if the user named these samples, so that none may be left out.
-
-    Raises:
-        DevstackError: ``SAMPLE_UNSUPPORTED``.
     """
-    left_out = (
-        [] if is_celery_default(settings) else [each for each in samples if each.needs_celery]
-    )
-    if left_out and explicit:
-        raise DevstackError(
-            f"cannot run the sample {left_out[0].name!r}",
-            cause=f"it needs Celery workers, and Airflow's executor is {executors(settings)[0]}",
-            remedy='set executor = "CeleryExecutor" in the table [airflow] of devstack.toml, then '
-            "devstack up",
-            code="SAMPLE_UNSUPPORTED",
-            exit_status=ExitStatus.USAGE,
+    cause = f"it needs Celery workers, and Airflow's executor is {executors(settings)[0]}"
+    remedy = 'set executor = "CeleryExecutor" in the table [airflow] of devstack.toml, then '
+    unsupported = [
+        each for each in samples if each.needs_celery and not is_celery_default(settings)
+    ]
+    left_out = [LeftOut(each, cause, f"{remedy}devstack up") for each in unsupported]
+    return Selection([each for each in samples if each not in unsupported], left_out)
+
+
+def select_by_service(samples: Sequence[Sample], services: Collection[str]) -> Selection:
+    """Return which samples a stack can run.
+
+    Args:
+        samples: the samples to run.
+        services: names of the stack's services.
+    """
+    left_out = [
+        LeftOut(
+            each,
+            f"it needs the service {each.needs_service!r}, which the stack leaves out",
+            f"devstack up --with {each.needs_service}",
         )
-    return [each for each in samples if each not in left_out]
+        for each in samples
+        if each.needs_service and each.needs_service not in services
+    ]
+    unsupported = [each.sample for each in left_out]
+    return Selection([each for each in samples if each not in unsupported], left_out)
 
 
 def _sample(name: str, known: Sequence[Sample]) -> Sample:

@@ -49,6 +49,8 @@ RECIPES: dict[str, Recipe] = {
     "registry": ProgramImage(IMAGES["registry"].reference, "registry"),
     "argo": ArgoImage(),
     "argoexec": ProgramImage(IMAGES["argoexec"].reference, "argoexec"),
+    "argo-events": ProgramImage(IMAGES["argo-events"].reference, "argo-events"),
+    "nats": ProgramImage(IMAGES["nats"].reference, "nats-server"),
     "minio": MinioImage(),
 }
 """The recipe of each image except the node's, in the order in which they are built."""

@@ -9,7 +9,14 @@ from devstack.images.artifact_cache import ArtifactCache
 from devstack.images.build import NODES, programs_of
 from devstack.images.programs import PROGRAMS
 
-CPU_SECONDS = {"kubernetes": 480, "minio": 180, "argo": 590, "metrics-server": 90, "registry": 60}
+CPU_SECONDS = {
+    "kubernetes": 480,
+    "minio": 180,
+    "argo": 590,
+    "argo-events": 260,
+    "metrics-server": 90,
+    "registry": 60,
+}
 """Of compiling all programs of a Go module for the first time, by the module's folder."""
 OTHER_CPU_SECONDS = 40
 """Of a module of devstack's own."""

@@ -132,6 +132,18 @@ IMAGES = {
             on_request=True,
         ),
         Image(
+            "argo-events",
+            f"devstack/argo-events:{versions.ARGO_EVENTS}",
+            "Argo Events: its controller, event sources and sensors",
+            on_request=True,
+        ),
+        Image(
+            "nats",
+            f"devstack/nats:{versions.NATS}",
+            "the event bus of Argo Events",
+            on_request=True,
+        ),
+        Image(
             "rabbitmq",
             f"devstack/rabbitmq:{versions.RABBITMQ}",
             "the message broker of Airflow's Celery workers",

@@ -202,6 +202,22 @@ def _of_argo(name: str) -> Program:
     )
 
 
+_ARGO_EVENTS = "github.com/argoproj/argo-events"
+
+
+def _of_argo_events(name: str, package: str) -> Program:
+    """Return a program of Argo Events, or the server of its event bus."""
+    return Program(
+        name,
+        package,
+        CONTAINERS / "argo-events",
+        "Argo Events",
+        variables={f"{_ARGO_EVENTS}.version": versions.ARGO_EVENTS},
+        # `@trigger(options={"reset_at": ...})` names a time zone.
+        tags=("timetzdata",),
+    )
+
+
 _MINORS = sorted(SUPPORTED, key=lambda minor: (minor != DEFAULT, minor == SHARED))
 """The default first; last the one whose programs are in a module with others, which follow."""
 
@@ -228,6 +244,8 @@ PROGRAMS = {
             "metrics-server",
         ),
         *(_of_argo(name) for name in ("workflow-controller", "argo", "argoexec")),
+        _of_argo_events("argo-events", f"{_ARGO_EVENTS}/cmd"),
+        _of_argo_events("nats-server", "github.com/nats-io/nats-server/v2"),
         # It shares few packages with the others, so nothing waits for it but its own image.
         Program("minio", "github.com/minio/minio", CONTAINERS / "minio", "MinIO"),
     )

@@ -223,10 +223,14 @@ def _apply_in_waves(
 
     The API takes a second to serve a new kind, and accepts other objects meanwhile;
     but a controller that starts before its kind is served retries only after 10 s.
+    Objects of new kinds follow when these are served, before the controller that reads them.
     """
     first = [item for kind in _FIRST for item in manifests if item["kind"] == kind]
     last = [item for item in manifests if item["kind"] in _WORKLOADS]
-    rest = [item for item in manifests if item["kind"] not in (*_FIRST, *_WORKLOADS)]
+    others = [item for item in manifests if item["kind"] not in (*_FIRST, *_WORKLOADS)]
+    defined = {_defined_kind(item) for item in first if item["kind"] == _CRD}
+    custom = [item for item in others if _kind_of(item) in defined]
+    rest = [item for item in others if _kind_of(item) not in defined]
     for manifest in first:
         _apply(client, manifest, options)
     with ThreadPoolExecutor(POOL_SIZE) as pool:
@@ -235,6 +239,8 @@ def _apply_in_waves(
         if manifest["kind"] == _CRD:
             what = f"the API to serve {identify(manifest)}"
             options.wait(partial(_established, client, manifest), what)
+    for manifest in custom:
+        _apply(client, manifest, options, new_kind=True)
     if before_workloads and any(_calls_api(manifest) for manifest in last):
         before_workloads()
     for manifest in last:
@@ -247,18 +253,31 @@ def _calls_api(workload: Object) -> bool:
     return pod.get("automountServiceAccountToken") is not False
 
 
-def _apply(client: KubeClient, manifest: Object, options: WaitOptions) -> None:
+def _defined_kind(definition: Object) -> tuple[str, str]:
+    """Return the group and the kind that a CRD defines."""
+    return definition["spec"]["group"], definition["spec"]["names"]["kind"]
+
+
+def _kind_of(item: Object) -> tuple[str, str]:
+    """Return an object's group and kind."""
+    return item["apiVersion"].partition("/")[0], item["kind"]
+
+
+def _apply(
+    client: KubeClient, manifest: Object, options: WaitOptions, *, new_kind: bool = False
+) -> None:
     what = f"the API to accept {identify(manifest)}"
-    options.wait(partial(_try_apply, client, manifest), what)
+    options.wait(partial(_try_apply, client, manifest, new_kind), what)
 
 
-def _try_apply(client: KubeClient, manifest: Object) -> Observation:
+def _try_apply(client: KubeClient, manifest: Object, new_kind: bool) -> Observation:
     try:
         client.apply(manifest)
     except (ServerFaultError, UnreachableError) as error:
         return Waiting(str(error))
     except (ForbiddenError, ConflictError, NotFoundError) as error:
-        if not _is_temporary(error):
+        # An established kind is served a moment later.
+        if not _is_temporary(error) and not (new_kind and isinstance(error, NotFoundError)):
             raise
         return Waiting(str(error))
     return Ready()

@@ -225,6 +225,11 @@ class KubeClient:
         body = self._send("GET", path, query={k: v for k, v in query.items() if v})
         return body.decode(errors="replace")
 
+    def log_start(self, pod: str, namespace: str, size: int) -> str:
+        """Return the first ``size`` bytes of the log of a pod with one container."""
+        path = KNOWN["v1", "Pod"].path(pod, namespace, "log")
+        return self._send("GET", path, query={"limitBytes": str(size)}).decode(errors="replace")
+
     def version(self) -> str:
         """Return the server's version, such as ``v1.36.3``."""
         return str(self._json("GET", "/version")["gitVersion"])

@@ -92,7 +92,8 @@ def with_images(objects: Iterable[Object], images: Mapping[str, str]) -> list[Ob
         images: the references by name; other images stay.
     """
     return [
-        _with_images(item, images) if "template" in item.get("spec", {}) else item
+        # The template of an event source has no pod.
+        _with_images(item, images) if "spec" in item.get("spec", {}).get("template", {}) else item
         for item in objects
     ]
 

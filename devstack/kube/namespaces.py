@@ -7,6 +7,8 @@ SERVICE_NAMESPACES = (
     "local-path-storage",
     "airflow",
     "argo",
+    "argo-events",
+    "argo-sensors",
     "devstack",
     "gang-system",
     "git",

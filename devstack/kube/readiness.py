@@ -35,6 +35,15 @@ def observe_deployment(client: KubeClient, namespace: str, name: str) -> Observa
     return _first_not_ready(client, live)
 
 
+def unavailable_reason(client: KubeClient, namespace: str, name: str) -> str:
+    """Return why a Deployment is not available, also if nobody wants it to be; empty if it is."""
+    live = client.find(APPS, "Deployment", name, namespace)
+    if live and live["spec"].get("replicas") == 0:
+        return f"Deployment {namespace}/{name} is scaled to zero"
+    observation = observe_deployment(client, namespace, name)
+    return "" if isinstance(observation, Ready) else observation.reason
+
+
 def observe_daemon_set(
     client: KubeClient, namespace: str, name: str, nodes: list[Object]
 ) -> Observation:

@@ -104,6 +104,9 @@ _NAMESPACED = {
     JOBSET: {"JobSet": "jobsets"},
     ARGO: {
         "CronWorkflow": "cronworkflows",
+        "EventBus": "eventbus",
+        "EventSource": "eventsources",
+        "Sensor": "sensors",
         "Workflow": "workflows",
         "WorkflowTemplate": "workflowtemplates",
     },

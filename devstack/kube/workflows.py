@@ -15,6 +15,9 @@ from devstack.kube.times import parse_time
 WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
 CRON_LABEL = "workflows.argoproj.io/cron-workflow"
 NODE_ANNOTATION = "workflows.argoproj.io/node-id"
+SENSOR_LABEL = "events.argoproj.io/sensor"
+"""The label of runs that a sensor starts: of Argo Events, or of the policy in k8s/argo-events."""
+
 FINISHED = frozenset({"Succeeded", "Failed", "Error"})
 """Final phases of a workflow, and of a node that ran."""
 
@@ -31,7 +34,7 @@ class Workflow:
         template: the name of its template; empty if it has none.
         run_id: its name.
         state: Argo's phase in lower case; ``pending`` before the controller has seen it.
-        kind: ``scheduled`` or ``manual``.
+        kind: what started it: ``scheduled``, ``event`` or ``manual``.
         began: start in seconds since the epoch; None before that.
         ended: end in seconds since the epoch; None before that.
         message: why it is in this phase, as Argo says.
@@ -85,6 +88,7 @@ class Node:
         ended: end in seconds since the epoch; None before that.
         node_id: Argo's id.
         message: why it is in this phase, as Argo says.
+        jobset: the JobSet of a @parallel step, which the pod creates and waits for.
     """
 
     step: str
@@ -95,6 +99,7 @@ class Node:
     ended: float | None
     node_id: str
     message: str = ""
+    jobset: str = ""
 
     @property
     def name(self) -> str:
@@ -115,13 +120,19 @@ def parse_workflow(item: Object) -> Workflow:
         template=spec.get("workflowTemplateRef", {}).get("name", ""),
         run_id=metadata["name"],
         state=(status.get("phase") or "Pending").lower(),
-        kind="scheduled" if CRON_LABEL in metadata.get("labels", {}) else "manual",
+        kind=_kind(metadata.get("labels", {})),
         began=_seconds(status.get("startedAt")),
         ended=_seconds(status.get("finishedAt")),
         message=status.get("message", ""),
         suspended=bool(spec.get("suspend")),
         parameters={each["name"]: str(each.get("value", "")) for each in parameters},
     )
+
+
+def _kind(labels: Mapping[str, str]) -> str:
+    if CRON_LABEL in labels:
+        return "scheduled"
+    return "event" if SENSOR_LABEL in labels else "manual"
 
 
 def parse_nodes(item: Object) -> list[Node]:
@@ -142,7 +153,14 @@ def _node(item: Mapping[str, Any]) -> Node:
         ended=_seconds(item.get("finishedAt")),
         node_id=item["id"],
         message=item.get("message", ""),
+        jobset=_input(item, "jobset-name"),
     )
+
+
+def _input(item: Mapping[str, Any], name: str) -> str:
+    """Return an input parameter of a node; empty if it has none of this name."""
+    parameters = item.get("inputs", {}).get("parameters") or []
+    return next((str(each.get("value", "")) for each in parameters if each["name"] == name), "")
 
 
 def _seconds(text: str | None) -> float | None:
@@ -219,6 +237,12 @@ def parameter_types(template: Object) -> dict[str, str]:
     """Return Metaflow's types of a template's parameters by name."""
     text = template["metadata"].get("annotations", {}).get("metaflow/parameters", "{}")
     return {name: str(each.get("type") or "str") for name, each in json.loads(text).items()}
+
+
+def parameter_defaults(template: Object) -> dict[str, str]:
+    """Return the values of a template's parameters by name, as JSON."""
+    parameters = template["spec"].get("arguments", {}).get("parameters") or []
+    return {each["name"]: str(each.get("value", "")) for each in parameters}
 
 
 def pods_of(kube: KubeClient, namespace: str, run_id: str) -> Sequence[Object]:

@@ -20,6 +20,7 @@ from devstack.lifecycle.step import Step, Undo
 from devstack.providers.base import WaitsForServiceNetwork
 from devstack.services.base import (
     DetectsCapabilities,
+    HasFinalizers,
     Manifest,
     Service,
     ServiceContext,
@@ -99,6 +100,7 @@ def _objects_without_data(stack: Stack, service: Service) -> list[Manifest]:
 
 def _remove(stack: Stack, service: Service) -> None:
     stop_workers(stack, service)
+    _release(stack, service)
     _delete(stack, _objects_without_data(stack, service))
     stack.state.initialized_services = [
         name for name in stack.state.initialized_services if name != service.name
@@ -119,6 +121,7 @@ def _delete_service(stack: Stack, service: Service) -> Undo | None:
         try:
             # A namespace is deleted when its last pod has ended.
             stop_workers(stack, service)
+            _release(stack, service)
             _delete(stack, objects)
         except UnreachableError as error:
             folder = stack.dir.path
@@ -126,6 +129,12 @@ def _delete_service(stack: Stack, service: Service) -> Undo | None:
             raise
 
     return Undo(f"Delete {service.name}", delete)
+
+
+def _release(stack: Stack, service: Service) -> None:
+    """Delete the objects that only the service's controller could release, if they are ours."""
+    if isinstance(service, HasFinalizers) and any_present(stack.kube(), stack.manifests(service)):
+        service.release(stack.context(stack.kube()))
 
 
 def _delete(stack: Stack, objects: list[Manifest]) -> None:

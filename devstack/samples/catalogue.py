@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,9 @@ class Sample:
         scheduled: True for a DAG that Airflow's scheduler starts.
         backfilled: True for a DAG whose runs are those of a backfill of three days.
         needs_celery: True for a DAG whose tasks Celery workers must execute.
+        needs_service: the service without which it does not run; empty if its engine suffices.
+        started_by: the sample file, without ``.py``, of the flow whose end starts it; empty if it
+            is started itself.
         expected_failure: text that the report of its failure must contain; empty if it
             should succeed.
         packages: Python packages that its steps install with uv, from the package index.
@@ -33,6 +36,8 @@ class Sample:
     scheduled: bool = False
     backfilled: bool = False
     needs_celery: bool = False
+    needs_service: str = ""
+    started_by: str = ""
     expected_failure: str = ""
     packages: tuple[str, ...] = ()
 
@@ -50,6 +55,11 @@ class Sample:
     def file(self) -> Path:
         """The flow's file."""
         return FOLDER / f"{self.module}.py"
+
+    @property
+    def starting_file(self) -> Path | None:
+        """The file of the flow whose end starts it; None if it is started itself."""
+        return FOLDER / f"{self.started_by}.py" if self.started_by else None
 
 
 SAMPLES = (
@@ -89,6 +99,26 @@ KUBEFLOW_SAMPLES = (
     Sample("kubeflow-scheduled", "a run that a recurring run starts", slow=True, scheduled=True),
 )
 """The samples for Kubeflow Pipelines, in reading order."""
+
+ARGO_SAMPLES = (
+    Sample("argo-linear", "three pods, typed Parameters, a text passed on exactly"),
+    Sample("argo-fanout", "a foreach inside a foreach, and both joins"),
+    Sample("argo-branches", "a conditional, one branch of which leads back to it"),
+    Sample("argo-gang", "a JobSet of 3 pods, started as a gang"),
+    Sample(
+        "argo-events",
+        "a run started by the end of another flow",
+        needs_service="argo-events",
+        started_by="argo_events_source",
+    ),
+)
+"""The samples for Argo Workflows, in reading order."""
+
+ENGINE_SAMPLES: Mapping[str, Sequence[Sample]] = {"airflow": DAG_SAMPLES, "argo": ARGO_SAMPLES}
+"""The samples by the engine that they are deployed to."""
+
+ALL_SAMPLES = (*SAMPLES, *(each for samples in ENGINE_SAMPLES.values() for each in samples))
+"""The samples of all engines, and those for none."""
 
 
 def find_sample(name: str, known: Sequence[Sample] = SAMPLES) -> Sample | None:

@@ -8,6 +8,7 @@ from typing import Any
 from devstack.services.airflow.installation import Installation
 from devstack.services.airflow.service import AirflowService
 from devstack.services.argo import ArgoService
+from devstack.services.argo_events import ArgoEventsService
 from devstack.services.base import Service
 from devstack.services.gang import GangService
 from devstack.services.git import GitService
@@ -48,6 +49,7 @@ SERVICES: tuple[Service, ...] = tuple(
             GitService(),
             GitSyncService(),
             ArgoService(),
+            ArgoEventsService(),
             KubeflowService(),
             SamplesService(),
         )

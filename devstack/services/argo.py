@@ -28,7 +28,8 @@ CREDENTIAL = "argo-token"
 
 _NAMESPACE = "metaflow"
 """The task namespace in the files below k8s/."""
-_ACCESS_KEY, _SECRET_KEY = "accesskey", "secretkey"
+ARTIFACT_KEYS = ("accesskey", "secretkey")
+"""The names of the keys in the Secret."""
 
 
 class ArgoService(Service):
@@ -49,7 +50,8 @@ class ArgoService(Service):
         )
         objects = manifests.with_images(objects, ctx.state.images)
         namespace, *objects = [_with_arguments(item, ctx) for item in objects]
-        keys = {_ACCESS_KEY: BUCKET, _SECRET_KEY: ctx.state.credential("minio-argo")}
+        values = (BUCKET, ctx.state.credential("minio-argo"))
+        keys = dict(zip(ARTIFACT_KEYS, values, strict=True))
         secret = manifests.secret(ARTIFACTS_SECRET, ctx.state.namespace, keys)
         config = next(item for item in objects if item["kind"] == "ConfigMap")
         return [namespace, secret, *manifests.with_restarts(objects, config["data"])]

@@ -233,6 +233,15 @@ class DetectsCapabilities(Protocol):
 
 
 @runtime_checkable
+class HasFinalizers(Protocol):
+    """A service whose controller puts finalizers on objects, which outlive the controller."""
+
+    def release(self, ctx: ServiceContext) -> None:
+        """Delete these objects, those of users too, and remove their finalizers."""
+        ...
+
+
+@runtime_checkable
 class Describes(Protocol):
     """A service that reports its activity in addition to its readiness."""
 

@@ -42,7 +42,7 @@ PROBLEMS: Mapping[str, GitProblem] = {
     ),
     "CERTIFICATE_UNKNOWN": GitProblem(
         "The certificate of the Git server is from an unknown authority.",
-        "Use SSH, or a server with a certificate of a public authority.",
+        f"Put the authority's certificate into {_LOGIN} as ca.crt, or use SSH.",
     ),
     "REPOSITORY_MISSING": GitProblem(
         "The Git server has no such repository, or hides it from this login.",

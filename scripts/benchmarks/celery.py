@@ -23,6 +23,7 @@ MANY = 200
 RUNS_OF_ONE = 7
 CELERY = 'executor = "CeleryExecutor"\nworkers = 2\nworker_concurrency = 4\n'
 KUBERNETES = 'executor = "KubernetesExecutor"\n'
+WITH_CELERY = ("CeleryKubernetesExecutor", "LocalExecutor,CeleryExecutor")
 
 
 def main() -> int:
@@ -57,6 +58,10 @@ def _measure(stack: Devstack, settings: Path, runs: int) -> Iterator[Figure]:
     workers = _queued_to_running(airflow)
     yield Figure("queued -> running, p50 (peer: KubernetesExecutor)", "s", workers, 1.0, pods)
     yield Figure("seconds for a trivial task, of 200 tasks", "s", _time_many(airflow) / MANY, 0.2)
+    for name in WITH_CELERY:
+        _up(stack, settings, CELERY.replace("CeleryExecutor", name))
+        memory = _idle_memory(airflow)
+        yield Figure(f"{name}: Airflow, Postgres, RabbitMQ idle", "MiB", sum(memory.values()))
 
 
 def _up(stack: Devstack, settings: Path, table: str) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from git_server.repository import create_repository
 
 from devstack.paths import project_file
 from tests.airflow.airflow_stack import Airflow
 from tests.fakes.git_repository import Clone, make_clone
+from tests.fakes.ssh_server import ssh_server
 from tests.support.commandline import Devstack
 from tests.support.eventually import eventually
 
@@ -154,6 +157,37 @@ class TestGit:
         noticed("recovery", lambda: "BRANCH_MISSING" not in status_of(stack, "git-sync"))
 
 
+def test_a_private_repository_is_followed_over_ssh(
+    stack: Devstack, configure: Configure, airflow: Airflow, tmp_path: Path
+) -> None:
+    repository = tmp_path / "server" / "dags.git"
+    create_repository(repository)
+    clone = make_clone(tmp_path / "clone", str(repository))
+    clone.commit({"private.py": dag("private")})
+    clone.push()
+    with ssh_server(repository.parent, gateway(stack)) as server:
+        (tmp_path / "key").write_text(server.client_key)
+        (tmp_path / "known_hosts").write_text(server.known_hosts)
+        stack.admin_kubectl(
+            *("create", "secret", "generic", "git-ssh", "--namespace=airflow"),
+            f"--from-file=ssh-privatekey={tmp_path / 'key'}",
+            f"--from-file=known_hosts={tmp_path / 'known_hosts'}",
+        )
+        configure(f'dags = "git"\n[airflow.git]\nrepo = "{server.url}"\nsecret = "git-ssh"')
+        noticed("the DAG", lambda: set(active_dags(airflow)) == {"private"})
+        clone.commit({"private.py": dag("private", "changed")})
+        clone.push()
+        noticed("the change", lambda: active_dags(airflow) == {"private": "changed"})
+
+
+def gateway(stack: Devstack) -> str:
+    """Return this machine's address in the network of a stack's nodes."""
+    argv = ["docker", "network", "inspect", f"devstack-{stack.name}"]
+    argv += ["--format", "{{(index .IPAM.Config 0).Gateway}}"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 class TestImage:
     """`dags = "image"`, and packages that DAGs need."""
 
@@ -164,7 +198,7 @@ class TestImage:
         (tmp_path / "requirements.txt").write_text("cowsay==6.1\n")
         (tmp_path / "baked.py").write_text(dag("baked", imports="import cowsay"))
         stack.run("airflow", "image", "build", str(tmp_path))
-        noticed("the DAG of the image", lambda: "baked" in active_dags(airflow))
+        noticed("only the DAG of the image", lambda: set(active_dags(airflow)) == {"baked"})
         before = airflow.pod("scheduler")
         for name, text, code in (
             ("broken.py", "def (:\n", "DAG_SYNTAX"),
@@ -193,4 +227,14 @@ def test_a_volume_gets_files_by_copying(
     folder.mkdir()
     (folder / "copied.py").write_text(dag("copied", imports="import cowsay"))
     stack.run("airflow", "volume", "copy", str(folder))
-    noticed("the DAG of the volume", lambda: "copied" in active_dags(airflow))
+    noticed("only the DAG of the volume", lambda: set(active_dags(airflow)) == {"copied"})
+
+
+def test_dags_of_other_deliveries_are_hidden_and_keep_their_runs(
+    stack: Devstack, configure: Configure, airflow: Airflow
+) -> None:
+    configure('dags = "deploy"')
+    others = {"PushedFlow", "plain", "baked", "copied"}
+    noticed("no DAG of another folder", lambda: not others & set(active_dags(airflow)))
+    assert airflow.get("dags/PushedFlow/dagRuns")["total_entries"] == 1
+    assert not others & set(stack.run("airflow", "list").stdout.split())

@@ -18,10 +18,9 @@ from tests.airflow.airflow_stack import Airflow
 from tests.airflow.flows_on_airflow import airflow, artifacts, deploy, run_to_end, write_flow
 from tests.airflow.metaflow_client import run_client
 from tests.support.commandline import Devstack
+from tests.support.engine_values import TAG, TEXT
 
 USER = "CORP\\Jané {{ ds }} <jane.doe@corp.example>" + "x" * 70
-TEXT = "Zürich 東京 $HOME $(HOSTNAME) $$ `id` \\n \\ 'a' \"b\" {{ ds }} {% if x %} {# z\n\r\nend\n"
-TAG = "it's $HOME `id` {{ ds }} é; exit 1"
 TOO_WIDE = 7001
 """Items of a foreach, one more than the stack's Airflow maps; Airflow's default is 1024."""
 

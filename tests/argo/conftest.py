@@ -1,4 +1,4 @@
-"""The stack with Argo Workflows, shared by these tests."""
+"""The stack with Argo Workflows and Argo Events, shared by these tests."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.support.commandline import Devstack
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
-    """A stack with Argo that is up; the first one on a machine compiles Argo's programs."""
+    """A stack that is up; the first one on a machine compiles Argo's programs."""
     devstack = Devstack("argo", tmp_path_factory.mktemp("argo"))
     devstack.leave_out("airflow", "metrics-server")
-    with devstack.brought_up("--with", "argo"):
+    with devstack.brought_up("--with", "argo", "--with", "argo-events"):
         yield devstack
 
 

@@ -146,6 +146,83 @@ TASK = permissions(
         "pods": "get list create",
     },
 )
+EVENTS_CONTROLLER = [
+    *permissions(
+        True,
+        {
+            "sensors.argoproj.io": "get list watch update",
+            "sensors.argoproj.io/status": "update",
+            "eventsources.argoproj.io": "get list watch update",
+            "eventbus.argoproj.io": "get list watch update",
+            "deployments.apps": "get list watch create update",
+        },
+        "argo-sensors",
+    ),
+    *permissions(
+        False,
+        {
+            "sensors.argoproj.io": "create delete",
+            "secrets": "get list create",
+            "pods": "list create",
+            "statefulsets.apps": "create",
+            "services": "create",
+            "serviceaccounts/token": "create",
+        },
+        "argo-sensors",
+    ),
+    *permissions(
+        False, {"workflows.argoproj.io": "get create", "deployments.apps": "create", "pods": "list"}
+    ),
+    *permissions(False, {"secrets": "get", "deployments.apps": "create"}, "argo-events"),
+    *SECRETS,
+    *ELSEWHERE,
+]
+SENSOR = [
+    *permissions(True, {"workflows.argoproj.io": "create get patch"}),
+    *permissions(
+        False,
+        {
+            "workflows.argoproj.io": "list watch update delete",
+            "workflowtemplates.argoproj.io": "get list create",
+            "pods": "list create",
+            "configmaps": "get list",
+        },
+    ),
+    *permissions(
+        False, {"secrets": "get list", "sensors.argoproj.io": "get create update"}, "argo-sensors"
+    ),
+    *SECRETS,
+    *ELSEWHERE,
+]
+WEBHOOK = [
+    *permissions(False, {"workflows.argoproj.io": "get create", "pods": "list"}),
+    *permissions(False, {"secrets": "get list", "pods": "list create"}, "argo-sensors"),
+    *SECRETS,
+    *ELSEWHERE,
+]
+EVENTS_SUBMITTER = [
+    *permissions(True, {"sensors.argoproj.io": "create get update delete"}, "argo-sensors"),
+    *permissions(
+        False,
+        {
+            "sensors.argoproj.io": "list watch",
+            "eventsources.argoproj.io": "get create update delete",
+            "eventbus.argoproj.io": "get update delete",
+            "secrets": "get list",
+            "pods": "list create",
+            "deployments.apps": "create",
+        },
+        "argo-sensors",
+    ),
+]
+EVENTS_ACCOUNTS: dict[tuple[str, str], list[Permission]] = {
+    ("argo-events", "argo-events-controller"): EVENTS_CONTROLLER,
+    ("argo-sensors", "argo-sensor"): SENSOR,
+    ("argo-sensors", "argo-webhook"): WEBHOOK,
+    ("metaflow", "metaflow-submitter"): EVENTS_SUBMITTER,
+}
+"""Permissions by namespace and service account, with Argo Events."""
+
 ACCOUNTS: dict[tuple[str, str], list[Permission]] = {
     ("argo", "argo-controller"): CONTROLLER,
     ("argo", "argo-server"): SERVER,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.argo.flows_on_argo import RUN_SECONDS, artifact, in_shell, objects
+from tests.argo.flows_on_argo import FLOWS, RUN_SECONDS, artifact, in_shell, objects
 from tests.support.commandline import Devstack
 from tests.support.eventually import eventually
 
@@ -48,3 +50,11 @@ def test_a_run_is_terminated(stack: Devstack, tmp_path: Path) -> None:
     eventually("the controller to see it", lambda: phase() == "Running")
     in_shell(stack, FLOW, "terminate", f"argo-{name}")
     eventually("the run to end", lambda: phase() == "Failed", timeout=120)
+
+
+def test_the_template_is_printed_and_not_deployed(stack: Devstack) -> None:
+    command = (sys.executable, str(FLOWS / FLOW), "argo-workflows", "create", "--only-json")
+    printed = stack.run("shell", "--", *command).stdout
+    made = json.loads(printed[printed.index("{") : printed.rindex("}") + 1])
+    assert (made["kind"], made["metadata"]["namespace"]) == ("WorkflowTemplate", "metaflow")
+    assert objects(stack, "workflowtemplates") == []

@@ -186,8 +186,13 @@ class FakeApi:
     def _merge_patch(self, path: str, changes: Object) -> Answer:
         if path not in self.objects:
             return _status(404, "NotFound", f"{path} not found")
-        self.objects[path] = _merged(self.objects[path], changes)
-        return _ok(self.objects[path])
+        made = _merged(self.objects[path], changes)
+        self.objects[path] = made
+        metadata = made.get("metadata", {})
+        if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
+            # The last finalizer of an object that is being deleted is gone.
+            del self.objects[path]
+        return _ok(made)
 
     def _evict(self, path: str) -> Answer:
         """Delete a pod at once, or mark one that takes its time, as its finalizers say."""

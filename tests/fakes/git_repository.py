@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from git_server.repository import create_repository
 from git_server.server import GitServer
+
+from tests.support.private_authority import ServingFiles
 
 USER, PASSWORD = "git", "correct horse"
 _AUTHOR = ("-c", "user.name=Tester", "-c", "user.email=tester@example.invalid")
@@ -65,15 +69,38 @@ def make_clone(folder: Path, url: str, user: str = USER, password: str = PASSWOR
     return Clone(folder, url.replace("://", f"://{login}@"))
 
 
+class _TlsServer(GitServer):
+    def shutdown_request(self, request: Any) -> None:
+        """End the TLS session, too: to git, one without an end is an answer that was cut off."""
+        with suppress(OSError):
+            request.settimeout(5)
+            request.unwrap()
+        super().shutdown_request(request)
+
+
 @contextmanager
-def served(root: Path, port: int = 0) -> Iterator[tuple[str, int]]:
-    """Serve ``dags.git`` below a folder; yield its URL and the port."""
+def served(
+    root: Path, port: int = 0, host: str = "127.0.0.1", tls: ServingFiles | None = None
+) -> Iterator[tuple[str, int]]:
+    """Serve ``dags.git`` below a folder; yield its URL and the port.
+
+    Args:
+        root: the folder.
+        port: where to listen; 0 for a free port.
+        host: the address to listen at.
+        tls: the certificate and key for HTTPS; without them it is HTTP.
+    """
     create_repository(root / "dags.git")
-    server = GitServer(("127.0.0.1", port), root, USER, PASSWORD)
+    server = (_TlsServer if tls else GitServer)((host, port), root, USER, PASSWORD)
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.certificate, tls.key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/dags.git", server.server_port
+        scheme = "https" if tls else "http"
+        yield f"{scheme}://{host}:{server.server_port}/dags.git", server.server_port
     finally:
         server.shutdown()
         server.server_close()

@@ -20,6 +20,7 @@ ESSENTIAL = (
     "tests/airflow/test_platform.py::test_a_database_accepts_only_its_own_user",
     "tests/airflow/test_platform.py::test_up_with_nothing_to_do_writes_nothing",
     "tests/airflow/test_rbac.py",
+    "tests/argo/test_samples.py::test_a_sample_succeeds",
     "tests/celery/test_changes.py::test_a_sample_succeeds",
     "tests/celery/test_changes.py::test_a_sample_succeeds_on_every_other_executor",
     "tests/celery/test_queues.py",

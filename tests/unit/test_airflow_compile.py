@@ -83,6 +83,14 @@ def test_the_start_date_is_in_utc_in_any_time_zone(
     assert timedelta(0) <= ago < timedelta(minutes=5)
 
 
+def test_the_token_that_publishes_events_is_not_in_the_file(
+    write: Any, env: FlowEnvironment
+) -> None:
+    headers = {"METAFLOW_SERVICE_HEADERS": '{"Authorization": "Bearer s3cret"}'}
+    with_events = replace(env, environment={**env.environment, **headers})
+    assert "s3cret" not in compile_source(write(), with_events).text
+
+
 def test_retries_timeouts_catch_and_the_grace_period_are_patched(
     write: Any, env: FlowEnvironment
 ) -> None:

@@ -118,6 +118,15 @@ def test_all_flows_are_shown_without_other_dags(
     assert "MyFlow of shop, branch user.tester, deployed by tester" in shown
 
 
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_dag_whose_file_is_gone_does_not_hide_the_others(
+    server: AirflowServer, capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    server.answer("GET", "/dagSources/token%20of%20plain", (status, {"title": "an error"}))
+    _, envelope = called(capsys, "show")
+    assert [flow["dag_id"] for flow in envelope["data"]["flows"]] == [DAG]
+
+
 def test_a_dag_that_is_not_a_flow_is_named(
     server: AirflowServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from devstack.deployers.airflow.schedule import AIRFLOW_PRESETS, ScheduleError, airflow_schedule
+from devstack.deployers.airflow.schedule import AIRFLOW_PRESETS, airflow_schedule
+from devstack.deployers.cron import ScheduleError
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import subprocess
 import sys
@@ -31,57 +30,19 @@ from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource
 from tests.fakes.s3 import fake_s3
 from tests.support.dag_compilation import compile_environment, compile_source, dag_config
-
-TEXTS = (
-    "plain",
-    "Zürich 東京 😀",
-    "$HOME ${HOME} $(HOSTNAME) $$ \\$x",
-    "`id` \\ \\\\ \\n",
-    "one\ntwo\r\nthree\n",
-    "'single' \"double\" it's",
-    "{{ name }} {% if x %} {# y #} }} {{{ $",
-    "; rm -rf * & | > x # y ! ~ [a] (b)",
-    " begins and ends with spaces ",
-    "-n --x=y",
-    "settings.json",
-    '%s {0} <a href="x">&amp;</a>',
-    "\x07\x1b[0m\t",
+from tests.support.engine_values import (
+    NAMESPACE,
+    SPEC,
+    TEXTS,
+    USER,
+    Call,
+    execute,
+    expanded,
+    flow_text,
+    options,
 )
-"""Texts with everything that Jinja, the kubelet or a shell would interpret."""
 
-FLOW = f"""
-from metaflow import *
-TEXTS = {TEXTS!r}
-class ValuesFlow(FlowSpec):
-    size = Parameter("größe", default=1, type=float)
-    my_flag = Parameter("my-flag", default=True)
-    data = Parameter("data", type=JSONType, default={{"a": ["ü", None]}})
-    late = Parameter("late", default=lambda context: "at deployment")
-    settings = Config("settings", default_value={{"n": 3}})
-    {"".join(f"text{n} = Parameter('text{n}', default=TEXTS[{n}]);" for n in range(len(TEXTS)))}
-    @environment(vars={{"N": 3, **{{f"TEXT{{n}}": text for n, text in enumerate(TEXTS)}}}})
-    @step
-    def start(self):
-        self.next(self.end)
-    @step
-    def end(self):
-        pass
-if __name__ == "__main__":
-    ValuesFlow()
-"""
-
-RECORDER = """\
-#!{python}
-import json, os, sys
-if "-m" in sys.argv:
-    sys.exit(sys.stdin.read() if "metaflow.mflog.tee" in sys.argv else 0)
-with open({record!r}, "a") as file:
-    file.write(json.dumps([sys.argv[1:], dict(os.environ)]) + "\\n")
-sys.exit("dump" in sys.argv)
-"""
-
-
-SPEC = 'environment:vars={"TWO": "a $HOME it\'s {{ x }}"}'
+FLOW = flow_text("größe")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +53,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture
 def env(tmp_path: Path, s3: str) -> FlowEnvironment:
-    return compile_environment(tmp_path, s3, METAFLOW_USER="Jané {{ x }} $HOME")
+    return compile_environment(tmp_path, s3, METAFLOW_USER=USER)
 
 
 def source_of(folder: Path, name: str = "values.py") -> FlowSource:
@@ -105,11 +66,11 @@ def source_of(folder: Path, name: str = "values.py") -> FlowSource:
 def dag(s3: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A DAG with all texts as parameters, variables and tags."""
     folder = tmp_path_factory.mktemp("dag")
-    env = compile_environment(folder, s3, METAFLOW_USER="Jané {{ x }} $HOME")
+    env = compile_environment(folder, s3, METAFLOW_USER=USER)
     compiled = compile_source(
         source_of(folder, "my $HOME 'é.py"),
         env,
-        create_options=[*(f"--tag={text}" for text in TEXTS), "--namespace=a $HOME 'b'\n"],
+        create_options=[*(f"--tag={text}" for text in TEXTS), f"--namespace={NAMESPACE}"],
         metaflow_options=["--with", SPEC],
     )
     return dag_config(compiled)
@@ -131,15 +92,6 @@ def rendered(template: str, params: Mapping[str, Any]) -> str:
     return found[:-1] if template.endswith("\n") else found
 
 
-def expanded(text: str, variables: Mapping[str, str]) -> str:
-    """Expand text as the kubelet does."""
-
-    def replace(match: re.Match[str]) -> str:
-        return "$" if match[0] == "$$" else variables.get(match[1], match[0])
-
-    return re.sub(r"\$\$|\$\(([-._a-zA-Z0-9]+)\)", replace, text)
-
-
 def pod_variables(task: dict[str, Any], params: Mapping[str, Any]) -> dict[str, str]:
     variables: dict[str, str] = {"HOSTNAME": "wrong"}
     for each in task["env_vars"]:
@@ -147,33 +99,10 @@ def pod_variables(task: dict[str, Any], params: Mapping[str, Any]) -> dict[str, 
     return variables
 
 
-def executed(
-    task: dict[str, Any], params: Mapping[str, Any], folder: Path
-) -> list[tuple[list[str], dict[str, str]]]:
+def executed(task: dict[str, Any], params: Mapping[str, Any], folder: Path) -> list[Call]:
     """Execute the pod's command without its setup; return arguments and variables of each flow."""
-    record, bin_folder = folder / "record", folder / "bin"
-    bin_folder.mkdir()
-    python = bin_folder / "python"
-    python.write_text(RECORDER.format(python=sys.executable, record=str(record)))
-    python.chmod(0o755)
     variables = pod_variables(task, params)
-    script = expanded(rendered(task["cmds"][2], params), variables)
-    setup, _, rest = script.partition("flush_mflogs && (")
-    assert "pip install" in setup
-    path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(
-        ["bash", "-c", f"({rest}"],
-        env={**variables, "PATH": path, "MFLOG_STDOUT": "o", "MFLOG_STDERR": "e", "HOME": "wrong"},
-        cwd=folder,
-        check=True,
-    )
-    return [json.loads(line) for line in record.read_text().splitlines()]
-
-
-def options(argv: list[str], name: str) -> list[str]:
-    """Return the values of an option."""
-    values = [each.partition("=")[2] for each in argv if each.startswith(f"{name}=")]
-    return values + [argv[index + 1] for index, each in enumerate(argv) if each == name]
+    return execute(expanded(rendered(task["cmds"][2], params), variables), variables, folder)
 
 
 def test_what_a_user_types_reaches_the_pod_exactly(dag: dict[str, Any], tmp_path: Path) -> None:
@@ -186,13 +115,13 @@ def test_what_a_user_types_reaches_the_pod_exactly(dag: dict[str, Any], tmp_path
         assert options(argv, f"--text{number}") == [text]
         assert variables[f"TEXT{number}"] == text
     assert options(argv, "--tag") == options(step[0], "--tag") == list(TEXTS)
-    assert options(step[0], "--namespace") == ["a $HOME 'b'\n"]
+    assert options(step[0], "--namespace") == [NAMESPACE]
     assert options(argv, "--größe") == ["1.0"]
     assert options(argv, "--my-flag") == ["True"]
     assert json.loads(*options(argv, "--data")) == {"a": ["ü", None]}
     assert options(argv, "--late") == ["at deployment"]
     assert variables["N"] == "3"
-    assert variables["METAFLOW_USER"] == "Jané {{ x }} $HOME"
+    assert variables["METAFLOW_USER"] == USER
     assert json.loads(variables["METAFLOW_FLOW_CONFIG_VALUE"]) == {"settings": "kv.settings"}
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from devstack.kube import manifests
 from devstack.kube.client import Object
-from tests.argo.rbac_matrix import ACCOUNTS
+from tests.argo.rbac_matrix import ACCOUNTS, EVENTS_ACCOUNTS
 from tests.support.rights import Permission
 
-OBJECTS = [item for folder in ("argo", "rbac") for item in manifests.load(folder)]
+OBJECTS = [item for folder in ("argo", "argo-events", "rbac") for item in manifests.load(folder)]
 
 
 def rules(namespace: str, account: str) -> Iterator[tuple[str, Object]]:
@@ -39,10 +39,15 @@ def grants(rule: Object, permission: Permission) -> bool:
     )
 
 
-@pytest.mark.parametrize(("namespace", "account"), ACCOUNTS)
-def test_an_account_has_the_permissions_of_the_matrix(namespace: str, account: str) -> None:
+@pytest.mark.parametrize(
+    ("matrix", "namespace", "account"),
+    [(matrix, *account) for matrix in (ACCOUNTS, EVENTS_ACCOUNTS) for account in matrix],
+)
+def test_an_account_has_the_permissions_of_the_matrix(
+    matrix: Mapping[tuple[str, str], list[Permission]], namespace: str, account: str
+) -> None:
     found = list(rules(namespace, account))
-    for permission in ACCOUNTS[namespace, account]:
+    for permission in matrix[namespace, account]:
         wanted = permission.namespace or "metaflow"
         granted = any(where == wanted and grants(rule, permission) for where, rule in found)
         assert granted == permission.allowed, str(permission)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,67 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from devstack.deployers.argo.compile import CompiledTemplate
 from devstack.deployers.argo.deployer import ArgoDeployer, open_deployer
-from devstack.deployers.argo.parameters import encode_value
+from devstack.deployers.argo.parameters import EXACT, encode_value
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import Object
 from devstack.kube.resources import ARGO
 from devstack.services import SERVICES
 from devstack.stack import Stack
-from tests.fakes.airflow import airflow_stack
 from tests.fakes.api import FakeApi, namespace, pod
-
-TYPES = {"n": {"type": "int"}, "text": {"type": "str"}}
-
-
-def template(name: str = "myflow", flow: str = "MyFlow") -> Object:
-    annotations = {"metaflow/flow_name": flow, "metaflow/parameters": json.dumps(TYPES)}
-    return {
-        "apiVersion": ARGO,
-        "kind": "WorkflowTemplate",
-        "metadata": {"name": name, "namespace": "metaflow", "annotations": annotations},
-        "spec": {"entrypoint": flow},
-    }
-
+from tests.fakes.argo import argo_stack, node, template, workflow
 
 COMPILED = CompiledTemplate("MyFlow", template(), "", "", paused=False, output="")
-
-
-def node(step: str, phase: str, name: str = "", **more: Any) -> Object:
-    shown = name or step
-    return {
-        "id": f"myflow-1-{abs(hash(shown))}",
-        "name": f"myflow-1.{shown}",
-        "displayName": shown.rpartition(".")[2],
-        "templateName": step,
-        "type": "Pod",
-        "phase": phase,
-        "startedAt": "2026-11-27T03:00:00Z",
-        **more,
-    }
-
-
-def workflow(
-    name: str = "myflow-1", phase: str = "Running", nodes: tuple[Object, ...] = (), **status: Any
-) -> Object:
-    return {
-        "apiVersion": ARGO,
-        "kind": "Workflow",
-        "metadata": {
-            "name": name,
-            "namespace": "metaflow",
-            "creationTimestamp": f"2026-11-27T03:00:0{name[-1]}Z",
-        },
-        "spec": {"workflowTemplateRef": {"name": name.rpartition("-")[0]}},
-        "status": {
-            "phase": phase,
-            "startedAt": "2026-11-27T03:00:00Z",
-            "nodes": {each["id"]: each for each in nodes},
-            **status,
-        },
-    }
 
 
 @pytest.fixture
@@ -83,10 +35,7 @@ def api() -> FakeApi:
 
 @pytest.fixture
 def stack(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    found = airflow_stack(1, tmp_path)
-    found.state.ports["argo"] = 42746
-    monkeypatch.setattr(found, "kube", lambda *_arguments, **_options: api.client())
-    return found
+    return argo_stack(tmp_path, api, monkeypatch)
 
 
 @pytest.fixture
@@ -125,6 +74,21 @@ def test_a_template_is_created_then_replaced(argo: ArgoDeployer, api: FakeApi) -
     live = stored(api, "WorkflowTemplate")
     assert live is not None
     assert "metaflow/parameters" not in live["metadata"]["annotations"]
+
+
+def test_a_compiled_flow_is_written_as_manifests(argo: ArgoDeployer, tmp_path: Path) -> None:
+    path = argo.write(replace(COMPILED, schedule="0 * * * *"), tmp_path)
+    assert path == tmp_path / "myflow.yaml"
+    made, cron = yaml.safe_load_all(path.read_text())
+    assert (made["apiVersion"], made["kind"], made["metadata"]["name"]) == (
+        ARGO,
+        "WorkflowTemplate",
+        "myflow",
+    )
+    assert cron["spec"]["workflowSpec"] == {"workflowTemplateRef": {"name": "myflow"}}
+    assert len(list(yaml.safe_load_all(argo.render(COMPILED)))) == 1
+    error = error_of(argo.write, COMPILED, tmp_path / "missing" / "file")
+    assert (error.code, error.exit_status) == ("TEMPLATE_NOT_WRITTEN", ExitStatus.USAGE)
 
 
 def test_a_schedule_comes_and_goes_with_the_deployment(argo: ArgoDeployer, api: FakeApi) -> None:
@@ -178,7 +142,6 @@ def test_parameters_arrive_as_json_of_their_types(argo: ArgoDeployer, api: FakeA
         ("text", "a\\b", "'\\\\'"),
         ("text", "caf\u00e9", "'\u00e9'"),
         ("text", "two\nlines", "'\\n'"),
-        ("text", "{{workflow.name}}", "template"),
     ],
 )
 def test_values_that_would_not_arrive_exactly_are_refused(
@@ -212,14 +175,23 @@ def test_a_value_of_another_type_is_refused(kind: str, value: str, reason: str) 
 
 def test_what_is_accepted_arrives_exactly(tmp_path: Path) -> None:
     """Metaflow's own program writes the script that the first pod of a run sources."""
-    text = "".join(chr(number) for number in range(32, 127) if chr(number) not in "$`\\")
-    value = base64.b64encode(encode_value("str", text).encode()).decode()
+    text = "{{x}}" + "".join(chr(number) for number in range(32, 127) if chr(number) not in "$`\\")
+    encoded = encode_value("str", text, exact=False)
+    value = base64.b64encode(encoded.encode()).decode()
     script = tmp_path / "parameters"
     module = "metaflow.plugins.argo.set_parameters"
     subprocess.run([sys.executable, "-m", module, script, f"text,f,{value}"], check=True)
     command = f'. {script}; printf %s "$METAFLOW_INIT_TEXT"'
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == text
+
+
+def test_any_text_is_accepted_by_what_devstack_deploys(argo: ArgoDeployer, api: FakeApi) -> None:
+    made = template()
+    made["metadata"]["annotations"][EXACT] = "true"
+    api.add(made)
+    run = argo.trigger("MyFlow", {"text": "a$b {{x}} é\n"})
+    assert run.parameters["text"] == '"a$b {\\u007bx}} \\u00e9\\n"'
 
 
 def test_runs_are_listed_with_the_latest_first(argo: ArgoDeployer, api: FakeApi) -> None:

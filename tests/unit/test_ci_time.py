@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from devstack.paths import project_file
 from tests.support.essential import ESSENTIAL, is_essential
+from tests.support.leftovers import is_running
 from tests.support.machine_speed import REFERENCE_MINUTES, REFERENCE_SECONDS, minutes_needed
 
 
@@ -35,6 +38,16 @@ def test_a_slower_machine_needs_more_time() -> None:
 
 def test_a_faster_machine_gets_no_shorter_estimate() -> None:
     assert minutes_needed(REFERENCE_SECONDS / 2) == REFERENCE_MINUTES
+
+
+def test_a_test_run_is_running_while_its_process_is(tmp_path: Path) -> None:
+    assert not is_running(tmp_path)
+    (tmp_path / ".lock").write_text(str(os.getpid()))
+    assert is_running(tmp_path)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / ".lock").write_text(str(ended.pid))
+    assert not is_running(tmp_path)
 
 
 def test_versions_of_python_without_time_left_are_left_out_and_named() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,8 +11,16 @@ import pytest
 
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.source import read_source
-from devstack.flows.target import find_targets, runnable, runnable_on_airflow
-from devstack.samples.catalogue import DAG_SAMPLES, KUBEFLOW_SAMPLES, SAMPLES
+from devstack.flows.target import find_targets, runnable, select_by_service, select_for_airflow
+from devstack.samples.catalogue import (
+    ALL_SAMPLES,
+    ARGO_SAMPLES,
+    DAG_SAMPLES,
+    ENGINE_SAMPLES,
+    SAMPLES,
+    Sample,
+    find_sample,
+)
 from devstack.services.metadata import MetadataService
 
 
@@ -140,13 +148,24 @@ def test_a_sample_that_the_user_named_is_not_left_out_silently() -> None:
 
 def test_a_sample_of_celery_runs_where_workers_run_tasks_by_default() -> None:
     celery = {"executor": "CeleryExecutor,LocalExecutor"}
-    assert runnable_on_airflow(DAG_SAMPLES, celery, explicit=True) == list(DAG_SAMPLES)
-    local = {"executor": "LocalExecutor,CeleryExecutor"}
-    left = runnable_on_airflow(DAG_SAMPLES, local, explicit=False)
-    assert {sample.name for sample in DAG_SAMPLES} - {sample.name for sample in left} == {"celery"}
+    assert select_for_airflow(DAG_SAMPLES, celery).samples == list(DAG_SAMPLES)
+    selection = select_for_airflow(DAG_SAMPLES, {"executor": "LocalExecutor,CeleryExecutor"})
+    assert set(DAG_SAMPLES) - set(selection.samples) == {find_sample("celery", DAG_SAMPLES)}
     with pytest.raises(DevstackError, match="'celery'") as caught:
-        runnable_on_airflow(DAG_SAMPLES, local, explicit=True)
+        selection.require_all()
     assert "LocalExecutor" in caught.value.cause
+
+
+def test_a_sample_of_argo_events_runs_where_the_stack_has_them() -> None:
+    selection = select_by_service(ARGO_SAMPLES, ["argo", "argo-events"])
+    assert selection.samples == list(ARGO_SAMPLES)
+    selection.require_all()
+    selection = select_by_service(ARGO_SAMPLES, ["argo"])
+    (left_out,) = selection.left_out
+    assert set(ARGO_SAMPLES) - set(selection.samples) == {left_out.sample}
+    assert left_out.remedy == "devstack up --with argo-events"
+    with pytest.raises(DevstackError, match="'argo-events'"):
+        selection.require_all()
 
 
 def test_every_sample_has_a_file_a_check_and_a_description() -> None:
@@ -159,9 +178,18 @@ def test_every_sample_has_a_file_a_check_and_a_description() -> None:
 
 def test_no_flow_among_the_samples_is_left_out() -> None:
     names = {path.stem for path in SAMPLES[0].file.parent.glob("*.py")}
-    assert names - {"__init__", "catalogue"} == {
-        sample.module for sample in (*SAMPLES, *DAG_SAMPLES, *KUBEFLOW_SAMPLES)
-    }
+    listed = {sample.module for sample in ALL_SAMPLES}
+    starting = {sample.started_by for sample in ALL_SAMPLES if sample.started_by}
+    assert names - {"__init__", "catalogue"} == listed | starting
+
+
+@pytest.mark.parametrize(("engine", "samples"), ENGINE_SAMPLES.items())
+def test_every_sample_of_an_engine_has_a_file_and_a_check(
+    engine: str, samples: Sequence[Sample]
+) -> None:
+    for sample in samples:
+        assert f"devstack run --{engine} {sample.name}\n" in sample.file.read_text()
+        assert (sample.file.parent / "checks" / sample.file.name).exists()
 
 
 class CyclicGarbage:

@@ -18,13 +18,15 @@ from git_sync import commits as commits_module
 from git_sync import report as report_module
 from git_sync.__main__ import look
 from git_sync.commits import Commits
-from git_sync.failures import SyncError, failure_of
+from git_sync.failures import SyncError
 from git_sync.git import Git
 from git_sync.report import Report
 from git_sync.settings import Settings, read_settings
 
 from devstack.images.recipes.git import ROOTFS
 from tests.fakes.git_repository import PASSWORD, USER, Clone, make_clone, served
+from tests.fakes.ssh_server import SshServer, ssh_server
+from tests.support.private_authority import PrivateAuthority
 
 ASKPASS = str(ROOTFS / "opt" / "devstack" / "askpass")
 
@@ -303,49 +305,74 @@ def test_problems_have_codes_and_reasons(
     assert "airflow-git" in none.reason
 
 
-@pytest.mark.parametrize(
-    ("output", "code", "reason"),
-    [
-        (
-            "@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@\n"
-            "Host key verification failed.\nfatal: Could not read from remote repository.",
-            "HOST_KEY_CHANGED",
-            "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!",
-        ),
-        (
-            "No ED25519 host key is known for git.example and you have requested strict checking.\n"
-            "Host key verification failed.",
-            "HOST_KEY_UNKNOWN",
-            "No ED25519 host key is known for git.example and you have requested strict checking",
-        ),
-        (
-            "git@git.example: Permission denied (publickey).\nfatal: Could not read from remote",
-            "UNAUTHORISED",
-            "git@git.example: Permission denied (publickey)",
-        ),
-        (
-            "fatal: unable to access 'https://git.example/': SSL certificate problem: self-signed",
-            "CERTIFICATE_UNKNOWN",
-            "unable to access 'https://git.example/': SSL certificate problem: self-signed",
-        ),
-        (
-            "fatal: unable to access 'https://git.example/': Could not resolve host: git.example",
-            "UNREACHABLE",
-            "unable to access 'https://git.example/': Could not resolve host: git.example",
-        ),
-        ("warning: odd\nfatal: something new", "GIT_FAILED", "something new"),
-        ("", "GIT_FAILED", "git gave no reason"),
-    ],
-)
-def test_messages_of_git_are_classified(output: str, code: str, reason: str) -> None:
-    found = failure_of(output)
-    assert (found.code, found.reason) == (code, reason)
-
-
 def test_a_key_for_ssh_needs_known_hosts(settings: Settings, credentials: Path) -> None:
     (credentials / "ssh-privatekey").write_text("key")
     found = failure(start(settings))
     assert (found.code, "known_hosts" in found.reason) == ("HOST_KEY_UNKNOWN", True)
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, clone: Clone, credentials: Path) -> Iterator[SshServer]:
+    """Serves the same repository over SSH; the Secret has a key instead of a password."""
+    clone.commit({"one.py": "1"})
+    clone.push()
+    with ssh_server(tmp_path / "server") as server:
+        (credentials / "password").unlink()
+        (credentials / "ssh-privatekey").write_text(server.client_key)
+        (credentials / "known_hosts").write_text(server.known_hosts)
+        yield server
+
+
+def test_a_repository_is_followed_over_ssh(
+    ssh: SshServer, clone: Clone, settings: Settings
+) -> None:
+    commits = start(replace(settings, repo=ssh.url))
+    assert commits.update()
+    clone.commit({"one.py": "2"})
+    clone.push()
+    assert commits.update()
+    assert files(settings) == {"one.py": "2"}
+
+
+def test_a_key_without_its_last_line_end_is_accepted(
+    ssh: SshServer, settings: Settings, credentials: Path
+) -> None:
+    (credentials / "ssh-privatekey").write_text(ssh.client_key.rstrip())
+    assert start(replace(settings, repo=ssh.url)).update()
+
+
+def test_problems_of_ssh_have_codes(
+    ssh: SshServer, settings: Settings, credentials: Path, tmp_path: Path
+) -> None:
+    over_ssh = replace(settings, repo=ssh.url)
+    (credentials / "known_hosts").write_text("")
+    assert failure(start(over_ssh)).code == "HOST_KEY_UNKNOWN"
+    with ssh_server(tmp_path / "server") as other:
+        host, _, _ = ssh.known_hosts.partition(" ")
+        _, _, key = other.known_hosts.partition(" ")
+        (credentials / "known_hosts").write_text(f"{host} {key}")
+        assert failure(start(over_ssh)).code == "HOST_KEY_CHANGED"
+        (credentials / "known_hosts").write_text(ssh.known_hosts)
+        (credentials / "ssh-privatekey").write_text(other.client_key)
+        assert failure(start(over_ssh)).code == "UNAUTHORISED"
+    (credentials / "ssh-privatekey").write_text("no key")
+    assert failure(start(over_ssh)).code == "UNAUTHORISED"
+    (credentials / "ssh-privatekey").write_text(ssh.client_key)
+    missing = replace(settings, repo=ssh.url.replace("dags.", "other."))
+    assert failure(start(missing)).code == "REPOSITORY_MISSING"
+
+
+def test_a_private_authority_is_trusted_if_the_secret_has_its_certificate(
+    tmp_path: Path, settings: Settings, credentials: Path
+) -> None:
+    authority = PrivateAuthority(tmp_path / "authority")
+    with served(tmp_path / "secure", tls=authority.issue(["127.0.0.1"])) as (url, _):
+        over_tls = replace(settings, repo=url)
+        assert failure(start(over_tls)).code == "CERTIFICATE_UNKNOWN"
+        (credentials / "ca.crt").write_bytes(authority.certificate.read_bytes())
+        assert failure(start(over_tls)).code == "REPOSITORY_EMPTY"
+        (credentials / "password").unlink()
+        assert failure(start(over_tls)).code == "UNAUTHORISED"
 
 
 def test_the_login_is_no_argument_of_any_process(

@@ -190,7 +190,7 @@ def _dependencies(module: Path) -> dict[str, str]:
 OWN_MODULES = sorted(
     {program.module for program in PROGRAMS.values()}
     # They are not compiled together with Kubernetes, or share few packages with it.
-    - {CONTAINERS / name for name in ("kubernetes", "minio", "registry", "argo")}
+    - {CONTAINERS / name for name in ("kubernetes", "minio", "registry", "argo", "argo-events")}
     - {PROGRAMS[versioned(name, minor)].module for minor in SUPPORTED for name in VERSIONED}
 )
 

@@ -13,7 +13,7 @@ from devstack.images.catalogue import IMAGES
 from devstack.images.kubernetes_versions import SUPPORTED, node_image
 from devstack.images.upstream import FILE, VARIABLE, find_upstream, load_upstream
 
-OWN = ("argo", "argoexec", "gang", "git", "node-agent", "network-policies")
+OWN = ("argo", "argo-events", "argoexec", "gang", "git", "nats", "node-agent", "network-policies")
 DIGEST = "sha256:" + "b" * 64
 
 

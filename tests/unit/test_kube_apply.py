@@ -223,6 +223,33 @@ def test_a_new_kind_is_awaited_until_it_is_served() -> None:
     assert clock.slept
 
 
+def test_an_object_of_a_new_kind_follows_when_it_is_served_before_the_controller() -> None:
+    api = FakeApi()
+    jobset = {
+        "apiVersion": "jobset.x-k8s.io/v1alpha2",
+        "kind": "JobSet",
+        "metadata": {"name": "ring", "namespace": "devstack"},
+    }
+
+    class Serving(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            api.objects[path_of(CRD)]["status"] = {
+                "conditions": [{"type": "Established", "status": "True"}]
+            }
+
+    # It is established, but the server does not know it yet.
+    missing = "the server could not find the requested resource"
+    api.refuse("PATCH", "/jobsets/ring", 404, "NotFound", missing)
+    objects = [deployment("controller"), jobset, SERVICE, CRD, NAMESPACE]
+    written = apply_all(api.client(), objects, timeout=10, clock=Serving())
+    assert len(written) == len(objects)
+    paths = list(dict.fromkeys(path for _, path in api.writes))
+    assert paths.index(path_of(CRD)) < paths.index(path_of(SERVICE))
+    assert paths[-2:] == [path_of(jobset), path_of(objects[0])]
+    assert path_of(jobset) in api.objects
+
+
 def test_accounts_are_created_before_tokens_and_workloads_last() -> None:
     api = FakeApi()
     metadata = {"name": "robot", "namespace": "devstack"}

@@ -21,7 +21,7 @@ FOLDERS = sorted(path.name for path in project_file("k8s").iterdir() if path.is_
 def workloads() -> Iterator[tuple[str, dict[str, Any]]]:
     for folder in FOLDERS:
         for item in manifests.load(folder):
-            if "template" in item.get("spec", {}):
+            if "spec" in item.get("spec", {}).get("template", {}):
                 yield f"{folder}/{item['metadata']['name']}", item["spec"]["template"]["spec"]
 
 

@@ -11,6 +11,7 @@ from devstack.errors import DevstackError
 from devstack.lifecycle.step import pending_steps
 from devstack.lifecycle.up import build_steps, up
 from devstack.services import SERVICES
+from devstack.services.base import ServiceContext
 from devstack.stack import Stack
 from tests.fakes.stack import FakeService, World
 
@@ -112,6 +113,28 @@ def test_a_service_that_is_left_out_later_is_removed_once(world: World) -> None:
         assert ("remove-extra" in up(stack)) == removed
         assert not [path for path in world.api.objects if path.endswith("/extra")]
         assert "extra" not in stack.state.initialized_services
+
+
+def test_what_only_its_controller_could_delete_is_released_before_a_service_is_removed(
+    world: World,
+) -> None:
+    released: list[bool] = []
+
+    class WithFinalizers(FakeService):
+        def release(self, ctx: ServiceContext) -> None:
+            """Note whether the service's own objects were still there."""
+            released.append(any(path.endswith("/extra") for path in world.api.objects))
+
+    extra = WithFinalizers("extra")
+    world.services.append(extra)
+    up(world.open())
+    assert released == []
+    world.services.remove(extra)
+    for _ in range(2):
+        stack = world.open()
+        stack.disabled = [extra]
+        up(stack)
+    assert released == [True]
 
 
 @pytest.mark.parametrize(

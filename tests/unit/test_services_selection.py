@@ -7,7 +7,7 @@ import pytest
 
 from devstack.errors import DevstackError
 from devstack.images.catalogue import IMAGES
-from devstack.samples.catalogue import DAG_SAMPLES, SAMPLES
+from devstack.samples.catalogue import ALL_SAMPLES
 from devstack.services import SERVICES
 from devstack.services.base import Service, ServiceContext
 from devstack.services.selection import (
@@ -200,7 +200,7 @@ def test_a_declaration_is_complete(service: Service) -> None:
     assert service.optional or not [each for each in service.needs if by_name[each].optional]
     assert not service.database or "postgres" in service.needs
     assert set(service.images) <= set(IMAGES)
-    assert set(service.samples) <= {sample.name for sample in (*SAMPLES, *DAG_SAMPLES)}
+    assert set(service.samples) <= {sample.name for sample in ALL_SAMPLES}
 
 
 def test_host_ports_and_databases_are_unique() -> None:

@@ -13,7 +13,7 @@ COMMANDS = {
     "logs": "Show the logs of a run's tasks.",
     "list": "List deployments.",
     "suspend": "Suspend a schedule or a run, or resume it.",
-    "delete": "Delete deployments with their schedules and runs.",
+    "delete": "Delete deployments with their schedules, sensors and runs.",
     "open": "Open Argo's page.",
 }
 

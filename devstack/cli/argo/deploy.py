@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from devstack.cli.argo.notifications import notification_options, refuse_notifications
 from devstack.cli.deploy_options import (
     CREATE_OPTIONS,
     deploy_and_show,
@@ -27,6 +28,11 @@ from devstack.cli.passthrough_args import FlowCommand
 from devstack.config import load
 from devstack.errors import ExitStatus
 
+if TYPE_CHECKING:
+    from devstack.deployers.argo.deployer import ArgoDeployer
+    from devstack.deployers.base import DeployOptions
+    from devstack.flows.environment import FlowEnvironment
+
 
 @click.command(
     "deploy",
@@ -40,6 +46,13 @@ from devstack.errors import ExitStatus
 @click.option("--paused", is_flag=True, help="Leave the schedule suspended.")
 @limit_options
 @metaflow_options
+@notification_options
+@click.option(
+    "--only-compile",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE",
+    help="Write the template to FILE, an existing folder or - for the output; deliver nothing.",
+)
 @deployed_stack_option
 @timeout_option
 @json_option
@@ -50,6 +63,7 @@ def command(
     flow: Path,
     deployment: str,
     python: str,
+    only_compile: Path | None,
     config_file: Path | None,
     name: str | None,
     timeout: float | None,
@@ -65,13 +79,39 @@ def command(
     from devstack.flows.python import find_python
     from devstack.stack import open_stack
 
+    refuse_notifications(chosen)
     options = read_options("argo", flow, deployment, chosen, CREATE_OPTIONS)
     stack = open_stack(load(config_file, name=name, timeout=timeout))
     deployer, env = open_deployer(stack), flow_environment(stack)
     flow_python = find_python(python, stack.runner, os.environ)
-    show_python(output, flow_python)
+    if str(only_compile) != "-":
+        show_python(output, flow_python)
     env = replace(env, python=flow_python.path)
     ensure_flow_images(output, stack, options.source, options.metaflow_options)
-    deploy_and_show(output, stack, deployer, options, env)
+    if only_compile is None:
+        deploy_and_show(output, stack, deployer, options, env)
+    else:
+        _compile_and_show(output, deployer, options, env, only_compile)
     output.finish()
     return int(ExitStatus.OK)
+
+
+def _compile_and_show(
+    output: Output,
+    deployer: ArgoDeployer,
+    options: DeployOptions,
+    env: FlowEnvironment,
+    target: Path,
+) -> None:
+    """Compile a flow, and write or print its template."""
+    from devstack.progress import step
+
+    with step(output.progress(), f"Compile {options.source.path.name}"):
+        compiled = deployer.compile(options, env)
+    if str(target) == "-":
+        output.data(name=compiled.name, manifests=deployer.render(compiled))
+        output.text(deployer.render(compiled))
+        return
+    path = deployer.write(compiled, target)
+    output.data(name=compiled.name, file=str(path))
+    output.text(f"{compiled.name} is compiled: {path}")

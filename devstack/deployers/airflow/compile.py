@@ -108,4 +108,5 @@ def _argv(options: DeployOptions, python: Path, report: Path, file: Path) -> lis
 def _variables(env: FlowEnvironment) -> Mapping[str, str | None]:
     # Metaflow writes the local time as the DAG's start date, without a time zone, and Airflow reads
     # it as UTC. East of Greenwich, runs would precede the start date and succeed without any task.
-    return {**env.changes(), "TZ": "UTC"}
+    # The DAG file would contain the headers; Airflow's tasks publish no events with them.
+    return {**env.changes(), "TZ": "UTC", "METAFLOW_SERVICE_HEADERS": "{}"}

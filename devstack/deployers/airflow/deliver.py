@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from devstack.airflow.client import AirflowClient, AirflowUnavailableError
 from devstack.airflow.dags import (
@@ -17,7 +16,7 @@ from devstack.airflow.dags import (
 from devstack.deployers.airflow.compile import CompiledDag
 from devstack.deployers.airflow.dag_folder import DagFolder, dag_path
 from devstack.deployers.base import Deployment, Note
-from devstack.errors import DevstackError, ExitStatus
+from devstack.errors import DevstackError
 from devstack.lifecycle.airflow_service import installation_settings
 from devstack.services.airflow.config import parallelism
 from devstack.stack import Stack
@@ -80,30 +79,6 @@ def create_pools(stack: Stack, client: AirflowClient, compiled: CompiledDag) -> 
     """
     slots = parallelism(installation_settings(stack))
     return [name for name in compiled.pools if ensure_pool(client, name, slots)]
-
-
-def write_dag(compiled: CompiledDag, target: Path) -> Path:
-    """Write a DAG's file on this machine; return its path.
-
-    Args:
-        compiled: the DAG.
-        target: a file, or a folder that exists.
-
-    Raises:
-        DevstackError: ``DAG_NOT_WRITTEN``.
-    """
-    path = target / f"{compiled.dag_id}.py" if target.is_dir() else target
-    try:
-        path.write_text(compiled.text, encoding="utf-8")
-    except OSError as error:
-        raise DevstackError(
-            f"cannot write {path}",
-            cause=error.strerror or str(error),
-            remedy="name a file in a folder that exists, or such a folder",
-            code="DAG_NOT_WRITTEN",
-            exit_status=ExitStatus.USAGE,
-        ) from error
-    return path
 
 
 @dataclass

@@ -31,7 +31,7 @@ from devstack.deployers.airflow.backfill import BackfillOptions, backfill_dag, f
 from devstack.deployers.airflow.compile import CompiledDag, compile_flow
 from devstack.deployers.airflow.dag_lock import dag_lock, lock_folder
 from devstack.deployers.airflow.delete import delete_dag
-from devstack.deployers.airflow.deliver import create_pools, deliver_dag, write_dag
+from devstack.deployers.airflow.deliver import create_pools, deliver_dag
 from devstack.deployers.airflow.deployed_flow import (
     DeployedFlow,
     get_deployed_flow,
@@ -42,12 +42,14 @@ from devstack.deployers.airflow.lookup import find_run, find_tasks, resolve_dag
 from devstack.deployers.airflow.other_delivery import require_deletable, require_deployable
 from devstack.deployers.airflow.trigger import trigger_dag
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
-from devstack.errors import DevstackError
+from devstack.deployers.compiled_file import write_compiled
+from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.image_names import spellings
 from devstack.lifecycle.added_images import latest_names
 from devstack.lifecycle.airflow_service import require_airflow, require_celery
 from devstack.lifecycle.port_forwards import ensure_port_forwards
+from devstack.samples.checks.result import CheckResult
 from devstack.services.airflow import service as airflow
 from devstack.stack import Stack
 
@@ -85,9 +87,12 @@ class AirflowDeployer:
         Args:
             compiled: the DAG.
             target: a file, or a folder that exists.
+
+        Raises:
+            DevstackError: ``DAG_NOT_WRITTEN``.
         """
         create_pools(self.stack, self.client, compiled)
-        return write_dag(compiled, target)
+        return write_compiled(compiled.text, f"{compiled.dag_id}.py", target, "DAG_NOT_WRITTEN")
 
     def resolve(self, name: str, *, broken: bool = False) -> str:
         """Return the id of a DAG given by its id, or by the flow's name if unique.
@@ -143,6 +148,16 @@ class AirflowDeployer:
         """Wait until the scheduler starts a run whose id is not in ``known``, and return it."""
         return wait_scheduled_run(self.stack, self.client, name, known, note)
 
+    def wait_event_run(self, name: str, known: Collection[str], note: Note) -> DagRun:
+        """Raise ``EVENTS_UNSUPPORTED``: Airflow has no Metaflow events."""
+        raise DevstackError(
+            f"no event can start {name}",
+            cause="Airflow has no Metaflow events",
+            remedy="use @airflow_external_task_sensor to wait for another DAG",
+            code="EVENTS_UNSUPPORTED",
+            exit_status=ExitStatus.USAGE,
+        )
+
     def backfill(
         self,
         name: str,
@@ -168,6 +183,10 @@ class AirflowDeployer:
     def failure(self, result: RunResult[DagRun]) -> DevstackError:
         """Return the error that explains why a run did not succeed."""
         return failure_of(self.client, result.run)
+
+    def check_run(self, result: RunResult[DagRun]) -> list[CheckResult]:
+        """Return nothing: the checks of samples get Airflow's tasks."""
+        return []
 
     def logs(self, run: DagRun, task: str = "", attempt: int = 0) -> Iterator[TaskLog]:
         """Yield the logs of a run's tasks that have started."""

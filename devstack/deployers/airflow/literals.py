@@ -11,8 +11,7 @@ import ast
 import re
 import shlex
 
-MAX_BYTES = 120_000
-"""Linux's limit for one variable or argument, 128 KiB (MAX_ARG_STRLEN), with a margin."""
+from devstack.deployers.pod_texts import unexpanded
 
 _MAX_LABEL = 63
 _PLAIN = re.compile(r"[\w ./:=@,+-]*", re.ASCII)
@@ -49,11 +48,6 @@ def shell_literal(text: str) -> str:
     return template_literal(unexpanded(shlex.quote(text)))
 
 
-def unexpanded(text: str) -> str:
-    """Return text that the kubelet expands to the given one."""
-    return text.replace("$", "$$")
-
-
 def label_value(text: str) -> str:
     """Return the text as a label's value: other characters become hyphens.
 
@@ -62,19 +56,6 @@ def label_value(text: str) -> str:
     """
     value = re.sub(r"[^A-Za-z0-9_.-]", "-", text)
     return value.lstrip("_.-")[:_MAX_LABEL].rstrip("_.-")
-
-
-def text_problem(text: str) -> str:
-    """Return why no process can get this text as a variable or argument; empty if it can."""
-    try:
-        encoded = text.encode()
-    except UnicodeEncodeError:
-        return "it is not valid Unicode"
-    if b"\0" in encoded:
-        return "it contains the character NUL"
-    if len(encoded) > MAX_BYTES:
-        return f"it has {len(encoded)} bytes; a process can get {MAX_BYTES}"
-    return ""
 
 
 def _escaped(character: str) -> str:

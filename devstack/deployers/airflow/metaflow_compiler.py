@@ -27,10 +27,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from devstack.deployers.airflow.literals import shell_literal
 from devstack.deployers.airflow.parameter_values import convert_parameters
 from devstack.deployers.airflow.parameters import build_parameter
 from devstack.deployers.airflow.patches import DagOverrides, UnknownScriptError, patch_dag
-from devstack.deployers.airflow.script_values import ScriptValues
 from devstack.deployers.airflow.unsupported import find_violations
 from devstack.deployers.airflow.unsupported_values import (
     DeployValues,
@@ -45,6 +45,7 @@ from devstack.deployers.flow_description import (
     plain_parameters,
 )
 from devstack.deployers.metaflow_process import refuse, refuse_values, run_flow
+from devstack.deployers.script_values import ScriptValues
 from devstack.deployers.unsupported import Violation
 
 _USAGE = "devstack run --airflow FLOW.py -- --NAME VALUE"
@@ -152,7 +153,7 @@ def _locked(folder: str, name: str) -> Iterator[None]:
 
 def _install_patches(airflow_cli: Any, report: Path, overrides: DagOverrides) -> None:
     airflow: Any = importlib.import_module("metaflow.plugins.airflow.airflow")
-    values = ScriptValues()
+    values = ScriptValues(shell_literal)
     airflow.dict_to_cli_options = values.options(airflow.dict_to_cli_options)
 
     class PatchedAirflow(airflow_cli.Airflow):  # type: ignore[misc]

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from devstack.deployers.airflow.parameters import convert_value, kind_of_schema
+from devstack.deployers.airflow.parameters import kind_of_schema
+from devstack.deployers.typed_values import convert_value
 from devstack.errors import DevstackError, ExitStatus
 
 _CONTAINERS = {"array": list, "object": dict}

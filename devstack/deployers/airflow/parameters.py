@@ -7,13 +7,12 @@ variable for each, and the command that begins the run gets its text as an optio
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from devstack.deployers.airflow.literals import shell_literal, template_string, text_problem
+from devstack.deployers.airflow.literals import shell_literal, template_string
 from devstack.deployers.flow_description import ParameterDescription
+from devstack.deployers.typed_values import convert_value
 
 JSON_MEDIA = "application/json"
 FILE_MEDIA = "application/vnd.metaflow.include-file"
@@ -28,10 +27,6 @@ _SCHEMAS: Mapping[str, Mapping[str, str]] = {
     "file": {"type": "string", "contentMediaType": FILE_MEDIA},
 }
 """JSON schema by the kind of a parameter."""
-
-_TRUE = ("true", "t", "1", "yes", "y")
-_FALSE = ("false", "f", "0", "no", "n")
-"""The words of Metaflow's command line for a bool."""
 
 
 def build_parameter(description: ParameterDescription, text: str = "") -> dict[str, Any]:
@@ -58,22 +53,6 @@ def kind_of_schema(schema: Mapping[str, Any]) -> str:
     return str(kind) if kind in _SCHEMAS else "string"
 
 
-def convert_value(kind: str, value: Any) -> Any:
-    """Return a value of the parameter's type, as the DAG has it.
-
-    Args:
-        kind: string, integer, number, boolean, json or file.
-        value: a default, or what the user typed.
-
-    Raises:
-        ValueError: it is not of this type, or cannot reach a pod.
-    """
-    converted = _convert(kind, value)
-    if problem := text_problem(str(converted)):
-        raise ValueError(problem)
-    return converted
-
-
 def parameter_variables(parameters: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Return the variables of the first pod with the parameters' values."""
     return [
@@ -98,37 +77,3 @@ def _variable(index: int) -> str:
 def _template(name: str) -> str:
     # The kubelet turns two dollar signs into one.
     return f"{{{{ params[{template_string(name)}] | string | replace('$', '$$') }}}}"
-
-
-def _convert(kind: str, value: Any) -> Any:
-    if kind == "integer":
-        return int(value)
-    if kind == "number":
-        return _finite(float(value))
-    if kind == "boolean":
-        return _boolean(value)
-    if kind == "json":
-        return _json(value)
-    if not isinstance(value, (str, int, float, bool)):
-        raise ValueError(f"a value of type {type(value).__name__}")
-    return str(value)
-
-
-def _finite(number: float) -> float:
-    if not math.isfinite(number):
-        raise ValueError("JSON has no such number")
-    return number
-
-
-def _boolean(value: Any) -> bool:
-    word = str(value).lower()
-    if word not in _TRUE + _FALSE:
-        raise ValueError(f"neither {', '.join(_TRUE)} nor {', '.join(_FALSE)}")
-    return word in _TRUE
-
-
-def _json(value: Any) -> str:
-    if not isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    json.loads(value)
-    return value

@@ -21,7 +21,7 @@ from devstack.deployers.airflow.literals import (
 )
 from devstack.deployers.airflow.parameters import parameter_options, parameter_variables
 from devstack.deployers.airflow.schedule import airflow_schedule
-from devstack.deployers.airflow.script_values import ScriptValues
+from devstack.deployers.script_values import ScriptValues
 
 TIMEOUT_GRACE_SECONDS = 300
 """Airflow's limit includes the pod's start and end, so it is longer than the step's @timeout."""

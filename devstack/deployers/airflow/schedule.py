@@ -1,14 +1,11 @@
 """Schedules: cron expressions as users write them, and as Airflow evaluates them.
 
-Metaflow documents the notation of AWS for ``@schedule(cron=...)``: six fields with a
-year, in which Sunday is day 1. Airflow has five fields in which Sunday is day 0, and
-takes a sixth for seconds.
+It takes a sixth field for seconds, and has notations of its own for some days of a month.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from devstack.deployers.cron import SPECIAL_WEEKDAY, Notation, ScheduleError
 
 PRESETS = {"hourly": "@hourly", "daily": "@daily", "weekly": "@weekly", "none": None}
 """Values of ``--schedule`` other than cron expressions."""
@@ -19,61 +16,7 @@ AIRFLOW_PRESETS = (
 )
 """Airflow's presets; ``@continuous`` needs a DAG that allows one run at a time."""
 
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH_LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_SPECIAL_WEEKDAY = re.compile(r"(\w+)#[1-5]|L([0-7])", re.IGNORECASE)
-"""Airflow's notation of a month's third Friday, and of its last: ``FRI#3``, ``L5``."""
-
-_EXAMPLE = 'write five fields, such as "0 9 * * MON-FRI" for 9:00 on weekdays, in UTC'
-
-
-class ScheduleError(ValueError):
-    """A schedule that Airflow would not accept, or would evaluate as another one.
-
-    Args:
-        reason: why.
-        instead: what to write.
-    """
-
-    def __init__(self, reason: str, instead: str = _EXAMPLE) -> None:
-        super().__init__(reason)
-        self.instead = instead
-
-
-@dataclass(frozen=True)
-class _Field:
-    """A field of a cron expression.
-
-    Attributes:
-        name: its name in messages.
-        low: its smallest number.
-        high: its largest number.
-        names: names of its numbers, from ``low``.
-    """
-
-    name: str
-    low: int
-    high: int
-    names: tuple[str, ...] = ()
-
-    def number(self, text: str) -> int:
-        """Return a number or name as a number."""
-        if text.lower() in self.names:
-            return self.low + self.names.index(text.lower())
-        if not re.fullmatch(r"[0-9]{1,4}", text) or not self.low <= int(text) <= self.high:
-            allowed = f"{self.low} to {self.high}" + (
-                f" and {self.names[0].upper()} to {self.names[-1].upper()}" if self.names else ""
-            )
-            raise ScheduleError(f"{text!r} is no {self.name}: {allowed} are possible")
-        return int(text)
-
-
-_DAY = _Field("day of the month", 1, 31)
-_MONTH = _Field("month", 1, 12, _MONTHS)
-_WEEKDAY = _Field("day of the week", 0, 7, _DAYS)
-_AWS_WEEKDAY = _Field("day of the week", 1, 7, _DAYS)
-_FIELDS = (_Field("minute", 0, 59), _Field("hour", 0, 23), _DAY, _MONTH, _WEEKDAY)
+_NOTATION = Notation("Airflow", "would take the last for seconds", last_weekday=7, special=True)
 
 
 def airflow_schedule(schedule: str) -> str | None:
@@ -96,103 +39,14 @@ def airflow_schedule(schedule: str) -> str | None:
         return words[0]
     if len(words) == 1 and words[0].startswith("@"):
         raise ScheduleError("Airflow has no such preset", f"use {', '.join(AIRFLOW_PRESETS)}")
-    if len(words) == 6:
-        words = _from_aws(words)
-    if len(words) != 5:
-        raise ScheduleError(f"it has {len(words)} fields; a cron expression has five")
-    # As Airflow's croniter does.
-    words[2], words[4] = (("*" if word == "?" else word) for word in (words[2], words[4]))
-    for index, field in enumerate(_FIELDS):
-        _check(words[index], field)
-    _check_special_weekdays(words)
-    _check_date(words)
-    return " ".join(words)
-
-
-def _from_aws(words: list[str]) -> list[str]:
-    """Return five fields for the six of AWS (EventBridge, "Cron expressions")."""
-    *fields, year = words
-    if (fields[2] == "?") == (fields[4] == "?"):
-        raise ScheduleError(
-            "it has six fields, but not those of AWS, in which the day of the month or the day of"
-            " the week is `?` and the last is the year; Airflow would take the last for seconds"
-        )
-    if year != "*":
-        raise ScheduleError(
-            f"its last field, the year, is {year!r}; Airflow's schedules have no years"
-        )
-    if "W" in fields[2].upper():
-        raise ScheduleError(f"Airflow has no nearest weekday: {fields[2]!r}")
-    return [*fields[:4], ",".join(_from_aws_weekday(item) for item in fields[4].split(","))]
-
-
-def _from_aws_weekday(item: str) -> str:
-    """Return one item of AWS's day of the week with names, since its numbers differ."""
-    if item in ("*", "?"):
-        return item
-    if item.upper() == "L":
-        return "SAT"
-    if match := re.fullmatch(r"(\w+)L", item, re.IGNORECASE):
-        return f"L{_AWS_WEEKDAY.number(match[1]) - 1}"
-    span, slash, step = item.partition("/")
-    ends, hash_sign, week = span.partition("#")
-    days = "-".join(
-        end if end == "*" else _DAYS[_AWS_WEEKDAY.number(end) - 1].upper()
-        for end in ends.split("-")
-    )
-    # AWS counts from this day to Saturday.
-    days += "-SAT" if slash and "-" not in days and days != "*" else ""
-    return f"{days}{hash_sign}{week}{slash}{step}"
-
-
-def _check(word: str, field: _Field) -> None:
-    for item in word.split(","):
-        span, slash, step = item.partition("/")
-        if slash and not (re.fullmatch(r"[0-9]{1,4}", step) and int(step) > 0):
-            raise ScheduleError(f"{item!r} has no step such as */5 in the {field.name}")
-        if span == "*":
-            continue
-        if field is _DAY and span.upper() == "L" and not slash:
-            continue
-        special = _SPECIAL_WEEKDAY.fullmatch(span)
-        if field is _WEEKDAY and special and not slash:
-            span = special[1] or special[2]
-        ends = [field.number(end) for end in span.split("-")]
-        if len(ends) > 2:
-            raise ScheduleError(f"{item!r} is no range of the {field.name}")
-        if len(ends) == 2 and ends[0] > ends[1] and field is not _WEEKDAY:
-            raise ScheduleError(
-                f"{item!r} runs backwards in the {field.name}",
-                f"write {ends[0]}-{field.high},{field.low}-{ends[1]}",
-            )
+    fields = _NOTATION.convert(words)
+    _check_special_weekdays(fields)
+    return " ".join(fields)
 
 
 def _check_special_weekdays(words: list[str]) -> None:
     """Reject a month's first or last weekday beside other days, which Airflow cannot combine."""
     days, weekdays = words[2], words[4].split(",")
-    special = [item for item in weekdays if _SPECIAL_WEEKDAY.fullmatch(item)]
+    special = [item for item in weekdays if SPECIAL_WEEKDAY.fullmatch(item)]
     if special and (days != "*" or len(special) < len(weekdays)):
         raise ScheduleError(f"Airflow cannot combine {special[0]!r} with other days")
-
-
-def _check_date(words: list[str]) -> None:
-    """Reject a date that does not exist: Airflow could not compute the next run."""
-    days, months = words[2:4]
-    if re.search(r"[*L]", days, re.IGNORECASE):
-        return
-    lengths = [_MONTH_LENGTHS[number - 1] for number in _numbers(months, _MONTH)]
-    if min(_numbers(days, _DAY)) > max(lengths):
-        raise ScheduleError(f"there is no day {days} in the month {months}")
-
-
-def _numbers(word: str, field: _Field) -> list[int]:
-    """Return the numbers that a field stands for."""
-    found: list[int] = []
-    for item in word.split(","):
-        span, slash, step = item.partition("/")
-        ends = [
-            field.number(end) for end in span.replace("*", f"{field.low}-{field.high}").split("-")
-        ]
-        last = field.high if slash and len(ends) == 1 else ends[-1]
-        found += range(ends[0], last + 1, int(step or 1))
-    return found

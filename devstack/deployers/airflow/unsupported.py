@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from devstack.deployers.airflow.parameters import convert_value
 from devstack.deployers.checks import (
     OTHER_CLUSTERS,
     check_datastore,
@@ -21,6 +20,7 @@ from devstack.deployers.flow_description import (
     ParameterDescription,
     StepDescription,
 )
+from devstack.deployers.typed_values import convert_value
 from devstack.deployers.unsupported import Violation
 
 _USE_RUN = "use `devstack run`, which runs it on the cluster without Airflow"

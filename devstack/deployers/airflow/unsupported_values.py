@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from devstack.deployers.airflow.literals import text_problem
-from devstack.deployers.airflow.schedule import ScheduleError, airflow_schedule
+from devstack.deployers.airflow.schedule import airflow_schedule
+from devstack.deployers.cron import ScheduleError
 from devstack.deployers.flow_description import FlowDescription, StepDescription
+from devstack.deployers.pod_texts import text_problem
 from devstack.deployers.unsupported import Violation
 
 MAX_DAG_ID = 250

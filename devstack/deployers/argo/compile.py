@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from devstack.deployers.argo.schedule import PRESETS, argo_schedule
 from devstack.deployers.base import DeployOptions
 from devstack.deployers.compiling import (
     COMPILE_TIMEOUT,
@@ -17,14 +18,12 @@ from devstack.deployers.compiling import (
     metaflow_argv,
     refusal,
 )
+from devstack.deployers.cron import ScheduleError
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.process import Runner
 
 LAUNCH = launcher("argo")
-
-PRESETS = {"hourly": "0 * * * *", "daily": "0 0 * * *", "weekly": "0 0 * * 0"}
-"""As Metaflow's @schedule, without the seconds and the year of AWS."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,7 @@ class CompiledTemplate:
         timezone: the time zone of the schedule; empty for UTC.
         paused: True to leave the schedule suspended.
         output: what Metaflow printed.
+        sensor: the Sensor that starts it when events are published; None if there is none.
     """
 
     flow: str
@@ -46,6 +46,7 @@ class CompiledTemplate:
     timezone: str
     paused: bool
     output: str
+    sensor: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -53,23 +54,31 @@ class CompiledTemplate:
         return str(self.template["metadata"]["name"])
 
 
-def compile_flow(options: DeployOptions, env: FlowEnvironment, runner: Runner) -> CompiledTemplate:
+def compile_flow(
+    options: DeployOptions, env: FlowEnvironment, runner: Runner, enable_events: str = ""
+) -> CompiledTemplate:
     """Compile a flow.
 
     Args:
         options: the flow, and how to compile it.
         env: the environment of the flow's process; its interpreter has Metaflow.
         runner: runs Metaflow.
+        enable_events: the command that adds Argo Events to the stack; empty if it has them.
 
     Raises:
         DevstackError: ``FLOW_UNSUPPORTED`` with every reason, ``PARAMETER_WRONG``,
             ``SCHEDULE_INVALID``, ``FLOW_NOT_STARTED``, or ``COMPILE_FAILED`` with Metaflow's
             output.
     """
-    schedule = cron_of(options.schedule)
+    check_schedule(options.schedule)
     with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
         report = Path(folder) / "report.json"
-        wanted = {"project": options.project, "parameters": dict(options.parameters)}
+        wanted = {
+            "project": options.project,
+            "parameters": dict(options.parameters),
+            "schedule": options.schedule,
+            "enable_events": enable_events,
+        }
         report.write_text(json.dumps(wanted))
         argv = _argv(options, env.python, report)
         done = runner.run(argv, env=env.changes(), timeout=COMPILE_TIMEOUT, check=False)
@@ -78,29 +87,21 @@ def compile_flow(options: DeployOptions, env: FlowEnvironment, runner: Runner) -
         made = json.loads(report.read_text()) if done.ok else {}
     if "template" not in made:
         raise compile_failed(options.source, done)
-    if options.schedule:
-        made |= {"schedule": schedule, "timezone": ""}
     return CompiledTemplate(**made, paused=options.paused, output=done.stdout)
 
 
-def cron_of(schedule: str) -> str:
-    """Return the cron expression of a schedule; empty for ``none``.
-
-    Raises:
-        DevstackError: ``SCHEDULE_INVALID``: it has not five fields, those of Argo.
-    """
-    if schedule in ("", "none"):
-        return ""
-    found = PRESETS.get(schedule, schedule)
-    if len(found.split()) == len(PRESETS["daily"].split()):
-        return found
-    raise DevstackError(
-        f"cannot use the schedule {schedule!r}",
-        cause="Argo's schedules have five fields: minute, hour, day, month, day of the week",
-        remedy=f"use {', '.join(PRESETS)}, none, or such as '30 6 * * 1-5'",
-        code="SCHEDULE_INVALID",
-        exit_status=ExitStatus.USAGE,
-    )
+def check_schedule(schedule: str) -> None:
+    """Raise ``SCHEDULE_INVALID`` for a value of ``--schedule`` that Argo does not evaluate so."""
+    try:
+        argo_schedule(schedule)
+    except ScheduleError as error:
+        raise DevstackError(
+            f"cannot use the schedule {schedule!r}",
+            cause=str(error),
+            remedy=f"{error.instead}; or use {', '.join(PRESETS)} or none",
+            code="SCHEDULE_INVALID",
+            exit_status=ExitStatus.USAGE,
+        ) from None
 
 
 def _argv(options: DeployOptions, python: Path, report: Path) -> list[str]:

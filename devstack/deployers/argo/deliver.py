@@ -1,9 +1,15 @@
-"""Hand a compiled flow to Argo, and take it back: its template and its schedule."""
+"""Hand a compiled flow to Argo, and take it back: its template, its schedule and its sensor."""
 
 from __future__ import annotations
 
 from devstack.deployers.argo.compile import CompiledTemplate
 from devstack.deployers.argo.lookup import runs_of
+from devstack.deployers.argo.sensors import (
+    build_sensor,
+    delete_sensor,
+    sensor_name,
+    wait_for_sensor,
+)
 from devstack.deployers.base import Deployment, Note
 from devstack.errors import DevstackError
 from devstack.kube.api_errors import ConflictError
@@ -19,7 +25,7 @@ KEPT_RUNS = 10_000
 
 
 def deliver_template(stack: Stack, compiled: CompiledTemplate, url: str, note: Note) -> Deployment:
-    """Write the template and the schedule; there is nothing to wait for.
+    """Write the template, the schedule and the sensor; only the sensor has to start.
 
     Args:
         stack: the stack.
@@ -28,19 +34,23 @@ def deliver_template(stack: Stack, compiled: CompiledTemplate, url: str, note: N
         note: shows the progress.
 
     Raises:
-        DevstackError: ``DEPLOYED_MEANWHILE``.
+        DevstackError: ``DEPLOYED_MEANWHILE``, or why the sensor does not receive events.
     """
     began = stack.clock.now()
     namespace, kube = stack.state.namespace, stack.kube()
     note("the template is written")
     try:
-        write_object(kube, {"apiVersion": ARGO, **compiled.template, "kind": "WorkflowTemplate"})
-        if compiled.schedule:
-            write_object(kube, build_schedule(compiled, namespace))
-        else:
+        for item in build_objects(compiled, namespace):
+            write_object(kube, item)
+        if not compiled.schedule:
             kube.delete(ARGO, CRON, compiled.name, namespace)
     except ConflictError as error:
         raise _deployed_meanwhile(compiled.name) from error
+    sensor = {"sensor": sensor_name(compiled.name)} if compiled.sensor else {}
+    if compiled.sensor:
+        wait_for_sensor(stack, sensor_name(compiled.name), note)
+    else:
+        delete_sensor(stack, compiled.name)
     return Deployment(
         name=compiled.name,
         flow=compiled.flow,
@@ -48,8 +58,25 @@ def deliver_template(stack: Stack, compiled: CompiledTemplate, url: str, note: N
         paused=compiled.paused,
         url=url,
         deliver_seconds=stack.clock.now() - began,
-        details={"template": compiled.name},
+        details={"template": compiled.name, **sensor},
     )
+
+
+def build_objects(compiled: CompiledTemplate, namespace: str) -> list[Object]:
+    """Return the objects of a deployment: its template, and its schedule and sensor if any."""
+    objects: list[Object] = [{"apiVersion": ARGO, **compiled.template, "kind": "WorkflowTemplate"}]
+    if compiled.schedule:
+        objects.append(build_schedule(compiled, namespace))
+    if compiled.sensor:
+        objects.append(build_sensor(compiled.sensor))
+    return objects
+
+
+def render(compiled: CompiledTemplate, namespace: str) -> str:
+    """Return the objects of a deployment as YAML, for `kubectl apply`."""
+    import yaml
+
+    return yaml.safe_dump_all(build_objects(compiled, namespace), sort_keys=False)
 
 
 def build_schedule(compiled: CompiledTemplate, namespace: str) -> Object:
@@ -81,7 +108,7 @@ def _deployed_meanwhile(name: str) -> DevstackError:
 
 
 def delete_template(stack: Stack, name: str, *, force: bool) -> None:
-    """Delete a deployment: its schedule, its runs with their pods, and its template.
+    """Delete a deployment: its schedule, its sensor, its runs with their pods, and its template.
 
     Args:
         stack: the stack.
@@ -96,6 +123,8 @@ def delete_template(stack: Stack, name: str, *, force: bool) -> None:
     if active and not force:
         raise _busy(name, len(active))
     kube.delete(ARGO, CRON, name, namespace)
+    # First what starts runs.
+    delete_sensor(stack, name)
     runs = runs_of(kube, namespace, name)
     for run in runs:
         kube.delete(ARGO, "Workflow", run.run_id, namespace)

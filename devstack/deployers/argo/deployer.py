@@ -7,28 +7,40 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from devstack.deployers.argo.compile import CompiledTemplate, compile_flow
-from devstack.deployers.argo.deliver import CRON, delete_template, deliver_template
+from devstack.deployers.argo.deliver import CRON, delete_template, deliver_template, render
 from devstack.deployers.argo.follow import (
     change_run,
     failure_of,
     follow_run,
     read_logs,
     stop_run,
-    wait_scheduled_run,
+    wait_new_run,
 )
+from devstack.deployers.argo.gang_checks import check_gangs
 from devstack.deployers.argo.lookup import find_run, find_template, flow_of, runs_of
-from devstack.deployers.argo.parameters import encode_parameters
+from devstack.deployers.argo.parameters import EXACT, encode_parameters
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
+from devstack.deployers.compiled_file import write_compiled
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.kube.client import Object
 from devstack.kube.resources import ARGO
-from devstack.kube.workflows import Workflow, flow_templates, parameter_types, start_workflow
+from devstack.kube.workflows import (
+    Node,
+    Workflow,
+    flow_templates,
+    parameter_defaults,
+    parameter_types,
+    start_workflow,
+)
 from devstack.owner import login_name
+from devstack.samples.checks.result import CheckResult
 from devstack.services import argo
+from devstack.services.argo_events import ArgoEventsService
 from devstack.stack import Stack, require_up
 
 _USAGE = "devstack argo trigger --param NAME=VALUE NAME"
@@ -51,11 +63,30 @@ class ArgoDeployer:
 
     def compile(self, options: DeployOptions, env: FlowEnvironment) -> CompiledTemplate:
         """Compile a flow to a template."""
-        return compile_flow(options, env, self.stack.runner)
+        has_events = any(each.name == ArgoEventsService.name for each in self.stack.services)
+        enable = f"devstack up --with argo-events --name {self.stack.spec.name}"
+        return compile_flow(options, env, self.stack.runner, "" if has_events else enable)
 
     def deliver(self, compiled: CompiledTemplate, note: Note) -> Deployment:
-        """Write the template and its schedule."""
+        """Write the template, its schedule and its sensor; wait until it receives events."""
         return deliver_template(self.stack, compiled, self.url(compiled.name), note)
+
+    def render(self, compiled: CompiledTemplate) -> str:
+        """Return the template, its schedule and its sensor as YAML."""
+        return render(compiled, self._namespace)
+
+    def write(self, compiled: CompiledTemplate, target: Path) -> Path:
+        """Write the template, its schedule and its sensor to a file; return its path.
+
+        Args:
+            compiled: the compiled flow.
+            target: a file, or a folder that exists.
+
+        Raises:
+            DevstackError: ``TEMPLATE_NOT_WRITTEN``.
+        """
+        name = f"{compiled.name}.yaml"
+        return write_compiled(self.render(compiled), name, target, "TEMPLATE_NOT_WRITTEN")
 
     def resolve(self, name: str) -> str:
         """Return the name of a deployment given by its name, or by the flow's if unique."""
@@ -98,7 +129,13 @@ class ArgoDeployer:
     def trigger(self, name: str, parameters: Mapping[str, str]) -> Workflow:
         """Start a run of a deployment."""
         template = self._template(name)
-        values = encode_parameters(parameter_types(template), parameters, _USAGE)
+        values = encode_parameters(
+            parameter_types(template),
+            parameters,
+            _USAGE,
+            exact=template["metadata"]["annotations"].get(EXACT) == "true",
+            defaults=parameter_defaults(template),
+        )
         user = json.dumps({"type": "user", "name": login_name(os.geteuid())})
         annotations = {"metaflow/triggered_by_user": user}
         return start_workflow(
@@ -121,7 +158,11 @@ class ArgoDeployer:
 
     def wait_scheduled_run(self, name: str, known: Collection[str], note: Note) -> Workflow:
         """Wait until the schedule starts a run whose id is not in ``known``, and return it."""
-        return wait_scheduled_run(self.stack, name, known, note)
+        return wait_new_run(self.stack, name, known, note, "scheduled")
+
+    def wait_event_run(self, name: str, known: Collection[str], note: Note) -> Workflow:
+        """Wait until an event starts a run whose id is not in ``known``, and return it."""
+        return wait_new_run(self.stack, name, known, note, "event")
 
     def backfill(
         self,
@@ -148,12 +189,17 @@ class ArgoDeployer:
         """Return the error that explains why a run did not succeed."""
         return failure_of(self.stack, result)
 
+    def check_run(self, result: RunResult[Workflow]) -> list[CheckResult]:
+        """Check that the JobSets of a run were scheduled as gangs."""
+        nodes = [each for each in result.tasks if isinstance(each, Node)]
+        return check_gangs(self.stack.kube(), self._namespace, nodes)
+
     def logs(self, run: Workflow, task: str = "", attempt: int = 0) -> Iterator[TaskLog]:
         """Yield the logs of a run's tasks whose pods exist."""
         return read_logs(self.stack, run, task, attempt)
 
     def delete(self, name: str, *, force: bool) -> None:
-        """Delete a deployment with its schedule and its runs."""
+        """Delete a deployment with its schedule, its sensor and its runs."""
         delete_template(self.stack, name, force=force)
 
     def url(self, name: str = "") -> str:

@@ -87,19 +87,31 @@ def change_run(stack: Stack, run: Workflow, spec: Object) -> None:
     stack.kube().patch(ARGO, "Workflow", run.run_id, changes, stack.state.namespace)
 
 
-def wait_scheduled_run(stack: Stack, name: str, known: Collection[str], note: Note) -> Workflow:
-    """Wait until a schedule starts a run whose id is not in ``known``, and return it.
+def wait_new_run(
+    stack: Stack, name: str, known: Collection[str], note: Note, kind: str
+) -> Workflow:
+    """Wait until a schedule or an event starts a run whose id is not in ``known``, and return it.
+
+    Args:
+        stack: the stack.
+        name: the deployment.
+        known: names of earlier workflows.
+        note: shows the progress.
+        kind: ``scheduled`` or ``event``.
 
     Raises:
         DevstackError: ``WAIT_TIMEOUT``.
     """
+    cause = {"scheduled": "the schedule", "event": "an event"}[kind]
     return wait_for_new_run(
         stack.clock,
         lambda: runs_of(stack.kube(), stack.state.namespace, name),
         known,
         note,
-        what=f"the schedule of {name} to start a run",
-        waiting="waiting for the schedule to start a run",
+        outages=(ApiError, UnreachableError),
+        kind=kind,
+        what=f"{cause} to start a run of {name}",
+        waiting=f"waiting for {cause} to start a run",
     )
 
 

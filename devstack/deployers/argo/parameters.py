@@ -1,31 +1,44 @@
 """Values of a flow's Parameters, as a workflow gets them.
 
-Metaflow writes each value as JSON in double quotes into a shell script, which the first pod of a
-run sources: the shell expands dollar signs and backquotes and takes two backslashes for one, while
-other escapes of JSON, such as those of newlines and of characters beyond ASCII, stay as they are.
-What would not arrive exactly is refused.  This module is imported in the user's Python.
+A workflow has each value as JSON. The first pod of a run gets them in base64, and turns them into
+variables of its shell. The script that Metaflow writes for that puts the JSON in double quotes:
+the shell expands dollar signs and backquotes and takes two backslashes for one, while other
+escapes of JSON, such as those of newlines and of characters beyond ASCII, stay as they are. What
+`devstack argo deploy` compiles has another script (:mod:`devstack.deployers.argo.scripts`), with
+which any text arrives exactly. This module is imported in the user's Python.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from devstack.deployers.typed_values import convert_value
 from devstack.errors import DevstackError, ExitStatus
 
-_EXACT = re.compile(r"[ !#%-\[\]-_a-~\"]*")
-"""Printable ASCII without ``$``, backquotes and backslashes."""
+KINDS = {"int": "integer", "float": "number", "bool": "boolean", "JSON": "json"}
+"""Kinds of parameters by Metaflow's types; the others are texts."""
 
-_TRUE = ("true", "t", "1", "yes", "y")
-_FALSE = ("false", "f", "0", "no", "n")
-"""The words of Metaflow's command line for a bool."""
+EXACT = "devstack.dev/exact-parameters"
+"""The annotation of a template whose first pod gets any text of a Parameter exactly."""
+
+MAX_BYTES = 75_000
+"""The limit for the values of a run together: in base64 they are part of one argument of a
+process, which may have 128 KiB (Linux, MAX_ARG_STRLEN)."""
+
+_SAFE = re.compile(r"[ !#%-\[\]-_a-~\"]*")
+"""Printable ASCII without ``$``, backquotes and backslashes."""
 
 
 def encode_parameters(
-    types: Mapping[str, str], values: Mapping[str, str], usage: str
+    types: Mapping[str, str],
+    values: Mapping[str, str],
+    usage: str,
+    *,
+    exact: bool = True,
+    defaults: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return values as the parameters of a workflow.
 
@@ -33,61 +46,52 @@ def encode_parameters(
         types: Metaflow's types of the flow's Parameters by name.
         values: values by name, as typed by the user.
         usage: the command with which the user gives a value.
+        exact: False if the script of the first pod is Metaflow's own.
+        defaults: the values, as JSON, of those that the user does not give.
 
     Raises:
         DevstackError: ``PARAMETER_WRONG``.
     """
-    return {name: _encode(name, text, types, usage) for name, text in values.items()}
+    encoded = {name: _encode(name, text, types, usage, exact) for name, text in values.items()}
+    if problem := size_problem({**(defaults or {}), **encoded}):
+        raise _wrong(", ".join(encoded), problem, "pass large data as a file: IncludeFile, or S3")
+    return encoded
 
 
-def encode_value(kind: str, value: Any) -> str:
+def encode_value(kind: str, value: Any, *, exact: bool = True) -> str:
     """Return a value as JSON.
 
     Args:
         kind: Metaflow's type: int, float, bool, JSON or str.
         value: a default, or what the user typed.
+        exact: False if the script of the first pod is Metaflow's own.
 
     Raises:
         ValueError: it is not of this type, or would not arrive exactly.
     """
-    converted = _convert(kind, value)
-    if problem := _problem(str(converted)):
-        raise ValueError(problem)
-    return json.dumps(converted)
+    converted = convert_value(KINDS.get(kind, "string"), value)
+    if not exact and (rest := _SAFE.sub("", str(converted), count=1)):
+        raise ValueError(
+            f"Metaflow does not pass the character {rest[0]!r} to a pod of Argo unchanged; "
+            "what `devstack argo deploy` deploys gets any text"
+        )
+    return without_tags(json.dumps(converted))
 
 
-def _convert(kind: str, value: Any) -> Any:
-    if kind == "int":
-        return int(value)
-    if kind == "float":
-        number = float(value)
-        if not math.isfinite(number):
-            raise ValueError("JSON has no such number")
-        return number
-    if kind == "bool":
-        word = str(value).lower()
-        if word not in _TRUE + _FALSE:
-            raise ValueError(f"neither {', '.join(_TRUE)} nor {', '.join(_FALSE)}")
-        return word in _TRUE
-    if kind == "JSON":
-        text = value if isinstance(value, str) else json.dumps(value)
-        json.loads(text)
-        return text
-    return str(value)
+def without_tags(text: str) -> str:
+    """Return JSON in which Argo finds no template: of two braces, one is an escape sequence."""
+    return re.sub(r"(?<=\{)\{", r"\\u007b", text)
 
 
-def _problem(text: str) -> str:
-    """Return why a text would not arrive exactly; empty if it would."""
-    if "{{" in text:
-        return "Argo takes {{ for a template of its own"
-    match = _EXACT.match(text)
-    rest = text[match.end() if match else 0 :]
-    if rest:
-        return f"Metaflow does not pass the character {rest[0]!r} to a pod of Argo unchanged"
-    return ""
+def size_problem(values: Mapping[str, str]) -> str:
+    """Return why values in JSON are too large together; empty if they are not."""
+    size = sum(len(value.encode()) for value in values.values())
+    if size <= MAX_BYTES:
+        return ""
+    return f"the Parameters have {size} bytes in JSON together; a run can get {MAX_BYTES}"
 
 
-def _encode(name: str, text: str, types: Mapping[str, str], usage: str) -> str:
+def _encode(name: str, text: str, types: Mapping[str, str], usage: str, exact: bool) -> str:
     if name not in types:
         names = ", ".join(sorted(types)) or "none"
         raise _wrong(name, f"the flow has no such parameter; it has {names}", usage)
@@ -98,7 +102,7 @@ def _encode(name: str, text: str, types: Mapping[str, str], usage: str) -> str:
             "set it as the parameter's default, then devstack argo deploy FLOW.py",
         )
     try:
-        return encode_value(types[name], text)
+        return encode_value(types[name], text, exact=exact)
     except ValueError as error:
         cause = f"{text[:80]!r} cannot be a value of type {types[name]}: {error}"
         raise _wrong(name, cause, usage) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from devstack.deployers.argo.parameters import encode_value
+from devstack.deployers.argo.parameters import encode_value, size_problem
 from devstack.deployers.checks import (
     OTHER_CLUSTERS,
     check_datastore,
@@ -17,43 +17,60 @@ from devstack.deployers.unsupported import Violation
 TYPES = {"integer": "int", "number": "float", "boolean": "bool", "json": "JSON"}
 """Metaflow's types by the kind of a parameter."""
 
-_FLOW_DECORATORS = {
-    "trigger": ("the stack has no Argo Events", "use @schedule, or devstack argo trigger"),
-    "trigger_on_finish": (
-        "the stack has no Argo Events",
-        "use @schedule, or devstack argo trigger",
-    ),
-}
+_EVENTS = ("trigger", "trigger_on_finish")
+"""Decorators of flows that start when an event is published."""
 
 
-def find_violations(flow: FlowDescription, project: str = "") -> list[Violation]:
+def find_violations(
+    flow: FlowDescription, project: str = "", enable_events: str = ""
+) -> list[Violation]:
     """Return the unsupported features of a flow.
 
     Args:
         flow: the flow.
         project: the @project that it must have; any if empty.
+        enable_events: the command that adds Argo Events to the stack; empty if it has them.
     """
     return [
         *check_project(flow, project),
         *check_datastore(flow),
-        *(each for item in flow.parameters for each in _check_parameter(item)),
-        *_check_decorators(flow),
+        *check_defaults(flow),
+        *_check_decorators(flow, enable_events),
     ]
 
 
-def _check_parameter(parameter: ParameterDescription) -> Iterator[Violation]:
-    if parameter.default is None or parameter.kind == "file":
-        return
-    try:
-        encode_value(TYPES.get(parameter.kind, "str"), parameter.default)
-    except (TypeError, ValueError) as error:
-        what = f"the default {parameter.default!r:.80}"
-        yield Violation(f"parameter {parameter.name}", what, str(error), "use another default")
+def check_defaults(flow: FlowDescription, *, exact: bool = True) -> Iterator[Violation]:
+    """Yield a violation for each default that a pod would not get as it is.
+
+    Args:
+        flow: the flow.
+        exact: False if the script of the first pod is Metaflow's own.
+    """
+    encoded = {}
+    for each in flow.parameters:
+        if each.default is None or each.kind == "file":
+            continue
+        try:
+            encoded[each.name] = _encode_default(each, exact)
+        except (TypeError, ValueError) as error:
+            what = f"the default {each.default!r:.80}"
+            yield Violation(f"parameter {each.name}", what, str(error), "use another default")
+    if problem := size_problem(encoded):
+        instead = "use shorter ones, or IncludeFile"
+        yield Violation(f"flow {flow.name}", "the defaults", problem, instead)
 
 
-def _check_decorators(flow: FlowDescription) -> Iterator[Violation]:
+def _encode_default(parameter: ParameterDescription, exact: bool) -> str:
+    if parameter.kind in ("dict", "list"):
+        raise ValueError("Metaflow cannot read it from the text that a run gets; add type=JSONType")
+    return encode_value(TYPES.get(parameter.kind, "str"), parameter.default, exact=exact)
+
+
+def _check_decorators(flow: FlowDescription, enable_events: str) -> Iterator[Violation]:
+    missing = ("the stack has no Argo Events", enable_events)
+    events = dict.fromkeys(_EVENTS, missing) if enable_events else {}
     for decorator in flow.decorators:
-        yield from check_decorator(f"flow {flow.name}", decorator, _FLOW_DECORATORS)
+        yield from check_decorator(f"flow {flow.name}", decorator, events)
     for step in flow.steps.values():
         for decorator in step.decorators:
             yield from check_decorator(f"step {step.name}", decorator, OTHER_CLUSTERS)

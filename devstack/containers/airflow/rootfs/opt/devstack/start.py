@@ -5,6 +5,7 @@ python3 start.py setup | scheduler | triggerer | webserver | worker | flower | a
 
 from __future__ import annotations
 
+import configparser
 import importlib.metadata
 import os
 import sys
@@ -52,6 +53,8 @@ def main(component: str) -> None:
         prepare(expected_setup())
         return
     wait_for_database(is_prepared=True)
+    if component == "scheduler":
+        deactivate_dags_of_other_folders()
     execute(component)
 
 
@@ -65,6 +68,34 @@ def make_folders() -> None:
     """Create the folders of DAG files and logs on the volume."""
     for folder in ("dags", "logs"):
         (Path(os.environ["AIRFLOW_HOME"]) / folder).mkdir(exist_ok=True)
+
+
+def deactivate_dags_of_other_folders() -> None:
+    """Hide the DAGs of a folder that DAG files came from before; their history stays.
+
+    A scheduler only deactivates those of its own folder
+    (airflow/dag_processing/manager.py, deactivate_stale_dags; airflow/models/dag.py,
+    deactivate_deleted_dags): it would schedule the others without end, and none of their tasks
+    would find its file.
+    """
+    with _connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE dag SET is_active = false WHERE is_active AND NOT starts_with(fileloc, %s)"
+            " RETURNING dag_id",
+            [f"{dags_folder()}/"],
+        )
+        dags = [dag for (dag,) in cursor.fetchall()]
+        cursor.execute("DELETE FROM serialized_dag WHERE dag_id = ANY(%s)", [dags])
+    connection.close()
+    if dags:
+        print(f"DAGs whose files are elsewhere: {', '.join(sorted(dags))}", flush=True)  # noqa: T201
+
+
+def dags_folder() -> str:
+    """Return the folder of DAG files, from Airflow's configuration."""
+    config = configparser.ConfigParser(interpolation=None, strict=False)
+    config.read(os.environ["AIRFLOW_CONFIG"])
+    return config["core"]["dags_folder"].rstrip("/")
 
 
 def expected_setup() -> str:
@@ -83,9 +114,8 @@ def wait_for_database(is_prepared: bool) -> None:
 
 
 def _problem(is_prepared: bool) -> str:
-    url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
     try:
-        connection = psycopg2.connect(url, connect_timeout=3)
+        connection = _connect()
     except psycopg2.OperationalError as error:
         return str(error).strip()
     try:
@@ -98,6 +128,11 @@ def _problem(is_prepared: bool) -> str:
         return str(error).strip().splitlines()[0]
     finally:
         connection.close()
+
+
+def _connect() -> psycopg2.extensions.connection:
+    url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
+    return psycopg2.connect(url, connect_timeout=3)
 
 
 if __name__ == "__main__":

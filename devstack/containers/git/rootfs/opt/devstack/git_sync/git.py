@@ -17,6 +17,7 @@ FETCH_SECONDS = 600.0
 TICK_SECONDS = 10.0
 ASKPASS = "/opt/devstack/askpass"
 KEY, KNOWN_HOSTS, USER, PASSWORD = "ssh-privatekey", "known_hosts", "username", "password"
+AUTHORITY = "ca.crt"
 _SLOW = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=20", "-c", "gc.autoDetach=false")
 
 
@@ -95,16 +96,23 @@ class Git:
 
     def _credentials(self) -> dict[str, str]:
         """Return the variables that make git use the Secret; it is read at each call."""
-        found = {name for name in (KEY, KNOWN_HOSTS, USER, PASSWORD) if self._file(name).is_file()}
+        names = (KEY, KNOWN_HOSTS, USER, PASSWORD, AUTHORITY)
+        found = {name for name in names if self._file(name).is_file()}
         secret = self._settings.secret
-        if secret and not found & {KEY, PASSWORD}:
-            keys = f"{USER} and {PASSWORD}, or {KEY} and {KNOWN_HOSTS}"
+        if secret and not found & {KEY, PASSWORD, AUTHORITY}:
+            keys = f"{USER} and {PASSWORD}, or {KEY} and {KNOWN_HOSTS}, or {AUTHORITY}"
             raise SyncError(UNAUTHORISED, f"the Secret {secret} does not exist, or lacks {keys}")
         if KEY in found:
             if KNOWN_HOSTS not in found:
                 raise SyncError(HOST_KEY_UNKNOWN, f"the Secret {secret} lacks {KNOWN_HOSTS}")
             return {"GIT_SSH_COMMAND": self._ssh()}
-        return {"GIT_ASKPASS": self._askpass, "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
+        # In place of the public authorities, as git has it.
+        trust = {"GIT_SSL_CAINFO": str(self._file(AUTHORITY))} if AUTHORITY in found else {}
+        return {
+            "GIT_ASKPASS": self._askpass,
+            "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+            **trust,
+        }
 
     def _ssh(self) -> str:
         key = self._scratch / "key"

@@ -1,4 +1,4 @@
-"""Values in the scripts that Metaflow writes for the pods of a DAG's tasks.
+"""Values in the scripts that Metaflow writes for the pods of an engine's tasks.
 
 Metaflow puts tags, the namespace, the flow's file name and further options into a
 script without quotes, or with quotes that the next shell removes. Here it gets
@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from devstack.deployers.airflow.literals import shell_literal
-
 Options = Callable[[Mapping[str, Any]], Iterator[str]]
 """Metaflow's ``dict_to_cli_options``."""
 
@@ -21,10 +19,15 @@ _CONFIG_OPTIONS = ("config", "config_value", "local_config_file")
 
 
 class ScriptValues:
-    """Placeholders and their values."""
+    """Placeholders and their values.
 
-    def __init__(self) -> None:
+    Args:
+        quote: returns a word of a pod's shell command that is the text to the shell's program.
+    """
+
+    def __init__(self, quote: Callable[[str], str]) -> None:
         self._values: list[str] = []
+        self._quote = quote
 
     def placeholder(self, value: str) -> str:
         """Return a word that stands for the value; nothing interprets it."""
@@ -36,7 +39,7 @@ class ScriptValues:
         """Return a script with the values in place of their placeholders, quoted."""
         return re.sub(
             r"devstack-value-(\d+)-end",
-            lambda match: shell_literal(self._values[int(match[1])]),
+            lambda match: self._quote(self._values[int(match[1])]),
             script,
         )
 
