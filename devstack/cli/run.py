@@ -90,8 +90,8 @@ def command(
     parameters, Metaflow's own options, or another command of Metaflow, such as
     resume or show. The steps of your flows run on the cluster. With --local,
     those without @kubernetes run on this machine, as they do in samples. With
-    --airflow or --argo each flow is deployed to that engine and run by it; each
-    engine has samples of its own.
+    --airflow, --argo or --kubeflow each flow is deployed to that engine and run by
+    it; each engine has samples of its own.
     """
     from devstack.flows.arguments import parse_arguments
     from devstack.flows.target import find_targets, runnable

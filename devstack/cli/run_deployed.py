@@ -1,4 +1,4 @@
-"""``devstack run`` with a deployer: ``devstack run --airflow``, ``devstack run --argo``."""
+"""``devstack run`` with a deployer: ``--airflow``, ``--argo``, ``--kubeflow``."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Engine:
         structures: returns those of an ended run and of samples in the JSON, of
             :mod:`devstack.schema`.
         deletes_samples: see :class:`devstack.deployers.suite.DeployerSuite`.
+        user_python: True if Metaflow's compiler is a package that devstack's own environment does
+            not have, so that the user's Python compiles samples too.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Engine:
     select: Callable[[Sequence[Sample], Stack], Selection]
     structures: Callable[[], tuple[Any, Any]]
     deletes_samples: bool
+    user_python: bool = False
 
 
 def _open_airflow(stack: Stack) -> Deployer[Any, Any]:
@@ -73,6 +76,12 @@ def _airflow_structures() -> tuple[Any, Any]:
 
 def _open_argo(stack: Stack) -> Deployer[Any, Any]:
     from devstack.deployers.argo.deployer import open_deployer
+
+    return open_deployer(stack)
+
+
+def _open_kubeflow(stack: Stack) -> Deployer[Any, Any]:
+    from devstack.deployers.kubeflow.deployer import open_deployer
 
     return open_deployer(stack)
 
@@ -105,6 +114,16 @@ ENGINES = (
         _select_by_service,
         _argo_structures,
         deletes_samples=True,
+    ),
+    Engine(
+        "kubeflow",
+        "Run as pipelines on the stack's Kubeflow Pipelines.",
+        _open_kubeflow,
+        _select_by_service,
+        # Its runs are workflows, too.
+        _argo_structures,
+        deletes_samples=True,
+        user_python=True,
     ),
 )
 """The engines that `devstack run` deploys to."""
@@ -157,7 +176,8 @@ def run_deployed(
         arguments: arguments of the only flow in ``sources``.
         at_once: maximum number of concurrent samples.
         timeout: maximum seconds for one run.
-        python: the interpreter for the user's flows, as the user names it.
+        python: the interpreter for the user's flows, and for samples of engines whose compiler is
+            a package of its own; as the user names it.
         explicit: True if the user named the samples, so that none may be left out.
 
     Raises:
@@ -169,9 +189,15 @@ def run_deployed(
     from devstack.flows.suite import SAMPLE_SECONDS
     from devstack.schema import dump
 
-    deployer = engine.open(stack)
+    deployer: Any = engine.open(stack)
     # After the checks above: what is wrong with the stack comes before what a sample needs of it.
     samples = _select(output, engine, samples, stack, explicit=explicit)
+    flow_python = None
+    if sources or (samples and engine.user_python):
+        flow_python = find_python(python, stack.runner, os.environ)
+        show_python(output, flow_python)
+    if flow_python and engine.user_python:
+        deployer = replace(deployer, python=flow_python.path)
     suite = DeployerSuite(
         stack,
         deployer,
@@ -180,9 +206,7 @@ def run_deployed(
         deletes_samples=engine.deletes_samples,
     )
     structure, outcomes_structure = engine.structures()
-    if sources:
-        flow_python = find_python(python, stack.runner, os.environ)
-        show_python(output, flow_python)
+    if sources and flow_python:
         own = replace(suite, env=replace(suite.env, python=flow_python.path))
         for source in sources:
             ensure_flow_images(output, stack, source, arguments)

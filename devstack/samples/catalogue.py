@@ -114,7 +114,11 @@ ARGO_SAMPLES = (
 )
 """The samples for Argo Workflows, in reading order."""
 
-ENGINE_SAMPLES: Mapping[str, Sequence[Sample]] = {"airflow": DAG_SAMPLES, "argo": ARGO_SAMPLES}
+ENGINE_SAMPLES: Mapping[str, Sequence[Sample]] = {
+    "airflow": DAG_SAMPLES,
+    "argo": ARGO_SAMPLES,
+    "kubeflow": KUBEFLOW_SAMPLES,
+}
 """The samples by the engine that they are deployed to."""
 
 ALL_SAMPLES = (*SAMPLES, *(each for samples in ENGINE_SAMPLES.values() for each in samples))

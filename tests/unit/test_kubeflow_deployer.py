@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,26 @@ import pytest
 
 from devstack.cli.main import run
 from devstack.cli.output import Output
-from devstack.deployers.base import DeployOptions
+from devstack.cli.run_deployed import ENGINES, run_deployed
+from devstack.deployers.base import DeployOptions, RunResult
+from devstack.deployers.flow_description import FlowDescription
 from devstack.deployers.kubeflow.client import PipelinesClient, PipelinesUnavailableError
 from devstack.deployers.kubeflow.compile import compile_flow, cron_of
 from devstack.deployers.kubeflow.deployer import open_deployer
 from devstack.deployers.kubeflow.parameters import convert_values
 from devstack.deployers.kubeflow.runs import flow_of, parameter_kinds, parse_run
+from devstack.deployers.kubeflow.unsupported import find_violations
+from devstack.deployers.suite import DeployerSuite
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.source import FlowSource
 from devstack.ports import any_free
 from devstack.process import SubprocessRunner
+from devstack.samples.catalogue import KUBEFLOW_SAMPLES
+from devstack.schema import dump
 from devstack.services import SERVICES
 from tests.fakes.airflow import airflow_stack
+from tests.fakes.api import FakeApi
+from tests.fakes.argo import argo_stack
 from tests.support.dag_compilation import compile_environment
 
 FLOW = """
@@ -67,17 +76,37 @@ def test_a_limit_of_a_run_is_refused(tmp_path: Path) -> None:
         ("none", ""),
         ("hourly", "0 0 * * * ?"),
         ("30 6 * * 1-5", "0 30 6 * * 1-5"),
-        ("0 30 6 * * ?", "0 30 6 * * ?"),
+        # Kubeflow's own, with the seconds first.
+        ("0 30 6 * * ?", "0 30 6 * * *"),
+        ("0 0 0 ? * SUN", "0 0 0 * * SUN"),
+        # AWS's, with the year last; its Monday is day 2.
+        ("0 10 * * ? *", "0 0 10 * * *"),
+        ("0 9 ? * 2 *", "0 0 9 * * MON"),
     ],
 )
 def test_schedules_of_the_command_line(schedule: str, cron: str) -> None:
     assert cron_of(schedule) == cron
 
 
-def test_a_schedule_with_another_number_of_fields_is_refused() -> None:
-    with pytest.raises(DevstackError) as caught:
-        cron_of("30 6 * *")
+@pytest.mark.parametrize(
+    ("schedule", "reason"),
+    [
+        ("30 6 * *", "4 fields"),
+        ("30 0 6 * * *", "the seconds"),
+        ("0 9 ? * MON 2027", "the year"),
+        ("0 9 ? * 6L *", "last or numbered weekday"),
+        ("0 30 26 * * *", "'26' is no hour"),
+    ],
+)
+def test_a_schedule_that_would_not_start_runs_is_refused(schedule: str, reason: str) -> None:
+    with pytest.raises(DevstackError, match=reason) as caught:
+        cron_of(schedule)
     assert caught.value.code == "SCHEDULE_INVALID"
+
+
+def test_the_schedules_of_a_flow_are_checked_like_those_of_the_command() -> None:
+    (found,) = find_violations(FlowDescription("MyFlow", "s3", {}), "", "0 9 ? * MON 2027")
+    assert (found.where, "no years" in found.reason) == ("@schedule", True)
 
 
 def test_values_get_their_types() -> None:
@@ -172,3 +201,52 @@ def test_a_limit_of_a_wait_needs_the_wait(home: Path, capsys: pytest.CaptureFixt
     assert "add --wait" in json.loads(capsys.readouterr().out)["error"]["message"]
     assert run([*argv, "--wait"], Output()) == ExitStatus.ENVIRONMENT
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "STACK_DOWN"
+
+
+def test_the_samples_for_kubeflow_are_listed(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["run", "--kubeflow", "--list", "--json"], Output()) == ExitStatus.OK
+    samples = json.loads(capsys.readouterr().out)["data"]["samples"]
+    assert [each["name"] for each in samples] == [sample.name for sample in KUBEFLOW_SAMPLES]
+
+
+def test_a_run_has_the_fields_of_a_workflows_run() -> None:
+    """`devstack run --kubeflow` and `--argo` print the same structure."""
+    (engine,) = (each for each in ENGINES if each.name == "kubeflow")
+    structure, _ = engine.structures()
+    ended = dump(structure, RunResult(parse_run(record(), {}), [], ok=True))
+    assert (ended["run_id"], ended["metaflow_run_id"]) == ("1-2", "kfp-1-2")
+
+
+def test_the_users_python_compiles_samples_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """devstack's own Python does not have metaflow-kubeflow."""
+    suites: list[DeployerSuite] = []
+
+    def run_samples(suite: DeployerSuite, *_arguments: Any) -> list[Any]:
+        suites.append(suite)
+        return []
+
+    monkeypatch.setattr(DeployerSuite, "run_samples", run_samples)
+    monkeypatch.setattr("devstack.cli.sample_results.show_table", lambda *_arguments: None)
+    stack = argo_stack(tmp_path, FakeApi(), monkeypatch)
+    stack.runner = SubprocessRunner()
+    for engine in ENGINES:
+        if engine.name != "airflow":
+            run_deployed(
+                Output(),
+                stack,
+                engine,
+                (),
+                KUBEFLOW_SAMPLES[:1],
+                (),
+                1,
+                None,
+                sys.executable,
+                explicit=False,
+            )
+    argo, kubeflow = suites
+    assert not hasattr(argo.deployer, "python")
+    assert kubeflow.deployer.python == Path(sys.executable)

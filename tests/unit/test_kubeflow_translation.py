@@ -395,7 +395,14 @@ def test_a_schedule_starts_runs_with_ids_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("30 6 * * *", "5 fields"), ("30 0 6 * * *", "full minutes")]
+    ("text", "reason"),
+    [
+        ("30 6 * * *", "5 fields"),
+        ("30 0 6 * * *", "full minutes"),
+        ("0 0 9 ? * 6L", "no '6L'"),
+        ("0 0 9 L * ?", "no 'L'"),
+        ("0 0 9 ? * FRI#3", "no 'FRI#3'"),
+    ],
 )
 def test_a_schedule_that_argo_cannot_follow_is_refused(text: str, reason: str) -> None:
     with pytest.raises(UnsupportedError, match=reason):

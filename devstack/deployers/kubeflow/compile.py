@@ -15,16 +15,13 @@ from devstack.deployers.compiling import (
     metaflow_argv,
     refusal,
 )
+from devstack.deployers.cron import ScheduleError
+from devstack.deployers.kubeflow.schedule import PRESETS, kubeflow_schedule
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.process import Runner
 
 LAUNCH = launcher("kubeflow")
-
-PRESETS = {"hourly": "0 0 * * * ?", "daily": "0 0 0 * * ?", "weekly": "0 0 0 ? * SUN"}
-"""As metaflow-kubeflow writes Metaflow's @schedule."""
-
-_UNIX, _KUBEFLOW = 5, 6
 
 
 @dataclass(frozen=True)
@@ -62,10 +59,14 @@ def compile_flow(options: DeployOptions, env: FlowEnvironment, runner: Runner) -
             ``COMPILE_FAILED`` with Metaflow's output.
     """
     _require_supported(options)
-    schedule = cron_of(options.schedule)
+    cron_of(options.schedule)
     with tempfile.TemporaryDirectory(prefix="devstack-") as folder:
         report = Path(folder) / "report.json"
-        wanted = {"project": options.project, "parameters": dict(options.parameters)}
+        wanted = {
+            "project": options.project,
+            "parameters": dict(options.parameters),
+            "schedule": options.schedule,
+        }
         report.write_text(json.dumps(wanted))
         argv = metaflow_argv(options, env.python, LAUNCH, report, "kubeflow-pipelines")
         argv += ["create", *options.create_options]
@@ -75,8 +76,6 @@ def compile_flow(options: DeployOptions, env: FlowEnvironment, runner: Runner) -
         made = json.loads(report.read_text()) if done.ok else {}
     if "pipeline" not in made:
         raise compile_failed(options.source, done)
-    if options.schedule:
-        made["schedule"] = schedule
     return CompiledPipeline(**made, paused=options.paused, output=done.stdout)
 
 
@@ -96,20 +95,15 @@ def cron_of(schedule: str) -> str:
     """Return the cron expression of a schedule, with the seconds first; empty for ``none``.
 
     Raises:
-        DevstackError: ``SCHEDULE_INVALID``: it has neither five fields nor Kubeflow's six.
+        DevstackError: ``SCHEDULE_INVALID``: Kubeflow Pipelines does not evaluate it so.
     """
-    if schedule in ("", "none"):
-        return ""
-    found = PRESETS.get(schedule, schedule)
-    fields = found.split()
-    if len(fields) == _UNIX:
-        return " ".join(["0", *fields])
-    if len(fields) == _KUBEFLOW:
-        return found
-    raise DevstackError(
-        f"cannot use the schedule {schedule!r}",
-        cause="Kubeflow's schedules have six fields: second, minute, hour, day, month, weekday",
-        remedy=f"use {', '.join(PRESETS)}, none, or such as '30 6 * * 1-5'",
-        code="SCHEDULE_INVALID",
-        exit_status=ExitStatus.USAGE,
-    )
+    try:
+        return kubeflow_schedule(schedule)
+    except ScheduleError as error:
+        raise DevstackError(
+            f"cannot use the schedule {schedule!r}",
+            cause=str(error),
+            remedy=f"{error.instead}; or use {', '.join(PRESETS)} or none",
+            code="SCHEDULE_INVALID",
+            exit_status=ExitStatus.USAGE,
+        ) from None

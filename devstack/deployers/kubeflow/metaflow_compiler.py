@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from devstack.deployers.checks import check_datastore, check_project
 from devstack.deployers.flow_description import FlowDescription, describe_flow
 from devstack.deployers.kubeflow.parameters import KINDS, convert_values
+from devstack.deployers.kubeflow.schedule import kubeflow_schedule
+from devstack.deployers.kubeflow.unsupported import find_violations
 from devstack.deployers.metaflow_process import refuse, refuse_values, run_flow
 from devstack.deployers.unsupported import Violation
 from devstack.errors import DevstackError, ExitStatus
@@ -43,14 +44,16 @@ def _install_hooks(report: Path) -> None:
     checks: Any = importlib.import_module(_CHECKS)
     make_flow = kubeflow_cli.make_flow
 
+    def schedule_of(flow: Any) -> str:
+        return str(wanted["schedule"] or _written_schedule(flow))
+
     def check_then_make(obj: Any, pipeline_name: str, token: str, tags: Any, *rest: Any) -> Any:
         description = describe_flow(obj.flow, obj.graph, obj.flow_datastore.TYPE)
         problems = checks.find_problems(obj.flow, obj.graph, tags or ())
         refuse(
             report,
             [
-                *check_project(description, wanted["project"]),
-                *check_datastore(description),
+                *find_violations(description, wanted["project"], schedule_of(obj.flow)),
                 *(Violation(*each) for each in problems),
             ],
         )
@@ -64,16 +67,30 @@ def _install_hooks(report: Path) -> None:
                 "name": self.name,
                 "flow": self.flow.name,
                 "pipeline": Path(pipeline_path).read_text(),
-                "schedule": self._get_schedule() or "",
+                "schedule": self._get_schedule(),
             }
             report.write_text(json.dumps(made))
             return {"pipeline_id": "", "version_id": "", "version_name": version_name or ""}
+
+        def _get_schedule(self) -> str:
+            return kubeflow_schedule(schedule_of(self.flow))
 
         def schedule(self, **_options: Any) -> None:
             """Leave the schedule as it is."""
 
     kubeflow_cli.make_flow = check_then_make
     kubeflow_cli.KubeflowPipelines = CapturedPipelines
+
+
+def _written_schedule(flow: Any) -> str:
+    """Return the flow's @schedule as its author wrote it; empty if it has none."""
+    found = flow._flow_decorators.get("schedule") or []
+    if not found:
+        return ""
+    attributes = found[0].attributes
+    # In Metaflow's order: `daily` is true unless it is set to false.
+    preset = next((name for name in ("weekly", "hourly", "daily") if attributes.get(name)), "")
+    return str(attributes.get("cron") or preset)
 
 
 def _require_package() -> None:

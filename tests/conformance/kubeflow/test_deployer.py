@@ -253,7 +253,7 @@ def test_a_flow_is_compiled_and_delivered(
     run = deployer.trigger("mine", {"missing": "4", "flag": "no"})
     assert run.parameters == {"missing": "4", "flag": "false"}
     # Nothing is uploaded while compiling, and the flow's own schedule is used without an option.
-    assert compile_with_package(DATA / "linear_flow.py").schedule == "0 30 6 * * ?"
+    assert compile_with_package(DATA / "linear_flow.py").schedule == "0 30 6 * * *"
     assert api.crons == {}
     deployer.delete("mine", force=True)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from kubeflow_pipelines.translation.unsupported import UnsupportedError
 
 _FIELDS = 6
+_ITEM = re.compile(r"(\*|\?|\w+(-\w+)?)(/[0-9]+)?", re.ASCII)
+_SPECIAL = re.compile(r"[LW]|[0-9]+[LW]", re.IGNORECASE)
+"""Kubeflow's last day and nearest weekday, which Argo does not have."""
 
 
 def argo_cron(text: str) -> str:
@@ -26,4 +31,9 @@ def argo_cron(text: str) -> str:
         )
     if fields[0] != "0":
         raise UnsupportedError(where, "Argo starts runs at full minutes", "write 0 for the second")
+    for item in (each for field in fields[1:] for each in field.split(",")):
+        if not _ITEM.fullmatch(item) or _SPECIAL.fullmatch(item):
+            raise UnsupportedError(
+                where, f"Argo has no {item!r} in a schedule", "use numbers, names, ranges and steps"
+            )
     return " ".join(fields[1:])
