@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from metaflow.exception import MetaflowException
+from metaflow.user_configs.config_options import ConfigInput
 
 from devstack.client_files import EXTENSION_FOLDER
 from devstack.metaflow_extension.metaflow_extensions.devstack.plugins import (
@@ -188,6 +189,35 @@ def test_types_of_click_become_those_of_python() -> None:
     given = {name: {"type": kind, "value": None} for name, kind in kinds.items()}
     found = kubeflow_parameters.python_types(given)
     assert [each["type"] for each in found.values()] == [int, int, str]
+
+
+def test_pods_find_the_configs_that_were_deployed() -> None:
+    config = SimpleNamespace(name="my-settings", IS_CONFIG_PARAMETER=True)
+    found = [("settings", config), ("n", SimpleNamespace(name="n"))]
+    made = SimpleNamespace(name="MyFlow", _flow_decorators={}, _get_parameters=lambda: found)
+    variables = kubeflow_parameters.config_variables(made)
+    key = ConfigInput.make_key_name("my-settings")
+    assert json.loads(variables["METAFLOW_FLOW_CONFIG_VALUE"]) == {"my-settings": key}
+    assert kubeflow_parameters.config_variables(flow(("n",))) == {}
+    # kfp does not see it, so any name is right.
+    assert kubeflow_checks.find_problems(made, []) == []
+
+
+def test_variables_are_texts_as_kfp_needs_them() -> None:
+    class Pipelines:
+        flow = SimpleNamespace(_get_parameters=lambda: [])
+
+        def _get_environment_variables(self, _node: Any) -> dict[str, Any]:
+            return {"N": 3, "TEXT": "x"}
+
+        _get_kubernetes_resources = _process_parameters = upload = schedule = trigger = None
+
+    Pipelines.trigger = classmethod(lambda _kind: None)  # type: ignore[assignment]
+    module = SimpleNamespace(KubeflowPipelines=Pipelines)
+    Pipelines.upload = Pipelines.schedule = lambda _self: None  # type: ignore[assignment]
+    kubeflow_patches.PATCHES[f"{PACKAGE.replace('/', '.')}.kubeflow_pipelines"](module)
+    step = node(decorators=[SimpleNamespace(name="kubernetes", attributes={})])
+    assert Pipelines()._get_environment_variables(step) == {"N": "3", "TEXT": "x"}
 
 
 class Client:

@@ -11,6 +11,8 @@ from typing import Any
 
 from metaflow.exception import MetaflowException
 
+from .kubeflow_parameters import is_config
+
 Problem = tuple[str, str, str, str]
 """The place, the feature, why it is not supported, and what to use instead."""
 
@@ -82,7 +84,7 @@ def _in_flow(flow: Any) -> Iterator[Problem]:
 
 def _in_parameters(flow: Any) -> Iterator[Problem]:
     for _variable, parameter in flow._get_parameters():
-        if not parameter.name.isidentifier():
+        if not is_config(parameter) and not parameter.name.isidentifier():
             name = re.sub(r"[^A-Za-z0-9_]", "_", parameter.name)
             yield (
                 f"parameter {parameter.name}",

@@ -124,9 +124,16 @@ def _patch_pipelines(module: Any) -> None:
         return complete_resources(node.name, resources_of(self, node), _kubernetes(node))
 
     def variables(self: Any, node: Any) -> dict[str, str]:
+        from .kubeflow_parameters import config_variables
         from .kubeflow_pod_settings import pod_variables
 
-        return {**variables_of(self, node), **pod_variables(_kubernetes(node))}
+        own = {
+            **variables_of(self, node),
+            **pod_variables(_kubernetes(node)),
+            **config_variables(self.flow),
+        }
+        # kfp takes texts only; `@environment` of Metaflow takes numbers, too.
+        return {name: str(value) for name, value in own.items()}
 
     def parameters(self: Any) -> dict[str, dict[str, Any]]:
         from .kubeflow_parameters import python_types
