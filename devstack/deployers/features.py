@@ -17,7 +17,7 @@ from devstack.deployers.flow_description import (
     StepDescription,
 )
 
-ENGINES = ("kubernetes", "airflow", "argo")
+ENGINES = ("kubernetes", "airflow", "argo", "kubeflow")
 """The columns of the table; ``kubernetes`` is `devstack run` without an engine."""
 
 
@@ -103,12 +103,18 @@ _GRAPH_FLOW = "tests/e2e/test_graph.py::test_loops_conditions_configs_and_files_
 _ARGO_VALUES = "tests/argo/test_values.py::test_defaults_and_given_values_arrive_exactly"
 _ARGO_OTHERS = "tests/argo/test_values.py::test_variables_configs_and_files_arrive_exactly"
 _DAG_VALUES = "tests/airflow/test_values.py::test_defaults_arrive_exactly"
+_PIPELINE_SAMPLES = "tests/kubeflow/test_samples.py::test_a_sample_succeeds"
+_KUBEFLOW = "tests/kubeflow/test_features.py::"
+_KUBEFLOW_VALUES = f"{_KUBEFLOW}test_defaults_and_given_values_arrive_exactly"
+_KUBEFLOW_OTHERS = f"{_KUBEFLOW}test_variables_configs_and_files_arrive_exactly"
 _ATTRIBUTES = "tests/e2e/reference/test_parameters.py::"
 _STARTS_NOW = "`devstack run` starts one run, now"
 
 
-def _everywhere(kubernetes: Support, airflow: Support, argo: Support) -> dict[str, Support]:
-    return dict(zip(ENGINES, (kubernetes, airflow, argo), strict=True))
+def _everywhere(
+    kubernetes: Support, airflow: Support, argo: Support, kubeflow: Support
+) -> dict[str, Support]:
+    return dict(zip(ENGINES, (kubernetes, airflow, argo, kubeflow), strict=True))
 
 
 _NESTED = _flow(
@@ -129,7 +135,12 @@ _LOCAL = FlowDescription("MyFlow", "local", {})
 _GRAPH = (
     Feature(
         "steps, branches, joins",
-        _everywhere(Works(_SAMPLES), Works(_DAG_SAMPLES), Works(_ARGO_SAMPLES)),
+        _everywhere(
+            Works(_SAMPLES),
+            Works(_DAG_SAMPLES),
+            Works(_ARGO_SAMPLES),
+            Works(f"{_KUBEFLOW}test_failures_and_timeouts_are_caught"),
+        ),
     ),
     Feature(
         "`foreach`",
@@ -137,15 +148,26 @@ _GRAPH = (
             Works(_SAMPLES),
             Works(_DAG_SAMPLES),
             Works(f"{_ARGO}test_a_foreach_is_joined_and_its_failed_item_is_retried"),
+            Works(_PIPELINE_SAMPLES),
         ),
     ),
     Feature(
         "a `foreach` of several steps",
-        _everywhere(Works(_GRAPH_FLOW), Rejected(_CHAIN), Works(_ARGO_SAMPLES)),
+        _everywhere(
+            Works(_GRAPH_FLOW),
+            Rejected(_CHAIN),
+            Works(_ARGO_SAMPLES),
+            Works(_PIPELINE_SAMPLES),
+        ),
     ),
     Feature(
         "a `foreach` inside a `foreach`",
-        _everywhere(Works(_GRAPH_FLOW), Rejected(_NESTED), Works(_ARGO_SAMPLES)),
+        _everywhere(
+            Works(_GRAPH_FLOW),
+            Rejected(_NESTED),
+            Works(_ARGO_SAMPLES),
+            Works(_PIPELINE_SAMPLES),
+        ),
     ),
     Feature(
         "a conditional, and a step that leads back to itself",
@@ -153,11 +175,17 @@ _GRAPH = (
             Works(_GRAPH_FLOW),
             Rejected(_flow(_step(kind="split-switch"))),
             Works(_ARGO_SAMPLES),
+            Rejected(_flow(_step(kind="split-switch"))),
         ),
     ),
     Feature(
         "`@parallel`, as a gang",
-        _everywhere(Works(_SAMPLES), Rejected(_flow(_step(parallel=True))), Works(_ARGO_SAMPLES)),
+        _everywhere(
+            Works(_SAMPLES),
+            Rejected(_flow(_step(parallel=True))),
+            Works(_ARGO_SAMPLES),
+            Rejected(_flow(_step(parallel=True))),
+        ),
     ),
 )
 _TASKS = (
@@ -167,6 +195,7 @@ _TASKS = (
             Works(_SAMPLES),
             Works(_DAG_SAMPLES),
             Works("tests/argo/test_faults.py::test_a_deleted_pod_is_retried"),
+            Works(_PIPELINE_SAMPLES),
         ),
     ),
     Feature(
@@ -175,6 +204,7 @@ _TASKS = (
             Works(_SAMPLES),
             Works("tests/airflow/test_deploy.py::test_a_timeout_expires_in_the_pod_and_is_caught"),
             Works(f"{_ARGO_DECORATORS}test_failures_and_timeouts_are_caught"),
+            Works(f"{_KUBEFLOW}test_failures_and_timeouts_are_caught"),
         ),
     ),
     Feature(
@@ -183,6 +213,7 @@ _TASKS = (
             Works(f"{_ATTRIBUTES}test_cpu_and_memory_are_limits_of_a_guaranteed_pod"),
             Works(_DAG_SAMPLES),
             Works(_ARGO_OTHERS),
+            Works(_PIPELINE_SAMPLES),
         ),
     ),
     Feature(
@@ -191,6 +222,7 @@ _TASKS = (
             Works(f"{_ATTRIBUTES}test_labels_and_annotations"),
             Rejected(_flow(_step(Decorator("kubernetes", {"labels": {"a": "b"}})))),
             Works(f"{_ARGO_DECORATORS}test_attributes_of_kubernetes_reach_the_pod"),
+            Works(f"{_KUBEFLOW}test_attributes_of_kubernetes_reach_the_pod"),
         ),
     ),
     Feature(
@@ -199,11 +231,17 @@ _TASKS = (
             Works(_SAMPLES),
             Rejected(_flow(_step(Decorator("kubernetes", {"use_tmpfs": True})))),
             Works(f"{_ARGO_DECORATORS}test_attributes_of_kubernetes_reach_the_pod"),
+            Works(f"{_KUBEFLOW}test_attributes_of_kubernetes_reach_the_pod"),
         ),
     ),
     Feature(
         "`@environment`",
-        _everywhere(Works(_SAMPLES), Works(_DAG_VALUES), Works(_ARGO_OTHERS)),
+        _everywhere(
+            Works(_SAMPLES),
+            Works(_DAG_VALUES),
+            Works(_ARGO_OTHERS),
+            Works(_KUBEFLOW_OTHERS),
+        ),
     ),
     Feature(
         "`@card`",
@@ -211,12 +249,14 @@ _TASKS = (
             Works(_SAMPLES),
             Works(_DAG_SAMPLES),
             Works(f"{_ARGO_DECORATORS}test_a_card_is_rendered"),
+            Works(f"{_KUBEFLOW}test_a_card_is_rendered"),
         ),
     ),
     Feature(
         "`@batch`, `@slurm`",
         _everywhere(
             Partial("Metaflow runs the step there, not on the stack"),
+            Rejected(_ELSEWHERE),
             Rejected(_ELSEWHERE),
             Rejected(_ELSEWHERE),
         ),
@@ -229,6 +269,7 @@ _VALUES = (
             Works("tests/e2e/test_samples.py::test_a_sample_with_arguments_runs_like_a_user_flow"),
             Works(_DAG_VALUES),
             Works(_ARGO_VALUES),
+            Partial("texts with `{{` or with control characters are rejected", _KUBEFLOW_VALUES),
         ),
     ),
     Feature(
@@ -237,6 +278,7 @@ _VALUES = (
             Works(_GRAPH_FLOW),
             Rejected(_with_parameter("n", has_default=False)),
             Partial("if `required=True`, not together with `@schedule`"),
+            Partial("if each run gets a value; a run without is rejected, and so is a schedule"),
         ),
     ),
     Feature(
@@ -245,11 +287,17 @@ _VALUES = (
             Partial("as Metaflow's `run` does"),
             Works(_DAG_VALUES),
             Rejected(_with_parameter("größe", has_default=True, default="x")),
+            Rejected(_with_parameter("größe", has_default=True, default="x")),
         ),
     ),
     Feature(
         "`Config`, `IncludeFile`",
-        _everywhere(Works(_GRAPH_FLOW), Works(_DAG_VALUES), Works(_ARGO_OTHERS)),
+        _everywhere(
+            Works(_GRAPH_FLOW),
+            Works(_DAG_VALUES),
+            Works(_ARGO_OTHERS),
+            Works(_KUBEFLOW_OTHERS),
+        ),
     ),
     Feature(
         "`--tag` with any text",
@@ -260,6 +308,10 @@ _VALUES = (
             ),
             Works("tests/airflow/test_values.py::test_a_tag_is_the_runs"),
             Works("tests/argo/test_values.py::test_a_tag_is_the_runs"),
+            Partial(
+                "a text that a shell would change is rejected",
+                f"{_KUBEFLOW}test_a_tag_is_the_runs",
+            ),
         ),
     ),
     Feature(
@@ -268,11 +320,17 @@ _VALUES = (
             Works(_GRAPH_FLOW),
             Works("tests/airflow/test_deploy.py::test_variants_of_a_project_exist_side_by_side"),
             Works(f"{_ARGO_DECORATORS}test_a_branch_of_a_project_has_its_name"),
+            Works(f"{_KUBEFLOW}test_a_branch_of_a_project_has_its_name"),
         ),
     ),
     Feature(
         "`--datastore local`",
-        _everywhere(Partial("steps on this machine only"), Rejected(_LOCAL), Rejected(_LOCAL)),
+        _everywhere(
+            Partial("steps on this machine only"),
+            Rejected(_LOCAL),
+            Rejected(_LOCAL),
+            Rejected(_LOCAL),
+        ),
     ),
 )
 _STARTS = (
@@ -282,6 +340,7 @@ _STARTS = (
             Partial(_STARTS_NOW),
             Works(_DAG_SAMPLES),
             Works("tests/unit/test_argo_compile.py::test_a_schedule_is_evaluated_as_it_was_meant"),
+            Works("tests/unit/test_kubeflow_deployer.py::test_schedules_of_the_command_line"),
         ),
     ),
     Feature(
@@ -290,12 +349,14 @@ _STARTS = (
             Partial(_STARTS_NOW),
             Rejected(_decorated("schedule", timezone="Asia/Tokyo")),
             Works(f"{_ARGO}test_a_schedule_with_a_time_zone_starts_runs"),
+            Rejected(_decorated("schedule", timezone="Asia/Tokyo")),
         ),
     ),
     Feature(
         "a schedule with a year",
         _everywhere(
             Partial(_STARTS_NOW),
+            Rejected(_flow(), {"schedule": "0 9 ? * MON 2027"}),
             Rejected(_flow(), {"schedule": "0 9 ? * MON 2027"}),
             Rejected(_flow(), {"schedule": "0 9 ? * MON 2027"}),
         ),
@@ -305,6 +366,7 @@ _STARTS = (
         _everywhere(
             Partial(_STARTS_NOW),
             Works("tests/unit/test_airflow_schedule.py::test_a_schedule_is_passed_on"),
+            Rejected(_flow(), {"schedule": "0 9 ? * 6L *"}),
             Rejected(_flow(), {"schedule": "0 9 ? * 6L *"}),
         ),
     ),
@@ -318,6 +380,7 @@ _STARTS = (
                 "parameters",
                 service="argo-events",
             ),
+            Rejected(_decorated("trigger")),
         ),
     ),
     Feature(
@@ -326,6 +389,7 @@ _STARTS = (
             Partial("as Metaflow's `run` does"),
             Rejected(_decorated("exit_hook")),
             Works(f"{_ARGO_DECORATORS}test_a_hook_runs_after_the_last_step"),
+            Rejected(_decorated("exit_hook")),
         ),
     ),
     Feature(
@@ -334,6 +398,7 @@ _STARTS = (
             Partial("Metaflow's `run` has no such option"),
             Partial("Metaflow's `airflow create` has no such option"),
             Rejected(_flow(), {"options": {"notify_on_error": True}}),
+            Partial("`kubeflow-pipelines create` has no such option"),
         ),
     ),
 )

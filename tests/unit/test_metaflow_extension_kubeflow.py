@@ -60,6 +60,7 @@ def test_a_flow_without_problems_passes() -> None:
         (flow(exit_hook={}), [], (), "@exit_hook"),
         (flow(schedule={"timezone": "Europe/Berlin"}), [], (), "timezone"),
         (flow(("my-n",)), [], (), "rename it to my_n"),
+        (flow(("größe",)), [], (), "letters from a to z"),
         (flow(), [], ("a b",), "tag 'a b'"),
     ],
 )

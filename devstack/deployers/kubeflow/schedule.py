@@ -13,7 +13,7 @@ from devstack.deployers.cron import Notation, ScheduleError
 PRESETS = {"hourly": "0 0 * * * ?", "daily": "0 0 0 * * ?", "weekly": "0 0 0 ? * SUN"}
 """As metaflow-kubeflow writes Metaflow's @schedule."""
 
-_NOTATION = Notation("Kubeflow Pipelines", "has the seconds first", last_weekday=6, special=False)
+_NOTATION = Notation("Kubeflow", "has the seconds first", last_weekday=6, special=False)
 _SIX = 6
 _DAY_IN_AWS, _WEEKDAY_IN_AWS = 2, 4
 

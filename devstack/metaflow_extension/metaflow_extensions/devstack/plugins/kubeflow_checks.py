@@ -19,6 +19,9 @@ Problem = tuple[str, str, str, str]
 _TAG = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 """Texts that a shell takes as they are: the package writes tags into a script, unquoted."""
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Names that are Python's, as kfp needs them, and Argo's."""
+
 _NO_EVENTS = ("events do not start pipelines", "use @schedule, or trigger it")
 _FLOW_DECORATORS = {
     "trigger": _NO_EVENTS,
@@ -84,12 +87,12 @@ def _in_flow(flow: Any) -> Iterator[Problem]:
 
 def _in_parameters(flow: Any) -> Iterator[Problem]:
     for _variable, parameter in flow._get_parameters():
-        if not is_config(parameter) and not parameter.name.isidentifier():
+        if not is_config(parameter) and not _NAME.fullmatch(parameter.name):
             name = re.sub(r"[^A-Za-z0-9_]", "_", parameter.name)
             yield (
                 f"parameter {parameter.name}",
                 "its name",
-                "kfp takes names of Python only",
+                "kfp and Argo take names of letters from a to z, digits and `_` only",
                 f"rename it to {name}",
             )
 
