@@ -80,10 +80,17 @@ def _explain_workflow(stack: Stack, name: str) -> Answer:
     return explain_run(stack, name)
 
 
+def _explain_pipeline_run(stack: Stack, name: str) -> Answer:
+    from devstack.deployers.kubeflow.explain import explain_run
+
+    return explain_run(stack, name)
+
+
 _EXPLAINERS: Mapping[str, Callable[[Stack, str], Answer]] = {
     # First, because it needs nothing but the cluster's API.
     "argo": _explain_workflow,
     "airflow": _explain_dag_run,
+    "kubeflow": _explain_pipeline_run,
 }
 """What explains a run, by the engine's service."""
 
@@ -109,9 +116,9 @@ def command(
     """Explain why something does not run: a JobSet, a Job, a pod, or a run of an engine.
 
     A bare name is looked up among the JobSets first, then the Jobs, the pods, and the
-    runs and deployments of Airflow and Argo; jobset/NAME, job/NAME and pod/NAME are
-    unambiguous. A run is named by the engine's id, Metaflow's, or its deployment for the
-    latest; NAME/TASK is one task.
+    runs and deployments of Argo, Airflow and Kubeflow; jobset/NAME, job/NAME and pod/NAME
+    are unambiguous. A run is named by the engine's id, Metaflow's, or its deployment for
+    the latest; NAME/TASK is one task.
     Exits with 1 if waiting cannot help.
     """
     from devstack.stack import open_stack, require_up

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from devstack.doctor.bucket import Refused, examine_bucket
 from devstack.doctor.check import REQUEST_TIMEOUT, Check, Fault, Finding, NotApplicableError
+from devstack.doctor.cron_workflows import ScheduleKind, find_schedule_problems
 from devstack.kube.client import KubeClient, Object
-from devstack.kube.conditions import condition_of
 from devstack.kube.offers import measure_offers
 from devstack.kube.pods import observe_pod
 from devstack.kube.readiness import unavailable_reason
 from devstack.kube.resources import ARGO
-from devstack.kube.workflows import CRON_LABEL, WORKFLOW_LABEL, Workflow, parse_workflow
+from devstack.kube.workflows import RECURRING_RUN_LABEL, WORKFLOW_LABEL, parse_workflow
 from devstack.services import argo
 from devstack.services.http_probe import answers
 from devstack.stack import Stack
@@ -43,43 +43,27 @@ def _check_server(stack: Stack) -> list[Finding]:
 
 def _check_workflows(stack: Stack) -> list[Finding]:
     kube = _kube(stack)
-    items = kube.list_objects(ARGO, "Workflow", stack.state.namespace)
-    return [*_schedules(kube, stack.state.namespace, items), *_stuck(kube, stack, items)]
-
-
-def _schedules(kube: KubeClient, namespace: str, workflows: list[Object]) -> Iterator[Finding]:
-    for cron in kube.list_objects(ARGO, "CronWorkflow", namespace):
-        name = cron["metadata"]["name"]
-        deploy = "devstack argo deploy FLOW.py --schedule WHEN"
-        if message := _problem(cron, "SpecError"):
-            cause = f"the schedule of {name} is invalid, so it starts no run: {message}"
-            yield Finding(cause, deploy, "CRON_INVALID")
-        elif message := _problem(cron, "SubmissionError"):
-            cause = f"the schedule of {name} could not start its last run: {message}"
-            yield Finding(cause, f"{deploy}; or devstack argo trigger {name}", "CRON_FAILED")
-        elif run := _last_failure(workflows, name):
-            cause = f"the last run of the schedule of {name} failed: {run.message or run.state}"
-            remedy = f"devstack argo logs {run.run_id}"
-            yield Finding(cause, remedy, "CRON_RUN_FAILED", severity="warning")
-
-
-def _problem(cron: Object, kind: str) -> str:
-    condition = condition_of(cron, kind)
-    return str(condition.get("message") or kind) if condition.get("status") == "True" else ""
-
-
-def _last_failure(workflows: list[Object], cron: str) -> Workflow | None:
-    """Return the last run that a schedule started, if it failed."""
-    ours = [
-        item
-        for item in workflows
-        if (item["metadata"].get("labels") or {}).get(CRON_LABEL) == cron
-        and parse_workflow(item).finished
+    namespace = stack.state.namespace
+    workflows = kube.list_objects(ARGO, "Workflow", namespace)
+    # Those of Kubeflow have a check of their own.
+    crons = [
+        each
+        for each in kube.list_objects(ARGO, "CronWorkflow", namespace)
+        if RECURRING_RUN_LABEL not in (each["metadata"].get("labels") or {})
     ]
-    if not ours:
-        return None
-    last = parse_workflow(max(ours, key=lambda item: str(item["metadata"]["creationTimestamp"])))
-    return None if last.state == "succeeded" else last
+    return [
+        *find_schedule_problems(_SCHEDULES, crons, workflows),
+        *_stuck(kube, stack, workflows),
+    ]
+
+
+def _name_of(item: Object) -> str:
+    return str(item["metadata"]["name"])
+
+
+_SCHEDULES = ScheduleKind(
+    "argo", ("CRON_INVALID", "CRON_FAILED", "CRON_RUN_FAILED"), _name_of, _name_of
+)
 
 
 def _stuck(kube: KubeClient, stack: Stack, workflows: list[Object]) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from devstack.doctor.leftovers import LEFTOVERS_CHECKS
 from devstack.doctor.machine import MACHINE_CHECKS
 from devstack.doctor.network import NETWORK_CHECKS
 from devstack.doctor.nodes import NODES_CHECKS
+from devstack.doctor.pipelines import PIPELINES_CHECKS
 from devstack.doctor.pod_settings import POD_SETTINGS_CHECKS
 from devstack.doctor.rights import RIGHTS_CHECKS
 from devstack.doctor.sensors import SENSORS_CHECKS
@@ -47,6 +48,7 @@ _BY_NAME = {
         DAG_DELIVERY_CHECKS,
         ARGO_CHECKS,
         SENSORS_CHECKS,
+        PIPELINES_CHECKS,
     )
     for check in checks
 }
@@ -60,6 +62,7 @@ _GROUPS = {
     "Task pods": "secrets rights quota task-pods proxies pod-certificates",
     "Airflow": "scheduler dags celery dag-delivery",
     "Argo Workflows": "argo-controller argo-server workflows argo-artifacts sensors",
+    "Kubeflow Pipelines": "pipelines",
 }
 
 GROUPS: Mapping[str, tuple[Check, ...]] = {

@@ -18,6 +18,14 @@ NODE_ANNOTATION = "workflows.argoproj.io/node-id"
 SENSOR_LABEL = "events.argoproj.io/sensor"
 """The label of runs that a sensor starts: of Argo Events, or of the policy in k8s/argo-events."""
 
+PIPELINE_RUN_LABEL = "pipeline/runid"
+"""The label of a workflow that is a run of Kubeflow Pipelines, with the run's id."""
+
+RECURRING_RUN_LABEL = "pipeline/recurring-run-id"
+"""The label of what a recurring run of Kubeflow Pipelines consists of: its schedule, its runs."""
+
+_RUN_NAME = "pipelines.kubeflow.org/run_name"
+
 FINISHED = frozenset({"Succeeded", "Failed", "Error"})
 """Final phases of a workflow, and of a node that ran."""
 
@@ -133,6 +141,12 @@ def _kind(labels: Mapping[str, str]) -> str:
     if CRON_LABEL in labels:
         return "scheduled"
     return "event" if SENSOR_LABEL in labels else "manual"
+
+
+def pipeline_run_name(item: Object) -> str:
+    """Return the name of a run, or recurring run, of Kubeflow Pipelines; else the object's."""
+    metadata = item["metadata"]
+    return str((metadata.get("annotations") or {}).get(_RUN_NAME) or metadata["name"])
 
 
 def parse_nodes(item: Object) -> list[Node]:

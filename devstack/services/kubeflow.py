@@ -16,6 +16,9 @@ NAMESPACE = "kubeflow"
 NAME = "ml-pipeline"
 """Deployment, Service and account have the name of upstream's API server."""
 
+LABEL = "kubeflow"
+"""The pods' label ``app.kubernetes.io/name``."""
+
 TOKEN = "kubeflow_token"  # noqa: S105 - the credential's name
 TOKEN_VARIABLE = "DEVSTACK_KUBEFLOW_TOKEN"  # noqa: S105 - the variable's name
 BACKEND = "devstack's pipelines API on Argo"

@@ -32,7 +32,7 @@ def api() -> FakeApi:
 @pytest.fixture
 def stack(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Stack:
     made = argo_stack(tmp_path, api, monkeypatch)
-    made.services = [each for each in made.services if each.name != "airflow"]
+    made.services = [each for each in made.services if each.name not in ("airflow", "kubeflow")]
     return made
 
 

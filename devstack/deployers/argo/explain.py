@@ -9,6 +9,7 @@ from devstack.deployers.argo.follow import failure_of, progress_of
 from devstack.deployers.argo.lookup import find_run, find_tasks, runs_of
 from devstack.deployers.base import RunResult
 from devstack.deployers.names import shown
+from devstack.errors import DevstackError
 from devstack.kube.client import Object
 from devstack.kube.readiness import unavailable_reason
 from devstack.kube.resources import ARGO, JOBSET
@@ -30,6 +31,21 @@ _CONTROLLER = "argo-controller"
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What the engine of a workflow calls it, and offers for it.
+
+    Attributes:
+        subject: the run, for an answer.
+        resume: how to resume it if it is suspended.
+        failure: returns the error of the run, if it has failed.
+    """
+
+    subject: str
+    resume: str
+    failure: Callable[[RunResult[Workflow]], DevstackError]
+
+
+@dataclass(frozen=True)
 class _Case:
     """A run that is explained.
 
@@ -38,12 +54,14 @@ class _Case:
         item: the workflow.
         run: the same, parsed.
         nodes: its tasks, or those that the user named.
+        terms: the words of its engine.
     """
 
     stack: Stack
     item: Object
     run: Workflow
     nodes: Sequence[Node]
+    terms: Terms
 
     @property
     def status(self) -> Object:
@@ -53,7 +71,7 @@ class _Case:
 
     def answer(self, state: str, because: str, remedy: str = "") -> Answer:
         """Return an answer about the run."""
-        return Answer(f"run {self.run.run_id} of {self.run.template}", state, because, remedy)
+        return Answer(self.terms.subject, state, because, remedy)
 
 
 def explain_run(stack: Stack, name: str) -> Answer:
@@ -69,8 +87,29 @@ def explain_run(stack: Stack, name: str) -> Answer:
     """
     run, task = _resolve(stack, name)
     item = stack.kube().get(ARGO, "Workflow", run.run_id, stack.state.namespace)
+    terms = Terms(
+        f"run {run.run_id} of {run.template}",
+        f"devstack argo suspend --run --resume {run.run_id}",
+        lambda result: failure_of(stack, result),
+    )
+    return explain_workflow(stack, item, task, terms)
+
+
+def explain_workflow(stack: Stack, item: Object, task: str, terms: Terms) -> Answer:
+    """Return why a workflow does not run, or that it does; also one of another engine.
+
+    Args:
+        stack: the stack.
+        item: the workflow.
+        task: the task to explain; empty for the run.
+        terms: the words of its engine.
+
+    Raises:
+        DevstackError: ``TASK_UNKNOWN``.
+    """
     nodes = parse_nodes(item)
-    case = _Case(stack, item, parse_workflow(item), find_tasks(nodes, task) if task else nodes)
+    chosen = find_tasks(nodes, task) if task else nodes
+    case = _Case(stack, item, parse_workflow(item), chosen, terms)
     for cause in _CAUSES:
         if (answer := cause(case)) is not None:
             return answer
@@ -94,7 +133,7 @@ def _ended(case: _Case) -> Answer | None:
         return None
     if run.state == "succeeded":
         return case.answer("ended", f"it succeeded in {run.seconds or 0.0:.1f} s")
-    error = failure_of(case.stack, RunResult(run, parse_nodes(case.item), ok=False))
+    error = case.terms.failure(RunResult(run, parse_nodes(case.item), ok=False))
     return case.answer("failed", error.cause, error.remedy)
 
 
@@ -112,9 +151,8 @@ def _shutting_down(case: _Case) -> Answer | None:
 
 
 def _suspended(case: _Case) -> Answer | None:
-    resume = f"devstack argo suspend --run --resume {case.run.run_id}"
     if case.run.suspended:
-        return case.answer("waiting", "it is suspended: no further pod starts", resume)
+        return case.answer("waiting", "it is suspended: no further pod starts", case.terms.resume)
     for node in (case.status.get("nodes") or {}).values():
         if node.get("type") == "Suspend" and node.get("phase") == "Running":
             because = f"its node {node.get('displayName')} waits until somebody resumes it"

@@ -16,12 +16,9 @@ from devstack.deployers.kubeflow.lookup import find_pipeline, runs_of, schedule_
 from devstack.errors import DevstackError
 from devstack.kube.client import KubeClient
 from devstack.kube.resources import ARGO
-from devstack.kube.workflows import pods_of
+from devstack.kube.workflows import PIPELINE_RUN_LABEL, pods_of
 from devstack.stack import Stack
 from devstack.waits import Observation, Ready, Waiting, wait_until
-
-RUN_ID = "pipeline/runid"
-"""The label of a run's workflow."""
 
 
 def deliver_pipeline(
@@ -133,8 +130,11 @@ def delete_pipeline(stack: Stack, client: PipelinesClient, name: str, *, force: 
     for schedule in _schedules(client, name):
         client.delete(f"recurringruns/{schedule}")
     namespace, kube = stack.state.namespace, stack.kube()
-    found = kube.list_objects(ARGO, "Workflow", namespace, labels=RUN_ID)
-    names = {each["metadata"]["labels"][RUN_ID]: str(each["metadata"]["name"]) for each in found}
+    found = kube.list_objects(ARGO, "Workflow", namespace, labels=PIPELINE_RUN_LABEL)
+    names = {
+        each["metadata"]["labels"][PIPELINE_RUN_LABEL]: str(each["metadata"]["name"])
+        for each in found
+    }
     deleted: list[str] = []
     # Again and again, because a list that becomes shorter has no next page.
     while runs := runs_of(client, name, limit=200):

@@ -17,14 +17,13 @@ from devstack.deployers.following import (
     wait_for_new_run,
 )
 from devstack.deployers.kubeflow.client import PipelinesClient, PipelinesUnavailableError
-from devstack.deployers.kubeflow.deliver import RUN_ID
 from devstack.deployers.kubeflow.lookup import read_run, runs_of
 from devstack.deployers.kubeflow.runs import PipelineRun
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
 from devstack.kube.resources import ARGO
-from devstack.kube.workflows import Node, parse_nodes, parse_workflow, pods_of
+from devstack.kube.workflows import PIPELINE_RUN_LABEL, Node, parse_nodes, parse_workflow, pods_of
 from devstack.stack import Stack
 
 ENGINE = "kubeflow"
@@ -80,7 +79,9 @@ def _observe(stack: Stack, client: PipelinesClient, run: PipelineRun) -> Seen[Pi
 def find_workflow(stack: Stack, run_id: str) -> Object | None:
     """Return the workflow of a run; None if Argo has deleted it."""
     namespace = stack.state.namespace
-    found = stack.kube().list_objects(ARGO, "Workflow", namespace, labels=f"{RUN_ID}={run_id}")
+    found = stack.kube().list_objects(
+        ARGO, "Workflow", namespace, labels=f"{PIPELINE_RUN_LABEL}={run_id}"
+    )
     return found[0] if found else None
 
 
