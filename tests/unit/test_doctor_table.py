@@ -40,8 +40,8 @@ def count_tests() -> dict[str, int]:
     return numbers
 
 
-def test_there_are_forty_seven_checks_of_different_names() -> None:
-    assert len({check.name for check in CHECKS}) == len(CHECKS) == 47
+def test_there_are_forty_eight_checks_of_different_names() -> None:
+    assert len({check.name for check in CHECKS}) == len(CHECKS) == 48
     assert len({check.description for check in CHECKS}) == 47
 
 
