@@ -28,7 +28,7 @@ SEEN_SECONDS = 10.0
 ATTEMPTS = 10
 
 
-def with_version(template: Object) -> Object:
+def with_version(template: Mapping[str, Any]) -> Object:
     """Return a template whose runs get an annotation with its version."""
     spec = template["spec"]
     metadata = spec.get("workflowMetadata", {})
