@@ -10,6 +10,7 @@ from devstack.deployers.argo.sensors import (
     sensor_name,
     wait_for_sensor,
 )
+from devstack.deployers.argo.trigger import with_version
 from devstack.deployers.base import Deployment, Note
 from devstack.errors import DevstackError
 from devstack.kube.api_errors import ConflictError
@@ -64,7 +65,8 @@ def deliver_template(stack: Stack, compiled: CompiledTemplate, url: str, note: N
 
 def build_objects(compiled: CompiledTemplate, namespace: str) -> list[Object]:
     """Return the objects of a deployment: its template, and its schedule and sensor if any."""
-    objects: list[Object] = [{"apiVersion": ARGO, **compiled.template, "kind": "WorkflowTemplate"}]
+    template = with_version(compiled.template)
+    objects: list[Object] = [{"apiVersion": ARGO, **template, "kind": "WorkflowTemplate"}]
     if compiled.schedule:
         objects.append(build_schedule(compiled, namespace))
     if compiled.sensor:

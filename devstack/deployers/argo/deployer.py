@@ -23,6 +23,7 @@ from devstack.deployers.argo.follow import (
 from devstack.deployers.argo.gang_checks import check_gangs
 from devstack.deployers.argo.lookup import find_run, find_template, flow_of, runs_of
 from devstack.deployers.argo.parameters import EXACT, encode_parameters
+from devstack.deployers.argo.trigger import start_run
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
 from devstack.deployers.compiled_file import write_compiled
 from devstack.errors import DevstackError, ExitStatus
@@ -35,7 +36,6 @@ from devstack.kube.workflows import (
     flow_templates,
     parameter_defaults,
     parameter_types,
-    start_workflow,
 )
 from devstack.owner import login_name
 from devstack.samples.checks.result import CheckResult
@@ -138,9 +138,7 @@ class ArgoDeployer:
         )
         user = json.dumps({"type": "user", "name": login_name(os.geteuid())})
         annotations = {"metaflow/triggered_by_user": user}
-        return start_workflow(
-            self.stack.kube(), self._namespace, template["metadata"]["name"], values, annotations
-        )
+        return start_run(self.stack, template, values, annotations)
 
     def runs(self, name: str = "", limit: int = 25) -> list[Workflow]:
         """Return the latest runs of a deployment, or of all; the latest first."""
