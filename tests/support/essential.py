@@ -14,7 +14,9 @@ ESSENTIAL = (
     "tests/airflow/test_credentials.py",
     "tests/airflow/test_dag_samples.py",
     "tests/airflow/test_deploy.py::test_a_flow_is_deployed_triggered_with_parameters_read_and_deleted",
-    "tests/airflow/test_doctor.py::test_a_healthy_stack_has_no_findings",
+    "tests/airflow/test_delivery.py",
+    "tests/airflow/test_deployer_api.py",
+    "tests/airflow/test_doctor.py",
     "tests/airflow/test_metadata.py::test_requests_without_the_key_are_rejected",
     "tests/airflow/test_platform.py::test_the_api_and_the_ui_require_a_login",
     "tests/airflow/test_platform.py::test_a_database_accepts_only_its_own_user",
@@ -45,6 +47,7 @@ ESSENTIAL = (
     "tests/providers/test_settings.py",
     "tests/pull/test_empty_docker.py",
     "tests/pull/test_registry.py",
+    "tests/pull/test_up.py",
 )
 """Starts of their ids: a file, or one test with all its cases."""
 
