@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
@@ -48,7 +49,16 @@ def ssh_server(root: Path, host: str = "127.0.0.1") -> Iterator[SshServer]:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        await process.redirect(child.stdin, child.stdout, child.stderr)
+        assert child.stdin
+        assert child.stdout
+        assert child.stderr
+        # git ends by the protocol, not by the end of its input.
+        given = asyncio.ensure_future(_copy(process.stdin, child.stdin))
+        # All output comes before the exit status.
+        await asyncio.gather(
+            _copy(child.stdout, process.stdout), _copy(child.stderr, process.stderr)
+        )
+        given.cancel()
         process.exit(await child.wait())
         await process.wait_closed()
 
@@ -81,6 +91,12 @@ def ssh_server(root: Path, host: str = "127.0.0.1") -> Iterator[SshServer]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _copy(source: Any, target: Any) -> None:
+    while data := await source.read(1 << 16):
+        target.write(data)
+        await target.drain()
 
 
 def _public(key: asyncssh.SSHKey) -> str:

@@ -77,6 +77,9 @@ def case(
 ) -> Iterator[Case]:
     server = AirflowServer()
     deployer, _api, _runner = airflow_deployer(server, tmp_path, monkeypatch)
+    # Without another engine: a name that Airflow does not know would be looked up there.
+    services = [each for each in deployer.stack.services if each.name != "kubeflow"]
+    deployer.stack.services = tuple(services)
     monkeypatch.setattr("devstack.stack.open_stack", lambda *_a, **_o: deployer.stack)
     yield Case(server, capsys)
     server.stop()
