@@ -26,8 +26,8 @@ class KubeflowFanoutFlow(FlowSpec):
     @step
     def room(self):
         """Create the list of a room's shelves."""
-        self.name = self.input
-        self.shelves = SHELVES[self.name]
+        self.title = self.input
+        self.shelves = SHELVES[self.title]
         self.next(self.shelf, foreach="shelves")
 
     @kubernetes(**SMALL)
@@ -41,7 +41,7 @@ class KubeflowFanoutFlow(FlowSpec):
     @step
     def add_room(self, inputs):
         """Add up the shelves of one room."""
-        self.counted = (inputs[0].name, sum(each.books for each in inputs))
+        self.counted = (inputs[0].title, sum(each.books for each in inputs))
         self.next(self.add_all)
 
     @kubernetes(**SMALL)
