@@ -394,6 +394,14 @@ def test_a_schedule_starts_runs_with_ids_of_their_own() -> None:
     assert len(made["metadata"]["name"]) <= 52
 
 
+def test_a_scheduled_flow_gets_its_run_id_without_a_label() -> None:
+    """Argo sets the label after it has created the first pods."""
+    made = build_cron_workflow(request("nested_flow"), TARGET, "0 30 6 * * ?", enabled=True)
+    text = json.dumps(made)
+    assert "NestedFlow/kfp-{{workflow.uid}}/" in text
+    assert "{{workflow.labels.pipeline/runid}}" not in text
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -104,7 +105,10 @@ def build_cron_workflow(request: RunRequest, target: Target, cron: str, *, enabl
     Raises:
         UnsupportedError: a parameter or the expression is wrong.
     """
-    spec = _spec(request, target)
+    # Argo creates a run's first pods before it sets labels of this kind, so they would keep the
+    # placeholder of the label.
+    label, uid = "{{workflow.labels." + RUN_ID_LABEL + "}}", "{{workflow.uid}}"
+    spec = json.loads(json.dumps(_spec(request, target)).replace(label, uid))
     spec["workflowMetadata"] = {"labelsFrom": {RUN_ID_LABEL: {"expression": "workflow.uid"}}}
     labels = {RECURRING_LABEL: request.run_id, **_labels(request)}
     metadata = {"labels": labels, "annotations": {NAME_ANNOTATION: request.name}}
