@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from devstack.deployers.airflow.parameters import kind_of_schema
+from devstack.deployers.errors import parameter_wrong
 from devstack.deployers.typed_values import convert_value
-from devstack.errors import DevstackError, ExitStatus
 
 _CONTAINERS = {"array": list, "object": dict}
 """Types that only DAGs without Metaflow have, as JSON schema names them."""
@@ -68,10 +68,10 @@ def _json_value(kind: str, text: str) -> Any:
 def _convert(name: str, text: str, kinds: Mapping[str, str], usage: str) -> Any:
     if name not in kinds:
         names = ", ".join(sorted(kinds)) or "none"
-        raise _invalid(name, f"the flow has no such parameter; it has {names}", usage)
+        raise parameter_wrong(name, f"the flow has no such parameter; it has {names}", usage)
     kind = kinds[name]
     if kind == "file":
-        raise _invalid(
+        raise parameter_wrong(
             name,
             "a pod cannot read this machine's files; the file is uploaded with the flow",
             "set it as the parameter's default, then devstack airflow deploy FLOW.py",
@@ -79,14 +79,5 @@ def _convert(name: str, text: str, kinds: Mapping[str, str], usage: str) -> Any:
     try:
         return _json_value(kind, text) if kind in _CONTAINERS else convert_value(kind, text)
     except ValueError as error:
-        raise _invalid(name, f"{text[:80]!r} is not of type {kind}: {error}", usage) from None
-
-
-def _invalid(name: str, cause: str, remedy: str) -> DevstackError:
-    return DevstackError(
-        f"invalid value for the parameter {name!r}",
-        cause=cause,
-        remedy=remedy,
-        code="PARAMETER_WRONG",
-        exit_status=ExitStatus.USAGE,
-    )
+        cause = f"{text[:80]!r} is not of type {kind}: {error}"
+        raise parameter_wrong(name, cause, usage) from None

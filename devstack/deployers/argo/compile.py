@@ -19,7 +19,7 @@ from devstack.deployers.compiling import (
     refusal,
 )
 from devstack.deployers.cron import ScheduleError
-from devstack.errors import DevstackError, ExitStatus
+from devstack.deployers.errors import schedule_invalid
 from devstack.flows.environment import FlowEnvironment
 from devstack.process import Runner
 
@@ -95,13 +95,7 @@ def check_schedule(schedule: str) -> None:
     try:
         argo_schedule(schedule)
     except ScheduleError as error:
-        raise DevstackError(
-            f"cannot use the schedule {schedule!r}",
-            cause=str(error),
-            remedy=f"{error.instead}; or use {', '.join(PRESETS)} or none",
-            code="SCHEDULE_INVALID",
-            exit_status=ExitStatus.USAGE,
-        ) from None
+        raise schedule_invalid(schedule, error, PRESETS) from None
 
 
 def _argv(options: DeployOptions, python: Path, report: Path) -> list[str]:

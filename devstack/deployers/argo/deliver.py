@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from devstack.deployers.argo.compile import CompiledTemplate
 from devstack.deployers.argo.lookup import runs_of
 from devstack.deployers.argo.sensors import (
@@ -12,6 +14,7 @@ from devstack.deployers.argo.sensors import (
 )
 from devstack.deployers.argo.trigger import with_version
 from devstack.deployers.base import Deployment, Note
+from devstack.deployers.errors import deployment_busy
 from devstack.errors import DevstackError
 from devstack.kube.api_errors import ConflictError
 from devstack.kube.client import KubeClient, Object
@@ -123,7 +126,7 @@ def delete_template(stack: Stack, name: str, *, force: bool) -> None:
     namespace, kube = stack.state.namespace, stack.kube()
     active = [run for run in runs_of(kube, namespace, name) if not run.finished]
     if active and not force:
-        raise _busy(name, len(active))
+        raise deployment_busy("argo", name, len(active))
     kube.delete(ARGO, CRON, name, namespace)
     # First what starts runs.
     delete_sensor(stack, name)
@@ -131,8 +134,17 @@ def delete_template(stack: Stack, name: str, *, force: bool) -> None:
     for run in runs:
         kube.delete(ARGO, "Workflow", run.run_id, namespace)
     kube.delete(ARGO, "WorkflowTemplate", name, namespace)
+    wait_for_deletion(stack, name, [run.run_id for run in runs])
+
+
+def wait_for_deletion(stack: Stack, name: str, workflows: Sequence[str]) -> None:
+    """Wait until the deleted workflows of a deployment are gone, with their pods.
+
+    Raises:
+        DevstackError: ``WAIT_TIMEOUT``.
+    """
     wait_until(
-        lambda: _observe_deletion(kube, namespace, [run.run_id for run in runs]),
+        lambda: _observe_deletion(stack.kube(), stack.state.namespace, workflows),
         what=f"the runs of {name} to be deleted",
         timeout=stack.spec.timeout,
         clock=stack.clock,
@@ -140,19 +152,10 @@ def delete_template(stack: Stack, name: str, *, force: bool) -> None:
     )
 
 
-def _observe_deletion(kube: KubeClient, namespace: str, run_ids: list[str]) -> Observation:
+def _observe_deletion(kube: KubeClient, namespace: str, run_ids: Sequence[str]) -> Observation:
     for run_id in run_ids:
         if kube.find(ARGO, "Workflow", run_id, namespace):
             return Waiting(f"workflow {run_id} still exists")
         if pods := pods_of(kube, namespace, run_id):
             return Waiting(f"pod {pods[0]['metadata']['name']} is terminating")
     return Ready()
-
-
-def _busy(name: str, count: int) -> DevstackError:
-    return DevstackError(
-        f"cannot delete {name}",
-        cause=f"{count} of its runs are active",
-        remedy=f"wait until they end, or devstack argo delete --force {name}",
-        code="DEPLOYMENT_BUSY",
-    )

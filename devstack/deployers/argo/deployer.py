@@ -26,6 +26,7 @@ from devstack.deployers.argo.parameters import EXACT, encode_parameters
 from devstack.deployers.argo.trigger import start_run
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
 from devstack.deployers.compiled_file import write_compiled
+from devstack.deployers.errors import engine_missing
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.kube.client import Object
@@ -215,13 +216,7 @@ def open_deployer(stack: Stack) -> ArgoDeployer:
     require_up(stack)
     if any(service.name == argo.ArgoService.name for service in stack.services):
         return ArgoDeployer(stack)
-    raise DevstackError(
-        "the stack has no Argo Workflows",
-        cause="it is included on request only",
-        remedy=f"devstack up --with argo --name {stack.spec.name}",
-        code="ARGO_DISABLED",
-        exit_status=ExitStatus.USAGE,
-    )
+    raise engine_missing("Argo Workflows", "argo", stack.spec.name)
 
 
 def _schedule_of(cron: Object | None) -> dict[str, Any]:

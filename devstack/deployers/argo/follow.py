@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
+from typing import Protocol, TypeVar
 
 from devstack.deployers.argo.lookup import find_tasks, runs_of
-from devstack.deployers.base import Note, RunResult, TaskLog
+from devstack.deployers.base import Note, Run, RunResult, TaskLog
 from devstack.deployers.following import (
     LOG_LINES,
     Seen,
@@ -32,6 +33,18 @@ from devstack.stack import Stack
 
 ENGINE = "argo"
 """As in ``devstack ENGINE logs``."""
+
+
+class FailedRun(Run, Protocol):
+    """A run whose engine says why it failed."""
+
+    @property
+    def message(self) -> str:
+        """The reason; empty if there is none."""
+        ...
+
+
+FailedT = TypeVar("FailedT", bound=FailedRun)
 
 HEARTBEAT = "heartbeat-daemon"
 """Metaflow's template for the pod that reports that a run is alive."""
@@ -157,15 +170,29 @@ def _log(kube: KubeClient, pod: Object, lines: int) -> str:
 
 def failure_of(stack: Stack, result: RunResult[Workflow]) -> DevstackError:
     """Return the error for a run that did not succeed, with the end of the failed task's log."""
+    return explain_failure(ENGINE, result, partial(read_logs, stack))
+
+
+def explain_failure(
+    engine: str, result: RunResult[FailedT], read: Callable[[FailedT, str], Iterable[TaskLog]]
+) -> DevstackError:
+    """Return the error for a run of workflows that did not succeed.
+
+    Args:
+        engine: the engine, as in ``devstack ENGINE logs``.
+        result: the run, and the nodes of its workflow.
+        read: returns the logs of one of a run's tasks.
+    """
     run = result.run
     node = first_failure([each for each in result.tasks if isinstance(each, Node)])
     if node is None:
-        return _failed_error(run, run.message or f"it ended as {run.state}", "", "")
-    logs = [log for log in read_logs(stack, run, node.name) if log.lines]
+        return _failed_error(engine, run, run.message or f"it ended as {run.state}", "", "")
+    logs = [log for log in read(run, node.name) if log.lines]
     attempts = f" after {node.attempt} attempts" if node.attempt > 1 else ""
     reason = f": {node.message}" if node.message else ""
     output = "\n".join(logs[-1].lines[-LOG_LINES:]) if logs else ""
-    return _failed_error(run, f"task {node.name} failed{attempts}{reason}", node.name, output)
+    cause = f"task {node.name} failed{attempts}{reason}"
+    return _failed_error(engine, run, cause, node.name, output)
 
 
 def first_failure(nodes: Sequence[Node]) -> Node | None:
@@ -177,11 +204,11 @@ def first_failure(nodes: Sequence[Node]) -> Node | None:
     return min(steps or failed, key=lambda each: each.ended or float("inf"), default=None)
 
 
-def _failed_error(run: Workflow, cause: str, task: str, output: str) -> DevstackError:
+def _failed_error(engine: str, run: FailedRun, cause: str, task: str, output: str) -> DevstackError:
     return DevstackError(
-        f"run {run.run_id} of {run.template} failed",
+        f"run {run.run_id} of {run.name} failed",
         cause=cause,
-        remedy=f"devstack argo logs {run.metaflow_id} {task}".rstrip(),
+        remedy=f"devstack {engine} logs {run.metaflow_id} {task}".rstrip(),
         code="RUN_FAILED",
         exit_status=ExitStatus.FLOW_FAILED,
         output=output,

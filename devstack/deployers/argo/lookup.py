@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from devstack.deployers.errors import deployment_error
 from devstack.deployers.names import suggestion, unknown_task
 from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.client import KubeClient, Object
@@ -25,9 +26,9 @@ def find_template(kube: KubeClient, namespace: str, name: str) -> Object:
         return matches[0]
     if matches:
         names = ", ".join(str(each["metadata"]["name"]) for each in matches)
-        raise _error(f"several deployments of {name}", names, "use its name", "AMBIGUOUS")
+        raise deployment_error(f"several deployments of {name}", names, "use its name", "AMBIGUOUS")
     meant = suggestion(name, [*by_name, *map(flow_of, templates)])
-    raise _error(
+    raise deployment_error(
         f"Argo has no deployment {name!r}",
         f"it has {', '.join(by_name)}" if by_name else "it has none",
         f"{meant}`devstack argo deploy FLOW.py` deploys a flow",
@@ -90,13 +91,3 @@ def find_tasks(nodes: Sequence[Node], name: str) -> list[Node]:
     if found:
         return found
     raise unknown_task(name, [node.name for node in nodes])
-
-
-def _error(message: str, cause: str, remedy: str, code: str) -> DevstackError:
-    return DevstackError(
-        message,
-        cause=cause,
-        remedy=remedy,
-        code=f"DEPLOYMENT_{code}",
-        exit_status=ExitStatus.USAGE,
-    )

@@ -15,8 +15,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from devstack.deployers.errors import parameter_wrong
 from devstack.deployers.typed_values import convert_value
-from devstack.errors import DevstackError, ExitStatus
 
 KINDS = {"int": "integer", "float": "number", "bool": "boolean", "JSON": "json"}
 """Kinds of parameters by Metaflow's types; the others are texts."""
@@ -54,7 +54,8 @@ def encode_parameters(
     """
     encoded = {name: _encode(name, text, types, usage, exact) for name, text in values.items()}
     if problem := size_problem({**(defaults or {}), **encoded}):
-        raise _wrong(", ".join(encoded), problem, "pass large data as a file: IncludeFile, or S3")
+        remedy = "pass large data as a file: IncludeFile, or S3"
+        raise parameter_wrong(", ".join(encoded), problem, remedy)
     return encoded
 
 
@@ -94,9 +95,9 @@ def size_problem(values: Mapping[str, str]) -> str:
 def _encode(name: str, text: str, types: Mapping[str, str], usage: str, exact: bool) -> str:
     if name not in types:
         names = ", ".join(sorted(types)) or "none"
-        raise _wrong(name, f"the flow has no such parameter; it has {names}", usage)
+        raise parameter_wrong(name, f"the flow has no such parameter; it has {names}", usage)
     if types[name] == "FilePath":
-        raise _wrong(
+        raise parameter_wrong(
             name,
             "a pod cannot read this machine's files; the file is uploaded with the flow",
             "set it as the parameter's default, then devstack argo deploy FLOW.py",
@@ -105,14 +106,4 @@ def _encode(name: str, text: str, types: Mapping[str, str], usage: str, exact: b
         return encode_value(types[name], text, exact=exact)
     except ValueError as error:
         cause = f"{text[:80]!r} cannot be a value of type {types[name]}: {error}"
-        raise _wrong(name, cause, usage) from None
-
-
-def _wrong(name: str, cause: str, remedy: str) -> DevstackError:
-    return DevstackError(
-        f"invalid value for the parameter {name!r}",
-        cause=cause,
-        remedy=remedy,
-        code="PARAMETER_WRONG",
-        exit_status=ExitStatus.USAGE,
-    )
+        raise parameter_wrong(name, cause, usage) from None

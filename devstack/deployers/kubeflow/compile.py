@@ -16,6 +16,7 @@ from devstack.deployers.compiling import (
     refusal,
 )
 from devstack.deployers.cron import ScheduleError
+from devstack.deployers.errors import schedule_invalid
 from devstack.deployers.kubeflow.schedule import PRESETS, kubeflow_schedule
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
@@ -100,10 +101,4 @@ def cron_of(schedule: str) -> str:
     try:
         return kubeflow_schedule(schedule)
     except ScheduleError as error:
-        raise DevstackError(
-            f"cannot use the schedule {schedule!r}",
-            cause=str(error),
-            remedy=f"{error.instead}; or use {', '.join(PRESETS)} or none",
-            code="SCHEDULE_INVALID",
-            exit_status=ExitStatus.USAGE,
-        ) from None
+        raise schedule_invalid(schedule, error, PRESETS) from None

@@ -9,16 +9,21 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from http import HTTPStatus
 
+from devstack.deployers.argo.deliver import wait_for_deletion
 from devstack.deployers.base import Deployment, Note
+from devstack.deployers.errors import deployment_busy
 from devstack.deployers.kubeflow.client import PipelinesClient, PipelinesError
 from devstack.deployers.kubeflow.compile import CompiledPipeline
-from devstack.deployers.kubeflow.lookup import find_pipeline, runs_of, schedule_name
+from devstack.deployers.kubeflow.lookup import (
+    find_pipeline,
+    runs_of,
+    schedule_name,
+    schedules_of,
+)
 from devstack.errors import DevstackError
-from devstack.kube.client import KubeClient
 from devstack.kube.resources import ARGO
-from devstack.kube.workflows import PIPELINE_RUN_LABEL, pods_of
+from devstack.kube.workflows import PIPELINE_RUN_LABEL
 from devstack.stack import Stack
-from devstack.waits import Observation, Ready, Waiting, wait_until
 
 
 def deliver_pipeline(
@@ -84,7 +89,7 @@ def _version_name() -> str:
 def _replace_schedule(
     client: PipelinesClient, compiled: CompiledPipeline, pipeline_id: str, version_id: str
 ) -> None:
-    former = _schedules(client, compiled.name)
+    former = schedules_of(client, compiled.name)
     if compiled.schedule:
         client.post(
             "recurringruns",
@@ -105,12 +110,6 @@ def _replace_schedule(
         client.delete(f"recurringruns/{each}")
 
 
-def _schedules(client: PipelinesClient, name: str) -> list[str]:
-    conditions = {"display_name": schedule_name(name)}
-    found = client.list("recurringruns", "recurringRuns", conditions)
-    return [each["recurring_run_id"] for each in found]
-
-
 def delete_pipeline(stack: Stack, client: PipelinesClient, name: str, *, force: bool) -> None:
     """Delete a deployment: its schedule, its runs with their pods, and its versions.
 
@@ -126,11 +125,12 @@ def delete_pipeline(stack: Stack, client: PipelinesClient, name: str, *, force: 
     pipeline = find_pipeline(client, name)
     active = [run for run in runs_of(client, name) if not run.finished]
     if active and not force:
-        raise _busy(name, len(active))
-    for schedule in _schedules(client, name):
+        raise deployment_busy("kubeflow", name, len(active))
+    for schedule in schedules_of(client, name):
         client.delete(f"recurringruns/{schedule}")
-    namespace, kube = stack.state.namespace, stack.kube()
-    found = kube.list_objects(ARGO, "Workflow", namespace, labels=PIPELINE_RUN_LABEL)
+    found = stack.kube().list_objects(
+        ARGO, "Workflow", stack.state.namespace, labels=PIPELINE_RUN_LABEL
+    )
     names = {
         each["metadata"]["labels"][PIPELINE_RUN_LABEL]: str(each["metadata"]["name"])
         for each in found
@@ -142,22 +142,7 @@ def delete_pipeline(stack: Stack, client: PipelinesClient, name: str, *, force: 
             client.delete(f"runs/{run.run_id}")
             deleted += [names[run.run_id]] if run.run_id in names else []
     client.delete(f"pipelines/{pipeline.pipeline_id}", cascade="true")
-    wait_until(
-        lambda: _observe_deletion(kube, namespace, deleted),
-        what=f"the runs of {name} to be deleted",
-        timeout=stack.spec.timeout,
-        clock=stack.clock,
-        interval=1.0,
-    )
-
-
-def _observe_deletion(kube: KubeClient, namespace: str, workflows: list[str]) -> Observation:
-    for name in workflows:
-        if kube.find(ARGO, "Workflow", name, namespace):
-            return Waiting(f"workflow {name} still exists")
-        if pods := pods_of(kube, namespace, name):
-            return Waiting(f"pod {pods[0]['metadata']['name']} is terminating")
-    return Ready()
+    wait_for_deletion(stack, name, deleted)
 
 
 def _deployed_meanwhile(name: str) -> DevstackError:
@@ -166,13 +151,4 @@ def _deployed_meanwhile(name: str) -> DevstackError:
         cause="its pipeline changed between reading and writing it",
         remedy="deploy it again",
         code="DEPLOYED_MEANWHILE",
-    )
-
-
-def _busy(name: str, count: int) -> DevstackError:
-    return DevstackError(
-        f"cannot delete {name}",
-        cause=f"{count} of its runs are active",
-        remedy=f"wait until they end, or devstack kubeflow delete --force {name}",
-        code="DEPLOYMENT_BUSY",
     )

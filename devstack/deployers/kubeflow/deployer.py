@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
+from devstack.deployers.errors import engine_missing
 from devstack.deployers.kubeflow.client import PipelinesClient
 from devstack.deployers.kubeflow.compile import CompiledPipeline, compile_flow
 from devstack.deployers.kubeflow.deliver import delete_pipeline, deliver_pipeline
@@ -26,6 +27,7 @@ from devstack.deployers.kubeflow.lookup import (
     find_run,
     runs_of,
     schedule_name,
+    schedules_of,
 )
 from devstack.deployers.kubeflow.parameters import convert_values
 from devstack.deployers.kubeflow.runs import PipelineRun, parse_run
@@ -92,13 +94,12 @@ class KubeflowDeployer:
         Raises:
             DevstackError: ``SCHEDULE_NONE``.
         """
-        conditions = {"display_name": schedule_name(name)}
-        found = list(self.client.list("recurringruns", "recurringRuns", conditions))
+        found = schedules_of(self.client, name)
         if not found:
             raise _no_schedule(name)
+        verb = "disable" if paused else "enable"
         for each in found:
-            verb = "disable" if paused else "enable"
-            self.client.post(f"recurringruns/{each['recurring_run_id']}:{verb}")
+            self.client.post(f"recurringruns/{each}:{verb}")
 
     def trigger(self, name: str, parameters: Mapping[str, str]) -> PipelineRun:
         """Start a run of a deployment."""
@@ -195,13 +196,7 @@ def open_deployer(stack: Stack) -> KubeflowDeployer:
     require_up(stack)
     if any(service.name == kubeflow.KubeflowService.name for service in stack.services):
         return KubeflowDeployer(stack)
-    raise DevstackError(
-        "the stack has no Kubeflow Pipelines",
-        cause="it is included on request only",
-        remedy=f"devstack up --with kubeflow --name {stack.spec.name}",
-        code="KUBEFLOW_DISABLED",
-        exit_status=ExitStatus.USAGE,
-    )
+    raise engine_missing("Kubeflow Pipelines", "kubeflow", stack.spec.name)
 
 
 def _schedule_of(recurring_run: Mapping[str, Any] | None) -> dict[str, Any]:

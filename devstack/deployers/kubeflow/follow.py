@@ -6,10 +6,9 @@ from collections.abc import Collection, Iterator
 from functools import partial
 
 from devstack.deployers.argo import follow as argo_follow
-from devstack.deployers.argo.follow import first_failure, progress_of
+from devstack.deployers.argo.follow import explain_failure, progress_of
 from devstack.deployers.base import Note, RunResult, TaskLog
 from devstack.deployers.following import (
-    LOG_LINES,
     Seen,
     find_failed_pod,
     follow,
@@ -23,7 +22,7 @@ from devstack.errors import DevstackError, ExitStatus
 from devstack.kube.api_errors import ApiError, UnreachableError
 from devstack.kube.client import Object
 from devstack.kube.resources import ARGO
-from devstack.kube.workflows import PIPELINE_RUN_LABEL, Node, parse_nodes, parse_workflow, pods_of
+from devstack.kube.workflows import PIPELINE_RUN_LABEL, parse_nodes, parse_workflow, pods_of
 from devstack.stack import Stack
 
 ENGINE = "kubeflow"
@@ -131,26 +130,7 @@ def read_logs(
 
 def failure_of(stack: Stack, result: RunResult[PipelineRun]) -> DevstackError:
     """Return the error for a run that did not succeed, with the end of the failed task's log."""
-    run = result.run
-    node = first_failure([each for each in result.tasks if isinstance(each, Node)])
-    if node is None:
-        return _failed_error(run, run.message or f"it ended as {run.state}", "", "")
-    logs = [log for log in read_logs(stack, run, node.name) if log.lines]
-    attempts = f" after {node.attempt} attempts" if node.attempt > 1 else ""
-    reason = f": {node.message}" if node.message else ""
-    output = "\n".join(logs[-1].lines[-LOG_LINES:]) if logs else ""
-    return _failed_error(run, f"task {node.name} failed{attempts}{reason}", node.name, output)
-
-
-def _failed_error(run: PipelineRun, cause: str, task: str, output: str) -> DevstackError:
-    return DevstackError(
-        f"run {run.run_id} of {run.template} failed",
-        cause=cause,
-        remedy=f"devstack kubeflow logs {run.metaflow_id} {task}".rstrip(),
-        code="RUN_FAILED",
-        exit_status=ExitStatus.FLOW_FAILED,
-        output=output,
-    )
+    return explain_failure(ENGINE, result, partial(read_logs, stack))
 
 
 def _deleted(run: PipelineRun) -> DevstackError:

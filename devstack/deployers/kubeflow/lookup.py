@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from devstack.deployers.errors import deployment_error
 from devstack.deployers.kubeflow.client import PipelinesClient, PipelinesError
 from devstack.deployers.kubeflow.runs import (
     METAFLOW_PREFIX,
@@ -87,10 +88,10 @@ def find_pipeline(client: PipelinesClient, name: str) -> FoundPipeline:
         return matches[0]
     if matches:
         names = ", ".join(each.name for each in matches)
-        raise _error(f"several deployments of {name}", names, "use its name", "AMBIGUOUS")
+        raise deployment_error(f"several deployments of {name}", names, "use its name", "AMBIGUOUS")
     known = [each.name for each in flows]
     meant = suggestion(name, [*known, *(each.flow for each in flows)])
-    raise _error(
+    raise deployment_error(
         f"Kubeflow Pipelines has no deployment {name!r}",
         f"it has {', '.join(known)}" if known else "it has none",
         f"{meant}`devstack kubeflow deploy FLOW.py` deploys a flow",
@@ -157,17 +158,14 @@ def read_run(client: PipelinesClient, run_id: str) -> PipelineRun | None:
     return parse_run(record, _pipelines(client))
 
 
+def schedules_of(client: PipelinesClient, name: str) -> list[str]:
+    """Return the ids of the recurring runs that are the schedule of a deployment."""
+    conditions = {"display_name": schedule_name(name)}
+    found = client.list("recurringruns", "recurringRuns", conditions)
+    return [str(each["recurring_run_id"]) for each in found]
+
+
 def _pipelines(client: PipelinesClient) -> dict[str, str]:
     """Return the names of all pipelines by id."""
     records = client.list("pipelines", "pipelines")
     return {each["pipeline_id"]: each["display_name"] for each in records}
-
-
-def _error(message: str, cause: str, remedy: str, code: str) -> DevstackError:
-    return DevstackError(
-        message,
-        cause=cause,
-        remedy=remedy,
-        code=f"DEPLOYMENT_{code}",
-        exit_status=ExitStatus.USAGE,
-    )

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from devstack.errors import DevstackError, ExitStatus
+from devstack.deployers.errors import parameter_wrong
 
 KINDS = {"integer": "NUMBER_INTEGER", "number": "NUMBER_DOUBLE", "boolean": "BOOLEAN"}
 """Types of the IR by the kind of a parameter; all others are texts."""
@@ -40,12 +40,12 @@ def convert_values(
     for name, text in values.items():
         if name not in kinds:
             names = ", ".join(sorted(kinds)) or "none"
-            raise _wrong(name, f"the flow has no such parameter; it has {names}", usage)
+            raise parameter_wrong(name, f"the flow has no such parameter; it has {names}", usage)
         try:
             found[name] = _CONVERTERS.get(kinds[name], str)(text)
         except ValueError as error:
             cause = f"{text[:80]!r} cannot be a value of type {kinds[name]}: {error}"
-            raise _wrong(name, cause, usage) from None
+            raise parameter_wrong(name, cause, usage) from None
     return found
 
 
@@ -69,13 +69,3 @@ _CONVERTERS: Mapping[str, Callable[[str], Any]] = {
     "LIST": json.loads,
     "STRUCT": json.loads,
 }
-
-
-def _wrong(name: str, cause: str, remedy: str) -> DevstackError:
-    return DevstackError(
-        f"invalid value for the parameter {name!r}",
-        cause=cause,
-        remedy=remedy,
-        code="PARAMETER_WRONG",
-        exit_status=ExitStatus.USAGE,
-    )
