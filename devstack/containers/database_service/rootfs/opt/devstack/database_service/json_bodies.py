@@ -57,12 +57,27 @@ async def read_objects(request: Request) -> list[dict[str, Any]]:
     return body
 
 
-async def _read(request: Request) -> Any:
+async def read_bytes(request: Request, limit: int, what: str) -> bytes:
+    """Return the body.
+
+    Args:
+        request: the request.
+        limit: the most bytes, a number of MiB.
+        what: names the body, for an error.
+
+    Raises:
+        ServiceError: 413.
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise ServiceError(413, f"the body has more than {MAX_BODY_BYTES >> 20} MiB")
+        if len(body) > limit:
+            raise ServiceError(413, f"{what} has more than {limit >> 20} MiB")
+    return bytes(body)
+
+
+async def _read(request: Request) -> Any:
+    body = await read_bytes(request, MAX_BODY_BYTES, "the body")
     try:
         return sanitize(json.loads(body or b"{}"))
     except ValueError as error:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from database_service.errors import ServiceError
-from database_service.json_bodies import JsonResponse, read_object
+from database_service.json_bodies import JsonResponse, acquire_connection, read_object
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from kubeflow_pipelines.lists import read_listing
-from kubeflow_pipelines.records import API, Message, Row, connection_of, find_row, new_id, timestamp
+from kubeflow_pipelines.records import API, Message, Row, find_row, new_id, timestamp
 
 DEFAULT = "Default"
 """The experiment of runs that name none, as upstream's backend has it."""
@@ -38,17 +38,9 @@ def experiment_routes() -> Iterator[Route]:
 async def list_experiments(request: Request) -> Response:
     """List experiments."""
     listing = read_listing(request, "experiment_id", ["storage_state"])
-    query, values = listing.sql("experiments")
-    async with connection_of(request) as connection:
-        rows = await connection.fetch(query, *values)
-        total = await connection.fetchval(listing.count("experiments"), *values)
-    return JsonResponse(
-        {
-            "experiments": [_experiment(row) for row in rows[: listing.size]],
-            "total_size": total,
-            "next_page_token": listing.next_page(rows),
-        }
-    )
+    async with acquire_connection(request) as connection:
+        page = await listing.page(connection, "experiments", "experiments", _experiment)
+    return JsonResponse(page)
 
 
 async def create_experiment(request: Request) -> Response:
@@ -57,7 +49,7 @@ async def create_experiment(request: Request) -> Response:
     name = body.get("display_name")
     if not isinstance(name, str) or not name:
         raise ServiceError(400, "an experiment needs a display_name")
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         description = str(body.get("description") or "")
         row = await connection.fetchrow(_INSERT, new_id(), name, description)
     if row is None:
@@ -67,7 +59,7 @@ async def create_experiment(request: Request) -> Response:
 
 async def show_experiment(request: Request) -> Response:
     """Return an experiment."""
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         row = await find_row(
             connection, "experiments", "experiment", request.path_params["experiment"]
         )
@@ -77,7 +69,7 @@ async def show_experiment(request: Request) -> Response:
 async def delete_experiment(request: Request) -> Response:
     """Delete an experiment without runs."""
     experiment = request.path_params["experiment"]
-    async with connection_of(request) as connection, connection.transaction():
+    async with acquire_connection(request) as connection, connection.transaction():
         await find_row(connection, "experiments", "experiment", experiment)
         if await connection.fetchval(_IN_USE, experiment):
             raise ServiceError(400, "the experiment has runs: delete them first")

@@ -6,12 +6,14 @@ As in ``api/v2beta1/filter.proto`` of kubeflow/pipelines; of its operations, EQU
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from database_service.errors import ServiceError
 from starlette.requests import Request
+
+from kubeflow_pipelines.records import Message, Row
 
 _EQUALS = ("EQUALS", 1)
 """kfp's client sends the number, metaflow-kubeflow the word."""
@@ -35,24 +37,35 @@ class Listing:
     offset: int
     size: int
 
-    def sql(self, table: str) -> tuple[str, list[object]]:
-        """Return the query for one record more than the page has, and its arguments."""
+    def limited_to(self, column: str, value: str) -> Listing:
+        """Return the same of the records that have a value."""
+        return replace(self, conditions={**self.conditions, column: value})
+
+    async def page(
+        self, connection: Any, table: str, key: str, show: Callable[[Row], Message]
+    ) -> Message:
+        """Return a page of records as a message.
+
+        Args:
+            connection: to the database.
+            table: where the records are.
+            key: the message's field for them.
+            show: returns a record as a message.
+        """
         values = list(self.conditions.values())
         tests = [f"{name} = ${place}" for place, name in enumerate(self.conditions, 1)]
-        where = f"WHERE {' AND '.join(tests)}" if tests else ""
+        records = f"FROM {table}" + (f" WHERE {' AND '.join(tests)}" if tests else "")
+        # One more than the page has.
         limits = f"LIMIT {self.size + 1} OFFSET {self.offset}"
         # Names of columns and tables are constants of this service.
-        return f"SELECT * FROM {table} {where} ORDER BY {self.order} {limits}", values  # noqa: S608
-
-    def count(self, table: str) -> str:
-        """Return the query for the number of records on all pages."""
-        tests = [f"{name} = ${place}" for place, name in enumerate(self.conditions, 1)]
-        where = f"WHERE {' AND '.join(tests)}" if tests else ""
-        return f"SELECT count(*) FROM {table} {where}"  # noqa: S608
-
-    def next_page(self, records: Sequence[object]) -> str:
-        """Return the token of the next page; empty if this is the last one."""
-        return str(self.offset + self.size) if len(records) > self.size else ""
+        query = f"SELECT * {records} ORDER BY {self.order} {limits}"
+        rows = await connection.fetch(query, *values)
+        total = await connection.fetchval(f"SELECT count(*) {records}", *values)
+        return {
+            key: [show(row) for row in rows[: self.size]],
+            "total_size": total,
+            "next_page_token": str(self.offset + self.size) if len(rows) > self.size else "",
+        }
 
 
 def read_listing(request: Request, id_column: str, columns: Sequence[str] = ()) -> Listing:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from database_service.errors import ServiceError
-from database_service.json_bodies import JsonResponse
+from database_service.json_bodies import JsonResponse, acquire_connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,7 +17,6 @@ from kubeflow_pipelines.records import (
     API,
     Message,
     Row,
-    connection_of,
     find_row,
     new_id,
     spec_of,
@@ -56,7 +55,7 @@ async def upload_pipeline(request: Request) -> Response:
     pipeline = await read_upload(request)
     query = request.query_params
     name = query.get("display_name") or query.get("name") or pipeline.name
-    async with connection_of(request) as connection, connection.transaction():
+    async with acquire_connection(request) as connection, connection.transaction():
         description = query.get("description", "")
         row = await connection.fetchrow(_PIPELINE, new_id(), name, description)
         if row is None:
@@ -71,7 +70,7 @@ async def upload_version(request: Request) -> Response:
     query = request.query_params
     pipeline_id = query.get("pipelineid", "")
     name = query.get("display_name") or query.get("name") or pipeline.name
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         await find_row(connection, "pipelines", "pipeline", pipeline_id)
         description = query.get("description", "")
         row = await _add_version(connection, pipeline_id, name, description, pipeline)
@@ -91,22 +90,14 @@ async def _add_version(
 async def list_pipelines(request: Request) -> Response:
     """List pipelines."""
     listing = read_listing(request, "pipeline_id")
-    query, values = listing.sql("pipelines")
-    async with connection_of(request) as connection:
-        rows = await connection.fetch(query, *values)
-        total = await connection.fetchval(listing.count("pipelines"), *values)
-    return JsonResponse(
-        {
-            "pipelines": [_pipeline(row) for row in rows[: listing.size]],
-            "total_size": total,
-            "next_page_token": listing.next_page(rows),
-        }
-    )
+    async with acquire_connection(request) as connection:
+        page = await listing.page(connection, "pipelines", "pipelines", _pipeline)
+    return JsonResponse(page)
 
 
 async def show_pipeline(request: Request) -> Response:
     """Return a pipeline."""
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         row = await find_row(connection, "pipelines", "pipeline", request.path_params["pipeline"])
     return JsonResponse(_pipeline(row))
 
@@ -115,7 +106,7 @@ async def delete_pipeline(request: Request) -> Response:
     """Delete a pipeline; its versions only with ``cascade``, as upstream's backend."""
     pipeline_id = request.path_params["pipeline"]
     cascade = request.query_params.get("cascade", "").lower() == "true"
-    async with connection_of(request) as connection, connection.transaction():
+    async with acquire_connection(request) as connection, connection.transaction():
         await find_row(connection, "pipelines", "pipeline", pipeline_id)
         if cascade:
             await connection.execute(
@@ -129,32 +120,18 @@ async def delete_pipeline(request: Request) -> Response:
 
 async def list_versions(request: Request) -> Response:
     """List the versions of a pipeline."""
-    listing = read_listing(request, "pipeline_version_id")
     pipeline_id = request.path_params["pipeline"]
-    own = type(listing)(
-        {**listing.conditions, "pipeline_id": pipeline_id},
-        listing.order,
-        listing.offset,
-        listing.size,
-    )
-    query, values = own.sql("pipeline_versions")
-    async with connection_of(request) as connection:
+    listing = read_listing(request, "pipeline_version_id").limited_to("pipeline_id", pipeline_id)
+    async with acquire_connection(request) as connection:
         await find_row(connection, "pipelines", "pipeline", pipeline_id)
-        rows = await connection.fetch(query, *values)
-        total = await connection.fetchval(own.count("pipeline_versions"), *values)
-    return JsonResponse(
-        {
-            "pipeline_versions": [_version(row) for row in rows[: own.size]],
-            "total_size": total,
-            "next_page_token": own.next_page(rows),
-        }
-    )
+        page = await listing.page(connection, "pipeline_versions", "pipeline_versions", _version)
+    return JsonResponse(page)
 
 
 async def show_version(request: Request) -> Response:
     """Return a version with its specification."""
     path = request.path_params
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         row = await find_version(connection, path["pipeline"], path["version"])
     return JsonResponse(_version(row))
 
@@ -162,7 +139,7 @@ async def show_version(request: Request) -> Response:
 async def delete_version(request: Request) -> Response:
     """Delete a version; runs and schedules of it go on."""
     path = request.path_params
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         row = await find_version(connection, path["pipeline"], path["version"])
         await connection.execute("DELETE FROM pipeline_versions WHERE id = $1", row["id"])
     return JsonResponse({})

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timezone
 from typing import Any
 from uuid import uuid4
 
-from database_service.database import Database
 from database_service.errors import ServiceError
 from starlette.requests import Request
 
@@ -24,12 +22,6 @@ Message = dict[str, Any]
 """A message of the API, in JSON."""
 
 API = "/apis/v2beta1"
-
-
-def connection_of(request: Request) -> AbstractAsyncContextManager[Any]:
-    """Acquire a database connection; see :meth:`Database.connection`."""
-    database: Database = request.app.state.database
-    return database.connection()
 
 
 def kubernetes_of(request: Request) -> Kubernetes:
@@ -85,20 +77,20 @@ def refused(error: UnsupportedError) -> ServiceError:
     return ServiceError(400, f"devstack's pipelines API refuses this: {error}")
 
 
-def reference(row: Row) -> Message | None:
-    """Return the reference to the version of a run; None if it brought its own pipeline."""
-    if not row["pipeline_id"]:
-        return None
+def run_fields(row: Row) -> Message:
+    """Return what the messages of runs and of recurring runs have in common."""
+    # A run refers to the version of a pipeline, or brought its own pipeline.
+    uploaded, version = row["pipeline_id"], row["pipeline_version_id"]
+    reference = {"pipeline_id": uploaded, "pipeline_version_id": version} if uploaded else None
     return {
-        "pipeline_id": row["pipeline_id"],
-        "pipeline_version_id": row["pipeline_version_id"],
+        "display_name": row["display_name"],
+        "description": row["description"],
+        "experiment_id": row["experiment_id"],
+        "pipeline_version_reference": reference,
+        "pipeline_spec": None if uploaded else json.loads(row["spec"]),
+        "runtime_config": {"parameters": json.loads(row["parameters"])},
+        "created_at": timestamp(row["created_at"]),
     }
-
-
-def parameters(row: Row) -> Message:
-    """Return the values that a run was given."""
-    found: Message = json.loads(row["parameters"])
-    return found
 
 
 async def find_row(connection: Any, table: str, what: str, record_id: str) -> Row:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
 from database_service.errors import ServiceError
-from database_service.json_bodies import JsonResponse, read_object
+from database_service.json_bodies import JsonResponse, acquire_connection, read_object
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,12 +16,10 @@ from kubeflow_pipelines.records import (
     API,
     Message,
     Row,
-    connection_of,
     find_row,
     kubernetes_of,
-    parameters,
-    reference,
     refused,
+    run_fields,
     settings_of,
     timestamp,
     without_none,
@@ -55,7 +52,7 @@ async def create_recurring_run(request: Request) -> Response:
     """Create a recurring run: its cron workflow."""
     body = await read_object(request)
     enabled = body.get("mode", "ENABLE") != "DISABLE"
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         asked = await read_request(connection, body, settings_of(request).target)
         try:
             cron = read_cron(body)
@@ -108,18 +105,10 @@ async def list_recurring_runs(request: Request) -> Response:
     """List recurring runs."""
     listing = read_listing(request, "recurring_run_id", ["pipeline_id", "experiment_id"])
     if experiment := request.query_params.get("experiment_id"):
-        listing = replace(listing, conditions={**listing.conditions, "experiment_id": experiment})
-    query, values = listing.sql("recurring_runs")
-    async with connection_of(request) as connection:
-        rows = await connection.fetch(query, *values)
-        total = await connection.fetchval(listing.count("recurring_runs"), *values)
-    return JsonResponse(
-        {
-            "recurringRuns": [_recurring_run(row) for row in rows[: listing.size]],
-            "total_size": total,
-            "next_page_token": listing.next_page(rows),
-        }
-    )
+        listing = listing.limited_to("experiment_id", experiment)
+    async with acquire_connection(request) as connection:
+        page = await listing.page(connection, "recurring_runs", "recurringRuns", _recurring_run)
+    return JsonResponse(page)
 
 
 async def show_recurring_run(request: Request) -> Response:
@@ -140,7 +129,7 @@ async def disable_recurring_run(request: Request) -> Response:
 async def delete_recurring_run(request: Request) -> Response:
     """Delete a recurring run; its runs go on, and stay in the list of runs."""
     row, kubernetes = await _find(request), kubernetes_of(request)
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         # From now on, nobody would know to which pipeline its runs belong.
         await synchronize(connection, kubernetes)
         await kubernetes.delete("CronWorkflow", row["object_name"], keep_owned=True)
@@ -152,13 +141,13 @@ async def _set_enabled(request: Request, enabled: bool) -> Response:
     row = await _find(request)
     changes = {"spec": {"suspend": not enabled}}
     await kubernetes_of(request).patch("CronWorkflow", row["object_name"], changes)
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         await connection.execute(_ENABLE, row["id"], enabled)
     return JsonResponse({})
 
 
 async def _find(request: Request) -> Row:
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         return await find_row(
             connection,
             "recurring_runs",
@@ -168,22 +157,15 @@ async def _find(request: Request) -> Row:
 
 
 def _recurring_run(row: Row) -> Message:
-    own_spec = None if row["pipeline_id"] else json.loads(row["spec"])
     return without_none(
         {
             "recurring_run_id": row["id"],
-            "display_name": row["display_name"],
-            "description": row["description"],
-            "experiment_id": row["experiment_id"],
-            "pipeline_version_reference": reference(row),
-            "pipeline_spec": own_spec,
-            "runtime_config": {"parameters": parameters(row)},
+            **run_fields(row),
             "trigger": {"cron_schedule": {"cron": row["cron"]}},
             "max_concurrency": "1",
             "no_catchup": row["no_catchup"],
             "mode": "ENABLE" if row["enabled"] else "DISABLE",
             "status": "ENABLED" if row["enabled"] else "DISABLED",
-            "created_at": timestamp(row["created_at"]),
             "updated_at": timestamp(row["updated_at"]),
         }
     )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
 from database_service.errors import ServiceError
-from database_service.json_bodies import JsonResponse, read_object
+from database_service.json_bodies import JsonResponse, acquire_connection, read_object
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,12 +16,10 @@ from kubeflow_pipelines.records import (
     API,
     Message,
     Row,
-    connection_of,
     find_row,
     kubernetes_of,
-    parameters,
-    reference,
     refused,
+    run_fields,
     settings_of,
     timestamp,
     without_none,
@@ -54,7 +51,7 @@ def run_routes() -> Iterator[Route]:
 async def create_run(request: Request) -> Response:
     """Start a run: create its workflow."""
     body = await read_object(request)
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         asked = await read_request(connection, body, settings_of(request).target)
         try:
             workflow = build_workflow(asked.run, asked.target)
@@ -86,19 +83,11 @@ async def list_runs(request: Request) -> Response:
     columns = ["state", "storage_state", "recurring_run_id", "pipeline_id", "experiment_id"]
     listing = read_listing(request, "run_id", columns)
     if experiment := request.query_params.get("experiment_id"):
-        listing = replace(listing, conditions={**listing.conditions, "experiment_id": experiment})
-    query, values = listing.sql("runs")
-    async with connection_of(request) as connection:
+        listing = listing.limited_to("experiment_id", experiment)
+    async with acquire_connection(request) as connection:
         await synchronize(connection, kubernetes_of(request))
-        rows = await connection.fetch(query, *values)
-        total = await connection.fetchval(listing.count("runs"), *values)
-    return JsonResponse(
-        {
-            "runs": [_run(row) for row in rows[: listing.size]],
-            "total_size": total,
-            "next_page_token": listing.next_page(rows),
-        }
-    )
+        page = await listing.page(connection, "runs", "runs", _run)
+    return JsonResponse(page)
 
 
 async def show_run(request: Request) -> Response:
@@ -113,7 +102,7 @@ async def terminate_run(request: Request) -> Response:
         await kubernetes_of(request).patch(
             "Workflow", row["object_name"], {"spec": {"shutdown": "Terminate"}}
         )
-        async with connection_of(request) as connection:
+        async with acquire_connection(request) as connection:
             await connection.execute(_STATE, row["id"], CANCELING)
     return JsonResponse({})
 
@@ -122,7 +111,7 @@ async def delete_run(request: Request) -> Response:
     """Delete a run with its workflow and its pods."""
     row = await _current(request)
     await kubernetes_of(request).delete("Workflow", row["object_name"])
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         await connection.execute(_DELETE, row["id"])
     return JsonResponse({})
 
@@ -130,7 +119,7 @@ async def delete_run(request: Request) -> Response:
 async def _current(request: Request) -> Row:
     """Return a run in its current state; it may be that of a schedule, and new."""
     run_id, kubernetes = request.path_params["run"], kubernetes_of(request)
-    async with connection_of(request) as connection:
+    async with acquire_connection(request) as connection:
         row = await connection.fetchrow("SELECT * FROM runs WHERE id = $1", run_id)
         if row is None:
             await synchronize(connection, kubernetes)
@@ -140,19 +129,12 @@ async def _current(request: Request) -> Row:
 
 
 def _run(row: Row) -> Message:
-    own_spec = None if row["pipeline_id"] else json.loads(row["spec"])
     error = {"code": 2, "message": row["error"]} if row["error"] else None
     return without_none(
         {
             "run_id": row["id"],
-            "display_name": row["display_name"],
-            "description": row["description"],
-            "experiment_id": row["experiment_id"],
+            **run_fields(row),
             "storage_state": row["storage_state"],
-            "pipeline_version_reference": reference(row),
-            "pipeline_spec": own_spec,
-            "runtime_config": {"parameters": parameters(row)},
-            "created_at": timestamp(row["created_at"]),
             "scheduled_at": timestamp(row["scheduled_at"] or row["created_at"]),
             "finished_at": timestamp(row["finished_at"]),
             "state": row["state"],

@@ -7,6 +7,7 @@ from email.policy import HTTP
 
 import yaml
 from database_service.errors import ServiceError
+from database_service.json_bodies import read_bytes
 from starlette.requests import Request
 
 from kubeflow_pipelines.records import refused
@@ -28,22 +29,14 @@ async def read_upload(request: Request) -> Pipeline:
     Raises:
         ServiceError: 400 with the name of what is not supported, or 413.
     """
-    content = _part(request.headers.get("content-type", ""), await _body(request))
+    body = await read_bytes(request, MAX_BYTES, "the file")
+    content = _part(request.headers.get("content-type", ""), body)
     try:
         pipeline = read_pipeline(_documents(content))
         check_pipeline(pipeline)
     except UnsupportedError as error:
         raise refused(error) from error
     return pipeline
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise ServiceError(413, f"the file has more than {MAX_BYTES >> 20} MiB")
-    return bytes(body)
 
 
 def _part(content_type: str, body: bytes) -> bytes:
