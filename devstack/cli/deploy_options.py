@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from devstack.cli.deployments import show_deployment
+from devstack.cli.deployments import show_deployment, show_python
+from devstack.cli.flow_images import ensure_flow_images
 from devstack.cli.output import Output
 from devstack.cli.passthrough_args import PASSTHROUGH_ARGS
 from devstack.schema import Deployment, dump
@@ -128,6 +131,37 @@ def _create_argv(chosen: Mapping[str, Any], create_options: Sequence[str]) -> li
     for tag in chosen["tags"]:
         argv += ["--tag", tag]
     return argv + (["--generate-new-token"] if chosen["generate_new_token"] else [])
+
+
+def prepare_compilation(
+    output: Output,
+    stack: Stack,
+    options: DeployOptions,
+    env: FlowEnvironment,
+    python: str,
+    *,
+    show: bool = True,
+) -> FlowEnvironment:
+    """Choose the interpreter that compiles a flow, and put the flow's images on the nodes.
+
+    Args:
+        output: prints.
+        stack: the stack.
+        options: the flow, and how to compile it.
+        env: the environment of the flow's process.
+        python: the interpreter that the user chose; empty for none.
+        show: False if only the compiled flow is to be printed.
+
+    Returns:
+        The environment with the interpreter.
+    """
+    from devstack.flows.python import find_python
+
+    flow_python = find_python(python, stack.runner, os.environ)
+    if show:
+        show_python(output, flow_python)
+    ensure_flow_images(output, stack, options.source, options.metaflow_options)
+    return replace(env, python=flow_python.path)
 
 
 def deploy_and_show(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,11 @@ from devstack.cli.deploy_options import (
     deployed_stack_option,
     limit_options,
     metaflow_options,
+    prepare_compilation,
     read_options,
     target_options,
 )
-from devstack.cli.deployments import show_python
 from devstack.cli.flow_environment import flow_environment
-from devstack.cli.flow_images import ensure_flow_images
 from devstack.cli.options import config_option, json_option, pass_output, timeout_option
 from devstack.cli.output import Output
 from devstack.cli.passthrough_args import FlowCommand
@@ -78,7 +75,6 @@ def command(
     """
     from devstack.deployers.airflow.deployer import open_deployer
     from devstack.deployers.airflow.other_delivery import require_deployable
-    from devstack.flows.python import find_python
     from devstack.progress import step
     from devstack.stack import open_stack
 
@@ -87,10 +83,7 @@ def command(
     deployer, env = open_deployer(stack), flow_environment(stack)
     if only_compile is None:
         require_deployable(stack)
-    flow_python = find_python(python, stack.runner, os.environ)
-    show_python(output, flow_python)
-    env = replace(env, python=flow_python.path)
-    ensure_flow_images(output, stack, options.source, options.metaflow_options)
+    env = prepare_compilation(output, stack, options, env, python)
     if only_compile is not None:
         with step(output.progress(), f"Compile {flow.name}"):
             compiled = deployer.compile(options, env)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +14,11 @@ from devstack.cli.deploy_options import (
     deployed_stack_option,
     limit_options,
     metaflow_options,
+    prepare_compilation,
     read_options,
     target_options,
 )
-from devstack.cli.deployments import show_python
 from devstack.cli.flow_environment import flow_environment
-from devstack.cli.flow_images import ensure_flow_images
 from devstack.cli.options import config_option, json_option, pass_output, timeout_option
 from devstack.cli.output import Output
 from devstack.cli.passthrough_args import FlowCommand
@@ -76,18 +73,14 @@ def command(
     use `--stack` for the stack.
     """
     from devstack.deployers.argo.deployer import open_deployer
-    from devstack.flows.python import find_python
     from devstack.stack import open_stack
 
     refuse_notifications(chosen)
     options = read_options("argo", flow, deployment, chosen, CREATE_OPTIONS)
     stack = open_stack(load(config_file, name=name, timeout=timeout))
     deployer, env = open_deployer(stack), flow_environment(stack)
-    flow_python = find_python(python, stack.runner, os.environ)
-    if str(only_compile) != "-":
-        show_python(output, flow_python)
-    env = replace(env, python=flow_python.path)
-    ensure_flow_images(output, stack, options.source, options.metaflow_options)
+    show = str(only_compile) != "-"
+    env = prepare_compilation(output, stack, options, env, python, show=show)
     if only_compile is None:
         deploy_and_show(output, stack, deployer, options, env)
     else:

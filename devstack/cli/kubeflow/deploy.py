@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,11 @@ from devstack.cli.deploy_options import (
     deployed_stack_option,
     limit_options,
     metaflow_options,
+    prepare_compilation,
     read_options,
     target_options,
 )
-from devstack.cli.deployments import show_python
 from devstack.cli.flow_environment import flow_environment
-from devstack.cli.flow_images import ensure_flow_images
 from devstack.cli.options import config_option, json_option, pass_output, timeout_option
 from devstack.cli.output import Output
 from devstack.cli.passthrough_args import FlowCommand
@@ -62,16 +59,12 @@ def command(
     use `--stack` for the stack. The Python needs the package metaflow-kubeflow.
     """
     from devstack.deployers.kubeflow.deployer import open_deployer
-    from devstack.flows.python import find_python
     from devstack.stack import open_stack
 
     options = read_options("kubeflow", flow, deployment, chosen, CREATE_OPTIONS)
     stack = open_stack(load(config_file, name=name, timeout=timeout))
     deployer, env = open_deployer(stack), flow_environment(stack)
-    flow_python = find_python(python, stack.runner, os.environ)
-    show_python(output, flow_python)
-    env = replace(env, python=flow_python.path)
-    ensure_flow_images(output, stack, options.source, options.metaflow_options)
+    env = prepare_compilation(output, stack, options, env, python)
     deploy_and_show(output, stack, deployer, options, env)
     output.finish()
     return int(ExitStatus.OK)
