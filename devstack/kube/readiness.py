@@ -36,7 +36,7 @@ def observe_deployment(client: KubeClient, namespace: str, name: str) -> Observa
 
 
 def unavailable_reason(client: KubeClient, namespace: str, name: str) -> str:
-    """Return why a Deployment is not available, also if nobody wants it to be; empty if it is."""
+    """Return why a Deployment is not available, even with 0 replicas; empty if it is."""
     live = client.find(APPS, "Deployment", name, namespace)
     if live and live["spec"].get("replicas") == 0:
         return f"Deployment {namespace}/{name} is scaled to zero"

@@ -27,7 +27,7 @@ def test_attributes_of_kubernetes_reach_the_pod(stack: Devstack, run: dict[str, 
     (pod,) = pods
     assert pod["metadata"]["annotations"]["note"] == "any text"
     tolerated = {each.get("key") for each in pod["spec"]["tolerations"]}
-    assert "nobody-has-it" in tolerated
+    assert "no-node-has-it" in tolerated
     assert artifact(stack, FLOW, run, "end", "shared") == 32
     assert artifact(stack, FLOW, run, "end", "tempdir") == "tmpfs"
 

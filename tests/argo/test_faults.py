@@ -107,7 +107,7 @@ def test_concurrent_deployments_of_one_name_leave_one_that_runs(stack: Devstack)
     deploying = [stack.start(*command) for _ in range(2)]
     ended = [json.loads(each.communicate(timeout=RUN_SECONDS)[0]) for each in deploying]
     codes = [each["error"]["code"] for each in ended if each["status"] != "ok"]
-    # One may have to give way; it says so.
+    # One may be refused, with an error.
     assert codes in ([], ["DEPLOYED_MEANWHILE"])
     (template,) = objects(stack, "workflowtemplates")
     (cron,) = objects(stack, "cronworkflows")

@@ -79,7 +79,7 @@ def test_attributes_of_kubernetes_reach_the_pod(
     assert pod["metadata"]["annotations"]["note"] == "any text"
     assert "devstack/pod-settings" not in pod["metadata"]["annotations"]
     tolerated = {each.get("key") for each in pod["spec"]["tolerations"]}
-    assert "nobody-has-it" in tolerated
+    assert "no-node-has-it" in tolerated
     assert stack.artifact(BROAD, broad, "end", "shared") == 32
     assert stack.artifact(BROAD, broad, "end", "tempdir") == "tmpfs"
 

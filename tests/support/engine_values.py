@@ -1,4 +1,4 @@
-"""Texts and a flow that test what reaches a pod, for every engine, and the pod's side of it."""
+"""Texts, a flow and its checks for what reaches a pod, the same for every engine."""
 
 from __future__ import annotations
 

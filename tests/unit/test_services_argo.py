@@ -169,7 +169,7 @@ def test_an_executor_may_report_results_and_start_gangs_and_nothing_else() -> No
 
 
 @pytest.mark.parametrize("role", ["argo-controller", "argo-server", "argo-submitter", "argo-user"])
-def test_nobody_may_read_secrets_or_grant_rights(role: str) -> None:
+def test_no_account_may_read_secrets_or_grant_rights(role: str) -> None:
     resources = {resource for _, resource in permissions(role)}
     assert not resources & {"secrets", "*", "roles", "rolebindings", "serviceaccounts/token"}
     assert "*" not in {verb for verb, _ in permissions(role)}

@@ -96,7 +96,7 @@ def test_the_accounts_of_the_service_are_out_of_reach_of_sensors() -> None:
 @pytest.mark.parametrize(
     "account", [(argo_events.NAMESPACE, CONTROLLER), (SENSORS, argo_events.SENSOR_ACCOUNT)]
 )
-def test_nobody_may_read_secrets_or_grant_rights(account: tuple[str, str]) -> None:
+def test_no_account_may_read_secrets_or_grant_rights(account: tuple[str, str]) -> None:
     found = [rule for _, rule in rules(*account)]
     resources = {resource for rule in found for resource in rule["resources"]}
     assert not resources & {"secrets", "*", "roles", "rolebindings", "serviceaccounts/token"}

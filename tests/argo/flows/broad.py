@@ -35,7 +35,7 @@ class ArgoBroadFlow(FlowSpec):
         **SMALL,
         labels={"colour": "green"},
         annotations={"note": "any text"},
-        tolerations=[{"key": "nobody-has-it", "operator": "Exists"}],
+        tolerations=[{"key": "no-node-has-it", "operator": "Exists"}],
         use_tmpfs=True,
         tmpfs_size=16,
         shared_memory=32,

@@ -1,4 +1,4 @@
-"""Two steps that pass on a text."""
+"""Two steps; the second one prints the text of the first one."""
 
 from metaflow import FlowSpec, Parameter, kubernetes, step
 

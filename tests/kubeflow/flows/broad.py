@@ -26,7 +26,7 @@ class KubeflowBroadFlow(FlowSpec):
     @kubernetes(
         labels={"colour": "green"},
         annotations={"note": "any text"},
-        tolerations=[{"key": "nobody-has-it", "operator": "Exists"}],
+        tolerations=[{"key": "no-node-has-it", "operator": "Exists"}],
         use_tmpfs=True,
         tmpfs_size=16,
         shared_memory=32,

@@ -1,4 +1,4 @@
-"""Two steps that pass on a text; the second one fails if the text says so."""
+"""Two steps with a text; the second one fails if the text asks for it."""
 
 from metaflow import FlowSpec, Parameter, kubernetes, step
 

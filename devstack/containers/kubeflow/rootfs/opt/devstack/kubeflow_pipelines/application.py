@@ -44,7 +44,7 @@ The client tries the latter for 25 s, and then shows no reason; of other calls i
 """
 
 SYNCHRONIZATION_SECONDS = 300.0
-"""Often enough to know the end of runs that nobody looks at: Argo keeps them for a week."""
+"""Argo keeps finished workflows for a week; their final states must be recorded before that."""
 
 _GRPC_CODES = {400: 3, 401: 16, 404: 5, 409: 6, 501: 12, 503: 14}
 """Codes of gRPC, which upstream's API has in the bodies of errors."""
@@ -96,7 +96,7 @@ def build_application(settings: Settings) -> Starlette:
 
 
 async def _keep_synchronized(database: Database, kubernetes: Kubernetes) -> None:
-    """Note the end of runs while nobody asks."""
+    """Record the states of runs at regular intervals, also without requests."""
     while True:
         await asyncio.sleep(SYNCHRONIZATION_SECONDS)
         try:

@@ -130,7 +130,7 @@ async def delete_recurring_run(request: Request) -> Response:
     """Delete a recurring run; its runs go on, and stay in the list of runs."""
     row, kubernetes = await _find(request), kubernetes_of(request)
     async with acquire_connection(request) as connection:
-        # From now on, nobody would know to which pipeline its runs belong.
+        # Without its record, it is unknown to which pipeline its runs belong.
         await synchronize(connection, kubernetes)
         await kubernetes.delete("CronWorkflow", row["object_name"], keep_owned=True)
         await connection.execute(_DELETE, row["id"])
