@@ -32,6 +32,21 @@ def test_a_worker_serves_the_logs_of_its_tasks_to_the_web_server_only(airflow: A
     assert airflow.finish(run) == "success"
 
 
+def test_the_task_that_a_worker_executes_at_its_start_leaves_nothing(airflow: Airflow) -> None:
+    pod = workers(airflow)[0]
+    # It says so if it could not execute it.
+    assert "longer to start" not in airflow.kubectl("logs", pod)
+    assert "warm_up" not in airflow.kubectl("logs", pod)
+    assert airflow.kubectl("exec", pod, "--", "find", "/worker-logs", "-name", "*warm_up*") == ""
+    tables = ("dag", "dag_run", "task_instance", "log", "job", "xcom")
+    program = (
+        "from airflow import settings; from sqlalchemy import text\n"
+        f"for table in {tables!r}: print(settings.Session().execute("
+        "text(f\"select count(*) from {table} where dag_id like 'warm_up%'\")).scalar())"
+    )
+    assert airflow.kubectl("exec", pod, "--", "python3", "-c", program).split() == ["0"] * 6
+
+
 def test_flower_lists_the_workers_to_those_who_have_the_password(
     airflow: Airflow, stack: Devstack
 ) -> None:

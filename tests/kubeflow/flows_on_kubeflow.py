@@ -35,7 +35,10 @@ class KubeflowStack:
     def kubeflow(self, *argv: str, check: bool = True) -> dict[str, Any]:
         """Run a command of `devstack kubeflow`; return the envelope."""
         limit = RUN_SECONDS + 60
-        done = self.devstack.run("kubeflow", *argv, "--json", check=check, timeout=limit)
+        # Before the options of the flow, which follow `--`.
+        done = self.devstack.run(
+            "kubeflow", argv[0], "--json", *argv[1:], check=check, timeout=limit
+        )
         envelope: dict[str, Any] = json.loads(done.stdout)
         return envelope
 

@@ -1,6 +1,7 @@
-"""A pipeline written with kfp alone: ``python pipelines.py IMAGE FILE`` compiles it."""
+"""A pipeline written with kfp alone: ``python pipelines.py IMAGE FILE`` compiles it.
 
-from __future__ import annotations
+kfp reads the annotations of components when they are defined, so they must not be texts.
+"""
 
 import sys
 

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -207,6 +207,7 @@ def test_the_worker_serves_the_queue_of_tasks_that_name_none(
             **dict.fromkeys(("keep_all", "serve", "prune_regularly"), print),
         },
         "task_state": {},
+        "warm_up": dict.fromkeys(("keep_engine", "warm_up"), lambda *_arguments: None),
     }
     for name, content in modules.items():
         module = ModuleType(name)
@@ -256,3 +257,55 @@ def test_only_a_database_gets_tables_for_the_results_of_tasks(
         vars(module).update(content)
     load("setup")._create_result_tables()
     assert made == ["tables"] * is_database
+
+
+@pytest.fixture
+def warm_up(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module, whose task does nothing; Airflow is not installed here."""
+    import contextlib
+    import sys
+
+    module = load("warm_up")
+    manager = SimpleNamespace(has_listeners=False)
+    listener = SimpleNamespace(get_listener_manager=lambda: manager)
+    for name in ("airflow", "airflow.listeners"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, "airflow.listeners.listener", listener)
+    for name in ("_rolled_back", "_tasks_executed_here"):
+        monkeypatch.setattr(module, name, contextlib.nullcontext)
+    monkeypatch.setattr(module, "manager", manager, raising=False)
+    return module
+
+
+def test_a_worker_starts_although_its_own_task_fails(
+    warm_up: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    import logging
+    import signal
+
+    def fail() -> None:
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        (tmp_path / f"dag_id={warm_up.dag_id()}").mkdir()
+        logging.getLogger("airflow").info("Running the task")
+        raise SystemExit("no database")
+
+    handler = signal.getsignal(signal.SIGUSR2)
+    monkeypatch.setattr(warm_up, "_execute_task", fail)
+    caplog.set_level(logging.INFO)
+    warm_up.warm_up(tmp_path)
+    assert [record.getMessage() for record in caplog.records] == [
+        "tasks of this worker take longer to start"
+    ]
+    assert signal.getsignal(signal.SIGUSR2) is handler
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_listeners_are_not_told_of_the_workers_own_task(
+    warm_up: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    warm_up.manager.has_listeners = True
+    monkeypatch.setattr(warm_up, "_execute_task", lambda: pytest.fail("executed"))
+    warm_up.warm_up(tmp_path)

@@ -16,6 +16,7 @@ from typing import Any
 
 import task_logs
 import task_state
+import warm_up
 
 TICK_SECONDS = 5.0
 """Interval at which the worker's loop reports that it runs."""
@@ -60,12 +61,15 @@ PULSE = Pulse()
 def main() -> None:
     """Run the worker until SIGTERM and the end of its tasks."""
     import_airflow()
+    folder = task_logs.local_folder()
+    # Before there is another thread, whose queries would be part of the transaction.
+    warm_up.keep_engine()
+    warm_up.warm_up(folder)
     from airflow.configuration import conf
     from airflow.providers.celery.executors.celery_executor_utils import app
 
     install_task(app)
     watch_loop(app)
-    folder = task_logs.local_folder()
     # What a killed container could not copy.
     task_logs.keep_all(folder)
     for act, argument in ((task_logs.serve, PULSE), (task_logs.prune_regularly, active_logs)):
@@ -100,7 +104,7 @@ def import_airflow() -> None:
 
     # The parser of `airflow tasks run`, cached.
     get_parser()
-    # A fifth of what a trivial task takes, if each process does it with its first query.
+    # Before the first query: otherwise each process does it with its own, for a tenth of a second.
     configure_mappers()
 
 
