@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from devstack.deployers.cron import ScheduleError
+from devstack.cron import ScheduleError
 from devstack.errors import DevstackError, ExitStatus
 
 

@@ -51,8 +51,9 @@ def _check_workflows(stack: Stack) -> list[Finding]:
         for each in kube.list_objects(ARGO, "CronWorkflow", namespace)
         if RECURRING_RUN_LABEL not in (each["metadata"].get("labels") or {})
     ]
+    templates = kube.list_objects(ARGO, "WorkflowTemplate", namespace)
     return [
-        *find_schedule_problems(_SCHEDULES, crons, workflows),
+        *find_schedule_problems(_SCHEDULES, crons, workflows, templates),
         *_stuck(kube, stack, workflows),
     ]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from devstack.cron import ScheduleError, argo_schedule
 from devstack.doctor.check import Finding
 from devstack.kube.client import Object
 from devstack.kube.conditions import condition_of
@@ -30,7 +31,10 @@ class ScheduleKind:
 
 
 def find_schedule_problems(
-    kind: ScheduleKind, crons: Sequence[Object], workflows: Sequence[Object]
+    kind: ScheduleKind,
+    crons: Sequence[Object],
+    workflows: Sequence[Object],
+    templates: Sequence[Object],
 ) -> Iterator[Finding]:
     """Yield the problem of each schedule that has one.
 
@@ -38,12 +42,14 @@ def find_schedule_problems(
         kind: the engine.
         crons: its cron workflows.
         workflows: all workflows.
+        templates: all templates of workflows.
     """
+    names = {template["metadata"]["name"] for template in templates}
     invalid, failed, run_failed = kind.codes
     deploy = f"devstack {kind.engine} deploy FLOW.py --schedule WHEN"
     for cron in crons:
         name = kind.name_of(cron)
-        if message := _problem(cron, "SpecError"):
+        if message := _unusable(cron, names) or _problem(cron, "SpecError"):
             cause = f"the schedule of {name} is invalid, so it starts no run: {message}"
             yield Finding(cause, deploy, invalid)
         elif message := _problem(cron, "SubmissionError"):
@@ -54,6 +60,19 @@ def find_schedule_problems(
             cause = f"the last run of the schedule of {name} failed: {run.message or run.state}"
             remedy = f"devstack {kind.engine} logs {kind.run_of(last)}"
             yield Finding(cause, remedy, run_failed, severity="warning")
+
+
+def _unusable(cron: Object, templates: Collection[str]) -> str:
+    """Return why Argo does not use a schedule, which it says in its log only."""
+    spec = cron["spec"]
+    try:
+        for schedule in [*(spec.get("schedules") or []), *filter(None, [spec.get("schedule")])]:
+            argo_schedule(schedule)
+    except ScheduleError as error:
+        return f"{schedule!r}: {error}"
+    reference = (spec.get("workflowSpec") or {}).get("workflowTemplateRef") or {}
+    name = reference.get("name")
+    return f"its template {name} is missing" if name and name not in templates else ""
 
 
 def _problem(cron: Object, kind: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from devstack.errors import DevstackError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 NAMESPACE = "devstack"
 BUCKET = "metaflow"
+DATASTORE = "metaflow"
+"""The folder of Metaflow's datastore in the bucket."""
+
 TASK_SECRET = "metaflow-s3"  # noqa: S105 - the Secret's name
 """The Secret with the datastore's address and keys for task pods."""
 
@@ -124,7 +128,7 @@ class MinioService(Service):
             metaflow={
                 "METAFLOW_DEFAULT_DATASTORE": "s3",
                 "METAFLOW_DEFAULT_METADATA": "local",
-                "METAFLOW_DATASTORE_SYSROOT_S3": f"{root}/metaflow",
+                "METAFLOW_DATASTORE_SYSROOT_S3": f"{root}/{DATASTORE}",
                 "METAFLOW_DATATOOLS_S3ROOT": f"{root}/data",
                 "METAFLOW_KUBERNETES_SECRETS": TASK_SECRET,
             },
@@ -153,6 +157,22 @@ def ensure_bucket(ctx: ServiceContext, bucket: str, secret_key: str) -> None:
     _set_up(ctx, bucket, f"{bucket}-bucket", policy, bucket, secret_key)
 
 
+def delete_object(ctx: ServiceContext, name: str) -> None:
+    """Delete an object of the flows' bucket; do nothing if there is none.
+
+    Args:
+        ctx: the stack; MinIO must be ready.
+        name: the object.
+
+    Raises:
+        ServiceUnreachableError: ``MINIO_UNREACHABLE``.
+        DevstackError: ``MINIO_REFUSED``.
+    """
+    store, _admin = _connect(ctx)
+    with _errors_of(ctx, f"cannot delete {name} in MinIO"):
+        store.remove_object(bucket_name=BUCKET, object_name=name)
+
+
 def _set_up(
     ctx: ServiceContext,
     bucket: str,
@@ -161,21 +181,28 @@ def _set_up(
     user: str,
     secret_key: str,
 ) -> None:
-    import urllib3
-    from minio.error import MinioException
-
     store, admin = _connect(ctx)
-    try:
+    with _errors_of(ctx, f"cannot set up the bucket {bucket} in MinIO"):
         if not store.bucket_exists(bucket_name=bucket):
             store.make_bucket(bucket_name=bucket)
         admin.policy_add(name, policy=dict(policy))
         admin.user_add(user, secret_key)
         admin.policy_set(name, user=user)
+
+
+@contextmanager
+def _errors_of(ctx: ServiceContext, message: str) -> Iterator[None]:
+    """Raise MinIO's errors as those of :func:`ensure_bucket`."""
+    import urllib3
+    from minio.error import MinioException
+
+    try:
+        yield
     except urllib3.exceptions.HTTPError as error:
         raise _unreachable(ctx, str(error)) from error
     except MinioException as error:
         raise DevstackError(
-            f"cannot set up the bucket {bucket} in MinIO",
+            message,
             cause=str(error),
             remedy="devstack logs minio",
             code="MINIO_REFUSED",

@@ -11,18 +11,20 @@ from pathlib import Path
 
 from devstack.airflow.client import AirflowClient
 from scripts.benchmarks.figures import Figure, parse_arguments, report, seconds_between
-from scripts.benchmarks.pod_memory import pod_memory
+from scripts.benchmarks.pod_memory import idle_memory, pod_memory
 from scripts.benchmarks.stack import kind_alone
+from scripts.benchmarks.timing import time_command
 from tests.airflow.airflow_stack import Airflow
 from tests.support.commandline import Devstack
 
 STACK = "bench-airflow"
 TASKS = 4
 TRIVIAL = 'mkdir -p /airflow/xcom && echo "{}" >/airflow/xcom/return.json'
-IDLE_SECONDS = 30.0
-"""How long nothing runs before idle memory is measured."""
-
 NAMESPACES = ("airflow", "postgres")
+SIX_PODS = Path(__file__).parents[2] / "devstack" / "samples" / "fanout.py"
+"""A flow whose run has six pods."""
+
+DEPLOY = ("airflow", "deploy", str(SIX_PODS))
 
 _FOUR = """\
 from datetime import datetime
@@ -56,7 +58,6 @@ def _measure(stack: Devstack, runs: int) -> Iterator[Figure]:
     airflow = Airflow(stack)
     password = airflow.state["credentials"]["airflow_admin_password"]
     client = AirflowClient(airflow.url, password)
-    time.sleep(IDLE_SECONDS)
     yield from _measure_idle_memory(airflow)
     fresh = [_time_new(airflow, client, f"bench-new-{turn}") for turn in range(runs)]
     yield Figure("a new DAG delivered -> parsed", "s", statistics.median(fresh), 4.0)
@@ -64,7 +65,8 @@ def _measure(stack: Devstack, runs: int) -> Iterator[Figure]:
     yield Figure("a changed DAG delivered -> parsed", "s", statistics.median(changed), 4.0)
     trivial = [_time_task(airflow) for _ in range(runs)]
     yield Figure("a trivial task, queued -> done", "s", statistics.median(trivial), 6.0)
-    yield from _time_flow(airflow, runs)
+    yield Figure("devstack airflow deploy, all of it", "s", time_command(stack, *DEPLOY))
+    yield Figure("a run of 6 pods", "s", time_runs(airflow, runs), 40.0)
     yield Figure(
         f"all, {TASKS} tasks running", "MiB", _measure_busy_memory(airflow, client), 1229.0
     )
@@ -119,12 +121,8 @@ def _time_task(airflow: Airflow) -> float:
     return seconds_between(task["queued_when"], task["end_date"])
 
 
-def _time_flow(airflow: Airflow, runs: int) -> Iterator[Figure]:
-    stack = airflow.stack
-    sample = Path(__file__).parents[2] / "devstack" / "samples" / "fanout.py"
-    began = time.monotonic()
-    stack.run("airflow", "deploy", str(sample))
-    yield Figure("devstack airflow deploy, all of it", "s", time.monotonic() - began)
+def time_runs(airflow: Airflow, runs: int) -> float:
+    """Return the median of the seconds that a run of SIX_PODS takes, which is deployed."""
     walls = []
     for _ in range(runs):
         run = airflow.start("FanoutFlow")
@@ -132,11 +130,11 @@ def _time_flow(airflow: Airflow, runs: int) -> Iterator[Figure]:
             raise SystemExit(f"{run} failed")
         details = airflow.get(run)
         walls.append(seconds_between(details["start_date"], details["end_date"]))
-    yield Figure("a run of 6 pods", "s", statistics.median(walls), 40.0)
+    return statistics.median(walls)
 
 
 def _measure_idle_memory(airflow: Airflow) -> Iterator[Figure]:
-    pods = pod_memory(airflow, NAMESPACES)
+    pods = idle_memory(airflow.stack, NAMESPACES)
     yield Figure("scheduler idle", "MiB", pods["airflow-scheduler"], 320.0)
     yield Figure("web server idle", "MiB", pods["airflow-webserver"], 210.0)
     yield Figure("triggerer idle", "MiB", pods["airflow-triggerer"])
@@ -151,7 +149,7 @@ def _measure_busy_memory(airflow: Airflow, client: AirflowClient) -> float:
     run = airflow.start("bench-four")
     most = 0.0
     while airflow.state_of(run) in ("queued", "running"):
-        most = max(most, sum(pod_memory(airflow, NAMESPACES).values()))
+        most = max(most, sum(pod_memory(airflow.stack, NAMESPACES).values()))
         time.sleep(1)
     return most
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.benchmarks.figures import Figure, parse_arguments, report, seconds_between
-from scripts.benchmarks.pod_memory import pod_memory
+from scripts.benchmarks.pod_memory import idle_memory
 from tests.airflow.airflow_stack import Airflow
 from tests.celery.conftest import OTHER_SERVICES
 from tests.celery.counted import deploy_counted, executions, instances
@@ -18,7 +18,6 @@ from tests.support.commandline import Devstack
 
 STACK = "bench-celery"
 NAMESPACES = ("airflow", "postgres", "rabbitmq")
-IDLE_SECONDS = 30.0
 MANY = 200
 RUNS_OF_ONE = 7
 CELERY = 'executor = "CeleryExecutor"\nworkers = 2\nworker_concurrency = 4\n'
@@ -41,26 +40,26 @@ def main() -> int:
 def _measure(stack: Devstack, settings: Path, runs: int) -> Iterator[Figure]:
     local = [_time_up(stack, settings, "") for _ in range(runs)]
     airflow = Airflow(stack)
-    memory = _idle_memory(airflow)
+    memory = idle_memory(stack, NAMESPACES)
     yield Figure("LocalExecutor: Airflow and Postgres idle", "MiB", sum(memory.values()))
     _up(stack, settings, KUBERNETES)
     yield Figure(
         "KubernetesExecutor: Airflow and Postgres idle",
         "MiB",
-        sum(_idle_memory(airflow).values()),
+        sum(idle_memory(stack, NAMESPACES).values()),
     )
     pods = _queued_to_running(airflow)
     celery = [_time_up(stack, settings, CELERY) for _ in range(runs)]
     yield Figure("devstack up, LocalExecutor", "s", statistics.median(local))
     added = statistics.median(celery) - statistics.median(local)
     yield Figure("devstack up, what CeleryExecutor adds", "s", added, 15.0)
-    yield from _celery_memory(airflow)
+    yield from _celery_memory(stack)
     workers = _queued_to_running(airflow)
     yield Figure("queued -> running, p50 (peer: KubernetesExecutor)", "s", workers, 1.0, pods)
     yield Figure("seconds for a trivial task, of 200 tasks", "s", _time_many(airflow) / MANY, 0.2)
     for name in WITH_CELERY:
         _up(stack, settings, CELERY.replace("CeleryExecutor", name))
-        memory = _idle_memory(airflow)
+        memory = idle_memory(stack, NAMESPACES)
         yield Figure(f"{name}: Airflow, Postgres, RabbitMQ idle", "MiB", sum(memory.values()))
 
 
@@ -76,13 +75,8 @@ def _time_up(stack: Devstack, settings: Path, table: str) -> float:
     return time.monotonic() - began
 
 
-def _idle_memory(airflow: Airflow) -> dict[str, float]:
-    time.sleep(IDLE_SECONDS)
-    return pod_memory(airflow, NAMESPACES)
-
-
-def _celery_memory(airflow: Airflow) -> Iterator[Figure]:
-    memory = _idle_memory(airflow)
+def _celery_memory(stack: Devstack) -> Iterator[Figure]:
+    memory = idle_memory(stack, NAMESPACES)
     yield Figure("RabbitMQ idle", "MiB", memory["rabbitmq"], 130.0)
     yield Figure("a worker idle", "MiB", memory["airflow-worker-0"], 250.0)
     yield Figure("Flower idle", "MiB", memory["airflow-flower"], 90.0)

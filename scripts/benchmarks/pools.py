@@ -15,6 +15,7 @@ from pathlib import Path
 
 from scripts.benchmarks.figures import Figure, parse_arguments, report
 from scripts.benchmarks.node_usage import container_names, measure
+from scripts.benchmarks.timing import time_command
 from tests.support.commandline import Devstack
 
 STACK = "bench"
@@ -81,8 +82,8 @@ def _measure_rest(stack: Devstack) -> Iterator[Figure]:
 
 
 def _measure_nodes(stack: Devstack) -> Iterator[Figure]:
-    interrupted = _time(stack, "node", "interrupt", SPOT_NODE, "--after", "0")
-    restored = _time(stack, "node", "restore", SPOT_NODE)
+    interrupted = time_command(stack, "node", "interrupt", SPOT_NODE, "--after", "0")
+    restored = time_command(stack, "node", "restore", SPOT_NODE)
     yield Figure("a node interrupted and restored", "s", interrupted + restored, 20.0)
 
 
@@ -107,17 +108,13 @@ def _measure_quick_commands(stack: Devstack) -> Iterator[Figure]:
         ("up with nothing to do, with pools", ("up",), 0.5),
         ("status, with pools", ("status",), 0.35),
     ):
-        yield Figure(what, "s", statistics.median(_time(stack, *argv) for _ in range(7)), budget)
+        yield Figure(
+            what, "s", statistics.median(time_command(stack, *argv) for _ in range(7)), budget
+        )
 
 
 def _up(stack: Devstack, *pools: str) -> float:
-    return _time(stack, "up", *LEAN, *(part for pool in pools for part in ("--pool", pool)))
-
-
-def _time(stack: Devstack, *argv: str) -> float:
-    began = time.monotonic()
-    stack.run(*argv, timeout=3600)
-    return time.monotonic() - began
+    return time_command(stack, "up", *LEAN, *(part for pool in pools for part in ("--pool", pool)))
 
 
 if __name__ == "__main__":

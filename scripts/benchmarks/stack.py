@@ -29,6 +29,7 @@ from devstack.providers.kind.cli import KIND
 from devstack.providers.kind.config import build_config
 from scripts.benchmarks.figures import Figure, parse_arguments, report
 from scripts.benchmarks.node_usage import Usage, container_names, measure
+from scripts.benchmarks.timing import time_command
 from tests.support.commandline import Devstack
 
 PEER = "devstack-bench-peer"
@@ -73,26 +74,24 @@ def _measure_start(stack: Devstack, runs: int) -> Iterator[Figure]:
         created, deleted = kind_alone()
         kind_up.append(created)
         kind_down.append(deleted)
-        ups.append(_time(stack, "up", *LEAN))
-        downs.append(_time(stack, "down"))
+        ups.append(time_command(stack, "up", *LEAN))
+        downs.append(time_command(stack, "down"))
     alone, up = statistics.median(kind_up), statistics.median(ups)
     yield Figure("kind create cluster", "s", alone)
     yield Figure("up without Airflow", "s", up)
     yield Figure("up without Airflow, beyond kind", "s", up - alone, budget=6.0)
     yield Figure("down", "s", statistics.median(downs), 5.0, peer=statistics.median(kind_down))
-    whole = _time(stack, "up", *WHOLE)
+    whole = time_command(stack, "up", *WHOLE)
     yield Figure("up with all services", "s", whole)
     yield Figure("up with all services, beyond kind", "s", whole - alone, budget=25.0)
-    unchanged = statistics.median(_time(stack, "up") for _ in range(7))
+    unchanged = statistics.median(time_command(stack, "up") for _ in range(7))
     yield Figure("up with nothing to do", "s", unchanged, 0.5)
-    yield Figure("--help", "s", statistics.median(_time(stack, "--help") for _ in range(7)), 0.1)
-    yield Figure("status", "s", statistics.median(_time(stack, "status") for _ in range(7)), 0.35)
-
-
-def _time(stack: Devstack, *argv: str) -> float:
-    began = time.monotonic()
-    stack.run(*argv, timeout=3600)
-    return time.monotonic() - began
+    yield Figure(
+        "--help", "s", statistics.median(time_command(stack, "--help") for _ in range(7)), 0.1
+    )
+    yield Figure(
+        "status", "s", statistics.median(time_command(stack, "status") for _ in range(7)), 0.35
+    )
 
 
 def _measure_idle(stack: Devstack) -> dict[str, Usage]:
@@ -113,7 +112,7 @@ def _measure_down_after_tasks(stack: Devstack) -> Figure:
     """Time `down` on a stack on which task pods of a foreach have run."""
     flow = Path(__file__).with_name("hundred_tasks.py")
     stack.run("run", "--local", str(flow), timeout=3600)
-    return Figure(f"down after {TASKS} task pods", "s", _time(stack, "down"), 5.0)
+    return Figure(f"down after {TASKS} task pods", "s", time_command(stack, "down"), 5.0)
 
 
 def _run_samples(stack: Devstack) -> list[dict[str, Any]]:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.airflow.metaflow_client import run_client
+from tests.support import engines
 from tests.support.commandline import Devstack
+from tests.support.engines import RUN_SECONDS, WORKFLOW
+
+__all__ = ["RUN_SECONDS", "WORKFLOW"]
 
 FLOWS = Path(__file__).parent / "flows"
-RUN_SECONDS = 600
-WORKFLOW = "workflows.argoproj.io/workflow"
-"""The label of a workflow's pods, and of the JobSets that Metaflow creates in it."""
 
 
 def argo(stack: Devstack, *argv: str, check: bool = True) -> dict[str, Any]:
     """Run a command of `devstack argo`; return the envelope."""
-    done = stack.run("argo", *argv, "--json", check=check, timeout=RUN_SECONDS + 60)
-    envelope: dict[str, Any] = json.loads(done.stdout)
-    return envelope
+    return engines.call_engine(stack, "argo", *argv, check=check)
 
 
 def deploy(stack: Devstack, flow: str, *options: str) -> str:
@@ -31,8 +29,7 @@ def deploy(stack: Devstack, flow: str, *options: str) -> str:
 
 def run_to_end(stack: Devstack, template: str, *options: str, check: bool = True) -> dict[str, Any]:
     """Trigger a run and wait until it ends; return the envelope."""
-    limit = str(RUN_SECONDS)
-    return argo(stack, "trigger", template, "--wait", "--timeout", limit, *options, check=check)
+    return engines.run_to_end(stack, "argo", template, *options, check=check)
 
 
 def succeeded(stack: Devstack, flow: str, *options: str) -> dict[str, Any]:
@@ -57,9 +54,7 @@ def in_shell(stack: Devstack, flow: str, *argv: str) -> str:
 
 def objects(stack: Devstack, kind: str, *selection: str) -> list[dict[str, Any]]:
     """Return objects of the task namespace."""
-    query = ("get", kind, "--namespace=metaflow", "--output=json", *selection)
-    found: list[dict[str, Any]] = json.loads(stack.admin_kubectl(*query).stdout)["items"]
-    return found
+    return engines.task_objects(stack, kind, *selection)
 
 
 def delete_all(stack: Devstack) -> None:

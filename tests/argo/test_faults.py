@@ -2,112 +2,54 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import time
-from typing import Any
-
 import pytest
 
-from tests.argo.flows_on_argo import (
-    FLOWS,
-    RUN_SECONDS,
-    WORKFLOW,
-    argo,
-    artifact,
-    deploy,
-    objects,
-    run_to_end,
-)
+from tests.argo.flows_on_argo import FLOWS, artifact, deploy, objects, run_to_end
 from tests.support.commandline import Devstack
-from tests.support.eventually import eventually
+from tests.support.engines import (
+    SLOW_FLOW,
+    SlowRun,
+    deploy_twice,
+    kill_controller,
+    lose_minio,
+    scaled_to_zero,
+    start_slow_run,
+)
 
 FLOW = "ArgoSlowFlow"
-OUTAGE_SECONDS = 30
 pytestmark = pytest.mark.usefixtures("clean")
 
 
-def started(stack: Devstack, *options: str) -> tuple[dict[str, Any], subprocess.Popen[str]]:
-    """Deploy the slow flow, start a run, and wait until its first step waits.
-
-    Returns:
-        The run, and a command that follows it.
-    """
-    template = deploy(stack, "slow.py")
-    limit = str(RUN_SECONDS)
-    follower = stack.start(
-        "argo", "trigger", template, "--wait", "--timeout", limit, "--json", *options
-    )
-
-    def waits() -> bool:
-        runs = argo(stack, "runs", template)["data"]["runs"]
-        return bool(runs) and "waiting" in _log(stack, runs[0]["run_id"])
-
-    eventually("the first step to begin", waits, timeout=180, interval=2)
-    run: dict[str, Any] = argo(stack, "runs", template)["data"]["runs"][0]
-    return run, follower
-
-
-def _log(stack: Devstack, run_id: str) -> str:
-    done = stack.run("argo", "logs", run_id, "start", "--json", check=False)
-    data = json.loads(done.stdout)["data"] or {}
-    return "\n".join(line for log in data.get("logs", []) for line in log["lines"])
-
-
-def succeeded(follower: subprocess.Popen[str]) -> dict[str, Any]:
-    """Wait for the command that follows a run; return the run."""
-    output, errors = follower.communicate(timeout=RUN_SECONDS + 60)
-    envelope = json.loads(output)
-    assert envelope["status"] == "ok", (envelope["error"], errors)
-    run: dict[str, Any] = envelope["data"]
-    assert run["state"] == "succeeded"
-    return run
+def started(stack: Devstack, *options: str) -> SlowRun:
+    """Deploy the slow flow, and start a run of it."""
+    return start_slow_run(stack, "argo", deploy(stack, SLOW_FLOW.name), *options)
 
 
 def test_a_run_survives_a_killed_controller(stack: Devstack) -> None:
-    _, follower = started(stack)
-    labels = "app.kubernetes.io/name=argo,app.kubernetes.io/component=controller"
-    query = ("pod", "--namespace=argo", f"--selector={labels}")
-    stack.admin_kubectl("delete", *query, "--grace-period=0", "--force")
-    run = succeeded(follower)
+    slow = started(stack)
+    kill_controller(stack)
+    run = slow.succeeded()
     assert artifact(stack, FLOW, run, "start", "attempt") == 0
     assert artifact(stack, FLOW, run, "end", "ended") is True
 
 
 def test_a_deleted_pod_is_retried(stack: Devstack) -> None:
-    run, follower = started(stack)
-    pods = objects(stack, "pods", f"--selector={WORKFLOW}={run['run_id']}")
-    step = "metaflow/step_name"
-    (name,) = (
-        pod["metadata"]["name"]
-        for pod in pods
-        if pod["metadata"]["annotations"].get(step) == "start"
-        and pod["status"]["phase"] == "Running"
-    )
-    target = ("pod", name, "--namespace=metaflow")
-    stack.admin_kubectl("delete", *target, "--grace-period=0", "--force")
-    assert artifact(stack, FLOW, succeeded(follower), "start", "attempt") == 1
+    slow = started(stack)
+    slow.delete_pod()
+    assert artifact(stack, FLOW, slow.succeeded(), "start", "attempt") == 1
 
 
 def test_a_run_survives_the_loss_of_minio(stack: Devstack) -> None:
     # The step ends while MinIO is away: what it stores then is sent again.
-    _, follower = started(stack, "--param", "seconds=15")
-    scale = ("scale", "deployment/minio", "--namespace=devstack")
-    stack.admin_kubectl(*scale, "--replicas=0")
-    try:
-        time.sleep(OUTAGE_SECONDS)
-    finally:
-        stack.admin_kubectl(*scale, "--replicas=1")
-    run = succeeded(follower)
-    assert artifact(stack, FLOW, run, "end", "ended") is True
+    slow = started(stack, "--param", "seconds=15")
+    lose_minio(stack)
+    assert artifact(stack, FLOW, slow.succeeded(), "end", "ended") is True
 
 
 def test_concurrent_deployments_of_one_name_leave_one_that_runs(stack: Devstack) -> None:
-    command = ("argo", "deploy", str(FLOWS / "line.py"), "--schedule", "daily", "--json")
-    deploying = [stack.start(*command) for _ in range(2)]
-    ended = [json.loads(each.communicate(timeout=RUN_SECONDS)[0]) for each in deploying]
+    ended = deploy_twice(stack, "argo", str(FLOWS / "line.py"), "--schedule", "daily")
     codes = [each["error"]["code"] for each in ended if each["status"] != "ok"]
-    # One may be refused, with an error.
+    # They take turns, but Argo may change the schedule while the second one replaces it.
     assert codes in ([], ["DEPLOYED_MEANWHILE"])
     (template,) = objects(stack, "workflowtemplates")
     (cron,) = objects(stack, "cronworkflows")
@@ -117,16 +59,12 @@ def test_concurrent_deployments_of_one_name_leave_one_that_runs(stack: Devstack)
 
 
 def test_why_and_doctor_name_a_controller_that_is_down(stack: Devstack) -> None:
-    run, follower = started(stack, "--param", "seconds=1")
-    scale = ("scale", "deployment/argo-controller", "--namespace=argo")
-    stack.admin_kubectl(*scale, "--replicas=0")
-    try:
-        answer = stack.json("why", run["run_id"], check=False)["data"]
+    slow = started(stack, "--param", "seconds=1")
+    with scaled_to_zero(stack, "argo-controller", "argo"):
+        answer = stack.json("why", slow.run["run_id"], check=False)["data"]
         assert answer["state"] == "stuck"
         assert "scaled to zero" in answer["because"]
         checks = stack.json("doctor", check=False)["data"]["checks"]
         found = {each["name"]: each["findings"] for each in checks}
         assert found["argo-controller"][0]["code"] == "ARGO_CONTROLLER_DOWN"
-    finally:
-        stack.admin_kubectl(*scale, "--replicas=1")
-    succeeded(follower)
+    slow.succeeded()

@@ -15,8 +15,8 @@ NAMES = [sample.name for sample in ARGO_SAMPLES]
 
 @pytest.fixture(scope="module")
 def ran(stack: Devstack) -> dict[str, Any]:
-    """The results of `devstack run --argo` for these samples, by name."""
-    return stack.samples("--argo", *NAMES)
+    """The results of `devstack run --argo` by the sample's name."""
+    return stack.samples("--argo")
 
 
 @pytest.mark.parametrize("name", NAMES)

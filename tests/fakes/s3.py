@@ -1,4 +1,4 @@
-"""An S3 that keeps objects in memory: enough for Metaflow's uploads."""
+"""An S3 that keeps objects in memory: enough for Metaflow's uploads and for deletions."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         kept = self.server.objects.get(self._key())  # type: ignore[attr-defined]
         self._answer(200 if kept is not None else 404, kept or b"")
+
+    def do_DELETE(self) -> None:
+        self.server.objects.pop(self._key(), None)  # type: ignore[attr-defined]
+        self._answer(204, b"")
 
     do_HEAD = do_GET  # noqa: N815 - as http.server has it
 

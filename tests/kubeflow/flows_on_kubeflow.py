@@ -12,12 +12,13 @@ from textwrap import dedent
 from typing import Any
 
 from tests.airflow.metaflow_client import run_client
+from tests.support import engines
 from tests.support.commandline import Devstack
+from tests.support.engines import RUN_SECONDS, WORKFLOW
+
+__all__ = ["RUN_SECONDS", "WORKFLOW"]
 
 FLOWS = Path(__file__).parent / "flows"
-RUN_SECONDS = 600
-WORKFLOW = "workflows.argoproj.io/workflow"
-"""The label of a workflow's pods."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,7 @@ class KubeflowStack:
 
     def kubeflow(self, *argv: str, check: bool = True) -> dict[str, Any]:
         """Run a command of `devstack kubeflow`; return the envelope."""
-        limit = RUN_SECONDS + 60
-        # Before the options of the flow, which follow `--`.
-        done = self.devstack.run(
-            "kubeflow", argv[0], "--json", *argv[1:], check=check, timeout=limit
-        )
-        envelope: dict[str, Any] = json.loads(done.stdout)
-        return envelope
+        return engines.call_engine(self.devstack, "kubeflow", *argv, check=check)
 
     def deploy(self, flow: str, *options: str) -> str:
         """Deploy one of FLOWS, or the flow in another file; return the name of its pipeline."""
@@ -55,9 +50,7 @@ class KubeflowStack:
 
     def run_to_end(self, name: str, *options: str, check: bool = True) -> dict[str, Any]:
         """Trigger a run and wait until it ends; return the envelope."""
-        limit = str(RUN_SECONDS)
-        argv = ("trigger", name, "--wait", "--timeout", limit, *options)
-        return self.kubeflow(*argv, check=check)
+        return engines.run_to_end(self.devstack, "kubeflow", name, *options, check=check)
 
     def artifact(self, flow: str, run: Mapping[str, Any], step: str, name: str) -> Any:
         """Return an artifact of a step with one task, read with Metaflow's client."""
@@ -94,11 +87,7 @@ class KubeflowStack:
 
     def objects(self, kind: str, *selection: str) -> list[dict[str, Any]]:
         """Return objects of the task namespace."""
-        query = ("get", kind, "--namespace=metaflow", "--output=json", *selection)
-        items: list[dict[str, Any]] = json.loads(self.devstack.admin_kubectl(*query).stdout)[
-            "items"
-        ]
-        return items
+        return engines.task_objects(self.devstack, kind, *selection)
 
     def delete_all(self) -> None:
         """Delete all deployments with their runs, and runs without a deployment."""

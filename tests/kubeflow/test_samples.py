@@ -15,8 +15,8 @@ NAMES = [sample.name for sample in KUBEFLOW_SAMPLES]
 
 @pytest.fixture(scope="module")
 def ran(stack: KubeflowStack) -> dict[str, Any]:
-    """The results of `devstack run --kubeflow` for all samples, by name."""
-    return stack.devstack.samples("--kubeflow", "--python", str(stack.python), *NAMES)
+    """The results of `devstack run --kubeflow` by the sample's name."""
+    return stack.devstack.samples("--kubeflow", "--python", str(stack.python))
 
 
 @pytest.mark.parametrize("name", NAMES)

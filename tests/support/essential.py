@@ -1,8 +1,9 @@
 """The tests with clusters that CI runs even on a machine that is too slow for all of them.
 
 They use every part of the product once: the shared stacks, a flow, a gang, all samples for
-Airflow, all executors, the rights, what `up` repairs and `down` removes, another user's stack, the
-installed package, a pull.  How CI chooses: docs/adr/0030-ci-time.md.
+Airflow, Argo and Kubeflow Pipelines, one flow on all three, an event, all executors, the rights,
+what `up` repairs and `down` removes, another user's stack, the installed package, a pull.
+How CI chooses: docs/adr/0030-ci-time.md.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ ESSENTIAL = (
     "tests/airflow/test_platform.py::test_a_database_accepts_only_its_own_user",
     "tests/airflow/test_platform.py::test_up_with_nothing_to_do_writes_nothing",
     "tests/airflow/test_rbac.py",
+    "tests/argo/test_events.py::test_an_event_from_the_host_starts_a_flow_with_its_parameters",
+    "tests/argo/test_events.py::test_an_event_survives_the_bus_before_its_delivery",
+    "tests/argo/test_events.py::test_a_sensor_whose_pod_cannot_start_is_named",
+    "tests/argo/test_faults.py::test_a_deleted_pod_is_retried",
+    "tests/argo/test_flows.py::test_a_foreach_is_joined_and_its_failed_item_is_retried",
     "tests/argo/test_samples.py::test_a_sample_succeeds",
+    "tests/argo/test_samples.py::test_the_gang_is_checked_in_the_cluster",
     "tests/celery/test_changes.py::test_a_sample_succeeds",
     "tests/celery/test_changes.py::test_a_sample_succeeds_on_every_other_executor",
     "tests/celery/test_queues.py",
@@ -39,6 +46,11 @@ ESSENTIAL = (
     "tests/e2e/test_user_flows.py::test_a_flow_without_decorators_runs_on_the_cluster",
     "tests/images/test_kustomize.py",
     "tests/images/test_runc_wrapper.py",
+    "tests/kubeflow/test_faults.py::"
+    "test_concurrent_deployments_of_one_name_leave_one_schedule_and_one_that_runs",
+    "tests/kubeflow/test_metaflow_commands.py::test_a_pipeline_written_with_kfp_alone_runs",
+    "tests/kubeflow/test_samples.py::test_a_sample_succeeds",
+    "tests/kubeflow/test_three_engines.py",
     "tests/package/test_install.py::test_the_installed_command_is_complete",
     "tests/providers/test_docker_faults.py",
     "tests/providers/test_interruptions.py::test_down_removes_an_incomplete_cluster",

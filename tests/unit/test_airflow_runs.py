@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from devstack.airflow.runs import Task, get_run
 from devstack.deployers.airflow.compile import CompiledDag
-from devstack.deployers.airflow.dag_lock import dag_lock
 from devstack.deployers.airflow.delete import START_SECONDS
 from devstack.deployers.airflow.deliver import TOUCH_INTERVAL
 from devstack.deployers.airflow.deployer import AirflowDeployer, open_deployer
@@ -20,10 +21,12 @@ from devstack.deployers.airflow.parameter_values import convert_parameters, run_
 from devstack.deployers.airflow.parameters import FILE_MEDIA, JSON_MEDIA, kind_of_schema
 from devstack.deployers.base import Deployment
 from devstack.errors import DevstackError, ExitStatus
+from devstack.ports import any_free
 from tests.fakes.airflow import KUBECTL, airflow_deployer, kubectl_scripts
 from tests.fakes.airflow_server import AirflowServer
 from tests.fakes.api import FakeApi
 from tests.fakes.runner import FakeRunner
+from tests.fakes.s3 import fake_s3
 
 START = "2026-11-21T15:18:46.878654"
 RUN = "manual__1"
@@ -55,6 +58,16 @@ def airflow(parts: tuple[AirflowDeployer, FakeApi, FakeRunner]) -> AirflowDeploy
 @pytest.fixture
 def runner(parts: tuple[AirflowDeployer, FakeApi, FakeRunner]) -> FakeRunner:
     return parts[2]
+
+
+@pytest.fixture
+def token(airflow: AirflowDeployer) -> Iterator[str]:
+    """The address of the production token that Metaflow has stored for MyFlow."""
+    with fake_s3() as url:
+        airflow.stack.state.ports["minio"] = urlsplit(url).port or 0
+        address = f"{url}/metaflow/metaflow/mf.airflow/MyFlow"
+        requests.put(address, b"{}", timeout=10)
+        yield address
 
 
 def errors(*found: dict[str, Any]) -> tuple[int, Any]:
@@ -196,8 +209,8 @@ def test_an_active_run_keeps_a_dag_from_being_deleted(
     assert runner.calls == []
 
 
-def test_a_forced_deletion_pauses_then_deletes_runs_the_file_and_the_history(
-    server: AirflowServer, airflow: AirflowDeployer, runner: FakeRunner
+def test_a_forced_deletion_pauses_then_deletes_runs_the_file_the_history_and_the_token(
+    server: AirflowServer, airflow: AirflowDeployer, runner: FakeRunner, token: str
 ) -> None:
     server.answer("GET", "/dags/MyFlow/details", (200, {"is_paused": False}))
     server.answer("PATCH", "/dags/MyFlow", (200, {}))
@@ -218,8 +231,25 @@ def test_a_forced_deletion_pauses_then_deletes_runs_the_file_and_the_history(
     assert server.requested("PATCH") == [("/dags/MyFlow", {"is_paused": True})]
     assert kubectl_scripts(runner) == [("delete", FILE)]
     assert [path for path, _ in server.requested("DELETE")] == [PATH, *["/dags/MyFlow"] * 4]
+    assert requests.get(token, timeout=10).status_code == HTTPStatus.NOT_FOUND
 
 
+def test_a_deletion_without_the_datastore_keeps_the_dag(
+    server: AirflowServer,
+    airflow: AirflowDeployer,
+    runner: FakeRunner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("devstack.services.minio.CONNECT_ATTEMPTS", 0)
+    server.answer("GET", "/dags/MyFlow/details", (404, {}))
+    airflow.stack.state.ports["minio"] = any_free(set())
+    with pytest.raises(DevstackError) as failed:
+        airflow.delete("MyFlow", force=False)
+    assert failed.value.code == "MINIO_UNREACHABLE"
+    assert runner.calls == []
+
+
+@pytest.mark.usefixtures("token")
 def test_a_dag_whose_file_cannot_be_imported_is_deleted(
     server: AirflowServer, airflow: AirflowDeployer, runner: FakeRunner
 ) -> None:
@@ -229,35 +259,6 @@ def test_a_dag_whose_file_cannot_be_imported_is_deleted(
     assert airflow.resolve("MyFlow", broken=True) == "MyFlow"
     airflow.delete("MyFlow", force=False)
     assert kubectl_scripts(runner) == [("delete", FILE)]
-
-
-def test_commands_that_change_one_dag_take_turns(airflow: AirflowDeployer) -> None:
-    began = threading.Event()
-    order = []
-
-    def first() -> None:
-        with dag_lock(airflow.stack, "MyFlow"):
-            began.set()
-            assert waits.wait(10)
-            order.append("first")
-
-    waits = threading.Event()
-    thread = threading.Thread(target=first)
-    thread.start()
-    assert began.wait(10)
-    notes: list[str] = []
-
-    def note(text: str) -> None:
-        notes.append(text)
-        waits.set()
-        thread.join()
-
-    with dag_lock(airflow.stack, "OtherFlow"):
-        pass
-    with dag_lock(airflow.stack, "MyFlow", note):
-        order.append("second")
-    assert order == ["first", "second"]
-    assert notes == ["another command is changing MyFlow"]
 
 
 PARAMETERS = {

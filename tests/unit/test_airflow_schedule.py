@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from devstack.cron import ScheduleError
 from devstack.deployers.airflow.schedule import AIRFLOW_PRESETS, airflow_schedule
-from devstack.deployers.cron import ScheduleError
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from devstack.cron import argo_schedule
 from devstack.deployers.argo.compile import check_schedule
 from devstack.deployers.argo.parameters import EXACT
-from devstack.deployers.argo.schedule import argo_schedule
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.flows.source import FlowSource

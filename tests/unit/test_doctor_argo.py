@@ -84,7 +84,10 @@ def scheduled(name: str, phase: str, **status: Any) -> Object:
 
 
 def test_a_healthy_argo_has_no_findings(stack: Stack, api: FakeApi) -> None:
-    api.add(cron(), scheduled("myflow-1", "Failed"), scheduled("myflow-2", "Succeeded"))
+    spec = {"schedules": ["@daily"], "workflowSpec": {"workflowTemplateRef": {"name": "myflow"}}}
+    template = {"apiVersion": ARGO, "kind": "WorkflowTemplate", "metadata": cron()["metadata"]}
+    api.add({**cron(), "spec": spec}, template)
+    api.add(scheduled("myflow-1", "Failed"), scheduled("myflow-2", "Succeeded"))
     api.add(workflow("myflow-3", nodes=(node("start", "Running"),)))
     assert {name: each.state for name, each in diagnose(stack).items()} == {
         check.name: "ok" for check in ARGO_CHECKS
@@ -125,6 +128,24 @@ def test_a_schedule_that_starts_no_run(stack: Stack, api: FakeApi, kind: str, co
     assert finding.code == code
     assert "myflow" in finding.cause
     assert "malformed" in finding.cause
+
+
+@pytest.mark.breaks("workflows")
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"schedules": ["0 9 * * *", "0 0 32 * *"]}, "'0 0 32 * *': '32' is no day of the month"),
+        ({"schedule": "daily at nine"}, "it has 3 fields"),
+        ({"workflowSpec": {"workflowTemplateRef": {"name": "gone"}}}, "template gone is missing"),
+    ],
+)
+def test_a_schedule_of_which_argo_only_logs_that_it_is_invalid(
+    stack: Stack, api: FakeApi, spec: Object, reason: str
+) -> None:
+    api.add({**cron(), "spec": spec})
+    finding = found(stack, "workflows")
+    assert finding.code == "CRON_INVALID"
+    assert reason in finding.cause
 
 
 @pytest.mark.breaks("workflows")

@@ -23,8 +23,8 @@ def command(
 ) -> int:
     """Delete each DAG: its file, its runs and its history.
 
-    A DAG whose file Airflow cannot import is deleted too. Artifacts in the
-    datastore and Metaflow's metadata are kept.
+    A DAG whose file Airflow cannot import is deleted too, and so is the production
+    token. Artifacts in the datastore and Metaflow's metadata are kept.
     """
     deployer = open_deployer(config_file, **options)
     dag_ids = [deployer.resolve(dag, broken=True) for dag in dags]

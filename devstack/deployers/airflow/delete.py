@@ -1,4 +1,4 @@
-"""Delete a DAG: its file, its runs and its history."""
+"""Delete a DAG: its file, its runs, its history and its production token."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from devstack.deployers.airflow.dag_folder import DagFolder, dag_path
 from devstack.deployers.airflow.follow import task_pods
 from devstack.deployers.airflow.patches import GRACE_SECONDS
 from devstack.errors import DevstackError
+from devstack.services import minio
 from devstack.stack import Stack
 from devstack.waits import Observation, Ready, Waiting, wait_until
 
 MAX_RUNS = 1000
+
+TOKENS = f"{minio.DATASTORE}/mf.airflow"
+"""Where Metaflow stores the production token of each DAG (``Airflow.TOKEN_STORAGE_ROOT``)."""
 
 START_SECONDS = 15.0
 """Seconds in which a task's process creates its pod, or notices that its run does not exist.
@@ -40,7 +44,8 @@ def delete_dag(stack: Stack, client: AirflowClient, dag_id: str, *, force: bool)
         force: delete active runs too; if False, they are an error.
 
     Raises:
-        DevstackError: ``DAG_BUSY``, ``DELIVERY_FAILED`` or ``WAIT_TIMEOUT``.
+        DevstackError: ``DAG_BUSY``, ``DELIVERY_FAILED``, ``MINIO_UNREACHABLE`` or
+            ``WAIT_TIMEOUT``; the command can be repeated then.
     """
     details = find_dag_details(client, dag_id)
     if details is not None:
@@ -50,6 +55,7 @@ def delete_dag(stack: Stack, client: AirflowClient, dag_id: str, *, force: bool)
             set_paused(client, dag_id, bool(details.get("is_paused")))
             raise _busy(dag_id, len(active))
         _delete_runs(stack, client, dag_id)
+    minio.delete_object(stack.context(None), f"{TOKENS}/{dag_id}")
     DagFolder(stack).delete(dag_id)
     wait_until(
         lambda: _observe_deletion(client, dag_id),

@@ -29,7 +29,6 @@ from devstack.airflow.runs import (
 from devstack.airflow.task_log import task_lines
 from devstack.deployers.airflow.backfill import BackfillOptions, backfill_dag, follow_backfill
 from devstack.deployers.airflow.compile import CompiledDag, compile_flow
-from devstack.deployers.airflow.dag_lock import dag_lock, lock_folder
 from devstack.deployers.airflow.delete import delete_dag
 from devstack.deployers.airflow.deliver import create_pools, deliver_dag
 from devstack.deployers.airflow.deployed_flow import (
@@ -43,6 +42,7 @@ from devstack.deployers.airflow.other_delivery import require_deletable, require
 from devstack.deployers.airflow.trigger import trigger_dag
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
 from devstack.deployers.compiled_file import write_compiled
+from devstack.deployers.deployment_lock import deployment_lock, lock_folder
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
 from devstack.image_names import spellings
@@ -76,7 +76,7 @@ class AirflowDeployer:
     def deliver(self, compiled: CompiledDag, note: Note) -> Deployment:
         """Write the DAG file; return when the scheduler has parsed it."""
         require_deployable(self.stack)
-        with dag_lock(self.stack, compiled.dag_id, note):
+        with deployment_lock(self.stack, self.engine, compiled.dag_id, note):
             return deliver_dag(self.stack, self.client, compiled, note)
 
     def write(self, compiled: CompiledDag, target: Path) -> Path:
@@ -198,7 +198,7 @@ class AirflowDeployer:
     def delete(self, name: str, *, force: bool) -> None:
         """Delete a DAG with its runs and history."""
         require_deletable(self.stack)
-        with dag_lock(self.stack, name):
+        with deployment_lock(self.stack, self.engine, name):
             delete_dag(self.stack, self.client, name, force=force)
 
     def url(self, name: str = "") -> str:

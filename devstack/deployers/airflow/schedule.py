@@ -5,7 +5,7 @@ It takes a sixth field for seconds, and has notations of its own for some days o
 
 from __future__ import annotations
 
-from devstack.deployers.cron import SPECIAL_WEEKDAY, Notation, ScheduleError
+from devstack.cron import SPECIAL_WEEKDAY, Notation, ScheduleError
 
 PRESETS = {"hourly": "@hourly", "daily": "@daily", "weekly": "@weekly", "none": None}
 """Values of ``--schedule`` other than cron expressions."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from devstack.cron import ScheduleError
 from devstack.deployers.airflow.schedule import airflow_schedule
-from devstack.deployers.cron import ScheduleError
 from devstack.deployers.flow_description import FlowDescription, StepDescription
 from devstack.deployers.pod_texts import text_problem
 from devstack.deployers.unsupported import Violation

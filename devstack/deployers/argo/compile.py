@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devstack.deployers.argo.schedule import PRESETS, argo_schedule
+from devstack.cron import ARGO_PRESETS, ScheduleError, argo_schedule
 from devstack.deployers.base import DeployOptions
 from devstack.deployers.compiling import (
     COMPILE_TIMEOUT,
@@ -18,7 +18,6 @@ from devstack.deployers.compiling import (
     metaflow_argv,
     refusal,
 )
-from devstack.deployers.cron import ScheduleError
 from devstack.deployers.errors import schedule_invalid
 from devstack.flows.environment import FlowEnvironment
 from devstack.process import Runner
@@ -95,7 +94,7 @@ def check_schedule(schedule: str) -> None:
     try:
         argo_schedule(schedule)
     except ScheduleError as error:
-        raise schedule_invalid(schedule, error, PRESETS) from None
+        raise schedule_invalid(schedule, error, ARGO_PRESETS) from None
 
 
 def _argv(options: DeployOptions, python: Path, report: Path) -> list[str]:

@@ -26,6 +26,7 @@ from devstack.deployers.argo.parameters import EXACT, encode_parameters
 from devstack.deployers.argo.trigger import start_run
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
 from devstack.deployers.compiled_file import write_compiled
+from devstack.deployers.deployment_lock import deployment_lock
 from devstack.deployers.errors import engine_missing
 from devstack.errors import DevstackError, ExitStatus
 from devstack.flows.environment import FlowEnvironment
@@ -70,7 +71,8 @@ class ArgoDeployer:
 
     def deliver(self, compiled: CompiledTemplate, note: Note) -> Deployment:
         """Write the template, its schedule and its sensor; wait until it receives events."""
-        return deliver_template(self.stack, compiled, self.url(compiled.name), note)
+        with deployment_lock(self.stack, self.engine, compiled.name, note):
+            return deliver_template(self.stack, compiled, self.url(compiled.name), note)
 
     def render(self, compiled: CompiledTemplate) -> str:
         """Return the template, its schedule and its sensor as YAML."""
@@ -199,7 +201,8 @@ class ArgoDeployer:
 
     def delete(self, name: str, *, force: bool) -> None:
         """Delete a deployment with its schedule, its sensor and its runs."""
-        delete_template(self.stack, name, force=force)
+        with deployment_lock(self.stack, self.engine, name):
+            delete_template(self.stack, name, force=force)
 
     def url(self, name: str = "") -> str:
         """Return the address of a deployment's page, or of the home page."""

@@ -26,8 +26,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from devstack.cron import argo_schedule
 from devstack.deployers.argo.parameters import EXACT, encode_parameters, without_tags
-from devstack.deployers.argo.schedule import argo_schedule
 from devstack.deployers.argo.scripts import set_parameters_exactly, shell_word, variables
 from devstack.deployers.argo.sensor_texts import protect_event_texts
 from devstack.deployers.argo.unsupported import TYPES, check_defaults, find_violations

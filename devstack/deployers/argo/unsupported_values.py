@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from devstack.cron import ScheduleError, argo_schedule
 from devstack.deployers.argo.notifications import INSTEAD, OPTIONS, REASON
-from devstack.deployers.argo.schedule import argo_schedule
-from devstack.deployers.cron import ScheduleError
 from devstack.deployers.flow_description import FlowDescription, StepDescription
 from devstack.deployers.pod_texts import text_problem
 from devstack.deployers.unsupported import Violation

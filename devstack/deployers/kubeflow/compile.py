@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from devstack.cron import ScheduleError
 from devstack.deployers.base import DeployOptions
 from devstack.deployers.compiling import (
     COMPILE_TIMEOUT,
@@ -15,7 +16,6 @@ from devstack.deployers.compiling import (
     metaflow_argv,
     refusal,
 )
-from devstack.deployers.cron import ScheduleError
 from devstack.deployers.errors import schedule_invalid
 from devstack.deployers.kubeflow.schedule import PRESETS, kubeflow_schedule
 from devstack.errors import DevstackError, ExitStatus

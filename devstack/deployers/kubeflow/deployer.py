@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from devstack.deployers.base import Deployment, DeployOptions, Note, RunResult, TaskLog
+from devstack.deployers.deployment_lock import deployment_lock
 from devstack.deployers.errors import engine_missing
 from devstack.deployers.kubeflow.client import PipelinesClient
 from devstack.deployers.kubeflow.compile import CompiledPipeline, compile_flow
@@ -67,7 +68,8 @@ class KubeflowDeployer:
 
     def deliver(self, compiled: CompiledPipeline, note: Note) -> Deployment:
         """Upload the pipeline, and replace its schedule."""
-        return deliver_pipeline(self.stack, self.client, compiled, self.url(), note)
+        with deployment_lock(self.stack, self.engine, compiled.name, note):
+            return deliver_pipeline(self.stack, self.client, compiled, self.url(), note)
 
     def resolve(self, name: str) -> str:
         """Return the name of a deployment given by its name, or by the flow's if unique."""
@@ -180,7 +182,8 @@ class KubeflowDeployer:
 
     def delete(self, name: str, *, force: bool) -> None:
         """Delete a deployment with its schedule and its runs."""
-        delete_pipeline(self.stack, self.client, name, force=force)
+        with deployment_lock(self.stack, self.engine, name):
+            delete_pipeline(self.stack, self.client, name, force=force)
 
     def url(self, name: str = "") -> str:
         """Return the address of Argo's page, which shows the runs; the API has no pages."""

@@ -8,7 +8,7 @@ requires a ``?`` in its third or fifth field, where Kubeflow's has the hour or t
 
 from __future__ import annotations
 
-from devstack.deployers.cron import Notation, ScheduleError
+from devstack.cron import Notation, ScheduleError
 
 PRESETS = {"hourly": "0 0 * * * ?", "daily": "0 0 0 * * ?", "weekly": "0 0 0 ? * SUN"}
 """As metaflow-kubeflow writes Metaflow's @schedule."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from devstack.cron import ScheduleError
 from devstack.deployers.checks import check_datastore, check_project
-from devstack.deployers.cron import ScheduleError
 from devstack.deployers.flow_description import FlowDescription
 from devstack.deployers.kubeflow.schedule import kubeflow_schedule
 from devstack.deployers.unsupported import Violation

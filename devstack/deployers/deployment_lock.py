@@ -1,4 +1,4 @@
-"""The lock of a DAG: commands that change one DAG take turns."""
+"""The lock of a deployment: commands that change one deployment take turns."""
 
 from __future__ import annotations
 
@@ -17,30 +17,33 @@ TURNS = 5
 
 
 @contextmanager
-def dag_lock(stack: Stack, dag_id: str, note: Note | None = None) -> Iterator[None]:
-    """Hold the lock of a DAG; the kernel releases it when this process ends.
+def deployment_lock(
+    stack: Stack, engine: str, name: str, note: Note | None = None
+) -> Iterator[None]:
+    """Hold the lock of a deployment; the kernel releases it when this process ends.
 
     Args:
         stack: the stack.
-        dag_id: the DAG.
+        engine: the engine of the deployment, such as ``airflow``.
+        name: the deployment.
         note: shows what is waited for.
 
     Raises:
         DevstackError: ``WAIT_TIMEOUT``: other commands did not end in time.
     """
-    name = sha256(dag_id.encode()).hexdigest()[:16]
-    with (lock_folder(stack) / f"dag-{name}").open("w") as file:
+    hashed = sha256(name.encode()).hexdigest()[:16]
+    with (lock_folder(stack) / f"{engine}-{hashed}").open("w") as file:
 
         def observe() -> Observation:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return Waiting(f"another command is changing {dag_id}")
+                return Waiting(f"another command is changing {name}")
             return Ready()
 
         wait_until(
             observe,
-            what=f"other commands to finish with {dag_id}",
+            what=f"other commands to finish with {name}",
             timeout=TURNS * stack.spec.timeout,
             clock=stack.clock,
             note=note,
@@ -51,6 +54,6 @@ def dag_lock(stack: Stack, dag_id: str, note: Note | None = None) -> Iterator[No
 
 def lock_folder(stack: Stack) -> Path:
     """Return the folder of the lock files; `devstack down` deletes it."""
-    folder: Path = stack.dir.path / "airflow-locks"
+    folder: Path = stack.dir.path / "deployment-locks"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder

@@ -1,8 +1,10 @@
 """Cron expressions: those that users write, and those that an engine evaluates the same way.
 
 Metaflow documents the notation of AWS for ``@schedule(cron=...)``: six fields with a
-year, in which Sunday is day 1. Engines have five fields in which Sunday is day 0. Imported in the
-user's Python.
+year, in which Sunday is day 1. Engines have five fields in which Sunday is day 0.
+
+Argo reads five fields with ``robfig/cron`` (``ParseStandard``): Sunday is 0 only, ranges run
+forwards, and there are no ``L``, ``W`` and ``#``. Imported in the user's Python.
 """
 
 from __future__ import annotations
@@ -185,3 +187,29 @@ def _numbers(word: str, field: _Field) -> list[int]:
         last = field.high if slash and len(ends) == 1 else ends[-1]
         found += range(ends[0], last + 1, int(step or 1))
     return found
+
+
+ARGO_PRESETS = {"hourly": "0 * * * *", "daily": "0 0 * * *", "weekly": "0 0 * * 0"}
+"""As Metaflow's @schedule, without the seconds and the year of AWS."""
+
+ARGO_DESCRIPTORS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+"""Schedules that Argo knows by name."""
+
+_ARGO = Notation("Argo", "refuses it", last_weekday=6, special=False)
+
+
+def argo_schedule(schedule: str) -> str:
+    """Return a schedule as Argo evaluates it; empty for ``none``.
+
+    Args:
+        schedule: ``none``, one of :data:`ARGO_PRESETS` or :data:`ARGO_DESCRIPTORS`, or a cron
+            expression of five fields, or of six in the notation of AWS, whose year is ``*``.
+
+    Raises:
+        ScheduleError: it is none of these.
+    """
+    if schedule in ("", "none"):
+        return ""
+    if schedule in ARGO_DESCRIPTORS:
+        return schedule
+    return " ".join(_ARGO.convert(ARGO_PRESETS.get(schedule, schedule).split()))
