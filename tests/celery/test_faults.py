@@ -1,7 +1,7 @@
 """Faults and load with CeleryExecutor: nothing is lost, and nothing runs twice unnoticed.
 
-A stack of these tests has one node. Without its API server nothing could be observed, so the
-interruption of the workers' node is the end of all processes of all workers at once.
+The stack of these tests has one node: here all processes of all workers end at once; in
+``test_node.py`` the node of a worker is interrupted.
 """
 
 from __future__ import annotations

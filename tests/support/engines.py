@@ -24,7 +24,6 @@ RUN_SECONDS = 600
 WORKFLOW = "workflows.argoproj.io/workflow"
 """The label of a workflow's pods, and of the JobSets that Metaflow creates in it."""
 
-NODE = "workflows.argoproj.io/node-name"
 OUTAGE_SECONDS = 30
 
 
@@ -82,12 +81,11 @@ class SlowRun:
         return run
 
     def delete_pod(self) -> None:
-        """Delete the pod of its first step without warning."""
+        """Delete the pod of its first step, the only one that runs, without warning."""
         (name,) = (
             pod["metadata"]["name"]
             for pod in task_objects(self.stack, "pods", f"--selector={WORKFLOW}")
-            if ".start" in pod["metadata"]["annotations"].get(NODE, "")
-            and pod["status"]["phase"] == "Running"
+            if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
         )
         target = ("pod", name, "--namespace=metaflow")
         self.stack.admin_kubectl("delete", *target, "--grace-period=0", "--force")
