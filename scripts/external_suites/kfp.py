@@ -12,8 +12,13 @@ TESTS = "sdk/python/test"
 _IMPORTED = ("test_data", "backend/api/v2beta1/python_http_client")
 """What else the tests import, from the root of the checkout."""
 
-_WITH_ADDRESS = ("sh", "-c", 'apiUrl=$METAFLOW_KUBEFLOW_PIPELINES_URL exec "$@"', "sh")
-"""Runs its arguments with the variable in which the tests look for the server."""
+_WITH_SERVER = (
+    "sh",
+    "-c",
+    'apiUrl=$METAFLOW_KUBEFLOW_PIPELINES_URL authToken=$DEVSTACK_KUBEFLOW_TOKEN exec "$@"',
+    "sh",
+)
+"""Runs its arguments with the variables in which the tests look for the server and its token."""
 
 
 def run_kfp(programs: Programs) -> Iterator[Result]:
@@ -24,5 +29,5 @@ def run_kfp(programs: Programs) -> Iterator[Result]:
     root = tests.parents[TESTS.count("/")]
     paths = (f"{TESTS}/client/client_test.py",)
     options = ("-o", f"pythonpath={root}")
-    suite = PytestSuite("kfp", root, paths, root, options, left_out={}, prefix=_WITH_ADDRESS)
+    suite = PytestSuite("kfp", root, paths, root, options, left_out={}, prefix=_WITH_SERVER)
     yield from run_pytest(programs, suite)
