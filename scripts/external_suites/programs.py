@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.external_suites.results import FAILED, Result
+from scripts.external_suites.selection import choose_tenth
+
+METAFLOW, KIT, KFP = "metaflow", "kit", "kfp"
+"""The checkouts: of Metaflow, of metaflow-orchestrator-kit, of Kubeflow Pipelines."""
 
 INTERRUPTED_SECONDS = 30.0
 """What an interrupted flow has to delete its pods, before it is killed."""
@@ -43,8 +48,8 @@ class Programs:
     """How the programs of a suite are run.
 
     Attributes:
-        checkout: the checkout of Metaflow.
-        folder: a folder for copies of it.
+        checkouts: the checkouts by their names, ``METAFLOW`` and others.
+        folder: a folder for copies of them.
         logs: a folder for the output of each program.
         python: the Python that runs them.
         only: parts of the names of the tests to run; all if empty.
@@ -52,9 +57,11 @@ class Programs:
         deadline: on the monotonic clock; no test is started after it.
         timeout: seconds for one program.
         label: the value of the label of all pods.
+        backends: the backends of suites that have several.
+        tenth: run only a fixed tenth of a suite that has many tests.
     """
 
-    checkout: Path
+    checkouts: Mapping[str, Path]
     folder: Path
     logs: Path
     python: str
@@ -63,6 +70,12 @@ class Programs:
     deadline: float = math.inf
     timeout: float = 600
     label: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    backends: Sequence[str] = ()
+    tenth: bool = False
+
+    def choose(self, names: Sequence[str]) -> set[str]:
+        """Return the tests of a suite that may run: all of them, or a fixed tenth."""
+        return {*(choose_tenth(names) if self.tenth else names)}
 
     def wants(self, suite: str, test: str) -> bool:
         """Return True if a test is to run."""
@@ -76,32 +89,23 @@ class Programs:
         return bool(outcomes) and FAILED not in outcomes
 
     def forget(self, suite: str, test: str) -> None:
-        """Drop the results of a test that is about to run again: it may report under other names.
-
-        With ``only``, those of parts that do not run stay.
-        """
+        """Drop the results of a test that runs again: it may report under other names."""
         for name in self._rows(suite, test):
-            part = self.results[name].test
-            if "::" not in part or not self.only or any(each in part for each in self.only):
-                del self.results[name]
+            del self.results[name]
 
     def _rows(self, suite: str, test: str) -> list[str]:
         whole = f"{suite} {test}"
-        return [
-            name
-            for name in self.results
-            if name == whole or name.startswith((f"{whole} ", f"{whole}::"))
-        ]
+        return [name for name in self.results if name == whole or name.startswith(f"{whole} ")]
 
     def is_over(self) -> bool:
         """Return True if no other test is to start."""
         return time.monotonic() > self.deadline
 
-    def copy(self, name: str) -> Path:
-        """Return a copy of a folder of the checkout: suites write into their folders."""
-        target = self.folder / name
+    def copy(self, name: str, checkout: str = METAFLOW) -> Path:
+        """Return a copy of a folder of a checkout: suites write into their folders."""
+        target = self.folder / checkout / name
         if not target.exists():
-            shutil.copytree(self.checkout / name, target)
+            shutil.copytree(self.checkouts[checkout] / name, target)
         return target
 
     def run(self, name: str, *argv: str, cwd: Path, timeout: float | None = None) -> Done:
@@ -116,7 +120,7 @@ class Programs:
         # Labels find the pods of a program that was killed. The tests do not look at them.
         labels = f"METAFLOW_KUBERNETES_LABELS={_LABEL}={self.label}"
         command = [_devstack(), "shell", "--", "env", labels, *argv]
-        log = self.logs / f"{name.replace('/', '-')}.log"
+        log = self.logs / f"{re.sub('[/ ]', '-', name)}.log"
         limit = self.timeout if timeout is None else timeout
         started = time.monotonic()
         # A file, because what a killed program leaves would hold a pipe open.

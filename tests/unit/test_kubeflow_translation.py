@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from kubeflow_pipelines.translation.pipeline import Pipeline, read_pipeline
-from kubeflow_pipelines.translation.schedules import argo_cron
+from kubeflow_pipelines.translation.schedules import argo_cron, interval_cron
 from kubeflow_pipelines.translation.unsupported import UnsupportedError
 from kubeflow_pipelines.translation.values import format_value, run_values
 from kubeflow_pipelines.translation.workflows import (
@@ -415,6 +415,29 @@ def test_a_scheduled_flow_gets_its_run_id_without_a_label() -> None:
 def test_a_schedule_that_argo_cannot_follow_is_refused(text: str, reason: str) -> None:
     with pytest.raises(UnsupportedError, match=reason):
         argo_cron(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        ("60", "0 */1 * * * *"),
+        ("300", "0 */5 * * * *"),
+        ("3600", "0 0 * * * *"),
+        ("21600", "0 0 */6 * * *"),
+        ("86400", "0 0 0 * * *"),
+    ],
+)
+def test_an_interval_that_divides_an_hour_or_a_day_is_a_schedule(
+    seconds: str, expected: str
+) -> None:
+    assert interval_cron(seconds) == expected
+    assert argo_cron(expected) == expected[2:]
+
+
+@pytest.mark.parametrize("seconds", ["0", "", "-60", "30", "420", "18000", "172800", "x"])
+def test_other_intervals_are_refused(seconds: str) -> None:
+    with pytest.raises(UnsupportedError, match="interval"):
+        interval_cron(seconds)
 
 
 def test_a_long_name_is_shortened() -> None:

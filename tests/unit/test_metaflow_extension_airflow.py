@@ -349,6 +349,18 @@ def test_devstacks_error_is_metaflows_exception(devstack: FakeDevstack) -> None:
     assert found == [text, *(error[name] for name in ("code", "cause", "remedy"))]
 
 
+def test_what_airflow_cannot_run_is_told_as_metaflows_tests_expect(devstack: FakeDevstack) -> None:
+    devstack.fail("deploy", code="FLOW_UNSUPPORTED", message="Airflow cannot run it", cause="why")
+    program = f"""
+        try:
+            {CREATE}
+        except Exception as error:
+            found = str(error)
+    """
+    first = devstack.run(program).splitlines()[0]
+    assert first == "Airflow cannot run it (not supported): why"
+
+
 def test_a_devstack_that_ends_without_json_is_reported_with_its_output(
     devstack: FakeDevstack,
 ) -> None:

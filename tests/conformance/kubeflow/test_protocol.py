@@ -30,15 +30,17 @@ def uploaded(service: Service, file: str = "loop-pipeline") -> dict[str, Any]:
 
 
 def started(service: Service, **parameters: Any) -> dict[str, Any]:
+    return started_with(service, runtime_config={"parameters": parameters})
+
+
+def started_with(service: Service, **fields: Any) -> dict[str, Any]:
     made = uploaded(service)
-    return service.post(
-        "runs",
-        {
-            "display_name": f"run of {made['display_name']}",
-            "pipeline_version_reference": {"pipeline_id": made["pipeline_id"]},
-            "runtime_config": {"parameters": parameters},
-        },
-    )
+    body = {
+        "display_name": f"run of {made['display_name']}",
+        "pipeline_version_reference": {"pipeline_id": made["pipeline_id"]},
+        **fields,
+    }
+    return service.post("runs", body)
 
 
 def workflow_of(api: WorkflowApi, run: dict[str, Any]) -> dict[str, Any]:
@@ -226,6 +228,29 @@ def test_a_recurring_run_becomes_a_cron_workflow(service: Service, api: Workflow
     assert cron["spec"]["suspend"] is True
 
 
+def test_an_archived_experiment_takes_its_runs_and_starts_no_others(
+    service: Service, api: WorkflowApi
+) -> None:
+    experiment = service.post("experiments", {"display_name": "aside"})["experiment_id"]
+    job = scheduled(service, experiment_id=experiment)["recurring_run_id"]
+    run = started_with(service, experiment_id=experiment)["run_id"]
+    service.post(f"experiments/{experiment}:archive")
+    assert service.get(f"experiments/{experiment}")["storage_state"] == "ARCHIVED"
+    assert service.get(f"runs/{run}")["storage_state"] == "ARCHIVED"
+    assert service.get(f"recurringruns/{job}")["status"] == "DISABLED"
+    labels = [each["metadata"]["labels"] for each in api.crons.values() if each["spec"]["suspend"]]
+    assert job in {each["pipeline/recurring-run-id"] for each in labels}
+    answer = service.request("POST", f"runs/{run}:unarchive")
+    assert answer.status_code == 400
+    assert "its experiment is archived" in answer.json()["message"]
+    service.post(f"experiments/{experiment}:unarchive")
+    assert service.get(f"runs/{run}")["storage_state"] == "ARCHIVED"
+    service.post(f"runs/{run}:unarchive")
+    assert service.get(f"runs/{run}")["storage_state"] == "AVAILABLE"
+    service.post(f"runs/{run}:archive")
+    assert service.get(f"runs/{run}")["storage_state"] == "ARCHIVED"
+
+
 def test_runs_of_a_schedule_appear_and_outlive_it(service: Service, api: WorkflowApi) -> None:
     made = scheduled(service)
     (name,) = [
@@ -250,7 +275,7 @@ def test_runs_of_a_schedule_appear_and_outlive_it(service: Service, api: Workflo
     ("fields", "reason"),
     [
         ({"max_concurrency": "3"}, "max_concurrency 3"),
-        ({"trigger": {"periodic_schedule": {"interval_second": 60}}}, "periodic_schedule"),
+        ({"trigger": {"periodic_schedule": {"interval_second": "420"}}}, "interval of 420 s"),
         ({"trigger": {"cron_schedule": {"cron": "30 6 * * *"}}}, "5 fields"),
         ({"trigger": {"cron_schedule": {"cron": "5 30 6 * * *"}}}, "full minutes"),
     ],

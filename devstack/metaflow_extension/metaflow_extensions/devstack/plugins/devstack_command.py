@@ -14,6 +14,7 @@ from metaflow.exception import MetaflowException
 EXECUTABLE = "DEVSTACK_EXECUTABLE"
 
 _TAIL_LINES = 15
+_UNSUPPORTED = "FLOW_UNSUPPORTED"
 
 
 class DevstackCommandError(MetaflowException):
@@ -35,6 +36,9 @@ class DevstackCommandError(MetaflowException):
         self.cause = str(error.get("cause") or "")
         self.remedy = str(error.get("remedy") or "")
         message = str(error.get("message") or "devstack failed")
+        if self.code == _UNSUPPORTED:
+            # By these words Metaflow's tests of deployers (test/ux) tell a limit from a fault.
+            message += " (not supported)"
         lines = [f"{message}: {self.cause}" if self.cause else message]
         lines += [f"  | {line}" for line in error.get("output") or ()]
         lines += [f"next: {self.remedy}"] if self.remedy else []

@@ -21,6 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kubeflow_pipelines.archive import archive_routes
 from kubeflow_pipelines.experiments import experiment_routes
 from kubeflow_pipelines.kubernetes import Kubernetes
 from kubeflow_pipelines.pipelines import pipeline_routes
@@ -76,6 +77,8 @@ def build_application(settings: Settings) -> Starlette:
             Route("/ready", _ready),
             Route(HEALTH, _health),
             *pipeline_routes(),
+            # Before routes whose ids would match "ID:archive".
+            *archive_routes(),
             *experiment_routes(),
             *run_routes(),
             *recurring_run_routes(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from database_service.errors import ServiceError
 from database_service.json_bodies import JsonResponse, acquire_connection, read_object
@@ -26,6 +27,7 @@ from kubeflow_pipelines.records import (
 )
 from kubeflow_pipelines.run_requests import read_request
 from kubeflow_pipelines.synchronization import synchronize
+from kubeflow_pipelines.translation.schedules import interval_cron
 from kubeflow_pipelines.translation.unsupported import UnsupportedError, require_only
 from kubeflow_pipelines.translation.workflows import build_cron_workflow
 
@@ -90,15 +92,16 @@ def read_cron(body: Message) -> str:
     """
     where = "recurring run"
     trigger = body.get("trigger") or {}
-    require_only(where, trigger, ("cron_schedule",))
+    require_only(where, trigger, ("cron_schedule", "periodic_schedule"))
     schedule = trigger.get("cron_schedule") or {}
     require_only(where, schedule, ("cron",))
-    if not schedule.get("cron"):
-        raise UnsupportedError(where, "it has no trigger.cron_schedule.cron")
+    periodic = trigger.get("periodic_schedule") or {}
+    require_only(where, periodic, ("interval_second",))
+    cron = schedule.get("cron") or interval_cron(str(periodic.get("interval_second") or "0"))
     concurrency = str(body.get("max_concurrency") or "1")
     if concurrency != "1":
         raise UnsupportedError(where, f"max_concurrency {concurrency}: only 1 is supported")
-    return str(schedule["cron"])
+    return str(cron)
 
 
 async def list_recurring_runs(request: Request) -> Response:
@@ -118,12 +121,12 @@ async def show_recurring_run(request: Request) -> Response:
 
 async def enable_recurring_run(request: Request) -> Response:
     """Let a schedule start runs again."""
-    return await _set_enabled(request, True)
+    return await _enable(request, enabled=True)
 
 
 async def disable_recurring_run(request: Request) -> Response:
     """Let a schedule start no runs."""
-    return await _set_enabled(request, False)
+    return await _enable(request, enabled=False)
 
 
 async def delete_recurring_run(request: Request) -> Response:
@@ -137,13 +140,18 @@ async def delete_recurring_run(request: Request) -> Response:
     return JsonResponse({})
 
 
-async def _set_enabled(request: Request, enabled: bool) -> Response:
+async def _enable(request: Request, *, enabled: bool) -> Response:
     row = await _find(request)
+    async with acquire_connection(request) as connection:
+        await set_enabled(request, connection, row, enabled=enabled)
+    return JsonResponse({})
+
+
+async def set_enabled(request: Request, connection: Any, row: Row, *, enabled: bool) -> None:
+    """Let a recurring run start runs, or none."""
     changes = {"spec": {"suspend": not enabled}}
     await kubernetes_of(request).patch("CronWorkflow", row["object_name"], changes)
-    async with acquire_connection(request) as connection:
-        await connection.execute(_ENABLE, row["id"], enabled)
-    return JsonResponse({})
+    await connection.execute(_ENABLE, row["id"], enabled)
 
 
 async def _find(request: Request) -> Row:

@@ -92,12 +92,12 @@ async def list_runs(request: Request) -> Response:
 
 async def show_run(request: Request) -> Response:
     """Return a run."""
-    return JsonResponse(_run(await _current(request)))
+    return JsonResponse(_run(await current_run(request)))
 
 
 async def terminate_run(request: Request) -> Response:
     """Stop a run: its pods are killed."""
-    row = await _current(request)
+    row = await current_run(request)
     if row["state"] not in FINAL:
         await kubernetes_of(request).patch(
             "Workflow", row["object_name"], {"spec": {"shutdown": "Terminate"}}
@@ -109,15 +109,19 @@ async def terminate_run(request: Request) -> Response:
 
 async def delete_run(request: Request) -> Response:
     """Delete a run with its workflow and its pods."""
-    row = await _current(request)
+    row = await current_run(request)
     await kubernetes_of(request).delete("Workflow", row["object_name"])
     async with acquire_connection(request) as connection:
         await connection.execute(_DELETE, row["id"])
     return JsonResponse({})
 
 
-async def _current(request: Request) -> Row:
-    """Return a run in its current state; it may be that of a schedule, and new."""
+async def current_run(request: Request) -> Row:
+    """Return a run in its current state; it may be that of a schedule, and new.
+
+    Raises:
+        ServiceError: 404 if there is none.
+    """
     run_id, kubernetes = request.path_params["run"], kubernetes_of(request)
     async with acquire_connection(request) as connection:
         row = await connection.fetchrow("SELECT * FROM runs WHERE id = $1", run_id)
