@@ -34,7 +34,7 @@ REDIS = "7"
 
 AIRFLOW = "2.11.2"
 """The last series that runs Metaflow's DAG files; see containers/airflow/requirements.in."""
-AIRFLOW_RECIPE = "9"
+AIRFLOW_RECIPE = "13"
 """Increase it when the Airflow image changes in other ways."""
 METADATA = "2"
 """devstack's own metadata service; increase it when its responses change."""

@@ -10,7 +10,8 @@ from devstack.state import StackState
 from devstack.waits import Observation
 
 NAMESPACE = "postgres"
-ADDRESS = f"postgres.{NAMESPACE}.svc.cluster.local:5432"
+# The last dot: a resolver tries a name with fewer than five dots in the search domains first.
+ADDRESS = f"postgres.{NAMESPACE}.svc.cluster.local.:5432"
 """Its address in the cluster."""
 
 SECRET = "postgres"  # noqa: S105 - the Secret's name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -304,3 +305,22 @@ def test_the_stub_has_the_names_that_the_provider_uses(
     assert kubernetes_asyncio.client.CoreV1Api
     for name in ("", ".client", ".config"):
         del sys.modules[f"kubernetes_asyncio{name}"]
+
+
+def test_a_forked_process_leaves_its_parents_database_connections(
+    settings: ModuleType, airflow_settings: ModuleType
+) -> None:
+    disposed: list[dict[str, bool]] = []
+    airflow_settings.engine = SimpleNamespace(  # type: ignore[attr-defined]
+        dispose=lambda **options: disposed.append(options)
+    )
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writer, repr(disposed).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    assert os.read(reader, 100).decode() == "[{'close': False}]"
+    os.close(reader)
+    assert disposed == []

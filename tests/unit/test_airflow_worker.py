@@ -207,7 +207,9 @@ def test_the_worker_serves_the_queue_of_tasks_that_name_none(
             **dict.fromkeys(("keep_all", "serve", "prune_regularly"), print),
         },
         "task_state": {},
-        "warm_up": dict.fromkeys(("keep_engine", "warm_up"), lambda *_arguments: None),
+        "warm_up": dict.fromkeys(
+            ("keep_engine", "keep_configuration", "warm_up"), lambda *_arguments: None
+        ),
     }
     for name, content in modules.items():
         module = ModuleType(name)

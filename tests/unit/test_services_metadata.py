@@ -69,7 +69,7 @@ def test_it_has_a_database_and_a_user_of_its_own() -> None:
         if item["metadata"]["name"] == "postgres-databases"
     )
     password = decoded(secret)["metadata"]
-    address = f"postgresql://metadata:{password}@postgres.postgres.svc.cluster.local:5432/metadata"
+    address = f"postgresql://metadata:{password}@postgres.postgres.svc.cluster.local.:5432/metadata"
     assert decoded(find(ctx, "Secret"))["METADATA_DATABASE"] == address
 
 

@@ -69,8 +69,26 @@ def pool_connections() -> None:
     settings.prepare_engine_args = prepare_engine_args
 
 
+def own_connections() -> None:
+    """Let each forked process open its own database connections, and leave its parent's alone.
+
+    Airflow's scheduler forks the server of its health with an open connection. Both used it: the
+    scheduler got the answer to the other's query, and ended or waited forever. Processes of tasks
+    closed the connections of their parents, which then connected again.
+    """
+    from airflow import settings
+
+    def leave_connections() -> None:
+        engine = getattr(settings, "engine", None)
+        if engine is not None:
+            engine.dispose(close=False)
+
+    os.register_at_fork(after_in_child=leave_connections)
+
+
 # Airflow imports this module before it first connects, and has imported its settings by then.
 pool_connections()
+own_connections()
 
 
 def task_policy(task: Any) -> None:

@@ -64,6 +64,7 @@ def main() -> None:
     folder = task_logs.local_folder()
     # Before there is another thread, whose queries would be part of the transaction.
     warm_up.keep_engine()
+    warm_up.keep_configuration()
     warm_up.warm_up(folder)
     from airflow.configuration import conf
     from airflow.providers.celery.executors.celery_executor_utils import app

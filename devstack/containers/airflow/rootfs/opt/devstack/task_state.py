@@ -1,16 +1,10 @@
-"""The state of a task in Airflow's database, for a Celery worker that got its message.
-
-Each question is one short connection: a process that is forked next would use a kept one too.
-"""
+"""The state of a task in Airflow's database, for a Celery worker that got its message."""
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from typing import Any
-
-import psycopg2
 
 WATCH_SECONDS = 20.0
 """Within this time the heartbeat of a task that runs advances; its interval is 5 seconds."""
@@ -18,8 +12,8 @@ POLL_SECONDS = 1.0
 QUERY = """
 SELECT ti.state, job.latest_heartbeat
 FROM task_instance ti LEFT JOIN job ON job.id = ti.job_id
-WHERE ti.external_executor_id = %s
-  AND ti.dag_id = %s AND ti.task_id = %s AND ti.run_id = %s AND ti.map_index = %s
+WHERE ti.external_executor_id = :message
+  AND ti.dag_id = :dag AND ti.task_id = :task AND ti.run_id = :run AND ti.map_index = :index
 """
 
 
@@ -86,17 +80,15 @@ def is_running_elsewhere(task: Task) -> bool:
 
 
 def _read(task: Task) -> tuple[str, Any]:
-    url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
+    from airflow import settings
+    from sqlalchemy import text
+    from sqlalchemy.exc import OperationalError
+
     while True:
         try:
-            connection = psycopg2.connect(url, connect_timeout=5)
-            break
-        except psycopg2.OperationalError:
+            with settings.engine.connect() as connection:
+                row = connection.execute(text(QUERY), vars(task)).first()
+                return tuple(row) if row else ("", None)
+        except OperationalError:
             # Without the database nothing is known, and no task could record its end.
             time.sleep(POLL_SECONDS)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(QUERY, [task.message, task.dag, task.task, task.run, task.index])
-            return cursor.fetchone() or ("", None)
-    finally:
-        connection.close()

@@ -27,26 +27,28 @@ TASK = "first"
 
 
 def keep_engine() -> None:
-    """Let tasks keep this process' engine and its compiled SQL, with a pool that keeps nothing.
+    """Let tasks keep this process' engine, and with it compiled SQL; Airflow creates another one.
 
-    Airflow creates another engine for each task, so that a task that waits keeps no connection to
-    the database open. Of that engine only the pool is needed.
+    Their connections are their own, and are kept, too (airflow_local_settings.py).
     """
     from airflow import settings
 
-    engine, session = settings.engine, settings.Session
-    settings.configure_orm(disable_connection_pool=True)
-    pool = settings.engine.pool
-    # The queries of an engine's first connection are executed here, once.
-    settings.engine.connect().close()
-    settings.engine, settings.Session = engine, session
-
     def reconfigure_orm(**_options: Any) -> None:
-        session.remove()
-        engine.dispose()
-        engine.pool = pool
+        settings.Session.remove()
 
     settings.reconfigure_orm = reconfigure_orm
+
+
+def keep_configuration() -> None:
+    """Do not write the configuration to a file for the second process, which has it already."""
+    from airflow.task.task_runner import base_task_runner
+
+    write = base_task_runner.tmp_configuration_copy
+
+    def write_for_another_user(*, include_env: bool, **options: Any) -> str:
+        return write(include_env=include_env, **options) if include_env else ""
+
+    base_task_runner.tmp_configuration_copy = write_for_another_user
 
 
 def warm_up(log_folder: Path) -> None:
