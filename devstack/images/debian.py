@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,16 +64,25 @@ class RootFileSystem:
         return cache.make(
             f"rootfs-{self.name}",
             self.key,
-            lambda path: self._bootstrap(runner, progress, path, cache.pidfile("install")),
+            lambda path: self._bootstrap(runner, progress, path, cache),
         )
 
-    def _bootstrap(self, runner: Runner, progress: Progress, path: Path, pidfile: Path) -> None:
+    def _bootstrap(
+        self, runner: Runner, progress: Progress, path: Path, cache: ArtifactCache
+    ) -> None:
         if runner.which("mmdebstrap") is None:
             raise _tool_missing()
-        with step(progress, f"Install Debian packages: {self.name}"):
+        argv = self.command(path, architecture())
+        with (
+            step(progress, f"Install Debian packages: {self.name}"),
+            _own_mounts(cache, self.name) as (prefix, env),
+        ):
             try:
                 runner.run(
-                    self.command(path, architecture()), on_line=progress.note, pidfile=pidfile
+                    [*prefix, *argv],
+                    env=env,
+                    on_line=progress.note,
+                    pidfile=cache.pidfile("install"),
                 )
             except DevstackError as error:
                 raise _unreachable(error) from error
@@ -87,6 +98,20 @@ class RootFileSystem:
         argv += [f'--customize-hook=rm -rf "$1{path}"' for path in REMOVED]
         # Without sources of its own it uses Debian's main mirror.
         return [*argv, versions.DEBIAN_SUITE, str(target), *map(str, host_sources())]
+
+
+@contextmanager
+def _own_mounts(cache: ArtifactCache, name: str) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """Yield what mmdebstrap starts with, so that the kernel removes its mounts if it is killed.
+
+    As root it mounts /proc, /sys and devices in a temporary folder. They would stay there, and who
+    removes that folder would remove devices of this machine. For other users it has namespaces.
+    """
+    if os.geteuid() != 0:
+        yield [], {}
+        return
+    with cache.scratch(f"mmdebstrap-{name}") as folder:
+        yield ["unshare", "--mount"], {"TMPDIR": str(folder)}
 
 
 def host_sources(os_release: Path = OS_RELEASE, apt: Path = APT_FOLDER) -> list[Path]:

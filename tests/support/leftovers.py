@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,11 +20,15 @@ from tests.support.commandline import Devstack
 _SESSION = re.compile(r".*/pytest-of-[^/]+/pytest-\d+")
 """The folder of one run of pytest; it has a lock file with the process id while pytest runs."""
 
+VARIABLE = "DEVSTACK_HOME"
+END_SECONDS = 60.0
+
 
 def main() -> None:
     """Remove them, and print their names."""
     for directory in find_leftovers():
         sys.stderr.write(f"test: removing {directory.name}, which a killed test run left behind\n")
+        end_commands(directory.parent.parent)
         Devstack(directory.name, directory.parent.parent).run("down")
 
 
@@ -39,6 +44,17 @@ def find_leftovers() -> Iterator[Path]:
         session = _SESSION.match(line)
         if session and not is_running(Path(session[0])):
             yield Path(line)
+
+
+def end_commands(home: Path) -> None:
+    """End the commands that the killed test run had started, which may hold the stack's lock."""
+    commands = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(VARIABLE) == str(home):
+                commands.append(process)
+                process.terminate()
+    psutil.wait_procs(commands, timeout=END_SECONDS)
 
 
 def is_running(session: Path) -> bool:

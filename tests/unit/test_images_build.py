@@ -263,12 +263,33 @@ def test_a_private_authority_is_passed_on_and_not_left_behind(
     pem.write_text("pem")
     monkeypatch.setenv(certificates.VARIABLE, str(pem))
     runner = FakeRunner()
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     runner.answer("mmdebstrap", effect=lambda call: Path(_target(call)).write_text("tar") and None)
     RootFileSystem("test", ("bash",)).build(runner, Recorder(), ArtifactCache(tmp_path))
     argv = runner.calls[0].argv
     assert any(str(pem) in word for word in argv)
     assert any(word.startswith("--customize-hook") and "99mmdebstrap" in word for word in argv)
     assert certificates.variables()["SSL_CERT_FILE"] == str(pem)
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_mounts_of_a_killed_build_do_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    runner = FakeRunner()
+    runner.answer("mmdebstrap")
+    runner.answer(
+        "unshare" if user == 0 else "mmdebstrap",
+        effect=lambda call: Path(_target(call)).write_text("tar") and None,
+    )
+    RootFileSystem("test", ("bash",)).build(runner, Recorder(), ArtifactCache(tmp_path))
+    (call,) = runner.calls
+    assert (call.argv[:3] == ("unshare", "--mount", "mmdebstrap")) == (user == 0)
+    # Below the cache, where the next build removes what a killed one left.
+    folder = str(call.env.get("TMPDIR", ""))
+    assert folder.startswith(str(tmp_path)) == (user == 0)
+    assert not folder or not Path(folder).exists()
 
 
 def _target(call: Call) -> str:
@@ -291,7 +312,10 @@ def test_without_mmdebstrap_the_step_is_named(tmp_path: Path) -> None:
     assert "apt-get install mmdebstrap" in caught.value.remedy
 
 
-def test_unavailable_packages_point_at_the_certificates(tmp_path: Path) -> None:
+def test_unavailable_packages_point_at_the_certificates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     runner = FakeRunner()
     runner.answer("mmdebstrap", returncode=1, stderr="E: cannot connect")
     with pytest.raises(DevstackError) as caught:
