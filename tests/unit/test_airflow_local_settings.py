@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -54,7 +54,23 @@ def airflow_settings(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch, airflow_settings: ModuleType) -> ModuleType:
+def forked(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """What the module lets each forked process call."""
+    calls: list[Callable[[], None]] = []
+
+    def register(*, after_in_child: Callable[[], None]) -> None:
+        calls.append(after_in_child)
+
+    monkeypatch.setattr("os.register_at_fork", register)
+    return calls
+
+
+@pytest.fixture
+def settings(
+    monkeypatch: pytest.MonkeyPatch,
+    airflow_settings: ModuleType,
+    forked: list[Callable[[], None]],
+) -> ModuleType:
     # Keeps this process's own asynchronous client.
     monkeypatch.setenv("DEVSTACK_AIRFLOW_PART", "triggerer")
     monkeypatch.setitem(sys.modules, PROVIDER, _PROVIDER)
@@ -308,19 +324,12 @@ def test_the_stub_has_the_names_that_the_provider_uses(
 
 
 def test_a_forked_process_leaves_its_parents_database_connections(
-    settings: ModuleType, airflow_settings: ModuleType
+    settings: ModuleType, airflow_settings: ModuleType, forked: list[Callable[[], None]]
 ) -> None:
     disposed: list[dict[str, bool]] = []
+    forked[0]()  # before Airflow has an engine
     airflow_settings.engine = SimpleNamespace(  # type: ignore[attr-defined]
         dispose=lambda **options: disposed.append(options)
     )
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        os.write(writer, repr(disposed).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    os.close(writer)
-    assert os.read(reader, 100).decode() == "[{'close': False}]"
-    os.close(reader)
-    assert disposed == []
+    forked[0]()
+    assert disposed == [{"close": False}]
