@@ -2,7 +2,7 @@
 
 CHECKOUT is a checkout of Metaflow of about the version that the stack has. Nothing is written
 there. The stack that --name or DEVSTACK_NAME selects has to be up, for --backend with
-`--with argo` or Airflow, for --kfp with `--with argo,kubeflow`. Example:
+`--with argo` or Airflow, for --kfp with `--with argo --with kubeflow`. Example:
 
     python3 -m venv ~/suites
     ~/suites/bin/pip install metaflow kubernetes matplotlib omegaconf pytest pytest-timeout
