@@ -1,10 +1,9 @@
-"""How many minutes tests take on this machine, estimated from its speed.
+"""How fast this machine is, and how many minutes the unit tests take on it.
 
 Machines with the same number of cores differ by a factor of four (docs/adr/0030-ci-time.md), so
-CI asks before it starts tests that it could not end within its time limit, and waits of tests are
-longer on a slower one.
-``python -m tests.support.machine_speed`` prints the number for all tests with clusters, with
-``--unit`` that for the unit tests on one version of Python.
+CI asks before it starts the unit tests on another version of Python, and waits of tests are longer
+on a slower one.
+``python -m tests.support.machine_speed`` prints the minutes for one version of Python.
 """
 
 from __future__ import annotations
@@ -15,9 +14,6 @@ from functools import cache
 
 REFERENCE_SECONDS = 0.25
 """The time of :func:`loop_seconds` on the machine on which the tests were timed."""
-
-REFERENCE_MINUTES = 100
-"""The minutes that all tests with clusters took on that machine."""
 
 REFERENCE_UNIT_MINUTES = 2
 """The minutes that the unit tests took on that machine, on one version of Python."""
@@ -41,19 +37,16 @@ def slowness() -> float:
     return max(1.0, loop_seconds() / REFERENCE_SECONDS)
 
 
-def minutes_needed(seconds: float, reference_minutes: int = REFERENCE_MINUTES) -> int:
-    """Return the minutes for tests where the fixed work takes ``seconds``.
+def minutes_needed(seconds: float) -> int:
+    """Return the minutes for the unit tests where the fixed work takes ``seconds``.
 
-    A machine that does it faster gets no shorter estimate: tests with clusters also wait for
-    memory, for disks and for the intervals of controllers.
+    A machine that does it faster gets no shorter estimate: tests also wait for memory and disks.
 
     Args:
         seconds: what :func:`loop_seconds` returned.
-        reference_minutes: the minutes that the tests take on the machine of the figures.
     """
-    return round(reference_minutes * max(1.0, seconds / REFERENCE_SECONDS))
+    return round(REFERENCE_UNIT_MINUTES * max(1.0, seconds / REFERENCE_SECONDS))
 
 
 if __name__ == "__main__":
-    reference = REFERENCE_UNIT_MINUTES if sys.argv[1:] == ["--unit"] else REFERENCE_MINUTES
-    sys.stdout.write(f"{minutes_needed(loop_seconds(), reference)}\n")
+    sys.stdout.write(f"{minutes_needed(loop_seconds())}\n")
