@@ -34,7 +34,8 @@ def test_a_run_survives_a_killed_controller(stack: Devstack) -> None:
 
 
 def test_a_deleted_pod_is_retried(stack: Devstack) -> None:
-    slow = started(stack)
+    # Longer than the test needs to find and delete the pod.
+    slow = started(stack, "--param", "seconds=300")
     slow.delete_pod()
     assert artifact(stack, FLOW, slow.succeeded(), "start", "attempt") == 1
 

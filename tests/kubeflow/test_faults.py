@@ -32,7 +32,8 @@ def test_a_run_survives_a_killed_controller(stack: KubeflowStack) -> None:
 
 
 def test_a_deleted_pod_is_retried(stack: KubeflowStack) -> None:
-    slow = started(stack)
+    # Longer than the test needs to find and delete the pod.
+    slow = started(stack, "--param", "seconds=300")
     slow.delete_pod()
     assert stack.artifact(FLOW, slow.succeeded(), "start", "attempt") == 1
 

@@ -8,7 +8,7 @@ SMALL = {"cpu": 0.05, "memory": 200, "disk": 100}
 
 
 class ArgoSlowFlow(FlowSpec):
-    """Waits in its first step."""
+    """Waits in its first step, in its first attempt."""
 
     seconds = Parameter("seconds", default=20)
 
@@ -17,7 +17,8 @@ class ArgoSlowFlow(FlowSpec):
     @step
     def start(self):
         print("waiting", flush=True)
-        time.sleep(self.seconds)
+        if current.retry_count == 0:
+            time.sleep(self.seconds)
         self.attempt = current.retry_count
         self.next(self.end)
 
