@@ -1,8 +1,4 @@
-"""Faults and load with CeleryExecutor: nothing is lost, and nothing runs twice unnoticed.
-
-The stack of these tests has one node: here all processes of all workers end at once; in
-``test_node.py`` the node of a worker is interrupted.
-"""
+"""Faults and load with CeleryExecutor: nothing is lost, and nothing runs twice unnoticed."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ from tests.airflow.airflow_stack import Airflow
 from tests.celery.conftest import Configure
 from tests.celery.counted import deploy_counted, executions, instances, running_on
 from tests.celery.workers import kill_processes, workers
+from tests.support.cluster import node
 from tests.support.commandline import Devstack
 from tests.support.eventually import eventually
 
@@ -55,6 +52,20 @@ def test_the_loss_of_all_workers_costs_their_tasks_one_attempt(airflow: Airflow)
     assert airflow.finish(run) == "success"
     assert executions(airflow, run) == dict.fromkeys(range(8), 2)
     assert attempts(airflow, run) == dict.fromkeys(range(8), 2)
+
+
+def test_a_run_survives_the_interruption_of_the_workers_node(
+    airflow: Airflow, stack: Devstack
+) -> None:
+    # Workers run where the other services do, so these end, too.
+    run = start_counted(airflow, "rebooted")
+    node(stack).kill()
+    stack.run("up", "--timeout", "600", timeout=900)
+    eventually("Airflow to be healthy", airflow.answers, timeout=180)
+    assert airflow.finish(run) == "success"
+    executed, counted = executions(airflow, run), attempts(airflow, run)
+    assert set(executed) == set(counted) == set(range(TASKS))
+    assert {number for number in executed if executed[number] > counted[number]} == set()
 
 
 @pytest.mark.usefixtures("three_workers")
