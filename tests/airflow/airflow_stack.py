@@ -167,7 +167,7 @@ class Airflow:
     def _has_ended(self, run: str) -> bool:
         try:
             return self.state_of(run) not in ("queued", "running")
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             # The web server is one of the parts that tests interrupt.
             return False
 
