@@ -24,6 +24,8 @@ RUN_SECONDS = 600
 WORKFLOW = "workflows.argoproj.io/workflow"
 """The label of a workflow's pods, and of the JobSets that Metaflow creates in it."""
 
+INTERRUPTIBLE = "the step can be interrupted"
+"""What SLOW_FLOW prints; the log of a pod that has not started says that it is waiting."""
 OUTAGE_SECONDS = 30
 
 
@@ -108,7 +110,7 @@ def start_slow_run(stack: Devstack, engine: str, name: str, *options: str) -> Sl
         return found
 
     def waits() -> bool:
-        return any("waiting" in _log(stack, engine, each["run_id"]) for each in runs())
+        return any(INTERRUPTIBLE in _log(stack, engine, each["run_id"]) for each in runs())
 
     eventually("the first step to begin", waits, timeout=180, interval=2)
     return SlowRun(stack, runs()[0], follower)

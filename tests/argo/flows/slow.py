@@ -16,7 +16,7 @@ class ArgoSlowFlow(FlowSpec):
     @kubernetes(**SMALL)
     @step
     def start(self):
-        print("waiting", flush=True)
+        print("the step can be interrupted", flush=True)
         if current.retry_count == 0:
             time.sleep(self.seconds)
         self.attempt = current.retry_count
