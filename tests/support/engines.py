@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.support.commandline import Devstack
 from tests.support.eventually import eventually
 
 SLOW_FLOW = Path(__file__).parents[1] / "argo" / "flows" / "slow.py"
-"""Its first step prints ``waiting``, waits, and stores the number of its attempt."""
+"""Its first step prints INTERRUPTIBLE, waits, and stores the number of its attempt."""
 
 RUN_SECONDS = 600
 WORKFLOW = "workflows.argoproj.io/workflow"
@@ -27,6 +28,8 @@ WORKFLOW = "workflows.argoproj.io/workflow"
 INTERRUPTIBLE = "the step can be interrupted"
 """What SLOW_FLOW prints; the log of a pod that has not started says that it is waiting."""
 OUTAGE_SECONDS = 30
+RECREATED_SECONDS = 15.0
+"""Argo creates a pod again, for the same attempt, that is gone ten seconds after its start."""
 
 
 def call_engine(stack: Devstack, engine: str, *argv: str, check: bool = True) -> dict[str, Any]:
@@ -84,13 +87,23 @@ class SlowRun:
 
     def delete_pod(self) -> None:
         """Delete the pod of its first step, the only one that runs, without warning."""
-        (name,) = (
-            pod["metadata"]["name"]
-            for pod in task_objects(self.stack, "pods", f"--selector={WORKFLOW}")
-            if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
-        )
+
+        def running() -> list[str]:
+            return [
+                pod["metadata"]["name"]
+                for pod in task_objects(self.stack, "pods", f"--selector={WORKFLOW}")
+                if pod["status"]["phase"] == "Running" and _age(pod) > RECREATED_SECONDS
+            ]
+
+        eventually("the pod to be one that is not created again", running)
+        (name,) = running()
         target = ("pod", name, "--namespace=metaflow")
         self.stack.admin_kubectl("delete", *target, "--grace-period=0", "--force")
+
+
+def _age(pod: dict[str, Any]) -> float:
+    started = datetime.strptime(pod["status"]["startTime"], "%Y-%m-%dT%H:%M:%S%z")
+    return (datetime.now(timezone.utc) - started).total_seconds()
 
 
 def start_slow_run(stack: Devstack, engine: str, name: str, *options: str) -> SlowRun:
