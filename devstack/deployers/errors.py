@@ -47,19 +47,22 @@ def deployment_error(message: str, cause: str, remedy: str, code: str) -> Devsta
     )
 
 
-def deployment_busy(engine: str, name: str, count: int) -> DevstackError:
+def deployment_busy(
+    engine: str, name: str, count: int, code: str = "DEPLOYMENT_BUSY"
+) -> DevstackError:
     """Return the error for a deployment with active runs, which is to be deleted.
 
     Args:
         engine: the engine, as in ``devstack ENGINE delete``.
         name: the deployment.
         count: the number of its active runs.
+        code: the error's code.
     """
     return DevstackError(
         f"cannot delete {name}",
         cause=f"{count} of its runs are active",
         remedy=f"wait until they end, or devstack {engine} delete --force {name}",
-        code="DEPLOYMENT_BUSY",
+        code=code,
     )
 
 

@@ -34,7 +34,7 @@ def find_schedule_problems(
     kind: ScheduleKind,
     crons: Sequence[Object],
     workflows: Sequence[Object],
-    templates: Sequence[Object],
+    templates: Sequence[Object] = (),
 ) -> Iterator[Finding]:
     """Yield the problem of each schedule that has one.
 
@@ -42,7 +42,7 @@ def find_schedule_problems(
         kind: the engine.
         crons: its cron workflows.
         workflows: all workflows.
-        templates: all templates of workflows.
+        templates: all templates of workflows; none, if the schedules contain their workflows.
     """
     names = {template["metadata"]["name"] for template in templates}
     invalid, failed, run_failed = kind.codes

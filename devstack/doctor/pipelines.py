@@ -73,8 +73,7 @@ def _lost_database(kube: KubeClient) -> str:
 def _schedule_problems(kube: KubeClient, namespace: str) -> Iterator[Finding]:
     crons = kube.list_objects(ARGO, "CronWorkflow", namespace, labels=RECURRING_RUN_LABEL)
     workflows = kube.list_objects(ARGO, "Workflow", namespace, labels=RECURRING_RUN_LABEL)
-    templates = kube.list_objects(ARGO, "WorkflowTemplate", namespace)
-    return find_schedule_problems(_SCHEDULES, crons, workflows, templates)
+    return find_schedule_problems(_SCHEDULES, crons, workflows)
 
 
 def _name_of(cron: Object) -> str:

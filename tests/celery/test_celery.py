@@ -34,7 +34,7 @@ def test_a_worker_serves_the_logs_of_its_tasks_to_the_web_server_only(airflow: A
 
 def test_the_task_that_a_worker_executes_at_its_start_leaves_nothing(airflow: Airflow) -> None:
     pod = workers(airflow)[0]
-    # It says so if it could not execute it.
+    # The worker logs a warning if the task failed.
     assert "longer to start" not in airflow.kubectl("logs", pod)
     assert "warm_up" not in airflow.kubectl("logs", pod)
     assert airflow.kubectl("exec", pod, "--", "find", "/worker-logs", "-name", "*warm_up*") == ""

@@ -44,8 +44,8 @@ mount --bind "$folder/docker" /etc/docker
 if [ -n "$2" ]; then
   mount -t tmpfs -o "size=$2" tmpfs /var/lib/docker
 else
-  # Deleting an engine's files from this machine's ext4 would slow down whoever creates files there
-  # in the next five minutes: it searches for inodes that were not deleted recently.
+  # Deleting an engine's files from this machine's ext4 would slow down processes that create files
+  # there in the next five minutes: it searches for inodes that were not deleted recently.
   truncate --size 100G "$folder/disk.img"
   mkfs.ext4 -q -E lazy_itable_init=1,lazy_journal_init=1 "$folder/disk.img"
   mount -o loop "$folder/disk.img" /var/lib/docker

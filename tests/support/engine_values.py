@@ -1,4 +1,4 @@
-"""Texts, a flow and its checks for what reaches a pod, the same for every engine."""
+"""Values that must arrive unchanged in a pod, and a flow that checks them, on every engine."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from devstack.airflow.runs import DagRun, delete_run, list_runs, list_tasks
 from devstack.deployers.airflow.dag_folder import DagFolder, dag_path
 from devstack.deployers.airflow.follow import task_pods
 from devstack.deployers.airflow.patches import GRACE_SECONDS
-from devstack.errors import DevstackError
+from devstack.deployers.errors import deployment_busy
 from devstack.services import minio
 from devstack.stack import Stack
 from devstack.waits import Observation, Ready, Waiting, wait_until
@@ -53,7 +53,7 @@ def delete_dag(stack: Stack, client: AirflowClient, dag_id: str, *, force: bool)
         active = _active_runs(client, dag_id)
         if active and not force:
             set_paused(client, dag_id, bool(details.get("is_paused")))
-            raise _busy(dag_id, len(active))
+            raise deployment_busy("airflow", dag_id, len(active), "DAG_BUSY")
         _delete_runs(stack, client, dag_id)
     minio.delete_object(stack.context(None), f"{TOKENS}/{dag_id}")
     DagFolder(stack).delete(dag_id)
@@ -84,15 +84,6 @@ def _observe_deletion(client: AirflowClient, dag_id: str) -> Observation:
 
 def _active_runs(client: AirflowClient, dag_id: str) -> list[DagRun]:
     return [run for run in list_runs(client, dag_id, MAX_RUNS) if not run.finished]
-
-
-def _busy(dag_id: str, count: int) -> DevstackError:
-    return DevstackError(
-        f"cannot delete {dag_id}",
-        cause=f"{count} of its runs are active",
-        remedy=f"wait until they end, or devstack airflow delete --force {dag_id}",
-        code="DAG_BUSY",
-    )
 
 
 def _delete_runs(stack: Stack, client: AirflowClient, dag_id: str) -> None:
